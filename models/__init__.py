@@ -1,0 +1,1 @@
+"""What a model says about media: records, media, the three tasks, training and export."""

@@ -1,0 +1,1 @@
+"""Public data formats, one reader a file: ``read(root, split) -> Iterator[(Item, Label)]``."""

@@ -1,0 +1,314 @@
+"""What goes round the loop: items, labels, predictions, corrections.
+
+Records are frozen and checked when they are made; after that the types are trusted. Boxes are ``xyxy`` in pixels,
+times are seconds, every doubt lies in [0, 1] and higher means less sure. ``to_json`` and ``from_json`` lose nothing.
+"""
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any, Literal, TypeAlias, TypeVar, get_args
+
+from pydantic import ConfigDict, TypeAdapter, ValidationError
+
+from models.errors import InvalidRecord
+
+Seconds: TypeAlias = float
+Pixels: TypeAlias = float
+Task: TypeAlias = Literal["asr", "detection", "lane"]
+
+TASKS: tuple[Task, ...] = get_args(Task)
+RECORDS_VERSION = 1
+
+_STRICT = ConfigDict(extra="forbid", allow_inf_nan=False)
+
+
+@dataclass(frozen=True)
+class Item:
+    """One medium to be labelled.
+
+    ``id`` is the SHA-256 of its bytes in the store, and the path below the root in a data set. ``group`` names what
+    it shares with its neighbours (speaker, clip, sequence): items of one group are never independent evidence.
+    """
+
+    id: str
+    uri: str
+    group: str | None = None
+
+    __pydantic_config__ = _STRICT
+
+    def __post_init__(self) -> None:
+        _require(bool(self.id), "Item.id", "a non-empty string", self.id)
+        _require(bool(self.uri), "Item.uri", "a non-empty string", self.uri)
+
+
+@dataclass(frozen=True)
+class Word:
+    """One word with its span in seconds from the start of the medium and its confidence in [0, 1]."""
+
+    text: str
+    start_s: Seconds
+    end_s: Seconds
+    confidence: float = 1.0
+
+    __pydantic_config__ = _STRICT
+
+    def __post_init__(self) -> None:
+        _require(bool(self.text.strip()), "Word.text", "a non-blank string", self.text)
+        ordered = math.isfinite(self.end_s) and 0 <= self.start_s <= self.end_s
+        _require(ordered, "Word", "0 <= start_s <= end_s, finite", (self.start_s, self.end_s))
+        _require_unit("Word.confidence", self.confidence)
+
+
+@dataclass(frozen=True)
+class Transcript:
+    """What was said. ``words`` is empty where nobody aligned the text, as in most human transcripts."""
+
+    text: str
+    words: tuple[Word, ...] = ()
+
+    __pydantic_config__ = _STRICT
+
+    def __post_init__(self) -> None:
+        if self.words:
+            spoken = [word.text for word in self.words]
+            _require(spoken == self.text.split(), "Transcript.words", f"the words of {self.text!r}", spoken)
+
+
+@dataclass(frozen=True)
+class Box:
+    """One object: corners (x1, y1, x2, y2) in pixels, its category and its confidence in [0, 1]."""
+
+    xyxy: tuple[Pixels, Pixels, Pixels, Pixels]
+    category: str
+    confidence: float = 1.0
+
+    __pydantic_config__ = _STRICT
+
+    def __post_init__(self) -> None:
+        x1, y1, x2, y2 = self.xyxy
+        ordered = 0 <= x1 < x2 < math.inf and 0 <= y1 < y2 < math.inf
+        _require(ordered, "Box.xyxy", "0 <= x1 < x2 and 0 <= y1 < y2", self.xyxy)
+        _require(bool(self.category), "Box.category", "a non-empty string", self.category)
+        _require_unit("Box.confidence", self.confidence)
+
+
+@dataclass(frozen=True)
+class Boxes:
+    """The objects of one image of ``width`` x ``height`` pixels; every box lies inside it."""
+
+    width: int
+    height: int
+    boxes: tuple[Box, ...] = ()
+
+    __pydantic_config__ = _STRICT
+
+    def __post_init__(self) -> None:
+        _require_size("Boxes", self.width, self.height)
+        for box in self.boxes:
+            inside = box.xyxy[2] <= self.width and box.xyxy[3] <= self.height
+            _require(inside, "Boxes.boxes", f"a box inside {self.width}x{self.height}", box.xyxy)
+
+
+@dataclass(frozen=True)
+class Lane:
+    """One line as a polyline of (x, y) pixels; points may lie outside the image, as in CULane.
+
+    ``std_px`` is the standard deviation of each point's x; it is empty where a person drew the line.
+    """
+
+    points: tuple[tuple[Pixels, Pixels], ...]
+    std_px: tuple[Pixels, ...] = ()
+    confidence: float = 1.0
+
+    __pydantic_config__ = _STRICT
+
+    def __post_init__(self) -> None:
+        _require(len(self.points) >= 2, "Lane.points", "at least 2 points", len(self.points))
+        finite = all(math.isfinite(x) and math.isfinite(y) for x, y in self.points)
+        _require(finite, "Lane.points", "finite coordinates", self.points)
+        known = len(self.std_px) in (0, len(self.points)) and all(0 <= s < math.inf for s in self.std_px)
+        _require(known, "Lane.std_px", f"none or {len(self.points)} values >= 0", self.std_px)
+        _require_unit("Lane.confidence", self.confidence)
+
+
+@dataclass(frozen=True)
+class Lanes:
+    """The lines of one road image of ``width`` x ``height`` pixels."""
+
+    width: int
+    height: int
+    lanes: tuple[Lane, ...] = ()
+
+    __pydantic_config__ = _STRICT
+
+    def __post_init__(self) -> None:
+        _require_size("Lanes", self.width, self.height)
+
+
+Label: TypeAlias = Transcript | Boxes | Lanes
+
+LABEL_TYPES: dict[Task, type[Label]] = {"asr": Transcript, "detection": Boxes, "lane": Lanes}
+
+
+@dataclass(frozen=True)
+class Prediction:
+    """What a model says about one medium.
+
+    ``score`` is the model's own doubt in [0, 1], 1.0 where it predicts nothing at all; ``features`` are finite numbers
+    from which calibration learns; ``embedding`` is the medium as the model sees it, for diversity selection.
+    """
+
+    label: Label
+    score: float
+    features: Mapping[str, float]
+    embedding: tuple[float, ...]
+
+    def __post_init__(self) -> None:
+        _require_unit("Prediction.score", self.score)
+        _require_finite("Prediction", self.features, self.embedding)
+
+
+@dataclass(frozen=True)
+class Uncertainty:
+    """How unsure a pre-annotation is.
+
+    ``p_error`` is the probability that a person would change something, ``seconds`` the human time that checking
+    it is expected to take, ``score`` the model's raw doubt from which both come.
+    """
+
+    p_error: float
+    seconds: Seconds
+    score: float
+
+    __pydantic_config__ = _STRICT
+
+    def __post_init__(self) -> None:
+        _require_unit("Uncertainty.p_error", self.p_error)
+        _require(0 <= self.seconds < math.inf, "Uncertainty.seconds", "a finite number >= 0", self.seconds)
+        _require_unit("Uncertainty.score", self.score)
+
+
+@dataclass(frozen=True)
+class PreAnnotation:
+    """A model version's label of one item, and how far it is to be trusted."""
+
+    item_id: str
+    task: Task
+    model_version: str
+    label: Label
+    uncertainty: Uncertainty
+    features: Mapping[str, float] = field(default_factory=dict)
+    embedding: tuple[float, ...] = ()
+
+    __pydantic_config__ = _STRICT
+
+    def __post_init__(self) -> None:
+        _require_label("PreAnnotation", self.task, self.label)
+        _require_finite("PreAnnotation", self.features, self.embedding)
+
+
+@dataclass(frozen=True)
+class Correction:
+    """A person's answer for one item: who gave it, when, with which tool, in how many seconds, correcting what.
+
+    ``created_at`` carries its time zone. ``model_version`` names the pre-annotation the person started from, and is
+    None where the label was made from scratch.
+    """
+
+    item_id: str
+    task: Task
+    label: Label
+    annotator: str
+    seconds: Seconds
+    tool: str
+    created_at: datetime
+    model_version: str | None = None
+
+    __pydantic_config__ = _STRICT
+
+    def __post_init__(self) -> None:
+        _require_label("Correction", self.task, self.label)
+        _require(bool(self.annotator), "Correction.annotator", "a non-empty string", self.annotator)
+        _require(0 <= self.seconds < math.inf, "Correction.seconds", "a finite number >= 0", self.seconds)
+        _require(self.created_at.tzinfo is not None, "Correction.created_at", "a time with its zone", self.created_at)
+
+
+Record: TypeAlias = Item | Transcript | Boxes | Lanes | Uncertainty | PreAnnotation | Correction
+R = TypeVar("R", bound=Record)
+
+_ADAPTERS: dict[type[Record], TypeAdapter[Any]] = {
+    record_type: TypeAdapter(record_type)
+    for record_type in (Item, Transcript, Boxes, Lanes, Uncertainty, PreAnnotation, Correction)
+}
+
+
+def to_json(record: Record) -> dict[str, Any]:
+    """The record as plain JSON values, with the version of this format under ``"version"``."""
+    return {"version": RECORDS_VERSION, **_ADAPTERS[type(record)].dump_python(record, mode="json")}
+
+
+def from_json(record_type: type[R], values: Mapping[str, Any]) -> R:
+    """The record that ``to_json`` wrote.
+
+    Raises:
+        InvalidRecord: naming the field, what was expected and what came.
+    """
+    fields = dict(values)
+    version = fields.pop("version", RECORDS_VERSION)
+    _require(version == RECORDS_VERSION, f"{record_type.__name__}.version", str(RECORDS_VERSION), version)
+    try:
+        record: R = _ADAPTERS[record_type].validate_python(fields)
+    except ValidationError as error:
+        raise InvalidRecord(f"{record_type.__name__}: {explain(error)}") from error
+    return record
+
+
+def json_schema() -> dict[str, Any]:
+    """The published JSON schema of every record, one definition each."""
+    _, schema = TypeAdapter.json_schemas(
+        [(record_type, "validation", adapter) for record_type, adapter in _ADAPTERS.items()],
+        title=f"prelabel records, version {RECORDS_VERSION}",
+    )
+    return schema
+
+
+def explain(error: ValidationError) -> str:
+    """One line a failure: where, what was expected, what came."""
+    lines = []
+    for failure in error.errors(include_url=False, include_context=False):
+        where = ".".join(str(part) for part in failure["loc"]) or "record"
+        ours = failure["type"] == "value_error"  # a check of ours already says what came
+        message = failure["msg"].removeprefix("Value error, ")
+        lines.append(message if ours else f"{where}: {message}, got {_short(failure['input'])}")
+    return "; ".join(lines)
+
+
+def _require(holds: bool, where: str, expected: str, got: object) -> None:
+    if not holds:
+        raise InvalidRecord(f"{where}: expected {expected}, got {_short(got)}")
+
+
+def _require_unit(where: str, value: float) -> None:
+    _require(0 <= value <= 1, where, "a number in [0, 1]", value)
+
+
+def _require_size(where: str, width: int, height: int) -> None:
+    _require(width >= 1 and height >= 1, where, "width and height >= 1", (width, height))
+
+
+def _require_finite(where: str, features: Mapping[str, float], embedding: tuple[float, ...]) -> None:
+    for name, value in features.items():
+        _require(math.isfinite(value), f"{where}.features[{name!r}]", "a finite number", value)
+    _require(all(map(math.isfinite, embedding)), f"{where}.embedding", "finite numbers", embedding)
+
+
+def _require_label(where: str, task: Task, label: Label) -> None:
+    expected = LABEL_TYPES[task]
+    _require(isinstance(label, expected), f"{where}.label", f"{expected.__name__} for task {task!r}", label)
+
+
+def _short(value: object, limit: int = 200) -> str:
+    text = repr(value)
+    return text if len(text) <= limit else f"{text[:limit]}…"

@@ -1,0 +1,1 @@
+"""Everything that touches a network, a disk of records or a clock."""

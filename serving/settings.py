@@ -1,0 +1,33 @@
+"""Every setting, read from the environment once; each is ``PRELABEL_`` and its name in capitals."""
+
+from pathlib import Path
+
+from pydantic import Field
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+
+class Settings(BaseSettings):
+    """How this deployment behaves; frozen after start-up."""
+
+    model_config = SettingsConfigDict(env_prefix="PRELABEL_", frozen=True, extra="ignore")
+
+    host: str = Field("127.0.0.1", description="address to listen on; other than loopback it needs a token")
+    port: int = Field(3000, ge=0, le=65535, description="port to listen on")
+    database_url: str = Field("sqlite:///prelabel.db", description="SQLite file or PostgreSQL URL")
+    data_dir: Path = Field(Path("prelabel-data"), description="folder of posted media and trained versions")
+    threads: int = Field(2, ge=1, description="threads of one model's inference")
+    max_waiting: int = Field(64, ge=1, description="requests that may wait for a model before 429 is answered")
+    max_body_mb: float = Field(64, gt=0, description="largest request body, in megabytes")
+    max_image_megapixels: float = Field(50, gt=0, description="largest image, in megapixels")
+    max_audio_s: float = Field(600, gt=0, description="longest audio, in seconds")
+    uri_roots: tuple[Path, ...] = Field((), description="folders that uri may read from, as a JSON list")
+    uri_hosts: tuple[str, ...] = Field((), description="hosts that uri may fetch from, as a JSON list")
+    uri_timeout_s: float = Field(20, gt=0, description="longest fetch of one uri, in seconds")
+    lease_s: float = Field(1800, gt=0, description="how long a person holds an item from the queue, in seconds")
+    strategy: str = Field("uncertainty", pattern="^(random|uncertainty|k-center)$", description="order of the queue")
+    alpha: float = Field(0.02, gt=0, lt=1, description="error rate allowed among labels accepted unseen")
+    delta: float = Field(0.05, gt=0, lt=1, description="probability that the promise on alpha may fail")
+    audit_share: float = Field(0.02, gt=0, le=1, description="random share of items that people always check")
+    calibration_share: float = Field(0.2, gt=0, le=1, description="that share until the first promise holds")
+    gold_share: float = Field(0.1, ge=0, lt=1, description="random share of corrected items kept out of training")
+    seed: int = Field(0, ge=0, description="seed of every random draw")

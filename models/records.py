@@ -238,7 +238,7 @@ class Correction:
 Record: TypeAlias = Item | Transcript | Boxes | Lanes | Uncertainty | PreAnnotation | Correction
 R = TypeVar("R", bound=Record)
 
-_ADAPTERS: dict[type[Record], TypeAdapter[Any]] = {
+_ADAPTERS: dict[Any, TypeAdapter[Any]] = {
     record_type: TypeAdapter(record_type)
     for record_type in (Item, Transcript, Boxes, Lanes, Uncertainty, PreAnnotation, Correction)
 }

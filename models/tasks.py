@@ -1,0 +1,83 @@
+"""The three tasks by name: the one place that leads from a task to its package.
+
+Runtimes and metrics load no torch; ``recipe`` and ``network`` do, and are imported only by training and export.
+"""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict, dataclass, is_dataclass
+from importlib import import_module
+from pathlib import Path
+from types import ModuleType
+from typing import Any, Protocol, cast
+
+import numpy as np
+from numpy.typing import NDArray
+
+from models.errors import NotFound
+from models.records import TASKS, Label, Prediction, Task
+
+
+class Runtime(Protocol):
+    """A model version ready to answer: an ONNX session and the settings it was exported with."""
+
+    def feeds(self, media: NDArray[Any]) -> dict[str, NDArray[Any]]:
+        """The network's inputs for one medium, by name."""
+
+    def predict(self, media: NDArray[Any]) -> Prediction:
+        """The label of one medium with its doubt."""
+
+
+@dataclass(frozen=True)
+class Measured:
+    """A task's metrics as plain numbers; ``quality`` in [0, 1] is the one that decides a promotion."""
+
+    quality: float
+    values: Mapping[str, Any]
+
+
+def parse_task(name: str) -> Task:
+    """The task of that name.
+
+    Raises:
+        NotFound: naming the tasks there are.
+    """
+    if name not in TASKS:
+        raise NotFound(f"task: expected one of {', '.join(TASKS)}, got {name!r}")
+    return cast(Task, name)
+
+
+def load_runtime(task: Task, onnx: Path, threads: int = 2) -> Runtime:
+    """The runtime of an exported model."""
+    return cast(Runtime, _module(task, "runtime").Runtime(onnx, threads))
+
+
+def measure(task: Task, pairs: Iterable[tuple[Label, Label]]) -> Measured:
+    """The task's official metric over (predicted, truth) pairs."""
+    metrics = _module(task, "metrics").measure(pairs)
+    assert is_dataclass(metrics) and not isinstance(metrics, type)
+    return Measured(quality=float(metrics.quality), values=asdict(metrics))  # type: ignore[attr-defined]
+
+
+def differs(task: Task, predicted: Label, truth: Label) -> bool:
+    """Whether a person would change something that matters."""
+    return bool(_module(task, "metrics").differs(predicted, truth))
+
+
+def recipe(task: Task) -> ModuleType:
+    """How the task is trained; imports torch."""
+    return _module(task, "recipe")
+
+
+def network(task: Task) -> ModuleType:
+    """The task's torch network, its settings and its loss."""
+    return _module(task, "network")
+
+
+def onnx_outputs(session: Any, feeds: dict[str, NDArray[Any]]) -> dict[str, NDArray[Any]]:
+    """The named outputs of an ONNX session."""
+    names = [output.name for output in session.get_outputs()]
+    return dict(zip(names, map(np.asarray, session.run(names, feeds)), strict=True))
+
+
+def _module(task: Task, name: str) -> ModuleType:
+    return import_module(f"models.{task}.{name}")

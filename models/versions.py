@@ -1,0 +1,145 @@
+"""A model version: one folder that never changes, named after the hash of its ONNX file.
+
+The folder holds ``model.onnx`` (serving), ``checkpoint.safetensors`` (further training), ``version.json`` (where it
+came from), ``training-ids.txt`` (the items it has seen) and ``README.md`` (the model card).
+"""
+
+import hashlib
+import json
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from models.errors import InvalidInput, NotFound
+from models.records import Task
+from models.tasks import parse_task
+
+ONNX = "model.onnx"
+CHECKPOINT = "checkpoint.safetensors"
+MANIFEST = "version.json"
+TRAINING_IDS = "training-ids.txt"
+CARD = "README.md"
+
+STARTERS = Path(__file__).parent / "weights"
+
+
+@dataclass(frozen=True)
+class Version:
+    """What is known of one trained model.
+
+    ``data`` names the sources it was trained on, ``training_ids_sha256`` is the hash of the sorted item ids, one a
+    line; ``metrics`` were measured with the exported ONNX on items held out of training.
+    """
+
+    name: str
+    task: Task
+    folder: Path
+    parent: str | None
+    created_at: datetime
+    onnx_sha256: str
+    data: tuple[str, ...]
+    training_ids_sha256: str
+    settings: Mapping[str, Any]
+    training: Mapping[str, Any]
+    metrics: Mapping[str, Any]
+
+    @property
+    def onnx(self) -> Path:
+        return self.folder / ONNX
+
+    @property
+    def checkpoint(self) -> Path:
+        return self.folder / CHECKPOINT
+
+    def training_ids(self) -> frozenset[str]:
+        """The ids of the items this version was trained on."""
+        return frozenset((self.folder / TRAINING_IDS).read_text(encoding="utf-8").splitlines())
+
+
+def read_version(folder: Path) -> Version:
+    """The version in ``folder``, its ONNX file checked against the hash written beside it.
+
+    Raises:
+        NotFound: there is no version in that folder.
+        InvalidInput: a file of it is damaged or was changed.
+    """
+    manifest = folder / MANIFEST
+    try:
+        values = json.loads(manifest.read_text(encoding="utf-8"))
+    except FileNotFoundError as error:
+        raise NotFound(f"{folder}: expected a model version ({MANIFEST}), got nothing of that name") from error
+    except ValueError as error:
+        raise InvalidInput(f"{manifest}: expected JSON, got {error}") from error
+    try:
+        version = Version(
+            name=values["name"],
+            task=parse_task(values["task"]),
+            folder=folder,
+            parent=values["parent"],
+            created_at=datetime.fromisoformat(values["created_at"]),
+            onnx_sha256=values["onnx_sha256"],
+            data=tuple(values["data"]),
+            training_ids_sha256=values["training_ids_sha256"],
+            settings=values["settings"],
+            training=values["training"],
+            metrics=values["metrics"],
+        )
+    except KeyError as error:
+        raise InvalidInput(f"{manifest}: expected the key {error}, got {sorted(values)}") from error
+    _check_hash(version.onnx, version.onnx_sha256)
+    return version
+
+
+def write_manifest(version: Version, training_ids: Iterable[str]) -> None:
+    """Writes ``version.json`` and the training ids into the version's folder."""
+    (version.folder / TRAINING_IDS).write_text(_lines(training_ids), encoding="utf-8")
+    values = {
+        "name": version.name,
+        "task": version.task,
+        "parent": version.parent,
+        "created_at": version.created_at.isoformat(),
+        "onnx_sha256": version.onnx_sha256,
+        "data": list(version.data),
+        "training_ids_sha256": version.training_ids_sha256,
+        "settings": dict(version.settings),
+        "training": dict(version.training),
+        "metrics": dict(version.metrics),
+    }
+    text = json.dumps(values, indent=2, ensure_ascii=False)
+    (version.folder / MANIFEST).write_text(text + "\n", encoding="utf-8")
+
+
+def version_name(task: Task, onnx_sha256: str) -> str:
+    """The name of a version: its task and the first twelve digits of its ONNX file's hash."""
+    return f"{task}-{onnx_sha256[:12]}"
+
+
+def starters() -> Iterator[Version]:
+    """The versions that come with the product, one a task."""
+    for manifest in sorted(STARTERS.glob(f"*/{MANIFEST}")):
+        yield read_version(manifest.parent)
+
+
+def ids_sha256(ids: Iterable[str]) -> str:
+    """The hash of the sorted ids, one a line."""
+    return hashlib.sha256(_lines(ids).encode()).hexdigest()
+
+
+def file_sha256(path: Path) -> str:
+    """The SHA-256 of a file, in hexadecimal."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _lines(ids: Iterable[str]) -> str:
+    return "".join(f"{item_id}\n" for item_id in sorted(ids))
+
+
+def _check_hash(path: Path, expected: str) -> None:
+    if not path.is_file():
+        raise NotFound(f"{path}: expected the model's file, got nothing of that name")
+    actual = file_sha256(path)
+    if actual != expected:
+        raise InvalidInput(f"{path}: expected SHA-256 {expected}, got {actual}; the file was changed or is damaged")

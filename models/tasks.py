@@ -4,13 +4,12 @@ Runtimes and metrics load no torch; ``recipe`` and ``network`` do, and are impor
 """
 
 from collections.abc import Iterable, Mapping
-from dataclasses import asdict, dataclass, is_dataclass
+from dataclasses import asdict, dataclass
 from importlib import import_module
 from pathlib import Path
 from types import ModuleType
 from typing import Any, Protocol, cast
 
-import numpy as np
 from numpy.typing import NDArray
 
 from models.errors import NotFound
@@ -43,7 +42,7 @@ def parse_task(name: str) -> Task:
     """
     if name not in TASKS:
         raise NotFound(f"task: expected one of {', '.join(TASKS)}, got {name!r}")
-    return cast(Task, name)
+    return name
 
 
 def load_runtime(task: Task, onnx: Path, threads: int = 2) -> Runtime:
@@ -53,9 +52,8 @@ def load_runtime(task: Task, onnx: Path, threads: int = 2) -> Runtime:
 
 def measure(task: Task, pairs: Iterable[tuple[Label, Label]]) -> Measured:
     """The task's official metric over (predicted, truth) pairs."""
-    metrics = _module(task, "metrics").measure(pairs)
-    assert is_dataclass(metrics) and not isinstance(metrics, type)
-    return Measured(quality=float(metrics.quality), values=asdict(metrics))  # type: ignore[attr-defined]
+    metrics: Any = _module(task, "metrics").measure(pairs)
+    return Measured(quality=metrics.quality, values=asdict(metrics))
 
 
 def differs(task: Task, predicted: Label, truth: Label) -> bool:
@@ -71,12 +69,6 @@ def recipe(task: Task) -> ModuleType:
 def network(task: Task) -> ModuleType:
     """The task's torch network, its settings and its loss."""
     return _module(task, "network")
-
-
-def onnx_outputs(session: Any, feeds: dict[str, NDArray[Any]]) -> dict[str, NDArray[Any]]:
-    """The named outputs of an ONNX session."""
-    names = [output.name for output in session.get_outputs()]
-    return dict(zip(names, map(np.asarray, session.run(names, feeds)), strict=True))
 
 
 def _module(task: Task, name: str) -> ModuleType:

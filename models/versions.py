@@ -1,7 +1,7 @@
 """A model version: one folder that never changes, named after the hash of its ONNX file.
 
 The folder holds ``model.onnx`` (serving), ``checkpoint.safetensors`` (further training), ``version.json`` (where it
-came from), ``training-ids.txt`` (the items it has seen) and ``README.md`` (the model card).
+came from), ``training-ids.txt`` (the SHA-256 of each medium it has seen) and ``README.md`` (the model card).
 """
 
 import hashlib
@@ -29,8 +29,8 @@ STARTERS = Path(__file__).parent / "weights"
 class Version:
     """What is known of one trained model.
 
-    ``data`` names the sources it was trained on, ``training_ids_sha256`` is the hash of the sorted item ids, one a
-    line; ``metrics`` were measured with the exported ONNX on items held out of training.
+    ``data`` names the sources it was trained on, ``training_ids_sha256`` is the hash of the sorted ids (each the
+    SHA-256 of a medium's bytes, as in the store), one a line; ``metrics`` were measured with the exported ONNX on items held out of training.
     """
 
     name: str
@@ -54,7 +54,7 @@ class Version:
         return self.folder / CHECKPOINT
 
     def training_ids(self) -> frozenset[str]:
-        """The ids of the items this version was trained on."""
+        """The SHA-256 of each medium this version was trained on."""
         return frozenset((self.folder / TRAINING_IDS).read_text(encoding="utf-8").splitlines())
 
 

@@ -1,0 +1,201 @@
+"""From a trained network to a published version: ONNX, a parity check against torch, the model card."""
+
+import json
+import shutil
+import tempfile
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnx
+import onnxruntime
+import torch
+from numpy.typing import NDArray
+from safetensors.torch import save_file
+from torch import nn
+
+from models import tasks
+from models.errors import Refused
+from models.evaluate import evaluate, read_item
+from models.records import Item, Label, Task
+from models.versions import (
+    CARD,
+    CHECKPOINT,
+    ONNX,
+    Version,
+    file_sha256,
+    ids_sha256,
+    read_version,
+    version_name,
+    write_manifest,
+)
+
+OPSET = 20
+TOLERANCE = 1e-3
+PARITY_ITEMS = 4
+
+
+@dataclass(frozen=True)
+class Origin:
+    """Where a version came from, as its manifest and its card will say."""
+
+    task: Task
+    parent: str | None
+    created_at: datetime
+    data: tuple[str, ...]
+    held_out: str  # which items the metrics are measured on
+    training: Mapping[str, Any]
+    notes: str = ""
+
+
+def publish(
+    origin: Origin,
+    network: nn.Module,
+    settings: Any,
+    trained_on: Sequence[tuple[Item, Label]],
+    held_out: Sequence[tuple[Item, Label]],
+    versions_dir: Path,
+) -> Version:
+    """Exports, checks and measures a network, and puts the finished version below ``versions_dir``.
+
+    The folder is named after the version; it appears whole or not at all.
+
+    Raises:
+        Refused: torch and ONNX disagree on a real medium.
+    """
+    versions_dir.mkdir(parents=True, exist_ok=True)
+    work = Path(tempfile.mkdtemp(prefix=".publishing-", dir=versions_dir))
+    try:
+        export_onnx(origin.task, network, settings, work / ONNX)
+        runtime = tasks.load_runtime(origin.task, work / ONNX)
+        media = [read_item(origin.task, item) for item, _ in [*held_out, *trained_on][:PARITY_ITEMS]]
+        check_parity(origin.task, network, runtime, work / ONNX, media)
+        save_file({name: tensor.contiguous() for name, tensor in network.state_dict().items()}, work / CHECKPOINT)
+        training_ids = {file_sha256(Path(item.uri)) for item, _ in trained_on}
+        digest = file_sha256(work / ONNX)
+        version = Version(
+            name=version_name(origin.task, digest),
+            task=origin.task,
+            folder=work,
+            parent=origin.parent,
+            created_at=origin.created_at,
+            onnx_sha256=digest,
+            data=origin.data,
+            training_ids_sha256=ids_sha256(training_ids),
+            settings=asdict(settings),
+            training={**origin.training, "items": len(training_ids)},
+            metrics=_metrics(origin, runtime, held_out),
+        )
+        write_manifest(version, training_ids)
+        (work / CARD).write_text(model_card(version, origin), encoding="utf-8")
+        return _put(work, versions_dir / version.name)
+    finally:
+        shutil.rmtree(work, ignore_errors=True)
+
+
+def export_onnx(task: Task, network: nn.Module, settings: Any, path: Path) -> None:
+    """Writes the network as one ONNX file that carries its task and settings."""
+    recipe = tasks.recipe(task)
+    inputs, dynamic_shapes = recipe.example_inputs(settings)
+    program = torch.onnx.export(
+        network.eval(),
+        inputs,
+        dynamo=True,
+        opset_version=OPSET,
+        input_names=list(recipe.INPUT_NAMES),
+        output_names=list(recipe.OUTPUT_NAMES),
+        dynamic_shapes=dynamic_shapes,
+        verbose=False,
+    )
+    assert program is not None
+    model = program.model_proto
+    onnx.helper.set_model_props(model, {"prelabel": json.dumps({"task": task, "settings": asdict(settings)})})
+    onnx.save(model, path)
+
+
+def check_parity(
+    task: Task, network: nn.Module, runtime: tasks.Runtime, path: Path, media: Sequence[NDArray[Any]]
+) -> float:
+    """The largest difference between torch and ONNX over real media and variants of them.
+
+    Raises:
+        Refused: an output differs by more than ``TOLERANCE``, absolutely and relatively; names the output.
+    """
+    recipe, session = tasks.recipe(task), onnxruntime.InferenceSession(path)
+    largest = 0.0
+    for medium in recipe.parity_media(media):
+        feeds = runtime.feeds(medium)
+        with torch.no_grad():
+            expected = network(**{name: torch.from_numpy(value) for name, value in feeds.items()})
+        actual = session.run(list(recipe.OUTPUT_NAMES), feeds)
+        for name, ours, theirs in zip(recipe.OUTPUT_NAMES, expected, actual, strict=True):
+            shapes = {key: value.shape for key, value in feeds.items()}
+            largest = max(largest, _difference(name, ours.numpy(), theirs, shapes))
+    return largest
+
+
+def _difference(name: str, torch_value: NDArray[Any], onnx_value: NDArray[Any], shapes: object) -> float:
+    if torch_value.shape != onnx_value.shape:
+        raise Refused(f"export: {name} of {shapes}: torch gave shape {torch_value.shape}, ONNX {onnx_value.shape}")
+    difference = np.abs(torch_value.astype(np.float64) - onnx_value.astype(np.float64))
+    largest = float(difference.max(initial=0.0))
+    allowed = TOLERANCE * (1 + np.abs(torch_value.astype(np.float64)))
+    if not (difference <= allowed).all():
+        raise Refused(f"export: {name} of {shapes}: torch and ONNX differ by {largest:.2g}, allowed {TOLERANCE:g}")
+    return largest
+
+
+def _metrics(origin: Origin, runtime: tasks.Runtime, held_out: Sequence[tuple[Item, Label]]) -> dict[str, Any]:
+    if not held_out:
+        return {"held_out": "nothing"}
+    measured = evaluate(origin.task, runtime, held_out).measured
+    return {"held_out": origin.held_out, "quality": measured.quality, **measured.values}
+
+
+def model_card(version: Version, origin: Origin) -> str:
+    """The version's README: what it is, what it was trained on, what it reached and how to make it again."""
+    figures = "\n".join(f"| {name} | {_figure(value)} |" for name, value in version.metrics.items())
+    sources = "\n".join(f"- `{source}`" for source in version.data)
+    training = "\n".join(f"- {name}: {value}" for name, value in version.training.items())
+    parent = f" from {version.parent}" if version.parent else ""
+    return f"""# {version.name}
+
+A {version.task} model of prelabel, made on {version.created_at:%Y-%m-%d}{parent}.
+
+{origin.notes}
+
+## Data
+
+{sources}
+
+## Training
+
+{training}
+
+## Figures
+
+Measured with the exported ONNX file on {origin.held_out}, which training never saw.
+
+| metric | value |
+|---|---|
+{figures}
+"""
+
+
+def _figure(value: object) -> str:
+    if isinstance(value, float):
+        return f"{value:.4f}"
+    if isinstance(value, Mapping):
+        return ", ".join(f"{key} {_figure(part)}" for key, part in value.items())
+    return str(value)
+
+
+def _put(work: Path, target: Path) -> Version:
+    if target.exists():
+        return read_version(target)  # the same weights were published before
+    work.chmod(0o755)
+    work.rename(target)
+    return read_version(target)

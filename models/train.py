@@ -1,0 +1,305 @@
+"""The one training loop: any task, resumable to the bit, stopped by a loss that is not finite.
+
+All randomness follows from (seed, epoch, batch), so a run that was killed goes on from its last checkpoint to the same
+weights as a run that was not. The weights that leave are an exponential moving average (EMA) of the trained ones.
+"""
+
+import hashlib
+import json
+import math
+import os
+import time
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from copy import deepcopy
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import numpy as np
+import torch
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, ProgressColumn, TextColumn, TimeRemainingColumn
+from rich.progress import Task as ProgressTask
+from rich.text import Text
+from safetensors.torch import load_file
+from torch import Tensor, nn
+
+from models import tasks
+from models.errors import InvalidInput, LossNotFinite
+from models.records import Item, Label, Task
+from models.versions import Version
+
+CHECKPOINT_EVERY_S = 60.0
+MEMORY_BYTES = 8 << 30
+EMA_DECAY = 0.999
+WEIGHT_DECAY = 0.05
+CLIP_NORM = 5.0
+WARM_UP_SHARE = 0.05
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What a run is. The same plan on the same items is the same run, and goes on where it stopped."""
+
+    task: Task
+    data: tuple[str, ...]
+    epochs: int
+    batch_size: int
+    learning_rate: float
+    seed: int = 0
+    parent: str | None = None
+
+    def __post_init__(self) -> None:
+        if self.epochs < 1 or self.batch_size < 1 or not self.learning_rate > 0:
+            raise InvalidInput(f"training plan: expected epochs, batch size and learning rate > 0, got {self}")
+
+    def run_name(self, items: Sequence[Item]) -> str:
+        """A name that only this plan on these items has."""
+        text = json.dumps([asdict(self), sorted(item.id for item in items)])
+        return f"{self.task}-{hashlib.sha256(text.encode()).hexdigest()[:12]}"
+
+
+@dataclass
+class Run:
+    """The state of a run: everything a checkpoint holds."""
+
+    network: nn.Module
+    average: nn.Module
+    optimizer: torch.optim.Optimizer
+    epoch: int = 0
+    batch: int = 0  # of this epoch
+    step: int = 0  # of all epochs
+
+    def save(self, path: Path) -> None:
+        """Writes the checkpoint whole or not at all."""
+        state = {
+            "network": self.network.state_dict(),
+            "average": self.average.state_dict(),
+            "optimizer": self.optimizer.state_dict(),
+            "progress": [self.epoch, self.batch, self.step],
+        }
+        temporary = path.with_suffix(".partial")
+        with temporary.open("wb") as file:
+            torch.save(state, file)
+            file.flush()
+            os.fsync(file.fileno())
+        temporary.replace(path)
+
+    def load(self, path: Path, device: torch.device) -> None:
+        """Goes on from a checkpoint."""
+        state = torch.load(path, map_location=device, weights_only=True)
+        self.network.load_state_dict(state["network"])
+        self.average.load_state_dict(state["average"])
+        self.optimizer.load_state_dict(state["optimizer"])
+        self.epoch, self.batch, self.step = state["progress"]
+
+
+class Examples:
+    """The training items, decoded when first needed and kept as far as the memory allowed goes."""
+
+    def __init__(self, recipe: ModuleType, pairs: Sequence[tuple[Item, Label]], memory: int = MEMORY_BYTES) -> None:
+        self._recipe = recipe
+        self._pairs = pairs
+        self._kept: dict[int, Any] = {}
+        self._room = memory
+
+    def __len__(self) -> int:
+        return len(self._pairs)
+
+    def __getitem__(self, index: int) -> Any:
+        if index in self._kept:
+            return self._kept[index]
+        example = self._recipe.prepare(*self._pairs[index])
+        if example.nbytes <= self._room:
+            self._kept[index] = example
+            self._room -= example.nbytes
+        return example
+
+
+def train(
+    plan: Plan,
+    pairs: Sequence[tuple[Item, Label]],
+    folder: Path,
+    *,
+    start: Version | None = None,
+    console: Console | None = None,
+    device: torch.device | None = None,
+) -> tuple[nn.Module, Any]:
+    """Trains to the end of the plan, from ``folder``'s checkpoint if there is one.
+
+    Returns:
+        The averaged network in evaluation mode on the CPU, and its settings.
+
+    Raises:
+        LossNotFinite: naming the items of the batch; the last good checkpoint stays.
+    """
+    if not pairs:
+        raise InvalidInput(f"training {plan.task}: expected at least 1 labelled item, got none")
+    console = console or Console(stderr=True)
+    device = device or torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    recipe, module = tasks.recipe(plan.task), tasks.network(plan.task)
+    previous = module.Settings(**start.settings) if start else None
+    settings = recipe.settings_for([label for _, label in pairs], previous)
+    examples = Examples(recipe, pairs)
+
+    with _progress(console) as progress:
+        sizes = _sizes(examples, progress)
+        run = _begin(plan, recipe, module, settings, start, device)
+        checkpoint = folder / "checkpoint.pt"
+        if checkpoint.exists():
+            run.load(checkpoint, device)
+            console.print(f"going on at epoch {run.epoch + 1}, batch {run.batch + 1} of {folder.name}")
+        folder.mkdir(parents=True, exist_ok=True)
+        schedule = _Schedule(plan, recipe, sizes)
+        bar = progress.add_task("training", total=plan.epochs * len(examples), loss="")
+
+        def tell(done: int, loss: float) -> None:
+            progress.update(bar, completed=done, loss=f"loss {loss:.4f}")
+
+        _loop(run, schedule, examples, settings, checkpoint, console, tell)
+    return run.average.eval().cpu(), settings
+
+
+def _sizes(examples: Examples, progress: Progress) -> list[int]:
+    bar = progress.add_task("reading media", total=len(examples), loss="")
+    sizes = []
+    for index in range(len(examples)):
+        sizes.append(int(examples[index].size))
+        progress.advance(bar)
+    return sizes
+
+
+@dataclass(frozen=True)
+class _Schedule:
+    """Which items each batch of each epoch holds, and at which learning rate."""
+
+    plan: Plan
+    recipe: ModuleType
+    sizes: Sequence[int]
+
+    def batches(self, epoch: int) -> list[list[int]]:
+        rng = np.random.default_rng([self.plan.seed, epoch])
+        batches: list[list[int]] = self.recipe.batches(self.sizes, self.plan.batch_size, rng)
+        return batches
+
+    def rng(self, epoch: int, batch: int) -> np.random.Generator:
+        return np.random.default_rng([self.plan.seed, epoch, batch])
+
+    def learning_rate(self, done: float) -> float:
+        """Linear warm-up, then a half cosine; ``done`` is the share of the plan that is behind us."""
+        if done < WARM_UP_SHARE:
+            return self.plan.learning_rate * (0.05 + 0.95 * done / WARM_UP_SHARE)
+        along = (done - WARM_UP_SHARE) / (1 - WARM_UP_SHARE)
+        return self.plan.learning_rate * max(0.01, 0.5 * (1 + math.cos(math.pi * along)))
+
+
+def _begin(
+    plan: Plan, recipe: ModuleType, module: ModuleType, settings: Any, start: Version | None, device: torch.device
+) -> Run:
+    torch.manual_seed(plan.seed)
+    network = module.Network(settings)
+    if start is not None:
+        state = load_file(start.checkpoint)
+        recipe.warm_start(network, state, module.Settings(**start.settings))
+    network.to(device)
+    decayed = [p for p in network.parameters() if p.ndim > 1]
+    plain = [p for p in network.parameters() if p.ndim <= 1]
+    groups = [{"params": decayed, "weight_decay": WEIGHT_DECAY}, {"params": plain, "weight_decay": 0.0}]
+    average = deepcopy(network).requires_grad_(False)
+    return Run(network, average, torch.optim.AdamW(groups, lr=plan.learning_rate))
+
+
+def _loop(
+    run: Run,
+    schedule: _Schedule,
+    examples: Examples,
+    settings: Any,
+    checkpoint: Path,
+    console: Console,
+    tell: Callable[[int, float], None],
+) -> None:
+    plan, saved_at = schedule.plan, time.monotonic()
+    while run.epoch < plan.epochs:
+        batches, began, losses = schedule.batches(run.epoch), time.monotonic(), []
+        for index, members, batch in _collated(schedule, batches, examples, settings, run.epoch, run.batch):
+            done = (run.epoch + index / len(batches)) / plan.epochs
+            loss = _step(run, plan, batch, schedule.learning_rate(done), [examples[i].id for i in members])
+            losses.append(loss)
+            run.batch, run.step = index + 1, run.step + 1
+            tell(round((run.epoch + run.batch / len(batches)) * len(examples)), loss)
+            if time.monotonic() - saved_at > CHECKPOINT_EVERY_S:
+                run.save(checkpoint)
+                saved_at = time.monotonic()
+        run.epoch, run.batch = run.epoch + 1, 0
+        spent = time.monotonic() - began
+        rate = len(losses) * plan.batch_size / max(spent, 1e-9)
+        mean = float(np.mean(losses)) if losses else math.nan
+        console.print(f"epoch {run.epoch}/{plan.epochs}: loss {mean:.4f}, {rate:.1f} items/s, {spent:.0f} s")
+    run.save(checkpoint)
+
+
+def _collated(
+    schedule: _Schedule, batches: list[list[int]], examples: Examples, settings: Any, epoch: int, first: int
+) -> Iterator[tuple[int, list[int], Any]]:
+    """The epoch's batches from ``first`` on; the next one is made while the last one trains."""
+
+    def make(index: int) -> Any:
+        members = [examples[i] for i in batches[index]]
+        return schedule.recipe.collate(members, settings, schedule.rng(epoch, index))
+
+    with ThreadPoolExecutor(1) as ahead:
+        future = ahead.submit(make, first) if first < len(batches) else None
+        for index in range(first, len(batches)):
+            assert future is not None
+            batch = future.result()
+            future = ahead.submit(make, index + 1) if index + 1 < len(batches) else None
+            yield index, batches[index], batch
+
+
+def _step(run: Run, plan: Plan, batch: Any, learning_rate: float, ids: list[str]) -> float:
+    """One optimiser step; returns the loss."""
+    torch.manual_seed(int(np.random.SeedSequence([plan.seed, run.step]).generate_state(1)[0]))
+    device = next(run.network.parameters()).device
+    for group in run.optimizer.param_groups:
+        group["lr"] = learning_rate
+    run.network.train()
+    run.optimizer.zero_grad(set_to_none=True)
+    with torch.autocast(device.type, dtype=torch.bfloat16, enabled=device.type == "cuda"):
+        loss: Tensor = tasks.network(plan.task).loss(run.network, batch.to(device))
+    value = float(loss)
+    if not math.isfinite(value):
+        raise LossNotFinite(f"step {run.step + 1}: expected a finite loss, got {value}; items: {', '.join(ids)}")
+    torch.autograd.backward(loss)
+    norm = float(nn.utils.clip_grad_norm_(run.network.parameters(), CLIP_NORM))
+    if not math.isfinite(norm):
+        raise LossNotFinite(f"step {run.step + 1}: expected finite gradients, got {norm}; items: {', '.join(ids)}")
+    run.optimizer.step()
+    _follow(run.average, run.network, min(EMA_DECAY, (1 + run.step) / (10 + run.step)))
+    return value
+
+
+@torch.no_grad()
+def _follow(average: nn.Module, network: nn.Module, decay: float) -> None:
+    """Moves the average towards the network; counters and other whole numbers are copied."""
+    for mean, now in zip(average.state_dict().values(), network.state_dict().values(), strict=True):
+        if mean.dtype.is_floating_point:
+            mean.lerp_(now, 1 - decay)
+        else:
+            mean.copy_(now)
+
+
+class _Rate(ProgressColumn):
+    """Items a second."""
+
+    def render(self, task: ProgressTask) -> Text:
+        return Text(f"{task.speed:.1f} items/s" if task.speed else "")
+
+
+def _progress(console: Console) -> Progress:
+    loss = TextColumn("{task.fields[loss]}")
+    return Progress(
+        TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), loss, _Rate(), TimeRemainingColumn(),
+        console=console,
+    )  # fmt: skip

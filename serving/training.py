@@ -1,0 +1,116 @@
+"""One training command: from data sets or the store's corrections to a published candidate version."""
+
+import hashlib
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+from models import datasets
+from models.errors import InvalidInput
+from models.records import Item, Label, Task
+from models.versions import Version
+
+HELD_OUT_SHARE = 0.1
+Pairs = list[tuple[Item, Label]]
+
+
+@dataclass(frozen=True)
+class Request:
+    """What to train, on what and how; None means the task's own default."""
+
+    task: Task
+    data: tuple[str, ...]
+    held_out: tuple[str, ...] = ()
+    epochs: int | None = None
+    batch_size: int | None = None
+    learning_rate: float | None = None
+    seed: int = 0
+    notes: str = ""
+
+
+def train_version(
+    request: Request,
+    *,
+    start: Version | None,
+    corrections: Callable[[], Pairs],
+    runs_dir: Path,
+    versions_dir: Path,
+) -> Version:
+    """Trains, exports and measures a candidate; the same request on the same items goes on where it stopped.
+
+    Without ``request.data`` the items are the store's ``corrections``. Without ``request.held_out`` a tenth of the
+    items (whole groups) stays out of training to measure the result.
+
+    Raises:
+        InvalidInput: nothing to train on.
+        LossNotFinite: the loss stopped being a number; names the items.
+        Refused: the exported model disagrees with the trained one.
+    """
+    from models import tasks  # torch is loaded by training alone
+    from models.export import Origin, publish
+    from models.train import Plan, train
+
+    recipe = tasks.recipe(request.task)
+    pairs = read_all(request.data) if request.data else corrections()
+    if not pairs:
+        source = ", ".join(request.data) or "the store's corrections"
+        raise InvalidInput(f"train {request.task}: expected labelled items from {source}, got none")
+    names = tuple(map(short_name, request.data)) or ("corrections",)
+    if request.held_out:
+        kept, held_out, told = pairs, read_all(request.held_out), ", ".join(map(short_name, request.held_out))
+    else:
+        kept, held_out = hold_out(pairs, request.seed)
+        told = f"{len(held_out)} of {len(pairs)} items, whole groups drawn at random"
+    plan = Plan(
+        task=request.task,
+        data=names,
+        epochs=request.epochs or recipe.EPOCHS,
+        batch_size=request.batch_size or recipe.BATCH_SIZE,
+        learning_rate=request.learning_rate or recipe.LEARNING_RATE,
+        seed=request.seed,
+        parent=start.name if start else None,
+    )
+    run_dir = runs_dir / plan.run_name([item for item, _ in kept])
+    network, settings = train(plan, kept, run_dir, start=start)
+    settings_of_run = {key: value for key, value in asdict(plan).items() if key not in ("task", "data", "parent")}
+    origin = Origin(
+        task=request.task,
+        parent=plan.parent,
+        created_at=datetime.now(UTC),
+        data=plan.data,
+        held_out=told,
+        training=settings_of_run,
+        notes=request.notes,
+    )
+    return publish(origin, network, settings, kept, held_out, versions_dir)
+
+
+def read_all(specs: Sequence[str]) -> Pairs:
+    """All labelled items of some data sets."""
+    return [pair for spec in specs for pair in datasets.read(spec)]
+
+
+def short_name(spec: str) -> str:
+    """A data set's name without the folders of one machine: its format and the end of its path."""
+    data_format, _, rest = spec.partition(":")
+    return f"{data_format}:{'/'.join(rest.split('/')[-2:])}"
+
+
+def hold_out(pairs: Pairs, seed: int, share: float = HELD_OUT_SHARE) -> tuple[Pairs, Pairs]:
+    """(training, held out): whole groups go to one side, by a draw that depends on the group's name and the seed alone.
+
+    Fewer than two groups leave nothing to hold out.
+    """
+    groups = sorted({_group(item) for item, _ in pairs}, key=lambda group: _draw(group, seed))
+    held = set(groups[: max(1, round(share * len(groups)))]) if len(groups) > 1 else set()
+    kept = [pair for pair in pairs if _group(pair[0]) not in held]
+    return kept, [pair for pair in pairs if _group(pair[0]) in held]
+
+
+def _group(item: Item) -> str:
+    return item.group or item.id
+
+
+def _draw(group: str, seed: int) -> str:
+    return hashlib.sha256(f"{seed}:{group}".encode()).hexdigest()

@@ -30,7 +30,8 @@ class Version:
     """What is known of one trained model.
 
     ``data`` names the sources it was trained on, ``training_ids_sha256`` is the hash of the sorted ids (each the
-    SHA-256 of a medium's bytes, as in the store), one a line; ``metrics`` were measured with the exported ONNX on items held out of training.
+    SHA-256 of a medium's bytes, as in the store), one a line; ``metrics`` were measured with the exported ONNX on
+    items held out of training.
     """
 
     name: str

@@ -1,0 +1,35 @@
+# make run starts the service, make test runs the checks; both set up .venv first, once.
+.PHONY: run test install lint lock
+.DEFAULT_GOAL := run
+
+SUITABLE := import sys, venv, ensurepip; sys.exit(not (3, 11) <= sys.version_info < (3, 14))
+PYTHON ?= $(shell for python in python3 python3.13 python3.12 python3.11; do \
+	$$python -c '$(SUITABLE)' 2>/dev/null && echo $$python && break; done)
+BIN := .venv/bin
+
+run: install
+	@$(BIN)/prelabel serve
+
+test: install
+	@$(BIN)/pytest
+
+lint: install
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check .
+	@$(BIN)/mypy
+
+install: .venv/installed
+
+.venv/installed: requirements.lock pyproject.toml
+	@if [ -z "$(PYTHON)" ]; then echo "prelabel needs Python 3.11, 3.12 or 3.13 with venv, and found none: \
+	install it (Debian, Ubuntu: apt install python3 python3-venv) or name it: make PYTHON=/path/to/python" >&2; exit 1; fi
+	@echo "Setting up .venv with $$($(PYTHON) --version); this takes a few minutes, once."
+	@$(PYTHON) -m venv .venv
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --requirement requirements.lock
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --editable .
+	@touch $@
+
+# Resolves pyproject.toml anew into exact versions for every supported Python; needs uv.
+lock:
+	uv pip compile pyproject.toml --group dev --universal --python-version 3.11 --no-header --no-annotate \
+		--output-file requirements.lock

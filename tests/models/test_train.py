@@ -1,0 +1,127 @@
+"""The training loop on a real task package and data that the test makes: resume, determinism, a loss gone wrong."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image as PillowImage
+from rich.console import Console
+from torch import Tensor, nn
+
+from models import tasks
+from models.errors import InvalidInput, LossNotFinite
+from models.records import Item, Label, Lane, Lanes
+from models.train import Plan, train
+
+ROOT = Path(__file__).parents[2]
+QUIET = Console(quiet=True)
+CPU = torch.device("cpu")
+
+
+def road_pairs(folder: Path, count: int = 6) -> list[tuple[Item, Label]]:
+    """Small grey pictures with one white line each, as files."""
+    folder.mkdir(parents=True, exist_ok=True)
+    pairs: list[tuple[Item, Label]] = []
+    for index in range(count):
+        x = 30 + 20 * index
+        pixels = np.full((96, 192, 3), 90, dtype=np.uint8)
+        pixels[20:, x - 2 : x + 3] = 250
+        path = folder / f"{index}.png"
+        PillowImage.fromarray(pixels).save(path)
+        line = Lane(points=((float(x), 95.0), (float(x), 20.0)))
+        pairs.append((Item(id=path.name, uri=str(path)), Lanes(width=192, height=96, lanes=(line,))))
+    return pairs
+
+
+def plan(epochs: int = 3) -> Plan:
+    return Plan(task="lane", data=("lines",), epochs=epochs, batch_size=2, learning_rate=1e-3, seed=7)
+
+
+def state(network: nn.Module) -> dict[str, Tensor]:
+    return dict(network.state_dict())
+
+
+def assert_same(one: nn.Module, other: nn.Module) -> None:
+    for name, value in state(one).items():
+        assert torch.equal(value, state(other)[name]), name
+
+
+@pytest.fixture(autouse=True)
+def _one_thread() -> None:
+    torch.set_num_threads(1)
+
+
+def test_the_same_seed_gives_the_same_weights(tmp_path: Path) -> None:
+    pairs = road_pairs(tmp_path / "media")
+    first, _ = train(plan(), pairs, tmp_path / "a", console=QUIET, device=CPU)
+    second, _ = train(plan(), pairs, tmp_path / "b", console=QUIET, device=CPU)
+    assert_same(first, second)
+
+
+CHILD = """
+import sys, torch
+from pathlib import Path
+from rich.console import Console
+from models import train as module
+sys.path.insert(0, {tests!r})
+from test_train import plan, road_pairs
+torch.set_num_threads(1)
+module.CHECKPOINT_EVERY_S = 0.0  # after every batch
+pairs = road_pairs(Path({media!r}))
+module.train(plan(), pairs, Path({run!r}), console=Console(quiet=True), device=torch.device("cpu"))
+"""
+
+
+def test_a_killed_run_ends_as_an_unbroken_one(tmp_path: Path) -> None:
+    pairs = road_pairs(tmp_path / "media")
+    unbroken, _ = train(plan(), pairs, tmp_path / "unbroken", console=QUIET, device=CPU)
+
+    run = tmp_path / "killed"
+    code = CHILD.format(tests=str(Path(__file__).parent), media=str(tmp_path / "media"), run=str(run))
+    child = subprocess.Popen([sys.executable, "-c", code], cwd=ROOT)
+    deadline = time.monotonic() + 60
+    while not (run / "checkpoint.pt").exists() and time.monotonic() < deadline and child.poll() is None:
+        time.sleep(0.01)
+    os.kill(child.pid, signal.SIGKILL)
+    child.wait()
+    saved = torch.load(run / "checkpoint.pt", weights_only=True)["progress"]
+    assert saved[2] < 9, "the run was over before it could be killed"
+
+    resumed, _ = train(plan(), pairs, run, console=QUIET, device=CPU)
+    assert_same(unbroken, resumed)
+
+
+def test_a_loss_that_is_not_finite_names_its_items(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    pairs = road_pairs(tmp_path / "media")
+    module = tasks.network("lane")
+    real, calls = module.loss, []
+
+    def poisoned(network: nn.Module, batch: object) -> Tensor:
+        calls.append(1)
+        loss: Tensor = real(network, batch)
+        return loss * float("nan") if len(calls) == 2 else loss
+
+    monkeypatch.setattr(module, "loss", poisoned)
+    with pytest.raises(LossNotFinite, match=r"step 2: expected a finite loss, got nan; items: \d\.png, \d\.png"):
+        train(plan(), pairs, tmp_path / "run", console=QUIET, device=CPU)
+    assert len(calls) == 2
+
+
+def test_a_plan_names_its_run_by_what_decides_the_weights(tmp_path: Path) -> None:
+    items = [item for item, _ in road_pairs(tmp_path)]
+    assert plan().run_name(items) == plan().run_name(items[::-1])
+    assert plan().run_name(items) != plan(epochs=4).run_name(items)
+    assert plan().run_name(items) != plan().run_name(items[1:])
+
+
+def test_nothing_to_train_on_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(InvalidInput, match="expected at least 1 labelled item, got none"):
+        train(plan(), [], tmp_path, console=QUIET, device=CPU)
+    with pytest.raises(InvalidInput, match="expected epochs"):
+        plan(epochs=0)

@@ -1,0 +1,227 @@
+"""How a detector is trained: what an example is, how a batch is drawn from it, and what a run starts with."""
+
+import math
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from PIL import Image as Pictures
+from PIL import ImageEnhance
+from torch import Tensor
+
+from models.detection.network import IGNORED, PADDING, STRIDES, Batch, Network, Settings
+from models.detection.runtime import LONG_SIDE, shrink
+from models.errors import InvalidInput
+from models.media import Image, read_image
+from models.records import Boxes, Item, Label
+
+EPOCHS = 100
+BATCH_SIZE = 16
+LEARNING_RATE = 2e-3
+
+INPUT_NAMES = ("images",)
+OUTPUT_NAMES = ("probabilities", "boxes", "side_std", "embedding")
+
+CROP = (256, 320)  # height and width of a training picture
+_ZOOM = (0.55, 1.8)  # how much larger or smaller than in use an example is shown
+_STRETCH = 1.15  # the most by which one side grows over the other
+_ON_A_BOX = 0.75  # share of the pictures laid over a box, all categories alike, however rare
+_LEAST_SIDE = 3.0  # pixels: a box narrower or lower than this teaches nothing
+_LEAST_SHARE = 0.4  # of a box that must be in the picture; less is neither object nor background
+_GREY = 114
+
+
+@dataclass(frozen=True)
+class Example:
+    """One labelled image at the size the network reads it: pixels (height, width, 3), boxes (n, 4), n categories."""
+
+    id: str
+    image: Image
+    boxes: NDArray[np.float32]
+    categories: tuple[str, ...]
+
+    @property
+    def size(self) -> int:
+        return self.image.size
+
+    @property
+    def nbytes(self) -> int:
+        return self.image.nbytes + self.boxes.nbytes
+
+
+@dataclass(frozen=True)
+class Picture:
+    """What one example becomes in one batch: pixels (height, width, 3), boxes (n, 4) and their indices (n,)."""
+
+    image: Image
+    boxes: NDArray[np.float32]
+    categories: NDArray[np.int64]
+
+
+def settings_for(labels: Iterable[Label], start: Settings | None) -> Settings:
+    """Settings with every category that occurs, after those of the version that training starts from."""
+    seen = {box.category for label in labels for box in _boxes(label).boxes}
+    known = start.categories if start else ()
+    categories = (*known, *sorted(seen - set(known)))
+    if not categories:
+        raise InvalidInput("detection training: expected at least 1 box in the data, got none")
+    if start is None:
+        return Settings(categories, long_side=LONG_SIDE)
+    return Settings(categories, start.channels, start.blocks, start.neck, start.bins, start.long_side)
+
+
+def prepare(item: Item, label: Label) -> Example:
+    """Decodes the image and shrinks it, with its boxes, to the size at which the network will read it."""
+    truth = _boxes(label)
+    with open(item.uri, "rb") as file:
+        full = read_image(file.read(), item.uri)
+    if full.shape[:2] != (truth.height, truth.width):
+        got = f"{full.shape[1]}x{full.shape[0]}"
+        raise InvalidInput(f"{item.uri}: expected {truth.width}x{truth.height} pixels as its label says, got {got}")
+    image = shrink(full, LONG_SIDE)
+    boxes = np.array([box.xyxy for box in truth.boxes], np.float32).reshape(-1, 4)
+    boxes *= np.tile((image.shape[1] / truth.width, image.shape[0] / truth.height), 2).astype(np.float32)
+    return Example(item.id, image, boxes, tuple(box.category for box in truth.boxes))
+
+
+def batches(sizes: Sequence[int], batch_size: int, rng: np.random.Generator) -> list[list[int]]:
+    """Every example once, in random order. A last batch of one joins the one before it: BatchNorm needs two."""
+    order = rng.permutation(len(sizes)).tolist()
+    parts = [order[i : i + batch_size] for i in range(0, len(order), batch_size)]
+    if len(parts) > 1 and len(parts[-1]) == 1:
+        parts[-2].extend(parts.pop())
+    return parts
+
+
+def collate(examples: Sequence[Example], settings: Settings, rng: np.random.Generator) -> Batch:
+    """One random picture of each example, as tensors."""
+    pictures = [augment(example, settings.categories, rng) for example in examples]
+    most = max(1, *(len(picture.boxes) for picture in pictures))
+    boxes = np.zeros((len(pictures), most, 4), np.float32)
+    categories = np.full((len(pictures), most), PADDING, np.int64)
+    for row, picture in enumerate(pictures):
+        boxes[row, : len(picture.boxes)] = picture.boxes
+        categories[row, : len(picture.boxes)] = picture.categories
+    pixels = np.stack([picture.image for picture in pictures]).transpose(0, 3, 1, 2)
+    images = torch.from_numpy(np.ascontiguousarray(pixels)).float() / 255
+    return Batch(images, torch.from_numpy(boxes), torch.from_numpy(categories))
+
+
+def augment(example: Example, categories: Sequence[str], rng: np.random.Generator) -> Picture:
+    """A random window of the example at a random zoom, perhaps mirrored, its light and colours changed."""
+    zoom = math.exp(rng.uniform(*np.log(_ZOOM)))
+    stretch = math.exp(rng.uniform(-1, 1) * math.log(_STRETCH) / 2)
+    scale = (zoom * stretch, zoom / stretch)  # output pixels per input pixel, across and down
+    corner = _corner(example, scale, rng)
+    image, boxes = _window(example, corner, scale)
+    if rng.random() < 0.5:
+        image = np.ascontiguousarray(image[:, ::-1])
+        boxes[:, [0, 2]] = CROP[1] - boxes[:, [2, 0]]
+    indices = np.array([categories.index(name) for name in example.categories], np.int64)
+    return _clip(Picture(_relight(image, rng), boxes, indices))
+
+
+def _corner(example: Example, scale: tuple[float, float], rng: np.random.Generator) -> tuple[float, float]:
+    """Where in the example the window's upper left corner lies: over a box, or anywhere in the image."""
+    corner = []
+    box = None
+    if len(example.boxes) and rng.random() < _ON_A_BOX:
+        names = sorted(set(example.categories))
+        name = names[rng.integers(len(names))]
+        rows = [i for i, other in enumerate(example.categories) if other == name]
+        box = example.boxes[rows[rng.integers(len(rows))]]
+    for axis, (length, window) in enumerate(
+        zip(example.image.shape[1::-1], (CROP[1] / scale[0], CROP[0] / scale[1]), strict=True)
+    ):
+        slack = length - window
+        if box is not None and slack > 0:
+            middle = rng.uniform(box[axis], box[axis + 2])
+            corner.append(float(np.clip(middle - rng.uniform(0.15, 0.85) * window, 0, slack)))
+        else:
+            corner.append(float(rng.uniform(min(slack, 0), max(slack, 0))))
+    return corner[0], corner[1]
+
+
+def _window(
+    example: Example, corner: tuple[float, float], scale: tuple[float, float]
+) -> tuple[Image, NDArray[np.float32]]:
+    """The example as seen through the window, grey where it ends, and its boxes there, still unclipped."""
+    height, width = example.image.shape[:2]
+    low = (max(corner[0], 0.0), max(corner[1], 0.0))
+    high = (min(corner[0] + CROP[1] / scale[0], width), min(corner[1] + CROP[0] / scale[1], height))
+    left, top, right, bottom = (round((value - corner[i % 2]) * scale[i % 2]) for i, value in enumerate((*low, *high)))
+    canvas = np.full((*CROP, 3), _GREY, np.uint8)
+    if right > left and bottom > top:
+        picture = Pictures.fromarray(example.image)
+        filter_ = Pictures.Resampling.BILINEAR
+        part = picture.resize((right - left, bottom - top), filter_, box=(*low, *high))
+        canvas[top:bottom, left:right] = np.asarray(part)
+    boxes = (example.boxes - np.tile(corner, 2)) * np.tile(scale, 2)
+    return canvas, boxes.astype(np.float32)
+
+
+def _relight(image: Image, rng: np.random.Generator) -> Image:
+    """Gamma, contrast, brightness and colour cast, each a little, then saturation; sometimes noise."""
+    level = np.linspace(0, 1, 256) ** math.exp(rng.uniform(-0.4, 0.4))
+    middle = image.mean() / 255
+    level = ((level - middle) * rng.uniform(0.7, 1.3) + middle) * math.exp(rng.uniform(-0.25, 0.25))
+    curves = np.clip(level * rng.uniform(0.9, 1.1, (3, 1)), 0, 1) * 255  # (channel, old level) -> new level
+    picture = Pictures.fromarray(image).point(curves.astype(np.uint8).ravel().tolist())
+    values = np.asarray(ImageEnhance.Color(picture).enhance(rng.uniform(0.4, 1.4)))
+    if rng.random() < 0.1:
+        noise = rng.normal(0, rng.uniform(0, 15), values.shape)
+        values = np.asarray(np.clip(values + noise, 0, 255), np.uint8)
+    return values
+
+
+def _clip(picture: Picture) -> Picture:
+    """Boxes cut off at the border; those hardly in sight or too small are ignored, those out of sight dropped."""
+    boxes, categories = picture.boxes, picture.categories.copy()
+    inside = boxes.clip(0, np.tile(CROP[::-1], 2).astype(np.float32))
+    size = inside[:, 2:] - inside[:, :2]
+    visible = (size.min(axis=1, initial=np.inf) > 0) if len(boxes) else np.zeros(0, bool)
+    share = size.prod(axis=1) / np.maximum((boxes[:, 2:] - boxes[:, :2]).prod(axis=1), 1e-6)
+    categories[(share < _LEAST_SHARE) | (size.min(axis=1, initial=np.inf) < _LEAST_SIDE)] = IGNORED
+    return Picture(picture.image, inside[visible], categories[visible])
+
+
+def warm_start(network: Network, state: dict[str, Tensor], previous: Settings) -> None:
+    """Loads the weights of a version with other categories: a known one keeps its row, a new one its fresh start."""
+    own = network.state_dict()
+    ours, theirs = network.settings.categories, previous.categories
+    for name, value in state.items():
+        if name.startswith("head.logits."):
+            for row, category in enumerate(ours):
+                if category in theirs:
+                    own[name][row] = value[theirs.index(category)]
+        else:
+            own[name].copy_(value)
+
+
+def example_inputs(settings: Settings) -> tuple[tuple[Tensor, ...], dict[str, dict[int, Any]]]:
+    """What the export traces: two images, with batch, height and width free (multiples of the largest stride)."""
+    step = STRIDES[-1]
+    height = step * torch.export.Dim("height", min=1, max=512)
+    width = step * torch.export.Dim("width", min=1, max=512)
+    shapes = {"images": {0: torch.export.Dim("batch", min=1, max=4096), 2: height, 3: width}}
+    return (torch.zeros(2, 3, 5 * step, 7 * step),), shapes
+
+
+def parity_media(media: Sequence[Image]) -> list[Image]:
+    """Real images as they are, upright, as a wide strip and as a small cutting."""
+    variants = list(media)
+    for image in media[:1]:
+        height, width = image.shape[:2]
+        variants.append(np.ascontiguousarray(image.transpose(1, 0, 2)))
+        variants.append(np.ascontiguousarray(image[height // 3 : height // 3 + max(1, height // 6)]))
+        variants.append(np.ascontiguousarray(image[: max(1, height // 9), : max(1, width // 9)]))
+    return variants
+
+
+def _boxes(label: Label) -> Boxes:
+    if not isinstance(label, Boxes):
+        raise InvalidInput(f"detection training: expected boxes, got {type(label).__name__}")
+    return label

@@ -1,0 +1,173 @@
+"""A detector in use: an image to boxes, and how much may be wrong with or missing from them. Never imports torch."""
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnxruntime
+from numpy.typing import NDArray
+from PIL import Image as Pictures
+
+from models.detection.suppression import suppress
+from models.errors import InvalidInput
+from models.media import Image
+from models.records import Box, Boxes, Prediction
+
+LONG_SIDE = 640  # pixels of the longer side beyond which an image is shrunk
+STEP = 32  # height and width of what the network reads are multiples of this
+GREY = 114  # what lies beside the image where it was filled up to a multiple
+OPERATING_POINT = 0.3  # boxes at least this confident are handed out
+FAINTEST = 0.02  # boxes less confident than this are no candidates for a missed object
+MOST_OVERLAP = 0.6  # IoU above which the less confident of two boxes of a category goes
+MOST_CANDIDATES = 1000
+
+Floats = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Detections:
+    """What survived suppression, most confident first: boxes (n, 4) in image pixels, (n,) confidences and categories.
+
+    ``doubt`` (n,) is the mean standard deviation of the sides as a share of the box's own size; ``faintest_trace``
+    the highest probability of all that was too faint to become a candidate.
+    """
+
+    boxes: Floats
+    confidences: Floats
+    categories: NDArray[np.int64]
+    doubt: Floats
+    faintest_trace: float
+
+
+class Runtime:
+    """An ONNX session that carries its own settings in its metadata."""
+
+    def __init__(self, onnx: Path, threads: int = 2) -> None:
+        options = onnxruntime.SessionOptions()
+        options.intra_op_num_threads = threads
+        options.inter_op_num_threads = 1
+        options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+        self._session = onnxruntime.InferenceSession(str(onnx), options, providers=["CPUExecutionProvider"])
+        settings = _settings(onnx, self._session.get_modelmeta().custom_metadata_map)
+        self.categories: tuple[str, ...] = tuple(settings["categories"])
+        self.long_side = int(settings["long_side"])
+
+    def feeds(self, media: Image) -> dict[str, NDArray[np.float32]]:
+        """The image (1, 3, height, width) in [0, 1]: shrunk to the bounded long side, filled up to multiples of 32."""
+        image = shrink(media, self.long_side)
+        height, width = image.shape[:2]
+        canvas = np.full((-(-height // STEP) * STEP, -(-width // STEP) * STEP, 3), GREY, np.uint8)
+        canvas[:height, :width] = image
+        pixels = np.ascontiguousarray(canvas.transpose(2, 0, 1)[None])
+        return {"images": pixels.astype(np.float32) / np.float32(255)}
+
+    def predict(self, media: Image) -> Prediction:
+        """Boxes, the doubt about the whole image, features for calibration and an embedding for diversity."""
+        probabilities, boxes, side_std, embedding = (value[0] for value in self._session.run(None, self.feeds(media)))
+        height, width = media.shape[:2]
+        small = shrunk_size(width, height, self.long_side)
+        scale = np.array([width / small[0], height / small[1]] * 2)
+        found = detections(probabilities, boxes * scale, side_std * scale, width, height)
+        kept = int((found.confidences >= OPERATING_POINT).sum())
+        named = tuple(
+            Box(tuple(found.boxes[i].tolist()), self.categories[found.categories[i]], float(found.confidences[i]))
+            for i in range(kept)
+        )
+        return Prediction(Boxes(width, height, named), score(found), features(found), tuple(embedding.tolist()))
+
+
+def detections(
+    probabilities: NDArray[np.floating], boxes: NDArray[np.floating], side_std: NDArray[np.floating],
+    width: int, height: int,
+) -> Detections:  # fmt: skip
+    """The network's answer for one image, reduced to one box an object.
+
+    Args:
+        probabilities: (points, categories).
+        boxes: (points, 4) xyxy in pixels of the image.
+        side_std: (points, 4) in the same pixels.
+        width: of the image; boxes are cut off at its border.
+        height: likewise.
+    """
+    if not np.isfinite(probabilities).all():
+        raise InvalidInput("detection: expected finite probabilities from the network, got NaN or infinity")
+    inside = boxes.astype(np.float64).clip(0, [width, height, width, height])
+    size = inside[:, 2:] - inside[:, :2]
+    visible = (size > 0).all(axis=1)
+    likely = np.where(visible[:, None], probabilities.astype(np.float64), 0.0)
+    points, categories = np.nonzero(likely >= FAINTEST)
+    confidences = likely[points, categories]
+    best = np.argsort(-confidences, kind="stable")[:MOST_CANDIDATES]
+    points, categories, confidences = points[best], categories[best], confidences[best]
+    rows = suppress(inside[points], confidences, categories, MOST_OVERLAP)
+    chosen = points[rows]
+    doubt = (side_std[chosen] / np.tile(size[chosen], 2)).mean(axis=1) if len(chosen) else np.zeros(0)
+    trace = float(np.where(likely < FAINTEST, likely, 0.0).max(initial=0.0))
+    return Detections(inside[chosen], confidences[rows], categories[rows], doubt, trace)
+
+
+def score(found: Detections) -> float:
+    """The doubt in [0, 1] that somebody would change anything: 1 - prod(p of the boxes given) * exp(-missed).
+
+    ``missed`` is the number of objects expected among the boxes not given: the sum of their probabilities, and the
+    faintest trace beside them. If boxes are right independently and missed objects follow a Poisson law, this is
+    the probability that the image is not entirely right. "Nothing is here" is an answer like any other: an
+    image without boxes is as doubtful as its faint candidates are many, and near 0 only if there are none.
+    """
+    given = found.confidences >= OPERATING_POINT
+    return float(1 - np.prod(found.confidences[given]) * np.exp(-_missed(found)))
+
+
+def features(found: Detections) -> dict[str, float]:
+    """Numbers from which calibration learns; a mean or an extreme over no boxes is that of a box without doubt."""
+    given = found.confidences >= OPERATING_POINT
+    sure, faint = found.confidences[given], found.confidences[~given]
+    p = np.clip(found.confidences, 1e-9, 1 - 1e-9)
+    entropy = -(p * np.log2(p) + (1 - p) * np.log2(1 - p))
+    doubt = found.doubt[given]
+    size = np.sqrt((found.boxes[given, 2:] - found.boxes[given, :2]).prod(axis=1))
+    return {
+        "boxes": float(len(sure)),
+        "min_confidence": float(sure.min(initial=1.0)),
+        "mean_confidence": float(sure.mean()) if len(sure) else 1.0,
+        "expected_wrong": float((1 - sure).sum()),
+        "expected_missed": _missed(found),
+        "best_faint": float(faint.max(initial=0.0)),
+        "entropy_bits": float(entropy.sum()),
+        "mean_side_doubt": float(doubt.mean()) if len(doubt) else 0.0,
+        "max_side_doubt": float(doubt.max(initial=0.0)),
+        "smallest_box_px": float(size.min()) if len(size) else 0.0,
+    }
+
+
+def shrunk_size(width: int, height: int, long_side: int) -> tuple[int, int]:
+    """Width and height within ``long_side`` with the same aspect, at least 1 each; never larger than before."""
+    factor = min(1.0, long_side / max(width, height))
+    return max(1, round(width * factor)), max(1, round(height * factor))
+
+
+def shrink(image: Image, long_side: int) -> Image:
+    """The image with its longer side at most ``long_side`` pixels, smoothed as it shrinks."""
+    height, width = image.shape[:2]
+    size = shrunk_size(width, height, long_side)
+    if size == (width, height):
+        return image
+    smaller = Pictures.fromarray(image).resize(size, Pictures.Resampling.BILINEAR, reducing_gap=2.0)
+    return np.asarray(smaller)
+
+
+def _missed(found: Detections) -> float:
+    return float(found.confidences[found.confidences < OPERATING_POINT].sum()) + found.faintest_trace
+
+
+def _settings(onnx: Path, metadata: dict[str, str]) -> dict[str, Any]:
+    try:
+        about = json.loads(metadata["prelabel"])
+    except (KeyError, ValueError) as error:
+        raise InvalidInput(f"{onnx}: expected a model exported by prelabel, got no readable description") from error
+    if about.get("task") != "detection":
+        raise InvalidInput(f"{onnx}: expected a detection model, got {about.get('task')!r}")
+    settings: dict[str, Any] = about["settings"]
+    return settings

@@ -1,0 +1,153 @@
+"""What WAV, Ogg and MP3 files say about their own length, checked before anything is decoded.
+
+The decoder takes a cut file for a shorter one, and reads an MP3 without a right frame count only in part. Here a cut
+file is an error, and an MP3 gets a header that counts its frames.
+"""
+
+import re
+import struct
+import zlib
+from dataclasses import dataclass
+
+from models.errors import UnreadableMedia
+
+_STREAMED_WAV_BYTES = 0x7FFF_0000  # writers to a pipe put a size from here up, or 0: they do not know it
+_OGG_HEADER = 27  # bytes; the last is the number of segment lengths that follow
+_MIRRORED_BYTES = bytes(int(f"{byte:08b}"[::-1], 2) for byte in range(256))
+_MPEG1_KBPS = (32, 40, 48, 56, 64, 80, 96, 112, 128, 160, 192, 224, 256, 320)
+_MPEG2_KBPS = (8, 16, 24, 32, 40, 48, 56, 64, 80, 96, 112, 128, 144, 160)
+_MPEG_HZ = {3: (44100, 48000, 32000), 2: (22050, 24000, 16000), 0: (11025, 12000, 8000)}
+_AFTER_MP3 = re.compile(rb"TAG|APETAGEX|LYRICSBEGIN|ID3|\0*\Z")
+
+
+def whole(data: bytes, kind: str, name: str) -> bytes:
+    """The bytes to decode: those of the file, or its MPEG frames behind a right count of them.
+
+    Raises:
+        UnreadableMedia: the file ends before its own headers say so.
+    """
+    if kind == "audio/wav":
+        _check_wav(data, name)
+    elif kind == "audio/ogg":
+        _check_ogg(data, name)
+    elif kind == "audio/mpeg":
+        return _counted_mp3(data, name)
+    return data
+
+
+def _check_wav(data: bytes, name: str) -> None:
+    """Follows the chunks up to the samples (RIFF, and RF64 with its 64-bit size; RIFX is big-endian)."""
+    order = ">" if data.startswith(b"RIFX") else "<"
+    position, long_size = 12, None
+    while position + 8 <= len(data):
+        chunk, size = struct.unpack_from(f"{order}4sI", data, position)
+        if chunk == b"ds64" and position + 24 <= len(data):
+            (long_size,) = struct.unpack_from("<Q", data, position + 16)
+        if chunk == b"data":
+            declared, got = size if size < _STREAMED_WAV_BYTES else long_size, len(data) - position - 8
+            if declared is not None and got < declared:
+                raise UnreadableMedia(f"{name}: expected {declared} bytes of samples, got {got}: the file is cut")
+            return
+        position += 8 + size + size % 2
+    raise UnreadableMedia(f"{name}: expected a WAV data chunk, got the end of the file at byte {len(data)}")
+
+
+def _check_ogg(data: bytes, name: str) -> None:
+    """Every page must be whole and right; the last need not end the stream (RFC 3533, 6; RFC 7845, 3)."""
+    position = 0
+    while position < len(data):
+        if data[position : position + 4] != b"OggS"[: len(data) - position]:
+            got = data[position : position + 4]
+            raise UnreadableMedia(f"{name}: expected an Ogg page at byte {position}, got {got!r}")
+        end = len(data) + 1
+        if position + _OGG_HEADER <= len(data):
+            table = data[position + _OGG_HEADER : position + _OGG_HEADER + data[position + _OGG_HEADER - 1]]
+            end = position + _OGG_HEADER + len(table) + sum(table)
+        if end > len(data):
+            raise UnreadableMedia(f"{name}: expected whole Ogg pages, got one cut at byte {len(data)}")
+        if not _ogg_checksum_holds(data[position:end]):
+            raise UnreadableMedia(
+                f"{name}: expected a whole Ogg page at byte {position}, got one with a wrong checksum"
+            )
+        position = end
+
+
+def _ogg_checksum_holds(page: bytes) -> bool:
+    """CRC-32 with Ogg's bit order and start value: zlib's on mirrored bytes, its two inversions undone."""
+    cleared = page[:22] + bytes(4) + page[26:]
+    mirrored = zlib.crc32(cleared.translate(_MIRRORED_BYTES), 0xFFFF_FFFF) ^ 0xFFFF_FFFF
+    return int(f"{mirrored:032b}"[::-1], 2) == int.from_bytes(page[22:26], "little")
+
+
+@dataclass(frozen=True)
+class _Frame:
+    """The header of one MPEG layer III frame: its length in bytes, and how far its side information reaches."""
+
+    bytes: int
+    side_end: int
+    stream: tuple[int, int]  # MPEG version and sample rate, the same in all frames of a file
+
+
+def mpeg_frame(data: bytes, position: int = 0) -> _Frame | None:
+    """The layer III frame header at ``position``, or None. Source: ISO/IEC 11172-3, 2.4.1.3."""
+    header = int.from_bytes(data[position : position + 4], "big") if position + 4 <= len(data) else 0
+    version, layer, kbps_index, hz_index = header >> 19 & 3, header >> 17 & 3, header >> 12 & 15, header >> 10 & 3
+    if header >> 21 != 0x7FF or version == 1 or layer != 1 or kbps_index in (0, 15) or hz_index == 3:
+        return None
+    hz, mono = _MPEG_HZ[version][hz_index], header >> 6 & 3 == 3
+    kbps = (_MPEG1_KBPS if version == 3 else _MPEG2_KBPS)[kbps_index - 1]
+    length = (144 if version == 3 else 72) * 1000 * kbps // hz + (header >> 9 & 1)
+    side = (17 if mono else 32) if version == 3 else (9 if mono else 17)
+    return _Frame(length, 4 + side, (version, hz))
+
+
+def _counted_mp3(data: bytes, name: str) -> bytes:
+    """The frames without tags around them, behind a Xing header that counts them.
+
+    A header that promises more frames than there are means a cut file; one that promises fewer, or none at all, is
+    replaced: the decoder would stop at that count, or guess it from the first frame's bit rate.
+    """
+    start = _id3_bytes(data)
+    first = mpeg_frame(data, start)
+    if first is None:
+        raise UnreadableMedia(f"{name}: expected an MP3 frame at byte {start}, got {data[start : start + 4]!r}")
+    frames, end = _follow_frames(data, start, first, name)
+    side_end = start + first.side_end
+    has_count = data[side_end : side_end + 4] in (b"Xing", b"Info")
+    if has_count:
+        flags, declared = struct.unpack_from(">II", data, side_end + 4)
+        frames -= 1
+        if flags & 1 and declared > frames:
+            raise UnreadableMedia(f"{name}: expected {declared} MP3 frames, got {frames}: the file is cut")
+        if flags & 1 and declared == frames:
+            return data[start:end]
+    return _xing(data[start : start + 4], frames) + data[start + first.bytes * has_count : end]
+
+
+def _id3_bytes(data: bytes) -> int:
+    """The length of an ID3v2 tag at the start: 4 x 7 bits, and a footer where a flag says so."""
+    if not data.startswith(b"ID3") or len(data) < 10:
+        return 0
+    return 10 + sum((byte & 0x7F) << 7 * (3 - i) for i, byte in enumerate(data[6:10])) + (10 if data[5] & 16 else 0)
+
+
+def _follow_frames(data: bytes, start: int, first: _Frame, name: str) -> tuple[int, int]:
+    """Number of whole frames from ``start``, and the byte where they end."""
+    frames, position = 0, start
+    while (frame := mpeg_frame(data, position)) is not None and frame.stream == first.stream:
+        if position + frame.bytes > len(data):
+            raise UnreadableMedia(f"{name}: expected whole MP3 frames, got one cut at byte {len(data)}")
+        frames, position = frames + 1, position + frame.bytes
+    if not _AFTER_MP3.match(data, position):
+        raise UnreadableMedia(
+            f"{name}: expected an MP3 frame at byte {position}, got {data[position : position + 4]!r}"
+        )
+    return frames, position
+
+
+def _xing(header: bytes, frames: int) -> bytes:
+    """A silent frame that says how many follow. Its bit rate is made 128 (64) kbit/s, so that the count has room."""
+    widened = bytes((header[0], header[1] | 1, 9 << 4 | header[2] & 0x0C, header[3]))  # no CRC, no padding
+    frame = mpeg_frame(widened)
+    assert frame is not None
+    return (widened.ljust(frame.side_end, b"\0") + b"Xing" + struct.pack(">II", 1, frames)).ljust(frame.bytes, b"\0")

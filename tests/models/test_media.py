@@ -412,7 +412,8 @@ def test_broken_side_information_neither_warns_nor_hides_the_picture(tmp_path: P
     (tmp_path / "animation.png").write_bytes(png[:33] + bad_animation + png[33:])
     (tmp_path / "huge.png").write_bytes(encode(Pillow.new("1", (10_000, 10_000)), "PNG"))
     program = (
-        "import sys; from pathlib import Path\nfrom models.errors import TooLarge\nfrom models.media import read_image\n"
+        "import sys\nfrom pathlib import Path\n"
+        "from models.errors import TooLarge\nfrom models.media import read_image\n"
         "for path in map(Path, sys.argv[1:]):\n"
         "    try: print(read_image(path.read_bytes(), path.name).shape)\n"
         "    except TooLarge: print('too large')\n"

@@ -1,0 +1,40 @@
+"""Common Voice: ``SPLIT.tsv`` beside ``clips/``. Source: github.com/common-voice/cv-dataset, README."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+from models.datasets.layout import below, broken, existing, numbered_lines, split_file
+from models.records import Item, Transcript
+
+_NEEDED = ("client_id", "path", "sentence")
+
+
+def read(root: Path, split: str | None = None) -> Iterator[tuple[Item, Transcript]]:
+    """Every clip of ``SPLIT.tsv`` with its sentence; the group is the speaker (``client_id``).
+
+    Tabs are the only separators and quotes are part of the sentence, as the files are written.
+
+    Raises:
+        InvalidDataset: a broken line, naming file and line.
+        NotFound: no such split.
+    """
+    file, _ = split_file(root, "", split, ".tsv")
+    return _read(root, file)
+
+
+def _read(root: Path, file: Path) -> Iterator[tuple[Item, Transcript]]:
+    lines = numbered_lines(file)
+    where, header = next(lines, (f"{file}:1", ""))
+    columns = header.split("\t")
+    if not set(_NEEDED) <= set(columns):
+        broken(where, f"a header with {', '.join(_NEEDED)} between tabs", header)
+    for where, line in lines:
+        values = line.split("\t")
+        if len(values) != len(columns):
+            broken(where, f"{len(columns)} columns", len(values))
+        row = dict(zip(columns, values, strict=True))
+        speaker, name, sentence = (row[key].strip() for key in _NEEDED)
+        if not speaker or not name or not sentence:
+            broken(where, f"values for {', '.join(_NEEDED)}", (speaker, name, sentence))
+        clip = existing(where, root / "clips" / name)
+        yield Item(below(root, clip), str(clip), speaker), Transcript(sentence)

@@ -1,0 +1,90 @@
+"""What every reader shares: which file holds a split, numbered lines, and the error that names one of them."""
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, NoReturn
+
+from models.errors import InvalidDataset, NotFound
+
+
+def broken(where: str, expected: str, got: object) -> NoReturn:
+    """Raises the one error of all readers. ``where`` is ``file:line`` or the place within the file."""
+    text = repr(got)
+    raise InvalidDataset(f"{where}: expected {expected}, got {text if len(text) <= 200 else text[:200] + '…'}")
+
+
+def split_file(folder: Path, prefix: str, split: str | None, suffix: str) -> tuple[Path, str]:
+    """The file ``folder/<prefix><split><suffix>`` and its split; without a name, the only one there is.
+
+    Raises:
+        NotFound: no such split, or none named where there are several; the message lists them.
+    """
+    names = sorted(path.name for path in folder.glob(f"{prefix}*{suffix}"))
+    splits = [name.removeprefix(prefix).removesuffix(suffix) for name in names]
+    chosen = splits[0] if split is None and len(splits) == 1 else split
+    if chosen not in splits:
+        known = ", ".join(splits) or f"no file {prefix}*{suffix}"
+        raise NotFound(f"{folder}: expected one of the splits there ({known}), got {split or 'no split'}")
+    return folder / f"{prefix}{chosen}{suffix}", chosen
+
+
+def numbered_lines(path: Path) -> Iterator[tuple[str, str]]:
+    """Each non-blank line of a UTF-8 text file, behind its ``path:line``.
+
+    Raises:
+        InvalidDataset: a line that is not UTF-8.
+    """
+    with path.open("rb") as file:
+        for number, raw in enumerate(file, 1):
+            try:
+                line = raw.decode("utf-8-sig" if number == 1 else "utf-8").rstrip("\r\n")
+            except UnicodeDecodeError:
+                broken(f"{path}:{number}", "UTF-8 text", raw)
+            if line.strip():
+                yield f"{path}:{number}", line
+
+
+def json_lines(path: Path) -> Iterator[tuple[str, dict[str, Any]]]:
+    """Each JSON object of a JSON-lines file, behind its ``path:line``.
+
+    Raises:
+        InvalidDataset: a line that is not a JSON object.
+    """
+    for where, line in numbered_lines(path):
+        try:
+            values = json.loads(line)
+        except json.JSONDecodeError as error:
+            broken(where, f"a JSON object ({error.msg} at column {error.colno})", line)
+        if not isinstance(values, dict):
+            broken(where, "a JSON object", values)
+        yield where, values
+
+
+def existing(where: str, path: Path) -> Path:
+    """The absolute path of a file that a line names.
+
+    Raises:
+        InvalidDataset: it is not there.
+    """
+    if not path.is_file():
+        broken(where, "a file that exists", str(path))
+    return path.absolute()
+
+
+def below(root: Path, path: Path) -> str:
+    """The path relative to ``root`` with forward slashes, or the whole path where it lies elsewhere."""
+    path, root = path.absolute(), root.absolute()
+    return path.relative_to(root).as_posix() if path.is_relative_to(root) else path.as_posix()
+
+
+def text_field(where: str, values: dict[str, Any], key: str) -> str:
+    """The string under ``key``.
+
+    Raises:
+        InvalidDataset: there is none.
+    """
+    value = values.get(key)
+    if not isinstance(value, str):
+        broken(where, f"a string under {key!r}", value)
+    return value

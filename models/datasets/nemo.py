@@ -1,0 +1,42 @@
+"""NeMo-style speech manifests: one JSON object a line. Source: NVIDIA NeMo user guide, "ASR datasets"."""
+
+import math
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from models.datasets.layout import below, broken, existing, json_lines, split_file, text_field
+from models.records import Item, Transcript
+
+
+def read(root: Path, split: str | None = None) -> Iterator[tuple[Item, Transcript]]:
+    """Every clip of a manifest, or of ``SPLIT.jsonl`` in a folder, with its ``text``; the group is its ``speaker``.
+
+    ``audio_filepath`` is relative to the manifest, or absolute. An empty ``text`` means that nothing is said. An item
+    is a whole file, so an ``offset`` other than 0 is refused.
+
+    Raises:
+        InvalidDataset: a broken line, naming file and line.
+        NotFound: no such split.
+    """
+    if root.is_file():
+        return _read(root.parent, root)
+    file, _ = split_file(root, "", split, ".jsonl")
+    return _read(root, file)
+
+
+def _read(root: Path, file: Path) -> Iterator[tuple[Item, Transcript]]:
+    for where, values in json_lines(file):
+        clip = existing(where, root / text_field(where, values, "audio_filepath"))
+        text = text_field(where, values, "text").strip()
+        if values.get("offset") not in (None, 0):
+            broken(where, "whole files (offset 0)", values["offset"])
+        _check_duration(where, values.get("duration"))
+        speaker = text_field(where, values, "speaker") if values.get("speaker") is not None else None
+        yield Item(below(root, clip), str(clip), speaker or None), Transcript(text)
+
+
+def _check_duration(where: str, duration: Any) -> None:
+    known = type(duration) in (int, float) and math.isfinite(duration) and duration > 0
+    if duration is not None and not known:
+        broken(where, "a duration in seconds > 0", duration)

@@ -1,0 +1,91 @@
+"""Pascal VOC detection: one XML file an image. Source: the VOC2012 development kit, section 4.
+
+Corners there are 1-based and belong to the box, so the box (1, 1, 640, 480) is a whole image of 640 x 480 pixels.
+"""
+
+import math
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from xml.etree import ElementTree
+
+from models.datasets.layout import below, broken, existing, numbered_lines, split_file
+from models.records import Box, Boxes, Item
+
+
+def read(root: Path, split: str | None = None) -> Iterator[tuple[Item, Boxes]]:
+    """Every image that ``ImageSets/Main/SPLIT.txt`` names, with its boxes clipped to the image.
+
+    Objects marked ``difficult`` are left out: the official evaluation neither asks for nor counts them.
+
+    Raises:
+        InvalidDataset: a broken list or XML file, naming file and line.
+        NotFound: no such split.
+    """
+    file, _ = split_file(root / "ImageSets" / "Main", "", split, ".txt")
+    return _read(root, file)
+
+
+def _read(root: Path, file: Path) -> Iterator[tuple[Item, Boxes]]:
+    for where, line in numbered_lines(file):
+        columns = line.split()
+        if len(columns) != 1:
+            broken(where, "1 column, the name of an image", line)
+        annotation = existing(where, root / "Annotations" / f"{columns[0]}.xml")
+        document = _Annotation(annotation)
+        suffix = Path(document.text("filename")).suffix or ".jpg"
+        image = existing(where, root / "JPEGImages" / f"{columns[0]}{suffix}")
+        yield Item(below(root, image), str(image)), document.boxes()
+
+
+class _Annotation:
+    """One parsed XML file, which knows the line of each of its objects."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        try:
+            self.root = ElementTree.parse(path).getroot()
+        except ElementTree.ParseError as error:
+            broken(f"{path}:{error.position[0]}", "XML", str(error))
+
+    def boxes(self) -> Boxes:
+        width, height = self._whole("size/width"), self._whole("size/height")
+        objects = enumerate(self.root.iterfind("object"))
+        boxes = [self._box(index, element, width, height) for index, element in objects if not _difficult(element)]
+        return Boxes(width, height, tuple(boxes))
+
+    def text(self, tag: str) -> str:
+        return (self.root.findtext(tag) or "").strip()
+
+    def _whole(self, tag: str) -> int:
+        text = self.text(tag)
+        if not text.isdecimal() or int(text) < 1:
+            broken(f"{self.path}:1", f"a whole number >= 1 in <{tag}>", text)
+        return int(text)
+
+    def _box(self, index: int, element: ElementTree.Element, width: int, height: int) -> Box:
+        name = (element.findtext("name") or "").strip()
+        if not name:
+            broken(self._where(index), "a <name>", name)
+        texts = [element.findtext(f"bndbox/{tag}") for tag in ("xmin", "ymin", "xmax", "ymax")]
+        try:
+            x1, y1, x2, y2 = (float(text or "nan") for text in texts)
+        except ValueError:
+            broken(self._where(index), "numbers in <bndbox>", texts)
+        if not all(map(math.isfinite, (x1, y1, x2, y2))):
+            broken(self._where(index), "xmin, ymin, xmax and ymax in <bndbox>", texts)
+        corners = (max(x1 - 1, 0), max(y1 - 1, 0), min(x2, width), min(y2, height))
+        if corners[0] >= corners[2] or corners[1] >= corners[3]:
+            broken(self._where(index), f"a box inside 1..{width}, 1..{height}", (x1, y1, x2, y2))
+        return Box(corners, name)
+
+    def _where(self, index: int) -> str:
+        """``file:line`` of an object: ElementTree keeps no lines, so the text is searched, and only for an error."""
+        text = self.path.read_bytes()
+        starts = [match.start() for match in re.finditer(rb"<object[\s>]", text)]
+        line = text.count(b"\n", 0, starts[index]) + 1
+        return f"{self.path}:{line}"
+
+
+def _difficult(element: ElementTree.Element) -> bool:
+    return (element.findtext("difficult") or "").strip() == "1"

@@ -204,7 +204,7 @@ def _other_paint(rng: np.random.Generator, street: Street) -> Iterable[Array]:
     camera = street.camera
     unit = camera.above / 1.5
     at = camera.near + rng.uniform(0.5, 12) * unit
-    x0, x1 = (float(np.interp(at, *by_depth(side))) for side in (street.left, street.right))
+    x0, x1 = sorted(float(np.interp(at, *by_depth(side))) for side in (street.left, street.right))
     kind = rng.integers(3)
     if kind == 0:
         pitch, deep = 0.9 * unit, 2.6 * unit

@@ -1,0 +1,272 @@
+"""From the maps of the lane network to lines: follow the ridges of the heat, and read each point's doubt across them.
+
+Everything here is in cells of the maps, cell centres at whole numbers, x to the right and y down. No torch.
+"""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+Array = NDArray[np.float64]
+
+SEED = 0.3  # a line starts only where the heat reaches this
+FAINT = 0.12  # below it a step counts as a gap
+_GAP = 5  # steps that a line may go on straight without heat
+_JOIN = 16.0  # cells that may lie between two pieces of one line
+_STRAIGHT = math.cos(math.radians(14))  # how well two pieces must point at each other
+_LEAST = 4.0  # cells: a shorter piece is no line
+_ACROSS = np.arange(-3, 3.01, 0.25)  # where a slice across a line is read
+_SLICE = (-1.4, -0.7, 0.0, 0.7, 1.4)  # the same while walking
+
+
+@dataclass(frozen=True)
+class Trace:
+    """One line: points (n, 2); the deviation of their place across the line (n,); how steeply it runs, the share of
+    y in its direction (n,), in [0, 1]; and the probability that the line is there (n,).
+    """
+
+    points: Array
+    std: Array
+    steepness: Array
+    existence: Array
+
+    @property
+    def length(self) -> float:
+        """Cells from end to end along the line."""
+        return float(np.linalg.norm(np.diff(self.points, axis=0), axis=1).sum())
+
+
+def trace(heat: NDArray[np.float32], directions: NDArray[np.float32], ridge: float) -> list[Trace]:
+    """The lines of one image, the surest start first.
+
+    ``heat`` (rows, columns) in [0, 1] and ``directions`` (2, rows, columns) come from the network; ``ridge`` is the
+    deviation in cells of the ridge that a line known for certain makes.
+    """
+    walker = _Walker(heat, directions)
+    pieces = [piece for piece in walker.pieces() if _length(piece) >= _LEAST / 2]
+    lines = [line for line in _joined(pieces) if _length(line) >= _LEAST]
+    return [_read(heat, _even(line), ridge) for line in lines]
+
+
+def untraced(heat: NDArray[np.float32], traces: Sequence[Trace], ridge: float) -> float:
+    """Cells of line that the heat holds away from the traces: the expected length of what may be missed."""
+    rows, columns = heat.shape
+    left = heat.astype(np.float64)
+    for line in traces:
+        x, y = np.rint(line.points).astype(int).T
+        for dx in (-2, -1, 0, 1, 2):
+            for dy in (-2, -1, 0, 1, 2):
+                left[np.clip(y + dy, 0, rows - 1), np.clip(x + dx, 0, columns - 1)] = 0
+    return float(left.sum() / (ridge * math.sqrt(2 * math.pi)))
+
+
+def slices(heat: NDArray[np.float32], points: Array, normals: Array) -> Array:
+    """Heat (n, offsets) across a line, at ``_ACROSS`` cells along each normal.
+
+    It only falls outwards: where it would rise again another line begins.
+    """
+    places = points[:, None] + _ACROSS[None, :, None] * normals[:, None]
+    values = _bilinear(heat, places[..., 0], places[..., 1])
+    middle = len(_ACROSS) // 2
+    values[:, middle:] = np.minimum.accumulate(values[:, middle:], axis=1)
+    values[:, middle::-1] = np.minimum.accumulate(values[:, middle::-1], axis=1)
+    return values
+
+
+def _read(heat: NDArray[np.float32], points: Array, ridge: float) -> Trace:
+    """Place, deviation and existence of each point from the slices across the line."""
+    points = _centred(heat, points)
+    tangents = _tangents(points)
+    values = slices(heat, points, tangents[:, ::-1] * (-1, 1))
+    mass = values.sum(axis=1) + 1e-9
+    mean = (values * _ACROSS).sum(axis=1) / mass
+    spread = (values * (_ACROSS - mean[:, None]) ** 2).sum(axis=1) / mass
+    existence = mass * (_ACROSS[1] - _ACROSS[0]) / (ridge * math.sqrt(2 * math.pi))
+    std = np.sqrt(np.maximum(spread - ridge**2, 0.01))
+    return Trace(points, std, np.abs(tangents[:, 1]), np.clip(existence, 0, 1))
+
+
+def _centred(heat: NDArray[np.float32], points: Array) -> Array:
+    """The points moved onto the middle of the heat, and smoothed a little; the ends stay where they are."""
+    normals = _tangents(points)[:, ::-1] * (-1, 1)
+    values = slices(heat, points, normals)
+    mass = values.sum(axis=1)
+    shift = np.where(mass > 0.5, (values * _ACROSS).sum(axis=1) / (mass + 1e-9), 0.0)
+    moved = points + np.clip(shift, -1, 1)[:, None] * normals
+    smooth = moved.copy()
+    if len(points) > 2:
+        smooth[1:-1] = (moved[:-2] + 2 * moved[1:-1] + moved[2:]) / 4
+    return smooth
+
+
+class _Walker:
+    """Follows ridges and remembers which cells are taken."""
+
+    def __init__(self, heat: NDArray[np.float32], directions: NDArray[np.float32]) -> None:
+        self.rows, self.columns = heat.shape
+        self.heat: list[list[float]] = heat.tolist()  # plain floats: a step reads few, and numpy is slow at few
+        self.angle: list[list[float]] = (np.arctan2(directions[1], directions[0]) / 2).tolist()
+        self.taken = [[False] * self.columns for _ in range(self.rows)]
+        flat = heat.ravel()
+        order = np.argsort(-flat, kind="stable")
+        self.seeds = [divmod(int(index), self.columns) for index in order[: int((flat >= SEED).sum())]]
+
+    def pieces(self) -> list[Array]:
+        """Every ridge, from its strongest cell both ways."""
+        found = []
+        for y, x in self.seeds:
+            if self._near_taken(x, y):
+                continue
+            angle = self.angle[y][x]
+            start = self._recentred(x, y, math.cos(angle), math.sin(angle))
+            ahead = self._walk(*start, math.cos(angle), math.sin(angle))
+            behind = self._walk(*start, -math.cos(angle), -math.sin(angle))
+            piece = [*behind[::-1], start, *ahead]
+            self._take(piece)
+            if len(piece) > 1:
+                found.append(np.array(piece))
+        return found
+
+    def _walk(self, x: float, y: float, dx: float, dy: float) -> list[tuple[float, float]]:
+        """Points one cell apart from (x, y) on, not included, until the heat, the picture or free room ends."""
+        points: list[tuple[float, float]] = []
+        sound = 0  # points up to the last one with heat
+        for _ in range(2 * (self.rows + self.columns)):
+            x, y = x + dx, y + dy
+            if not (-0.5 <= x <= self.columns - 0.5 and -0.5 <= y <= self.rows - 0.5):
+                return self._to_border(points, sound, dx, dy)
+            value = self._at(x, y)
+            if value >= FAINT:
+                x, y = self._recentred(x, y, dx, dy)
+                dx, dy = self._turned(x, y, dx, dy, value)
+            row, column = self._cell(x, y)
+            if self.taken[row][column]:
+                break
+            points.append((x, y))
+            if value >= FAINT:
+                sound = len(points)
+            elif len(points) - sound > _GAP:
+                break
+        return points[:sound]
+
+    def _to_border(
+        self, points: list[tuple[float, float]], sound: int, dx: float, dy: float
+    ) -> list[tuple[float, float]]:
+        """A line with heat to the last step ends on the border of the picture, not one step before it."""
+        if not points or sound < len(points):
+            return points[:sound]
+        x, y = points[-1]
+        room = [(self.columns - 0.5 - x) / dx if dx > 0 else (-0.5 - x) / dx] if dx else []
+        room += [(self.rows - 0.5 - y) / dy if dy > 0 else (-0.5 - y) / dy] if dy else []
+        step = max(0.0, min(room))
+        return [*points, (x + step * dx, y + step * dy)]
+
+    def _turned(self, x: float, y: float, dx: float, dy: float, value: float) -> tuple[float, float]:
+        """The heading, drawn towards the direction of the map where the two roughly agree."""
+        row, column = self._cell(x, y)
+        angle = self.angle[row][column]
+        cosine, sine = math.cos(angle), math.sin(angle)
+        along = cosine * dx + sine * dy
+        if abs(along) < 0.5:  # another line crosses here
+            return dx, dy
+        weight = math.copysign(min(1.0, 2 * value), along)
+        dx, dy = dx + weight * cosine, dy + weight * sine
+        norm = math.hypot(dx, dy)
+        return dx / norm, dy / norm
+
+    def _recentred(self, x: float, y: float, dx: float, dy: float) -> tuple[float, float]:
+        total = moment = 0.0
+        for offset in _SLICE:
+            value = self._at(x - offset * dy, y + offset * dx) ** 2
+            total += value
+            moment += value * offset
+        shift = max(-0.7, min(0.7, moment / (total + 1e-9)))
+        return x - shift * dy, y + shift * dx
+
+    def _at(self, x: float, y: float) -> float:
+        x, y = min(max(x, 0.0), self.columns - 1.0), min(max(y, 0.0), self.rows - 1.0)
+        column, row = min(int(x), self.columns - 2), min(int(y), self.rows - 2)
+        u, v = x - column, y - row
+        upper, lower = self.heat[row], self.heat[row + 1]
+        top: float = upper[column] * (1 - u) + upper[column + 1] * u
+        bottom: float = lower[column] * (1 - u) + lower[column + 1] * u
+        return top * (1 - v) + bottom * v
+
+    def _cell(self, x: float, y: float) -> tuple[int, int]:
+        return min(max(round(y), 0), self.rows - 1), min(max(round(x), 0), self.columns - 1)
+
+    def _take(self, piece: Sequence[tuple[float, float]]) -> None:
+        for x, y in piece:
+            row, column = self._cell(x, y)
+            for near in self.taken[max(0, row - 1) : row + 2]:
+                near[max(0, column - 1) : column + 2] = [True] * (min(self.columns, column + 2) - max(0, column - 1))
+
+    def _near_taken(self, x: int, y: int) -> bool:
+        return any(any(near[max(0, x - 1) : x + 2]) for near in self.taken[max(0, y - 1) : y + 2])
+
+
+def _joined(pieces: list[Array]) -> list[Array]:
+    """Pieces that point at each other over a short gap, made one; the best fit first."""
+    pieces = list(pieces)
+    while True:
+        best: tuple[float, int, int, Array] | None = None
+        for i, first in enumerate(pieces):
+            for j in range(i):
+                for a in (first, first[::-1]):
+                    for b in (pieces[j], pieces[j][::-1]):
+                        gap = _gap(a, b)
+                        if gap is not None and (best is None or gap < best[0]):
+                            best = (gap, i, j, np.concatenate([a, b]))
+        if best is None:
+            return pieces
+        _, i, j, whole = best
+        pieces = [piece for index, piece in enumerate(pieces) if index not in (i, j)] + [whole]
+
+
+def _gap(first: Array, second: Array) -> float | None:
+    """Cells from the end of one piece to the start of the other, if one carries on the other."""
+    between = second[0] - first[-1]
+    distance = float(np.hypot(*between))
+    if distance > min(_JOIN, _length(first) + _length(second)):
+        return None
+    out, into = _heading(first[-7:]), _heading(second[:7])
+    if float(out @ into) < _STRAIGHT:
+        return None
+    if distance > 2.5 and min(float(out @ between), float(into @ between)) < _STRAIGHT * distance:
+        return None
+    return distance if distance <= 2.5 or float(out @ between) > 0 else None
+
+
+def _heading(points: Array) -> Array:
+    along = points[-1] - points[0]
+    return np.asarray(along / (np.hypot(*along) + 1e-9))
+
+
+def _length(points: Array) -> float:
+    return float(np.linalg.norm(np.diff(points, axis=0), axis=1).sum())
+
+
+def _even(points: Array) -> Array:
+    """The same line with points about one cell apart."""
+    along = np.concatenate([[0], np.cumsum(np.linalg.norm(np.diff(points, axis=0), axis=1))])
+    at = np.linspace(0, along[-1], max(2, math.ceil(along[-1]) + 1))
+    return np.stack([np.interp(at, along, points[:, 0]), np.interp(at, along, points[:, 1])], axis=1)
+
+
+def _tangents(points: Array) -> Array:
+    """Unit directions (n, 2), over two steps either way."""
+    padded = np.concatenate([points[:1], points[:1], points, points[-1:], points[-1:]])
+    along = padded[4:] - padded[:-4]
+    return np.asarray(along / (np.linalg.norm(along, axis=1, keepdims=True) + 1e-9))
+
+
+def _bilinear(field: NDArray[np.float32], x: Array, y: Array) -> Array:
+    rows, columns = field.shape
+    x, y = np.clip(x, 0, columns - 1), np.clip(y, 0, rows - 1)
+    column, row = np.minimum(x.astype(int), columns - 2), np.minimum(y.astype(int), rows - 2)
+    u, v = x - column, y - row
+    top = field[row, column] * (1 - u) + field[row, column + 1] * u
+    return np.asarray(top * (1 - v) + (field[row + 1, column] * (1 - u) + field[row + 1, column + 1] * u) * v)

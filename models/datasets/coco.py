@@ -107,8 +107,8 @@ def _xyxy(where: str, bbox: object, width: int, height: int) -> tuple[float, flo
     numbers = bbox if isinstance(bbox, list) else []
     if len(numbers) != 4 or not all(type(value) in (int, float) and math.isfinite(value) for value in numbers):
         broken(where, "4 numbers: x, y, width, height", bbox)
-    x, y, w, h = numbers
+    x, y, w, h = map(float, numbers)
     if w < 0 or h < 0:
         broken(where, "width and height >= 0", bbox)
-    x1, y1, x2, y2 = max(x, 0), max(y, 0), min(x + w, width), min(y + h, height)
+    x1, y1, x2, y2 = max(x, 0.0), max(y, 0.0), min(x + w, float(width)), min(y + h, float(height))
     return (x1, y1, x2, y2) if x1 < x2 and y1 < y2 else None

@@ -74,7 +74,7 @@ class _Annotation:
             broken(self._where(index), "numbers in <bndbox>", texts)
         if not all(map(math.isfinite, (x1, y1, x2, y2))):
             broken(self._where(index), "xmin, ymin, xmax and ymax in <bndbox>", texts)
-        corners = (max(x1 - 1, 0), max(y1 - 1, 0), min(x2, width), min(y2, height))
+        corners = (max(x1 - 1, 0.0), max(y1 - 1, 0.0), min(x2, float(width)), min(y2, float(height)))
         if corners[0] >= corners[2] or corners[1] >= corners[3]:
             broken(self._where(index), f"a box inside 1..{width}, 1..{height}", (x1, y1, x2, y2))
         return Box(corners, name)

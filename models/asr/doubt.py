@@ -1,0 +1,46 @@
+"""How far a transcript is to be trusted, from the probabilities it was read from."""
+
+import math
+from collections.abc import Sequence
+
+import jiwer
+import numpy as np
+from numpy.typing import NDArray
+
+ALPHA = 1 / 3
+
+
+def confidence(log_probs: NDArray[np.float64], alpha: float = ALPHA) -> NDArray[np.float64]:
+    """How certain each frame is, in [0, 1]: 1 for a single possible class, 0 for all alike.
+
+    Tsallis entropy H = (1 - sum p^alpha) / (alpha - 1), at most Hmax = (V^(1 - alpha) - 1) / (1 - alpha) for V classes;
+    confidence = (e^-H - e^-Hmax) / (1 - e^-Hmax) (Laptev and Ginsburg 2022, as in NeMo).
+
+    Args:
+        log_probs: (frames, classes), natural logarithms of distributions over at least 2 classes.
+    """
+    classes = log_probs.shape[1]
+    entropy = (1 - np.exp(alpha * log_probs).sum(axis=1)) / (alpha - 1)
+    least = math.exp(-(classes ** (1 - alpha) - 1) / (1 - alpha))
+    certain: NDArray[np.float64] = np.clip((np.exp(-entropy) - least) / (1 - least), 0.0, 1.0)
+    return certain
+
+
+def posterior(log_probs: Sequence[float]) -> NDArray[np.float64]:
+    """The share of each of some hypotheses among them all."""
+    values = np.asarray(log_probs, np.float64)
+    shares: NDArray[np.float64] = np.exp(values - values.max())
+    shares /= shares.sum()
+    return shares
+
+
+def entropy(shares: NDArray[np.float64]) -> float:
+    """Shannon entropy in nats."""
+    some = shares[shares > 0]
+    return float(-(some * np.log(some)).sum()) + 0.0
+
+
+def word_edits(guess: str, truth: str) -> int:
+    """Words to substitute, delete or insert to turn ``guess`` into ``truth``."""
+    output = jiwer.process_words(truth, guess)
+    return int(output.substitutions + output.deletions + output.insertions)

@@ -1,0 +1,66 @@
+"""Word and character error rates, by jiwer, over texts written the one way of ``transcripts.normalise``."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+import jiwer
+
+from models.asr.transcripts import NORMALISER, normalise
+from models.errors import InvalidInput
+from models.records import Label, Transcript
+
+
+@dataclass(frozen=True)
+class AsrMetrics:
+    """Errors over all items together.
+
+    ``wer`` and ``cer`` are edits per word and per character of the truth, at least 0 and without an upper bound;
+    ``exact`` is the share of the ``n`` items without any edit.
+    """
+
+    wer: float
+    cer: float
+    exact: float
+    n: int
+    normaliser: str = NORMALISER
+
+    @property
+    def quality(self) -> float:
+        """1 less the character error rate, in [0, 1]; higher is better."""
+        return 1 - min(1.0, self.cer)
+
+
+def measure(pairs: Iterable[tuple[Label, Label]]) -> AsrMetrics:
+    """The error rates of (predicted, truth) pairs; 0 where there is nothing to get wrong.
+
+    Raises:
+        InvalidInput: a label is no transcript.
+    """
+    texts = [(_text(predicted), _text(truth)) for predicted, truth in pairs]
+    truths, guesses = [truth for _, truth in texts], [guess for guess, _ in texts]
+    words = jiwer.process_words(truths, guesses) if texts else None
+    characters = jiwer.process_characters(truths, guesses) if texts else None
+    return AsrMetrics(
+        wer=_rate(words) if words else 0.0,
+        cer=_rate(characters) if characters else 0.0,
+        exact=sum(guess == truth for guess, truth in texts) / len(texts) if texts else 0.0,
+        n=len(texts),
+    )
+
+
+def differs(predicted: Label, truth: Label) -> bool:
+    """Whether a person would change any word."""
+    return _text(predicted) != _text(truth)
+
+
+def _rate(output: jiwer.WordOutput | jiwer.CharacterOutput) -> float:
+    """Edits per unit of the truth; per inserted unit where the truths are all empty."""
+    wrong = output.substitutions + output.deletions + output.insertions
+    spoken = output.hits + output.substitutions + output.deletions
+    return wrong / max(1, spoken)
+
+
+def _text(label: Label) -> str:
+    if not isinstance(label, Transcript):
+        raise InvalidInput(f"speech metrics: expected a Transcript, got {type(label).__name__}")
+    return normalise(label.text)

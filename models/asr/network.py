@@ -1,0 +1,329 @@
+"""Waveform in, character log-probabilities out: a small conformer trained with CTC.
+
+The log-mel front end is part of the graph, so that training and serving cannot disagree about it. Whatever lies beyond
+a clip's length is masked at every step that looks sideways: padding never changes an answer.
+"""
+
+import math
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from models.asr.frames import BLANK, CONTEXT, HOP, SUBSAMPLING, WINDOW
+from models.media import SAMPLE_RATE
+
+
+@dataclass(frozen=True)
+class Settings:
+    """The sizes of a network and what it can write: ``alphabet`` holds single characters, the space among them."""
+
+    alphabet: tuple[str, ...]
+    mels: int = 80
+    width: int = 144
+    edge_blocks: int = 1
+    middle_blocks: int = 4
+    heads: int = 4
+    kernel: int = 15
+    expansion: int = 2
+    dropout: float = 0.1
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "alphabet", tuple(self.alphabet))
+        if any(len(symbol) != 1 for symbol in self.alphabet) or len(set(self.alphabet)) != len(self.alphabet):
+            raise ValueError(f"Settings.alphabet: expected different single characters, got {self.alphabet}")
+        if self.width % self.heads or self.width % 2 or self.kernel % 2 == 0:
+            raise ValueError(f"Settings: expected an even width divisible by heads and an odd kernel, got {self}")
+
+
+@dataclass(frozen=True)
+class Batch:
+    """Padded clips and the texts spoken in them.
+
+    waveform (batch, samples) float32; lengths (batch,) int64 samples; targets (batch, symbols) int64 classes, padded;
+    target_lengths (batch,) int64.
+    """
+
+    waveform: Tensor
+    lengths: Tensor
+    targets: Tensor
+    target_lengths: Tensor
+
+    def to(self, device: torch.device) -> "Batch":
+        """The same batch on another device."""
+        tensors = (self.waveform, self.lengths, self.targets, self.target_lengths)
+        return Batch(*(tensor.to(device, non_blocking=True) for tensor in tensors))
+
+
+class Network(nn.Module):
+    """A conformer CTC network over the characters of its settings."""
+
+    def __init__(self, settings: Settings) -> None:
+        super().__init__()
+        self.settings = settings
+        self.mel = LogMel(settings.mels)
+        self.masking = SpecAugment()
+        self.subsampling = Subsampling(settings.mels, settings.width)
+        self.first = nn.ModuleList(Block(settings) for _ in range(settings.edge_blocks))
+        self.middle = Middle(settings)
+        self.last = nn.ModuleList(Block(settings) for _ in range(settings.edge_blocks))
+        self.norm = nn.LayerNorm(settings.width)
+        self.head = nn.Linear(settings.width, 1 + len(settings.alphabet))
+
+    def forward(self, waveform: Tensor, lengths: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Log-probabilities of blank and symbols, frame by frame.
+
+        Args:
+            waveform: (batch, samples) float32 in [-1, 1] at 16 kHz.
+            lengths: (batch,) int64, samples of each clip, at least 1.
+
+        Returns:
+            log_probs (batch, frames, 1 + symbols); frame lengths (batch,) int64, each frame 40 ms, the first of them
+            centred ``CONTEXT`` frames before its start; embedding (batch, width), the mean over the clip's frames.
+        """
+        features, mel_lengths = self.mel(waveform, lengths)
+        if self.training:
+            features = self.masking(features, mel_lengths)
+        hidden, frames = self.subsampling(features, mel_lengths)
+        mask = _mask(frames, hidden.shape[1])
+        for block in self.first:
+            hidden = block(hidden, mask)
+        hidden = hidden + self.middle(hidden, frames)
+        for block in self.last:
+            hidden = block(hidden, mask)
+        hidden = self.norm(hidden)
+        weight = mask.unsqueeze(2).to(hidden.dtype)
+        embedding = (hidden * weight).sum(dim=1) / weight.sum(dim=1)
+        return functional.log_softmax(self.head(hidden).float(), dim=2), frames, embedding.float()
+
+
+def loss(network: Network, batch: Batch) -> Tensor:
+    """The mean CTC loss of the clips, each divided by its length in characters (Graves et al. 2006).
+
+    A clip too short for its text has no path and counts nothing.
+    """
+    log_probs, frames, _ = network(batch.waveform, batch.lengths)
+    each = functional.ctc_loss(
+        log_probs.transpose(0, 1),
+        batch.targets,
+        frames,
+        batch.target_lengths,
+        blank=BLANK,
+        reduction="none",
+        zero_infinity=True,
+    )
+    return (each / (batch.target_lengths + 1)).mean()
+
+
+class LogMel(nn.Module):
+    """Log-mel energies every 10 ms, normalised over each clip, with silence around it.
+
+    The DFT is a convolution with windowed sines and cosines, which exports to ONNX and is faster there than STFT.
+    """
+
+    basis: Tensor
+    filters: Tensor
+
+    def __init__(self, mels: int) -> None:
+        super().__init__()
+        self.register_buffer("basis", dft_basis(), persistent=False)
+        self.register_buffer("filters", mel_filters(mels), persistent=False)
+
+    def forward(self, waveform: Tensor, lengths: Tensor) -> tuple[Tensor, Tensor]:
+        """(batch, samples) -> (batch, frames, mels), lengths in frames."""
+        with torch.autocast("cuda", enabled=False):  # half precision would lose quiet sounds
+            return self._features(waveform, lengths)
+
+    def _features(self, waveform: Tensor, lengths: Tensor) -> tuple[Tensor, Tensor]:
+        heard = waveform * _mask(lengths, waveform.shape[1]).to(waveform.dtype)
+        parts = functional.conv1d(heard.unsqueeze(1), self.basis, stride=HOP, padding=WINDOW // 2)
+        real, imaginary = parts.chunk(2, dim=1)
+        energy = torch.matmul(self.filters, real.square() + imaginary.square())  # (batch, mels, frames)
+        features = torch.log(energy + 1e-5).transpose(1, 2)
+        frames = lengths // HOP + 1
+        mask = _mask(frames, features.shape[1]).unsqueeze(2).to(features.dtype)
+        count = mask.sum(dim=1, keepdim=True) * features.shape[2]
+        mean = (features * mask).sum(dim=(1, 2), keepdim=True) / count
+        centred = (features - mean) * mask
+        spread = (centred.square().sum(dim=(1, 2), keepdim=True) / count).sqrt()
+        around = CONTEXT * SUBSAMPLING
+        return functional.pad(centred / (spread + 0.1), (0, 0, around, around)), frames + 2 * around
+
+
+class SpecAugment(nn.Module):
+    """Hides random stretches of time and of frequency while training (Park et al. 2019)."""
+
+    def __init__(
+        self, time_masks: int = 3, time_share: float = 0.06, mel_masks: int = 2, mel_share: float = 0.2
+    ) -> None:
+        super().__init__()
+        self.time_masks, self.time_share = time_masks, time_share
+        self.mel_masks, self.mel_share = mel_masks, mel_share
+
+    def forward(self, features: Tensor, lengths: Tensor) -> Tensor:
+        """(batch, frames, mels) -> the same with up to ``time_masks`` and ``mel_masks`` stretches set to the mean."""
+        _, frames, mels = features.shape
+        whole = torch.full_like(lengths, mels)
+        time = _stretches(lengths, frames, self.time_masks, self.time_share)
+        mel = _stretches(whole, mels, self.mel_masks, self.mel_share)
+        return features.masked_fill(time.unsqueeze(2) | mel.unsqueeze(1), 0.0)
+
+
+class Subsampling(nn.Module):
+    """Two convolutions over time that each keep every second frame.
+
+    They take the mel bands as channels: convolving over frequency too costs half of a small network's training time.
+    """
+
+    def __init__(self, mels: int, width: int, kernel: int = 5) -> None:
+        super().__init__()
+        self.first = nn.Conv1d(mels, width, kernel, stride=2, padding=kernel // 2)
+        self.second = nn.Conv1d(width, width, kernel, stride=2, padding=kernel // 2)
+
+    def forward(self, features: Tensor, lengths: Tensor) -> tuple[Tensor, Tensor]:
+        """(batch, frames, mels) -> (batch, frames / 4, width), lengths in those frames."""
+        hidden = functional.silu(self.first(features.transpose(1, 2)))  # (batch, width, frames / 2)
+        lengths = (lengths + 1) // 2
+        hidden = hidden * _mask(lengths, hidden.shape[2]).unsqueeze(1).to(hidden.dtype)
+        hidden = functional.silu(self.second(hidden))
+        return hidden.transpose(1, 2), (lengths + 1) // 2
+
+
+class Middle(nn.Module):
+    """The blocks in the middle see every second frame only, at half the cost (Zipformer, Yao et al. 2023)."""
+
+    def __init__(self, settings: Settings) -> None:
+        super().__init__()
+        self.halve = nn.Conv1d(settings.width, settings.width, 3, stride=2, padding=1, groups=settings.width)
+        self.blocks = nn.ModuleList(Block(settings) for _ in range(settings.middle_blocks))
+
+    def forward(self, hidden: Tensor, lengths: Tensor) -> Tensor:
+        """(batch, frames, width), lengths in frames -> (batch, frames, width)."""
+        heard = hidden * _mask(lengths, hidden.shape[1]).unsqueeze(2).to(hidden.dtype)
+        slow: Tensor = self.halve(heard.transpose(1, 2)).transpose(1, 2)  # (batch, frames / 2, width)
+        mask = _mask((lengths + 1) // 2, slow.shape[1])
+        for block in self.blocks:
+            slow = block(slow, mask)
+        slow = slow.repeat_interleave(2, dim=1)
+        return slow[:, : hidden.shape[1]]
+
+
+class Block(nn.Module):
+    """Half a feed-forward, attention, convolution, half a feed-forward (Gulati et al. 2020).
+
+    Positions come from the convolutions, which see a frame's neighbours; attention itself has none.
+    """
+
+    def __init__(self, settings: Settings) -> None:
+        super().__init__()
+        self.before = FeedForward(settings)
+        self.attention = Attention(settings)
+        self.convolution = Convolution(settings)
+        self.after = FeedForward(settings)
+        self.norm = nn.LayerNorm(settings.width)
+
+    def forward(self, hidden: Tensor, mask: Tensor) -> Tensor:
+        """(batch, frames, width), mask (batch, frames) true on the clip -> (batch, frames, width)."""
+        hidden = hidden + 0.5 * self.before(hidden)
+        hidden = hidden + self.attention(hidden, mask)
+        hidden = hidden + self.convolution(hidden, mask)
+        hidden = hidden + 0.5 * self.after(hidden)
+        normed: Tensor = self.norm(hidden)
+        return normed
+
+
+class FeedForward(nn.Sequential):
+    """Two layers on each frame alone."""
+
+    def __init__(self, settings: Settings) -> None:
+        inner = settings.width * settings.expansion
+        super().__init__(
+            nn.LayerNorm(settings.width),
+            nn.Linear(settings.width, inner),
+            nn.SiLU(),
+            nn.Linear(inner, settings.width),
+            nn.Dropout(settings.dropout),
+        )
+
+
+class Attention(nn.Module):
+    """Every frame looks at every frame of its clip."""
+
+    def __init__(self, settings: Settings) -> None:
+        super().__init__()
+        self.heads = settings.heads
+        self.norm = nn.LayerNorm(settings.width)
+        self.project = nn.Linear(settings.width, 3 * settings.width)
+        self.out = nn.Linear(settings.width, settings.width)
+        self.dropout = nn.Dropout(settings.dropout)
+
+    def forward(self, hidden: Tensor, mask: Tensor) -> Tensor:
+        """(batch, frames, width), mask (batch, frames) -> (batch, frames, width)."""
+        batch, frames, width = hidden.shape
+        parts = self.project(self.norm(hidden)).view(batch, frames, 3, self.heads, width // self.heads)
+        query, key, value = parts.permute(2, 0, 3, 1, 4).unbind(0)  # each (batch, heads, frames, width / heads)
+        seen = functional.scaled_dot_product_attention(query, key, value, attn_mask=mask[:, None, None, :])
+        mixed: Tensor = self.dropout(self.out(seen.transpose(1, 2).reshape(batch, frames, width)))
+        return mixed
+
+
+class Convolution(nn.Module):
+    """A gated depthwise convolution over time."""
+
+    def __init__(self, settings: Settings) -> None:
+        super().__init__()
+        width, kernel = settings.width, settings.kernel
+        self.norm = nn.LayerNorm(width)
+        self.gate = nn.Linear(width, 2 * width)
+        self.depthwise = nn.Conv1d(width, width, kernel, padding=kernel // 2, groups=width)
+        self.between = nn.LayerNorm(width)
+        self.out = nn.Linear(width, width)
+        self.dropout = nn.Dropout(settings.dropout)
+
+    def forward(self, hidden: Tensor, mask: Tensor) -> Tensor:
+        """(batch, frames, width), mask (batch, frames) -> (batch, frames, width)."""
+        gated = functional.glu(self.gate(self.norm(hidden)), dim=2) * mask.unsqueeze(2).to(hidden.dtype)
+        spread = self.depthwise(gated.transpose(1, 2)).transpose(1, 2)
+        mixed: Tensor = self.dropout(self.out(functional.silu(self.between(spread))))
+        return mixed
+
+
+def dft_basis() -> Tensor:
+    """Hann-windowed cosines, then sines, as convolution kernels: (2 * bins, 1, WINDOW)."""
+    time = torch.arange(WINDOW, dtype=torch.float64)
+    bins = torch.arange(WINDOW // 2 + 1, dtype=torch.float64)
+    angle = 2 * math.pi * bins.unsqueeze(1) * time / WINDOW
+    window = torch.hann_window(WINDOW, dtype=torch.float64)
+    return (torch.cat([torch.cos(angle), torch.sin(angle)]) * window).unsqueeze(1).float()
+
+
+def mel_filters(mels: int) -> Tensor:
+    """Triangular filters evenly spaced on the mel scale from 20 Hz to half the sample rate: (mels, bins).
+
+    mel = 2595 log10(1 + f / 700) (O'Shaughnessy 1987), as in HTK.
+    """
+
+    def to_mel(hertz: float) -> float:
+        return 2595 * math.log10(1 + hertz / 700)
+
+    edges = torch.linspace(to_mel(20), to_mel(SAMPLE_RATE / 2), mels + 2, dtype=torch.float64)
+    edges = 700 * (10 ** (edges / 2595) - 1)
+    hertz = torch.linspace(0, SAMPLE_RATE / 2, WINDOW // 2 + 1, dtype=torch.float64)
+    rising = (hertz - edges[:-2, None]) / (edges[1:-1] - edges[:-2])[:, None]
+    falling = (edges[2:, None] - hertz) / (edges[2:] - edges[1:-1])[:, None]
+    return torch.minimum(rising, falling).clamp(min=0).float()
+
+
+def _mask(lengths: Tensor, size: int) -> Tensor:
+    """(batch,) -> (batch, size), true below each length."""
+    return torch.arange(size, device=lengths.device) < lengths.unsqueeze(1)
+
+
+def _stretches(lengths: Tensor, size: int, count: int, share: float) -> Tensor:
+    """(batch,) -> (batch, size), true on ``count`` random stretches of up to ``share`` of each length."""
+    shape = (len(lengths), count, 1)
+    width = torch.rand(shape, device=lengths.device) * share * lengths.view(-1, 1, 1)
+    start = torch.rand(shape, device=lengths.device) * (lengths.view(-1, 1, 1) - width)
+    place = torch.arange(size, device=lengths.device)
+    return ((place >= start) & (place < start + width)).any(dim=1)

@@ -266,11 +266,13 @@ def from_json(record_type: type[R], values: Mapping[str, Any]) -> R:
 
 
 def json_schema() -> dict[str, Any]:
-    """The published JSON schema of every record, one definition each."""
+    """The published JSON schema of every record, one definition each; ``version`` may be left out, as in labels."""
     _, schema = TypeAdapter.json_schemas(
         [(record_type, "validation", adapter) for record_type, adapter in _ADAPTERS.items()],
         title=f"prelabel records, version {RECORDS_VERSION}",
     )
+    for record_type in _ADAPTERS:
+        schema["$defs"][record_type.__name__]["properties"]["version"] = {"const": RECORDS_VERSION}
     return schema
 
 

@@ -46,7 +46,7 @@ def car(rng: np.random.Generator) -> Image.Image:
     if ahead:
         draw.rounded_rectangle((x(0.27), y(0.56), x(0.73), y(0.70)), x(0.03), (28, 30, 32))
     draw.rectangle((x(0.37), y(0.75), x(0.63), y(0.83)), (228, 228, 220))
-    return tile
+    return _trimmed(tile)
 
 
 def pedestrian(rng: np.random.Generator) -> Image.Image:
@@ -75,7 +75,7 @@ def pedestrian(rng: np.random.Generator) -> Image.Image:
     draw.rounded_rectangle((x(0.29), y(0.17), x(0.71), y(0.55)), x(0.12), coat)
     draw.ellipse((x(0.33), y(0.0), x(0.67), y(0.165)), skin)
     draw.pieslice((x(0.32), y(0.0), x(0.68), y(0.15)), 170, 370, (46, 34, 26))
-    return tile
+    return _trimmed(tile)
 
 
 def bicyclist(rng: np.random.Generator) -> Image.Image:
@@ -99,7 +99,7 @@ def bicyclist(rng: np.random.Generator) -> Image.Image:
     draw.rounded_rectangle((x(0.25), y(0.19), x(0.75), y(0.56)), x(0.16), coat)
     draw.ellipse((x(0.35), y(0.02), x(0.65), y(0.18)), _SKIN[rng.integers(len(_SKIN))])
     draw.pieslice((x(0.32), y(0.0), x(0.68), y(0.17)), 170, 370, _cloth(rng))
-    return tile
+    return _trimmed(tile)
 
 
 FIGURES: dict[str, Callable[[np.random.Generator], Image.Image]] = {
@@ -112,6 +112,10 @@ FIGURES: dict[str, Callable[[np.random.Generator], Image.Image]] = {
 def _tile(wide: int) -> tuple[Image.Image, ImageDraw.ImageDraw]:
     tile = Image.new("RGBA", (wide, _TALL))
     return tile, ImageDraw.Draw(tile)
+
+
+def _trimmed(tile: Image.Image) -> Image.Image:
+    return tile.crop(tile.getbbox())
 
 
 def _scaled(wide: int) -> tuple[Callable[[float], float], Callable[[float], float]]:

@@ -50,7 +50,7 @@ def render(
         street = own_road(rng, width, height, 0 if given else int(rng.integers(0, 7)))
     canvas = backdrop(rng, street)
     paint_ground(rng, street, canvas)
-    boxes = _place_actors(rng, street, canvas)
+    boxes = place_actors(rng, street, canvas)
     lines = given or Lanes(width, height, tuple(labels(street)))
     return Scene(developed(rng, canvas), lines, Boxes(width, height, tuple(boxes)))
 
@@ -88,7 +88,7 @@ def _scaled(lanes: Lanes, width: int, height: int) -> Lanes:
     return Lanes(width, height, scaled)
 
 
-def _place_actors(rng: np.random.Generator, street: Street, canvas: Array) -> list[Box]:
+def place_actors(rng: np.random.Generator, street: Street, canvas: Array) -> list[Box]:
     """Draw road users from far to near; boxes that nearer ones cover by more than 70 % are left out."""
     camera = street.camera
     unit = camera.above / 1.5

@@ -106,7 +106,7 @@ class _Walker:
     """Follows ridges and remembers which cells are taken."""
 
     def __init__(self, heat: NDArray[np.float32], directions: NDArray[np.float32]) -> None:
-        self.rows, self.columns = heat.shape
+        self.rows, self.columns = int(heat.shape[0]), int(heat.shape[1])
         self.heat: list[list[float]] = heat.tolist()  # plain floats: a step reads few, and numpy is slow at few
         self.angle: list[list[float]] = (np.arctan2(directions[1], directions[0]) / 2).tolist()
         self.taken = [[False] * self.columns for _ in range(self.rows)]
@@ -191,8 +191,8 @@ class _Walker:
         column, row = min(int(x), self.columns - 2), min(int(y), self.rows - 2)
         u, v = x - column, y - row
         upper, lower = self.heat[row], self.heat[row + 1]
-        top: float = upper[column] * (1 - u) + upper[column + 1] * u
-        bottom: float = lower[column] * (1 - u) + lower[column + 1] * u
+        top = upper[column] * (1 - u) + upper[column + 1] * u
+        bottom = lower[column] * (1 - u) + lower[column + 1] * u
         return top * (1 - v) + bottom * v
 
     def _cell(self, x: float, y: float) -> tuple[int, int]:

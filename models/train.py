@@ -268,7 +268,7 @@ def _step(run: Run, plan: Plan, batch: Any, learning_rate: float, ids: list[str]
     run.optimizer.zero_grad(set_to_none=True)
     with torch.autocast(device.type, dtype=torch.bfloat16, enabled=device.type == "cuda"):
         loss: Tensor = tasks.network(plan.task).loss(run.network, batch.to(device))
-    value = float(loss)
+    value = float(loss.detach())
     if not math.isfinite(value):
         raise LossNotFinite(f"step {run.step + 1}: expected a finite loss, got {value}; items: {', '.join(ids)}")
     torch.autograd.backward(loss)

@@ -1,0 +1,32 @@
+"""The training command's own decisions: what is held out, what a source is called."""
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from models.records import Item, Transcript
+from serving.training import Pairs, hold_out, short_name
+
+
+def pairs(groups: list[str]) -> Pairs:
+    return [(Item(id=str(i), uri=f"{i}.wav", group=group), Transcript("x")) for i, group in enumerate(groups)]
+
+
+@given(st.lists(st.sampled_from("abcdefgh"), min_size=1, max_size=40), st.integers(0, 5))
+def test_holding_out_keeps_groups_whole_and_loses_nothing(groups: list[str], seed: int) -> None:
+    everything = pairs(groups)
+    kept, held = hold_out(everything, seed)
+    assert sorted(int(item.id) for item, _ in kept + held) == list(range(len(groups)))
+    assert not {item.group for item, _ in kept} & {item.group for item, _ in held}
+    assert kept
+    assert bool(held) == (len(set(groups)) > 1)
+
+
+def test_holding_out_does_not_depend_on_what_else_there_is() -> None:
+    few, many = pairs(list("abcdefghij")), pairs(list("abcdefghijkl"))
+    _, held = hold_out(few, seed=3)
+    assert {item.group for item, _ in hold_out(many, seed=3)[1]} <= {item.group for item, _ in held} | {"k", "l"}
+
+
+def test_a_source_is_named_without_the_folders_above_it() -> None:
+    assert short_name("nemo:/data/speech/digits/train.jsonl") == "nemo:digits/train.jsonl"
+    assert short_name("culane:roads:train") == "culane:roads:train"

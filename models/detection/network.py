@@ -28,8 +28,8 @@ class Settings:
     """What a detector is made of: its categories in the order of its outputs, and its sizes.
 
     ``channels`` are the widths at strides 2, 4, 8, 16, 32 and ``blocks`` the residual blocks at strides 4 to 32.
-    ``bins`` is the number of distances, in strides, that a side of a box can have. ``long_side`` bounds the longer
-    side in pixels at which an image is read, in training and in use.
+    ``bins`` is the number of distances, in strides, that a side of a box can have. ``long_side`` is the length in
+    pixels of the longer side at which an image is read, in training and in use.
     """
 
     categories: tuple[str, ...]

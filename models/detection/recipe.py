@@ -13,20 +13,20 @@ from PIL import ImageEnhance
 from torch import Tensor
 
 from models.detection.network import IGNORED, PADDING, STRIDES, Batch, Network, Settings
-from models.detection.runtime import LONG_SIDE, shrink
+from models.detection.runtime import LONG_SIDE, fit
 from models.errors import InvalidInput
 from models.media import Image, read_image
 from models.records import Boxes, Item, Label
 
-EPOCHS = 100
-BATCH_SIZE = 16
-LEARNING_RATE = 2e-3
+EPOCHS = 150
+BATCH_SIZE = 8
+LEARNING_RATE = 1.5e-3
 
 INPUT_NAMES = ("images",)
 OUTPUT_NAMES = ("probabilities", "boxes", "side_std", "embedding")
 
 CROP = (256, 320)  # height and width of a training picture
-_ZOOM = (0.55, 1.8)  # how much larger or smaller than in use an example is shown
+_ZOOM = (0.45, 1.5)  # how much larger or smaller than in use an example is shown
 _STRETCH = 1.15  # the most by which one side grows over the other
 _ON_A_BOX = 0.75  # share of the pictures laid over a box, all categories alike, however rare
 _LEAST_SIDE = 3.0  # pixels: a box narrower or lower than this teaches nothing
@@ -74,14 +74,14 @@ def settings_for(labels: Iterable[Label], start: Settings | None) -> Settings:
 
 
 def prepare(item: Item, label: Label) -> Example:
-    """Decodes the image and shrinks it, with its boxes, to the size at which the network will read it."""
+    """Decodes the image and brings it, with its boxes, to the size at which the network will read it."""
     truth = _boxes(label)
     with open(item.uri, "rb") as file:
         full = read_image(file.read(), item.uri)
     if full.shape[:2] != (truth.height, truth.width):
         got = f"{full.shape[1]}x{full.shape[0]}"
         raise InvalidInput(f"{item.uri}: expected {truth.width}x{truth.height} pixels as its label says, got {got}")
-    image = shrink(full, LONG_SIDE)
+    image = fit(full, LONG_SIDE)
     boxes = np.array([box.xyxy for box in truth.boxes], np.float32).reshape(-1, 4)
     boxes *= np.tile((image.shape[1] / truth.width, image.shape[0] / truth.height), 2).astype(np.float32)
     return Example(item.id, image, boxes, tuple(box.category for box in truth.boxes))

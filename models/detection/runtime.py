@@ -15,7 +15,8 @@ from models.errors import InvalidInput
 from models.media import Image
 from models.records import Box, Boxes, Prediction
 
-LONG_SIDE = 640  # pixels of the longer side beyond which an image is shrunk
+LONG_SIDE = 640  # pixels of the longer side at which an image is read
+MOST_ENLARGED = 1.5  # an image is never enlarged further than this: it would show no more
 STEP = 32  # height and width of what the network reads are multiples of this
 GREY = 114  # what lies beside the image where it was filled up to a multiple
 OPERATING_POINT = 0.3  # boxes at least this confident are handed out
@@ -55,8 +56,8 @@ class Runtime:
         self.long_side = int(settings["long_side"])
 
     def feeds(self, media: Image) -> dict[str, NDArray[np.float32]]:
-        """The image (1, 3, height, width) in [0, 1]: shrunk to the bounded long side, filled up to multiples of 32."""
-        image = shrink(media, self.long_side)
+        """The image (1, 3, height, width) in [0, 1]: fitted to the long side, filled up to multiples of 32."""
+        image = fit(media, self.long_side)
         height, width = image.shape[:2]
         canvas = np.full((-(-height // STEP) * STEP, -(-width // STEP) * STEP, 3), GREY, np.uint8)
         canvas[:height, :width] = image
@@ -67,8 +68,8 @@ class Runtime:
         """Boxes, the doubt about the whole image, features for calibration and an embedding for diversity."""
         probabilities, boxes, side_std, embedding = (value[0] for value in self._session.run(None, self.feeds(media)))
         height, width = media.shape[:2]
-        small = shrunk_size(width, height, self.long_side)
-        scale = np.array([width / small[0], height / small[1]] * 2)
+        read = fitted_size(width, height, self.long_side)
+        scale = np.array([width / read[0], height / read[1]] * 2)
         found = detections(probabilities, boxes * scale, side_std * scale, width, height)
         kept = int((found.confidences >= OPERATING_POINT).sum())
         named = tuple(
@@ -142,20 +143,19 @@ def features(found: Detections) -> dict[str, float]:
     }
 
 
-def shrunk_size(width: int, height: int, long_side: int) -> tuple[int, int]:
-    """Width and height within ``long_side`` with the same aspect, at least 1 each; never larger than before."""
-    factor = min(1.0, long_side / max(width, height))
+def fitted_size(width: int, height: int, long_side: int) -> tuple[int, int]:
+    """Width and height at which an image is read: the longer side ``long_side`` if not too small for it, at least 1."""
+    factor = min(MOST_ENLARGED, long_side / max(width, height))
     return max(1, round(width * factor)), max(1, round(height * factor))
 
 
-def shrink(image: Image, long_side: int) -> Image:
-    """The image with its longer side at most ``long_side`` pixels, smoothed as it shrinks."""
+def fit(image: Image, long_side: int) -> Image:
+    """The image at the size at which it is read, smoothed where it shrinks."""
     height, width = image.shape[:2]
-    size = shrunk_size(width, height, long_side)
+    size = fitted_size(width, height, long_side)
     if size == (width, height):
         return image
-    smaller = Pictures.fromarray(image).resize(size, Pictures.Resampling.BILINEAR, reducing_gap=2.0)
-    return np.asarray(smaller)
+    return np.asarray(Pictures.fromarray(image).resize(size, Pictures.Resampling.BILINEAR, reducing_gap=2.0))
 
 
 def _missed(found: Detections) -> float:

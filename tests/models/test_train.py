@@ -7,36 +7,19 @@ import sys
 import time
 from pathlib import Path
 
-import numpy as np
 import pytest
 import torch
-from PIL import Image as PillowImage
 from rich.console import Console
 from torch import Tensor, nn
 
 from models import tasks
 from models.errors import InvalidInput, LossNotFinite
-from models.records import Item, Label, Lane, Lanes
 from models.train import Plan, train
+from tests.roads import road_pairs
 
 ROOT = Path(__file__).parents[2]
 QUIET = Console(quiet=True)
 CPU = torch.device("cpu")
-
-
-def road_pairs(folder: Path, count: int = 6) -> list[tuple[Item, Label]]:
-    """Small grey pictures with one white line each, as files."""
-    folder.mkdir(parents=True, exist_ok=True)
-    pairs: list[tuple[Item, Label]] = []
-    for index in range(count):
-        x = 30 + 20 * index
-        pixels = np.full((96, 192, 3), 90, dtype=np.uint8)
-        pixels[20:, x - 2 : x + 3] = 250
-        path = folder / f"{index}.png"
-        PillowImage.fromarray(pixels).save(path)
-        line = Lane(points=((float(x), 95.0), (float(x), 20.0)))
-        pairs.append((Item(id=path.name, uri=str(path)), Lanes(width=192, height=96, lanes=(line,))))
-    return pairs
 
 
 def plan(epochs: int = 3) -> Plan:

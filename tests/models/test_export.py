@@ -1,0 +1,90 @@
+"""Publishing: a version is whole, carries its settings, and never disagrees with the network it came from."""
+
+import json
+from datetime import UTC, datetime
+from typing import Any
+
+import onnx
+import pytest
+import torch
+from safetensors.torch import load_file
+from torch import nn
+
+from models import tasks
+from models.errors import Refused
+from models.evaluate import read_item
+from models.export import Origin, check_parity, publish
+from models.records import Item, Label
+from models.versions import CARD, Version, read_version
+from tests.roads import road_pairs
+
+Made = tuple[nn.Module, Any, list[tuple[Item, Label]], Version]
+
+ORIGIN = Origin(
+    task="lane",
+    parent=None,
+    created_at=datetime(2026, 1, 2, tzinfo=UTC),
+    data=("culane:roads:train",),
+    held_out="culane:roads:val",
+    training={"epochs": 1, "seed": 0},
+    notes="Lines drawn by a test.",
+)
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory: pytest.TempPathFactory) -> Made:
+    folder = tmp_path_factory.mktemp("export")
+    pairs = road_pairs(folder / "media")
+    recipe, module = tasks.recipe("lane"), tasks.network("lane")
+    torch.manual_seed(0)
+    settings = recipe.settings_for([label for _, label in pairs], None)
+    network = module.Network(settings).eval()
+    return network, settings, pairs, publish(ORIGIN, network, settings, pairs[:4], pairs[4:], folder / "versions")
+
+
+def test_a_published_version_is_whole(made: Made) -> None:
+    network, _, _, version = made
+    assert read_version(version.folder) == version
+    assert version.name == version.folder.name
+    assert len(version.training_ids()) == 4
+    assert 0 <= version.metrics["quality"] <= 1
+    saved = load_file(version.checkpoint)
+    assert {name: value.shape for name, value in saved.items()} == {n: v.shape for n, v in network.state_dict().items()}
+    card = (version.folder / CARD).read_text(encoding="utf-8")
+    assert "Lines drawn by a test." in card
+    assert "culane:roads:val" in card
+
+
+def test_the_onnx_file_says_what_it_is(made: Made) -> None:
+    _, settings, _, version = made
+    properties = {entry.key: entry.value for entry in onnx.load(version.onnx).metadata_props}
+    carried = json.loads(properties["prelabel"])
+    assert carried["task"] == "lane"
+    assert tasks.network("lane").Settings(**carried["settings"]) == settings
+    assert {path.name for path in version.folder.iterdir()} == {
+        "model.onnx",
+        "checkpoint.safetensors",
+        "version.json",
+        "training-ids.txt",
+        "README.md",
+    }
+
+
+def test_publishing_the_same_weights_again_changes_nothing(made: Made) -> None:
+    network, settings, pairs, version = made
+    again = publish(ORIGIN, network, settings, pairs[:4], pairs[4:], version.folder.parent)
+    assert again == version
+    assert [path.name for path in version.folder.parent.iterdir()] == [version.name]
+
+
+def test_a_network_that_disagrees_with_its_export_is_refused(made: Made) -> None:
+    network, settings, pairs, version = made
+    other = tasks.network("lane").Network(settings)
+    other.load_state_dict(network.state_dict())
+    with torch.no_grad():
+        next(iter(other.parameters())).mul_(1.5)
+    runtime = tasks.load_runtime("lane", version.onnx)
+    media = [read_item("lane", item) for item, _ in pairs[:2]]
+    assert check_parity("lane", network, runtime, version.onnx, media) < 1e-3
+    with pytest.raises(Refused, match="torch and ONNX differ by"):
+        check_parity("lane", other.eval(), runtime, version.onnx, media)

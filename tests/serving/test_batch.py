@@ -1,0 +1,233 @@
+"""Batch annotation: complete, in order, no item twice, whatever stops it."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+from rich.console import Console
+
+from models.errors import InvalidInput, NotFound, UnreadableMedia
+from serving.batch import Counts, annotate
+
+QUIET = Console(quiet=True)
+
+
+def answer(data: bytes, name: str) -> dict[str, Any]:
+    if data.startswith(b"bad"):
+        raise UnreadableMedia(f"{name}: expected sound, got {data!r}")
+    return {"task": "asr", "model_version": "v1", "label": {"text": data.decode()}}
+
+
+def media(root: Path, count: int, start: int = 0) -> Path:
+    root.mkdir(parents=True, exist_ok=True)
+    for i in range(start, start + count):
+        (root / f"{i:04}.wav").write_text(f"clip {i}")
+    return root
+
+
+def rows(path: Path) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in path.read_text().splitlines()]
+
+
+def run(source: Path | str, out: Path) -> Counts:
+    return annotate("asr", str(source), out, answer, console=QUIET)
+
+
+def test_every_medium_gets_a_line_in_order(tmp_path: Path) -> None:
+    source, out = media(tmp_path / "m", 20), tmp_path / "new" / "out.jsonl"
+    counts = run(source, out)
+    assert (counts.annotated, counts.known, counts.failed, counts.exit_code) == (20, 0, 0, 0)
+    written = rows(out)
+    assert [row["uri"] for row in written] == [str(source / f"{i:04}.wav") for i in range(20)]
+    assert written[3] == {
+        "item_id": "bd16a699affc45e6ab6fb5bd547424c7b09a19b1050697659ac6dbe3e8c57203",
+        "uri": str(source / "0003.wav"),
+        "task": "asr",
+        "model_version": "v1",
+        "label": {"text": "clip 3"},
+    }
+    assert not counts.errors.exists()
+
+
+def test_a_second_run_adds_only_what_is_new(tmp_path: Path) -> None:
+    source, out = media(tmp_path / "m", 5), tmp_path / "out.jsonl"
+    run(source, out)
+    before = out.read_bytes()
+    assert run(source, out).annotated == 0
+    assert out.read_bytes() == before
+    media(source, 2, start=5)
+    counts = run(source, out)
+    assert (counts.annotated, counts.known) == (2, 5)
+    assert out.read_bytes().startswith(before)
+    assert len(rows(out)) == 7
+
+
+def test_files_with_the_same_bytes_are_one_item(tmp_path: Path) -> None:
+    source, out = media(tmp_path / "m", 2), tmp_path / "out.jsonl"
+    (source / "again.wav").write_text("clip 0")
+    for known in (0, 2):
+        counts = run(source, out)
+        assert (counts.annotated, counts.known, counts.repeated) == (2 - known, known, 1)
+        assert [row["label"]["text"] for row in rows(out)] == ["clip 0", "clip 1"]
+    assert str(counts) == f"{out}: 0 annotated, 2 known already, 1 the same as another file"
+
+
+def test_bad_files_are_skipped_with_their_reason_and_tried_again(tmp_path: Path) -> None:
+    source, out = media(tmp_path / "m", 3), tmp_path / "out.v1.jsonl"
+    (source / "0001.wav").write_text("bad")
+    counts = run(f"{source}/*", out)
+    assert (counts.annotated, counts.failed, counts.exit_code) == (2, 1, 1)
+    assert counts.errors == tmp_path / "out.v1.errors.jsonl"
+    assert str(counts) == f"{out}: 2 annotated, 0 known already, 1 failed: see {counts.errors}"
+    bad = str(source / "0001.wav")
+    assert rows(counts.errors) == [{"uri": bad, "reason": f"{bad}: expected sound, got b'bad'"}]
+    assert run(source, out).failed == 1
+    assert len(rows(counts.errors)) == 1
+    media(source, 1, start=1)
+    counts = run(source, out)
+    assert (counts.annotated, counts.known, counts.exit_code) == (1, 2, 0)
+    assert not counts.errors.exists()
+
+
+@pytest.mark.parametrize("pattern", ["", "/*"])
+def test_a_link_to_nothing_is_reported(tmp_path: Path, pattern: str) -> None:
+    source = media(tmp_path / "m", 1)
+    (source / "gone.wav").symlink_to(tmp_path / "nowhere")
+    counts = run(f"{source}{pattern}", tmp_path / "out.jsonl")
+    assert (counts.annotated, counts.failed) == (1, 1)
+    assert rows(counts.errors)[0]["reason"].endswith(
+        "gone.wav: expected a readable file, got No such file or directory"
+    )
+
+
+def test_a_manifest_line_without_its_file_is_reported(tmp_path: Path) -> None:
+    media(tmp_path / "m", 1)
+    lines = ['{"uri": "m/0000.wav", "group": "s1"}', '{"uri": "m/none.wav"}', '{"uri": "m"}']
+    (tmp_path / "list.jsonl").write_text("\n".join(lines))
+    counts = run(tmp_path / "list.jsonl", tmp_path / "out.jsonl")
+    assert [(row["uri"], row["group"]) for row in rows(counts.out)] == [("m/0000.wav", "s1")]
+    assert [row["reason"] for row in rows(counts.errors)] == [
+        "m/none.wav: expected a readable file, got No such file or directory",
+        "m: expected a file, got a folder or a device",
+    ]
+
+
+def test_a_file_beyond_any_limit_is_not_read(tmp_path: Path) -> None:
+    source = media(tmp_path / "m", 1)
+    with (source / "huge.wav").open("wb") as file:
+        file.truncate(3 << 30)  # sparse
+    counts = run(source, tmp_path / "out.jsonl")
+    assert rows(counts.errors)[0]["reason"].endswith("huge.wav: expected at most 1024 MiB, got 3072 MiB")
+
+
+def test_a_name_that_is_no_utf8_survives(tmp_path: Path) -> None:
+    source = media(tmp_path / "m", 0)
+    name = os.fsdecode(b"\xff\xe9.wav")
+    (source / name).write_text("x")
+    out = tmp_path / "out.jsonl"
+    assert run(source, out).annotated == 1
+    assert rows(out)[0]["uri"] == str(source / name)
+    assert run(source, out).known == 1
+
+
+@pytest.mark.parametrize("cut", [1, 30])
+def test_a_torn_last_line_is_repaired(tmp_path: Path, cut: int) -> None:
+    source, out = media(tmp_path / "m", 6), tmp_path / "out.jsonl"
+    run(source, out)
+    whole = out.read_bytes()
+    out.write_bytes(whole[:-cut])
+    counts = run(source, out)
+    assert (counts.annotated, counts.known) == (1, 5)
+    assert out.read_bytes() == whole
+
+
+@pytest.mark.parametrize(
+    ("line", "message"),
+    [
+        ('{"uri": "x"}', "expected a line that this command wrote"),
+        ("[1]", "expected a line that this command wrote"),
+        ("words", "expected a line that this command wrote"),
+        (
+            '{"uri": "x", "item_id": "y", "task": "lane"}',
+            "expected lines of task 'asr', got 'lane': choose another file",
+        ),
+    ],
+)
+def test_a_file_of_something_else_is_not_touched(tmp_path: Path, line: str, message: str) -> None:
+    source, out = media(tmp_path / "m", 2), tmp_path / "out.jsonl"
+    out.write_text(f"{line}\nmore")
+    with pytest.raises(InvalidInput, match=rf"out\.jsonl:1: {message}"):
+        run(source, out)
+    assert out.read_text() == f"{line}\nmore"
+
+
+def test_what_cannot_be_written_or_found_is_one_clear_error(tmp_path: Path) -> None:
+    source = media(tmp_path / "m", 1)
+    with pytest.raises(InvalidInput, match="expected a file to write to, got Is a directory"):
+        run(source, tmp_path)
+    with pytest.raises(NotFound, match="expected a folder, a file, a glob or a manifest"):
+        run(tmp_path / "nowhere", tmp_path / "out.jsonl")
+
+
+def test_two_runs_never_write_one_file(tmp_path: Path) -> None:
+    source, out = media(tmp_path / "m", 1), tmp_path / "out.jsonl"
+
+    def meanwhile(data: bytes, name: str) -> dict[str, Any]:
+        with pytest.raises(InvalidInput, match="expected to be its only writer, got another run"):
+            run(source, out)
+        return answer(data, name)
+
+    assert annotate("asr", str(source), out, meanwhile, console=QUIET).annotated == 1
+
+
+def test_progress_shows_a_rate_and_the_time_left(tmp_path: Path) -> None:
+    console = Console(record=True, force_terminal=True, width=100, file=(tmp_path / "screen").open("w"))
+    source = media(tmp_path / "m", 30)
+    annotate("asr", str(source), tmp_path / "out.jsonl", answer, console=console)
+    shown = console.export_text()
+    assert "annotate asr" in shown
+    assert "30/30" in shown
+    assert "/s" in shown
+    assert "0:00:00" in shown
+
+
+CHILD = """
+import sys, time
+from pathlib import Path
+from rich.console import Console
+from serving.batch import annotate
+def answer(data, name):
+    time.sleep(0.004)
+    return {"task": "asr", "model_version": "v1", "label": {"text": data.decode() * 500}}
+annotate("asr", sys.argv[1], Path(sys.argv[2]), answer, console=Console(quiet=True))
+"""
+
+
+def test_kill_9_in_the_middle_loses_nothing_and_repeats_nothing(tmp_path: Path) -> None:
+    source, out, unbroken = media(tmp_path / "m", 300), tmp_path / "out.jsonl", tmp_path / "unbroken.jsonl"
+    command = [sys.executable, "-c", CHILD, str(source)]
+    subprocess.run([*command, str(unbroken)], check=True)
+    seen = b""
+    for kill in range(3):
+        child = subprocess.Popen([*command, str(out)])
+        deadline = time.monotonic() + 60
+        while not out.exists() or out.read_bytes().count(b"\n") < 60 * (kill + 1):
+            assert child.poll() is None
+            assert time.monotonic() < deadline
+            time.sleep(0.001)
+        child.send_signal(signal.SIGKILL)
+        assert child.wait() == -signal.SIGKILL
+        left = out.read_bytes()
+        whole = left[: left.rfind(b"\n") + 1]
+        assert whole.startswith(seen)  # what was acknowledged stays
+        seen = whole
+        out.write_bytes(left + b'{"item_id": "torn'[: 6 * kill])  # a cut at any byte
+    assert seen.count(b"\n") < 300
+    subprocess.run([*command, str(out)], check=True)
+    assert out.read_bytes() == unbroken.read_bytes()

@@ -1,0 +1,77 @@
+"""What the documents say is so: commands, settings and records are documented, and every link leads somewhere."""
+
+import json
+import re
+import tomllib
+from pathlib import Path
+
+import pytest
+import typer
+import yaml
+
+from models.records import json_schema
+from serving.cli import app
+from serving.settings import Settings
+
+ROOT = Path(__file__).parent.parent
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+ARCHITECTURE = (ROOT / "docs" / "architecture.md").read_text(encoding="utf-8")
+COMMANDS = typer.main.get_command(app)
+
+
+def verbs() -> list[str]:
+    return sorted(getattr(COMMANDS, "commands", {}))
+
+
+@pytest.mark.parametrize("verb", verbs())
+def test_every_verb_is_in_the_readme(verb: str) -> None:
+    assert re.search(rf"prelabel {verb}\b", README), f"README.md: expected a line on `prelabel {verb}`"
+
+
+@pytest.mark.parametrize("verb", verbs())
+def test_every_verb_explains_itself(verb: str) -> None:
+    assert COMMANDS.commands[verb].help  # type: ignore[attr-defined]
+
+
+@pytest.mark.parametrize("name", Settings.model_fields)
+def test_every_setting_is_in_the_table(name: str) -> None:
+    field = Settings.model_fields[name]
+    row = f"| `PRELABEL_{name.upper()}` | `{shown(field.default)}` | {field.description} |"
+    assert row in README, f"README.md: expected the row {row}"
+
+
+def shown(default: object) -> str:
+    if isinstance(default, tuple):
+        return json.dumps(list(default))
+    return str(default)
+
+
+def test_every_file_of_the_rooms_is_on_the_picture() -> None:
+    for room in ("models", "selection", "serving"):
+        for path in sorted((ROOT / room).glob("*.py")):
+            assert path.name == "__init__.py" or path.name in ARCHITECTURE, f"docs/architecture.md: {path.name}"
+
+
+def test_the_picture_names_no_file_that_is_not_there() -> None:
+    for name in re.findall(r"\b[a-z_]+\.py\b", ARCHITECTURE):
+        assert list(ROOT.glob(f"*/**/{name}")), f"docs/architecture.md names {name}"
+
+
+@pytest.mark.parametrize(
+    "page", [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))], ids=lambda page: page.name
+)
+def test_links_lead_somewhere(page: Path) -> None:
+    targets = re.findall(r"\]\((?!https?:)([^)#]+)", page.read_text(encoding="utf-8"))
+    for target in targets:
+        assert (page.parent / target).exists(), f"{page.name}: {target}"
+
+
+def test_the_published_schema_is_the_schema() -> None:
+    published = json.loads((ROOT / "docs" / "records.schema.json").read_text(encoding="utf-8"))
+    assert published == json_schema()
+
+
+def test_the_bento_holds_the_projects_dependencies() -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]["dependencies"]
+    bento = yaml.safe_load((ROOT / "bentofile.yaml").read_text(encoding="utf-8"))["python"]["packages"]
+    assert sorted(bento) == sorted(project)

@@ -109,11 +109,9 @@ def match(predicted: Sequence[Box], truth: Sequence[Box]) -> NDArray[np.int64]:
 
 def differs(predicted: Label, truth: Label) -> bool:
     """Whether a person would change a box: one missed, false, badly placed (IoU < 0.5) or wrongly named."""
-    ours, theirs = _boxes(predicted).boxes, _boxes(truth).boxes
-    if len(ours) != len(theirs):
-        return True
     return any(
-        len(group) != len(wanted) or (match(group, wanted) < 0).any() for _, group, wanted in _by_category(ours, theirs)
+        len(ours) != len(theirs) or bool((match(ours, theirs) < 0).any())
+        for _, ours, theirs in _by_category(_boxes(predicted).boxes, _boxes(truth).boxes)
     )
 
 

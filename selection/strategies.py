@@ -1,8 +1,7 @@
-"""Which items to show people next: functions ``(scores, embeddings, budget, rng) -> indices``, the best first.
+"""Which items to show people first: functions from scores and embeddings to ranked indices.
 
-``scores`` (n,) say how much is to be gained by an item, ``embeddings`` (n, d) how it looks to the model; each strategy
-reads what it needs. Equal items come in the order of their index, so callers sort by item id. A budget beyond n gives
-all n items.
+Every strategy takes scores (n,) in [0, 1], embeddings (n, d), a budget in items and a generator, and returns at most
+``budget`` distinct indices, most useful first. Ties go to the lower index, so callers sort their items by id.
 """
 
 from collections.abc import Callable
@@ -12,72 +11,51 @@ import numpy as np
 from numpy.typing import NDArray
 
 from models.errors import InvalidInput
+from selection.risk import checked_scores
 
-Numbers: TypeAlias = NDArray[np.floating]
+Scores: TypeAlias = NDArray[np.floating]
+Embeddings: TypeAlias = NDArray[np.floating]
 Indices: TypeAlias = NDArray[np.intp]
-Strategy: TypeAlias = Callable[[Numbers, Numbers, int, np.random.Generator], Indices]
-
-_CHUNK = 1 << 16  # numbers of the embeddings looked at together: half a megabyte of float64, which a cache holds
+Strategy: TypeAlias = Callable[[Scores, Embeddings, int, np.random.Generator], Indices]
 
 
-def random(scores: Numbers, embeddings: Numbers, budget: int, rng: np.random.Generator) -> Indices:
-    """Items drawn without replacement, whatever their scores."""
-    _check(scores, embeddings, budget)
-    return rng.permutation(len(scores))[:budget].astype(np.intp)
+def random(scores: Scores, embeddings: Embeddings, budget: int, rng: np.random.Generator) -> Indices:
+    """A random sample, in random order."""
+    n = _checked(scores, embeddings, budget)
+    return rng.permutation(n)[:budget]
 
 
-def uncertainty(scores: Numbers, embeddings: Numbers, budget: int, rng: np.random.Generator) -> Indices:
-    """The highest scores first.
+def uncertainty(scores: Scores, embeddings: Embeddings, budget: int, rng: np.random.Generator) -> Indices:
+    """The highest scores first."""
+    _checked(scores, embeddings, budget)
+    return np.argsort(-np.asarray(scores), kind="stable")[:budget]
 
-    Raises:
-        InvalidInput: naming the first score that is not finite.
+
+def k_center(scores: Scores, embeddings: Embeddings, budget: int, rng: np.random.Generator) -> Indices:
+    """The most doubtful item, then always the one farthest from all chosen ones (Sener and Savarese 2018, section 4.3).
+
+    Exact greedy; a pick reads the embeddings once and keeps O(n) distances.
     """
-    _check(scores, embeddings, budget)
-    return np.argsort(-scores, kind="stable")[:budget]
+    n = _checked(scores, embeddings, budget)
+    points = np.asarray(embeddings, dtype=np.float32)
+    chosen: list[int] = []
+    distance = np.full(n, np.inf, dtype=np.float32)  # squared, to the nearest chosen item
+    for _ in range(min(budget, n)):
+        pick = int(np.argmax(distance)) if chosen else int(np.argmax(scores))
+        chosen.append(pick)
+        apart = points - points[pick]
+        np.minimum(distance, np.einsum("nd,nd->n", apart, apart), out=distance)
+        distance[pick] = -1.0
+    return np.array(chosen, dtype=np.intp)
 
 
-def k_center(scores: Numbers, embeddings: Numbers, budget: int, rng: np.random.Generator) -> Indices:
-    """The highest score first, then always the item farthest from all picked so far.
-
-    Exact greedy k-center (Gonzalez 1985; "core-set" of Sener and Savarese 2018) on Euclidean distances. They are taken
-    from differences in float64, whatever the embeddings' type, so nothing cancels and copies of an item are exactly 0
-    apart. A pick costs O(n d) time and, besides the embeddings, O(n) memory.
-
-    Raises:
-        InvalidInput: naming the first score or embedding that is not finite.
-    """
-    _check(scores, embeddings, budget)
-    finite = np.isfinite(embeddings).all(axis=1)
-    if not finite.all():
-        raise InvalidInput(f"selection: expected finite embeddings, got NaN or infinity at index {finite.argmin()}")
-    picks = np.empty(min(budget, len(scores)), np.intp)
-    distances = np.full(len(scores), np.inf)  # squared, to the nearest pick
-    for rank in range(len(picks)):
-        pick = int((distances if rank else scores).argmax())
-        picks[rank] = pick
-        _approach(distances, embeddings, pick)
-        distances[pick] = -1.0  # and it stays the least: never again
-    return picks
-
-
-def _approach(distances: NDArray[np.float64], embeddings: Numbers, pick: int) -> None:
-    """Lowers each squared distance (n,) to that from ``pick``, where it is less."""
-    centre = embeddings[pick].astype(np.float64)
-    rows = max(1, _CHUNK // max(1, len(centre)))
-    for first in range(0, len(distances), rows):
-        away = embeddings[first : first + rows] - centre  # (rows, d)
-        near = distances[first : first + rows]
-        np.minimum(near, np.einsum("ij,ij->i", away, away), out=near)
-
-
-def _check(scores: Numbers, embeddings: Numbers, budget: int) -> None:
-    """Raises InvalidInput unless the shapes agree, the scores are finite and the budget is no less than 0."""
-    if scores.ndim != 1 or embeddings.ndim != 2 or len(scores) != len(embeddings):
-        got = f"{scores.shape} and {embeddings.shape}"
-        raise InvalidInput(f"selection: expected scores (n,) and embeddings (n, d), got {got}")
+def _checked(scores: Scores, embeddings: Embeddings, budget: int) -> int:
+    values, points = checked_scores("scores", scores), np.asarray(embeddings)
+    if points.ndim != 2 or len(points) != len(values):
+        raise InvalidInput(f"embeddings: expected shape ({len(values)}, d), got {points.shape}")
+    broken = np.flatnonzero(~np.isfinite(points).all(axis=1))
+    if len(broken):
+        raise InvalidInput(f"embeddings[{broken[0]}]: expected finite numbers, got {points[broken[0]]}")
     if budget < 0:
-        raise InvalidInput(f"selection: expected a budget of at least 0 items, got {budget}")
-    finite = np.isfinite(scores)
-    if not finite.all():
-        index = int(finite.argmin())
-        raise InvalidInput(f"selection: expected finite scores, got {scores[index]} at index {index}")
+        raise InvalidInput(f"budget: expected at least 0 items, got {budget}")
+    return len(values)

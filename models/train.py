@@ -20,14 +20,13 @@ from typing import Any
 import numpy as np
 import torch
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, ProgressColumn, TextColumn, TimeRemainingColumn
-from rich.progress import Task as ProgressTask
-from rich.text import Text
+from rich.progress import Progress, TextColumn
 from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from models import tasks
 from models.errors import InvalidInput, LossNotFinite
+from models.progress import progress_bar
 from models.records import Item, Label, Task
 from models.versions import Version
 
@@ -144,7 +143,7 @@ def train(
     settings = recipe.settings_for([label for _, label in pairs], previous)
     examples = Examples(recipe, pairs)
 
-    with _progress(console) as progress:
+    with progress_bar(console, TextColumn("{task.fields[loss]}")) as progress:
         sizes = _sizes(examples, progress)
         run = _begin(plan, recipe, module, settings, start, device)
         checkpoint = folder / "checkpoint.pt"
@@ -288,18 +287,3 @@ def _follow(average: nn.Module, network: nn.Module, decay: float) -> None:
             mean.lerp_(now, 1 - decay)
         else:
             mean.copy_(now)
-
-
-class _Rate(ProgressColumn):
-    """Items a second."""
-
-    def render(self, task: ProgressTask) -> Text:
-        return Text(f"{task.speed:.1f} items/s" if task.speed else "")
-
-
-def _progress(console: Console) -> Progress:
-    loss = TextColumn("{task.fields[loss]}")
-    return Progress(
-        TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), loss, _Rate(), TimeRemainingColumn(),
-        console=console,
-    )  # fmt: skip

@@ -1,0 +1,20 @@
+"""How long work is shown: what is done, at which rate, and how long it will still take."""
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, ProgressColumn, Task, TextColumn, TimeRemainingColumn
+from rich.text import Text
+
+
+class _Rate(ProgressColumn):
+    """Items a second."""
+
+    def render(self, task: Task) -> Text:
+        return Text(f"{task.speed:.1f}/s" if task.speed else "")
+
+
+def progress_bar(console: Console, *more: ProgressColumn) -> Progress:
+    """Bars for long work on ``console``, with columns of the work's own before the rate and the time left."""
+    description = TextColumn("{task.description}")
+    return Progress(
+        description, BarColumn(), MofNCompleteColumn(), *more, _Rate(), TimeRemainingColumn(), console=console
+    )

@@ -172,8 +172,6 @@ def _expect(data: bytes, name: str, kinds: tuple[str, ...], expected: str) -> st
 
 def _check_pixels(size: tuple[int, int], name: str, limits: Limits) -> None:
     width, height = size
-    if width < 1 or height < 1:
-        raise UnreadableMedia(f"{name}: expected at least 1x1 pixels, got {width}x{height}")
     if width * height > limits.max_image_megapixels * 1e6:
         megapixels = f"{width}x{height} ({width * height / 1e6:.1f} megapixels)"
         raise TooLarge(f"{name}: {_expected_pixels(limits)}, got {megapixels}")

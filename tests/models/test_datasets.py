@@ -2,6 +2,7 @@
 
 import json
 import re
+import tracemalloc
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -75,6 +76,19 @@ def test_coco_images_may_lie_in_a_folder_called_like_the_split(tmp_path: Path) -
     coco(tmp_path)
     (tmp_path / "images").rename(tmp_path / "val")
     assert list(labels(f"coco:{tmp_path}:val")) == ["val/sub/b.jpg", "val/a.jpg"]
+
+
+def test_coco_masks_are_not_kept_in_memory(tmp_path: Path) -> None:
+    mask = [float(i) for i in range(20_000)]
+    box = {"image_id": 7, "category_id": 1, "bbox": [1, 1, 2, 2], "segmentation": [mask]}
+    coco(tmp_path, annotations=[box] * 40)
+    tracemalloc.start()
+    try:
+        pairs = read(f"coco:{tmp_path}")
+        next(pairs)
+        assert tracemalloc.get_traced_memory()[0] < 10e6  # the masks would be 26 MB
+    finally:
+        tracemalloc.stop()
 
 
 IMAGE = {"id": 1, "file_name": "a.jpg", "width": 64, "height": 48}

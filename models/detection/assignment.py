@@ -104,9 +104,3 @@ def intersection_over_union(first: Tensor, second: Tensor) -> tuple[Tensor, Tens
 
 def _area(boxes: Tensor) -> Tensor:
     return (boxes[..., 2:] - boxes[..., :2]).prod(dim=-1)
-
-
-def quality_focal(logits: Tensor, wanted: Tensor) -> Tensor:
-    """|wanted - p|^2 times the binary cross-entropy, elementwise (arXiv 2006.04388, equation 5, beta = 2)."""
-    entropy = functional.binary_cross_entropy_with_logits(logits, wanted, reduction="none")
-    return entropy * (wanted - logits.sigmoid()).square()

@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -18,7 +18,7 @@ from models.errors import InvalidInput
 from models.media import Image, read_image
 from models.records import Boxes, Item, Label
 
-EPOCHS = 150
+EPOCHS = 130
 BATCH_SIZE = 8
 LEARNING_RATE = 1.5e-3
 
@@ -70,7 +70,7 @@ def settings_for(labels: Iterable[Label], start: Settings | None) -> Settings:
         raise InvalidInput("detection training: expected at least 1 box in the data, got none")
     if start is None:
         return Settings(categories, long_side=LONG_SIDE)
-    return Settings(categories, start.channels, start.blocks, start.neck, start.bins, start.long_side)
+    return replace(start, categories=categories, long_side=LONG_SIDE)  # the size at which ``prepare`` reads
 
 
 def prepare(item: Item, label: Label) -> Example:

@@ -24,7 +24,7 @@ LINE_SHARE = 30 / 1640  # drawn width over image width
 SAME = 0.5  # IoU of a match
 TOLERANCE = 8 / 512  # of the image width
 _STEP = 4 / 512  # of the image width, between the points at which lines are compared
-_LONGEST = 820  # pixels: larger images are drawn smaller, which changes an IoU by less than a hundredth
+_DRAWN = 1024  # pixels of the longer side of the drawings, whatever the image's: fine enough that rounding is nothing
 
 
 @dataclass(frozen=True)
@@ -108,7 +108,7 @@ def distances(points: Array, lane: Lane) -> Array:
 
 
 def _drawn(lane: Lane, lanes: Lanes) -> NDArray[np.bool_]:
-    scale = min(1.0, _LONGEST / max(lanes.width, lanes.height))
+    scale = _DRAWN / max(lanes.width, lanes.height)
     size = math.ceil(lanes.width * scale), math.ceil(lanes.height * scale)
     picture = Image.new("1", size)
     points = [(x * scale, y * scale) for x, y in lane.points]

@@ -16,9 +16,13 @@ SEED = 0.3  # a line starts only where the heat reaches this
 FAINT = 0.12  # below it a step counts as a gap
 _GAP = 5  # steps that a line may go on straight without heat
 _JOIN = 16.0  # cells that may lie between two pieces of one line
-_STRAIGHT = math.cos(math.radians(14))  # how well two pieces must point at each other
+_TOUCHING = 2.5  # cells between ends that meet; the direction from one to the other says nothing then
+_MOST = 32  # pieces that are looked at; only noise has more
+_STRAIGHT = math.cos(math.radians(16))  # how well two pieces must point at each other
+_BEND = math.cos(math.radians(32))  # a sharper turn within one step is another line
 _LEAST = 4.0  # cells: a shorter piece is no line
 _ACROSS = np.arange(-3, 3.01, 0.25)  # where a slice across a line is read
+_BETWEEN_CELLS = 1 / 6  # variance that reading between cells, linearly, adds to any ridge
 _SLICE = (-1.4, -0.7, 0.0, 0.7, 1.4)  # the same while walking
 
 
@@ -80,19 +84,24 @@ def _read(heat: NDArray[np.float32], points: Array, ridge: float) -> Trace:
     """Place, deviation and existence of each point from the slices across the line."""
     points = _centred(heat, points)
     tangents = _tangents(points)
-    values = slices(heat, points, tangents[:, ::-1] * (-1, 1))
+    values = slices(heat, points, _normals(tangents))
     mass = values.sum(axis=1) + 1e-9
     mean = (values * _ACROSS).sum(axis=1) / mass
     spread = (values * (_ACROSS - mean[:, None]) ** 2).sum(axis=1) / mass
-    existence = mass * (_ACROSS[1] - _ACROSS[0]) / (ridge * math.sqrt(2 * math.pi))
-    std = np.sqrt(np.maximum(spread - ridge**2, 0.01))
-    return Trace(points, std, np.abs(tangents[:, 1]), np.clip(existence, 0, 1))
+    existence = np.clip(mass * (_ACROSS[1] - _ACROSS[0]) / (ridge * math.sqrt(2 * math.pi)), 0, 1)
+    std = np.sqrt(np.maximum(spread - ridge**2 - _BETWEEN_CELLS, 0.01))
+    solid = np.flatnonzero(existence >= 0.6 * existence.max())  # a ridge runs on a little beyond the end of its line
+    kept = slice(solid[0], max(solid[-1], solid[0] + 1) + 1) if len(points) > 2 else slice(None)
+    return Trace(points[kept], std[kept], np.abs(tangents[kept, 1]), existence[kept])
 
 
 def _centred(heat: NDArray[np.float32], points: Array) -> Array:
-    """The points moved onto the middle of the heat, and smoothed a little; the ends stay where they are."""
-    normals = _tangents(points)[:, ::-1] * (-1, 1)
+    """The points moved onto the middle of the heat, and smoothed a little."""
+    normals = _normals(_tangents(points))
     values = slices(heat, points, normals)
+    places = points[:, None] + _ACROSS[None, :, None] * normals[:, None]
+    inside = np.all((places >= -0.5) & (places <= np.array(heat.shape[::-1]) - 0.5), axis=2)
+    values = values * (inside & inside[:, ::-1])  # beside the border only what has its counterpart inside
     mass = values.sum(axis=1)
     shift = np.where(mass > 0.5, (values * _ACROSS).sum(axis=1) / (mass + 1e-9), 0.0)
     moved = points + np.clip(shift, -1, 1)[:, None] * normals
@@ -170,7 +179,7 @@ class _Walker:
         angle = self.angle[row][column]
         cosine, sine = math.cos(angle), math.sin(angle)
         along = cosine * dx + sine * dy
-        if abs(along) < 0.5:  # another line crosses here
+        if abs(along) < _BEND:  # another line crosses here
             return dx, dy
         weight = math.copysign(min(1.0, 2 * value), along)
         dx, dy = dx + weight * cosine, dy + weight * sine
@@ -178,6 +187,9 @@ class _Walker:
         return dx / norm, dy / norm
 
     def _recentred(self, x: float, y: float, dx: float, dy: float) -> tuple[float, float]:
+        reach = abs(_SLICE[0])
+        if not (reach <= x <= self.columns - 1 - reach and reach <= y <= self.rows - 1 - reach):
+            return x, y  # half of the slice would lie outside
         total = moment = 0.0
         for offset in _SLICE:
             value = self._at(x - offset * dy, y + offset * dx) ** 2
@@ -209,39 +221,37 @@ class _Walker:
 
 
 def _joined(pieces: list[Array]) -> list[Array]:
-    """Pieces that point at each other over a short gap, made one; the best fit first."""
-    pieces = list(pieces)
-    while True:
-        best: tuple[float, int, int, Array] | None = None
-        for i, first in enumerate(pieces):
-            for j in range(i):
-                for a in (first, first[::-1]):
-                    for b in (pieces[j], pieces[j][::-1]):
-                        gap = _gap(a, b)
-                        if gap is not None and (best is None or gap < best[0]):
-                            best = (gap, i, j, np.concatenate([a, b]))
-        if best is None:
-            return pieces
-        _, i, j, whole = best
-        pieces = [piece for index, piece in enumerate(pieces) if index not in (i, j)] + [whole]
+    """Pieces that point at each other over a short gap, made one; the shortest gap first."""
+    pieces = sorted(pieces, key=_length, reverse=True)[:_MOST]
+    while len(pieces) > 1:
+        gaps = _gaps(pieces)
+        i, j = divmod(int(gaps.argmin()), len(gaps))
+        if not np.isfinite(gaps[i, j]):
+            break
+        first, second = pieces[i // 2], pieces[j // 2]
+        whole = np.concatenate([first if i % 2 else first[::-1], second[::-1] if j % 2 else second])
+        pieces = [piece for k, piece in enumerate(pieces) if k not in (i // 2, j // 2)] + [whole]
+    return pieces
 
 
-def _gap(first: Array, second: Array) -> float | None:
-    """Cells from the end of one piece to the start of the other, if one carries on the other."""
-    between = second[0] - first[-1]
-    distance = float(np.hypot(*between))
-    if distance > min(_JOIN, _length(first) + _length(second)):
-        return None
-    out, into = _heading(first[-7:]), _heading(second[:7])
-    if float(out @ into) < _STRAIGHT:
-        return None
-    if distance > 2.5 and min(float(out @ between), float(into @ between)) < _STRAIGHT * distance:
-        return None
-    return distance if distance <= 2.5 or float(out @ between) > 0 else None
+def _gaps(pieces: Sequence[Array]) -> Array:
+    """Cells (2n, 2n) from end to end where one piece carries on another, else infinity; ends 2k and 2k + 1 are of k."""
+    ends = np.concatenate([(piece[0], piece[-1]) for piece in pieces])
+    # the very ends bend towards what they meet, so headings come from a little further in
+    out = np.concatenate([(-_heading(piece[2:10]), _heading(piece[-10:-2])) for piece in pieces])
+    length = np.repeat([_length(piece) for piece in pieces], 2)
+    between = ends[None] - ends[:, None]  # (from, to, xy)
+    gap = np.hypot(between[..., 0], between[..., 1])
+    ahead = (between * out[:, None]).sum(axis=2)  # how far each end looks at the other
+    level = -(out @ out.T) >= _STRAIGHT
+    facing = (np.minimum(ahead, ahead.T) >= _STRAIGHT * gap) | (gap <= _TOUCHING)
+    own = np.arange(len(ends)) // 2
+    near = gap <= np.minimum(_JOIN, length[:, None] + length[None])
+    return np.where(level & facing & near & (own[:, None] != own[None]), gap, np.inf)
 
 
 def _heading(points: Array) -> Array:
-    along = points[-1] - points[0]
+    along = points[-1] - points[0] if len(points) > 1 else np.zeros(2)
     return np.asarray(along / (np.hypot(*along) + 1e-9))
 
 
@@ -261,6 +271,10 @@ def _tangents(points: Array) -> Array:
     padded = np.concatenate([points[:1], points[:1], points, points[-1:], points[-1:]])
     along = padded[4:] - padded[:-4]
     return np.asarray(along / (np.linalg.norm(along, axis=1, keepdims=True) + 1e-9))
+
+
+def _normals(tangents: Array) -> Array:
+    return tangents[:, ::-1] * (-1, 1)
 
 
 def _bilinear(field: NDArray[np.float32], x: Array, y: Array) -> Array:

@@ -71,7 +71,8 @@ def _extended(
                 voiced[longer] = _add(voiced[longer], in_blank + log_prob)
             else:
                 voiced[longer] = _add(voiced[longer], either + log_prob)
-    return {prefix: (silent.get(prefix, _NEVER), voiced[prefix]) for prefix in (silent | voiced)}
+    ends = {prefix: (silent.get(prefix, _NEVER), voiced[prefix]) for prefix in (silent | voiced)}
+    return {prefix: both for prefix, both in ends.items() if max(both) > _NEVER}
 
 
 def _best(candidates: dict[Tokens, tuple[float, float]], beam: int) -> dict[Tokens, tuple[float, float]]:

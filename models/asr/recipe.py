@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from scipy.fft import irfft, next_fast_len, rfft
 from torch import Tensor
 
 from models.asr.network import Batch, Network, Settings
@@ -158,8 +159,10 @@ def _augment(wave: Waveform, noises: Sequence[Waveform], rng: np.random.Generato
 
 def _faster(wave: Waveform, speed: float) -> Waveform:
     """Played ``speed`` times as fast, pitch included (linear interpolation)."""
-    places = np.arange(max(1, int(len(wave) / speed))) * speed
-    faster: Waveform = np.interp(places, np.arange(len(wave)), wave).astype(np.float32)
+    places = np.arange(max(1, int(len(wave) / speed)), dtype=np.float32) * np.float32(speed)
+    before = np.minimum(places.astype(np.int32), len(wave) - 1)
+    after = np.minimum(before + 1, len(wave) - 1)
+    faster: Waveform = wave[before] + (wave[after] - wave[before]) * (places - before.astype(np.float32))
     return faster
 
 
@@ -168,9 +171,11 @@ def _noise(size: int, noises: Sequence[Waveform], rng: np.random.Generator) -> W
     if noises and rng.random() < 0.7:
         recorded = noises[int(rng.integers(len(noises)))]
         return np.resize(np.roll(recorded, int(rng.integers(len(recorded)))), size)
-    spectrum = np.fft.rfft(rng.standard_normal(size))
-    spectrum *= np.arange(1, len(spectrum) + 1) ** -rng.uniform(0.0, 1.0)
-    return np.fft.irfft(spectrum, size).astype(np.float32) if size > 1 else np.zeros(size, np.float32)
+    length = next_fast_len(size, real=True)
+    spectrum = rfft(rng.standard_normal(length, np.float32))
+    spectrum *= np.arange(1, len(spectrum) + 1, dtype=np.float32) ** np.float32(-rng.uniform(0.0, 1.0))
+    coloured: Waveform = irfft(spectrum, length)[:size]
+    return coloured
 
 
 def _mixed(wave: Waveform, noise: Waveform, above_db: float) -> Waveform:
@@ -180,6 +185,8 @@ def _mixed(wave: Waveform, noise: Waveform, above_db: float) -> Waveform:
 
 def _narrowed(wave: Waveform, share: float) -> Waveform:
     """Without the frequencies above ``share`` of the band."""
-    spectrum = np.fft.rfft(wave)
+    length = next_fast_len(len(wave), real=True)
+    spectrum = rfft(wave, length)
     spectrum[int(share * len(spectrum)) :] = 0
-    return np.fft.irfft(spectrum, len(wave)).astype(np.float32) if len(wave) > 1 else wave
+    narrowed: Waveform = irfft(spectrum, length)[: len(wave)]
+    return narrowed

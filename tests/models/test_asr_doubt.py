@@ -1,0 +1,56 @@
+"""Confidence and entropy against values worked by hand."""
+
+import math
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.extra.numpy import arrays
+from numpy.typing import NDArray
+
+from models.asr.doubt import confidence, entropy, posterior, word_edits
+
+ALMOST_NEVER = -1e9  # a log-probability of zero for every purpose
+
+
+def test_one_possible_class_is_certain_and_all_alike_is_not() -> None:
+    sure = np.array([[0.0, ALMOST_NEVER, ALMOST_NEVER, ALMOST_NEVER]])
+    assert confidence(sure) == pytest.approx([1.0])
+    assert confidence(np.log(np.full((1, 4), 0.25))) == pytest.approx([0.0])
+
+
+def test_tsallis_confidence_by_hand() -> None:
+    # p = (0.5, 0.5, 0, 0), alpha = 1/2: H = (1 - 2 sqrt(0.5)) / (-0.5) = 0.828427; Hmax = (4^0.5 - 1) / 0.5 = 2
+    # (e^-0.828427 - e^-2) / (1 - e^-2) = (0.436736 - 0.135335) / 0.864665 = 0.348576
+    half = np.array([[np.log(0.5), np.log(0.5), ALMOST_NEVER, ALMOST_NEVER]])
+    assert confidence(half, alpha=0.5) == pytest.approx([0.348576], abs=1e-5)
+    # alpha = 1/3: H = (1 - 2 * 0.5^(1/3)) / (-2/3) = 0.881102; Hmax = (4^(2/3) - 1) / (2/3) = 2.279763
+    # (0.414326 - 0.102308) / 0.897692 = 0.347578
+    assert confidence(half) == pytest.approx([0.347578], abs=1e-5)
+
+
+@given(arrays(np.float64, (3, 5), elements=st.floats(-8, 8)))
+def test_confidence_is_a_share_that_order_does_not_change(logits: NDArray[np.float64]) -> None:
+    log_probs = logits - np.log(np.exp(logits).sum(axis=1, keepdims=True))
+    values = confidence(log_probs)
+    assert ((values >= 0) & (values <= 1)).all()
+    assert confidence(log_probs[:, ::-1]) == pytest.approx(values, abs=1e-12)
+
+
+def test_shares_of_hypotheses() -> None:
+    assert posterior([math.log(0.6), math.log(0.2)]) == pytest.approx([0.75, 0.25])
+    assert posterior([-5000.0, -5000.0]) == pytest.approx([0.5, 0.5])
+
+
+def test_entropy_in_nats() -> None:
+    assert entropy(np.array([0.5, 0.5])) == pytest.approx(np.log(2))
+    assert entropy(np.array([1.0, 0.0])) == 0.0
+
+
+@pytest.mark.parametrize(
+    ("guess", "truth", "edits"),
+    [("a b", "a b", 0), ("a b c", "a c", 1), ("x", "", 1), ("", "x y", 2), ("a x", "a y", 1), ("", "", 0)],
+)
+def test_word_edits(guess: str, truth: str, edits: int) -> None:
+    assert word_edits(guess, truth) == edits

@@ -1,0 +1,125 @@
+"""The recogniser's network: its front end, its masks and its loss."""
+
+import math
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor
+
+from models.asr.frames import CONTEXT, WINDOW
+from models.asr.network import Batch, LogMel, Network, Settings, dft_basis, loss, mel_filters
+from models.media import SAMPLE_RATE
+
+SMALL = Settings(("a", "b", " ", "字"), mels=40, width=16, edge_blocks=1, middle_blocks=2, heads=2, kernel=5)
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _one_thread() -> None:
+    torch.set_num_threads(1)
+
+
+def network() -> Network:
+    torch.manual_seed(0)
+    return Network(SMALL).eval()
+
+
+def noise(samples: int, seed: int = 0) -> Tensor:
+    return 0.1 * torch.randn(1, samples, generator=torch.Generator().manual_seed(seed))
+
+
+def test_the_basis_is_a_windowed_fourier_transform() -> None:
+    frame = np.random.default_rng(0).standard_normal(WINDOW)
+    window = 0.5 - 0.5 * np.cos(2 * np.pi * np.arange(WINDOW) / WINDOW)
+    expected = np.fft.rfft(frame * window)
+    cosines, sines = (dft_basis().squeeze(1).double().numpy() @ frame).reshape(2, -1)
+    assert cosines == pytest.approx(expected.real, abs=1e-4)
+    assert sines == pytest.approx(-expected.imag, abs=1e-4)
+
+
+@pytest.mark.parametrize("hertz", [200, 1000, 3000, 7000])
+def test_a_tone_is_loudest_in_its_band(hertz: int) -> None:
+    time = torch.arange(SAMPLE_RATE) / SAMPLE_RATE
+    features, frames = LogMel(40)(0.3 * torch.sin(2 * math.pi * hertz * time)[None], torch.tensor([SAMPLE_RATE]))
+    edges = 700 * (10 ** (np.linspace(math.log10(1 + 20 / 700), math.log10(1 + 8000 / 700), 42)) - 1)
+    loudest = int(features[0, int(frames[0]) // 2].argmax())
+    assert edges[loudest] <= hertz <= edges[loudest + 2]
+
+
+def test_every_mel_filter_hears_something() -> None:
+    assert (mel_filters(80).sum(dim=1) > 0).all()
+
+
+def test_shapes_and_probabilities() -> None:
+    lengths = torch.tensor([SAMPLE_RATE, SAMPLE_RATE // 2])
+    log_probs, frames, embedding = network()(noise(SAMPLE_RATE).expand(2, -1), lengths)
+    assert log_probs.shape == (2, 25 + 2 * CONTEXT + 1, 5)
+    assert frames.tolist() == [30, 17]
+    assert embedding.shape == (2, 16)
+    assert log_probs.exp().sum(dim=2).detach().numpy() == pytest.approx(1.0, abs=1e-5)
+
+
+@pytest.mark.parametrize("samples", [1, 159, 640, 5000, 16000, 16001, 23456])
+def test_padding_never_changes_an_answer(samples: int) -> None:
+    net, clip = network(), noise(samples)
+    alone, frames, embedding = net(clip, torch.tensor([samples]))
+    padded = torch.cat([clip, noise(samples + 7777, seed=1)[:, samples:]], dim=1)  # not even with zeros
+    longer = torch.cat([padded, noise(samples + 7777, seed=2)])
+    together, both, embeddings = net(longer, torch.tensor([samples, samples + 7777]))
+    assert both[0] == frames[0] == alone.shape[1]
+    assert torch.allclose(together[:1, : alone.shape[1]], alone, atol=1e-5)
+    assert torch.allclose(embeddings[:1], embedding, atol=1e-5)
+
+
+def test_loudness_hardly_matters() -> None:
+    net, clip, length = network(), noise(SAMPLE_RATE), torch.tensor([SAMPLE_RATE])
+    assert torch.allclose(net(clip, length)[0], net(2 * clip, length)[0], atol=0.02)
+
+
+def test_silence_is_finite() -> None:
+    log_probs, _, embedding = network()(torch.zeros(1, 4000), torch.tensor([4000]))
+    assert torch.isfinite(log_probs).all()
+    assert torch.isfinite(embedding).all()
+
+
+def batch(texts: list[list[int]], samples: int = 8000) -> Batch:
+    padded = torch.zeros(len(texts), max(1, *map(len, texts)), dtype=torch.int64)
+    for row, text in zip(padded, texts, strict=True):
+        row[: len(text)] = torch.tensor(text, dtype=torch.int64)
+    return Batch(
+        waveform=noise(samples).repeat(len(texts), 1),
+        lengths=torch.full((len(texts),), samples),
+        targets=padded,
+        target_lengths=torch.tensor([len(text) for text in texts]),
+    )
+
+
+def test_loss_of_silence_is_that_of_blanks() -> None:
+    net, silent = network(), batch([[], [1, 2]])
+    log_probs, frames, _ = net(silent.waveform, silent.lengths)
+    blanks = -log_probs[0, : int(frames[0]), 0].sum()
+    one = batch([[]])
+    assert float(loss(net, one)) == pytest.approx(float(blanks), rel=1e-4)
+    assert float(loss(net, silent)) > 0
+
+
+def test_a_text_too_long_for_its_clip_counts_nothing() -> None:
+    assert float(loss(network(), batch([[1, 1] * 50], samples=400))) == 0.0
+
+
+def test_masks_hide_something_while_training_only() -> None:
+    net, clip, length = network(), noise(SAMPLE_RATE), torch.tensor([SAMPLE_RATE])
+    assert torch.equal(net(clip, length)[0], net(clip, length)[0])
+    features, frames = net.mel(clip, length)
+    hidden = net.masking(features, frames)
+    assert 0 < int((hidden == 0).sum()) - int((features == 0).sum()) < features.numel() // 2
+
+
+@pytest.mark.parametrize("wrong", [{"alphabet": ("ab",)}, {"alphabet": ("a", "a")}, {"width": 15}, {"kernel": 4}])
+def test_impossible_settings_are_refused(wrong: dict[str, object]) -> None:
+    with pytest.raises(ValueError, match="expected"):
+        Settings(**{"alphabet": ("a",), **wrong})  # type: ignore[arg-type]
+
+
+def test_settings_survive_json() -> None:
+    assert Settings(alphabet=["a", " "]) == Settings(("a", " "))  # type: ignore[arg-type]

@@ -7,22 +7,16 @@ import stat
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any, TypeAlias
 
 from rich.console import Console
 
 from models.errors import InvalidInput, PrelabelError, TooLarge, UnreadableMedia
-from models.media import SAMPLE_RATE, Limits, read
-from models.records import Record, Task, Uncertainty, to_json
-from models.tasks import load_runtime
-from models.versions import Version
-from selection.cost import Costs, expected_seconds, from_scratch_seconds
-from selection.routing import Policy, draw, route
-from serving.settings import Settings
+from models.progress import progress_bar
+from models.records import Task
 from serving.sources import Entry, find_media
-from serving.trust import UNTRIED
 
 Answering: TypeAlias = Callable[[bytes, str], Mapping[str, Any]]
 
@@ -100,42 +94,6 @@ def annotate(task: Task, source: str, out: Path, answer: Answering, *, console: 
         errors.unlink()
     repeated = len(entries_left) - annotated - failed
     return Counts(annotated, len(entries) - len(entries_left), repeated, failed, out, errors)
-
-
-def unstored(version: Version, settings: Settings) -> Answering:
-    """Answers of a version on its own: its raw doubt is ``p_error``, and without checks by people nothing is accepted.
-
-    The fields are those of the service's answers.
-    """
-    runtime = load_runtime(version.task, version.onnx, settings.threads)
-    limits = Limits(settings.max_image_megapixels, settings.max_audio_s)
-    policy = Policy(calibration_share=settings.calibration_share, audit_share=settings.audit_share)
-    costs = Costs()
-
-    def answer(data: bytes, name: str) -> dict[str, Any]:
-        media = read(version.task, data, name, limits)
-        duration_s = len(media) / SAMPLE_RATE if version.task == "asr" else None
-        said = runtime.predict(media)
-        p_error = UNTRIED.p_error(said.score)
-        seconds = expected_seconds(version.task, said.label, p_error, said.features, duration_s, costs)
-        scratch_s = from_scratch_seconds(version.task, said.label, said.features, duration_s, costs)
-        uncertainty = Uncertainty(p_error=p_error, seconds=seconds, score=said.score)
-        chance = draw(hashlib.sha256(data).hexdigest(), settings.seed)
-        decision = route(uncertainty, scratch_s, UNTRIED.promise, policy, chance)
-        return {
-            "task": version.task,
-            "model_version": version.name,
-            "label": _plain(said.label),
-            "uncertainty": _plain(uncertainty),
-            "route": asdict(decision),
-        }
-
-    return answer
-
-
-def _plain(record: Record) -> dict[str, Any]:
-    """The record's JSON without the version of the format, which only whole documents carry."""
-    return {key: value for key, value in to_json(record).items() if key != "version"}
 
 
 def _opened(out: Path) -> IO[bytes]:

@@ -1,0 +1,144 @@
+"""Every failure as one JSON shape: ``{"error": {"code": .., "message": ..}}``. No traceback leaves the server.
+
+Three failures exist only here, besides those of ``models.errors``::
+
+    PrelabelError
+    ├── NotAllowed
+    │   └── Unauthenticated    a token is needed, and none came or an unknown one (401)
+    ├── Overloaded             more requests wait for a model than the settings allow (429)
+    └── Unavailable            a model or a host that is needed does not answer now (503)
+"""
+
+import logging
+from collections.abc import Mapping
+from http import HTTPStatus
+from uuid import uuid4
+
+from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import JSONResponse, Response
+from pydantic import BaseModel
+from starlette.exceptions import HTTPException
+
+from models.errors import (
+    InvalidInput,
+    InvalidRecord,
+    NotAllowed,
+    NotFound,
+    PrelabelError,
+    Refused,
+    Stale,
+    TooLarge,
+    UnreadableMedia,
+)
+
+log = logging.getLogger("bentoml.prelabel")  # the server shows what is below "bentoml"
+
+
+class Unauthenticated(NotAllowed):
+    """A token is needed, and none came or an unknown one."""
+
+
+class Overloaded(PrelabelError):
+    """More requests wait for a model than the settings allow; ``retry_after_s`` is a whole number of seconds."""
+
+    def __init__(self, message: str, retry_after_s: int) -> None:
+        super().__init__(message)
+        self.retry_after_s = retry_after_s
+
+
+class Unavailable(PrelabelError):
+    """A model or a host that is needed does not answer now."""
+
+
+class ErrorDetail(BaseModel):
+    """What went wrong: ``code`` for programs, ``message`` (expected, got, where) for people."""
+
+    code: str
+    message: str
+
+
+class ErrorBody(BaseModel):
+    """The one shape of every failure."""
+
+    error: ErrorDetail
+
+
+_KINDS: tuple[tuple[type[PrelabelError], int, str], ...] = (  # the first that fits
+    (UnreadableMedia, 422, "unreadable_media"),
+    (TooLarge, 413, "too_large"),
+    (InvalidRecord, 422, "invalid_record"),
+    (InvalidInput, 422, "invalid_input"),
+    (NotFound, 404, "not_found"),
+    (Unauthenticated, 401, "unauthenticated"),
+    (NotAllowed, 403, "not_allowed"),
+    (Stale, 409, "stale"),
+    (Refused, 409, "refused"),
+    (Overloaded, 429, "overloaded"),
+    (Unavailable, 503, "unavailable"),
+)
+
+
+def status_of(error: PrelabelError) -> tuple[int, str]:
+    """The HTTP status and the code of a failure."""
+    return next(((status, code) for kind, status, code in _KINDS if isinstance(error, kind)), (500, "internal"))
+
+
+def error_detail(error: PrelabelError) -> ErrorDetail:
+    """Code and message of a failure, for answers that tell of many media."""
+    return ErrorDetail(code=status_of(error)[1], message=_one_line(str(error)))
+
+
+def error_response(status: int, code: str, message: str, headers: Mapping[str, str] | None = None) -> Response:
+    """A failure in the one shape."""
+    body = ErrorBody(error=ErrorDetail(code=code, message=_one_line(message)))
+    return JSONResponse(body.model_dump(), status, dict(headers or {}))
+
+
+def explained(error: PrelabelError) -> Response:
+    """The answer to a failure that prelabel explains."""
+    status, code = status_of(error)
+    headers = {}
+    if isinstance(error, Overloaded):
+        headers["Retry-After"] = str(error.retry_after_s)
+    if isinstance(error, Unauthenticated):
+        headers["WWW-Authenticate"] = "Bearer"
+    return error_response(status, code, str(error), headers)
+
+
+def unexplained(error: BaseException, where: str) -> Response:
+    """The answer to a bug of ours: the log has the traceback, the client only the number to find it by."""
+    number = uuid4().hex[:8]
+    log.error("%s failed, number %s", where, number, exc_info=error)
+    return error_response(500, "internal", f"internal error; the server's log tells more under number {number}")
+
+
+def install(app: FastAPI) -> None:
+    """Lets an app answer every failure in the one shape."""
+    app.add_exception_handler(PrelabelError, _explained)
+    app.add_exception_handler(HTTPException, _plain)
+    app.add_exception_handler(RequestValidationError, _invalid)
+
+
+async def _explained(_request: Request, error: Exception) -> Response:
+    assert isinstance(error, PrelabelError)
+    return explained(error)
+
+
+async def _plain(_request: Request, error: Exception) -> Response:
+    assert isinstance(error, HTTPException)
+    code = HTTPStatus(error.status_code).phrase.lower().replace(" ", "_")
+    return error_response(error.status_code, code, str(error.detail), error.headers)
+
+
+async def _invalid(_request: Request, error: Exception) -> Response:
+    assert isinstance(error, RequestValidationError)
+    told = []
+    for failure in error.errors():
+        where = ".".join(map(str, failure["loc"]))
+        told.append(f"{where}: {failure['msg']}, got {failure.get('input')!r:.200}")
+    return error_response(422, "invalid_input", "; ".join(told))
+
+
+def _one_line(message: str) -> str:
+    return " ".join(message.encode("utf-8", "backslashreplace").decode().split())

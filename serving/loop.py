@@ -1,0 +1,435 @@
+"""The loop: items in, pre-annotations, decisions, corrections, a better version. The only place that knows the order.
+
+Free of any framework; safe to call from several threads and processes.
+"""
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
+from itertools import islice
+from pathlib import Path
+from typing import Any, TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+from models.errors import InvalidInput, Refused
+from models.records import TASKS, Correction, Item, Label, PreAnnotation, Prediction, Seconds, Task, Uncertainty
+from models.versions import read_version, starters
+from selection.calibration import IDENTITY, MINIMUM
+from selection.cost import Costs, expected_seconds, from_scratch_seconds
+from selection.risk import NoPromise
+from selection.routing import Policy, draw, route
+from selection.strategies import k_center
+from serving.media_files import MediaFiles, content_id
+from serving.promotion import Compare, Pairs, compared
+from serving.report import task_report
+from serving.settings import Settings
+from serving.store import Store
+from serving.store.queue import Order
+from serving.store.records import (
+    Actor,
+    Answer,
+    Comparison,
+    Leased,
+    Pending,
+    Promotion,
+    Receipt,
+    StoredVersion,
+    storable,
+)
+from serving.trust import UNTRIED, Trust, learn
+
+__all__ = [
+    "Actor", "Answer", "Compare", "Leased", "Loop", "Predict", "Promotion", "Receipt", "Registered", "Registration",
+    "StoredVersion", "utc_now",
+]  # fmt: skip
+
+Predict: TypeAlias = Callable[[Item], tuple[Prediction, Seconds | None]]  # and how long the medium is, if it sounds
+
+BATCH = 500  # items a transaction
+WINDOW = 512  # the most doubtful items among which k-center chooses
+
+
+@dataclass(frozen=True)
+class Registration:
+    """A medium to be labelled: its bytes, which are then kept here, or the file that holds them."""
+
+    uri: str
+    task: Task
+    data: bytes | Path
+    group: str | None = None
+
+
+@dataclass(frozen=True)
+class Registered:
+    """How many (item, task) were new and known, and the uris that could not be read, with the reason."""
+
+    new: int
+    known: int
+    failed: tuple[tuple[str, str], ...]
+
+
+def utc_now() -> datetime:
+    """The time of this machine, in UTC."""
+    return datetime.now(UTC)
+
+
+class Loop:
+    """One deployment's loop over its store, its media and its settings."""
+
+    def __init__(self, store: Store, files: MediaFiles, settings: Settings, clock: Callable[[], datetime]) -> None:
+        self._store = store
+        self._files = files
+        self._settings = settings
+        self._clock = clock
+        self._policy = Policy(settings.calibration_share, settings.audit_share)
+        self._costs = Costs()
+        self._learnt: dict[int, Trust] = {}
+
+    @classmethod
+    def open(cls, settings: Settings, clock: Callable[[], datetime] = utc_now) -> "Loop":
+        """The loop over the store that the settings name; a fresh store gets the starter versions and serves them."""
+        loop = cls(Store.open(settings.database_url), MediaFiles(settings.data_dir / "media"), settings, clock)
+        for starter in starters():
+            loop.add_version(starter.folder, "starter")
+            loop._store.versions.promote_first(starter.name, "starter", clock())
+        return loop
+
+    @property
+    def store(self) -> Store:
+        return self._store
+
+    # -- media and what versions say about them
+
+    def register(self, entries: Iterable[Registration], actor: Actor) -> Registered:
+        """Registers media for labelling; the same bytes are the same item. What was registered before a failure stays.
+
+        Raises:
+            InvalidInput: a uri or group that cannot be stored.
+        """
+        new = seen = 0
+        failed: list[tuple[str, str]] = []
+        rest = iter(entries)
+        while batch := list(islice(rest, BATCH)):
+            readable = []
+            for entry in batch:
+                try:
+                    readable.append((self._kept(entry), entry.task))
+                except OSError as error:
+                    failed.append((entry.uri, f"{entry.data!s:.500}: {error.strerror or error}"))
+            seen += len(readable)
+            drawn = [(item, task, self._draw(item.id)) for item, task in readable]
+            new += self._store.items.register(drawn, actor, self._clock())
+        return Registered(new=new, known=seen - new, failed=tuple(failed))
+
+    def _kept(self, entry: Registration) -> Item:
+        uri = storable(entry.uri, "uri")
+        group = None if entry.group is None else storable(entry.group, "group")
+        item_id = self._files.save(entry.data) if isinstance(entry.data, bytes) else content_id(entry.data)
+        return Item(item_id, uri, group)
+
+    def answered(self, item_id: str, task: Task, version: str) -> Answer | None:
+        """What a version said about the same bytes before, so that asking again costs nothing."""
+        return self._store.items.answer(item_id, task, version)
+
+    def latest(self, limit: int) -> list[Answer]:
+        """What versions said last, newest first."""
+        return self._store.items.latest(limit)
+
+    def record(
+        self,
+        task: Task,
+        item: Item,
+        data: bytes | None,
+        prediction: Prediction,
+        version: str,
+        duration_s: Seconds | None,
+        actor: Actor,
+    ) -> Answer:
+        """Keeps what a version said about an item, with the decision who must look at it.
+
+        ``data`` is given where the item's uri is no file of this machine, so that training can read it later. The first
+        answer of a version on an item stays and is returned again.
+
+        Raises:
+            NotFound: the version is not known.
+            InvalidInput: the item's id is not the hash of ``data``.
+        """
+        if data is not None and (actual := self._files.save(data)) != item.id:
+            raise InvalidInput(f"item: expected the SHA-256 of its bytes, {actual}, got {item.id}")
+        item = replace(item, uri=storable(item.uri, "uri"))
+        uncertainty = Uncertainty(p_error=prediction.score, seconds=0.0, score=prediction.score)
+        embedding = tuple(np.asarray(prediction.embedding, dtype=np.float32).tolist())
+        said = PreAnnotation(item.id, task, version, prediction.label, uncertainty, prediction.features, embedding)
+        answer = self._routed(said, duration_s, self._trust(version))
+        return self._store.items.save(item, answer, self._draw(item.id), duration_s, actor, self._clock())
+
+    def _routed(self, said: PreAnnotation, duration_s: Seconds | None, trust: Trust) -> Answer:
+        """Calibrate, cost, route: the answer for a pre-annotation of which only the raw doubt is known to be right."""
+        score = said.uncertainty.score
+        p_error = trust.p_error(score)
+        seconds = expected_seconds(said.task, said.label, p_error, said.features, duration_s, self._costs)
+        scratch_s = from_scratch_seconds(said.task, said.label, said.features, duration_s, self._costs)
+        uncertainty = Uncertainty(p_error=p_error, seconds=seconds, score=score)
+        decision = route(uncertainty, scratch_s, trust.promise, self._policy, self._draw(said.item_id))
+        return Answer(replace(said, uncertainty=uncertainty), decision)
+
+    def pending(self, task: Task, limit: int) -> list[Item]:
+        """Items that the serving version has not seen yet; none while nothing serves."""
+        serving = self._store.versions.serving(task)
+        return self._store.items.pending(task, serving.name, limit) if serving else []
+
+    def fail(self, item_id: str, task: Task, why: str, actor: Actor) -> None:
+        """Takes an item whose medium cannot be read out of the work."""
+        self._store.items.fail(item_id, task, storable(why, "reason"), actor, self._clock())
+
+    def item(self, item_id: str) -> Item:
+        """The item of that id.
+
+        Raises:
+            NotFound: there is none.
+        """
+        return self._store.items.item(item_id)
+
+    def path(self, item: Item) -> Path:
+        """The file with an item's bytes: the one kept here, or the one that its uri names.
+
+        Raises:
+            NotFound: neither is there.
+        """
+        return self._files.path(item)
+
+    def history(self, item_id: str) -> dict[str, Any]:
+        """The item and everything that happened to it, as JSON values.
+
+        Raises:
+            NotFound: there is no such item.
+        """
+        return self._store.items.history(item_id)
+
+    # -- people
+
+    def lease(self, task: Task, limit: int, annotator: str, actor: Actor) -> list[Leased]:
+        """The next items for one person, most useful first; nobody else gets them until the lease is over.
+
+        A share of the places (``calibration_share``) goes to audit items, in the order of their random draw.
+        """
+        if limit < 1 or not annotator:
+            raise InvalidInput(f"lease: expected limit >= 1 and an annotator, got {limit} and {annotator!r}")
+        now, settings, annotator = self._clock(), self._settings, storable(annotator, "annotator")
+        chance = draw(f"{annotator} {now.isoformat()}", settings.seed, "lease")
+        audits = int(limit * settings.calibration_share + chance)
+        by = "draw" if settings.strategy == "random" else "priority"
+        order = Order(by, audits)
+        if settings.strategy == "k-center":
+            order = Order(by, audits, max(WINDOW, limit), self._k_center)
+        until = now + timedelta(seconds=settings.lease_s)
+        return self._store.queue.lease(task, limit, order, annotator, actor, now, until)
+
+    def _k_center(self, scores: NDArray[np.float64], embeddings: NDArray[np.float32], budget: int) -> Sequence[int]:
+        rng = np.random.default_rng(self._settings.seed)
+        return [int(index) for index in k_center(scores, embeddings, budget, rng)]
+
+    def correct(self, correction: Correction, lease_id: str | None, actor: Actor) -> Receipt:
+        """Adds a person's correction; nothing is overwritten, the newest counts, the same one twice counts once.
+
+        Without ``lease_id`` a correction is always taken.
+
+        Raises:
+            NotFound: no such item, task or lease.
+            Stale: the lease is over, or someone else corrected the item meanwhile.
+        """
+        storable(correction.annotator, "annotator")
+        storable(correction.tool, "tool")
+        storable(correction.model_version or "", "model_version")
+        return self._store.queue.correct(correction, lease_id, actor, self._clock())
+
+    # -- learning
+
+    def training_data(self, task: Task) -> Iterator[tuple[Item, Label]]:
+        """Corrected items that are not gold, by id; their uri is the path of a file.
+
+        Raises:
+            NotFound: a medium is gone.
+            InvalidInput: a file was changed since it was registered.
+        """
+        return self._corrected(task, gold=False)
+
+    def gold_data(self, task: Task) -> Iterator[tuple[Item, Label]]:
+        """Corrected items that no training ever sees, drawn by id alone; otherwise like ``training_data``."""
+        return self._corrected(task, gold=True)
+
+    def _corrected(self, task: Task, gold: bool) -> Iterator[tuple[Item, Label]]:
+        for item, label in self._store.queue.corrected(task):
+            if self._is_gold(item.id) == gold:
+                yield self._files.unchanged(item), label
+
+    def _is_gold(self, item_id: str) -> bool:
+        return draw(item_id, self._settings.seed, "gold") < self._settings.gold_share
+
+    def _draw(self, item_id: str) -> float:
+        return draw(item_id, self._settings.seed)
+
+    def due_for_calibration(self) -> list[StoredVersion]:
+        """Serving versions that would learn from the audit items corrected since they were last calibrated."""
+        due = []
+        for task in TASKS:
+            serving = self.serving(task)
+            if serving is not None:
+                last = self._store.versions.calibration(serving.name)
+                learnt = last.audited if last else 0
+                if self._store.queue.count_audited(task) - learnt >= max(MINIMUM, learnt // 5):
+                    due.append(serving)
+        return due
+
+    def recalibrate(self, version: str, actor: Actor, predict: Predict | None = None) -> Trust:
+        """Learns from people how far a version is to be trusted, and routes its open items anew.
+
+        Uses only corrections of audit items, which were drawn at random, and of these none that the version or one it
+        descends from was trained on. Where ``predict(item)`` is given, the version is first asked about such items that
+        were corrected before it came; ``item.uri`` is then the path of a file.
+
+        Raises:
+            NotFound: there is no such version.
+        """
+        stored = self._store.versions.get(version)
+        names, unknown = self._store.versions.ancestry(version)
+        task, audited = stored.task, self._store.queue.count_audited(stored.task)
+        if predict is not None:
+            for item in self._store.queue.unanswered_audits(task, version, names):
+                here = self._files.unchanged(item)
+                prediction, duration_s = predict(here)
+                self.record(task, item, None, prediction, version, duration_s, actor)
+        known = self._store.queue.audited(task, version, names)
+        pool = self._store.items.open_scores(task, version)
+        trust = learn(task, known, pool, self._settings.alpha, self._settings.delta)
+        if unknown:
+            trust = Trust(IDENTITY, NoPromise(f"nobody knows what its ancestor {unknown} was trained on"))
+        calibration = self._store.versions.calibrate(stored, *trust.to_json(), audited, actor, self._clock())
+        self._learnt[calibration] = trust
+        for batch in self._store.items.open_answers(task, version, BATCH):
+            self._reroute(batch, trust, actor)
+        return trust
+
+    def _reroute(self, batch: Sequence[Pending], trust: Trust, actor: Actor) -> None:
+        changes = []
+        for waiting in batch:
+            said = waiting.preannotation
+            answer = self._routed(said, waiting.duration_s, trust)
+            changes.append((waiting.preannotation_id, answer, self._draw(said.item_id)))
+        self._store.items.reroute(changes, actor, self._clock())
+
+    def _trust(self, version: str) -> Trust:
+        calibration = self._store.versions.calibration(version)
+        if calibration is None:
+            return UNTRIED
+        if calibration.id not in self._learnt:
+            self._learnt[calibration.id] = Trust.from_json(calibration.calibrator, calibration.promise)
+        return self._learnt[calibration.id]
+
+    # -- versions
+
+    def add_version(self, folder: Path, actor: Actor) -> StoredVersion:
+        """Makes a trained version known, as a candidate; adding it again changes nothing.
+
+        Raises:
+            NotFound: there is no version in that folder.
+            InvalidInput: it is damaged.
+            Refused: another version of the same name is known.
+        """
+        read = read_version(folder)
+        version = StoredVersion(
+            name=read.name,
+            task=read.task,
+            folder=self._folder_to_keep(folder),
+            parent=read.parent,
+            onnx_sha256=read.onnx_sha256,
+            metrics=read.metrics,
+            created_at=read.created_at,
+            state="candidate",
+            failure=None,
+        )
+        return self._placed(self._store.versions.add(version, read.training_ids(), actor, self._clock()))
+
+    def _folder_to_keep(self, folder: Path) -> Path:
+        """Relative to the data folder where it lies in there, so that the data folder can be moved."""
+        data_dir, folder = self._settings.data_dir.resolve(), folder.resolve()
+        return folder.relative_to(data_dir) if folder.is_relative_to(data_dir) else folder
+
+    def _placed(self, version: StoredVersion) -> StoredVersion:
+        return replace(version, folder=self._settings.data_dir.resolve() / version.folder)
+
+    def versions(self) -> list[StoredVersion]:
+        """Every version, by task and age."""
+        return [self._placed(version) for version in self._store.versions.all()]
+
+    def version(self, name: str) -> StoredVersion:
+        """The version of that name.
+
+        Raises:
+            NotFound: there is none.
+        """
+        return self._placed(self._store.versions.get(name))
+
+    def serving(self, task: Task) -> StoredVersion | None:
+        """The version that answers for a task now."""
+        version = self._store.versions.serving(task)
+        return self._placed(version) if version else None
+
+    def changes(self) -> int:
+        """A number that rises with every switch of versions; cheap to ask often."""
+        return self._store.versions.changes()
+
+    def promote(self, version: str, actor: Actor, force: bool = False, compare: Compare | None = None) -> Promotion:
+        """Makes a version serve, unless it is worse than the serving one on the gold items, or ``force`` is given.
+
+        ``compare(version, pairs)`` measures a version's quality on the gold items that neither version was trained on.
+        Where there are none, the promotion says so. Promoting the serving version changes nothing.
+
+        Raises:
+            NotFound: there is no such version.
+            Refused: it is worse, or broken; with the figures.
+            Stale: another version began to serve meanwhile.
+        """
+        candidate = self.version(version)
+        serving = self.serving(candidate.task)
+        if candidate.state == "failed" and not force:
+            raise Refused(f"promote {version}: expected a version that loads, got one that failed: {candidate.failure}")
+        comparison = Comparison()
+        if serving is not None and serving.name != version:
+            pairs = self._untrained_gold(candidate, serving) if compare else []
+            comparison = compared(candidate, serving, pairs, compare, force)
+        replaces = serving.name if serving else None
+        return self._store.versions.promote(version, replaces, comparison, actor, self._clock(), force)
+
+    def _untrained_gold(self, candidate: StoredVersion, serving: StoredVersion) -> Pairs:
+        names = [name for version in (candidate, serving) for name in self._store.versions.ancestry(version.name)[0]]
+        seen = self._store.versions.trained_on(names)
+        return [(item, label) for item, label in self.gold_data(candidate.task) if item.id not in seen]
+
+    def rollback(self, task: Task, actor: Actor) -> Promotion:
+        """Lets the version serve again that did so before.
+
+        Raises:
+            Refused: there is none.
+        """
+        return self._store.versions.rollback(task, actor, self._clock())
+
+    def mark_failed(self, version: str, why: str, actor: Actor = "live") -> None:
+        """Marks a version that does not load; if it was to serve, the one before it does so again.
+
+        Raises:
+            NotFound: there is no such version.
+        """
+        self._store.versions.fail(version, why, actor, self._clock())
+
+    def report(self) -> dict[str, Any]:
+        """Items by state, human seconds and seconds a label, by task and model version, and what is promised."""
+        return {"tasks": {task: self._report(task) for task in TASKS}}
+
+    def _report(self, task: Task) -> dict[str, Any]:
+        serving = self._store.versions.serving(task)
+        promise = self._trust(serving.name).told() if serving else None
+        figures = task_report(self._store, task, self._clock())
+        return {"serving": serving.name if serving else None, "promise": promise, **figures}

@@ -1,0 +1,39 @@
+"""May a candidate replace the version that serves? The gold items decide."""
+
+from collections.abc import Callable
+from typing import TypeAlias
+
+from models.errors import Refused
+from models.evaluate import quality
+from models.records import Item, Label
+from models.versions import ONNX
+from serving.store.records import Comparison, StoredVersion
+
+Pairs: TypeAlias = list[tuple[Item, Label]]
+Compare: TypeAlias = Callable[[StoredVersion, Pairs], float]  # a version's quality in [0, 1] on labelled items
+
+
+def compared(
+    candidate: StoredVersion, serving: StoredVersion, pairs: Pairs, compare: Compare | None, force: bool
+) -> Comparison:
+    """Both versions on the gold ``pairs``, which neither was trained on; without such pairs it says so.
+
+    Raises:
+        Refused: the candidate is worse, or nothing compares it, and it is not forced; with the figures.
+    """
+    if compare is None and not force:
+        raise Refused(f"promote {candidate.name}: expected a comparison with {serving.name}, got none")
+    if compare is None:
+        return Comparison(note="forced, without a comparison")
+    if not pairs:
+        return Comparison(note="no gold items yet: promoted without a comparison")
+    quality, previous = compare(candidate, pairs), compare(serving, pairs)
+    figures = f"quality {quality:.4f} against {previous:.4f} of {serving.name} on {len(pairs)} gold items"
+    if not quality >= previous and not force:  # a NaN is not better
+        raise Refused(f"promote {candidate.name}: expected it to be no worse, got {figures}; force it if you must")
+    return Comparison(quality, previous, len(pairs), figures)
+
+
+def quality_of(version: StoredVersion, pairs: Pairs) -> float:
+    """The figure in [0, 1] that decides a promotion, measured with the version's own ONNX file."""
+    return quality(version.task, version.folder / ONNX, pairs)

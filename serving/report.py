@@ -1,0 +1,31 @@
+"""The figures of a task: where its items are, and what its labels cost."""
+
+from datetime import datetime
+from typing import Any
+
+from models.records import Task
+from serving.store import Store
+
+
+def task_report(store: Store, task: Task, now: datetime) -> dict[str, Any]:
+    """Items by state, human seconds, and seconds a label; a label is a corrected item or one accepted unseen."""
+    states = store.items.counts(task, now)
+    labels = states.get("corrected", 0) + states.get("accepted", 0)
+    lines = store.queue.seconds(task)
+    human_seconds = sum(seconds for _, _, seconds in lines)
+    return {
+        "items": states,
+        "labels": labels,
+        "corrections": sum(corrections for _, corrections, _ in lines),
+        "human_seconds": human_seconds,
+        "seconds_per_label": human_seconds / labels if labels else None,
+        "by_model_version": [
+            {
+                "model_version": version,
+                "corrections": corrections,
+                "human_seconds": seconds,
+                "seconds_per_correction": seconds / corrections,
+            }
+            for version, corrections, seconds in lines
+        ],
+    }

@@ -1,0 +1,36 @@
+"""Everything that is kept: the only place with SQL in it.
+
+``store.items``, ``store.queue``, ``store.versions`` and ``store.tokens`` are the four drawers. Each method is one
+transaction; when it returns, a killed process loses nothing of it. Times come in as arguments, aware of their zone.
+"""
+
+from serving.store.database import Database
+from serving.store.items import Items
+from serving.store.queue import Queue
+from serving.store.tokens import Tokens
+from serving.store.versions import Versions
+
+
+class Store:
+    """The store at a database URL; safe to share between threads, and between processes through the database."""
+
+    def __init__(self, database: Database) -> None:
+        self.items = Items(database)
+        self.queue = Queue(database)
+        self.versions = Versions(database)
+        self.tokens = Tokens(database)
+        self._database = database
+
+    @classmethod
+    def open(cls, url: str) -> "Store":
+        """Opens the store and brings its tables up to date.
+
+        Raises:
+            InvalidInput: the URL names no SQLite file and no PostgreSQL, or a newer prelabel wrote the database.
+            NotFound: nothing answers there.
+        """
+        return cls(Database.open(url))
+
+    def close(self) -> None:
+        """Closes every connection."""
+        self._database.close()

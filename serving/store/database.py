@@ -1,0 +1,170 @@
+"""One database behind the store: SQLite by default, PostgreSQL by URL.
+
+SQLite runs in WAL mode; whoever writes says so first (``BEGIN IMMEDIATE``) and waits for the writer before, so nobody
+is ever told that the database is locked. A killed process loses nothing that was committed.
+"""
+
+import contextlib
+import threading
+import time
+from collections.abc import Iterator, Mapping
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from alembic import command
+from alembic.config import Config
+from alembic.runtime.migration import MigrationContext
+from alembic.script import ScriptDirectory
+from sqlalchemy import Connection, Engine, create_engine, event, text
+from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.engine import URL, make_url
+from sqlalchemy.exc import ArgumentError, OperationalError
+from sqlalchemy.schema import Table
+
+from models.errors import InvalidInput, NotFound
+from serving import migrations
+from serving.store.tables import events
+
+BUSY_S = 60.0  # the longest wait for another writer
+_OURS = 0x70726C61  # the first half of the key of every PostgreSQL advisory lock
+_migrating = threading.Lock()  # alembic keeps the running migration in globals
+
+
+class Database:
+    """An engine with two kinds of transaction: ``reading`` and ``writing``. Safe to share between threads."""
+
+    def __init__(self, url: str) -> None:
+        parsed = parse_url(url)
+        self.is_sqlite = parsed.get_backend_name() == "sqlite"
+        self._engine = _sqlite_engine(parsed) if self.is_sqlite else _postgres_engine(parsed)
+        self._writer = self._engine.execution_options(begin="BEGIN IMMEDIATE")
+        self._one_writer: contextlib.AbstractContextManager[Any] = (
+            threading.Lock() if self.is_sqlite else contextlib.nullcontext()
+        )
+
+    @classmethod
+    def open(cls, url: str) -> "Database":
+        """The database at ``url``, with the newest tables; several processes may open a new one at once.
+
+        Raises:
+            InvalidInput: the URL names no SQLite file and no PostgreSQL, or a newer prelabel wrote the database.
+            NotFound: nothing answers there.
+        """
+        try:
+            database = cls(url)
+            if database.is_sqlite:
+                database._enter_wal()
+            database._migrate()
+        except (OperationalError, OSError) as error:
+            shown = parse_url(url).render_as_string(hide_password=True)
+            got = " ".join(str(getattr(error, "orig", error)).split())
+            raise NotFound(f"{shown}: expected a database, got {got}") from error
+        return database
+
+    def close(self) -> None:
+        """Closes every connection."""
+        self._engine.dispose()
+
+    @contextlib.contextmanager
+    def reading(self) -> Iterator[Connection]:
+        """A transaction that sees one state of the store and changes nothing."""
+        with self._engine.connect() as connection:
+            yield connection
+
+    @contextlib.contextmanager
+    def writing(self) -> Iterator[Connection]:
+        """A transaction that is kept when the block ends and undone when it raises."""
+        with self._one_writer, self._writer.begin() as connection:
+            yield connection
+
+    def insert(self, table: Table) -> "sqlite.Insert | postgresql.Insert":
+        """An INSERT that can say ON CONFLICT."""
+        return sqlite.insert(table) if self.is_sqlite else postgresql.insert(table)
+
+    def lock(self, connection: Connection, what: str) -> None:
+        """One transaction at a time goes past this line, by name; SQLite has one writer anyway."""
+        if not self.is_sqlite:
+            connection.execute(
+                text("SELECT pg_advisory_xact_lock(:ours, hashtext(:what))"), {"ours": _OURS, "what": what}
+            )
+
+    def _enter_wal(self) -> None:
+        """Switches a new file to WAL, which lasts; SQLite does not wait by itself when two processes do so at once."""
+        outside = self._engine.execution_options(begin=None)
+        deadline = time.monotonic() + BUSY_S
+        while True:
+            try:
+                with outside.connect() as connection:
+                    connection.exec_driver_sql("PRAGMA journal_mode=WAL")
+                    return
+            except OperationalError as error:
+                if "locked" not in str(error) or time.monotonic() > deadline:
+                    raise
+            time.sleep(0.02)
+
+    def _migrate(self) -> None:
+        config = Config()
+        config.set_main_option("script_location", str(Path(migrations.__file__).parent).replace("%", "%%"))
+        script = ScriptDirectory.from_config(config)
+        with self.reading() as connection:
+            current = MigrationContext.configure(connection).get_current_revision()
+        if current == script.get_current_head():
+            return
+        if current is not None and current not in {revision.revision for revision in script.walk_revisions()}:
+            raise InvalidInput(f"database: expected at most revision {script.get_current_head()}, got {current}, "
+                               "written by a newer prelabel")  # fmt: skip
+        with _migrating, self.writing() as connection:
+            self.lock(connection, "migration")
+            config.attributes["connection"] = connection
+            command.upgrade(config, "head")
+
+
+def parse_url(url: str) -> URL:
+    """The database URL, with its driver.
+
+    Raises:
+        InvalidInput: it names no SQLite file and no PostgreSQL.
+    """
+    try:
+        parsed = make_url(url)
+    except ArgumentError as error:
+        raise InvalidInput("database: expected sqlite:///FILE or postgresql://.., got no URL") from error
+    if parsed.get_backend_name() in ("postgres", "postgresql"):
+        return parsed.set(drivername="postgresql+psycopg")
+    if parsed.get_backend_name() != "sqlite" or parsed.database in (None, "", ":memory:"):
+        shown = parsed.render_as_string(hide_password=True)
+        raise InvalidInput(f"database: expected sqlite:///FILE or postgresql://.., got {shown!r}")
+    return parsed.set(drivername="sqlite+pysqlite")
+
+
+def _sqlite_engine(url: URL) -> Engine:
+    assert url.database is not None
+    Path(url.database).parent.mkdir(parents=True, exist_ok=True)
+    engine = create_engine(url, pool_size=8, max_overflow=56, connect_args={"timeout": BUSY_S, "isolation_level": None})
+
+    @event.listens_for(engine, "connect")
+    def set_up(connection: Any, _record: object) -> None:
+        for pragma in ("synchronous=NORMAL", "foreign_keys=ON"):
+            connection.execute(f"PRAGMA {pragma}")
+
+    @event.listens_for(engine, "begin")
+    def begin(connection: Connection) -> None:
+        statement = connection.get_execution_options().get("begin", "BEGIN")
+        if statement is not None:
+            connection.exec_driver_sql(statement)
+
+    return engine
+
+
+def _postgres_engine(url: URL) -> Engine:
+    return create_engine(url, pool_size=8, max_overflow=24, pool_timeout=BUSY_S, pool_pre_ping=True)
+
+
+def log(
+    connection: Connection, at: datetime, actor: str, verb: str, subject: str, detail: Mapping[str, Any] | None = None
+) -> None:
+    """Adds a line to the audit log, in the transaction of the change it speaks of."""
+    connection.execute(
+        events.insert().values(at=at, actor=actor, verb=verb, subject=subject, detail=dict(detail or {}))
+    )

@@ -1,0 +1,304 @@
+"""Items, and what versions said about them."""
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
+from datetime import datetime
+from typing import Any, cast
+
+import numpy as np
+from numpy.typing import NDArray
+from sqlalchemy import Connection, Row, and_, bindparam, func, select, update
+
+from models.errors import NotFound
+from models.records import LABEL_TYPES, Item, Label, PreAnnotation, Seconds, Task, Uncertainty, from_json, to_json
+from selection.routing import Decision
+from serving.store.database import Database, log
+from serving.store.records import Actor, Answer, ItemState, Pending
+from serving.store.tables import corrections, item_tasks, items, leases, preannotations, versions
+
+_KEPT = ("corrected", "accepted")  # states that another pre-annotation does not change
+
+# Built once: what every answered request and every rerouted item executes.
+_OF_ITEM = and_(item_tasks.c.item_id == bindparam("of_item"), item_tasks.c.task == bindparam("of_task"))
+_LOCK_TASK = select(item_tasks.c.state, item_tasks.c.version).where(_OF_ITEM).with_for_update()
+_CHANGE_TASK = update(item_tasks).where(_OF_ITEM)
+_CHANGE_OPEN = _CHANGE_TASK.where(
+    item_tasks.c.preannotation_id == bindparam("of_answer"), item_tasks.c.state == "preannotated"
+)
+_CHANGE_ANSWER = update(preannotations).where(preannotations.c.id == bindparam("of_answer"))
+_VERSIONS = select(versions.c.name, versions.c.state).where(versions.c.task == bindparam("of_task"))
+_ANSWER = select(preannotations).where(
+    preannotations.c.item_id == bindparam("of_item"),
+    preannotations.c.task == bindparam("of_task"),
+    preannotations.c.version == bindparam("of_version"),
+)
+
+
+class Items:
+    """Registers items, keeps their pre-annotations and tells their history."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+        add = database.insert(items)
+        self._add_item = add.on_conflict_do_update(
+            index_elements=["id"],
+            set_={"item_group": add.excluded.item_group},
+            where=and_(items.c.item_group.is_(None), add.excluded.item_group.is_not(None)),
+        )
+        self._add_task = database.insert(item_tasks).on_conflict_do_nothing().returning(item_tasks.c.item_id)
+        self._add_answer = database.insert(preannotations).on_conflict_do_nothing().returning(preannotations.c.id)
+
+    def register(self, entries: Iterable[tuple[Item, Task, float]], actor: Actor, now: datetime) -> int:
+        """Adds (item, task, draw) where they are not known yet, and returns how many were new."""
+        ordered = sorted(entries, key=lambda entry: (entry[0].id, entry[1]))  # one order for all: no deadlock
+        if not ordered:
+            return 0
+        with self._database.writing() as connection:
+            new = self._add(connection, ordered, actor, now)
+            if new:
+                log(connection, now, actor, "register", f"{new} items", {"of": len(ordered)})
+        return new
+
+    def _add(
+        self, connection: Connection, entries: Sequence[tuple[Item, Task, float]], actor: Actor, now: datetime
+    ) -> int:
+        connection.execute(
+            self._add_item,
+            [
+                {"id": item.id, "uri": item.uri, "item_group": item.group, "registered_at": now, "actor": actor}
+                for item in _distinct(item for item, _, _ in entries)
+            ],
+        )
+        rows = [
+            {"item_id": item.id, "task": task, "state": "registered", "audit": False, "draw": draw, "priority": 0.0,
+             "updated_at": now, "actor": actor}
+            for item, task, draw in entries
+        ]  # fmt: skip
+        return len(connection.execute(self._add_task, rows).all())
+
+    def save(
+        self, item: Item, answer: Answer, draw: float, duration_s: Seconds | None, actor: Actor, now: datetime
+    ) -> Answer:
+        """Keeps a version's answer on an item, new or known; the first answer of a version stays.
+
+        A corrected or accepted item keeps its state. A leased one keeps the decision under which it was handed out, so
+        that nobody's choice of work can turn it into a random one.
+
+        Raises:
+            NotFound: the version is not in the store.
+        """
+        said = answer.preannotation
+        with self._database.writing() as connection:
+            serving = _serving(connection, said.task, said.model_version)
+            self._add(connection, [(item, said.task, draw)], actor, now)
+            of_item = {"of_item": item.id, "of_task": said.task}
+            current = connection.execute(_LOCK_TASK, of_item).one()
+            values = {**_columns(answer), "duration_s": duration_s, "created_at": now, "actor": actor}
+            preannotation_id = connection.execute(self._add_answer, values).scalar()
+            if preannotation_id is None:
+                return cast(Answer, _answer(connection, item.id, said.task, said.model_version))
+            if current.state not in _KEPT and (current.version is None or said.model_version == serving):
+                change = {"preannotation_id": preannotation_id, "version": said.model_version, "failure": None,
+                          "priority": said.uncertainty.score, "updated_at": now, "actor": actor}  # fmt: skip
+                if current.state != "leased":
+                    change |= _routed(answer.decision, draw)
+                connection.execute(_CHANGE_TASK, of_item | change)
+        return answer
+
+    def answer(self, item_id: str, task: Task, version: str) -> Answer | None:
+        """What a version said about an item, if it was asked."""
+        with self._database.reading() as connection:
+            return _answer(connection, item_id, task, version)
+
+    def latest(self, limit: int) -> list[Answer]:
+        """What versions said last, of all tasks, newest first."""
+        chosen = select(preannotations).order_by(preannotations.c.id.desc()).limit(limit)
+        with self._database.reading() as connection:
+            return [answer_of(row) for row in connection.execute(chosen).all()]
+
+    def item(self, item_id: str) -> Item:
+        """The item of that id.
+
+        Raises:
+            NotFound: there is none.
+        """
+        with self._database.reading() as connection:
+            row = connection.execute(select(items).where(items.c.id == item_id)).one_or_none()
+        if row is None:
+            raise NotFound(f"item: expected the id of a registered item, got {item_id!r}")
+        return item_of(row)
+
+    def pending(self, task: Task, serving: str, limit: int) -> list[Item]:
+        """Items that the serving version has not seen: new ones in the order of their draw, then outdated ones."""
+        state = item_tasks.c.state
+        new = select(items).join(item_tasks).where(item_tasks.c.task == task, state == "registered")
+        with self._database.reading() as connection:
+            new = new.order_by(item_tasks.c.draw, item_tasks.c.item_id).limit(limit)
+            found = list(connection.execute(new).all())
+            others = select(versions.c.name).where(versions.c.task == task, versions.c.name != serving)
+            for name in connection.execute(others.order_by(versions.c.name)).scalars().all():
+                old = select(items).join(item_tasks).where(item_tasks.c.task == task, state == "preannotated")
+                old = old.where(item_tasks.c.version == name)
+                old = old.order_by(item_tasks.c.priority.desc(), item_tasks.c.item_id)
+                found += connection.execute(old.limit(limit - len(found))).all()
+        return [item_of(row) for row in found]
+
+    def fail(self, item_id: str, task: Task, why: str, actor: Actor, now: datetime) -> None:
+        """Takes an item whose medium cannot be read out of the work; a later answer brings it back.
+
+        Raises:
+            NotFound: the item is not registered for the task.
+        """
+        where = and_(item_tasks.c.item_id == item_id, item_tasks.c.task == task, item_tasks.c.state.not_in(_KEPT))
+        change = {"state": "failed", "failure": why, "lease_id": None, "lease_until": None, "updated_at": now,
+                  "actor": actor}  # fmt: skip
+        with self._database.writing() as connection:
+            if connection.execute(update(item_tasks).where(where).values(**change)).rowcount == 0:
+                raise NotFound(f"item {item_id}: expected an open item of task {task}, got none")
+            log(connection, now, actor, "fail", item_id, {"task": task, "why": why})
+
+    def history(self, item_id: str) -> dict[str, Any]:
+        """The item and, oldest first, everything that happened to it, as JSON values; embeddings are left out.
+
+        Raises:
+            NotFound: there is no such item.
+        """
+        told: dict[str, Any] = {"item": to_json(self.item(item_id))}
+        hidden = {"embedding", "key", "preannotation_id", "draw"}
+        with self._database.reading() as connection:
+            for table in (item_tasks, preannotations, corrections, leases):
+                columns = [column for column in table.c if column.name not in hidden]
+                order = [column for column in table.c if column.name in ("leased_at", "id")]
+                rows = connection.execute(select(*columns).where(table.c.item_id == item_id).order_by(*order))
+                told[table.name.removeprefix("item_")] = [_json(row) for row in rows.all()]
+        return told
+
+    def open_answers(self, task: Task, version: str, batch: int) -> Iterator[list[Pending]]:
+        """The version's answers on items that wait in the queue, in batches of ids that rise."""
+        joined = select(preannotations).join(item_tasks, item_tasks.c.preannotation_id == preannotations.c.id)
+        waiting = and_(preannotations.c.version == version, item_tasks.c.task == task,
+                       item_tasks.c.state == "preannotated")  # fmt: skip
+        last = 0
+        while True:
+            batch_of = joined.where(waiting, preannotations.c.id > last).order_by(preannotations.c.id).limit(batch)
+            with self._database.reading() as connection:
+                rows = connection.execute(batch_of).all()
+            if not rows:
+                return
+            last = rows[-1].id
+            yield [Pending(row.id, preannotation_of(row), row.duration_s) for row in rows]
+
+    def reroute(self, changes: Sequence[tuple[int, Answer, float]], actor: Actor, now: datetime) -> int:
+        """Replaces doubt and decision of open answers, given as (pre-annotation id, answer, draw).
+
+        Whatever was leased or corrected meanwhile stays as it is. Returns how many were changed.
+        """
+        changed = 0
+        with self._database.writing() as connection:
+            for preannotation_id, answer, draw in changes:
+                said = answer.preannotation
+                open_one = {"of_item": said.item_id, "of_task": said.task, "of_answer": preannotation_id}
+                values = {**_routed(answer.decision, draw), "updated_at": now, "actor": actor}
+                if connection.execute(_CHANGE_OPEN, open_one | values).rowcount:
+                    doubt = {name: _columns(answer)[name] for name in ("p_error", "seconds", "decision", "reason")}
+                    connection.execute(_CHANGE_ANSWER, {"of_answer": preannotation_id} | doubt)
+                    changed += 1
+        return changed
+
+    def open_scores(self, task: Task, version: str) -> NDArray[np.float64]:
+        """The raw doubt (n,) of every item the version has seen and nobody has corrected."""
+        joined = select(preannotations.c.score).join(item_tasks, item_tasks.c.preannotation_id == preannotations.c.id)
+        uncorrected = item_tasks.c.state.in_(("preannotated", "leased", "accepted"))
+        chosen = joined.where(preannotations.c.version == version, item_tasks.c.task == task, uncorrected)
+        with self._database.reading() as connection:
+            return np.array(connection.execute(chosen).scalars().all(), dtype=np.float64)
+
+    def counts(self, task: Task, now: datetime) -> dict[ItemState, int]:
+        """How many items of the task are in each state; a lease that has ended by its time does not count as one."""
+        of_task = item_tasks.c.task == task
+        by_state = select(item_tasks.c.state, func.count().label("n")).where(of_task).group_by(item_tasks.c.state)
+        ended = select(func.count()).where(of_task, item_tasks.c.state == "leased", item_tasks.c.lease_until <= now)
+        with self._database.reading() as connection:
+            counted: dict[ItemState, int] = {row.state: row.n for row in connection.execute(by_state).all()}
+            back = connection.execute(ended).scalar_one()
+        if back:
+            counted["leased"] -= back
+            counted["preannotated"] = counted.get("preannotated", 0) + back
+        return {state: n for state, n in sorted(counted.items()) if n}
+
+
+def _distinct(found: Iterable[Item]) -> list[Item]:
+    """One item an id: the first, with the first group that is named."""
+    kept: dict[str, Item] = {}
+    for item in found:
+        first = kept.setdefault(item.id, item)
+        if first.group is None:
+            kept[item.id] = replace(first, group=item.group)
+    return list(kept.values())
+
+
+def item_of(row: Row[Any]) -> Item:
+    """The item in a row of ``items``."""
+    return Item(id=row.id, uri=row.uri, group=row.item_group)
+
+
+def label_of(task: Task, values: Any) -> Label:
+    """The label that was kept as JSON."""
+    return from_json(LABEL_TYPES[task], values)
+
+
+def preannotation_of(row: Row[Any]) -> PreAnnotation:
+    """The pre-annotation in a row of ``preannotations``."""
+    return PreAnnotation(
+        item_id=row.item_id,
+        task=row.task,
+        model_version=row.version,
+        label=label_of(row.task, row.label),
+        uncertainty=Uncertainty(p_error=row.p_error, seconds=row.seconds, score=row.score),
+        features=row.features,
+        embedding=row.embedding,
+    )
+
+
+def answer_of(row: Row[Any]) -> Answer:
+    """The answer in a row of ``preannotations``."""
+    return Answer(preannotation_of(row), Decision(row.decision, row.reason))
+
+
+def _answer(connection: Connection, item_id: str, task: Task, version: str) -> Answer | None:
+    row = connection.execute(_ANSWER, {"of_item": item_id, "of_task": task, "of_version": version}).one_or_none()
+    return answer_of(row) if row else None
+
+
+def _serving(connection: Connection, task: Task, version: str) -> str | None:
+    """The serving version of the task, after a look that ``version`` is one of its versions."""
+    rows = connection.execute(_VERSIONS, {"of_task": task}).all()
+    if version not in {row.name for row in rows}:
+        raise NotFound(f"version: expected a version of task {task}, got {version!r}")
+    return next((row.name for row in rows if row.state == "serving"), None)
+
+
+def _columns(answer: Answer) -> dict[str, Any]:
+    said = answer.preannotation
+    return {
+        "item_id": said.item_id,
+        "task": said.task,
+        "version": said.model_version,
+        "label": to_json(said.label),
+        "score": said.uncertainty.score,
+        "p_error": said.uncertainty.p_error,
+        "seconds": said.uncertainty.seconds,
+        "features": dict(said.features),
+        "embedding": said.embedding,
+        "decision": answer.decision.decision,
+        "reason": answer.decision.reason,
+    }
+
+
+def _routed(decision: Decision, draw: float) -> dict[str, Any]:
+    state = "accepted" if decision.decision == "accept" else "preannotated"
+    return {"state": state, "audit": decision.decision == "audit", "draw": draw}
+
+
+def _json(row: Row[Any]) -> dict[str, Any]:
+    return {name: value.isoformat() if isinstance(value, datetime) else value for name, value in row._mapping.items()}

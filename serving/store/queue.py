@@ -1,0 +1,255 @@
+"""The queue and what comes back from it: leases, corrections, and what corrections teach."""
+
+import hashlib
+import json
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any, TypeAlias
+from uuid import uuid4
+
+import numpy as np
+from numpy.typing import NDArray
+from sqlalchemy import Connection, Row, Select, and_, bindparam, exists, func, select, update
+
+from models.errors import NotFound, Stale
+from models.records import Correction, Item, Label, Task, to_json
+from serving.store.database import Database, log
+from serving.store.items import answer_of, item_of, label_of, preannotation_of
+from serving.store.records import Actor, Audited, Leased, Receipt
+from serving.store.tables import corrections, item_tasks, items, leases, preannotations, trained_items
+
+Choose: TypeAlias = Callable[[NDArray[np.float64], NDArray[np.float32], int], Sequence[int]]
+BATCH = 500
+
+
+@dataclass(frozen=True)
+class Order:
+    """Which items come first: by ``priority`` (the raw doubt) or by their random ``draw``.
+
+    Where ``choose(scores (n,), embeddings (n, d), budget) -> indices`` is given, it picks among the first ``window``.
+    ``audits`` of the places go to audit items, in the order of their draw: whom people look at to keep the promise
+    honest must not depend on any score.
+    """
+
+    by: str
+    audits: int
+    window: int = 0
+    choose: Choose | None = None
+
+
+class Queue:
+    """Hands out items under leases and takes corrections."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    def lease(
+        self, task: Task, limit: int, order: Order, annotator: str, actor: Actor, now: datetime, until: datetime
+    ) -> list[Leased]:
+        """Up to ``limit`` items that nobody holds, most useful first, held by ``annotator`` until ``until``."""
+        with self._database.writing() as connection:
+            self._database.lock(connection, f"lease {task}")
+            _end_leases(connection, task, now)
+            audits = connection.execute(_waiting(task, True, item_tasks.c.draw, limit)).scalars().all()
+            ranking = item_tasks.c.draw if order.by == "draw" else item_tasks.c.priority.desc()
+            others = connection.execute(_waiting(task, False, ranking, max(limit, order.window))).scalars().all()
+            n_audits = min(len(audits), max(order.audits, limit - len(others)))
+            if order.choose is not None:
+                others = _chosen(connection, task, others, order.choose, limit - n_audits)
+            ids = _mixed(others[: limit - n_audits], audits[:n_audits])
+            whose = {"task": task, "annotator": annotator, "leased_at": now, "expires_at": until, "actor": actor}
+            held: list[dict[str, Any]] = [{"id": uuid4().hex, "item_id": item_id, **whose} for item_id in ids]
+            _hold(connection, held)
+            found = {row.item_id: row for row in connection.execute(_with_answers(task, ids)).all()}
+        return [_leased(found[lease["item_id"]], lease["id"], until) for lease in held]
+
+    def correct(self, correction: Correction, lease_id: str | None, actor: Actor, now: datetime) -> Receipt:
+        """Adds a correction; the item is done for that task, and the newest correction counts.
+
+        Raises:
+            NotFound: the item is not registered for the task, or the lease is not of this item.
+            Stale: the lease is over, or someone else's correction ended it.
+        """
+        item_id, task, key = correction.item_id, correction.task, correction_key(correction)
+        where = and_(item_tasks.c.item_id == item_id, item_tasks.c.task == task)
+        with self._database.writing() as connection:
+            current = connection.execute(select(item_tasks).where(where).with_for_update()).one_or_none()
+            if current is None:
+                raise NotFound(f"item: expected one registered for task {task}, got {item_id!r}")
+            known = connection.execute(select(corrections.c.id).where(corrections.c.key == key)).scalar()
+            if known is not None:
+                return Receipt(item_id, known, repeated=True)
+            if lease_id is not None:
+                _check_lease(connection, item_id, task, lease_id, now)
+            values = _columns(correction, key) | {"received_at": now, "lease_id": lease_id, "actor": actor}
+            values["counted_at"] = min(correction.created_at, now)
+            added = connection.execute(corrections.insert().values(**values).returning(corrections.c.id)).scalar_one()
+            newest = select(corrections.c.id).where(corrections.c.item_id == item_id, corrections.c.task == task)
+            newest = newest.order_by(corrections.c.counted_at.desc(), corrections.c.id.desc()).limit(1)
+            done = {"state": "corrected", "correction_id": connection.execute(newest).scalar_one(), "lease_id": None,
+                    "lease_until": None, "failure": None, "updated_at": now, "actor": actor}  # fmt: skip
+            connection.execute(update(item_tasks).where(where).values(**done))
+            if current.lease_id is not None:
+                ended = update(leases).where(leases.c.id == current.lease_id)
+                connection.execute(ended.values(ended_at=now, correction_id=added))
+            log(connection, now, actor, "correct", item_id, {"task": task, "correction": added})
+        return Receipt(item_id, added, repeated=False)
+
+    def corrected(self, task: Task) -> Iterator[tuple[Item, Label]]:
+        """Every corrected item with the label that counts, in the order of item ids."""
+        chosen = select(items, corrections.c.label).join(item_tasks, item_tasks.c.item_id == items.c.id)
+        chosen = chosen.join(corrections, corrections.c.id == item_tasks.c.correction_id)
+        chosen = chosen.where(item_tasks.c.task == task, item_tasks.c.state == "corrected")
+        for row in self._pages(chosen):
+            yield item_of(row), label_of(task, row.label)
+
+    def audited(self, task: Task, version: str, ancestry: Sequence[str]) -> Iterator[Audited]:
+        """What ``version`` said about corrected audit items that no version of ``ancestry`` was trained on."""
+        chosen = select(preannotations, items.c.item_group, item_tasks.c.draw.label("item_draw"),
+                        corrections.c.label.label("truth"))  # fmt: skip
+        chosen = chosen.join(item_tasks, and_(item_tasks.c.item_id == preannotations.c.item_id,
+                                              item_tasks.c.task == preannotations.c.task))  # fmt: skip
+        chosen = chosen.join(items, items.c.id == item_tasks.c.item_id)
+        chosen = chosen.join(corrections, corrections.c.id == item_tasks.c.correction_id)
+        chosen = chosen.where(preannotations.c.version == version, *_fresh_audits(task, ancestry))
+        for row in self._pages(chosen, preannotations.c.item_id):
+            yield Audited(row.item_id, row.item_group, row.item_draw, preannotation_of(row),
+                          label_of(task, row.truth))  # fmt: skip
+
+    def unanswered_audits(self, task: Task, version: str, ancestry: Sequence[str]) -> Iterator[Item]:
+        """The same audit items where ``version`` has not been asked yet."""
+        answered = exists().where(
+            preannotations.c.item_id == items.c.id,
+            preannotations.c.task == task,
+            preannotations.c.version == version,
+        )
+        chosen = select(items).join(item_tasks, item_tasks.c.item_id == items.c.id)
+        for row in self._pages(chosen.where(~answered, *_fresh_audits(task, ancestry))):
+            yield item_of(row)
+
+    def count_audited(self, task: Task) -> int:
+        """How many audit items of the task are corrected."""
+        chosen = select(func.count()).select_from(item_tasks)
+        chosen = chosen.where(item_tasks.c.task == task, item_tasks.c.state == "corrected", item_tasks.c.audit)
+        with self._database.reading() as connection:
+            return int(connection.execute(chosen).scalar_one())
+
+    def seconds(self, task: Task) -> list[tuple[str | None, int, float]]:
+        """(model version, corrections, human seconds), one line for each version that people corrected."""
+        version = corrections.c.model_version
+        chosen = select(version, func.count(), func.sum(corrections.c.seconds)).where(corrections.c.task == task)
+        with self._database.reading() as connection:
+            rows = connection.execute(chosen.group_by(version)).all()
+        return sorted(((name, n, float(seconds)) for name, n, seconds in rows), key=lambda line: line[0] or "")
+
+    def _pages(self, chosen: Select[Any], key: Any = items.c.id) -> Iterator[Row[Any]]:
+        """The rows in the order of ``key``, read in pages, so that no transaction stays open meanwhile."""
+        last = ""
+        while True:
+            with self._database.reading() as connection:
+                rows = connection.execute(chosen.where(key > last).order_by(key).limit(BATCH)).all()
+            yield from rows
+            if len(rows) < BATCH:
+                return
+            last = rows[-1]._mapping[key]
+
+
+def correction_key(correction: Correction) -> str:
+    """What makes two corrections the same one: who said what about which item, with which tool, and when."""
+    same = {name: value for name, value in to_json(correction).items() if name not in ("seconds", "model_version")}
+    same["created_at"] = correction.created_at.astimezone(UTC).isoformat()
+    return hashlib.sha256(json.dumps(same, sort_keys=True).encode()).hexdigest()
+
+
+def _columns(correction: Correction, key: str) -> dict[str, Any]:
+    return {
+        "key": key,
+        "item_id": correction.item_id,
+        "task": correction.task,
+        "label": to_json(correction.label),
+        "annotator": correction.annotator,
+        "seconds": correction.seconds,
+        "tool": correction.tool,
+        "created_at": correction.created_at,
+        "model_version": correction.model_version,
+    }
+
+
+def _waiting(task: Task, audit: bool, ranking: Any, limit: int) -> Select[Any]:
+    chosen = select(item_tasks.c.item_id)
+    chosen = chosen.where(item_tasks.c.task == task, item_tasks.c.state == "preannotated")
+    chosen = chosen.where(item_tasks.c.audit == audit).order_by(ranking, item_tasks.c.item_id).limit(limit)
+    return chosen.with_for_update(skip_locked=True)
+
+
+def _end_leases(connection: Connection, task: Task, now: datetime) -> None:
+    """Puts items back whose lease has ended by its time."""
+    ended = select(item_tasks.c.item_id).where(item_tasks.c.task == task, item_tasks.c.state == "leased")
+    ended = ended.where(item_tasks.c.lease_until <= now).with_for_update(skip_locked=True)
+    back = [{"of_item": item_id} for item_id in connection.execute(ended).scalars().all()]
+    if back:
+        where = and_(item_tasks.c.item_id == bindparam("of_item"), item_tasks.c.task == task)
+        change = update(item_tasks).where(where).values(state="preannotated", lease_id=None, lease_until=None)
+        connection.execute(change, back)
+
+
+def _chosen(connection: Connection, task: Task, ids: Sequence[str], choose: Choose, budget: int) -> list[str]:
+    in_order = sorted(ids)  # ties of a strategy break by item id
+    rows = {row.item_id: row for row in connection.execute(_with_answers(task, in_order)).all()}
+    if not rows:
+        return []
+    scores = np.array([rows[item_id].score for item_id in in_order], dtype=np.float64)
+    embeddings = np.array([rows[item_id].embedding for item_id in in_order], dtype=np.float32)
+    return [in_order[index] for index in choose(scores, embeddings, min(budget, len(in_order)))]
+
+
+def _mixed(first: Sequence[str], second: Sequence[str]) -> list[str]:
+    """Both in their own order, the shorter spread evenly through the longer."""
+    placed = [((place + 0.5) / len(ids), ids is second, item_id)
+              for ids in (first, second) for place, item_id in enumerate(ids)]  # fmt: skip
+    return [item_id for _, _, item_id in sorted(placed)]
+
+
+def _hold(connection: Connection, held: Sequence[dict[str, Any]]) -> None:
+    if not held:
+        return
+    connection.execute(leases.insert(), list(held))
+    where = and_(item_tasks.c.item_id == bindparam("of_item"), item_tasks.c.task == bindparam("of_task"))
+    change = {"state": "leased", "lease_id": bindparam("by"), "lease_until": bindparam("until")}
+    rows = [{"of_item": lease["item_id"], "of_task": lease["task"], "by": lease["id"], "until": lease["expires_at"]}
+            for lease in held]  # fmt: skip
+    connection.execute(update(item_tasks).where(where).values(**change), rows)
+
+
+def _leased(row: Row[Any], lease_id: str, until: datetime) -> Leased:
+    item = Item(id=row.item_id, uri=row.uri, group=row.item_group)
+    return Leased(item, row.task, lease_id, until, answer_of(row))
+
+
+def _with_answers(task: Task, ids: Sequence[str]) -> Select[Any]:
+    chosen = select(preannotations, items.c.uri, items.c.item_group)
+    chosen = chosen.join(item_tasks, item_tasks.c.preannotation_id == preannotations.c.id)
+    chosen = chosen.join(items, items.c.id == item_tasks.c.item_id)
+    return chosen.where(item_tasks.c.task == task, item_tasks.c.item_id.in_(ids))
+
+
+def _check_lease(connection: Connection, item_id: str, task: Task, lease_id: str, now: datetime) -> None:
+    lease = connection.execute(select(leases).where(leases.c.id == lease_id)).one_or_none()
+    if lease is None or (lease.item_id, lease.task) != (item_id, task):
+        raise NotFound(f"lease: expected one of item {item_id} and task {task}, got {lease_id!r}")
+    if lease.correction_id is not None:
+        ended_by = connection.execute(select(corrections).where(corrections.c.id == lease.correction_id)).one()
+        if ended_by.lease_id != lease_id:
+            raise Stale(f"lease {lease_id}: {ended_by.annotator!r} corrected item {item_id} "
+                        f"at {ended_by.received_at:%Y-%m-%d %H:%M:%S} UTC")  # fmt: skip
+    if now >= lease.expires_at:
+        raise Stale(f"lease {lease_id} of item {item_id}: expected a correction before "
+                    f"{lease.expires_at:%Y-%m-%d %H:%M:%S} UTC, got it at {now:%Y-%m-%d %H:%M:%S} UTC")  # fmt: skip
+
+
+def _fresh_audits(task: Task, ancestry: Sequence[str]) -> tuple[Any, ...]:
+    trained_on = exists().where(
+        trained_items.c.item_id == item_tasks.c.item_id, trained_items.c.version.in_(list(ancestry))
+    )
+    return item_tasks.c.task == task, item_tasks.c.state == "corrected", item_tasks.c.audit, ~trained_on

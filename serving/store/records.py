@@ -1,0 +1,138 @@
+"""What the store hands out and takes in besides the records of ``models.records``."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Any, Literal, TypeAlias
+
+from models.errors import InvalidInput
+from models.records import Item, PreAnnotation, Seconds, Task
+from selection.routing import Decision
+
+Actor: TypeAlias = str  # the name of the token that made a change; "local" or "cli" where there was none
+ItemState: TypeAlias = Literal["registered", "preannotated", "leased", "corrected", "accepted", "failed"]
+VersionState: TypeAlias = Literal["candidate", "serving", "retired", "failed"]
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What a version said about an item, and who must look at it."""
+
+    preannotation: PreAnnotation
+    decision: Decision
+
+
+@dataclass(frozen=True)
+class Leased:
+    """An item that one person holds until ``expires_at``."""
+
+    item: Item
+    task: Task
+    lease_id: str
+    expires_at: datetime
+    answer: Answer
+
+
+@dataclass(frozen=True)
+class Receipt:
+    """What became of a correction; ``repeated`` when the same one had come before."""
+
+    item_id: str
+    correction_id: int
+    repeated: bool
+
+
+@dataclass(frozen=True)
+class StoredVersion:
+    """A version as the store knows it; ``models.versions.read_version(folder)`` knows the rest."""
+
+    name: str
+    task: Task
+    folder: Path
+    parent: str | None
+    onnx_sha256: str
+    metrics: Mapping[str, Any]
+    created_at: datetime
+    state: VersionState
+    failure: str | None
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """A candidate and the version it would replace, on the same gold items; qualities in [0, 1] or unknown."""
+
+    quality: float | None = None
+    previous_quality: float | None = None
+    gold_items: int = 0
+    note: str = ""
+
+
+@dataclass(frozen=True)
+class Promotion:
+    """One line of the log of switches; ``previous`` served before."""
+
+    id: int
+    task: Task
+    version: str
+    previous: str | None
+    kind: Literal["promote", "rollback"]
+    forced: bool
+    comparison: Comparison
+    at: datetime
+    actor: Actor
+
+
+@dataclass(frozen=True)
+class Calibration:
+    """What was learnt for one version: a calibrator and a promise, both as JSON.
+
+    ``audited`` counts the task's corrected audit items at that time, so that it can be told when to learn again.
+    """
+
+    id: int
+    calibrator: Mapping[str, Any]
+    promise: Mapping[str, Any]
+    audited: int
+
+
+@dataclass(frozen=True)
+class Audited:
+    """A corrected audit item for calibration: the version's label and score, and the label a person gave."""
+
+    item_id: str
+    group: str | None
+    draw: float
+    answer: PreAnnotation
+    truth: Any
+
+
+@dataclass(frozen=True)
+class Pending:
+    """An open item's pre-annotation, to be routed anew."""
+
+    preannotation_id: int
+    preannotation: PreAnnotation
+    duration_s: Seconds | None
+
+
+@dataclass(frozen=True)
+class Token:
+    """Who may do what; the secret itself is nowhere."""
+
+    name: str
+    scopes: tuple[str, ...]
+    created_at: datetime
+    made_by: Actor
+    revoked_at: datetime | None
+
+
+def storable(text: str, where: str) -> str:
+    """The text, if every database can keep it.
+
+    Raises:
+        InvalidInput: it holds a NUL or half a surrogate pair.
+    """
+    if "\0" in text or any("\ud800" <= character <= "\udfff" for character in text):
+        raise InvalidInput(f"{where}: expected text without NUL and lone surrogates, got {text!r}")
+    return text

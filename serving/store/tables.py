@@ -1,0 +1,257 @@
+"""The tables of the store, and how Python values are kept in them.
+
+The migrations write the same tables by hand; a test compares the two.
+"""
+
+from datetime import UTC, datetime
+from typing import Any
+
+import numpy as np
+from sqlalchemy import (
+    JSON,
+    BigInteger,
+    Boolean,
+    Column,
+    DateTime,
+    Dialect,
+    Float,
+    ForeignKey,
+    ForeignKeyConstraint,
+    Index,
+    Integer,
+    LargeBinary,
+    MetaData,
+    String,
+    Table,
+    TypeDecorator,
+    UniqueConstraint,
+    text,
+)
+
+
+class UtcTime(TypeDecorator[datetime]):
+    """A moment: UTC inside the database, aware of its zone outside."""
+
+    impl = DateTime(timezone=True)
+    cache_ok = True
+
+    def process_bind_param(self, value: datetime | None, dialect: Dialect) -> datetime | None:
+        if value is None:
+            return None
+        assert value.tzinfo is not None, "a time without a zone reached the store"
+        return value.astimezone(UTC)
+
+    def process_result_value(self, value: datetime | None, dialect: Dialect) -> datetime | None:
+        if value is None:
+            return None
+        return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
+
+
+class Embedding(TypeDecorator[tuple[float, ...]]):
+    """A vector as little-endian float32, four bytes a number."""
+
+    impl = LargeBinary
+    cache_ok = True
+
+    def process_bind_param(self, value: tuple[float, ...] | None, dialect: Dialect) -> bytes:
+        return np.asarray(value or (), dtype="<f4").tobytes()
+
+    def process_result_value(self, value: bytes | None, dialect: Dialect) -> tuple[float, ...]:
+        return tuple(np.frombuffer(value or b"", dtype="<f4").tolist())
+
+
+BigId = BigInteger().with_variant(Integer(), "sqlite")  # SQLite counts up only what it calls INTEGER
+
+metadata = MetaData(
+    naming_convention={
+        "pk": "pk_%(table_name)s",
+        "fk": "fk_%(table_name)s_%(column_0_N_name)s",
+        "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+        "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+    }
+)
+
+
+def _required(name: str, kind: Any, *constraints: Any) -> Column[Any]:
+    return Column(name, kind, *constraints, nullable=False)
+
+
+items = Table(
+    "items",
+    metadata,
+    Column("id", String, primary_key=True),  # SHA-256 of the medium's bytes
+    _required("uri", String),
+    Column("item_group", String),
+    _required("registered_at", UtcTime),
+    _required("actor", String),
+)
+
+item_tasks = Table(
+    "item_tasks",
+    metadata,
+    Column("item_id", String, ForeignKey("items.id"), primary_key=True),
+    Column("task", String, primary_key=True),
+    _required("state", String),  # registered | preannotated | leased | corrected | accepted | failed
+    _required("audit", Boolean),  # drawn at random for people; what it was when the item was corrected stays
+    _required("draw", Float),  # the random draw in [0, 1) that decides on audits
+    _required("priority", Float),  # higher is handed out first
+    Column("version", String),  # of the pre-annotation that counts
+    Column("preannotation_id", BigId),
+    Column("correction_id", BigId),  # the one that counts
+    Column("lease_id", String),
+    Column("lease_until", UtcTime),
+    Column("failure", String),
+    _required("updated_at", UtcTime),
+    _required("actor", String),
+)
+Index("ix_item_tasks_by_priority", *(item_tasks.c[name] for name in ("task", "state", "audit")),
+      item_tasks.c.priority.desc(), item_tasks.c.item_id)  # fmt: skip
+Index("ix_item_tasks_by_draw", *(item_tasks.c[name] for name in ("task", "state", "audit", "draw", "item_id")))
+Index("ix_item_tasks_by_version", *(item_tasks.c[name] for name in ("task", "state", "version")),
+      item_tasks.c.priority.desc(), item_tasks.c.item_id)  # fmt: skip
+
+preannotations = Table(
+    "preannotations",
+    metadata,
+    Column("id", BigId, primary_key=True),
+    _required("item_id", String),
+    _required("task", String),
+    _required("version", String, ForeignKey("versions.name")),
+    _required("label", JSON),
+    _required("score", Float),
+    _required("p_error", Float),
+    _required("seconds", Float),
+    _required("features", JSON),
+    _required("embedding", Embedding),
+    Column("duration_s", Float),
+    _required("decision", String),  # accept | review | annotate | audit
+    _required("reason", String),
+    _required("created_at", UtcTime),
+    _required("actor", String),
+    ForeignKeyConstraint(["item_id", "task"], ["item_tasks.item_id", "item_tasks.task"]),
+    UniqueConstraint("item_id", "task", "version"),
+)
+Index("ix_preannotations_version_id", preannotations.c.version, preannotations.c.id)
+
+corrections = Table(
+    "corrections",
+    metadata,
+    Column("id", BigId, primary_key=True),
+    _required("key", String),  # SHA-256 of what makes two corrections the same one
+    _required("item_id", String),
+    _required("task", String),
+    _required("label", JSON),
+    _required("annotator", String),
+    _required("seconds", Float),
+    _required("tool", String),
+    _required("created_at", UtcTime),  # by the sender's clock
+    _required("counted_at", UtcTime),  # the same, but never later than its arrival; the newest counts
+    _required("received_at", UtcTime),
+    Column("model_version", String),
+    Column("lease_id", String),
+    _required("actor", String),
+    ForeignKeyConstraint(["item_id", "task"], ["item_tasks.item_id", "item_tasks.task"]),
+    UniqueConstraint("key"),
+)
+Index("ix_corrections_item_id_task", corrections.c.item_id, corrections.c.task)
+
+leases = Table(
+    "leases",
+    metadata,
+    Column("id", String, primary_key=True),
+    _required("item_id", String),
+    _required("task", String),
+    _required("annotator", String),
+    _required("leased_at", UtcTime),
+    _required("expires_at", UtcTime),
+    Column("ended_at", UtcTime),  # before its time, by a correction
+    Column("correction_id", BigId),
+    _required("actor", String),
+    ForeignKeyConstraint(["item_id", "task"], ["item_tasks.item_id", "item_tasks.task"]),
+)
+Index("ix_leases_item_id_task", leases.c.item_id, leases.c.task)
+
+versions = Table(
+    "versions",
+    metadata,
+    Column("name", String, primary_key=True),
+    _required("task", String),
+    _required("folder", String),
+    Column("parent", String),
+    _required("onnx_sha256", String),
+    _required("metrics", JSON),
+    _required("created_at", UtcTime),
+    _required("state", String),  # candidate | serving | retired | failed
+    Column("failure", String),
+    _required("added_at", UtcTime),
+    _required("actor", String),
+)
+Index(
+    "uq_versions_one_serving",
+    versions.c.task,
+    unique=True,
+    sqlite_where=text("state = 'serving'"),
+    postgresql_where=text("state = 'serving'"),
+)
+
+trained_items = Table(
+    "trained_items",
+    metadata,
+    Column("version", String, ForeignKey("versions.name"), primary_key=True),
+    Column("item_id", String, primary_key=True),  # need not be an item of this store
+)
+
+promotions = Table(
+    "promotions",
+    metadata,
+    Column("id", BigId, primary_key=True),
+    _required("task", String),
+    _required("version", String, ForeignKey("versions.name")),
+    Column("previous", String),
+    _required("kind", String),  # promote | rollback
+    _required("forced", Boolean),
+    Column("quality", Float),  # on the gold items, in [0, 1]
+    Column("previous_quality", Float),
+    _required("gold_items", Integer),
+    _required("note", String),
+    _required("at", UtcTime),
+    _required("actor", String),
+)
+
+calibrations = Table(
+    "calibrations",
+    metadata,
+    Column("id", BigId, primary_key=True),
+    _required("task", String),
+    _required("version", String, ForeignKey("versions.name")),
+    _required("calibrator", JSON),
+    _required("promise", JSON),
+    _required("audited", Integer),  # corrected audit items of the task at that time
+    _required("at", UtcTime),
+    _required("actor", String),
+)
+Index("ix_calibrations_version_id", calibrations.c.version, calibrations.c.id)
+
+tokens = Table(
+    "tokens",
+    metadata,
+    Column("name", String, primary_key=True),
+    _required("sha256", String),
+    _required("scopes", JSON),
+    _required("created_at", UtcTime),
+    _required("actor", String),
+    Column("revoked_at", UtcTime),
+    Column("revoked_by", String),
+    UniqueConstraint("sha256"),
+)
+
+events = Table(
+    "events",
+    metadata,
+    Column("id", BigId, primary_key=True),
+    _required("at", UtcTime),
+    _required("actor", String),
+    _required("verb", String),
+    _required("subject", String),
+    _required("detail", JSON),
+)

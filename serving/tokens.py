@@ -1,0 +1,69 @@
+"""API tokens: made once, shown once, kept as a hash, ended at any time."""
+
+import hashlib
+import secrets
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Literal, TypeAlias, get_args
+
+from models.errors import InvalidInput, NotAllowed
+from serving.store import Store
+from serving.store.records import Actor, Token, storable
+
+Scope: TypeAlias = Literal["annotate", "correct", "promote", "admin"]
+SCOPES: tuple[Scope, ...] = get_args(Scope)
+PREFIX = "prelabel_"  # lets a secret scanner know what it found
+
+
+def make_token(store: Store, name: str, scopes: Sequence[str], actor: Actor, now: datetime) -> str:
+    """Makes a token and returns its secret, which is kept nowhere.
+
+    Raises:
+        InvalidInput: no name, a name used before, no scope or an unknown one.
+    """
+    if not name.strip():
+        raise InvalidInput(f"token name: expected some text, got {name!r}")
+    unknown = set(scopes) - set(SCOPES)
+    if unknown or not scopes:
+        raise InvalidInput(f"token scopes: expected some of {', '.join(SCOPES)}, got {', '.join(scopes) or 'none'}")
+    secret = PREFIX + secrets.token_urlsafe(32)
+    ordered = tuple(scope for scope in SCOPES if scope in scopes)
+    store.tokens.add(storable(name, "token name"), _sha256(secret), ordered, actor, now)
+    return secret
+
+
+def list_tokens(store: Store) -> list[Token]:
+    """Every token ever made, by name."""
+    return store.tokens.all()
+
+
+def revoke_token(store: Store, name: str, actor: Actor, now: datetime) -> None:
+    """Ends a token at once.
+
+    Raises:
+        NotFound: there is no token of that name.
+    """
+    store.tokens.revoke(name, actor, now)
+
+
+def find_token(store: Store, secret: str) -> Token | None:
+    """The token that this is the secret of, unless it is unknown or revoked."""
+    return store.tokens.find(_sha256(secret))
+
+
+def check_token(store: Store, secret: str, scope: Scope) -> Actor:
+    """The name of the token that this is the secret of, if it may do what ``scope`` says; admin may do everything.
+
+    Raises:
+        NotAllowed: no such token, a revoked one, or one without that scope.
+    """
+    token = store.tokens.find(_sha256(secret))
+    if token is None:
+        raise NotAllowed("token: expected a valid one, got one that is unknown or revoked")
+    if scope not in token.scopes and "admin" not in token.scopes:
+        raise NotAllowed(f"token {token.name!r}: expected the scope {scope}, got {', '.join(token.scopes)}")
+    return token.name
+
+
+def _sha256(secret: str) -> str:
+    return hashlib.sha256(secret.encode("utf-8", "surrogateescape")).hexdigest()

@@ -1,0 +1,71 @@
+"""How far a version is to be trusted: what people's checks of randomly drawn items say about it."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from models.records import Task
+from models.tasks import differs
+from selection.calibration import IDENTITY, MINIMUM, Calibrator, fit
+from selection.risk import NoPromise, Threshold, accept_threshold
+from serving.store.records import Audited
+
+
+@dataclass(frozen=True)
+class Trust:
+    """A version's calibration, and the promise under which its labels are accepted unseen, if there is one."""
+
+    calibrator: Calibrator
+    promise: Threshold | NoPromise
+
+    def p_error(self, score: float) -> float:
+        """The probability that a person would change something, in [0, 1]."""
+        return float(self.calibrator.p_error([score])[0])
+
+    def told(self) -> dict[str, Any]:
+        """The promise for a report: whether it holds, its figures or why there is none."""
+        holds = isinstance(self.promise, Threshold)
+        return {"holds": holds, "calibrated_on": self.calibrator.n, **asdict(self.promise)}
+
+    def to_json(self) -> tuple[dict[str, Any], dict[str, Any]]:
+        """Calibrator and promise as plain values, from which ``from_json`` restores them."""
+        return self.calibrator.to_json(), asdict(self.promise)
+
+    @staticmethod
+    def from_json(calibrator: Mapping[str, Any], promise: Mapping[str, Any]) -> "Trust":
+        """What ``to_json`` wrote."""
+        kind = Threshold if "threshold" in promise else NoPromise
+        return Trust(Calibrator.from_json(calibrator), kind(**promise))
+
+
+UNTRIED = Trust(IDENTITY, NoPromise("no random checks of this version are known"))
+
+
+def learn(
+    task: Task, audited: Iterable[Audited], pool_scores: NDArray[np.float64], alpha: float, delta: float
+) -> Trust:
+    """What corrected audit items teach about the version that answered them.
+
+    Too few of them leave the score as it is. The promise speaks of the raw score, which no label
+    has touched, so the same items may teach both. It counts one item a group, the one with the lowest draw, because
+    the frames of one clip are one piece of evidence.
+    """
+    known = sorted(audited, key=lambda one: (one.draw, one.item_id))
+    scores, errors = _figures(task, known)
+    calibrator = fit(scores, errors) if len(known) >= MINIMUM else IDENTITY
+    firsts = {one.group or one.item_id: index for index, one in reversed(list(enumerate(known)))}
+    independent = sorted(firsts.values())
+    promise = accept_threshold(
+        scores[independent], errors[independent], alpha=alpha, delta=delta, pool_scores=pool_scores
+    )
+    return Trust(calibrator, promise)
+
+
+def _figures(task: Task, known: Sequence[Audited]) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
+    """Scores (n,) and whether a person changed something that matters (n,)."""
+    scores = np.array([one.answer.uncertainty.score for one in known], dtype=np.float64)
+    errors = np.array([differs(task, one.answer.label, one.truth) for one in known], dtype=np.bool_)
+    return scores, errors

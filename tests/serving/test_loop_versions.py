@@ -1,0 +1,306 @@
+"""What a version is trusted with, and when another takes its place."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from models import versions as version_files
+from models.errors import InvalidInput, NotFound, Refused, Stale
+from models.records import Correction, Item, Prediction
+from selection.risk import NoPromise, Threshold
+from serving.loop import Loop, StoredVersion
+from serving.media_files import MediaFiles, content_id
+from serving.promotion import Pairs
+from serving.store import Store
+from tests.serving.work import Clock, after, boxes, prediction, settings, version_folder
+
+Build = Callable[..., Loop]
+EASY = {"alpha": 0.2, "delta": 0.2, "calibration_share": 0.5, "audit_share": 0.1}  # a promise needs 8 audit items
+
+
+@pytest.fixture
+def build(tmp_path: Path) -> Build:
+    """Makes a loop on one store with the given settings; version v1 serves, v2 descends from it."""
+
+    def make(**values: Any) -> Loop:
+        store = Store.open(f"sqlite:///{tmp_path}/store.db")
+        chosen = settings(tmp_path / "data", **values)
+        loop = Loop(store, MediaFiles(chosen.data_dir / "media"), chosen, Clock())
+        if not loop.versions():
+            add(loop, tmp_path, "v1")
+            loop.promote("v1", "tester")
+        return loop
+
+    return make
+
+
+def add(loop: Loop, root: Path, name: str, parent: str | None = None, trained_on: tuple[str, ...] = ()) -> None:
+    loop.add_version(version_folder(root / "versions", name, parent, trained_on), "tester")
+
+
+def post(loop: Loop, name: object, score: float, version: str = "v1") -> Item:
+    data = str(name).encode()
+    item = Item(content_id(data), f"{name}.jpg")
+    loop.record("detection", item, data, prediction(score), version, None, "poster")
+    return item
+
+
+def correct(loop: Loop, item: Item, *categories: str) -> None:
+    """What was said is one car, so anything else is an error of the model."""
+    given = Correction(item.id, "detection", boxes(*categories), "ann", 4.0, "test", after(0), "v1")
+    loop.correct(given, None, "tester")
+
+
+def decision(loop: Loop, item: Item, version: str = "v1") -> str:
+    answer = loop.answered(item.id, "detection", version)
+    assert answer is not None
+    return answer.decision.decision
+
+
+def work_off(loop: Loop, items: list[Item], wrong: Callable[[int], bool]) -> None:
+    """People correct the audit items."""
+    for i, item in enumerate(items):
+        if decision(loop, item) == "audit":
+            correct(loop, item, "bus" if wrong(i) else "car")
+
+
+def test_nothing_is_accepted_before_the_promise_and_the_certain_ones_after(build: Build) -> None:
+    loop = build(**EASY)
+    items = [post(loop, i, score=i / 120) for i in range(120)]
+    assert {decision(loop, item) for item in items} == {"audit", "review"}
+    work_off(loop, items, wrong=lambda i: i >= 60)
+    trust = loop.recalibrate("v1", "tester")
+    assert isinstance(trust.promise, Threshold)
+    assert 0.4 <= trust.promise.threshold <= 0.7
+    assert trust.calibrator.n == trust.promise.n > 30
+    assert decision(loop, post(loop, "sure", 0.01)) in ("accept", "audit")
+    rerouted = {decision(loop, item) for item in items[:40]}
+    assert "accept" in rerouted
+    assert "accept" not in {decision(loop, item) for item in items[90:]}
+    report = loop.report()["tasks"]["detection"]
+    assert report["promise"]["holds"] is True
+    assert report["items"]["accepted"] > 10
+    sure = loop.answered(items[1].id, "detection", "v1")
+    assert sure is not None
+    assert sure.preannotation.uncertainty.p_error < 0.3
+
+
+def test_what_was_learnt_outlives_the_process(build: Build) -> None:
+    loop = build(**EASY)
+    items = [post(loop, i, score=i / 120) for i in range(120)]
+    work_off(loop, items, wrong=lambda i: i >= 60)
+    trust = loop.recalibrate("v1", "tester")
+    again = build(**EASY)
+    item = post(again, "another", 0.3)
+    answer = again.answered(item.id, "detection", "v1")
+    assert answer is not None
+    assert answer.preannotation.uncertainty.p_error == pytest.approx(trust.p_error(0.3))
+
+
+def test_work_chosen_by_its_doubt_teaches_no_promise(build: Build) -> None:
+    """The easy half is corrected out of turn, all right; taken for a random sample it would promise anything."""
+    loop = build(**EASY)
+    items = [post(loop, i, score=i / 120) for i in range(120)]
+    for item in items:
+        if decision(loop, item) == "review":
+            correct(loop, item, "car")
+    trust = loop.recalibrate("v1", "tester")
+    assert isinstance(trust.promise, NoPromise)
+    assert trust.calibrator.n == 0
+
+
+def test_items_of_one_group_count_once(build: Build) -> None:
+    loop = build(**EASY)
+    for i in range(60):
+        data = f"frame {i}".encode()
+        item = Item(content_id(data), f"{i}.jpg", "one clip")
+        loop.record("detection", item, data, prediction(0.1), "v1", None, "poster")
+        correct(loop, item, "car")
+    trust = loop.recalibrate("v1", "tester")
+    assert isinstance(trust.promise, NoPromise)
+    assert "1 random check" in trust.promise.reason
+
+
+def test_a_new_version_is_asked_about_audit_items_that_it_was_not_trained_on(build: Build, tmp_path: Path) -> None:
+    loop = build(**EASY)
+    items = [post(loop, i, score=i / 60) for i in range(60)]
+    work_off(loop, items, wrong=lambda i: False)
+    audits = [item for item in items if decision(loop, item) == "audit"]
+    seen_by_v2, seen_by_v3 = audits[:3], audits[3:6]
+    add(loop, tmp_path, "v2", "v1", tuple(item.id for item in seen_by_v2))
+    add(loop, tmp_path, "v3", "v2", tuple(item.id for item in seen_by_v3))
+    asked = []
+
+    def predict(item: Item) -> tuple[Prediction, None]:
+        asked.append(item.id)
+        assert content_id(Path(item.uri)) == item.id
+        return prediction(0.2), None
+
+    trust = loop.recalibrate("v3", "tester", predict)
+    assert asked == sorted(item.id for item in audits[6:])  # a version has seen what its ancestors were trained on
+    assert isinstance(trust.promise, Threshold)
+    assert trust.promise.n == len(audits) - 6
+    loop.recalibrate("v3", "tester", predict)
+    assert len(asked) == len(audits) - 6
+    assert decision(loop, post(loop, "new", 0.1, "v2"), "v2") != "accept"  # what v3 learnt is no promise of v2
+
+
+def test_a_version_of_unknown_descent_promises_nothing(build: Build, tmp_path: Path) -> None:
+    loop = build(**EASY)
+    add(loop, tmp_path, "v2", "a stranger")
+    items = [post(loop, i, score=i / 60) for i in range(60)]
+    work_off(loop, items, wrong=lambda i: False)
+    trust = loop.recalibrate("v2", "tester", lambda item: (prediction(0.2), None))
+    assert isinstance(trust.promise, NoPromise)
+    assert "a stranger" in trust.promise.reason
+
+
+def test_calibration_falls_due_as_audits_come_in(build: Build) -> None:
+    loop = build(**EASY)
+    assert loop.due_for_calibration() == []
+    items = [post(loop, i, score=i / 90) for i in range(90)]
+    work_off(loop, items, wrong=lambda i: False)
+    assert [version.name for version in loop.due_for_calibration()] == ["v1"]
+    loop.recalibrate("v1", "tester")
+    assert loop.due_for_calibration() == []
+
+
+def qualities(**known: float) -> Callable[[StoredVersion, Pairs], float]:
+    return lambda version, pairs: known[version.name]
+
+
+def fill_gold(loop: Loop) -> None:
+    for i in range(8):
+        correct(loop, post(loop, i, 0.5), "car")
+
+
+def test_a_worse_candidate_is_refused_with_the_figures_unless_forced(build: Build, tmp_path: Path) -> None:
+    loop = build(gold_share=0.99)
+    fill_gold(loop)
+    add(loop, tmp_path, "v2")
+    worse = qualities(v1=0.8, v2=0.75)
+    with pytest.raises(Refused, match=r"got quality 0\.7500 against 0\.8000 of v1 on 8 gold items"):
+        loop.promote("v2", "boss", compare=worse)
+    with pytest.raises(Refused, match="expected a comparison with v1"):
+        loop.promote("v2", "boss")
+    with pytest.raises(Refused, match="nan against"):
+        loop.promote("v2", "boss", compare=qualities(v1=0.8, v2=float("nan")))
+    assert loop.serving("detection") == loop.version("v1")
+    before = loop.changes()
+    forced = loop.promote("v2", "boss", force=True, compare=worse)
+    assert (forced.previous, forced.forced, forced.actor) == ("v1", True, "boss")
+    assert forced.comparison.gold_items == 8
+    assert loop.changes() > before
+    assert [(version.name, version.state) for version in loop.versions()] == [("v1", "retired"), ("v2", "serving")]
+    assert loop.promote("v2", "boss") == forced  # it serves already
+
+
+def test_a_candidate_as_good_is_promoted_and_only_unseen_gold_decides(build: Build, tmp_path: Path) -> None:
+    loop = build(gold_share=0.99)
+    fill_gold(loop)
+    gold = [item.id for item, _ in loop.gold_data("detection")]
+    add(loop, tmp_path, "v2", "v1", (gold[0],))
+
+    def compare(version: StoredVersion, pairs: Pairs) -> float:
+        assert [item.id for item, _ in pairs] == gold[1:]
+        return 0.5
+
+    assert loop.promote("v2", "boss", compare=compare).comparison.gold_items == 7
+
+
+def test_without_gold_the_promotion_says_so(build: Build, tmp_path: Path) -> None:
+    loop = build()
+    add(loop, tmp_path, "v2")
+    promotion = loop.promote("v2", "boss", compare=qualities())
+    assert promotion.comparison.note == "no gold items yet: promoted without a comparison"
+
+
+def test_a_switch_during_the_comparison_is_noticed(build: Build, tmp_path: Path) -> None:
+    loop = build(gold_share=0.99)
+    fill_gold(loop)
+    add(loop, tmp_path, "v2")
+    add(loop, tmp_path, "v3")
+
+    def compare(version: StoredVersion, pairs: Pairs) -> float:
+        if version.name == "v2":
+            loop.promote("v3", "somebody else", force=True)
+        return 0.5
+
+    with pytest.raises(Stale, match="compared with v1, but v3 serves by now"):
+        loop.promote("v2", "boss", compare=compare)
+
+
+def test_rollback_undoes_promotions_one_by_one(build: Build, tmp_path: Path) -> None:
+    loop = build()
+    for name in ("v2", "v3"):
+        add(loop, tmp_path, name)
+        loop.promote(name, "boss", force=True)
+    served = [loop.rollback("detection", "boss").version for _ in range(2)]
+    assert served == ["v2", "v1"]
+    with pytest.raises(Refused, match="expected a version that served before"):
+        loop.rollback("detection", "boss")
+    loop.promote("v3", "boss", force=True)
+    assert loop.rollback("detection", "boss").version == "v1"
+    kinds = [(one.version, one.kind) for one in loop.store.versions.promotions("detection")]
+    assert kinds[-2:] == [("v3", "promote"), ("v1", "rollback")]
+
+
+def test_a_broken_version_gives_way_to_the_one_before(build: Build, tmp_path: Path) -> None:
+    loop = build()
+    for name in ("v2", "v3"):
+        add(loop, tmp_path, name)
+        loop.promote(name, "boss", force=True)
+    loop.mark_failed("v2", "retired, and broken too")
+    loop.mark_failed("v3", "not an ONNX file")
+    changes = loop.changes()
+    loop.mark_failed("v3", "said by another worker")
+    assert loop.changes() == changes
+    assert loop.version("v3").failure == "not an ONNX file"
+    serving = loop.serving("detection")
+    assert serving is not None
+    assert serving.name == "v1"
+    with pytest.raises(Refused, match="not an ONNX file"):
+        loop.promote("v3", "boss", compare=qualities(v1=0.1, v3=0.9))
+    assert loop.promote("v3", "boss", force=True).version == "v3"
+    assert loop.version("v3").state == "serving"
+    with pytest.raises(NotFound, match="'v9'"):
+        loop.mark_failed("v9", "nobody knows it")
+
+
+def test_a_damaged_version_is_not_added(build: Build, tmp_path: Path) -> None:
+    loop = build()
+    folder = version_folder(tmp_path / "versions", "v2")
+    (folder / "model.onnx").write_text("changed")
+    with pytest.raises(InvalidInput, match="expected SHA-256"):
+        loop.add_version(folder, "tester")
+
+
+def test_versions_in_the_data_folder_move_with_it(build: Build, tmp_path: Path) -> None:
+    loop = build()
+    add(loop, tmp_path / "data", "v2")
+    assert loop.version("v2").folder == tmp_path / "data" / "versions" / "v2"
+    assert loop.version("v1").folder == tmp_path / "versions" / "v1"
+    (tmp_path / "data").rename(tmp_path / "moved")
+    moved = Loop(loop.store, MediaFiles(tmp_path), settings(tmp_path / "moved"), Clock())
+    assert moved.version("v2").folder == tmp_path / "moved" / "versions" / "v2"
+
+
+def test_a_fresh_store_serves_the_starters_and_an_old_one_keeps_its_choice(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(version_files, "STARTERS", tmp_path / "starters")
+    version_folder(tmp_path / "starters", "s1")
+    version_folder(tmp_path / "starters", "lane-s1", task="lane")
+    chosen = settings(tmp_path / "data", database_url=f"sqlite:///{tmp_path}/store.db")
+    loop = Loop.open(chosen)
+    assert [(one.name, one.state) for one in loop.versions()] == [("s1", "serving"), ("lane-s1", "serving")]
+    add(loop, tmp_path, "v2")
+    loop.promote("v2", "boss", force=True)
+    version_folder(tmp_path / "starters", "s2")
+    again = Loop.open(chosen)
+    assert {one.name: one.state for one in again.versions() if one.task == "detection"} == {
+        "s1": "retired", "s2": "candidate", "v2": "serving",
+    }  # fmt: skip
+    assert [one.actor for one in again.store.versions.promotions("detection")] == ["starter", "boss"]

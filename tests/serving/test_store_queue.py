@@ -1,0 +1,236 @@
+"""Nobody gets what somebody else holds, and no correction is lost, on SQLite and on PostgreSQL alike."""
+
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from datetime import datetime
+from typing import Any
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from models.errors import NotFound, Stale
+from serving.store import Store
+from serving.store.queue import Order
+from serving.store.records import Leased
+from tests.serving.processes import children
+from tests.serving.work import START, add_version, after, answer, boxes, correction, fill, item, item_id
+
+DOUBT = Order("priority", audits=0)
+
+
+def lease(
+    store: Store, limit: int, annotator: str = "ann", now: datetime = START, seconds: float = 60, order: Order = DOUBT
+) -> list[Leased]:
+    until = now + (after(seconds) - START)
+    return store.queue.lease("detection", limit, order, annotator, "tester", now, until)
+
+
+def ids(leased: Sequence[Leased]) -> list[str]:
+    return [one.item.id for one in leased]
+
+
+def test_the_most_doubtful_come_first_and_nobody_gets_them_twice(store: Store) -> None:
+    add_version(store)
+    fill(store, 4)
+    first, second = lease(store, 3), lease(store, 3, "bob")
+    assert ids(first) == [item_id(3), item_id(2), item_id(1)]
+    assert ids(second) == [item_id(0)]
+    assert lease(store, 3, "carl") == []
+    assert first[0].answer.preannotation.uncertainty.score == 0.75
+    assert first[0].item == item(3)
+    assert first[0].expires_at == after(60)
+    assert store.items.counts("detection", START) == {"leased": 4}
+
+
+def test_the_random_order_follows_the_draw(store: Store) -> None:
+    add_version(store)
+    fill(store, 3)
+    assert ids(lease(store, 3, order=Order("draw", 0))) == [item_id(i) for i in (0, 1, 2)]
+
+
+def test_a_lease_ends_after_its_time(store: Store) -> None:
+    add_version(store)
+    fill(store, 1)
+    (held,) = lease(store, 1)
+    assert lease(store, 1, "bob", after(59)) == []
+    assert store.items.counts("detection", after(60)) == {"preannotated": 1}
+    (taken,) = lease(store, 1, "bob", after(60))
+    assert taken.lease_id != held.lease_id
+    with pytest.raises(Stale, match="expected a correction before 2026-01-01 12:01:00 UTC"):
+        store.queue.correct(correction(0, "car"), held.lease_id, "tester", after(61))
+    store.queue.correct(correction(0, "car", annotator="bob"), taken.lease_id, "tester", after(61))
+
+
+def test_a_correction_ends_the_item_and_the_newest_counts(store: Store) -> None:
+    add_version(store)
+    fill(store, 1)
+    (held,) = lease(store, 1)
+    store.queue.correct(correction(0, "car"), held.lease_id, "tester", after(1))
+    revised = store.queue.correct(correction(0, "bus", at=2), held.lease_id, "tester", after(2))
+    assert not revised.repeated
+    assert [label for _, label in store.queue.corrected("detection")] == [boxes("bus")]
+    other = correction(0, "tram", annotator="bob", at=3)
+    store.queue.correct(other, None, "tester", after(3))
+    assert [label for _, label in store.queue.corrected("detection")] == [boxes("tram")]
+    assert len(store.items.history(item_id(0))["corrections"]) == 3
+    assert lease(store, 1, now=after(90)) == []
+
+
+def test_a_correction_that_arrives_late_does_not_replace_a_newer_one(store: Store) -> None:
+    add_version(store)
+    fill(store, 1)
+    store.queue.correct(correction(0, "bus", at=5), None, "tester", after(6))
+    store.queue.correct(correction(0, "car", at=1), None, "tester", after(7))
+    assert [label for _, label in store.queue.corrected("detection")] == [boxes("bus")]
+
+
+def test_a_clock_that_runs_ahead_does_not_win_for_ever(store: Store) -> None:
+    add_version(store)
+    fill(store, 1)
+    store.queue.correct(correction(0, "car", at=9999), None, "tester", after(1))
+    store.queue.correct(correction(0, "bus", at=2), None, "tester", after(2))
+    assert [label for _, label in store.queue.corrected("detection")] == [boxes("bus")]
+
+
+def test_the_same_correction_counts_once_even_after_its_lease(store: Store) -> None:
+    add_version(store)
+    fill(store, 1)
+    (held,) = lease(store, 1)
+    first = store.queue.correct(correction(0, "car"), held.lease_id, "tester", after(1))
+    again = store.queue.correct(correction(0, "car"), held.lease_id, "tester", after(99))
+    assert again == type(first)(first.item_id, first.correction_id, repeated=True)
+    assert len(store.items.history(item_id(0))["corrections"]) == 1
+
+
+def test_a_lease_that_another_correction_ended_is_stale(store: Store) -> None:
+    add_version(store)
+    fill(store, 1)
+    (held,) = lease(store, 1)
+    store.queue.correct(correction(0, "bus", annotator="bob"), None, "tester", after(1))
+    with pytest.raises(Stale, match="'bob' corrected item"):
+        store.queue.correct(correction(0, "car"), held.lease_id, "tester", after(2))
+    assert [label for _, label in store.queue.corrected("detection")] == [boxes("bus")]
+
+
+def test_unknown_items_and_leases_are_named(store: Store) -> None:
+    add_version(store)
+    fill(store, 2)
+    with pytest.raises(NotFound, match="registered for task detection"):
+        store.queue.correct(correction("nobody", "car"), None, "tester", START)
+    (held,) = lease(store, 1)
+    for lease_id in ("nonsense", held.lease_id):
+        with pytest.raises(NotFound, match="lease"):
+            store.queue.correct(correction(0, "car"), lease_id, "tester", START)
+
+
+def test_audits_go_in_the_order_of_their_draw_whatever_their_score(store: Store) -> None:
+    add_version(store)
+    for i, (score, drawn) in enumerate([(0.9, 0.15), (0.1, 0.05), (0.5, 0.1)]):
+        store.items.save(item(f"audit{i}"), answer(f"audit{i}", "v1", score, "audit"), drawn, None, "tester", START)
+    fill(store, 6)
+    mixed = ids(lease(store, 4, order=Order("priority", audits=2)))
+    assert mixed == [item_id(5), item_id("audit1"), item_id(4), item_id("audit2")]
+    assert ids(lease(store, 9, order=Order("priority", audits=0)))[-1] == item_id(0)  # audits fill what is left
+    assert lease(store, 1) == []
+
+
+def test_a_leased_item_keeps_the_decision_it_was_handed_out_under(store: Store) -> None:
+    add_version(store, "old")
+    fill(store, 1, "old")
+    (held,) = lease(store, 1)
+    add_version(store, "v2", serves=False)
+    store.versions.promote("v2", "old", _nothing(), "tester", after(1))
+    store.items.save(item(0), answer(0, "v2", 0.1, "audit"), 0.0, None, "tester", after(2))
+    store.queue.correct(correction(0, "car"), held.lease_id, "tester", after(3))
+    assert store.queue.count_audited("detection") == 0
+
+
+def test_a_strategy_chooses_inside_the_window(store: Store) -> None:
+    add_version(store)
+    fill(store, 6)
+
+    def choose(scores: NDArray[np.float64], embeddings: NDArray[np.float32], budget: int) -> list[int]:
+        assert embeddings.shape == (4, 2)
+        assert np.array_equal(scores.astype(np.float32), embeddings[:, 0])
+        return [int(i) for i in np.argsort(scores)[:budget]]
+
+    order = Order("priority", audits=0, window=4, choose=choose)
+    assert ids(lease(store, 2, order=order)) == [item_id(2), item_id(3)]
+
+
+def test_the_queue_is_read_through_its_index(database_url: str) -> None:
+    if not database_url.startswith("sqlite"):
+        pytest.skip("PostgreSQL scans tables this small")
+    store = Store.open(database_url)
+    from serving.store.queue import _waiting
+    from serving.store.tables import item_tasks
+
+    for ranking, index in [(item_tasks.c.priority.desc(), "by_priority"), (item_tasks.c.draw, "by_draw")]:
+        with store._database.reading() as connection:
+            compiled = _waiting("detection", False, ranking, 10).compile(
+                connection.engine, compile_kwargs={"literal_binds": True}
+            )
+            plan = str(connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {compiled}").all())
+        assert f"ix_item_tasks_{index}" in plan
+        assert "TEMP B-TREE" not in plan
+    store.close()
+
+
+def test_calibration_sees_audits_alone_and_none_that_was_trained_on(store: Store) -> None:
+    add_version(store, "v1", training_ids=(item_id("a1"),))
+    add_version(store, "v2", parent="v1", training_ids=(item_id("a2"),), serves=False)
+    for name, decision in [("a0", "audit"), ("a1", "audit"), ("a2", "audit"), ("a3", "audit"), ("r", "review")]:
+        store.items.save(item(name, "clip"), answer(name, decision=decision), 0.5, None, "tester", START)
+    for name in ("a0", "a1", "a2", "r"):
+        store.queue.correct(correction(name, "bus"), None, "tester", after(1))
+    assert store.queue.count_audited("detection") == 3
+    seen = list(store.queue.audited("detection", "v1", ["v1"]))
+    assert {one.item_id for one in seen} == {item_id("a0"), item_id("a2")}
+    assert {(one.group, one.answer.label, one.truth) for one in seen} == {("clip", boxes("car"), boxes("bus"))}
+    asked = list(store.queue.unanswered_audits("detection", "v2", ["v2", "v1"]))
+    assert asked == [item("a0", "clip")]
+    store.items.save(asked[0], answer("a0", "v2"), 0.5, None, "tester", after(2))
+    assert [one.item_id for one in store.queue.audited("detection", "v2", ["v2", "v1"])] == [item_id("a0")]
+    assert list(store.queue.unanswered_audits("detection", "v2", ["v2", "v1"])) == []
+
+
+def test_seconds_are_counted_by_version(store: Store) -> None:
+    add_version(store)
+    fill(store, 2)
+    store.queue.correct(correction(0, "car"), None, "tester", START)
+    store.queue.correct(correction(1, "car"), None, "tester", START)
+    assert store.queue.seconds("detection") == [("v1", 2, 8.0)]
+
+
+def test_two_processes_with_many_threads_never_share_an_item(store: Store, database_url: str) -> None:
+    add_version(store)
+    fill(store, 120)
+    taken: Any = children.Queue()
+    others = [children.Process(target=_drain, args=(database_url, name, taken)) for name in ("one", "two")]
+    for process in others:
+        process.start()
+    found = [one for _ in others for one in taken.get(timeout=60)]
+    for process in others:
+        process.join()
+    assert len(found) == len(set(found)) == 120
+
+
+def _drain(url: str, name: str, taken: Any) -> None:
+    store = Store.open(url)
+
+    def drain(thread: int) -> list[str]:
+        mine: list[str] = []
+        while got := ids(lease(store, 3, f"{name}{thread}")):
+            mine += got
+        return mine
+
+    with ThreadPoolExecutor(8) as pool:
+        taken.put([one for mine in pool.map(drain, range(8)) for one in mine])
+    store.close()
+
+
+def _nothing() -> Any:
+    from serving.store.records import Comparison
+
+    return Comparison()

@@ -1,0 +1,56 @@
+"""Tokens: shown once, kept as a hash, limited to their scopes, ended at any time."""
+
+import pytest
+
+from models.errors import InvalidInput, NotAllowed, NotFound
+from serving.store import Store
+from serving.tokens import Scope, check_token, list_tokens, make_token, revoke_token
+from tests.serving.work import START, after
+
+
+def test_a_token_may_do_what_its_scopes_say(store: Store) -> None:
+    secret = make_token(store, "camera", ["annotate", "correct"], "cli", START)
+    assert check_token(store, secret, "annotate") == "camera"
+    assert check_token(store, secret, "correct") == "camera"
+    refused: tuple[Scope, ...] = ("promote", "admin")
+    for scope in refused:
+        with pytest.raises(NotAllowed, match=f"'camera': expected the scope {scope}, got annotate, correct"):
+            check_token(store, secret, scope)
+    assert check_token(store, make_token(store, "boss", ["admin"], "cli", START), "promote") == "boss"
+
+
+def test_the_secret_is_nowhere_in_the_store(store: Store) -> None:
+    secret = make_token(store, "camera", ["annotate"], "cli", START)
+    with store._database.reading() as connection:
+        rows = [str(connection.exec_driver_sql(f"SELECT * FROM {name}").all()) for name in ("tokens", "events")]
+    assert all("camera" in told for told in rows)
+    assert not [told for told in rows if secret in told or secret.removeprefix("prelabel_") in told]
+
+
+def test_a_revoked_token_opens_nothing_and_its_name_is_not_used_again(store: Store) -> None:
+    secret = make_token(store, "camera", ["annotate"], "cli", START)
+    assert store.tokens.any_valid()
+    revoke_token(store, "camera", "cli", after(1))
+    revoke_token(store, "camera", "cli", after(2))
+    assert not store.tokens.any_valid()
+    with pytest.raises(NotAllowed, match="unknown or revoked"):
+        check_token(store, secret, "annotate")
+    (listed,) = list_tokens(store)
+    assert (listed.name, listed.scopes, listed.made_by) == ("camera", ("annotate",), "cli")
+    assert (listed.created_at, listed.revoked_at) == (START, after(1))
+    with pytest.raises(InvalidInput, match="never used before"):
+        make_token(store, "camera", ["annotate"], "cli", START)
+    with pytest.raises(NotFound, match="'nobody'"):
+        revoke_token(store, "nobody", "cli", START)
+
+
+@pytest.mark.parametrize("secret", ["", "prelabel_nonsense", "\udcff"])
+def test_an_unknown_secret_opens_nothing(store: Store, secret: str) -> None:
+    with pytest.raises(NotAllowed):
+        check_token(store, secret, "annotate")
+
+
+@pytest.mark.parametrize(("name", "scopes"), [("", ["admin"]), ("x", []), ("x", ["root"]), ("a\0b", ["admin"])])
+def test_a_token_needs_a_name_and_known_scopes(store: Store, name: str, scopes: list[str]) -> None:
+    with pytest.raises(InvalidInput):
+        make_token(store, name, scopes, "cli", START)

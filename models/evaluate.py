@@ -43,6 +43,11 @@ def evaluate(task: Task, runtime: Runtime, pairs: Iterable[tuple[Item, Label]]) 
     )
 
 
+def quality(task: Task, onnx: Path, pairs: Iterable[tuple[Item, Label]]) -> float:
+    """The figure in [0, 1] that decides a promotion, of an exported model on labelled items."""
+    return evaluate(task, tasks.load_runtime(task, onnx), pairs).measured.quality
+
+
 def read_item(task: Task, item: Item) -> NDArray[Any]:
     """The decoded medium of an item that is a file."""
     return media.read(task, Path(item.uri).read_bytes(), item.uri)

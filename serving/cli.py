@@ -1,14 +1,24 @@
 """The ``prelabel`` command: each verb is a parse, one call and a print."""
 
 import sys
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import datetime
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
+from pydantic import ValidationError
 from rich.console import Console
+from rich.table import Table
 
-from models.errors import PrelabelError
+from models.errors import InvalidInput, NotFound, PrelabelError
+from models.records import explain
 from models.tasks import parse_task
+from models.versions import read_version
+from serving.loop import Loop, utc_now
+from serving.settings import Settings
+
+ACTOR = "cli"
 
 app = typer.Typer(
     help="Models pre-annotate and say how unsure they are; people see only what needs them.",
@@ -16,48 +26,157 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
-out = Console()
+tokens_app = typer.Typer(help="Make, list and revoke API tokens.", no_args_is_help=True)
+app.add_typer(tokens_app, name="token")
+out = Console(soft_wrap=True)
 
+Database = Annotated[str | None, typer.Option("--db", help="SQLite file or PostgreSQL URL")]
+TaskName = Annotated[str, typer.Argument(help="asr, detection or lane")]
 Data = Annotated[list[str] | None, typer.Option(help="FORMAT:ROOT[:SPLIT], as often as needed")]
 
 
-@app.callback()
-def prelabel() -> None:
-    """Keeps ``prelabel VERB`` even while there is one verb."""
+@app.command()
+def serve(
+    host: Annotated[str | None, typer.Option(help="address to listen on")] = None,
+    port: Annotated[int | None, typer.Option(help="port to listen on")] = None,
+    db: Database = None,
+) -> None:
+    """Start the service."""
+    from serving.service import serve as start
+
+    start(_settings(host=host, port=port, database_url=db))
+
+
+@app.command()
+def demo(
+    scenes: Annotated[int, typer.Option(min=10, help="road scenes to render")] = 60,
+    rounds: Annotated[int, typer.Option(min=1)] = 3,
+    seed: int = 0,
+    db: Database = None,
+) -> None:
+    """Watch the loop turn on rendered road scenes, with a simulated annotator."""
+    from serving.demo import demo as turn
+
+    turn(_settings(database_url=db), out, scene_count=scenes, rounds=rounds, seed=seed)
+
+
+@app.command()
+def annotate(
+    task: TaskName,
+    source: Annotated[str, typer.Argument(help="folder, glob, file or JSON-lines manifest")],
+    to: Annotated[Path, typer.Option("--out", help="JSON-lines file to append to")],
+    model: Annotated[str | None, typer.Option(help="version to ask; default: the serving one")] = None,
+    db: Database = None,
+) -> None:
+    """Pre-annotate files without a server; goes on where it stopped. Exit code 1 when a file could not be read."""
+    from serving.batch import annotate as run
+    from serving.unstored import unstored
+
+    name, settings = parse_task(task), _settings(database_url=db)
+    loop = Loop.open(settings)
+    version = loop.version(model) if model else loop.serving(name)
+    if version is None or version.task != name:
+        raise NotFound(f"annotate {name}: expected a version of that task, got {model or 'none that serves'}")
+    counts = run(name, source, to, unstored(read_version(version.folder), settings))
+    out.print(str(counts))
+    raise typer.Exit(counts.exit_code)
 
 
 @app.command()
 def train(
-    task: str,
+    task: TaskName,
     data: Data = None,
     held_out: Annotated[list[str] | None, typer.Option(help="data to measure the result on")] = None,
     init: Annotated[str | None, typer.Option(help="the version to start from")] = None,
     epochs: Annotated[int | None, typer.Option(min=1)] = None,
     batch_size: Annotated[int | None, typer.Option(min=1)] = None,
     learning_rate: Annotated[float | None, typer.Option(min=0)] = None,
-    seed: int = 0,
+    seed: Annotated[int, typer.Option(min=0)] = 0,
     notes: Annotated[str, typer.Option(help="words for the model card: the data and its licences")] = "",
-    runs: Annotated[Path, typer.Option(help="folder of checkpoints")] = Path("runs"),
-    versions: Annotated[Path | None, typer.Option("--out", help="folder of versions")] = None,
+    runs: Annotated[Path | None, typer.Option(help="folder of checkpoints; default: below the data folder")] = None,
+    to: Annotated[Path | None, typer.Option("--out", help="folder for the version, instead of the store")] = None,
+    db: Database = None,
 ) -> None:
-    """Train a candidate version on data sets or, without --data, on the store's corrections."""
-    from serving.training import Request, train_version
+    """Train a candidate: on data sets or, without --data, from the serving version on the store's corrections."""
+    from serving.training import Request, train_candidate
 
     request = Request(
         task=parse_task(task),
         data=tuple(data or ()),
         held_out=tuple(held_out or ()),
+        init=init,
         epochs=epochs,
         batch_size=batch_size,
         learning_rate=learning_rate,
         seed=seed,
         notes=notes,
     )
-    version = train_version(
-        request, start=None, corrections=list, runs_dir=runs, versions_dir=versions or Path("prelabel-data/models")
-    )
-    out.print(f"{version.name}: {dict(version.metrics)}")
-    out.print(str(version.folder))
+    settings = _settings(database_url=db)
+    version = train_candidate(request, Loop.open(settings), settings, ACTOR, runs=runs, out=to)
+    out.print(_table(("metric", "value"), [(name, str(value)) for name, value in version.metrics.items()]))
+    out.print(f"{version.name} in {version.folder}")
+
+
+@app.command()
+def models(db: Database = None) -> None:
+    """List the versions of every task and which of them serve."""
+    versions = Loop.open(_settings(database_url=db)).versions()
+    rows = [
+        (v.task, v.name, v.state, f"{v.created_at:%Y-%m-%d %H:%M}", v.parent or "", _quality(v.metrics))
+        for v in versions
+    ]
+    out.print(_table(("task", "version", "state", "made", "from", "quality"), rows))
+
+
+@app.command()
+def promote(
+    version: str,
+    force: Annotated[bool, typer.Option(help="even if it is worse on the gold items")] = False,
+    db: Database = None,
+) -> None:
+    """Let a version serve, if it is no worse than the serving one on the gold items."""
+    from serving.promotion import quality_of
+
+    promotion = Loop.open(_settings(database_url=db)).promote(version, ACTOR, force, quality_of)
+    out.print(f"{promotion.version} serves {promotion.task} now; {promotion.comparison.note or 'nothing to compare'}")
+
+
+@app.command()
+def rollback(task: TaskName, db: Database = None) -> None:
+    """Let the version before serve again."""
+    promotion = Loop.open(_settings(database_url=db)).rollback(parse_task(task), ACTOR)
+    out.print(f"{promotion.version} serves {promotion.task} again")
+
+
+@tokens_app.command("make")
+def make_token(
+    name: str,
+    scope: Annotated[list[str], typer.Option(help="annotate, correct, promote or admin; as often as needed")],
+    db: Database = None,
+) -> None:
+    """Make a token and print its secret, which is shown this once."""
+    from serving import tokens
+
+    out.print(tokens.make_token(Loop.open(_settings(database_url=db)).store, name, scope, ACTOR, utc_now()))
+
+
+@tokens_app.command("list")
+def list_tokens(db: Database = None) -> None:
+    """List every token and what it may do."""
+    from serving import tokens
+
+    known = tokens.list_tokens(Loop.open(_settings(database_url=db)).store)
+    rows = [(t.name, ", ".join(t.scopes), f"{t.created_at:%Y-%m-%d %H:%M}", _when(t.revoked_at)) for t in known]
+    out.print(_table(("name", "scopes", "made", "revoked"), rows))
+
+
+@tokens_app.command("revoke")
+def revoke_token(name: str, db: Database = None) -> None:
+    """End a token at once."""
+    from serving import tokens
+
+    tokens.revoke_token(Loop.open(_settings(database_url=db)).store, name, ACTOR, utc_now())
+    out.print(f"{name} is revoked")
 
 
 def main() -> None:
@@ -67,3 +186,26 @@ def main() -> None:
     except PrelabelError as error:
         sys.stderr.write(f"prelabel: {error}\n")
         sys.exit(2)
+
+
+def _settings(**given: object) -> Settings:
+    """The environment's settings, overridden by what the command line gives."""
+    try:
+        return Settings(**{name: value for name, value in given.items() if value is not None})  # type: ignore[arg-type]
+    except ValidationError as error:
+        raise InvalidInput(f"settings: {explain(error)}") from error
+
+
+def _table(columns: Sequence[str], rows: Iterable[Sequence[str]]) -> Table:
+    table = Table(*columns, box=None)
+    for row in rows:
+        table.add_row(*row)
+    return table
+
+
+def _quality(metrics: Mapping[str, Any]) -> str:
+    return f"{metrics['quality']:.3f}" if "quality" in metrics else "unmeasured"
+
+
+def _when(moment: datetime | None) -> str:
+    return f"{moment:%Y-%m-%d %H:%M}" if moment else ""

@@ -6,10 +6,14 @@ from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
+from rich.console import Console
+
 from models import datasets
 from models.errors import InvalidInput
 from models.records import Item, Label, Task
-from models.versions import Version
+from models.versions import Version, read_version
+from serving.loop import Actor, Loop
+from serving.settings import Settings
 
 HELD_OUT_SHARE = 0.1
 Pairs = list[tuple[Item, Label]]
@@ -22,11 +26,43 @@ class Request:
     task: Task
     data: tuple[str, ...]
     held_out: tuple[str, ...] = ()
+    init: str | None = None
     epochs: int | None = None
     batch_size: int | None = None
     learning_rate: float | None = None
     seed: int = 0
     notes: str = ""
+
+
+def train_candidate(
+    request: Request,
+    loop: Loop,
+    settings: Settings,
+    actor: Actor,
+    *,
+    runs: Path | None = None,
+    out: Path | None = None,
+) -> Version:
+    """Trains a version and makes it a candidate in the store, unless ``out`` names another folder for it.
+
+    On the store's corrections training starts from the serving version; on data sets from nothing, or ``request.init``.
+
+    Raises:
+        NotFound: there is no version ``request.init``.
+        InvalidInput, LossNotFinite, Refused: as ``train_version``.
+    """
+    serving = loop.serving(request.task)
+    name = request.init or (serving.name if serving and not request.data else None)
+    version = train_version(
+        request,
+        start=read_version(loop.version(name).folder) if name else None,
+        corrections=lambda: list(loop.training_data(request.task)),
+        runs_dir=runs or settings.data_dir / "runs",
+        versions_dir=out or settings.data_dir / "models",
+    )
+    if out is None:
+        loop.add_version(version.folder, actor)
+    return version
 
 
 def train_version(
@@ -36,6 +72,7 @@ def train_version(
     corrections: Callable[[], Pairs],
     runs_dir: Path,
     versions_dir: Path,
+    console: Console | None = None,
 ) -> Version:
     """Trains, exports and measures a candidate; the same request on the same items goes on where it stopped.
 
@@ -72,7 +109,7 @@ def train_version(
         parent=start.name if start else None,
     )
     run_dir = runs_dir / plan.run_name([item for item, _ in kept])
-    network, settings = train(plan, kept, run_dir, start=start)
+    network, settings = train(plan, kept, run_dir, start=start, console=console)
     settings_of_run = {key: value for key, value in asdict(plan).items() if key not in ("task", "data", "parent")}
     origin = Origin(
         task=request.task,

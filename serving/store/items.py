@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from datetime import datetime
-from typing import Any, cast
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -96,10 +96,14 @@ class Items:
             values = {**_columns(answer), "duration_s": duration_s, "created_at": now, "actor": actor}
             preannotation_id = connection.execute(self._add_answer, values).scalar()
             if preannotation_id is None:
-                return cast(Answer, _answer(connection, item.id, said.task, said.model_version))
-            if current.state not in _KEPT and (current.version is None or said.model_version == serving):
+                known = connection.execute(_ANSWER, of_item | {"of_version": said.model_version}).one()
+                preannotation_id, answer = known.id, answer_of(known)
+            counts_already = current.version == said.model_version and current.state != "failed"
+            newest = current.version is None or said.model_version == serving
+            if current.state not in _KEPT and newest and not counts_already:
                 change = {"preannotation_id": preannotation_id, "version": said.model_version, "failure": None,
-                          "priority": said.uncertainty.score, "updated_at": now, "actor": actor}  # fmt: skip
+                          "priority": answer.preannotation.uncertainty.score, "updated_at": now,
+                          "actor": actor}  # fmt: skip
                 if current.state != "leased":
                     change |= _routed(answer.decision, draw)
                 connection.execute(_CHANGE_TASK, of_item | change)

@@ -12,6 +12,7 @@ from models.errors import InvalidInput, NotFound, Refused
 from models.records import from_json
 from serving.store import Store
 from serving.store.database import Database
+from serving.store.records import Comparison
 from serving.store.tables import metadata
 from tests.serving.processes import children
 from tests.serving.work import START, add_version, after, answer, boxes, correction, fill, item, item_id
@@ -137,6 +138,19 @@ def test_a_late_answer_of_an_older_version_does_not_replace_the_serving_ones(sto
     store.items.save(item(1), answer(1, "new"), 0.5, None, "tester", START)
     store.items.save(item(1), answer(1, "old"), 0.5, None, "tester", after(1))
     assert store.items.pending("detection", "new", 9) == []
+
+
+def test_after_a_rollback_the_earlier_answers_count_again(store: Store) -> None:
+    add_version(store, "v1")
+    (one,) = fill(store, 1)
+    add_version(store, "v2", serves=False)
+    store.versions.promote("v2", "v1", Comparison(), "tester", START)
+    store.items.save(one, answer(0, "v2", 0.9), 0.5, None, "tester", START)
+    store.versions.rollback("detection", "tester", START)
+    assert store.items.pending("detection", "v1", 9) == [one]
+    again = store.items.save(one, answer(0, "v1", 0.7), 0.5, None, "tester", START)
+    assert again.preannotation.uncertainty.score == 0.0
+    assert store.items.pending("detection", "v1", 9) == []
 
 
 def test_an_unreadable_medium_leaves_the_work_until_it_is_answered(store: Store) -> None:

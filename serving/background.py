@@ -1,0 +1,103 @@
+"""The thread that keeps the queue full: it asks the serving version about registered items, and calibrates it."""
+
+import logging
+import threading
+from collections.abc import Callable
+
+from models.errors import PrelabelError
+from models.records import Item, Prediction, Seconds, Task
+from serving.annotator import Annotator
+from serving.http_errors import Unavailable
+from serving.live import Live
+from serving.loop import Actor, Loop, StoredVersion
+
+log = logging.getLogger("bentoml.prelabel")
+
+ACTOR: Actor = "worker"
+BATCH = 16  # items looked up at once
+IDLE_S = 1.0  # until it looks again, where nobody wakes it
+YIELD_S = 0.5  # the longest wait, before each item, for requests to be done
+
+
+class Background:
+    """Works through what is pending, one item at a time, behind the requests that people wait for."""
+
+    def __init__(self, loop: Loop, live: Live, annotator: Annotator, is_busy: Callable[[], bool]) -> None:
+        self._loop = loop
+        self._live = live
+        self._annotator = annotator
+        self._is_busy = is_busy
+        self._stopped = threading.Event()
+        self._woken = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="background", daemon=True)
+
+    def start(self) -> None:
+        """Begins to work."""
+        self._thread.start()
+
+    def wake(self) -> None:
+        """Says that there is work."""
+        self._woken.set()
+
+    def close(self) -> None:
+        """Ends after the item at hand."""
+        self._stopped.set()
+        self._woken.set()
+        if self._thread.is_alive():
+            self._thread.join()
+
+    def _run(self) -> None:
+        while not self._stopped.is_set():
+            self._woken.clear()
+            try:
+                worked = self._annotate_all()
+                for version in self._loop.due_for_calibration():
+                    self._calibrate(version)
+            except Exception:  # the database may be away for a moment; the work is still there afterwards
+                log.exception("background work failed")
+                worked = False
+            if not worked:
+                self._woken.wait(IDLE_S)
+
+    def _annotate_all(self) -> bool:
+        worked = [self._annotate(task) for task in self._live.tasks()]  # each task its turn
+        return any(worked)
+
+    def _annotate(self, task: Task) -> bool:
+        """Answers a few pending items; says whether there were any."""
+        serving = self._loop.serving(task)
+        if serving is None or serving.name != self._live.version(task):
+            return False  # a promotion is on its way
+        items = self._loop.pending(task, BATCH)
+        for item in items:
+            if self._stopped.is_set():
+                break
+            self._give_way()
+            self._answer(task, item)
+        return bool(items)
+
+    def _answer(self, task: Task, item: Item) -> None:
+        try:
+            self._annotator.registered(task, item, ACTOR)
+        except Unavailable:
+            raise
+        except PrelabelError as error:
+            self._loop.fail(item.id, task, str(error), ACTOR)
+
+    def _give_way(self) -> None:
+        """Waits a moment while requests are at work, but does not wait for ever."""
+        waited = 0.0
+        while self._is_busy() and waited < YIELD_S and not self._stopped.wait(0.02):
+            waited += 0.02
+
+    def _calibrate(self, version: StoredVersion) -> None:
+        def predict(item: Item) -> tuple[Prediction, Seconds | None]:
+            self._give_way()
+            data = self._annotator.bytes_of(item)
+            name, prediction, duration_s = self._annotator.prediction(version.task, data, item.uri)
+            if name != version.name:
+                raise Unavailable(f"{version.name} does not serve any more")
+            return prediction, duration_s
+
+        trust = self._loop.recalibrate(version.name, ACTOR, predict)
+        log.info("version %s is calibrated anew: %s", version.name, trust.told())

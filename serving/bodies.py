@@ -1,0 +1,257 @@
+"""What requests and answers look like: the types behind the API's description."""
+
+from datetime import datetime
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
+
+from models.errors import InvalidInput
+from models.records import (
+    LABEL_TYPES,
+    Boxes,
+    Correction,
+    Lanes,
+    Seconds,
+    Task,
+    Transcript,
+    Uncertainty,
+    explain,
+    from_json,
+)
+from selection.routing import Decision
+from serving.http_errors import ErrorDetail
+from serving.loop import Answer, Leased, Promotion, StoredVersion
+
+Label = Transcript | Boxes | Lanes
+
+
+class Body(BaseModel):
+    """A request's body: unknown keys are mistakes."""
+
+    model_config = ConfigDict(extra="forbid")
+
+
+class UriBody(Body):
+    """A medium by name, where its bytes do not come with the request."""
+
+    uri: str = Field(min_length=1, examples=["s3://frames/0001.jpg"])
+
+
+class ItemLine(Body):
+    """One line of a registration."""
+
+    uri: str = Field(min_length=1)
+    task: Task
+    group: str | None = Field(None, min_length=1, description="speaker, clip or sequence that the medium belongs to")
+
+
+class AnswerBody(BaseModel):
+    """What a version said about a medium, how far that is to be trusted, and who must look at it."""
+
+    item_id: str
+    task: Task
+    model_version: str
+    label: Label
+    uncertainty: Uncertainty
+    route: Decision
+
+
+class FailedBody(BaseModel):
+    """The place of a medium that got no answer, among those of one request that did."""
+
+    name: str
+    error: ErrorDetail
+
+
+class LeasedBody(AnswerBody):
+    """An item held for one person, with the pre-annotation to correct."""
+
+    uri: str
+    group: str | None
+    lease_id: str
+    expires_at: datetime
+
+
+class QueueBody(BaseModel):
+    """The next items, most useful first."""
+
+    items: list[LeasedBody]
+
+
+class LineFailure(BaseModel):
+    """A line of a registration whose medium could not be had."""
+
+    line: int
+    uri: str
+    error: ErrorDetail
+
+
+class RegisteredBody(BaseModel):
+    """How many (item, task) were new, how many known, and how many lines failed."""
+
+    new: int
+    known: int
+    failed: int
+    failures: list[LineFailure]
+
+
+class CorrectionBody(Body):
+    """A person's label. ``created_at`` is when it was given; without it, now. With ``lease_id``, ``model_version`` is
+    by default the one whose pre-annotation was handed out."""
+
+    task: Task
+    label: dict[str, Any] = Field(description="a Transcript, Boxes or Lanes, as the task asks")
+    annotator: str = Field(min_length=1)
+    seconds: Annotated[Seconds, Field(ge=0, description="human time spent")]
+    tool: str = Field("api", min_length=1)
+    created_at: datetime | None = None
+    model_version: str | None = None
+    lease_id: str | None = None
+
+    def correction(self, item_id: str, created_at: datetime, model_version: str | None) -> Correction:
+        """The record of it.
+
+        Raises:
+            InvalidRecord: the label is none of the task's.
+        """
+        return Correction(
+            item_id=item_id,
+            task=self.task,
+            label=from_json(LABEL_TYPES[self.task], self.label),
+            annotator=self.annotator,
+            seconds=self.seconds,
+            tool=self.tool,
+            created_at=created_at,
+            model_version=model_version,
+        )
+
+
+class ReceiptBody(BaseModel):
+    """What became of a correction."""
+
+    item_id: str
+    correction_id: int
+    repeated: bool
+
+
+class VersionBody(BaseModel):
+    """One version and its state."""
+
+    version: str
+    task: Task
+    state: Literal["candidate", "serving", "retired", "failed"]
+    parent: str | None
+    created_at: datetime
+    onnx_sha256: str
+    metrics: dict[str, Any]
+    failure: str | None
+
+
+class ModelsBody(BaseModel):
+    """Every version, by task and age."""
+
+    models: list[VersionBody]
+
+
+class PromoteBody(Body):
+    """How to promote."""
+
+    force: bool = Field(False, description="even if it is worse on the gold items")
+
+
+class PromotionBody(BaseModel):
+    """A switch, and the figures that allowed it."""
+
+    version: str
+    task: Task
+    previous: str | None
+    forced: bool
+    quality: float | None
+    previous_quality: float | None
+    gold_items: int
+    note: str
+    at: datetime
+    actor: str
+
+
+class ReportBody(BaseModel):
+    """The figures of each task."""
+
+    tasks: dict[Task, dict[str, Any]]
+
+
+class StatusBody(BaseModel):
+    """The answer of a probe."""
+
+    status: Literal["ok"]
+
+
+def answer_body(answer: Answer) -> AnswerBody:
+    """The answer, as the API gives it; it was checked when it was made."""
+    return AnswerBody.model_construct(**_told(answer))
+
+
+def leased_body(leased: Leased, answer: Answer) -> LeasedBody:
+    """A leased item with the newest answer on it."""
+    return LeasedBody.model_construct(
+        **_told(answer),
+        uri=leased.item.uri,
+        group=leased.item.group,
+        lease_id=leased.lease_id,
+        expires_at=leased.expires_at,
+    )
+
+
+def version_body(version: StoredVersion) -> VersionBody:
+    """A version, without the place where it lies."""
+    return VersionBody(
+        version=version.name,
+        task=version.task,
+        state=version.state,
+        parent=version.parent,
+        created_at=version.created_at,
+        onnx_sha256=version.onnx_sha256,
+        metrics=dict(version.metrics),
+        failure=version.failure,
+    )
+
+
+def promotion_body(promotion: Promotion) -> PromotionBody:
+    """A line of the log of switches."""
+    comparison = promotion.comparison
+    return PromotionBody(
+        version=promotion.version,
+        task=promotion.task,
+        previous=promotion.previous,
+        forced=promotion.forced,
+        quality=comparison.quality,
+        previous_quality=comparison.previous_quality,
+        gold_items=comparison.gold_items,
+        note=comparison.note,
+        at=promotion.at,
+        actor=promotion.actor,
+    )
+
+
+def parse(kind: type[Body], data: bytes | str, where: str) -> Any:
+    """A body from JSON.
+
+    Raises:
+        InvalidInput: naming the place, what was expected and what came.
+    """
+    try:
+        return TypeAdapter(kind).validate_json(data)
+    except ValidationError as error:
+        raise InvalidInput(f"{where}: {explain(error)}") from error
+
+
+def _told(answer: Answer) -> dict[str, Any]:
+    said = answer.preannotation
+    return {
+        "item_id": said.item_id,
+        "task": said.task,
+        "model_version": said.model_version,
+        "label": said.label,
+        "uncertainty": said.uncertainty,
+        "route": answer.decision,
+    }

@@ -1,0 +1,139 @@
+"""One process of the service: what its routes, its page and its probes share."""
+
+import os
+import threading
+from datetime import datetime
+from typing import Any
+
+import httpx
+from anyio import CapacityLimiter
+
+from models.errors import NotFound, PrelabelError, Refused
+from models.records import LABEL_TYPES, Task, from_json, to_json
+from models.tasks import load_runtime
+from serving.admission import Admission
+from serving.annotator import Annotator, limits_of
+from serving.background import Background
+from serving.bodies import CorrectionBody
+from serving.fetch import Fetcher, new_client
+from serving.http_errors import Unavailable
+from serving.live import Live, LoadRuntime
+from serving.loop import Actor, Answer, Leased, Loop, Promotion, Receipt, StoredVersion, utc_now
+from serving.metrics import Metrics
+from serving.promotion import Pairs, quality_of
+from serving.settings import Settings
+
+
+class Deployment:
+    """The loop, the versions that answer, and the limits of one process; ``start`` and ``close`` once each."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        loop: Loop,
+        *,
+        client: httpx.AsyncClient | None = None,
+        load: LoadRuntime = load_runtime,
+    ) -> None:
+        cores = len(os.sched_getaffinity(0))
+        self.settings = settings
+        self.loop = loop
+        self.metrics = Metrics()
+        self.live = Live(loop, self.metrics, slots=cores, threads=settings.threads, load=load)
+        self.annotator = Annotator(loop, self.live, limits_of(settings))
+        self.admission = Admission(cores, settings.max_waiting)
+        self.turns = CapacityLimiter(cores)  # requests that decode and predict at the same time
+        self.background = Background(loop, self.live, self.annotator, lambda: self.admission.inside > 0)
+        self.body_limit = int(settings.max_body_mb * 1_000_000)
+        self.fetcher = Fetcher(
+            settings.uri_roots,
+            settings.uri_hosts,
+            limit=self.body_limit,
+            timeout_s=settings.uri_timeout_s,
+            client=client or new_client(),
+        )
+        self._correcting = threading.Lock()
+        self.metrics.watch("waiting", "Media that wait for a model.", lambda: self.admission.waiting)
+
+    @classmethod
+    def open(cls, settings: Settings) -> "Deployment":
+        """The deployment that the settings describe."""
+        return cls(settings, Loop.open(settings))
+
+    def start(self) -> None:
+        """Loads what serves, and begins to work in the background."""
+        self.live.start()
+        self.background.start()
+
+    def close(self) -> None:
+        """Ends the threads and closes the store, after what is at hand."""
+        self.background.close()
+        self.live.close()
+        self.loop.store.close()
+
+    def lease(self, task: Task, limit: int, annotator: str, actor: Actor) -> list[tuple[Leased, Answer]]:
+        """The next items for one person; what an older version said about them is asked of the serving one first."""
+        leased = self.loop.lease(task, limit, annotator, actor)
+        return [(one, self._fresh(one, actor)) for one in leased]
+
+    def _fresh(self, leased: Leased, actor: Actor) -> Answer:
+        try:
+            if leased.answer.preannotation.model_version == self.live.version(leased.task):
+                return leased.answer
+            return self.annotator.registered(leased.task, leased.item, actor)
+        except (NotFound, Unavailable):  # without its medium or a version, the older answer is what there is
+            return leased.answer
+
+    def correct(self, item_id: str, body: CorrectionBody, actor: Actor) -> Receipt:
+        """Adds a correction. One that carries no time is the same as the newest one, if it says the same.
+
+        Raises:
+            NotFound, Stale: as ``Loop.correct``.
+            InvalidRecord: the label is none of the task's.
+        """
+        with self._correcting:
+            history = self.loop.history(item_id)
+            created_at = body.created_at or _when_said_before(history, body) or utc_now()
+            version = body.model_version or (_version_shown(history, body.task) if body.lease_id else None)
+            return self.loop.correct(body.correction(item_id, created_at, version), body.lease_id, actor)
+
+    def promote(self, version: str, force: bool, actor: Actor) -> Promotion:
+        """Switches to a version, here at once and in every other process within a second.
+
+        Raises:
+            NotFound, Stale: as ``Loop.promote``.
+            Refused: it is worse than the serving one, or does not load.
+        """
+        promotion = self.loop.promote(version, actor, force, self._quality)
+        self.live.refresh()
+        stored = self.loop.version(version)
+        if stored.state == "failed":
+            raise Refused(f"promote {version}: expected a version that loads, got {stored.failure}")
+        self.background.wake()
+        return promotion
+
+    def _quality(self, version: StoredVersion, pairs: Pairs) -> float:
+        try:
+            return quality_of(version, pairs)
+        except PrelabelError:
+            raise
+        except Exception as error:  # whatever a broken model raises
+            self.loop.mark_failed(version.name, f"{type(error).__name__}: {error}")
+            raise Refused(f"promote {version.name}: expected a version that loads, got {error}") from error
+
+
+def _when_said_before(history: dict[str, Any], body: CorrectionBody) -> datetime | None:
+    """When the newest correction of the task was given, if it says the same: a client without a clock sent it twice."""
+    of_task = [given for given in history["corrections"] if given["task"] == body.task]
+    if not of_task:
+        return None
+    newest = of_task[-1]
+    label = to_json(from_json(LABEL_TYPES[body.task], body.label))
+    said = (label, body.annotator, body.tool, body.lease_id)
+    same = said == (newest["label"], newest["annotator"], newest["tool"], newest["lease_id"])
+    return datetime.fromisoformat(newest["created_at"]) if same else None
+
+
+def _version_shown(history: dict[str, Any], task: Task) -> str | None:
+    """The version whose pre-annotation of the item counts."""
+    return next((line["version"] for line in history["tasks"] if line["task"] == task), None)

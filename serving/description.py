@@ -1,0 +1,70 @@
+"""How the API describes itself: ``/openapi.json``, and ``/docs`` on assets that lie in this environment."""
+
+from http import HTTPStatus
+from typing import Any
+
+from fastapi import APIRouter, Depends
+from fastapi.openapi.docs import get_swagger_ui_html
+from fastapi.responses import HTMLResponse
+from fastapi.security import HTTPBearer
+
+from serving.bodies import Body, ItemLine, UriBody
+from serving.http_errors import ErrorBody
+
+TEXT = """Models pre-annotate media and say how unsure they are; people see only what needs them.
+
+Every failure is `{"error": {"code": .., "message": ..}}`. Where tokens exist, send `Authorization: Bearer TOKEN`."""
+
+OF_APP: dict[str, Any] = {
+    "title": "prelabel",
+    "version": "1",
+    "description": TEXT,
+    "docs_url": None,  # FastAPI's own page loads its scripts from outside
+    "redoc_url": None,
+    "dependencies": [Depends(HTTPBearer(auto_error=False, description="a token of `prelabel token make`"))],
+}
+
+_BYTES = {"schema": {"type": "string", "format": "binary"}}
+_FILES = {"type": "object", "properties": {"file": {"type": "array", "items": _BYTES["schema"]}}, "required": ["file"]}
+
+routes = APIRouter()
+
+
+@routes.get("/docs", include_in_schema=False)
+async def docs() -> HTMLResponse:
+    """The description to read and try, on a page that loads nothing from outside."""
+    return get_swagger_ui_html(
+        openapi_url="/openapi.json",
+        title="prelabel API",
+        swagger_js_url="/static/swagger-ui-bundle.js",
+        swagger_css_url="/static/swagger-ui.css",
+        swagger_favicon_url="/static/icon.svg",
+        swagger_ui_parameters={"validatorUrl": None},
+    )
+
+
+def documented(*statuses: int) -> dict[int | str, dict[str, Any]]:
+    """The failures that a route may answer."""
+    return {status: {"model": ErrorBody, "description": HTTPStatus(status).phrase} for status in statuses}
+
+
+def media_or_uri() -> dict[str, Any]:
+    """The body of an annotation: bytes, files, or a uri."""
+    content = {
+        "application/octet-stream": _BYTES,
+        "multipart/form-data": {"schema": _FILES},
+        "application/json": {"schema": UriBody.model_json_schema()},
+    }
+    return {"requestBody": {"required": True, "content": content}}
+
+
+def json_lines() -> dict[str, Any]:
+    """The body of a registration: one object a line."""
+    content = {"application/jsonl": {"schema": ItemLine.model_json_schema()}}
+    return {"requestBody": {"required": True, "content": content}}
+
+
+def one_json(kind: type[Body], required: bool = True) -> dict[str, Any]:
+    """A body that is one JSON object."""
+    content = {"application/json": {"schema": kind.model_json_schema()}}
+    return {"requestBody": {"required": required, "content": content}}

@@ -1,0 +1,112 @@
+"""Many media registered at once: JSON lines in, counts out."""
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+from anyio import create_task_group
+from anyio.to_thread import run_sync
+
+from models.errors import InvalidInput, NotFound, PrelabelError, TooLarge
+from serving.bodies import ItemLine, LineFailure, RegisteredBody, parse
+from serving.fetch import Fetcher
+from serving.http_errors import error_detail
+from serving.loop import Actor, Loop, Registered, Registration
+from serving.store.records import storable
+
+MOST_LINES = 10_000
+AT_ONCE = 4  # media downloaded at the same time
+
+
+@dataclass(frozen=True)
+class Line:
+    """One line of the body, counted from 1."""
+
+    number: int
+    item: ItemLine
+
+
+def parse_lines(body: bytes) -> list[Line]:
+    """The lines of a body; empty ones are passed over.
+
+    Raises:
+        InvalidInput: a line is no ``{"uri": .., "task": .., "group": ..}``; nothing is registered then.
+        TooLarge: more lines than one request may have.
+    """
+    lines = []
+    for number, text in enumerate(body.splitlines(), 1):
+        if text.strip():
+            item: ItemLine = parse(ItemLine, text, f"line {number}")
+            storable(item.uri, f"line {number}: uri")
+            storable(item.group or "", f"line {number}: group")
+            lines.append(Line(number, item))
+    if len(lines) > MOST_LINES:
+        raise TooLarge(f"body: expected at most {MOST_LINES} lines, got {len(lines)}; send them in parts")
+    if not lines:
+        raise InvalidInput('body: expected JSON lines {"uri": .., "task": ..}, got none')
+    return lines
+
+
+async def register(loop: Loop, fetcher: Fetcher, lines: Sequence[Line], actor: Actor) -> RegisteredBody:
+    """Registers what can be read; a line that fails does not stop the others. Files stay where they are."""
+    tally = _Tally()
+    remote: list[Line] = []
+    files: dict[str, Line] = {}
+    registrations: list[Registration] = []
+    for line in lines:
+        with tally.noting(line):
+            path = await fetcher.locate(line.item.uri)
+            if path is None:
+                remote.append(line)
+            else:
+                files.setdefault(str(path), line)
+                registrations.append(Registration(str(path), line.item.task, path, line.item.group))
+    registered = await run_sync(loop.register, registrations, actor)
+    tally.add(registered)
+    for uri, why in registered.failed:
+        tally.failed(files[uri], NotFound(why))
+    waiting = iter(remote)
+    async with create_task_group() as group:
+        for _ in range(AT_ONCE):
+            group.start_soon(_download, loop, fetcher, waiting, tally, actor)
+    return tally.told()
+
+
+async def _download(loop: Loop, fetcher: Fetcher, lines: Iterator[Line], tally: "_Tally", actor: Actor) -> None:
+    """Registers one line after the other, so that no more than one medium is held in memory here."""
+    for line in lines:
+        with tally.noting(line):
+            medium = await fetcher.fetch(line.item.uri)
+            entry = Registration(medium.uri, line.item.task, medium.data, line.item.group)
+            tally.add(await run_sync(loop.register, [entry], actor))
+
+
+class _Tally:
+    """What became of the lines so far."""
+
+    def __init__(self) -> None:
+        self._new = 0
+        self._known = 0
+        self._failures: list[LineFailure] = []
+
+    @contextmanager
+    def noting(self, line: Line) -> Iterator[None]:
+        """Notes a failure of this line, and goes on."""
+        try:
+            yield
+        except PrelabelError as error:
+            self.failed(line, error)
+
+    def add(self, registered: Registered) -> None:
+        """Counts items."""
+        self._new += registered.new
+        self._known += registered.known
+
+    def failed(self, line: Line, error: PrelabelError) -> None:
+        """Notes why a line was not registered."""
+        self._failures.append(LineFailure(line=line.number, uri=line.item.uri, error=error_detail(error)))
+
+    def told(self) -> RegisteredBody:
+        """The answer; failures in the order of the lines."""
+        failures = sorted(self._failures, key=lambda failure: failure.line)
+        return RegisteredBody(new=self._new, known=self._known, failed=len(failures), failures=failures)

@@ -1,0 +1,106 @@
+"""The BentoML service: it starts and ends a deployment in each worker, and hands every request to the app.
+
+One worker holds all models; its threads do the work. BentoML's own routes, which know no token and no error shape, are
+never reached, and none of its endpoints is used: a string in a file field would make it download that address.
+"""
+
+import json
+import os
+import socket
+
+import bentoml
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from models.errors import InvalidInput, NotAllowed
+from serving import tokens
+from serving.app import create_app
+from serving.auth import is_loopback
+from serving.deployment import Deployment
+from serving.settings import Settings
+from serving.store import Store
+
+os.environ["BENTOML_DO_NOT_TRACK"] = "True"  # it would tell its makers about every start
+
+TIMEOUT_S = 300  # after which BentoML answers 504 itself; it cannot be switched off
+
+settings = Settings()  # type: ignore[call-arg]  # from the environment
+app = create_app(settings)
+
+
+class InFront:
+    """ASGI middleware that answers with the app in place of what lies behind; start and end go through."""
+
+    def __init__(self, app: ASGIApp, answering: ASGIApp) -> None:
+        self._behind = app
+        self._answering = answering
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        chosen = self._behind if scope["type"] == "lifespan" else self._answering
+        await chosen(scope, receive, send)
+
+
+class Worker:
+    """One process of the service."""
+
+    def __init__(self) -> None:
+        self._deployment = Deployment.open(settings)
+        self._deployment.start()
+        app.state.deployment = self._deployment
+
+    @bentoml.on_shutdown  # type: ignore[untyped-decorator]
+    def close(self) -> None:
+        """Ends the threads and closes the store, after the last request."""
+        self._deployment.close()
+
+
+Prelabel = bentoml.service(
+    name="prelabel",
+    workers=1,
+    traffic={"timeout": TIMEOUT_S},
+    tracing={"excluded_urls": ".*"},
+    metrics={"enabled": False},
+    logging={"access": {"enabled": False}},
+)(Worker)
+Prelabel.add_asgi_middleware(InFront, answering=app)
+
+
+def serve(settings: Settings) -> None:
+    """Starts the service and stays until it is stopped by Ctrl-C or SIGTERM, after the requests at hand.
+
+    Raises:
+        NotAllowed: the address is not loopback, and there is no token.
+        InvalidInput: nothing can listen on the address and port.
+        NotFound: the database does not answer.
+    """
+    address, port = _free_address(settings)
+    opened = Store.open(settings.database_url)
+    made, valid = bool(tokens.list_tokens(opened)), opened.tokens.any_valid()
+    opened.close()
+    if not valid and not is_loopback(address):
+        raise NotAllowed(f"host {settings.host}: expected a token before listening beyond this machine, got none; "
+                         "make one: prelabel token make NAME --scope annotate")  # fmt: skip
+    os.environ.update(environment(settings))  # the worker is another process
+    told = "guarded by tokens" if made else "open to this machine, because no token was ever made"
+    shown = f"[{address}]" if ":" in address else address
+    print(f"prelabel at http://{shown}:{port} ({told}); Ctrl-C ends it", flush=True)
+    Prelabel.serve_http(host=address, port=port)
+
+
+def environment(settings: Settings) -> dict[str, str]:
+    """The settings as environment variables, from which ``Settings()`` makes the same ones."""
+    values = settings.model_dump(mode="json")
+    return {f"PRELABEL_{name.upper()}": value if isinstance(value, str) else json.dumps(value)
+            for name, value in values.items()}  # fmt: skip
+
+
+def _free_address(settings: Settings) -> tuple[str, int]:
+    """The host as an address, and the port, or a free one in place of 0."""
+    try:
+        family, kind, _, _, place = socket.getaddrinfo(settings.host, settings.port, type=socket.SOCK_STREAM)[0]
+        with socket.socket(family, kind) as trial:
+            trial.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            trial.bind(place)
+            return str(place[0]), trial.getsockname()[1]
+    except OSError as error:
+        where = f"{settings.host}:{settings.port}"
+        raise InvalidInput(f"{where}: expected an address and a free port, got {error.strerror}") from error

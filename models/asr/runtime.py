@@ -76,8 +76,9 @@ class Runtime:
     def predict(self, media: Waveform) -> Prediction:
         """What was said, with times and doubt.
 
-        An empty transcript has score 1.0: that nothing was said is for a person to confirm. Its feature
-        ``empty_probability`` tells confident silence from speech that the model could not read.
+        The score is the chance of any wrong word if those that the hypotheses lead one to expect fell independently:
+        1 - e^-expected. An empty transcript has score 1.0: that nothing was said is for a person to confirm; its
+        feature ``empty_probability`` tells confident silence from speech that the model could not read.
         """
         log_probs, embedding = self.log_probs(media)
         duration_s = len(media) / SAMPLE_RATE
@@ -85,7 +86,7 @@ class Runtime:
         words = spell([symbol for part in parts for symbol in part.symbols], duration_s)
         features = {"duration_s": duration_s, **features_of(parts, words, log_probs)}
         label = Transcript(" ".join(word.text for word in words), words)
-        score = 1 - features["text_probability"] if words else 1.0
+        score = 1 - math.exp(-features["expected_edits"]) if words else 1.0
         return Prediction(label, score, features, tuple(float(value) for value in embedding))
 
     def log_probs(self, media: Waveform) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
@@ -207,6 +208,7 @@ def features_of(parts: Sequence[Passage], words: Sequence[Word], log_probs: NDAr
         "text_probability": math.exp(sum(part.log_prob for part in parts)),
         "empty_probability": math.exp(sum(part.log_empty for part in parts)),
         "nbest_entropy": sum(part.entropy for part in parts),
+        "expected_edits": edits,
         "expected_wer": min(1.0, edits / max(1, len(words))),
         "frame_probability": float(np.exp(log_probs.max(axis=1).mean())),
         "greedy_agrees": float(all(part.as_greedy for part in parts)),

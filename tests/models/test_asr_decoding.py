@@ -50,8 +50,11 @@ def test_the_best_text_may_not_be_the_best_path() -> None:
 
 
 def test_ties_go_to_the_earlier_tokens() -> None:
-    log_probs = np.log(np.full((1, 3), 1 / 3))
-    assert [hypothesis.tokens for hypothesis in prefix_beam(log_probs, beam=3)] == [(), (1,), (2,)]
+    with np.errstate(divide="ignore"):
+        log_probs = np.log(np.array([[0, 0.25, 0.5, 0.25], [0, 0.5, 0.25, 0.25]]))
+    found = [(hypothesis.tokens, math.exp(hypothesis.log_prob)) for hypothesis in prefix_beam(log_probs, beam=5)]
+    assert [tokens for tokens, _ in found] == [(2, 1), (1,), (2,), (2, 3), (3, 1)]
+    assert [value for _, value in found] == pytest.approx([0.25, 0.125, 0.125, 0.125, 0.125])
 
 
 def collapse(path: tuple[int, ...]) -> tuple[int, ...]:

@@ -21,6 +21,9 @@ _MOST = 32  # pieces that are looked at; only noise has more
 _STRAIGHT = math.cos(math.radians(16))  # how well two pieces must point at each other
 _BEND = math.cos(math.radians(32))  # a sharper turn within one step is another line
 _LEAST = 4.0  # cells: a shorter piece is no line
+_DESCENT = 3.0  # cells that both legs of an arch come down at least
+_TURN = math.cos(math.radians(30))  # a bend turns less within a dozen cells
+_SMOOTHING = 4  # passes of (1, 2, 1) / 4 along a line, together a deviation of 1.4 cells
 _ACROSS = np.arange(-3, 3.01, 0.25)  # where a slice across a line is read
 _BETWEEN_CELLS = 1 / 6  # variance that reading between cells, linearly, adds to any ridge
 _SLICE = (-1.4, -0.7, 0.0, 0.7, 1.4)  # the same while walking
@@ -50,7 +53,7 @@ def trace(heat: NDArray[np.float32], directions: NDArray[np.float32], ridge: flo
     deviation in cells of the ridge that a line known for certain makes.
     """
     walker = _Walker(heat, directions)
-    pieces = [piece for piece in walker.pieces() if _length(piece) >= _LEAST / 2]
+    pieces = [leg for piece in walker.pieces() for leg in _legs(piece) if _length(leg) >= _LEAST / 2]
     lines = [line for line in _joined(pieces) if _length(line) >= _LEAST]
     return [_read(heat, _even(line), ridge) for line in lines]
 
@@ -105,10 +108,9 @@ def _centred(heat: NDArray[np.float32], points: Array) -> Array:
     mass = values.sum(axis=1)
     shift = np.where(mass > 0.5, (values * _ACROSS).sum(axis=1) / (mass + 1e-9), 0.0)
     moved = points + np.clip(shift, -1, 1)[:, None] * normals
-    smooth = moved.copy()
-    if len(points) > 2:
-        smooth[1:-1] = (moved[:-2] + 2 * moved[1:-1] + moved[2:]) / 4
-    return smooth
+    for _ in range(_SMOOTHING if len(points) > 2 else 0):
+        moved[1:-1] = (moved[:-2] + 2 * moved[1:-1] + moved[2:]) / 4
+    return moved
 
 
 class _Walker:
@@ -119,9 +121,8 @@ class _Walker:
         self.heat: list[list[float]] = heat.tolist()  # plain floats: a step reads few, and numpy is slow at few
         self.angle: list[list[float]] = (np.arctan2(directions[1], directions[0]) / 2).tolist()
         self.taken = [[False] * self.columns for _ in range(self.rows)]
-        flat = heat.ravel()
-        order = np.argsort(-flat, kind="stable")
-        self.seeds = [divmod(int(index), self.columns) for index in order[: int((flat >= SEED).sum())]]
+        order = np.argsort(-heat.ravel(), kind="stable")
+        self.seeds = [divmod(int(index), self.columns) for index in order if heat.flat[index] >= SEED]
 
     def pieces(self) -> list[Array]:
         """Every ridge, from its strongest cell both ways."""
@@ -148,14 +149,15 @@ class _Walker:
             if not (-0.5 <= x <= self.columns - 0.5 and -0.5 <= y <= self.rows - 0.5):
                 return self._to_border(points, sound, dx, dy)
             value = self._at(x, y)
-            if value >= FAINT:
-                x, y = self._recentred(x, y, dx, dy)
+            follows = value >= FAINT and self._agrees(x, y, dx, dy)
+            if follows:
                 dx, dy = self._turned(x, y, dx, dy, value)
+                x, y = self._recentred(x, y, dx, dy)
             row, column = self._cell(x, y)
             if self.taken[row][column]:
                 break
             points.append((x, y))
-            if value >= FAINT:
+            if follows:
                 sound = len(points)
             elif len(points) - sound > _GAP:
                 break
@@ -173,15 +175,18 @@ class _Walker:
         step = max(0.0, min(room))
         return [*points, (x + step * dx, y + step * dy)]
 
+    def _agrees(self, x: float, y: float, dx: float, dy: float) -> bool:
+        """Whether the heat here belongs to a line of this heading, not to one that crosses or meets it."""
+        row, column = self._cell(x, y)
+        angle = self.angle[row][column]
+        return abs(math.cos(angle) * dx + math.sin(angle) * dy) >= _BEND
+
     def _turned(self, x: float, y: float, dx: float, dy: float, value: float) -> tuple[float, float]:
-        """The heading, drawn towards the direction of the map where the two roughly agree."""
+        """The heading, drawn towards the direction of the map."""
         row, column = self._cell(x, y)
         angle = self.angle[row][column]
         cosine, sine = math.cos(angle), math.sin(angle)
-        along = cosine * dx + sine * dy
-        if abs(along) < _BEND:  # another line crosses here
-            return dx, dy
-        weight = math.copysign(min(1.0, 2 * value), along)
+        weight = math.copysign(min(1.0, 2 * value), cosine * dx + sine * dy)
         dx, dy = dx + weight * cosine, dy + weight * sine
         norm = math.hypot(dx, dy)
         return dx / norm, dy / norm
@@ -218,6 +223,17 @@ class _Walker:
 
     def _near_taken(self, x: int, y: int) -> bool:
         return any(any(near[max(0, x - 1) : x + 2]) for near in self.taken[max(0, y - 1) : y + 2])
+
+
+def _legs(piece: Array) -> list[Array]:
+    """A ridge that climbs to the horizon, turns there and comes down again is two lines that meet."""
+    y = piece[:, 1]
+    summit = np.flatnonzero(y <= y.min() + 1)
+    top = int(summit[0] + summit[-1]) // 2
+    up, down = piece[max(0, top - 6) : top - 1], piece[top + 2 : top + 7]
+    if min(y[0], y[-1]) - y.min() < _DESCENT or float(_heading(up) @ _heading(down)) > _TURN:
+        return [piece]
+    return [piece[: top + 1], piece[top:]]
 
 
 def _joined(pieces: list[Array]) -> list[Array]:

@@ -91,6 +91,11 @@ def test_lines_that_cross_go_straight_on() -> None:
     _assert_same(_found(lines), lines, off=0.8)
 
 
+def test_lines_that_meet_at_the_horizon_are_two() -> None:
+    lines: list[Points] = [[(10, 46), (47, 8)], [(49, 8), (86, 46)]]
+    _assert_same(_found(lines), lines, off=1.2)
+
+
 def test_pieces_with_a_gap_are_one_line_and_lines_side_by_side_are_two() -> None:
     dashed: list[Points] = [[(20, 46), (34, 32)], [(42, 24), (56, 10)]]
     _assert_same(_found(dashed), [[(20, 46), (56, 10)]])

@@ -1,11 +1,14 @@
 """Road scenes that the product renders itself: a picture, the lines on its road and the boxes of its road users.
 
 Everything random comes from one generator: the same seed gives the same picture. ``models.streets`` lays out the
-ground, ``models.scenery`` paints it, ``models.actors`` draws the road users.
+ground, ``models.scenery`` paints it, ``models.actors`` draws the road users. As a command it writes a data set::
+
+    python -m models.scenes OUT --count 600 --geometry tusimple:FOLDER:0313
 """
 
+import argparse
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -53,6 +56,18 @@ def render(
     boxes = place_actors(rng, street, canvas)
     lines = given or Lanes(width, height, tuple(labels(street)))
     return Scene(developed(rng, canvas), lines, Boxes(width, height, tuple(boxes)))
+
+
+def assorted(count: int, seed: int, geometry: Sequence[Lanes] = ()) -> Iterator[Scene]:
+    """``count`` scenes 512 px wide, in turn on given geometry (if any), on a hall floor and on a road of their own."""
+    order = np.random.default_rng(seed).permutation(len(geometry))
+    for number in range(count):
+        rng = np.random.default_rng([seed, number])
+        if number % 3 == 1:
+            yield render(rng, 512, 256, indoor=True)
+        else:
+            given = geometry[order[number % len(geometry)]] if number % 3 == 0 and geometry else None
+            yield render(rng, 512, 288, given, indoor=False)
 
 
 def write(out: Path, scenes: Iterable[Scene], split: str = "train") -> None:
@@ -146,3 +161,25 @@ def _covered(lower: tuple[float, float, float, float], upper: tuple[float, float
     wide = min(lower[2], upper[2]) - max(lower[0], upper[0])
     tall = min(lower[3], upper[3]) - max(lower[1], upper[1])
     return max(wide, 0) * max(tall, 0) / ((lower[2] - lower[0]) * (lower[3] - lower[1]))
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Renders a data set into a folder: ``culane:OUT:SPLIT`` and ``coco:OUT:SPLIT``."""
+    from models import datasets
+
+    parser = argparse.ArgumentParser(prog="python -m models.scenes", description=main.__doc__)
+    parser.add_argument("out", type=Path)
+    parser.add_argument("--count", type=int, default=600, help="scenes to render")
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--split", default="train", help="name of the list that is written")
+    parser.add_argument(
+        "--geometry", action="append", default=[], help="lane data set whose lines are drawn, repeatable"
+    )
+    given = parser.parse_args(arguments)
+    labels = [label for spec in given.geometry for _, label in datasets.read(spec) if isinstance(label, Lanes)]
+    write(given.out, assorted(given.count, given.seed, labels), given.split)
+    print(f"{given.count} scenes in {given.out}")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,5 +1,6 @@
 """Rendered scenes: the same seed gives the same picture, and labels lie where things are painted."""
 
+import json
 from itertools import pairwise
 from pathlib import Path
 
@@ -10,7 +11,7 @@ from numpy.typing import NDArray
 from models.actors import FIGURES
 from models.datasets import read
 from models.records import Boxes, Lane, Lanes
-from models.scenes import Scene, render, write
+from models.scenes import Scene, main, render, write
 from models.streets import Camera
 
 CROSSING = Lanes(640, 360, (Lane(((100.0, 350.0), (300.0, 150.0))), Lane(((560.0, 350.0), (330.0, 150.0)))))
@@ -110,6 +111,20 @@ def test_written_scenes_are_read_as_culane_and_as_coco(tmp_path: Path) -> None:
         assert [box.category for box in box_label.boxes] == [box.category for box in scene.boxes.boxes]
         for read_box, drawn in zip(box_label.boxes, scene.boxes.boxes, strict=True):
             assert np.allclose(read_box.xyxy, drawn.xyxy)
+
+
+def test_the_command_draws_the_lines_of_a_data_set(tmp_path: Path) -> None:
+    frame = {"raw_file": "clips/1.jpg", "lanes": [[400, 300, 200], [-2, 900, 1000]], "h_samples": [400, 500, 600]}
+    (tmp_path / "labels.json").write_text(json.dumps(frame))
+    main([str(tmp_path / "out"), "--count", "4", "--geometry", f"tusimple:{tmp_path / 'labels.json'}"])
+    labels = [label for _, label in read(f"culane:{tmp_path / 'out'}:train")]
+    assert len(labels) == 4
+    for label in (labels[0], labels[3]):  # 1280 x 720 px made 512 x 288: 0.4 of everything
+        assert isinstance(label, Lanes)
+        assert [lane.points for lane in label.lanes] == [
+            ((160.0, 160.0), (120.0, 200.0), (80.0, 240.0)),
+            ((360.0, 200.0), (400.0, 240.0)),
+        ]
 
 
 def test_lines_are_labelled_without_jumps() -> None:

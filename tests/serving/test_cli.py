@@ -1,0 +1,97 @@
+"""The ``prelabel`` command as a person uses it: a process of its own, its output, its exit code."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from models import scenes
+
+Done = subprocess.CompletedProcess[str]
+ROOT = Path(__file__).parents[2]
+
+
+def prelabel(folder: Path, *words: str, **environment: str) -> Done:
+    """Runs the command in ``folder``, on a store of that folder."""
+    code = "from serving.cli import main; main()"
+    plain = {name: value for name, value in os.environ.items() if not name.startswith("PRELABEL_")}
+    return subprocess.run(
+        [sys.executable, "-c", code, *words],
+        cwd=folder,
+        env={**plain, "PYTHONPATH": str(ROOT), "COLUMNS": "200", "OMP_NUM_THREADS": "1", **environment},
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=300,
+    )
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["train", "ocr"], "task: expected one of asr, detection, lane, got 'ocr'"),
+        (["train", "lane", "--data", "kitty:x"], "data set: expected FORMAT:ROOT[:SPLIT], FORMAT one of"),
+        (["promote", "lane-0"], "version: expected the name of a known version, got 'lane-0'"),
+        (
+            ["annotate", "lane", "nowhere", "--out", "o.jsonl", "--model", "lane-0"],
+            "expected the name of a known version",
+        ),
+        (["token", "make", "ada", "--scope", "fly"], "token scopes: expected some of"),
+        (["models", "--db", "mysql://x"], "expected"),
+        (["serve", "--port", "70000"], "port"),
+    ],
+)
+def test_a_mistake_is_one_line_and_exit_2(tmp_path: Path, words: list[str], message: str) -> None:
+    done = prelabel(tmp_path, *words)
+    assert done.returncode == 2, done.stderr
+    assert done.stderr.startswith("prelabel: ")
+    assert message in done.stderr
+    assert len(done.stderr.splitlines()) == 1
+
+
+def test_a_bad_setting_is_named(tmp_path: Path) -> None:
+    done = prelabel(tmp_path, "models", PRELABEL_ALPHA="2")
+    assert done.returncode == 2
+    assert "alpha: Input should be less than 1, got '2'" in done.stderr
+
+
+def test_a_token_is_shown_once_listed_and_revoked(tmp_path: Path) -> None:
+    secret = prelabel(tmp_path, "token", "make", "ada", "--scope", "annotate", "--scope", "correct").stdout.strip()
+    assert secret.startswith("prelabel_")
+    listed = prelabel(tmp_path, "token", "list").stdout
+    assert "ada" in listed
+    assert "annotate, correct" in listed
+    assert secret not in listed
+    assert prelabel(tmp_path, "token", "revoke", "ada").stdout.strip() == "ada is revoked"
+    assert prelabel(tmp_path, "token", "revoke", "eve").returncode == 2
+
+
+def test_from_a_data_set_to_a_serving_version(tmp_path: Path) -> None:
+    """Train, list, promote, annotate a folder: on road scenes, with nothing but the command."""
+    data, settings = tmp_path / "roads", {"PRELABEL_DATA_DIR": str(tmp_path / "kept")}
+    scenes.write(data, (scenes.render(np.random.default_rng(seed), 192, 96) for seed in range(6)))
+    trained = prelabel(tmp_path, "train", "lane", "--data", f"culane:{data}:train", "--epochs", "1", **settings)
+    assert trained.returncode == 0, trained.stderr
+    folder = Path(trained.stdout.split(" in ")[-1].strip())
+    name = folder.name
+    assert folder.is_relative_to(tmp_path / "kept" / "models")
+    assert json.loads((folder / "version.json").read_text(encoding="utf-8"))["data"] == [
+        f"culane:{tmp_path.name}/roads:train"
+    ]
+    assert name in prelabel(tmp_path, "models", **settings).stdout
+
+    promoted = prelabel(tmp_path, "promote", name, "--force", **settings)
+    assert promoted.returncode == 0, promoted.stderr
+    assert promoted.stdout.startswith(f"{name} serves lane now")
+
+    out = tmp_path / "labels.jsonl"
+    annotated = prelabel(tmp_path, "annotate", "lane", str(data / "images"), "--out", str(out), **settings)
+    assert annotated.returncode == 0, annotated.stderr
+    lines = [json.loads(line) for line in out.read_text(encoding="utf-8").splitlines()]
+    assert len(lines) == 6
+    assert {line["model_version"] for line in lines} == {name}
+    assert {line["route"]["decision"] for line in lines} <= {"review", "annotate", "audit"}

@@ -27,7 +27,7 @@ def _upright(x: float, top: float = 0, bottom: float = 250) -> tuple[tuple[float
 # On 512 px a line is drawn 30 * 512 / 1640 = 9.4, so 9 px wide; two upright ones d px apart have IoU (9-d)/(9+d).
 @pytest.mark.parametrize(
     ("offset", "matched", "changed"),
-    [(0, True, False), (2, True, False), (3, True, False), (4, False, True), (20, False, True)],
+    [(0, True, False), (3, True, False), (4, False, False), (7, False, False), (9, False, True), (20, False, True)],
 )
 def test_upright_lines_match_up_to_three_pixels(offset: float, matched: bool, changed: bool) -> None:
     predicted, truth = _lanes(_upright(100 + offset)), _lanes(_upright(100))
@@ -90,11 +90,33 @@ def test_points_beyond_the_image_count_nothing() -> None:
     assert measure([(_lanes(_upright(100, bottom=256)), truth)]).f1_8px == 1
 
 
-def test_a_matched_line_that_leaves_the_true_one_at_its_end_differs() -> None:
-    truth = _lanes(((100.0, 250.0), (100.0, 0.0)))
-    bent = _lanes(((100.0, 250.0), (100.0, 20.0), (120.0, 0.0)))
-    assert matches(bent, truth) == [(0, 0)]
-    assert differs(bent, truth)
+@pytest.mark.parametrize(("bend", "changed"), [(20, False), (60, True)])
+def test_a_line_may_leave_the_true_one_for_less_than_a_tenth_of_it(bend: float, changed: bool) -> None:
+    # It bends away by 20 px over its last `bend` px, so 0.6 of that part (beyond 8 of 20 px) is off: 12 or 36 of 250.
+    truth = _lanes(_upright(100))
+    bent = _lanes(((100.0, 250.0), (100.0, bend), (120.0, 0.0)))
+    assert differs(bent, truth) is changed
+    assert differs(truth, bent) is changed
+
+
+@pytest.mark.parametrize(
+    ("predicted", "truth", "changed"),
+    [
+        ((), (), False),
+        ((), (100,), True),
+        ((100,), (), True),
+        ((100, 104), (100, 300), True),
+        ((300, 101), (100, 302), False),
+    ],
+)
+def test_a_missed_or_false_line_differs_and_order_does_not(
+    predicted: tuple[float, ...], truth: tuple[float, ...], changed: bool
+) -> None:
+    assert differs(_lanes(*map(_upright, predicted)), _lanes(*map(_upright, truth))) is changed
+
+
+def test_half_a_line_differs() -> None:
+    assert differs(_lanes(_upright(100, top=125)), _lanes(_upright(100)))
 
 
 def test_other_sizes_and_other_labels_are_refused() -> None:

@@ -153,7 +153,8 @@ def windows(media: Waveform) -> Iterator[tuple[int, int, int, int]]:
     second half of a full window.
     """
     count = len(media) // FRAME
-    loudness = np.square(media[: count * FRAME], dtype=np.float64).reshape(count, FRAME).sum(axis=1)
+    framed = media[: count * FRAME].reshape(count, FRAME)
+    loudness = np.einsum("fs,fs->f", framed, framed)
     around = np.convolve(loudness, np.ones(QUIET_FRAMES), mode="same") if count else loudness
     first = 0
     while count - first > WINDOW_FRAMES:

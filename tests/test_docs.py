@@ -71,7 +71,15 @@ def test_the_published_schema_is_the_schema() -> None:
     assert published == json_schema()
 
 
-def test_the_bento_holds_the_projects_dependencies() -> None:
-    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]["dependencies"]
-    bento = yaml.safe_load((ROOT / "bentofile.yaml").read_text(encoding="utf-8"))["python"]["packages"]
-    assert sorted(bento) == sorted(project)
+def test_the_lock_names_every_dependency_exactly() -> None:
+    """The lock is what make installs and what the bento carries."""
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
+    wanted = project["project"]["dependencies"] + project["dependency-groups"]["dev"]
+    lines = (ROOT / "requirements.lock").read_text(encoding="utf-8").splitlines()
+    locked = dict(re.fullmatch(r"([^=\s]+)==([^;\s]+).*", line).groups() for line in lines)  # type: ignore[union-attr]
+    for wish in wanted:
+        name, version = re.fullmatch(r"([\w.-]+)(?:\[.*\])?(?:==(\S+)|>=\S+)?", wish).groups()  # type: ignore[union-attr]
+        assert name in locked, f"requirements.lock: {name}; run make lock"
+        assert version in (None, locked[name]), f"requirements.lock: {name}; run make lock"
+    bento = yaml.safe_load((ROOT / "bentofile.yaml").read_text(encoding="utf-8"))
+    assert bento["python"]["requirements_txt"] == "./requirements.lock"

@@ -52,7 +52,8 @@ class Annotator:
             return self._answer(task, item, self.bytes_of(item), None, item.uri, actor)
         said = known.preannotation
         again = Prediction(said.label, said.uncertainty.score, said.features, said.embedding)
-        return self._loop.record(task, item, None, again, said.model_version, None, actor)
+        duration_s = said.features.get("duration_s")  # what the recogniser heard
+        return self._loop.record(task, item, None, again, said.model_version, duration_s, actor)
 
     def bytes_of(self, item: Item) -> bytes:
         """The bytes of an item of the store, as they were when it came.

@@ -1,4 +1,4 @@
-"""Fixtures of the serving tests: a database of each kind, empty."""
+"""Fixtures of the serving tests: a database of each kind, empty; a deployment that answers."""
 
 from collections.abc import Iterator
 from itertools import count
@@ -8,6 +8,7 @@ import pytest
 
 from serving.store import Store
 from tests.serving.postgres import new_schema, running_cluster
+from tests.serving.served import Served, serving
 
 _numbers = count()
 
@@ -31,3 +32,10 @@ def store(database_url: str) -> Iterator[Store]:
     opened = Store.open(database_url)
     yield opened
     opened.close()
+
+
+@pytest.fixture
+def served(tmp_path: Path) -> Iterator[Served]:
+    """A deployment on tiny versions with the default settings; media below its folder may be named by path."""
+    with serving(tmp_path, uri_roots=(tmp_path / "media",)) as running:
+        yield running

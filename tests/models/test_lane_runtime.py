@@ -10,15 +10,22 @@ import onnx
 import onnxruntime
 import pytest
 import torch
+from safetensors.torch import load_file
 
+from models.datasets import read
 from models.errors import InvalidInput
 from models.export import check_parity, export_onnx
 from models.lane import recipe
+from models.lane.metrics import measure
 from models.lane.network import Network, Settings
 from models.lane.runtime import Runtime
-from models.records import Lanes, Prediction
+from models.media import read_image
+from models.records import Lane, Lanes, Prediction
 from models.scenes import render
+from models.versions import STARTERS, read_version
+from tests.samples import SAMPLES, needs_samples
 
+CROSSWAYS = Lanes(640, 360, (Lane(((60.0, 359.0), (305.0, 150.0))), Lane(((600.0, 359.0), (330.0, 150.0)))))
 SMALL = Settings(width=96, height=64, channels=(8, 8, 16, 16))
 
 
@@ -119,6 +126,37 @@ def test_other_models_are_refused(exported: Path, tmp_path: Path, metadata: dict
     onnx.save(model, tmp_path / "other.onnx")
     with pytest.raises(InvalidInput, match=message):
         Runtime(tmp_path / "other.onnx")
+
+
+def test_the_starter_finds_the_lines_of_scenes_it_never_saw() -> None:
+    starter = Runtime(STARTERS / "lane" / "model.onnx", threads=1)
+    scenes = [render(np.random.default_rng(seed), 640, 360, CROSSWAYS) for seed in range(4)]
+    measured = measure([(starter.predict(scene.image).label, scene.lanes) for scene in scenes])
+    assert measured.f1_8px > 0.8
+
+
+def test_the_checkpoint_of_the_starter_is_its_onnx() -> None:
+    version = read_version(STARTERS / "lane")
+    network = Network(Settings(**version.settings))
+    recipe.warm_start(network, load_file(version.checkpoint), network.settings)
+    starter = Runtime(version.onnx, threads=1)
+    feeds = starter.feeds(render(np.random.default_rng(3), 640, 360, CROSSWAYS).image)
+    with torch.no_grad():
+        heat = network.eval()(torch.from_numpy(feeds["images"]))[0].numpy()
+    onnx_heat = onnxruntime.InferenceSession(version.onnx).run(["heat"], feeds)[0]
+    assert onnx_heat.max() > 0.8
+    assert np.abs(heat - onnx_heat).max() < 0.02  # the checkpoint keeps 16 bits of each weight
+
+
+@needs_samples
+def test_the_starter_is_right_on_most_of_real_frames_held_out() -> None:
+    starter = Runtime(STARTERS / "lane" / "model.onnx", threads=1)
+    pairs = [
+        (starter.predict(read_image(Path(item.uri).read_bytes(), item.id)).label, truth)
+        for item, truth in read(f"culane:{SAMPLES / 'lane' / 'f1tenth'}:val")
+    ]
+    assert len(pairs) == 20
+    assert measure(pairs).f1_8px > 0.88
 
 
 def test_in_use_nothing_imports_torch() -> None:

@@ -26,7 +26,7 @@ _TURN = math.cos(math.radians(30))  # a bend turns less within a dozen cells
 _SMOOTHING = 4  # passes of (1, 2, 1) / 4 along a line, together a deviation of 1.4 cells
 _ACROSS = np.arange(-3, 3.01, 0.25)  # where a slice across a line is read
 _BETWEEN_CELLS = 1 / 6  # variance that reading between cells, linearly, adds to any ridge
-_SLICE = (-1.4, -0.7, 0.0, 0.7, 1.4)  # the same while walking
+_SLICE = (-1.0, 0.0, 1.0)  # the same while walking
 
 
 @dataclass(frozen=True)
@@ -122,7 +122,7 @@ class _Walker:
         self.angle: list[list[float]] = (np.arctan2(directions[1], directions[0]) / 2).tolist()
         self.taken = [[False] * self.columns for _ in range(self.rows)]
         order = np.argsort(-heat.ravel(), kind="stable")
-        self.seeds = [divmod(int(index), self.columns) for index in order if heat.flat[index] >= SEED]
+        self.seeds = [divmod(index, self.columns) for index in order[: int((heat >= SEED).sum())].tolist()]
 
     def pieces(self) -> list[Array]:
         """Every ridge, from its strongest cell both ways."""
@@ -222,7 +222,7 @@ class _Walker:
                 near[max(0, column - 1) : column + 2] = [True] * (min(self.columns, column + 2) - max(0, column - 1))
 
     def _near_taken(self, x: int, y: int) -> bool:
-        return any(any(near[max(0, x - 1) : x + 2]) for near in self.taken[max(0, y - 1) : y + 2])
+        return self.taken[y][x] or any(any(near[max(0, x - 1) : x + 2]) for near in self.taken[max(0, y - 1) : y + 2])
 
 
 def _legs(piece: Array) -> list[Array]:

@@ -13,7 +13,7 @@ from typing import Any, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from models.errors import InvalidInput, Refused
+from models.errors import InvalidInput, NotFound, Refused
 from models.records import TASKS, Correction, Item, Label, PreAnnotation, Prediction, Seconds, Task, Uncertainty
 from models.versions import read_version, starters
 from selection.calibration import IDENTITY, MINIMUM
@@ -297,10 +297,7 @@ class Loop:
         names, unknown = self._store.versions.ancestry(version)
         task, audited = stored.task, self._store.queue.count_audited(stored.task)
         if predict is not None:
-            for item in self._store.queue.unanswered_audits(task, version, names):
-                here = self._files.unchanged(item)
-                prediction, duration_s = predict(here)
-                self.record(task, item, None, prediction, version, duration_s, actor)
+            self._ask(task, version, names, predict, actor)
         known = self._store.queue.audited(task, version, names)
         pool = self._store.items.open_scores(task, version)
         trust = learn(task, known, pool, self._settings.alpha, self._settings.delta)
@@ -311,6 +308,14 @@ class Loop:
         for batch in self._store.items.open_answers(task, version, BATCH):
             self._reroute(batch, trust, actor)
         return trust
+
+    def _ask(self, task: Task, version: str, ancestry: Sequence[str], predict: Predict, actor: Actor) -> None:
+        for item in self._store.queue.unanswered_audits(task, version, ancestry):
+            try:
+                prediction, duration_s = predict(self._files.unchanged(item))
+            except (InvalidInput, NotFound):
+                continue  # a medium that cannot be read is never accepted unseen, so no promise speaks of it
+            self.record(task, item, None, prediction, version, duration_s, actor)
 
     def _reroute(self, batch: Sequence[Pending], trust: Trust, actor: Actor) -> None:
         changes = []
@@ -426,10 +431,4 @@ class Loop:
 
     def report(self) -> dict[str, Any]:
         """Items by state, human seconds and seconds a label, by task and model version, and what is promised."""
-        return {"tasks": {task: self._report(task) for task in TASKS}}
-
-    def _report(self, task: Task) -> dict[str, Any]:
-        serving = self._store.versions.serving(task)
-        promise = self._trust(serving.name).told() if serving else None
-        figures = task_report(self._store, task, self._clock())
-        return {"serving": serving.name if serving else None, "promise": promise, **figures}
+        return {"tasks": {task: task_report(self._store, task, self._trust, self._clock()) for task in TASKS}}

@@ -1,19 +1,24 @@
-"""The figures of a task: where its items are, and what its labels cost."""
+"""The figures of a task: where its items are, what its labels cost, and what is promised of them."""
 
+from collections.abc import Callable
 from datetime import datetime
 from typing import Any
 
 from models.records import Task
 from serving.store import Store
+from serving.trust import Trust
 
 
-def task_report(store: Store, task: Task, now: datetime) -> dict[str, Any]:
+def task_report(store: Store, task: Task, trust_of: Callable[[str], Trust], now: datetime) -> dict[str, Any]:
     """Items by state, human seconds, and seconds a label; a label is a corrected item or one accepted unseen."""
+    serving = store.versions.serving(task)
     states = store.items.counts(task, now)
     labels = states.get("corrected", 0) + states.get("accepted", 0)
     lines = store.queue.seconds(task)
     human_seconds = sum(seconds for _, _, seconds in lines)
     return {
+        "serving": serving.name if serving else None,
+        "promise": trust_of(serving.name).told() if serving else None,
         "items": states,
         "labels": labels,
         "corrections": sum(corrections for _, corrections, _ in lines),
@@ -27,5 +32,16 @@ def task_report(store: Store, task: Task, now: datetime) -> dict[str, Any]:
                 "seconds_per_correction": seconds / corrections,
             }
             for version, corrections, seconds in lines
+        ],
+        "switches": [
+            {
+                "version": one.version,
+                "kind": one.kind,
+                "at": one.at.isoformat(),
+                "actor": one.actor,
+                "forced": one.forced,
+                "note": one.comparison.note,
+            }
+            for one in store.versions.promotions(task)
         ],
     }

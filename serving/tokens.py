@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Literal, TypeAlias, get_args
 
-from models.errors import InvalidInput, NotAllowed
+from models.errors import InvalidInput
 from serving.store import Store
 from serving.store.records import Actor, Token, storable
 
@@ -49,20 +49,6 @@ def revoke_token(store: Store, name: str, actor: Actor, now: datetime) -> None:
 def find_token(store: Store, secret: str) -> Token | None:
     """The token that this is the secret of, unless it is unknown or revoked."""
     return store.tokens.find(_sha256(secret))
-
-
-def check_token(store: Store, secret: str, scope: Scope) -> Actor:
-    """The name of the token that this is the secret of, if it may do what ``scope`` says; admin may do everything.
-
-    Raises:
-        NotAllowed: no such token, a revoked one, or one without that scope.
-    """
-    token = store.tokens.find(_sha256(secret))
-    if token is None:
-        raise NotAllowed("token: expected a valid one, got one that is unknown or revoked")
-    if scope not in token.scopes and "admin" not in token.scopes:
-        raise NotAllowed(f"token {token.name!r}: expected the scope {scope}, got {', '.join(token.scopes)}")
-    return token.name
 
 
 def _sha256(secret: str) -> str:

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from models import versions as version_files
-from models.errors import InvalidInput, NotFound, Refused, Stale
+from models.errors import InvalidInput, NotFound, Refused, Stale, UnreadableMedia
 from models.records import Correction, Item, Prediction
 from selection.risk import NoPromise, Threshold
 from serving.loop import Loop, StoredVersion
@@ -147,6 +147,25 @@ def test_a_new_version_is_asked_about_audit_items_that_it_was_not_trained_on(bui
     assert decision(loop, post(loop, "new", 0.1, "v2"), "v2") != "accept"  # what v3 learnt is no promise of v2
 
 
+def test_a_medium_that_cannot_be_read_teaches_nothing(build: Build, tmp_path: Path) -> None:
+    loop = build(**EASY)
+    items = [post(loop, i, score=i / 60) for i in range(60)]
+    work_off(loop, items, wrong=lambda i: False)
+    audits = [item for item in items if decision(loop, item) == "audit"]
+    loop.path(audits[0]).unlink()
+    loop.path(audits[1]).write_bytes(b"changed")
+    add(loop, tmp_path, "v2", "v1")
+
+    def predict(item: Item) -> tuple[Prediction, None]:
+        if item.id == audits[2].id:
+            raise UnreadableMedia("not an image")
+        return prediction(0.2), None
+
+    trust = loop.recalibrate("v2", "tester", predict)
+    assert isinstance(trust.promise, Threshold)
+    assert trust.promise.n == len(audits) - 3
+
+
 def test_a_version_of_unknown_descent_promises_nothing(build: Build, tmp_path: Path) -> None:
     loop = build(**EASY)
     add(loop, tmp_path, "v2", "a stranger")
@@ -243,8 +262,8 @@ def test_rollback_undoes_promotions_one_by_one(build: Build, tmp_path: Path) -> 
         loop.rollback("detection", "boss")
     loop.promote("v3", "boss", force=True)
     assert loop.rollback("detection", "boss").version == "v1"
-    kinds = [(one.version, one.kind) for one in loop.store.versions.promotions("detection")]
-    assert kinds[-2:] == [("v3", "promote"), ("v1", "rollback")]
+    switches = loop.report()["tasks"]["detection"]["switches"]
+    assert [(one["version"], one["kind"]) for one in switches][-2:] == [("v3", "promote"), ("v1", "rollback")]
 
 
 def test_a_broken_version_gives_way_to_the_one_before(build: Build, tmp_path: Path) -> None:

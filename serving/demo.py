@@ -10,7 +10,6 @@ from pathlib import Path
 
 import numpy as np
 from rich.console import Console
-from rich.table import Table
 
 from models import datasets, scenes, tasks
 from models.errors import InvalidInput, Refused
@@ -28,7 +27,8 @@ ACTOR = "demo"
 ANNOTATOR = "simulated annotator"
 TASK: Task = "lane"
 SIZE = (512, 288)
-EPOCHS = 3
+EPOCHS = 4
+BATCH_SIZE = 4
 
 
 @dataclass(frozen=True)
@@ -43,6 +43,14 @@ class Round:
     seconds: Seconds
     scratch_seconds: Seconds
     outcome: str
+
+    def __str__(self) -> str:
+        """Two lines for a person."""
+        per_label, scratch = (seconds / max(1, self.labels) for seconds in (self.seconds, self.scratch_seconds))
+        return (
+            f"round {self.number}: {self.version} labelled {self.labels} scenes, the annotator changed {self.changed}: "
+            f"{per_label:.1f} s a label, {scratch:.1f} s from nothing\n         {self.outcome}"
+        )
 
 
 def demo(settings: Settings, console: Console, *, scene_count: int = 60, rounds: int = 3, seed: int = 0) -> list[Round]:
@@ -61,7 +69,7 @@ def demo(settings: Settings, console: Console, *, scene_count: int = 60, rounds:
         version = _serving(loop)
         _preannotate(loop, version)
         done.append(_round(loop, settings, version, truth, number, -(-scene_count // rounds), console))
-        console.print(_told(done))
+        console.print(str(done[-1]))
     return done
 
 
@@ -120,7 +128,7 @@ def _round(
 def _improve(loop: Loop, settings: Settings, version: StoredVersion, console: Console) -> str:
     """Trains a candidate on all corrections and promotes it if it is no worse on the gold items."""
     candidate = train_version(
-        Request(task=TASK, data=(), epochs=EPOCHS),
+        Request(task=TASK, data=(), epochs=EPOCHS, batch_size=BATCH_SIZE),
         start=read_version(version.folder),
         corrections=lambda: list(loop.training_data(TASK)),
         runs_dir=settings.data_dir / "runs",
@@ -129,9 +137,9 @@ def _improve(loop: Loop, settings: Settings, version: StoredVersion, console: Co
     )
     loop.add_version(candidate.folder, ACTOR)
     try:
-        return loop.promote(candidate.name, ACTOR, compare=quality_of).comparison.note
+        return f"promoted {candidate.name}: {loop.promote(candidate.name, ACTOR, compare=quality_of).comparison.note}"
     except Refused as refused:
-        return str(refused)
+        return f"refused: {refused}"
 
 
 def annotator_seconds(shown: Label, truth: Label, costs: Costs) -> Seconds:
@@ -158,12 +166,3 @@ def _serving(loop: Loop) -> StoredVersion:
     if version is None:
         raise InvalidInput(f"demo: expected a serving version of task {TASK}, got none")
     return version
-
-
-def _told(rounds: list[Round]) -> Table:
-    table = Table("round", "version", "labels", "changed", "s / label", "s / label from nothing", "then")
-    for one in rounds:
-        per_label = f"{one.seconds / max(1, one.labels):.1f}"
-        scratch = f"{one.scratch_seconds / max(1, one.labels):.1f}"
-        table.add_row(str(one.number), one.version, str(one.labels), str(one.changed), per_label, scratch, one.outcome)
-    return table

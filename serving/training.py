@@ -16,6 +16,7 @@ from serving.loop import Actor, Loop
 from serving.settings import Settings
 
 HELD_OUT_SHARE = 0.1
+GENTLER = 0.1  # times the task's learning rate, where training goes on from a trained version
 Pairs = list[tuple[Item, Label]]
 
 
@@ -104,7 +105,7 @@ def train_version(
         data=names,
         epochs=request.epochs or recipe.EPOCHS,
         batch_size=request.batch_size or recipe.BATCH_SIZE,
-        learning_rate=request.learning_rate or recipe.LEARNING_RATE,
+        learning_rate=request.learning_rate or recipe.LEARNING_RATE * (GENTLER if start else 1),
         seed=request.seed,
         parent=start.name if start else None,
     )

@@ -112,6 +112,10 @@ def export_onnx(task: Task, network: nn.Module, settings: Any, path: Path) -> No
     )
     assert program is not None
     model = program.model_proto
+    for node in model.graph.node:  # the exporter's notes on where each node came from, larger than some networks
+        node.ClearField("metadata_props")
+        node.ClearField("doc_string")
+    model.graph.ClearField("value_info")
     onnx.helper.set_model_props(model, {"prelabel": json.dumps({"task": task, "settings": asdict(settings)})})
     onnx.save(model, path)
 
@@ -163,7 +167,7 @@ def model_card(version: Version, origin: Origin) -> str:
     parent = f" from {version.parent}" if version.parent else ""
     return f"""# {version.name}
 
-A {version.task} model of prelabel, made on {version.created_at:%Y-%m-%d}{parent}.
+A model of prelabel for the task {version.task}, made on {version.created_at:%Y-%m-%d}{parent}.
 
 {origin.notes}
 

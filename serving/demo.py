@@ -29,6 +29,7 @@ TASK: Task = "lane"
 SIZE = (512, 288)
 EPOCHS = 4
 BATCH_SIZE = 4
+GOLD_SHARE = 0.25  # so few scenes would hardly hold a gold one otherwise
 
 
 @dataclass(frozen=True)
@@ -59,6 +60,7 @@ def demo(settings: Settings, console: Console, *, scene_count: int = 60, rounds:
     Raises:
         InvalidInput: the store holds items already.
     """
+    settings = settings.model_copy(update={"gold_share": GOLD_SHARE})
     loop = Loop.open(settings)
     if any(figures["items"] for figures in loop.report()["tasks"].values()):
         raise InvalidInput(f"demo: expected an empty store, got items in {settings.database_url}; name another: --db")

@@ -1,123 +1,203 @@
-"""From a model's raw doubt to the probability that a person would change something."""
+"""From a model's raw doubt to ``p_error``: the probability that a person would change something that matters.
 
+A calibrator is learnt from corrections of items drawn at random. It is a line of straight pieces on the log-odds scale,
+strictly increasing, so it never changes which of two items is the surer one.
+"""
+
+import math
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
-from typing import Any, Literal, TypeAlias
+from itertools import pairwise
+from typing import Any, Literal, TypeAlias, get_args
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from sklearn.isotonic import IsotonicRegression
-from sklearn.linear_model import LogisticRegression
+from scipy.optimize import isotonic_regression, minimize
+from scipy.special import expit, logit
 
 from models.errors import InvalidInput
-from selection.risk import checked_scores
+from selection.risk import checked_errors, checked_scores
 
-MINIMUM = 30  # corrections
+Floats: TypeAlias = NDArray[np.float64]
+Bools: TypeAlias = NDArray[np.bool_]
+Method: TypeAlias = Literal["identity", "isotonic", "logistic"]
+Knots: TypeAlias = tuple[tuple[float, float], ...]
+
+MINIMUM = 30  # corrections below which nothing is learnt
 FOLDS = 5
-_GRID = np.linspace(0, 1, 257)
+_EDGE = 1e-6  # scores keep this distance from 0 and 1, where log-odds end
+_LEAST_SLOPE = 1e-4  # in log-odds of p_error for one of the score: the order of items is never lost
+_LOWEST, _HIGHEST = float(logit(_EDGE)), float(logit(1 - _EDGE))  # log-odds of the scores 0 and 1
 
-Method: TypeAlias = Literal["identity", "constant", "isotonic", "logistic"]
-Curve: TypeAlias = Callable[[NDArray[np.float64]], NDArray[np.float64]]
+
+def _require(holds: bool, field: str, expected: str, got: object) -> None:
+    if not holds:
+        raise InvalidInput(f"calibrator.{field}: expected {expected}, got {str(got)[:200]}")
 
 
 @dataclass(frozen=True)
 class Calibrator:
-    """A rising curve from score to p_error through the knots (``scores``, ``p_errors``), straight between them.
+    """A strictly increasing map from score to ``p_error``, both in [0, 1].
 
-    ``n`` is the number of corrections it rests on; 0 means that nothing was learnt and the score stands for itself.
+    ``n`` is the number of corrections it rests on, ``errors`` how many of them changed something. ``knots`` are pairs
+    (log-odds of the score, log-odds of p_error) from score 0 to score 1; the identity has none.
     """
 
     method: Method
-    scores: tuple[float, ...]
-    p_errors: tuple[float, ...]
     n: int
+    errors: int
+    knots: Knots = ()
 
     def __post_init__(self) -> None:
-        knots = np.array([self.scores, self.p_errors])
-        if len(self.scores) < 2 or not ((knots >= 0) & (knots <= 1)).all() or (np.diff(knots) < 0).any():
-            raise InvalidInput("Calibrator: expected at least 2 knots in [0, 1] that never fall")
+        _require(self.method in get_args(Method), "method", f"one of {get_args(Method)}", self.method)
+        _require(0 <= self.errors <= self.n, "errors", f"a number from 0 to n = {self.n}", self.errors)
+        if self.method == "identity":
+            _require(not self.knots, "knots", "none for the identity", self.knots)
+            return
+        finite = all(math.isfinite(x) and math.isfinite(y) for x, y in self.knots)
+        rising = all(x0 < x1 and y0 < y1 for (x0, y0), (x1, y1) in pairwise(self.knots))
+        _require(len(self.knots) >= 2 and finite and rising, "knots", "at least 2 finite, rising pairs", self.knots)
 
-    def p_error(self, scores: ArrayLike) -> NDArray[np.float64]:
-        """Probabilities (n,) of scores (n,), both in [0, 1]."""
-        return np.interp(checked_scores("scores", scores), self.scores, self.p_errors)
+    def p_error(self, scores: ArrayLike) -> Floats:
+        """The probability (n,) that a person would change something, for scores (n,) in [0, 1].
+
+        Raises:
+            InvalidInput: naming the first score that is not in [0, 1].
+        """
+        checked = checked_scores("scores", scores)
+        return _curve(self.knots, checked) if self.knots else checked
 
     def to_json(self) -> dict[str, Any]:
-        """Plain values, from which ``from_json`` restores it."""
-        return asdict(self)
+        """Plain JSON values; ``from_json`` loses nothing of them."""
+        return {**asdict(self), "knots": [list(knot) for knot in self.knots]}
 
-    @staticmethod
-    def from_json(values: Mapping[str, Any]) -> "Calibrator":
-        """What ``to_json`` wrote."""
-        return Calibrator(values["method"], tuple(values["scores"]), tuple(values["p_errors"]), values["n"])
+    @classmethod
+    def from_json(cls, values: Mapping[str, Any]) -> "Calibrator":
+        """The calibrator that ``to_json`` wrote.
+
+        Raises:
+            InvalidInput: it is not one.
+        """
+        try:
+            knots = tuple((float(x), float(y)) for x, y in values["knots"])
+            return cls(values["method"], int(values["n"]), int(values["errors"]), knots)
+        except (KeyError, TypeError, ValueError) as error:
+            if isinstance(error, InvalidInput):
+                raise
+            expected = "expected method, n, errors and knots"
+            raise InvalidInput(f"calibrator: {expected}, got {str(dict(values))[:200]}") from error
 
 
-IDENTITY = Calibrator("identity", (0.0, 1.0), (0.0, 1.0), 0)
+IDENTITY = Calibrator("identity", 0, 0)  # what is used before anything is learnt: p_error = score
 
 
 def fit(scores: ArrayLike, errors: ArrayLike, *, minimum: int = MINIMUM) -> Calibrator:
-    """The better of isotonic and logistic regression, by cross-validated log loss.
+    """Learns a calibrator from corrected items; the answer does not depend on their order.
+
+    Isotonic or logistic, whichever has the lower log loss in stratified cross-validation. With errors in none or all of
+    the items there is nothing to shape a curve by: logistic, nearly flat at Laplace's 1 / (n + 2) or its complement.
 
     Args:
-        scores: (n,) raw doubt in [0, 1] of items drawn at random.
-        errors: (n,) bool, whether a person changed something.
+        scores: (n,) raw doubt in [0, 1].
+        errors: (n,) bool, whether a person changed something. The items must be a random sample.
+        minimum: corrections below which nothing is learnt, at least ``FOLDS``.
 
     Raises:
-        InvalidInput: fewer than ``minimum`` items, or a score that is no number in [0, 1], naming its index.
+        InvalidInput: fewer than ``minimum`` corrections, or naming the first score that is not in [0, 1].
     """
-    values, wrong = checked_scores("scores", scores), np.asarray(errors, dtype=bool)
-    if wrong.shape != values.shape:
-        raise InvalidInput(f"errors: expected shape {values.shape} as scores, got {wrong.shape}")
-    n = len(values)
-    if n < minimum:
-        raise InvalidInput(f"calibration: expected at least {minimum} corrections, got {n}")
-    order = np.argsort(values, kind="stable")
-    values, wrong = values[order], wrong[order]
-    methods: dict[Method, Callable[[NDArray[np.float64], NDArray[np.bool_]], Curve]]
-    methods = {"logistic": _logistic, "isotonic": _isotonic}
+    _require(minimum >= FOLDS, "minimum", f"at least {FOLDS} corrections", minimum)
+    x, wrong = checked_scores("scores", scores), checked_errors(errors, scores)
+    if len(x) < minimum:
+        raise InvalidInput(f"calibration: expected at least {minimum} corrections, got {len(x)}")
+    order = np.lexsort((wrong, x))
+    x, wrong = _log_odds(x[order]), wrong[order]
+    method = _better(x, wrong)
+    return Calibrator(method, len(x), int(wrong.sum()), _FITS[method](x, wrong))
+
+
+def _log_odds(scores: Floats) -> Floats:
+    return np.asarray(logit(_EDGE + (1 - 2 * _EDGE) * scores))
+
+
+def _curve(knots: Knots, scores: Floats) -> Floats:
+    """p_error (n,): each step below keeps the order of its numbers, rounding included."""
+    at, values = np.array(knots).T
+    x = np.clip(_log_odds(scores), at[0], at[-1])
+    right = np.clip(np.searchsorted(at, x, side="right"), 1, len(at) - 1)
+    left = right - 1
+    share = (x - at[left]) / (at[right] - at[left])
+    return np.asarray(expit(np.minimum(values[left] + share * (values[right] - values[left]), values[right])))
+
+
+def _better(x: Floats, wrong: Bools) -> Method:
+    """The method with the lower cross-validated log loss, logistic where they are equal.
+
+    ``x`` is sorted. Each fold is a fixed random fifth of each class: were it every fifth in order, the held-out
+    items would follow from their neighbours, and the curve with more bends would always seem better.
+    """
     if wrong.all() or not wrong.any():
-        methods = {"constant": _constant}
-    method = min(methods, key=lambda name: _log_loss(methods[name], values, wrong))
-    curve = np.maximum.accumulate(np.clip(methods[method](values, wrong)(_GRID), 0, 1))
-    return Calibrator(method, tuple(_GRID.tolist()), tuple(curve.tolist()), n)
+        return "logistic"
+    fold = np.empty(len(x), np.intp)
+    rng = np.random.default_rng(0)
+    for kind in (True, False):
+        fold[wrong == kind] = rng.permutation((wrong == kind).sum()) % FOLDS
+    losses: dict[Method, float] = dict.fromkeys(_FITS, 0.0)
+    for held_out in (fold == k for k in range(FOLDS)):
+        for method, learn in _FITS.items():
+            z = np.interp(x[held_out], *np.array(learn(x[~held_out], wrong[~held_out])).T)
+            losses[method] += float((np.logaddexp(0, z) - wrong[held_out] * z).sum())
+    return "isotonic" if losses["isotonic"] < losses["logistic"] else "logistic"
 
 
-def _isotonic(scores: NDArray[np.float64], wrong: NDArray[np.bool_]) -> Curve:
-    """Kept off 0 and 1 by as much as n items cannot tell (the rule of succession)."""
-    least = 1 / (len(scores) + 2)
-    model = IsotonicRegression(y_min=least, y_max=1 - least, out_of_bounds="clip").fit(scores, wrong)
-    return lambda at: np.asarray(model.predict(at), dtype=np.float64)
+def _targets(wrong: Bools) -> Floats:
+    """What to fit instead of 0 and 1, so that no finite sample makes anything certain (Platt 1999, section 2.2)."""
+    errors, right = int(wrong.sum()), int((~wrong).sum())
+    return np.where(wrong, (errors + 1) / (errors + 2), 1 / (right + 2))
 
 
-def _logistic(scores: NDArray[np.float64], wrong: NDArray[np.bool_]) -> Curve:
-    """Platt scaling of the score's log-odds; flat where the scores point the wrong way."""
-    if wrong.all() or not wrong.any():
-        return _constant(scores, wrong)
-    model = LogisticRegression(C=10.0).fit(_log_odds(scores), wrong)
-    if model.coef_[0, 0] <= 0:
-        return _constant(scores, wrong)
-    return lambda at: np.asarray(model.predict_proba(_log_odds(at))[:, 1], dtype=np.float64)
+def _isotonic(x: Floats, wrong: Bools) -> Knots:
+    """Centred isotonic regression: each flat stretch counts at its centre only, so that the line never rests.
+
+    Source: Oron and Flournoy 2017, "Centered Isotonic Regression".
+    """
+    places, rows, counts = np.unique(x, return_inverse=True, return_counts=True)
+    means = np.bincount(rows, _targets(wrong)) / counts
+    blocks = isotonic_regression(means, weights=counts).blocks
+    sizes = np.add.reduceat(counts, blocks[:-1])
+    centres = np.add.reduceat(counts * places, blocks[:-1]) / sizes
+    return _rising(centres, logit(np.add.reduceat(counts * means, blocks[:-1]) / sizes))
 
 
-def _constant(scores: NDArray[np.float64], wrong: NDArray[np.bool_]) -> Curve:
-    rate = (wrong.sum() + 1) / (len(scores) + 2)
-    return lambda at: np.full(len(at), rate)
+def _logistic(x: Floats, wrong: Bools) -> Knots:
+    """Logistic regression of the errors on the log-odds of the score (Platt 1999), never falling.
+
+    It stays within the targets: beyond them lies nothing that so few items can tell.
+    """
+    targets = _targets(wrong)
+    spread = float(x.std())
+    if spread == 0 or targets.min() == targets.max():
+        return _rising(x[:1], logit(targets.mean(keepdims=True)))
+    u = (x - x.mean()) / spread
+
+    def loss(line: Floats) -> tuple[float, Floats]:
+        z = line[0] * u + line[1]
+        residual = expit(z) - targets
+        return float((np.logaddexp(0, z) - targets * z).sum()), np.array([residual @ u, residual.sum()])
+
+    start = np.array([1.0, logit(targets.mean())])
+    bounds = [(0, None), (None, None)]  # more doubt never means fewer errors
+    slope, intercept = minimize(loss, start, jac=True, method="L-BFGS-B", bounds=bounds).x
+    least, most = logit(targets.min()), logit(targets.max())
+    bends = (np.array([least, most]) - intercept) / max(slope, _LEAST_SLOPE)  # where the line leaves what n can tell
+    at = np.unique(np.clip([u[0], *bends, u[-1]], u[0], u[-1]))
+    return _rising(at * spread + x.mean(), np.clip(slope * at + intercept, least, most))
 
 
-def _log_odds(scores: NDArray[np.float64]) -> NDArray[np.float64]:
-    kept = np.clip(scores, 1e-4, 1 - 1e-4)
-    return np.log(kept / (1 - kept))[:, None]
+def _rising(x: Floats, y: Floats) -> Knots:
+    """Knots through (x, y), nearly level where nothing was seen, and rising everywhere by the least slope or more."""
+    at = np.unique(np.concatenate([[_LOWEST], x, [_HIGHEST]]).round(6))  # so far apart that rounding hides no rise
+    values = np.maximum.accumulate(np.interp(at, x, y))
+    return tuple(zip(at.tolist(), (values + _LEAST_SLOPE * (at - x.mean())).tolist(), strict=True))
 
 
-def _log_loss(
-    method: Callable[[NDArray[np.float64], NDArray[np.bool_]], Curve],
-    scores: NDArray[np.float64],
-    wrong: NDArray[np.bool_],
-) -> float:
-    """Mean log loss of items that the fit has not seen; every fifth of the sorted items is one fold."""
-    fold = np.arange(len(scores)) % FOLDS
-    losses = []
-    for held in range(FOLDS):
-        out = fold == held
-        p = np.clip(method(scores[~out], wrong[~out])(scores[out]), 1e-6, 1 - 1e-6)
-        losses.append(-np.where(wrong[out], np.log(p), np.log(1 - p)))
-    return float(np.concatenate(losses).mean())
+_FITS: dict[Method, Callable[[Floats, Bools], Knots]] = {"logistic": _logistic, "isotonic": _isotonic}

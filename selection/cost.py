@@ -1,10 +1,16 @@
 """What a label costs: the seconds a person needs to verify, to correct or to make it."""
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
 
+import numpy as np
+from scipy.special import erfc
+
 from models.errors import InvalidInput
 from models.records import Boxes, Label, Lanes, Seconds, Task, Transcript
+
+TOLERANCE = 8 / 512  # of the image's width: a point of a line that is farther off is moved
 
 
 @dataclass(frozen=True)
@@ -31,8 +37,8 @@ class Costs:
     def __post_init__(self) -> None:
         for constant in fields(self):
             value = getattr(self, constant.name)
-            if not value > 0:
-                raise InvalidInput(f"Costs.{constant.name}: expected a number > 0, got {value}")
+            if not 0 < value < math.inf:
+                raise InvalidInput(f"Costs.{constant.name}: expected a finite number > 0, got {value}")
 
 
 def expected_seconds(
@@ -46,6 +52,7 @@ def expected_seconds(
     """What a person is expected to need for checking a pre-annotation and putting it right.
 
     Image: a look, a verification of each part, an adjustment where a part is wrong, a drawing for each missed one.
+    A line of which some points are off counts as that share of a wrong line.
     Utterance: duration * min(r0, r1 + WER (r0 - r1) / 0.30). Whatever the parts say, something is changed with
     probability ``p_error``, and that costs at least the smallest change.
 
@@ -63,7 +70,7 @@ def expected_seconds(
             checks = len(label.boxes) * costs.box_verify_s
             return costs.image_s + checks + max(changes, p_error * costs.box_adjust_s)
         case Lanes():
-            unsure = sum(1 - lane.confidence for lane in label.lanes)
+            unsure = len(label.lanes) - _right_lines(label)
             changes = unsure * costs.lane_adjust_s + _feature(features, "expected_missed", task) * costs.lane_draw_s
             checks = len(label.lanes) * costs.lane_verify_s
             return costs.image_s + checks + max(changes, p_error * costs.lane_adjust_s)
@@ -80,8 +87,17 @@ def from_scratch_seconds(
             there = sum(box.confidence for box in label.boxes) + _feature(features, "expected_missed", task)
             return costs.image_s + there * costs.box_draw_s
         case Lanes():
-            there = sum(lane.confidence for lane in label.lanes) + _feature(features, "expected_missed", task)
+            there = _right_lines(label) + _feature(features, "expected_missed", task)
             return costs.image_s + there * costs.lane_draw_s
+
+
+def _right_lines(label: Lanes) -> float:
+    """How many lines are expected to be there and in place, by the deviation of their points."""
+    tolerance, right = TOLERANCE * label.width, 0.0
+    for lane in label.lanes:
+        std = np.maximum(np.array(lane.std_px or (0.0,)), 1e-9)
+        right += lane.confidence * float(1 - erfc(tolerance / (std * math.sqrt(2))).mean())
+    return right
 
 
 def _feature(features: Mapping[str, float], name: str, task: Task) -> float:

@@ -5,16 +5,19 @@ and exact binomial p-values. The error rate among the accepted is not monotone i
 control does not apply.
 """
 
-import math
 from dataclasses import dataclass
+from typing import TypeAlias
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from scipy.stats import binom
+from scipy.special import bdtr, bdtrc
 
 from models.errors import InvalidInput
 
+Counts: TypeAlias = NDArray[np.int64]
+
 STEPS = 200  # thresholds between the strictest and the loosest
+SURE_START = 0.95  # probability that the strictest accepts as many checks as its test needs
 
 
 @dataclass(frozen=True)
@@ -43,16 +46,18 @@ class NoPromise:
 
 def checks_needed(alpha: float, delta: float, errors: int = 0) -> int:
     """The fewest accepted calibration items that allow a promise with that many errors among them."""
-    n = errors + 1
-    while binom.cdf(errors, n, alpha) > delta:
-        n += 1
-    return n
+    return int(_needed(alpha, delta, np.array(errors, np.int64)))
 
 
 def accept_threshold(
     scores: ArrayLike, errors: ArrayLike, *, alpha: float, delta: float, pool_scores: ArrayLike
 ) -> Threshold | NoPromise:
     """The loosest threshold that the calibration items allow.
+
+    Thresholds are tested from strict to loose until the first fails. The first is where enough accepted items are
+    expected for its test to pass if none is wrong (``checks_needed``), and so many more that chance leaves too few in
+    one case of twenty only: begun exactly there, half of all calibrations fail for one item too few. The start depends
+    on no label, so the promise is untouched. Equal scores stand and fall together.
 
     Args:
         scores: (n,) in [0, 1], of items drawn at random, never chosen by their score.
@@ -65,27 +70,25 @@ def accept_threshold(
     Raises:
         InvalidInput: shapes, ranges or a NaN, naming its index.
     """
-    values, wrong = checked_scores("scores", scores), np.asarray(errors, dtype=bool)
+    values, wrong = checked_scores("scores", scores), checked_errors(errors, scores)
     pool = checked_scores("pool_scores", pool_scores)
-    if wrong.shape != values.shape:
-        raise InvalidInput(f"errors: expected shape {values.shape} as scores, got {wrong.shape}")
     if not (0 < alpha < 1 and 0 < delta < 1):
         raise InvalidInput(f"expected alpha and delta in (0, 1), got {alpha} and {delta}")
-    needed = math.ceil(math.log(delta) / math.log(1 - alpha))
-    if len(values) < needed:
-        missing = needed - len(values)
-        return NoPromise(f"{len(values)} random checks are known, at least {needed} are needed", missing)
-    start = needed / len(values)  # the share at which so many calibration items are expected to be accepted
-    thresholds = _sequence(pool if len(pool) else values, start)
+    n, needed = len(values), checks_needed(alpha, delta)
+    if n < needed:
+        return NoPromise(f"{n} random checks are known, at least {needed} are needed", needed - n)
+    thresholds, share = _sequence(pool if len(pool) else values, n, needed)
     order = np.argsort(values, kind="stable")
     accepted = np.searchsorted(values[order], thresholds, side="right")
     wrong_within = np.concatenate([[0], np.cumsum(wrong[order])])[accepted]
-    passed = (accepted > 0) & (binom.cdf(wrong_within, accepted, alpha) <= delta)
+    passed = bdtr(wrong_within, accepted, alpha) <= delta
     held = len(passed) if passed.all() else int(np.argmin(passed))
     if held == 0:
-        return _refused(int(wrong_within[0]), int(accepted[0]), alpha, delta)
+        missing = _missing(share, accepted, wrong_within, n, alpha, delta)
+        of_them = f"{wrong_within[0]} of the {accepted[0]} most certain checked labels were wrong"
+        return NoPromise(f"{of_them}; at least {missing} more random checks are needed", missing)
     last = held - 1
-    return Threshold(float(thresholds[last]), alpha, delta, len(values), int(accepted[last]), int(wrong_within[last]))
+    return Threshold(float(thresholds[last]), alpha, delta, n, int(accepted[last]), int(wrong_within[last]))
 
 
 def checked_scores(name: str, scores: ArrayLike) -> NDArray[np.float64]:
@@ -103,12 +106,50 @@ def checked_scores(name: str, scores: ArrayLike) -> NDArray[np.float64]:
     return values
 
 
-def _sequence(pool: NDArray[np.float64], start: float) -> NDArray[np.float64]:
-    """Distinct quantiles of the pool from the share ``start`` to all of it, strict to loose."""
-    return np.unique(np.quantile(pool, np.linspace(min(start, 1.0), 1.0, STEPS), method="higher"))
+def checked_errors(errors: ArrayLike, scores: ArrayLike) -> NDArray[np.bool_]:
+    """Whether a person changed something, (n,) bool, one for each score.
+
+    Raises:
+        InvalidInput: another shape, or no truth values.
+    """
+    wrong, shape = np.asarray(errors), np.shape(scores)
+    if wrong.shape != shape:
+        raise InvalidInput(f"errors: expected shape {shape} as scores, got {wrong.shape}")
+    if wrong.dtype != np.bool_ and wrong.size:  # an empty list has no type of its own
+        raise InvalidInput(f"errors: expected bool, got {wrong.dtype}")
+    return wrong.astype(np.bool_)
 
 
-def _refused(k: int, n: int, alpha: float, delta: float) -> NoPromise:
-    needed = checks_needed(alpha, delta, k)
-    of_them = f"{k} of the {n} most certain checked labels were wrong"
-    return NoPromise(f"{of_them}; a promise needs {needed} with no more errors", max(0, needed - n))
+def _sequence(pool: NDArray[np.float64], n: int, needed: int) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Distinct quantiles of the pool, strict to loose, and the shares of the pool that they accept.
+
+    The first is likely to accept ``needed`` of ``n`` random items; where none is, the loosest stands alone.
+    """
+    quantiles = np.unique(np.quantile(pool, np.arange(1, STEPS + 1) / STEPS, method="inverted_cdf"))
+    share = np.searchsorted(np.sort(pool), quantiles, side="right") / len(pool)
+    likely = bdtrc(needed - 1, n, share) >= SURE_START
+    start = int(likely.argmax()) if likely.any() else len(quantiles) - 1
+    return quantiles[start:], share[start:]
+
+
+def _needed(alpha: float, delta: float, errors: Counts) -> Counts:
+    """The least N with P(Bin(N, alpha) <= errors) <= delta, by bisection, for each of ``errors``."""
+    fails, passes = errors, errors + 1
+    while (short := bdtr(errors, passes, alpha) > delta).any():
+        fails, passes = np.where(short, passes, fails), np.where(short, 2 * passes, passes)
+    while (passes - fails > 1).any():
+        middle = (fails + passes) // 2
+        short = bdtr(errors, middle, alpha) > delta
+        fails, passes = np.where(short, middle, fails), np.where(short, passes, middle)
+    return passes
+
+
+def _missing(share: NDArray[np.float64], accepted: Counts, wrong: Counts, n: int, alpha: float, delta: float) -> int:
+    """The fewest further checks after which one of the thresholds could pass: all of them accepted, and right.
+
+    The sequence must also be able to begin there.
+    """
+    kinds, rows = np.unique(wrong, return_inverse=True)
+    to_pass = _needed(alpha, delta, kinds)[rows] - accepted
+    to_begin = np.ceil(checks_needed(alpha, delta) / share).astype(np.int64) - n
+    return max(1, int(np.maximum(to_pass, to_begin).min()))

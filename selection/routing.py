@@ -52,26 +52,44 @@ def route(
         scratch_seconds: what labelling without a pre-annotation would cost.
         promise: what may be accepted unseen; without one nothing is.
         drawn: the item's own number in [0, 1), from ``draw``: the audit must not depend on any score.
+
+    Raises:
+        InvalidInput: ``drawn`` is out of range.
     """
+    if not 0 <= drawn < 1:
+        raise InvalidInput(f"route: expected a draw in [0, 1), got {drawn}")
     share = policy.audit_share if isinstance(promise, Threshold) else policy.calibration_share
+    why = _standing(uncertainty, promise)
     if drawn < share:
-        return Decision("audit", f"drawn at random: people check {share:.3g} of all items, whatever their score")
+        chance = f"drawn at random: people check {_percent(share)} of all items, whatever their score"
+        return Decision("audit", f"{chance}; {why}")
     if isinstance(promise, Threshold) and uncertainty.score <= promise.threshold:
-        return Decision("accept", f"{_doubt(uncertainty)} is within the accepted {_terms(promise)}")
-    if isinstance(promise, Threshold):
-        why = f"{_doubt(uncertainty)} is above the accepted {_terms(promise)}"
-    else:
-        why = f"{_doubt(uncertainty)}, and nothing is accepted unseen yet: {promise.reason}"
+        return Decision("accept", why)
     if uncertainty.seconds >= scratch_seconds:
         compared = f"correcting would take {uncertainty.seconds:.1f} s, labelling afresh {scratch_seconds:.1f} s"
         return Decision("annotate", f"{why}; {compared}")
     return Decision("review", why)
 
 
-def _doubt(uncertainty: Uncertainty) -> str:
-    return f"p_error {uncertainty.p_error:.2f} (score {uncertainty.score:.2f})"
+def _standing(uncertainty: Uncertainty, promise: Threshold | NoPromise) -> str:
+    """Where an item stands against the promise."""
+    if isinstance(promise, NoPromise):
+        doubt = f"p_error {uncertainty.p_error:.2g} (score {uncertainty.score:.2g})"
+        return f"{doubt}, and nothing is accepted unseen yet: {promise.reason}"
+    score, limit = _apart(uncertainty.score, promise.threshold)
+    relation = "within" if uncertainty.score <= promise.threshold else "above"
+    terms = f"alpha {_percent(promise.alpha)}, delta {_percent(promise.delta)}, n = {promise.n}"
+    return f"p_error {uncertainty.p_error:.2g} (score {score}) is {relation} the accepted score {limit} ({terms})"
 
 
-def _terms(promise: Threshold) -> str:
-    percent = f"alpha {100 * promise.alpha:g} %, delta {100 * promise.delta:g} %"
-    return f"score {promise.threshold:.2f} ({percent}, n = {promise.n})"
+def _apart(first: float, second: float) -> tuple[str, str]:
+    """Two numbers with as many decimals as show which is the larger, at least 2."""
+    for decimals in range(2, 17):
+        texts = f"{first:.{decimals}f}", f"{second:.{decimals}f}"
+        if texts[0] != texts[1] or first == second:
+            return texts
+    return repr(first), repr(second)
+
+
+def _percent(share: float) -> str:
+    return f"{100 * share:.4g} %"

@@ -18,6 +18,8 @@ Embeddings: TypeAlias = NDArray[np.floating]
 Indices: TypeAlias = NDArray[np.intp]
 Strategy: TypeAlias = Callable[[Scores, Embeddings, int, np.random.Generator], Indices]
 
+_CHUNK = 1 << 16  # numbers of the embeddings looked at together: half a megabyte of float64, which a cache holds
+
 
 def random(scores: Scores, embeddings: Embeddings, budget: int, rng: np.random.Generator) -> Indices:
     """A random sample, in random order."""
@@ -34,19 +36,28 @@ def uncertainty(scores: Scores, embeddings: Embeddings, budget: int, rng: np.ran
 def k_center(scores: Scores, embeddings: Embeddings, budget: int, rng: np.random.Generator) -> Indices:
     """The most doubtful item, then always the one farthest from all chosen ones (Sener and Savarese 2018, section 4.3).
 
-    Exact greedy; a pick reads the embeddings once and keeps O(n) distances.
+    Exact greedy, on differences in float64 whatever the embeddings' type, so that nothing cancels and copies of an item
+    are exactly 0 apart. A pick reads the embeddings once; besides them it keeps O(n) distances.
     """
     n = _checked(scores, embeddings, budget)
-    points = np.asarray(embeddings, dtype=np.float32)
-    chosen: list[int] = []
-    distance = np.full(n, np.inf, dtype=np.float32)  # squared, to the nearest chosen item
-    for _ in range(min(budget, n)):
-        pick = int(np.argmax(distance)) if chosen else int(np.argmax(scores))
-        chosen.append(pick)
-        apart = points - points[pick]
-        np.minimum(distance, np.einsum("nd,nd->n", apart, apart), out=distance)
-        distance[pick] = -1.0
-    return np.array(chosen, dtype=np.intp)
+    picks = np.empty(min(budget, n), np.intp)
+    distances = np.full(n, np.inf)  # squared, to the nearest pick
+    for rank in range(len(picks)):
+        pick = int(np.argmax(distances if rank else scores))
+        picks[rank] = pick
+        _approach(distances, np.asarray(embeddings), pick)
+        distances[pick] = -1.0  # and it stays the least: never again
+    return picks
+
+
+def _approach(distances: NDArray[np.float64], embeddings: Embeddings, pick: int) -> None:
+    """Lowers each squared distance (n,) to that from ``pick``, where it is less."""
+    centre = embeddings[pick].astype(np.float64)
+    rows = max(1, _CHUNK // max(1, len(centre)))
+    for first in range(0, len(distances), rows):
+        away = embeddings[first : first + rows] - centre  # (rows, d)
+        near = distances[first : first + rows]
+        np.minimum(near, np.einsum("nd,nd->n", away, away), out=near)
 
 
 def _checked(scores: Scores, embeddings: Embeddings, budget: int) -> int:

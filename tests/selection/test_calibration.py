@@ -1,76 +1,173 @@
-"""Calibration: rising, in [0, 1], true on data it has not seen, honest about how little it knows."""
+"""Calibration: hand-worked ends, scikit-learn as the independent reference, then properties."""
+
+import json
+import math
+from typing import Any
 
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from numpy.typing import NDArray
+from scipy.special import expit, logit
+from sklearn.isotonic import IsotonicRegression
+from sklearn.linear_model import LogisticRegression
 
 from models.errors import InvalidInput
 from selection.calibration import IDENTITY, Calibrator, fit
 
+Sample = tuple[NDArray[np.float64], NDArray[np.bool_]]
 
-def test_before_any_correction_the_score_stands_for_itself() -> None:
+scores_and_errors = st.lists(st.tuples(st.floats(0, 1), st.booleans()), min_size=30, max_size=80).map(
+    lambda pairs: (np.array([score for score, _ in pairs]), np.array([wrong for _, wrong in pairs], bool))
+)
+
+
+def _step(n: int = 400) -> Sample:
+    """Errors in 5 % of the items below score 0.5 and in 90 % of those above."""
+    scores = (np.arange(n) + 0.5) / n
+    return scores, np.random.default_rng(1).random(n) < np.where(scores < 0.5, 0.05, 0.9)
+
+
+def _line(n: int = 400) -> Sample:
+    """Errors with log-odds 1 + 1.5 times those of the score."""
+    rng = np.random.default_rng(2)
+    scores = rng.random(n)
+    return scores, rng.random(n) < expit(1 + 1.5 * logit(scores))
+
+
+def _targets(wrong: NDArray[np.bool_]) -> NDArray[np.float64]:
+    errors, right = wrong.sum(), (~wrong).sum()
+    return np.asarray(np.where(wrong, (errors + 1) / (errors + 2), 1 / (right + 2)))
+
+
+def test_the_identity_answers_the_score() -> None:
     assert IDENTITY.n == 0
     assert IDENTITY.p_error([0.0, 0.25, 1.0]).tolist() == [0.0, 0.25, 1.0]
 
 
-@pytest.mark.parametrize(
-    ("risk", "method"),
-    [
-        (lambda s: 1 / (1 + np.exp(-(2 * np.log(s / (1 - s)) - 1))), "logistic"),
-        (lambda s: np.where(s < 0.6, 0.05, 0.9), "isotonic"),
-    ],
-)
-def test_it_finds_the_true_curve(risk: object, method: str) -> None:
-    rng = np.random.default_rng(0)
-    scores = rng.uniform(0.01, 0.99, 4000)
-    errors = rng.random(4000) < risk(scores)  # type: ignore[operator]
-    calibrator = fit(scores, errors)
-    assert (calibrator.method, calibrator.n) == (method, 4000)
-    at = np.array([0.2, 0.4, 0.8])
-    assert np.abs(calibrator.p_error(at) - risk(at)).max() < 0.06  # type: ignore[operator]
+@pytest.mark.parametrize(("wrong", "expected"), [(False, 1 / 42), (True, 41 / 42)])
+def test_one_kind_of_answer_alone_is_laplace(wrong: bool, expected: float) -> None:
+    calibrator = fit(np.linspace(0.1, 0.6, 40), [wrong] * 40)
+    assert (calibrator.method, calibrator.n, calibrator.errors) == ("logistic", 40, 40 * wrong)
+    assert calibrator.p_error([0.0, 0.1, 0.3, 0.6, 1.0]) == pytest.approx(np.full(5, expected), rel=2e-3)
 
 
-def test_without_an_error_it_does_not_claim_certainty() -> None:
-    calibrator = fit(np.linspace(0, 1, 50), np.zeros(50, bool))
-    assert calibrator.method == "constant"
-    assert calibrator.p_error([0.0, 1.0]).tolist() == pytest.approx([1 / 52, 1 / 52])
-    assert fit(np.linspace(0, 1, 50), np.ones(50, bool)).p_error([0.5])[0] == pytest.approx(51 / 52)
+def test_no_sample_makes_certain() -> None:
+    scores = np.linspace(0, 1, 60)
+    p_error = fit(scores, scores > 0.5).p_error([0.0, 1.0])
+    assert 1 / 100 < p_error[0] < 1 / 20
+    assert 1 / 100 < 1 - p_error[1] < 1 / 20
 
 
-def test_scores_that_point_the_wrong_way_teach_no_falling_curve() -> None:
-    rng = np.random.default_rng(1)
-    scores = rng.random(500)
-    p = fit(scores, rng.random(500) < 1 - scores).p_error(np.linspace(0, 1, 9))
-    assert p.max() - p.min() < 0.2
+def test_a_step_is_isotonic_and_a_line_is_logistic() -> None:
+    assert fit(*_step()).method == "isotonic"
+    assert fit(*_line()).method == "logistic"
+
+
+@pytest.mark.parametrize("places", [10_000, 40])
+def test_isotonic_is_scikit_learns_at_the_centre_of_each_flat_stretch(places: int) -> None:
+    scores, wrong = _step()
+    scores = (np.floor(scores**2 * places) + 0.5) / places  # with few places, many items at some and few at others
+    flat = IsotonicRegression().fit_transform(scores, _targets(wrong))
+    calibrator = fit(scores, wrong)
+    for level in np.unique(flat):
+        centre = expit(logit(scores[flat == level]).mean())
+        assert calibrator.p_error([centre])[0] == pytest.approx(level, rel=2e-3)
+
+
+def test_logistic_is_scikit_learns_within_what_the_sample_can_tell() -> None:
+    scores, wrong = _line()
+    targets, x = _targets(wrong), np.tile(logit(scores), 2)[:, None]
+    reference = LogisticRegression(C=math.inf, tol=1e-10)
+    reference.fit(x, np.repeat([1, 0], len(scores)), sample_weight=np.concatenate([targets, 1 - targets]))
+    expected = reference.predict_proba(x[: len(scores)])[:, 1].clip(targets.min(), targets.max())
+    assert fit(scores, wrong).p_error(scores) == pytest.approx(expected, rel=3e-3)
+
+
+@pytest.mark.parametrize("scale", [1, 1e-3])
+def test_overconfident_scores_become_honest(scale: float) -> None:
+    rng = np.random.default_rng(3)
+    truth = rng.random(4000) * 0.6
+    scores = scale * truth**3
+    calibrator = fit(scores[:2000], rng.random(2000) < truth[:2000])
+    assert np.abs(scores - truth)[2000:].mean() > 0.15
+    assert np.abs(calibrator.p_error(scores[2000:]) - truth[2000:]).mean() < 0.03
+
+
+def test_reversed_scores_are_answered_by_the_base_rate() -> None:
+    scores = np.linspace(0, 1, 200)
+    wrong = np.random.default_rng(4).random(200) < 0.6 * (1 - scores)
+    assert fit(scores, wrong).p_error([0.0, 0.5, 1.0]) == pytest.approx(np.full(3, wrong.mean()), abs=0.03)
 
 
 def test_too_few_corrections_are_refused() -> None:
     with pytest.raises(InvalidInput, match="expected at least 30 corrections, got 29"):
-        fit(np.zeros(29), np.zeros(29, bool))
+        fit([0.1] * 29, [False] * 29)
+    assert fit([0.1] * 30, [False] * 30).n == 30
+    assert fit([0.1] * 5, [False] * 5, minimum=5).n == 5
+    with pytest.raises(InvalidInput, match="minimum: expected at least 5"):
+        fit([], [], minimum=0)
 
 
-def test_a_nan_is_named() -> None:
-    scores = np.zeros(40)
-    scores[7] = np.nan
-    with pytest.raises(InvalidInput, match=r"scores\[7\]"):
-        fit(scores, np.zeros(40, bool))
+@pytest.mark.parametrize("bad", [math.nan, -0.1, 1.1, math.inf])
+def test_a_score_out_of_range_is_named(bad: float) -> None:
+    with pytest.raises(InvalidInput, match=rf"scores\[2\]: expected a number in \[0, 1\], got {bad}"):
+        fit([0.1, 0.2, bad, bad] + [0.5] * 30, [False] * 34)
+    with pytest.raises(InvalidInput, match=r"scores\[1\]"):
+        IDENTITY.p_error([0.5, bad])
 
 
-def test_a_falling_curve_is_refused() -> None:
-    with pytest.raises(InvalidInput, match="never fall"):
-        Calibrator("isotonic", (0.0, 1.0), (0.5, 0.4), 30)
+@pytest.mark.parametrize(
+    ("errors", "said"),
+    [([0, 1] * 20, "expected bool, got int64"), ([True] * 39, r"got \(39,\)"), ([[True]] * 40, r"got \(40, 1\)")],
+)
+def test_errors_are_one_bool_each(errors: list[Any], said: str) -> None:
+    with pytest.raises(InvalidInput, match=f"errors: .*{said}"):
+        fit([0.5] * 40, errors)
 
 
-@settings(max_examples=12)
-@given(st.integers(0, 2**32 - 1), st.integers(30, 200), st.floats(0, 1))
-def test_every_fit_rises_within_bounds_and_survives_json(seed: int, n: int, rate: float) -> None:
-    rng = np.random.default_rng(seed)
-    scores = rng.integers(0, 12, n) / 11
-    calibrator = fit(scores, rng.random(n) < rate)
-    p = calibrator.p_error(np.linspace(0, 1, 101))
-    assert (np.diff(p) >= 0).all()
-    assert p.min() >= 0
-    assert p.max() <= 1
-    assert Calibrator.from_json(calibrator.to_json()) == calibrator
-    assert fit(scores, rng.random(n) < rate).n == n
+@settings(deadline=None, max_examples=40)
+@given(scores_and_errors, st.lists(st.floats(0, 1), min_size=2, max_size=30))
+def test_more_doubt_is_more_error(sample: Sample, asked: list[float]) -> None:
+    ordered = np.sort(asked)
+    p_error = fit(*sample).p_error(ordered)
+    assert (np.diff(p_error) >= 0).all()
+    assert ((p_error > 0) & (p_error < 1)).all()
+    assert (np.diff(p_error)[np.diff(ordered) > 1e-8] > 0).all()
+
+
+@settings(deadline=None, max_examples=40)
+@given(scores_and_errors, st.randoms(use_true_random=False))
+def test_order_does_not_matter_and_json_loses_nothing(sample: Sample, shuffler: Any) -> None:
+    scores, wrong = sample
+    order = list(range(len(scores)))
+    shuffler.shuffle(order)
+    calibrator = fit(scores, wrong)
+    assert fit(scores[order], wrong[order]) == calibrator
+    assert Calibrator.from_json(json.loads(json.dumps(calibrator.to_json()))) == calibrator
+
+
+def test_identity_survives_json() -> None:
+    assert Calibrator.from_json(json.loads(json.dumps(IDENTITY.to_json()))) == IDENTITY
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ({"method": "magic"}, "calibrator.method"),
+        ({"knots": [[0.0, 0.0]]}, "calibrator.knots"),
+        ({"knots": [[0.0, 0.0], [1.0, 0.0]]}, "calibrator.knots"),
+        ({"knots": [[0.0, 0.0], [1.0, math.nan]]}, "calibrator.knots"),
+        ({"knots": [1, 2]}, "expected method, n, errors and knots"),
+        ({"errors": 41}, "calibrator.errors"),
+        ({"method": "identity"}, "calibrator.knots"),
+    ],
+)
+def test_a_broken_calibrator_is_refused(change: dict[str, Any], said: str) -> None:
+    values = fit([0.1, 0.2, 0.3, 0.4] * 10, [False, False, True, False] * 10).to_json()
+    assert Calibrator.from_json(values).n == 40
+    with pytest.raises(InvalidInput, match=said):
+        Calibrator.from_json({**values, **change})
+    with pytest.raises(InvalidInput, match="expected method, n, errors and knots"):
+        Calibrator.from_json({})

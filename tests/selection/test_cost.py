@@ -1,48 +1,98 @@
-"""Costs: the formulas of the literature, worked by hand."""
+"""Costs: the formulas worked by hand, then properties."""
+
+import math
+from dataclasses import fields, replace
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from models.errors import InvalidInput
-from models.records import Box, Boxes, Lane, Lanes, Transcript
+from models.records import Box, Boxes, Label, Lane, Lanes, Task, Transcript
 from selection.cost import Costs, expected_seconds, from_scratch_seconds
 
 COSTS = Costs(image_s=2, box_verify_s=1, box_adjust_s=4, box_draw_s=7, lane_verify_s=1, lane_adjust_s=5, lane_draw_s=9)
 BOXES = Boxes(100, 100, (Box((0, 0, 9, 9), "car", 0.75), Box((20, 20, 40, 40), "car", 0.5)))
-LANES = Lanes(100, 100, (Lane(((1, 1), (2, 2)), (), 0.8),))
+LANES = Lanes(512, 100, (Lane(((1, 1), (2, 2)), (), 0.8),))
+WORDS = Transcript("one two three")
+TASKS: list[tuple[Task, Label, str]] = [
+    ("asr", WORDS, "expected_wer"),
+    ("detection", BOXES, "expected_missed"),
+    ("lane", LANES, "expected_missed"),
+]
 
 
 def test_boxes() -> None:
     features = {"expected_missed": 0.5}
-    # a look 2 + two checks 2 + (0.25 + 0.5) adjustments of 4 + half a box to draw 3.5
-    assert expected_seconds("detection", BOXES, 0.9, features, None, COSTS) == pytest.approx(10.5)
-    assert from_scratch_seconds("detection", BOXES, features, None, COSTS) == pytest.approx(2 + 1.75 * 7)
+    # a look 2, two checks 2, (0.25 + 0.5) adjustments of 4, half a box to draw of 7
+    assert expected_seconds("detection", BOXES, 0.9, features, None, COSTS) == pytest.approx(2 + 2 + 3 + 3.5)
+    assert from_scratch_seconds("detection", BOXES, features, None, COSTS) == pytest.approx(2 + (0.75 + 0.5 + 0.5) * 7)
 
 
-def test_lanes() -> None:
+def test_lines() -> None:
     features = {"expected_missed": 0.1}
     assert expected_seconds("lane", LANES, 0.0, features, None, COSTS) == pytest.approx(2 + 1 + 0.2 * 5 + 0.1 * 9)
-    assert from_scratch_seconds("lane", LANES, features, None, COSTS) == pytest.approx(2 + 0.9 * 9)
+    assert from_scratch_seconds("lane", LANES, features, None, COSTS) == pytest.approx(2 + (0.8 + 0.1) * 9)
 
 
-@pytest.mark.parametrize(
-    ("wer", "seconds"), [(0.0, 18.0), (0.15, 34.0), (0.30, 50.0), (0.9, 50.0)], ids=["right", "half", "even", "wrong"]
-)
-def test_an_utterance_of_ten_seconds(wer: float, seconds: float) -> None:
-    features = {"expected_wer": wer}
-    label = Transcript("one two three")
-    assert expected_seconds("asr", label, 0.0, features, 10.0, COSTS) == pytest.approx(seconds)
-    assert from_scratch_seconds("asr", label, features, 10.0, COSTS) == 50.0
+def test_points_of_a_line_that_may_be_off_are_moved() -> None:
+    # On 512 px a point is off beyond 8 px: with deviation 8 that happens with probability 0.3173, with 0 never.
+    doubtful = Lanes(512, 100, (Lane(((1, 1), (2, 2)), (8.0, 0.0)),))
+    seconds = expected_seconds("lane", doubtful, 0.0, {"expected_missed": 0.0}, None, COSTS)
+    assert seconds == pytest.approx(2 + 1 + 0.3173 / 2 * 5, abs=1e-3)
+    scratch = from_scratch_seconds("lane", doubtful, {"expected_missed": 0.0}, None, COSTS)
+    assert scratch == pytest.approx(2 + (1 - 0.3173 / 2) * 9, abs=1e-3)
 
 
-def test_a_likely_error_costs_at_least_the_smallest_change() -> None:
+@pytest.mark.parametrize(("wer", "seconds"), [(0.0, 18.0), (0.15, 34.0), (0.30, 50.0), (0.9, 50.0)])
+def test_ten_seconds_of_speech(wer: float, seconds: float) -> None:
+    assert expected_seconds("asr", WORDS, 0.0, {"expected_wer": wer}, 10.0, COSTS) == pytest.approx(seconds)
+    assert from_scratch_seconds("asr", WORDS, {"expected_wer": wer}, 10.0, COSTS) == 50.0
+
+
+def test_a_likely_error_is_at_least_one_change() -> None:
     sure = Boxes(100, 100, (Box((0, 0, 9, 9), "car", 1.0),))
     assert expected_seconds("detection", sure, 0.5, {"expected_missed": 0.0}, None, COSTS) == 2 + 1 + 0.5 * 4
+    line = Lanes(100, 100, (Lane(((1, 1), (2, 2))),))
+    assert expected_seconds("lane", line, 0.5, {"expected_missed": 0.0}, None, COSTS) == 2 + 1 + 0.5 * 5
+    # one of three words is wrong with probability 0.6: a word error rate of 0.2
+    seconds = expected_seconds("asr", WORDS, 0.6, {"expected_wer": 0.0}, 10.0, COSTS)
+    assert seconds == pytest.approx(10 * (1.8 + 0.2 * 3.2 / 0.3))
 
 
-def test_what_is_missing_is_named() -> None:
-    with pytest.raises(InvalidInput, match="expected the feature 'expected_missed', got"):
-        expected_seconds("detection", BOXES, 0.1, {"boxes": 2.0}, None, COSTS)
-    with pytest.raises(InvalidInput, match="expected the duration in seconds, got none"):
-        expected_seconds("asr", Transcript("x"), 0.1, {"expected_wer": 0.0}, None, COSTS)
-    with pytest.raises(InvalidInput, match=r"Costs\.box_draw_s: expected a number > 0, got 0"):
-        Costs(box_draw_s=0)
+def test_an_empty_label_costs_a_look_and_what_it_missed() -> None:
+    empty, features = Boxes(100, 100), {"expected_missed": 0.25}
+    assert expected_seconds("detection", empty, 0.0, features, None, COSTS) == 2 + 0.25 * 7
+    assert from_scratch_seconds("detection", empty, features, None, COSTS) == 2 + 0.25 * 7
+
+
+@pytest.mark.parametrize(("task", "label", "name"), TASKS)
+def test_a_missing_feature_is_named(task: Task, label: Label, name: str) -> None:
+    with pytest.raises(InvalidInput, match=rf"cost of {task}: expected the feature '{name}', got \['other'\]"):
+        expected_seconds(task, label, 0.5, {"other": 1.0}, 1.0, COSTS)
+
+
+def test_speech_needs_its_duration() -> None:
+    with pytest.raises(InvalidInput, match="cost of asr: expected the duration in seconds, got none"):
+        expected_seconds("asr", WORDS, 0.5, {"expected_wer": 0.1}, None, COSTS)
+    with pytest.raises(InvalidInput, match="cost of asr: expected the duration in seconds, got none"):
+        from_scratch_seconds("asr", WORDS, {}, None, COSTS)
+
+
+@pytest.mark.parametrize("name", [field.name for field in fields(Costs)])
+@pytest.mark.parametrize("bad", [0.0, -1.0, math.nan, math.inf])
+def test_constants_are_checked(name: str, bad: float) -> None:
+    with pytest.raises(InvalidInput, match=rf"Costs\.{name}: expected a finite number > 0, got {bad}"):
+        replace(COSTS, **{name: bad})
+
+
+@pytest.mark.parametrize(("task", "label", "name"), TASKS)
+@given(p_errors=st.tuples(st.floats(0, 1), st.floats(0, 1)), values=st.tuples(st.floats(0, 9), st.floats(0, 9)))
+def test_more_doubt_never_costs_less(
+    task: Task, label: Label, name: str, p_errors: tuple[float, float], values: tuple[float, float]
+) -> None:
+    surer, doubtful = sorted(p_errors)
+    better, worse = sorted(values)
+    least = expected_seconds(task, label, surer, {name: better}, 10.0, COSTS)
+    assert 0 < least <= expected_seconds(task, label, doubtful, {name: better}, 10.0, COSTS)
+    assert least <= expected_seconds(task, label, doubtful, {name: worse}, 10.0, COSTS)

@@ -1,72 +1,129 @@
-"""Routing: chance first, then the promise, then the cost; every answer says why."""
+"""Routing: a table of decisions and their sentences, then properties."""
 
 import numpy as np
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from models.errors import InvalidInput
 from models.records import Uncertainty
 from selection.risk import NoPromise, Threshold
-from selection.routing import Decision, Policy, draw, route
+from selection.routing import Policy, draw, route
+
+Promise = Threshold | NoPromise
 
 POLICY = Policy(calibration_share=0.2, audit_share=0.02)
 PROMISE = Threshold(threshold=0.04, alpha=0.02, delta=0.05, n=512, accepted=300, errors=1)
-NONE = NoPromise("12 random checks are known, at least 149 are needed", 137)
-UNIT = st.floats(0, 1)
+WAITING = "12 random checks are known, at least 149 are needed"
+NONE = NoPromise(WAITING, 137)
+UNIT, DRAW, SECONDS = st.floats(0, 1), st.floats(0, 1, exclude_max=True), st.floats(0, 1e6)
+thresholds = st.builds(Threshold, UNIT, st.just(0.02), st.just(0.05), st.just(512), st.just(300), st.just(1))
+promises = st.one_of(st.just(NONE), thresholds)
 
 
-def unsure(score: float, seconds: float = 8.2) -> Uncertainty:
+def _doubt(score: float, seconds: float = 8.2) -> Uncertainty:
     return Uncertainty(p_error=0.31, seconds=seconds, score=score)
 
 
-def test_a_doubtful_label_is_reviewed_and_says_why() -> None:
-    assert route(unsure(0.44), 20.0, PROMISE, POLICY, 0.5) == Decision(
-        "review",
-        "p_error 0.31 (score 0.44) is above the accepted score 0.04 (alpha 2 %, delta 5 %, n = 512)",
-    )
+@pytest.mark.parametrize(
+    ("uncertainty", "promise", "drawn", "decision", "reason"),
+    [
+        (_doubt(0.44), PROMISE, 0.5, "review",
+         "p_error 0.31 (score 0.44) is above the accepted score 0.04 (alpha 2 %, delta 5 %, n = 512)"),
+        (_doubt(0.01), PROMISE, 0.5, "accept",
+         "p_error 0.31 (score 0.01) is within the accepted score 0.04 (alpha 2 %, delta 5 %, n = 512)"),
+        (_doubt(0.04), PROMISE, 0.5, "accept",
+         "p_error 0.31 (score 0.04) is within the accepted score 0.04 (alpha 2 %, delta 5 %, n = 512)"),
+        (_doubt(0.0401), PROMISE, 0.5, "review",
+         "p_error 0.31 (score 0.0401) is above the accepted score 0.0400 (alpha 2 %, delta 5 %, n = 512)"),
+        (_doubt(0.44, 25.0), PROMISE, 0.5, "annotate",
+         "p_error 0.31 (score 0.44) is above the accepted score 0.04 (alpha 2 %, delta 5 %, n = 512); "
+         "correcting would take 25.0 s, labelling afresh 20.0 s"),
+        (_doubt(0.01), PROMISE, 0.019, "audit",
+         "drawn at random: people check 2 % of all items, whatever their score; "
+         "p_error 0.31 (score 0.01) is within the accepted score 0.04 (alpha 2 %, delta 5 %, n = 512)"),
+        (_doubt(0.01), PROMISE, 0.02, "accept",
+         "p_error 0.31 (score 0.01) is within the accepted score 0.04 (alpha 2 %, delta 5 %, n = 512)"),
+        (_doubt(0.0), NONE, 0.5, "review",
+         f"p_error 0.31 (score 0), and nothing is accepted unseen yet: {WAITING}"),
+        (_doubt(0.5, 20.0), NONE, 0.2, "annotate",
+         f"p_error 0.31 (score 0.5), and nothing is accepted unseen yet: {WAITING}; "
+         "correcting would take 20.0 s, labelling afresh 20.0 s"),
+        (_doubt(0.0), NONE, 0.199, "audit",
+         "drawn at random: people check 20 % of all items, whatever their score; "
+         f"p_error 0.31 (score 0), and nothing is accepted unseen yet: {WAITING}"),
+    ],
+)  # fmt: skip
+def test_decisions_and_their_sentences(
+    uncertainty: Uncertainty, promise: Promise, drawn: float, decision: str, reason: str
+) -> None:
+    got = route(uncertainty, 20.0, promise, POLICY, drawn)
+    assert (got.decision, got.reason) == (decision, reason)
 
 
-def test_a_certain_label_is_accepted_under_a_promise() -> None:
-    decision = route(unsure(0.04), 20.0, PROMISE, POLICY, 0.5)
-    assert decision.decision == "accept"
-    assert decision.reason.endswith("is within the accepted score 0.04 (alpha 2 %, delta 5 %, n = 512)")
-
-
-def test_without_a_promise_nothing_is_accepted() -> None:
-    decision = route(unsure(0.0), 20.0, NONE, POLICY, 0.5)
-    assert decision.decision == "review"
-    assert "nothing is accepted unseen yet: 12 random checks are known, at least 149 are needed" in decision.reason
-
-
-def test_where_correcting_costs_more_a_person_starts_afresh() -> None:
-    decision = route(unsure(0.9, seconds=30.0), 20.0, PROMISE, POLICY, 0.5)
-    assert decision.decision == "annotate"
-    assert decision.reason.endswith("correcting would take 30.0 s, labelling afresh 20.0 s")
-
-
-def test_chance_comes_first_with_a_larger_share_until_there_is_a_promise() -> None:
-    assert route(unsure(0.0), 20.0, PROMISE, POLICY, 0.019).decision == "audit"
-    assert route(unsure(0.0), 20.0, PROMISE, POLICY, 0.021).decision == "accept"
-    assert route(unsure(0.0), 20.0, NONE, POLICY, 0.199).decision == "audit"
-    assert route(unsure(0.0), 20.0, NONE, POLICY, 0.201).decision == "review"
-
-
-@given(UNIT, st.floats(0, 1e6), st.floats(0, 1e6), UNIT)
+@given(UNIT, SECONDS, SECONDS, DRAW)
 def test_nothing_is_ever_accepted_without_a_promise(score: float, seconds: float, scratch: float, drawn: float) -> None:
-    assert route(unsure(score, seconds), scratch, NONE, POLICY, drawn).decision != "accept"
+    decision = route(_doubt(score, seconds), scratch, NONE, POLICY, drawn)
+    assert decision.decision != "accept"
+    assert "nothing is accepted unseen yet" in decision.reason
 
 
-@given(UNIT, UNIT, UNIT)
-def test_a_smaller_doubt_is_never_treated_with_more_suspicion(one: float, other: float, drawn: float) -> None:
-    low, high = sorted((one, other))
-    if route(unsure(high), 1e9, PROMISE, POLICY, drawn).decision == "accept":
-        assert route(unsure(low), 1e9, PROMISE, POLICY, drawn).decision == "accept"
+@given(UNIT, SECONDS, SECONDS, promises, DRAW)
+def test_what_is_accepted_lies_within_a_promise(
+    score: float, seconds: float, scratch: float, promise: Promise, drawn: float
+) -> None:
+    decision = route(_doubt(score, seconds), scratch, promise, POLICY, drawn)
+    assert decision == route(_doubt(score, seconds), scratch, promise, POLICY, drawn)
+    if decision.decision == "accept":
+        assert isinstance(promise, Threshold)
+        assert score <= promise.threshold
 
 
-def test_draws_are_stable_uniform_and_independent() -> None:
-    audit = np.array([draw(f"item {i}", 0) for i in range(4000)])
-    gold = np.array([draw(f"item {i}", 0, "gold") for i in range(4000)])
-    assert draw("item 1", 0) == audit[1] != draw("item 1", 1)
-    assert abs((audit < 0.2).mean() - 0.2) < 0.02
-    assert audit.min() >= 0
-    assert audit.max() < 1
-    assert abs(np.corrcoef(audit, gold)[0, 1]) < 0.05
+@given(UNIT, UNIT, SECONDS, promises, DRAW)
+def test_less_doubt_is_never_trusted_less(
+    one: float, other: float, scratch: float, promise: Promise, drawn: float
+) -> None:
+    sure, unsure = sorted((one, other))
+    if route(_doubt(unsure), scratch, promise, POLICY, drawn).decision == "accept":
+        assert route(_doubt(sure), scratch, promise, POLICY, drawn).decision == "accept"
+
+
+@given(UNIT, UNIT, SECONDS, SECONDS, promises, DRAW)
+def test_random_checks_do_not_depend_on_doubt_or_cost(
+    one: float, other: float, seconds: float, scratch: float, promise: Promise, drawn: float
+) -> None:
+    first = route(_doubt(one, seconds), scratch, promise, POLICY, drawn).decision == "audit"
+    assert first == (route(_doubt(other, scratch), seconds, promise, POLICY, drawn).decision == "audit")
+
+
+@given(UNIT, UNIT)
+def test_a_reason_never_shows_two_equal_figures_for_two_different_ones(score: float, threshold: float) -> None:
+    promise = Threshold(threshold, 0.02, 0.05, 512, 300, 1)
+    words = route(_doubt(score), 1e9, promise, POLICY, 0.5).reason.split()
+    shown, limit = float(words[words.index("(score") + 1].rstrip(")")), float(words[words.index("accepted") + 2])
+    assert (shown < limit, shown > limit) == (score < threshold, score > threshold)
+
+
+def test_draws_are_stable_even_and_independent() -> None:
+    assert draw("item", 0) == 0.1606582580439715  # for ever: the store keeps what was drawn
+    draws = np.array([draw(f"item {i}", 0) for i in range(4000)])
+    assert draws.min() >= 0
+    assert draws.max() < 1
+    counts = np.histogram(draws, 20, (0, 1))[0]
+    assert np.abs(counts - 200).max() < 5 * np.sqrt(200)
+    for others in ([draw(f"item {i}", 1) for i in range(4000)], [draw(f"item {i}", 0, "gold") for i in range(4000)]):
+        assert abs(np.corrcoef(draws, others)[0, 1]) < 5 / np.sqrt(4000)
+
+
+@pytest.mark.parametrize("bad", [-0.1, 1.0, float("nan")])
+def test_a_draw_out_of_range_is_refused(bad: float) -> None:
+    with pytest.raises(InvalidInput, match=r"expected a draw in \[0, 1\)"):
+        route(_doubt(0.5), 1.0, NONE, POLICY, bad)
+
+
+@pytest.mark.parametrize("name", ["audit_share", "calibration_share"])
+@pytest.mark.parametrize("bad", [0.0, 1.1, float("nan")])
+def test_a_policy_is_checked(name: str, bad: float) -> None:
+    assert Policy(audit_share=1.0, calibration_share=1.0).audit_share == 1.0
+    with pytest.raises(InvalidInput, match=rf"Policy\.{name}: expected a share"):
+        Policy(**{name: bad})

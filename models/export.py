@@ -3,6 +3,7 @@
 import json
 import shutil
 import tempfile
+import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import datetime
@@ -100,16 +101,18 @@ def export_onnx(task: Task, network: nn.Module, settings: Any, path: Path) -> No
     """Writes the network as one ONNX file that carries its task and settings."""
     recipe = tasks.recipe(task)
     inputs, dynamic_shapes = recipe.example_inputs(settings)
-    program = torch.onnx.export(
-        network.eval(),
-        inputs,
-        dynamo=True,
-        opset_version=OPSET,
-        input_names=list(recipe.INPUT_NAMES),
-        output_names=list(recipe.OUTPUT_NAMES),
-        dynamic_shapes=dynamic_shapes,
-        verbose=False,
-    )
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # the exporter talks of axes that share a name, as ours are meant to
+        program = torch.onnx.export(
+            network.eval(),
+            inputs,
+            dynamo=True,
+            opset_version=OPSET,
+            input_names=list(recipe.INPUT_NAMES),
+            output_names=list(recipe.OUTPUT_NAMES),
+            dynamic_shapes=dynamic_shapes,
+            verbose=False,
+        )
     assert program is not None
     model = program.model_proto
     for node in model.graph.node:  # the exporter's notes on where each node came from, larger than some networks

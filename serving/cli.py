@@ -28,7 +28,7 @@ app = typer.Typer(
 )
 tokens_app = typer.Typer(help="Make, list and revoke API tokens.", no_args_is_help=True)
 app.add_typer(tokens_app, name="token")
-out = Console(soft_wrap=True)
+out = Console(soft_wrap=True, width=400)  # tables keep whole names; the terminal wraps
 
 Database = Annotated[str | None, typer.Option("--db", help="SQLite file or PostgreSQL URL")]
 TaskName = Annotated[str, typer.Argument(help="asr, detection or lane")]
@@ -57,7 +57,7 @@ def demo(
     """Watch the loop turn on rendered road scenes, with a simulated annotator."""
     from serving.demo import demo as turn
 
-    turn(_settings(database_url=db), out, scene_count=scenes, rounds=rounds, seed=seed)
+    turn(_settings(database_url=db), Console(), scene_count=scenes, rounds=rounds, seed=seed)
 
 
 @app.command()

@@ -1,5 +1,6 @@
 """The routes. Each reads its request, makes one call, and gives the answer its shape."""
 
+from asyncio import get_running_loop
 from collections.abc import Callable, Sequence
 from typing import Annotated, Any, ParamSpec, TypeVar
 
@@ -267,7 +268,7 @@ async def _work(request: Request, call: Callable[P, T], /, *args: P.args, **kwar
     async with deployment.turns:
         if await request.is_disconnected():
             raise ClientDisconnect
-        return await run_sync(lambda: call(*args, **kwargs))
+        return await get_running_loop().run_in_executor(deployment.threads, lambda: call(*args, **kwargs))
 
 
 def _is_json(request: Request, body: bytes) -> bool:

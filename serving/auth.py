@@ -8,10 +8,11 @@ everything but the health checks and the API's description needs one.
 import ipaddress
 import re
 from collections.abc import Callable
+from dataclasses import dataclass
 from http.cookies import CookieError, SimpleCookie
+from time import monotonic
 from urllib.parse import urlsplit
 
-from anyio import CapacityLimiter
 from anyio.to_thread import run_sync
 from starlette.datastructures import Headers
 from starlette.responses import RedirectResponse
@@ -21,12 +22,12 @@ from models.errors import NotAllowed
 from serving import tokens
 from serving.http_errors import Unauthenticated, explained
 from serving.store import Store
-from serving.store.records import Actor
+from serving.store.records import Actor, Token
 
 LOCAL: Actor = "local"  # who acts while the service is open
 COOKIE = "prelabel_token"  # set by the sign-in form; good for looking, never for changing anything
 SIGN_IN = "/sign-in"
-_LOOKUPS = 4  # token look-ups at once
+FRESH_S = 0.2  # a token is looked up again after that: so long one may still pass that was revoked
 
 PUBLIC = re.compile(r"/livez|/healthz|/readyz|/docs|/openapi\.json|/sign-in|/static/[^/]+")
 RULES: tuple[tuple[str, re.Pattern[str], tuple[tokens.Scope, ...]], ...] = (
@@ -46,47 +47,82 @@ def scopes_for(method: str, path: str) -> tuple[tokens.Scope, ...]:
     return next(fitting, ("admin",))
 
 
+@dataclass(frozen=True)
+class Standing:
+    """What the store knew at a moment: the token behind a secret or, where none came, whether none was ever made."""
+
+    token: Token | None
+    is_open: bool
+    at: float
+
+
 class TokenAuth:
     """ASGI middleware that lets a request pass with ``state["actor"]`` set, or answers 401 or 403."""
 
     def __init__(self, app: ASGIApp, store: Callable[[], Store]) -> None:
         self._app = app
         self._store = store
-        self._limiter = CapacityLimiter(_LOOKUPS)
+        self._good: dict[str | None, Standing] = {}
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "http" and scope["method"] != "OPTIONS" and not PUBLIC.fullmatch(scope["path"]):
             try:
-                actor = await run_sync(actor_of, self._store(), scope, limiter=self._limiter)
+                headers = Headers(scope=scope)
+                standing = await self._standing(presented(scope, headers))
+                scope.setdefault("state", {})["actor"] = actor_of(scope, headers, standing)
             except NotAllowed as error:
                 lost = isinstance(error, Unauthenticated) and scope["path"] == "/"
                 answer = RedirectResponse(SIGN_IN, 303) if lost else explained(error)
                 await answer(scope, receive, send)
                 return
-            scope.setdefault("state", {})["actor"] = actor
         await self._app(scope, receive, send)
 
+    async def _standing(self, secret: str | None) -> Standing:
+        """Asked of the store anew after ``FRESH_S``; what did not pass is asked of it every time."""
+        known = self._good.get(secret)
+        if known is not None and monotonic() - known.at < FRESH_S:
+            return known
+        standing = await run_sync(look_up, self._store(), secret)
+        self._good = {other: kept for other, kept in self._good.items() if standing.at - kept.at < FRESH_S}
+        if standing.token or standing.is_open:
+            self._good[secret] = standing
+        return standing
 
-def actor_of(store: Store, scope: Scope) -> Actor:
+
+def look_up(store: Store, secret: str | None) -> Standing:
+    """The standing of a secret, or of nobody."""
+    if secret is None:
+        return Standing(None, not tokens.list_tokens(store), monotonic())
+    return Standing(tokens.find_token(store, secret), False, monotonic())
+
+
+def presented(scope: Scope, headers: Headers) -> str | None:
+    """The secret that came with a request: in its header or, for looking alone, in the cookie of our own page.
+
+    Raises:
+        Unauthenticated: the header is of another kind.
+    """
+    secret = _bearer(headers)
+    if secret is None and scope["method"] in ("GET", "HEAD") and not _foreign(scope, headers):
+        secret = _cookie(headers)
+    return secret
+
+
+def actor_of(scope: Scope, headers: Headers, standing: Standing) -> Actor:
     """Who makes this request.
 
     Raises:
         Unauthenticated: a token is needed, and none came or an unknown one.
         NotAllowed: the token's scopes do not reach so far, or the request came from a foreign web page.
     """
-    headers, needed = Headers(scope=scope), scopes_for(scope["method"], scope["path"])
-    secret = _bearer(headers)
-    if secret is None and scope["method"] in ("GET", "HEAD") and not _foreign(scope, headers):
-        secret = _cookie(headers)
-    if secret is not None:
-        token = tokens.find_token(store, secret)
-        if token is None:
-            raise Unauthenticated("token: expected a valid one, got one that is unknown or revoked")
+    token, needed = standing.token, scopes_for(scope["method"], scope["path"])
+    if token is not None:
         if "admin" not in token.scopes and not set(needed) & set(token.scopes):
-            raise NotAllowed(f"token {token.name!r}: expected the scope {needed[0]}, got {', '.join(token.scopes)}")
+            has = ", ".join(token.scopes)
+            raise NotAllowed(f"token {token.name!r}: expected the scope {' or '.join(needed)}, got {has}")
         return token.name
-    if tokens.list_tokens(store):
-        raise Unauthenticated("expected the header 'Authorization: Bearer TOKEN', got none")
+    if not standing.is_open:
+        raise Unauthenticated("expected the header 'Authorization: Bearer TOKEN' with a valid token, got none such")
     _require_local(scope, headers)
     return LOCAL
 

@@ -2,11 +2,12 @@
 
 import os
 import threading
+from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime
 from typing import Any
 
 import httpx
-from anyio import CapacityLimiter
+from anyio import Semaphore
 
 from models.errors import NotFound, PrelabelError, Refused
 from models.records import LABEL_TYPES, Task, from_json, to_json
@@ -35,14 +36,15 @@ class Deployment:
         client: httpx.AsyncClient | None = None,
         load: LoadRuntime = load_runtime,
     ) -> None:
-        cores = len(os.sched_getaffinity(0))
+        self.cores = cores = len(os.sched_getaffinity(0))
         self.settings = settings
         self.loop = loop
         self.metrics = Metrics()
         self.live = Live(loop, self.metrics, slots=cores, threads=settings.threads, load=load)
         self.annotator = Annotator(loop, self.live, limits_of(settings))
         self.admission = Admission(cores, settings.max_waiting)
-        self.turns = CapacityLimiter(cores)  # requests that decode and predict at the same time
+        self.turns = Semaphore(cores, max_value=cores)  # requests that decode and predict at the same time
+        self.threads = ThreadPoolExecutor(cores, "annotate")
         self.background = Background(loop, self.live, self.annotator, lambda: self.admission.inside > 0)
         self.body_limit = int(settings.max_body_mb * 1_000_000)
         self.fetcher = Fetcher(
@@ -67,6 +69,7 @@ class Deployment:
 
     def close(self) -> None:
         """Ends the threads and closes the store, after what is at hand."""
+        self.threads.shutdown()
         self.background.close()
         self.live.close()
         self.loop.store.close()

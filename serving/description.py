@@ -3,10 +3,9 @@
 from http import HTTPStatus
 from typing import Any
 
-from fastapi import APIRouter, Depends
+from fastapi import APIRouter, Request
 from fastapi.openapi.docs import get_swagger_ui_html
-from fastapi.responses import HTMLResponse
-from fastapi.security import HTTPBearer
+from fastapi.responses import HTMLResponse, JSONResponse
 
 from serving.bodies import Body, ItemLine, UriBody
 from serving.http_errors import ErrorBody
@@ -21,13 +20,26 @@ OF_APP: dict[str, Any] = {
     "description": TEXT,
     "docs_url": None,  # FastAPI's own page loads its scripts from outside
     "redoc_url": None,
-    "dependencies": [Depends(HTTPBearer(auto_error=False, description="a token of `prelabel token make`"))],
+    # BentoML sets up OpenTelemetry, and FastAPI would then make spans for every request and each part of it.
+    "telemetry": {"tracing": False, "metrics": False, "logs": False},
+    "openapi_url": None,
 }
 
 _BYTES = {"schema": {"type": "string", "format": "binary"}}
 _FILES = {"type": "object", "properties": {"file": {"type": "array", "items": _BYTES["schema"]}}, "required": ["file"]}
 
+_TOKEN = {"type": "http", "scheme": "bearer", "description": "made with `prelabel token make`"}
+
 routes = APIRouter()
+
+
+@routes.get("/openapi.json", include_in_schema=False)
+async def openapi(request: Request) -> JSONResponse:
+    """The description to be read by programs."""
+    schema: dict[str, Any] = request.app.openapi()
+    schema["components"]["securitySchemes"] = {"token": _TOKEN}
+    schema["security"] = [{"token": []}, {}]
+    return JSONResponse(schema)
 
 
 @routes.get("/docs", include_in_schema=False)

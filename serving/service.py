@@ -1,7 +1,8 @@
 """The BentoML service: it starts and ends a deployment in each worker, and hands every request to the app.
 
-One worker holds all models; its threads do the work. BentoML's own routes, which know no token and no error shape, are
-never reached, and none of its endpoints is used: a string in a file field would make it download that address.
+One worker holds all models; its threads do the work. BentoML packs the service, and starts, watches and ends its worker.
+Its own routes know no token and no error shape, its timeout answers while the work goes on, its file fields download
+what a string names, its tracing costs more than the rest of a request: so none of them is reached.
 """
 
 import json
@@ -21,22 +22,28 @@ from serving.store import Store
 
 os.environ["BENTOML_DO_NOT_TRACK"] = "True"  # it would tell its makers about every start
 
-TIMEOUT_S = 300  # after which BentoML answers 504 itself; it cannot be switched off
-
 settings = Settings()  # type: ignore[call-arg]  # from the environment
 app = create_app(settings)
 
 
 class InFront:
-    """ASGI middleware that answers with the app in place of what lies behind; start and end go through."""
+    """An ASGI app that answers every request with ours; only start and end go through to BentoML's."""
 
-    def __init__(self, app: ASGIApp, answering: ASGIApp) -> None:
-        self._behind = app
+    def __init__(self, behind: ASGIApp, answering: ASGIApp) -> None:
+        self._behind = behind
         self._answering = answering
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         chosen = self._behind if scope["type"] == "lifespan" else self._answering
         await chosen(scope, receive, send)
+
+
+class OwnAnswers(bentoml.Service):  # type: ignore[misc]
+    """A BentoML service without BentoML's middlewares and routes."""
+
+    def to_asgi(self, is_main: bool = True) -> ASGIApp:
+        """What a worker serves."""
+        return InFront(super().to_asgi(is_main), app)
 
 
 class Worker:
@@ -53,15 +60,7 @@ class Worker:
         self._deployment.close()
 
 
-Prelabel = bentoml.service(
-    name="prelabel",
-    workers=1,
-    traffic={"timeout": TIMEOUT_S},
-    tracing={"excluded_urls": ".*"},
-    metrics={"enabled": False},
-    logging={"access": {"enabled": False}},
-)(Worker)
-Prelabel.add_asgi_middleware(InFront, answering=app)
+Prelabel = bentoml.service(name="prelabel", workers=1, metrics={"enabled": False}, service_class=OwnAnswers)(Worker)
 
 
 def serve(settings: Settings) -> None:

@@ -21,8 +21,10 @@ from models.versions import Version
 from serving.app import create_app
 from serving.deployment import Deployment
 from serving.live import LoadRuntime
-from serving.loop import Loop
+from serving.loop import Loop, utc_now
+from serving.media_files import MediaFiles
 from serving.settings import Settings
+from serving.store import Store
 from tests.tiny_versions import make_version
 
 ORIGIN = "http://127.0.0.1:3000"
@@ -58,6 +60,11 @@ class Served:
         return version
 
 
+def loop_of(settings: Settings) -> Loop:
+    """The loop of some settings, without the starter versions."""
+    return Loop(Store.open(settings.database_url), MediaFiles(settings.data_dir / "media"), settings, utc_now)
+
+
 @contextmanager
 def serving(
     folder: Path, *, tasks: Sequence[Task] = TASKS, load: LoadRuntime = load_runtime, **settings: Any
@@ -65,7 +72,7 @@ def serving(
     """A deployment with a tiny version of each task."""
     values = {"database_url": f"sqlite:///{folder}/store.db", "data_dir": folder / "data", **settings}
     chosen = Settings.model_validate(values)
-    loop = Loop.open(chosen)
+    loop = loop_of(chosen)
     for task in tasks:
         version = make_version(folder / "versions", task)
         loop.add_version(version.folder, "tester")

@@ -3,6 +3,7 @@
 import threading
 from collections.abc import Iterator
 from pathlib import Path
+from time import sleep
 from typing import Any
 
 import anyio
@@ -12,7 +13,7 @@ from numpy.typing import NDArray
 
 from models.records import Prediction, Task
 from models.tasks import Runtime, load_runtime
-from serving.auth import COOKIE, scopes_for
+from serving.auth import COOKIE, FRESH_S, scopes_for
 from serving.loop import utc_now
 from serving.tokens import SCOPES, make_token, revoke_token
 from tests.serving.served import Served, picture, serving
@@ -33,6 +34,7 @@ class TestTokens:
     def test_with_a_token_made_nothing_is_open(self, served: Served) -> None:
         assert served.client.get("/v1/report").status_code == 200
         token(served, "annotate")
+        sleep(FRESH_S)
         for method, path in (("GET", "/v1/report"), ("POST", "/v1/items"), ("GET", "/metrics"), ("GET", "/nothing")):
             answer = served.client.request(method, path)
             assert code_of(answer) == (401, "unauthenticated")
@@ -62,6 +64,7 @@ class TestTokens:
         good = token(served, "admin", name="gone")
         assert served.client.get("/v1/report", headers=good).status_code == 200
         revoke_token(served.loop.store, "gone", "tester", utc_now())
+        sleep(FRESH_S)
         for header in (good["Authorization"], "Bearer nonsense", "Bearer", "Basic abc", ""):
             answer = served.client.get("/v1/report", headers={"Authorization": header})
             assert code_of(answer) == (401, "unauthenticated")
@@ -214,7 +217,7 @@ class TestOverload:
     def test_too_many_requests_are_told_when_to_come_again(self, tmp_path: Path) -> None:
         gate = Gate()
         with serving(tmp_path, tasks=["detection"], load=gate.load, max_waiting=3) as served:
-            room = served.deployment.turns.total_tokens + 3
+            room = served.deployment.cores + 3
             gate.opened.clear()
             answers = anyio.run(self.hammer, served, gate, int(room))
             refused = [answer for answer in answers if answer.status_code == 429]
@@ -278,7 +281,7 @@ class TestOurBugs:
             gate.opened.clear()
             assert anyio.run(self.leave, served, gate) == []
             told = served.deployment.metrics.text().decode()
-            busy = served.deployment.turns.total_tokens
+            busy = served.deployment.cores
             assert f'prelabel_predictions_total{{task="detection",version="{served.version}"}} {busy}.0' in told
             assert 'status="499"} 1.0' in told
             assert served.deployment.admission.inside == 0
@@ -298,13 +301,13 @@ class TestOurBugs:
 
         turns = served.deployment.turns
         async with served.async_client() as client, anyio.create_task_group() as group:
-            for shade in range(int(turns.total_tokens)):
+            for shade in range(served.deployment.cores):
                 group.start_soon(lambda data: client.post("/v1/detection/annotate", content=data), picture(shade))
             with anyio.fail_after(20):
-                while turns.available_tokens:
+                while turns.value:
                     await anyio.sleep(0.01)
                 group.start_soon(served.app, scope, receive, send)
-                while served.deployment.admission.inside <= turns.total_tokens:
+                while served.deployment.admission.inside <= served.deployment.cores:
                     await anyio.sleep(0.01)
             gate.opened.set()
         return sent

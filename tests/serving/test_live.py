@@ -17,7 +17,7 @@ from serving.http_errors import Unavailable
 from serving.live import Live, blank
 from serving.loop import Loop
 from serving.settings import Settings
-from tests.serving.served import Served, eventually, picture, serving
+from tests.serving.served import Served, eventually, loop_of, picture, serving
 from tests.tiny_versions import make_version
 
 ROOT = Path(__file__).parents[2]
@@ -41,7 +41,7 @@ class Notes:
 @pytest.fixture
 def loop(tmp_path: Path) -> Iterator[Loop]:
     values = {"database_url": f"sqlite:///{tmp_path}/store.db", "data_dir": tmp_path / "data"}
-    opened = Loop.open(Settings.model_validate(values))
+    opened = loop_of(Settings.model_validate(values))
     yield opened
     opened.store.close()
 

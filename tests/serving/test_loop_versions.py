@@ -266,6 +266,17 @@ def test_rollback_undoes_promotions_one_by_one(build: Build, tmp_path: Path) -> 
     assert [(one["version"], one["kind"]) for one in switches][-2:] == [("v3", "promote"), ("v1", "rollback")]
 
 
+def test_rollback_passes_over_a_version_that_failed_even_if_it_serves_later(build: Build, tmp_path: Path) -> None:
+    loop = build()
+    for name in ("v2", "v3"):
+        add(loop, tmp_path, name)
+        loop.promote(name, "boss", force=True)
+    loop.mark_failed("v2", "gone from the disk")
+    assert loop.rollback("detection", "boss").version == "v1"
+    loop.promote("v2", "boss", force=True)  # it is back
+    assert loop.rollback("detection", "boss").version == "v1"
+
+
 def test_a_broken_version_gives_way_to_the_one_before(build: Build, tmp_path: Path) -> None:
     loop = build()
     for name in ("v2", "v3"):

@@ -114,8 +114,10 @@ def test_an_answer_of_an_unknown_version_is_refused(store: Store) -> None:
 
 def test_an_accepted_item_is_not_in_the_queue_and_stays_accepted(store: Store) -> None:
     add_version(store)
-    add_version(store, "v2")
     store.items.save(item(1), answer(1, decision="accept"), 0.5, None, "tester", START)
+    add_version(store, "v2", serves=False)
+    store.versions.promote("v2", "v1", Comparison(), "tester", START)
+    assert store.items.pending("detection", "v2", 9) == []
     store.items.save(item(1), answer(1, "v2"), 0.5, None, "tester", after(1))
     assert store.items.counts("detection", START) == {"accepted": 1}
 

@@ -40,13 +40,14 @@ def test_a_revoked_token_opens_nothing_and_its_name_is_not_used_again(store: Sto
         revoke_token(store, "nobody", "cli", START)
 
 
-@pytest.mark.parametrize("secret", ["", "prelabel_nonsense", "\udcff"])
-def test_an_unknown_secret_opens_nothing(store: Store, secret: str) -> None:
+def test_an_unknown_secret_opens_nothing(store: Store) -> None:
     make_token(store, "camera", ["annotate"], "cli", START)
-    assert find_token(store, secret) is None
+    for secret in ("", "prelabel_nonsense", "\udcff"):
+        assert find_token(store, secret) is None
 
 
-@pytest.mark.parametrize(("name", "scopes"), [("", ["admin"]), ("x", []), ("x", ["root"]), ("a\0b", ["admin"])])
-def test_a_token_needs_a_name_and_known_scopes(store: Store, name: str, scopes: list[str]) -> None:
-    with pytest.raises(InvalidInput):
-        make_token(store, name, scopes, "cli", START)
+def test_a_token_needs_a_name_and_known_scopes(store: Store) -> None:
+    for name, scopes in [("", ["admin"]), ("x", []), ("x", ["root"]), ("a\0b", ["admin"])]:
+        with pytest.raises(InvalidInput):
+            make_token(store, name, scopes, "cli", START)
+    assert list_tokens(store) == []

@@ -1,7 +1,7 @@
 """What the service costs: its latency and throughput against a bare FastAPI app and the model alone, in one run.
 
 ``python -m benchmarks.serving [--task lane] [--version FOLDER] [--seconds 8] [--rounds 3]`` posts rendered road scenes,
-no two of them the same bytes, from 1 and from 8 clients. The contestants take turns; a figure is the median over rounds.
+no two of them the same bytes, from 1 and from 8 clients. Contestants take turns; a figure is the median over rounds.
 """
 
 import argparse

@@ -1,7 +1,7 @@
 """The BentoML service: it starts and ends a deployment in each worker, and hands every request to the app.
 
-One worker holds all models; its threads do the work. BentoML packs the service, and starts, watches and ends its worker.
-Its own routes know no token and no error shape, its timeout answers while the work goes on, its file fields download
+One worker holds all models; its threads do the work. BentoML packs the service, and starts and ends its worker. Its
+own routes know no token and no error shape, its timeout answers while the work goes on, its file fields download
 what a string names, its tracing costs more than the rest of a request: so none of them is reached.
 """
 

@@ -1,6 +1,7 @@
 """Posted media on disk, by content: the name of a file is the SHA-256 of its bytes."""
 
 import hashlib
+import os
 from dataclasses import replace
 from pathlib import Path
 from uuid import uuid4
@@ -23,16 +24,20 @@ class MediaFiles:
         as in the store. A file that a power cut left short is written again.
         """
         item_id = content_id(data)
-        path = self._path(item_id)
-        if path.is_file() and path.stat().st_size == len(data):
-            return item_id
-        path.parent.mkdir(parents=True, exist_ok=True)
-        unfinished = path.with_name(f".{uuid4().hex}")
+        folder = f"{self._root}/{item_id[:2]}"
+        path, unfinished = f"{folder}/{item_id}", f"{folder}/.{uuid4().hex}"
         try:
-            unfinished.write_bytes(data)
-            unfinished.replace(path)
-        finally:
-            unfinished.unlink(missing_ok=True)
+            if os.stat(path).st_size == len(data):
+                return item_id
+        except FileNotFoundError:
+            os.makedirs(folder, exist_ok=True)
+        try:
+            with open(unfinished, "wb") as file:
+                file.write(data)
+            os.replace(unfinished, path)
+        except OSError:
+            Path(unfinished).unlink(missing_ok=True)
+            raise
         return item_id
 
     def path(self, item: Item) -> Path:

@@ -8,7 +8,7 @@ from serving.store.records import Audited
 from serving.trust import UNTRIED, Trust, learn
 from tests.serving.work import answer, boxes, item_id
 
-POOL: NDArray[np.float64] = np.linspace(0, 1, 101)
+POOL: NDArray[np.float64] = np.full(9, 0.3)
 
 
 def audited(name: int, group: str | None, draw: float, wrong: bool = False) -> Audited:

@@ -179,9 +179,10 @@ class Items:
 
     def open_answers(self, task: Task, version: str, batch: int) -> Iterator[list[Pending]]:
         """The version's answers on items that wait in the queue, in batches of ids that rise."""
-        joined = select(preannotations).join(item_tasks, item_tasks.c.preannotation_id == preannotations.c.id)
-        waiting = and_(preannotations.c.version == version, item_tasks.c.task == task,
-                       item_tasks.c.state == "preannotated")  # fmt: skip
+        same_item = and_(item_tasks.c.item_id == preannotations.c.item_id, item_tasks.c.task == preannotations.c.task)
+        joined = select(preannotations).join(item_tasks, same_item)
+        waiting = and_(preannotations.c.version == version, item_tasks.c.preannotation_id == preannotations.c.id,
+                       item_tasks.c.task == task, item_tasks.c.state == "preannotated")  # fmt: skip
         last = 0
         while True:
             batch_of = joined.where(waiting, preannotations.c.id > last).order_by(preannotations.c.id).limit(batch)
@@ -211,9 +212,9 @@ class Items:
 
     def open_scores(self, task: Task, version: str) -> NDArray[np.float64]:
         """The raw doubt (n,) of every item the version has seen and nobody has corrected."""
-        joined = select(preannotations.c.score).join(item_tasks, item_tasks.c.preannotation_id == preannotations.c.id)
         uncorrected = item_tasks.c.state.in_(("preannotated", "leased", "accepted"))
-        chosen = joined.where(preannotations.c.version == version, item_tasks.c.task == task, uncorrected)
+        chosen = select(item_tasks.c.priority)  # which is the score; an index has all that is asked here
+        chosen = chosen.where(item_tasks.c.task == task, uncorrected, item_tasks.c.version == version)
         with self._database.reading() as connection:
             return np.array(connection.execute(chosen).scalars().all(), dtype=np.float64)
 

@@ -32,12 +32,10 @@ def test_a_medium_that_is_not_kept_is_found_by_its_uri(tmp_path: Path) -> None:
 
 
 def test_a_write_that_fails_leaves_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def full(self: Path, data: bytes) -> int:
-        with self.open("wb") as file:
-            file.write(data[:2])
+    def full(source: str, target: str) -> None:
         raise OSError("No space left on device")
 
-    monkeypatch.setattr(Path, "write_bytes", full)
+    monkeypatch.setattr("os.replace", full)
     with pytest.raises(OSError, match="No space left"):
         MediaFiles(tmp_path).save(b"photo")
     assert [path for path in tmp_path.rglob("*") if path.is_file()] == []

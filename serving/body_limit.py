@@ -21,11 +21,7 @@ class BodyLimit:
         if announced > self._limit:
             await explained(self._error(f"{announced}"))(scope, receive, send)
             return
-        await self._counted(scope, receive, send)
-
-    async def _counted(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Counts what comes; once it is too much, whatever the app says about a broken body is replaced by 413."""
-        read, started = 0, False
+        read = 0
 
         async def counting() -> Message:
             nonlocal read
@@ -35,19 +31,7 @@ class BodyLimit:
                 raise self._error("more")
             return message
 
-        async def sending(message: Message) -> None:
-            nonlocal started
-            if started or read <= self._limit:
-                started = True
-                await send(message)
-
-        try:
-            await self._app(scope, counting, sending)
-        except TooLarge:
-            if read <= self._limit:
-                raise
-        if read > self._limit and not started:
-            await explained(self._error("more"))(scope, receive, send)
+        await self._app(scope, counting, send)
 
     def _error(self, got: str) -> TooLarge:
         return TooLarge(f"body: expected at most {self._limit} bytes, got {got}")

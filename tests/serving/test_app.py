@@ -87,6 +87,7 @@ class TestAnnotate:
         (tmp_path / "media" / "a.png").write_bytes(picture(7))
         answer = served.client.post("/v1/detection/annotate", json={"uri": f"{tmp_path}/media/a.png"})
         assert answer.status_code == 200
+        assert not (tmp_path / "data" / "media").exists()  # a file that stays where it is needs no copy
         assert answer.json()["item_id"] == annotate(served, data=picture(7))["item_id"]
         uri = served.client.get(f"/v1/items/{answer.json()['item_id']}").json()["item"]["uri"]
         assert uri == f"{tmp_path}/media/a.png"

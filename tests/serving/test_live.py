@@ -109,7 +109,7 @@ def test_a_broken_version_is_marked_failed_and_the_one_before_stays(loop: Loop, 
     bad = promoted(loop, tmp_path, "lane", size=size, broken=damage == "no model")
     onnx = loop.version(bad).folder / ONNX
     if damage == "other bytes":
-        onnx.write_bytes(onnx.read_bytes() + b" ")
+        onnx.write_bytes(make_version(tmp_path / "other", "lane", size=9).onnx.read_bytes())
     if damage == "gone":
         onnx.unlink()
     live.refresh()

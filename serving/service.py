@@ -17,8 +17,10 @@ from serving import tokens
 from serving.app import create_app
 from serving.auth import is_loopback
 from serving.deployment import Deployment
+from serving.http_errors import log
 from serving.settings import Settings
 from serving.store import Store
+from serving.store.database import parse_url
 
 os.environ["BENTOML_DO_NOT_TRACK"] = "True"  # it would tell its makers about every start
 
@@ -50,6 +52,8 @@ class Worker:
     """One process of the service."""
 
     def __init__(self) -> None:
+        store = parse_url(settings.database_url).render_as_string(hide_password=True)
+        log.info("store %s, media and versions in %s", store, settings.data_dir.absolute())
         self._deployment = Deployment.open(settings)
         self._deployment.start()
         app.state.deployment = self._deployment

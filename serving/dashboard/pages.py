@@ -19,6 +19,7 @@ from serving.deployment import Deployment
 from serving.store.records import Answer, ItemState
 
 LATEST = 12
+_NAMES = {"asr": "Speech recognition", "detection": "Object detection", "lane": "Lane detection"}
 _ASSETS = {name: files("serving.dashboard") / "static" / name for name in ("page.css", "icon.svg")} | {
     # The package that carries the service brings Swagger UI along.
     name: files("bentoml._internal.server") / "static_content" / name
@@ -71,6 +72,7 @@ async def asset(name: str) -> Response:
 def _page(deployment: Deployment, base: str) -> str:
     return templates.get_template("page.html").render(
         base=base,
+        names=_NAMES,
         states=get_args(ItemState),
         duration=duration,
         tasks=deployment.loop.report()["tasks"],

@@ -1,8 +1,11 @@
 """Nobody gets what somebody else holds, and no correction is lost, on SQLite and on PostgreSQL alike."""
 
+import threading
+import time
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -11,8 +14,9 @@ from numpy.typing import NDArray
 
 from models.errors import NotFound, Stale
 from serving.store import Store
-from serving.store.queue import Order
-from serving.store.records import Leased
+from serving.store.queue import Order, _waiting
+from serving.store.records import Comparison, Leased
+from serving.store.tables import item_tasks
 from tests.serving.processes import children
 from tests.serving.work import START, add_version, after, answer, boxes, correction, fill, item, item_id
 
@@ -103,6 +107,15 @@ def test_the_same_correction_counts_once_even_after_its_lease(store: Store) -> N
     assert len(store.items.history(item_id(0))["corrections"]) == 1
 
 
+def test_the_same_correction_at_the_same_time_counts_once(store: Store) -> None:
+    add_version(store)
+    fill(store, 5)
+    for i in range(5):
+        with ThreadPoolExecutor(8) as pool:
+            sent = [pool.submit(store.queue.correct, correction(i, "car"), None, "tester", START) for _ in range(8)]
+        assert sorted(one.result().repeated for one in sent) == [False] + 7 * [True]
+
+
 def test_a_lease_that_another_correction_ended_is_stale(store: Store) -> None:
     add_version(store)
     fill(store, 1)
@@ -140,7 +153,7 @@ def test_a_leased_item_keeps_the_decision_it_was_handed_out_under(store: Store) 
     fill(store, 1, "old")
     (held,) = lease(store, 1)
     add_version(store, "v2", serves=False)
-    store.versions.promote("v2", "old", _nothing(), "tester", after(1))
+    store.versions.promote("v2", "old", Comparison(), "tester", after(1))
     store.items.save(item(0), answer(0, "v2", 0.1, "audit"), 0.0, None, "tester", after(2))
     store.queue.correct(correction(0, "car"), held.lease_id, "tester", after(3))
     assert store.queue.count_audited("detection") == 0
@@ -159,13 +172,26 @@ def test_a_strategy_chooses_inside_the_window(store: Store) -> None:
     assert ids(lease(store, 2, order=order)) == [item_id(2), item_id(3)]
 
 
-def test_the_queue_is_read_through_its_index(database_url: str) -> None:
-    if not database_url.startswith("sqlite"):
-        pytest.skip("PostgreSQL scans tables this small")
-    store = Store.open(database_url)
-    from serving.store.queue import _waiting
-    from serving.store.tables import item_tasks
+def test_a_choice_that_takes_its_time_hides_nothing_from_others(store: Store) -> None:
+    add_version(store)
+    fill(store, 3)
+    choosing = threading.Event()
 
+    def choose(scores: NDArray[np.float64], embeddings: NDArray[np.float32], budget: int) -> list[int]:
+        choosing.set()
+        time.sleep(0.2)
+        return [0]
+
+    with ThreadPoolExecutor(1) as pool:
+        first = pool.submit(lease, store, 1, "ann", order=Order("priority", 0, window=3, choose=choose))
+        choosing.wait()
+        second = lease(store, 3, "bob")
+        assert sorted(ids(first.result()) + ids(second)) == sorted(item_id(i) for i in range(3))
+
+
+def test_the_queue_is_read_through_its_index(tmp_path: Path) -> None:
+    """As SQLite plans it; PostgreSQL scans tables as small as a test's."""
+    store = Store.open(f"sqlite:///{tmp_path}/store.db")
     for ranking, index in [(item_tasks.c.priority.desc(), "by_priority"), (item_tasks.c.draw, "by_draw")]:
         with store._database.reading() as connection:
             compiled = _waiting("detection", False, ranking, 10).compile(
@@ -228,9 +254,3 @@ def _drain(url: str, name: str, taken: Any) -> None:
     with ThreadPoolExecutor(8) as pool:
         taken.put([one for mine in pool.map(drain, range(8)) for one in mine])
     store.close()
-
-
-def _nothing() -> Any:
-    from serving.store.records import Comparison
-
-    return Comparison()

@@ -30,6 +30,7 @@ from serving.store.queue import Order
 from serving.store.records import (
     Actor,
     Answer,
+    Calibration,
     Comparison,
     Leased,
     Pending,
@@ -84,6 +85,7 @@ class Loop:
         self._settings = settings
         self._clock = clock
         self._policy = Policy(settings.calibration_share, settings.audit_share)
+        self._terms = settings.alpha, settings.delta
         self._costs = Costs()
         self._learnt: dict[int, Trust] = {}
 
@@ -272,14 +274,16 @@ class Loop:
         return draw(item_id, self._settings.seed)
 
     def due_for_calibration(self) -> list[StoredVersion]:
-        """Serving versions that would learn from the audit items corrected since they were last calibrated."""
+        """Serving versions that would learn from the audit items corrected since they were last calibrated, and those
+        whose promise was made for another alpha or delta than the settings ask for."""
         due = []
         for task in TASKS:
             serving = self.serving(task)
             if serving is not None:
-                last = self._store.versions.calibration(serving.name)
+                last = self._calibration(serving.name)
                 learnt = last.audited if last else 0
-                if self._store.queue.count_audited(task) - learnt >= max(MINIMUM, learnt // 5):
+                enough = self._store.queue.count_audited(task) - learnt >= max(MINIMUM, learnt // 5)
+                if enough or (last is not None and not self._fits(last)):
                     due.append(serving)
         return due
 
@@ -300,10 +304,11 @@ class Loop:
             self._ask(task, version, names, predict, actor)
         known = self._store.queue.audited(task, version, names)
         pool = self._store.items.open_scores(task, version)
-        trust = learn(task, known, pool, self._settings.alpha, self._settings.delta)
+        trust = learn(task, known, pool, *self._terms)
         if unknown:
             trust = Trust(IDENTITY, NoPromise(f"nobody knows what its ancestor {unknown} was trained on"))
-        calibration = self._store.versions.calibrate(stored, *trust.to_json(), audited, actor, self._clock())
+        learnt = (*trust.to_json(), *self._terms, audited)
+        calibration = self._store.versions.calibrate(stored, *learnt, actor, self._clock())
         self._learnt[calibration] = trust
         for batch in self._store.items.open_answers(task, version, BATCH):
             self._reroute(batch, trust, actor)
@@ -326,12 +331,21 @@ class Loop:
         self._store.items.reroute(changes, actor, self._clock())
 
     def _trust(self, version: str) -> Trust:
-        calibration = self._store.versions.calibration(version)
+        calibration = self._calibration(version)
         if calibration is None:
             return UNTRIED
         if calibration.id not in self._learnt:
-            self._learnt[calibration.id] = Trust.from_json(calibration.calibrator, calibration.promise)
+            trust = Trust.from_json(calibration.calibrator, calibration.promise)
+            if not self._fits(calibration):
+                trust = trust.unweighed(*self._terms)
+            self._learnt[calibration.id] = trust
         return self._learnt[calibration.id]
+
+    def _calibration(self, version: str) -> Calibration | None:
+        return self._store.versions.calibration(version, *self._terms)
+
+    def _fits(self, calibration: Calibration) -> bool:
+        return (calibration.alpha, calibration.delta) == self._terms
 
     # -- versions
 

@@ -1,7 +1,7 @@
 """How far a version is to be trusted: what people's checks of randomly drawn items say about it."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -24,6 +24,11 @@ class Trust:
     def p_error(self, score: float) -> float:
         """The probability that a person would change something, in [0, 1]."""
         return float(self.calibrator.p_error([score])[0])
+
+    def unweighed(self, alpha: float, delta: float) -> "Trust":
+        """What stays of it where a promise for other terms than its own is asked for: the calibration alone."""
+        terms = f"alpha {100 * alpha:.4g} %, delta {100 * delta:.4g} %"
+        return replace(self, promise=NoPromise(f"the random checks are not yet weighed for {terms}"))
 
     def told(self) -> dict[str, Any]:
         """The promise for a report: whether it holds, its figures or why there is none."""

@@ -85,12 +85,15 @@ class Promotion:
 
 @dataclass(frozen=True)
 class Calibration:
-    """What was learnt for one version: a calibrator and a promise, both as JSON.
+    """What was learnt for one version: a calibrator and a promise for ``alpha`` and ``delta``, both as JSON.
 
-    ``audited`` counts the task's corrected audit items at that time, so that it can be told when to learn again.
+    ``audited`` counts the task's corrected audit items at that time, so that it can be told when to learn again. Stores
+    of before kept no terms: there they are None.
     """
 
     id: int
+    alpha: float | None
+    delta: float | None
     calibrator: Mapping[str, Any]
     promise: Mapping[str, Any]
     audited: int

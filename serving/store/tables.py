@@ -226,6 +226,8 @@ calibrations = Table(
     _required("version", String, ForeignKey("versions.name")),
     _required("calibrator", JSON),
     _required("promise", JSON),
+    Column("alpha", Float),  # what the promise was made for; what was learnt before they were kept has none
+    Column("delta", Float),
     _required("audited", Integer),  # corrected audit items of the task at that time
     _required("at", UtcTime),
     _required("actor", String),

@@ -5,7 +5,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import Connection, Row, bindparam, func, select, update
+from sqlalchemy import Connection, Row, and_, bindparam, case, func, select, update
 
 from models.errors import NotFound, Refused, Stale
 from models.records import Task
@@ -13,10 +13,11 @@ from serving.store.database import Database, log
 from serving.store.records import Actor, Calibration, Comparison, Promotion, StoredVersion
 from serving.store.tables import calibrations, promotions, trained_items, versions
 
+_FITTING = and_(calibrations.c.alpha == bindparam("of_alpha"), calibrations.c.delta == bindparam("of_delta"))
 _CALIBRATION = (  # built once: every answered request executes it
     select(calibrations)
     .where(calibrations.c.version == bindparam("of_version"))
-    .order_by(calibrations.c.id.desc())
+    .order_by(case((_FITTING, 0), else_=1), calibrations.c.id.desc())
     .limit(1)
 )
 
@@ -176,23 +177,27 @@ class Versions:
         version: StoredVersion,
         calibrator: Mapping[str, Any],
         promise: Mapping[str, Any],
+        alpha: float,
+        delta: float,
         audited: int,
         actor: Actor,
         now: datetime,
     ) -> int:
         """Keeps what was learnt for a version, beside what was learnt before, and returns its id."""
         values = {"task": version.task, "version": version.name, "calibrator": dict(calibrator),
-                  "promise": dict(promise), "audited": audited, "at": now, "actor": actor}  # fmt: skip
+                  "promise": dict(promise), "alpha": alpha, "delta": delta, "audited": audited, "at": now,
+                  "actor": actor}  # fmt: skip
         with self._database.writing() as connection:
             added = connection.execute(calibrations.insert().values(**values).returning(calibrations.c.id)).scalar_one()
             log(connection, now, actor, "calibrate", version.name, {"calibration": added, "audited": audited})
         return int(added)
 
-    def calibration(self, name: str) -> Calibration | None:
-        """What was last learnt for a version."""
+    def calibration(self, name: str, alpha: float, delta: float) -> Calibration | None:
+        """What was last learnt for a version, with a promise for these terms or, where there is none, for others."""
         with self._database.reading() as connection:
-            row = connection.execute(_CALIBRATION, {"of_version": name}).one_or_none()
-        return Calibration(row.id, row.calibrator, row.promise, row.audited) if row else None
+            terms = {"of_alpha": alpha, "of_delta": delta}
+            row = connection.execute(_CALIBRATION, {"of_version": name} | terms).one_or_none()
+        return Calibration(row.id, row.alpha, row.delta, row.calibrator, row.promise, row.audited) if row else None
 
 
 def _version(connection: Connection, name: str) -> StoredVersion:

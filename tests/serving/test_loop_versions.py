@@ -99,6 +99,31 @@ def test_what_was_learnt_outlives_the_process(build: Build) -> None:
     assert answer.preannotation.uncertainty.p_error == pytest.approx(trust.p_error(0.3))
 
 
+@pytest.mark.parametrize("changed", [{"alpha": 0.3}, {"delta": 0.1}])
+def test_a_promise_made_for_other_terms_is_not_used_but_made_anew(build: Build, changed: dict[str, float]) -> None:
+    loop = build(**EASY)
+    items = [post(loop, i, score=i / 300) for i in range(300)]
+    work_off(loop, items, wrong=lambda i: i >= 200)
+    promised = loop.recalibrate("v1", "tester")
+    assert loop.due_for_calibration() == []
+    other = build(**EASY | changed)
+    later = [post(other, f"later {i}", i / 40) for i in range(40)]
+    assert {decision(other, item) for item in later} == {"audit", "review"}
+    answer = other.answered(later[0].id, "detection", "v1")
+    assert answer is not None
+    terms = {"alpha": "alpha 30 %, delta 20 %", "delta": "alpha 20 %, delta 10 %"}[next(iter(changed))]
+    why = f"nothing is accepted unseen yet: the random checks are not yet weighed for {terms}"
+    assert why in answer.decision.reason
+    assert answer.preannotation.uncertainty.p_error == promised.p_error(0.0)
+    assert other.report()["tasks"]["detection"]["promise"]["holds"] is False
+    assert [version.name for version in other.due_for_calibration()] == ["v1"]
+    renewed = other.recalibrate("v1", "tester").promise
+    assert isinstance(renewed, Threshold)
+    assert {"alpha": renewed.alpha, "delta": renewed.delta} == {"alpha": 0.2, "delta": 0.2} | changed
+    assert "accept" in {decision(other, item) for item in later}
+    assert [each.due_for_calibration() for each in (build(**EASY), other)] == [[], []]  # each has a promise of its own
+
+
 def test_work_chosen_by_its_doubt_teaches_no_promise(build: Build) -> None:
     """The easy half is corrected out of turn, all right; taken for a random sample it would promise anything."""
     loop = build(**EASY)

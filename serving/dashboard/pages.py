@@ -1,5 +1,6 @@
 """The page at ``/`` and what it needs: the sign-in form, the style sheet, the assets of the API's description."""
 
+from dataclasses import dataclass
 from functools import lru_cache
 from importlib.resources import files
 from typing import get_args
@@ -7,23 +8,28 @@ from typing import get_args
 from anyio.to_thread import run_sync
 from fastapi import APIRouter, Request
 from fastapi.responses import FileResponse, HTMLResponse, RedirectResponse, Response
-from jinja2 import Environment, PackageLoader
+from jinja2 import ChoiceLoader, Environment, PackageLoader
 
+from models.drawing.shapes import Drawing, Outline, draw, outline
 from models.errors import InvalidInput, NotFound
 from models.media import read_audio
+from models.records import Transcript
 from serving import tokens
 from serving.annotator import limits_of
 from serving.auth import COOKIE
-from serving.dashboard.drawing import Figure, Outline, image_figure, is_sound, outline, sound_figure
 from serving.deployment import Deployment
 from serving.store.records import Answer, ItemState
 
 LATEST = 12
 _NAMES = {"asr": "Speech recognition", "detection": "Object detection", "lane": "Lane detection"}
-_ASSETS = {name: files("serving.dashboard") / "static" / name for name in ("page.css", "icon.svg")} | {
+_ASSETS = {
+    **{name: files("serving.dashboard") / "static" / name for name in ("page.css", "icon.svg")},
+    "drawing.css": files("models.drawing") / "drawing.css",
     # The package that carries the service brings Swagger UI along.
-    name: files("bentoml._internal.server") / "static_content" / name
-    for name in ("swagger-ui-bundle.js", "swagger-ui.css")
+    **{
+        name: files("bentoml._internal.server") / "static_content" / name
+        for name in ("swagger-ui-bundle.js", "swagger-ui.css")
+    },
 }
 _POLICY = (
     "default-src 'none'; img-src 'self' data:; media-src 'self'; style-src 'self' 'unsafe-inline'; "
@@ -31,8 +37,20 @@ _POLICY = (
 )
 
 routes = APIRouter(include_in_schema=False)
-templates = Environment(loader=PackageLoader("serving.dashboard", "templates"), autoescape=True, trim_blocks=True,
-                        lstrip_blocks=True)  # fmt: skip
+templates = Environment(
+    loader=ChoiceLoader([PackageLoader("serving.dashboard", "templates"), PackageLoader("models.drawing", "")]),
+    autoescape=True,
+    trim_blocks=True,
+    lstrip_blocks=True,
+)
+
+
+@dataclass(frozen=True)
+class Figure:
+    """One pre-annotation and its drawing."""
+
+    answer: Answer
+    drawing: Drawing
 
 
 @routes.get("/")
@@ -91,7 +109,8 @@ def duration(seconds: float) -> str:
 
 def _figure(deployment: Deployment, answer: Answer) -> Figure:
     said = answer.preannotation
-    return sound_figure(answer, _outline(deployment, said.item_id)) if is_sound(said.label) else image_figure(answer)
+    sound = _outline(deployment, said.item_id) if isinstance(said.label, Transcript) else None
+    return Figure(answer, draw(said.label, sound))
 
 
 @lru_cache(maxsize=256)

@@ -1,14 +1,13 @@
-"""Pre-annotations as shapes that a template can draw: boxes, lines with the band of their doubt, words over a wave."""
+"""Labels as shapes that a template can draw: boxes, lines with the band of their doubt, words over a wave."""
 
 import hashlib
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 
 from models.media import SAMPLE_RATE, Waveform
 from models.records import Boxes, Label, Lane, Lanes, Transcript
-from serving.store.records import Answer
 
 BARS = 120
 _HUES = 12
@@ -56,10 +55,12 @@ class Outline:
 
 
 @dataclass(frozen=True)
-class Figure:
-    """One pre-annotation to draw; ``bars`` is None for images, and for a sound that cannot be read."""
+class Drawing:
+    """A label in shapes, over an image of ``width`` x ``height`` pixels or over the peaks of a sound.
 
-    answer: Answer
+    ``bars`` is None for images, and for a sound that cannot be read.
+    """
+
     width: int = 0
     height: int = 0
     boxes: tuple[BoxShape, ...] = ()
@@ -68,33 +69,13 @@ class Figure:
     bars: tuple[float, ...] | None = None
 
 
-def image_figure(answer: Answer) -> Figure:
-    """Boxes or lines over an image."""
-    label = answer.preannotation.label
+def draw(label: Label, sound: Outline | None = None) -> Drawing:
+    """Boxes or lines over an image, words over the peaks of a sound; of a sound that cannot be read, nothing."""
     if isinstance(label, Boxes):
-        boxes = tuple(
-            BoxShape(x1, y1, x2 - x1, y2 - y1, hue(box.category), box.category, box.confidence)
-            for box in label.boxes
-            for x1, y1, x2, y2 in [box.xyxy]
-        )
-        return Figure(answer, label.width, label.height, boxes=boxes)
-    assert isinstance(label, Lanes)
-    lines = tuple(_line(lane, index) for index, lane in enumerate(label.lanes))
-    return Figure(answer, label.width, label.height, lines=lines)
-
-
-def sound_figure(answer: Answer, outline: Outline | None) -> Figure:
-    """Words over the peaks of a sound; words alone where it cannot be read."""
-    label = answer.preannotation.label
-    assert isinstance(label, Transcript)
-    if outline is None:
-        return Figure(answer)
-    words = tuple(
-        WordShape(word.start_s / outline.seconds, (word.end_s - word.start_s) / outline.seconds, word.text,
-                  word.confidence)
-        for word in label.words
-    )  # fmt: skip
-    return Figure(answer, words=words, bars=outline.bars)
+        return Drawing(label.width, label.height, boxes=_boxes(label))
+    if isinstance(label, Lanes):
+        return Drawing(label.width, label.height, lines=_lines(label))
+    return Drawing(words=_words(label, sound.seconds), bars=sound.bars) if sound else Drawing()
 
 
 def outline(wave: Waveform) -> Outline:
@@ -109,6 +90,18 @@ def hue(name: str) -> int:
     return hashlib.sha256(name.encode()).digest()[0] % _HUES * 360 // _HUES
 
 
+def _boxes(label: Boxes) -> tuple[BoxShape, ...]:
+    return tuple(
+        BoxShape(x1, y1, x2 - x1, y2 - y1, hue(box.category), box.category, box.confidence)
+        for box in label.boxes
+        for x1, y1, x2, y2 in [box.xyxy]
+    )
+
+
+def _lines(label: Lanes) -> tuple[LineShape, ...]:
+    return tuple(_line(lane, index) for index, lane in enumerate(label.lanes))
+
+
 def _line(lane: Lane, index: int) -> LineShape:
     std = lane.std_px or (0.0,) * len(lane.points)
     left = [(x - s, y) for (x, y), s in zip(lane.points, std, strict=True)]
@@ -116,10 +109,12 @@ def _line(lane: Lane, index: int) -> LineShape:
     return LineShape(_svg(lane.points), _svg([*left, *reversed(right)]), (index * 67 + 150) % 360, lane.confidence)
 
 
-def _svg(points: Any) -> str:
+def _words(label: Transcript, seconds: float) -> tuple[WordShape, ...]:
+    return tuple(
+        WordShape(word.start_s / seconds, (word.end_s - word.start_s) / seconds, word.text, word.confidence)
+        for word in label.words
+    )
+
+
+def _svg(points: Sequence[tuple[float, float]]) -> str:
     return " ".join(f"{x:.1f},{y:.1f}" for x, y in points)
-
-
-def is_sound(label: Label) -> bool:
-    """Whether a label is one of a sound."""
-    return isinstance(label, Transcript)

@@ -16,7 +16,7 @@ from scipy.optimize import isotonic_regression, minimize
 from scipy.special import expit, logit
 
 from models.errors import InvalidInput
-from selection.risk import checked_errors, checked_scores
+from models.reliability import checked_errors, checked_scores
 
 Floats: TypeAlias = NDArray[np.float64]
 Bools: TypeAlias = NDArray[np.bool_]

@@ -13,6 +13,7 @@ from numpy.typing import ArrayLike, NDArray
 from scipy.special import bdtr, bdtrc
 
 from models.errors import InvalidInput
+from models.reliability import checked_errors, checked_scores
 
 Counts: TypeAlias = NDArray[np.int64]
 
@@ -89,35 +90,6 @@ def accept_threshold(
         return NoPromise(f"{of_them}; at least {missing} more random checks are needed", missing)
     last = held - 1
     return Threshold(float(thresholds[last]), alpha, delta, n, int(accepted[last]), int(wrong_within[last]))
-
-
-def checked_scores(name: str, scores: ArrayLike) -> NDArray[np.float64]:
-    """Scores (n,) as float64.
-
-    Raises:
-        InvalidInput: not one-dimensional, or a value that is not in [0, 1], naming its index.
-    """
-    values = np.asarray(scores, dtype=np.float64)
-    if values.ndim != 1:
-        raise InvalidInput(f"{name}: expected shape (n,), got {values.shape}")
-    outside = np.flatnonzero(~((values >= 0) & (values <= 1)))
-    if len(outside):
-        raise InvalidInput(f"{name}[{outside[0]}]: expected a number in [0, 1], got {values[outside[0]]}")
-    return values
-
-
-def checked_errors(errors: ArrayLike, scores: ArrayLike) -> NDArray[np.bool_]:
-    """Whether a person changed something, (n,) bool, one for each score.
-
-    Raises:
-        InvalidInput: another shape, or no truth values.
-    """
-    wrong, shape = np.asarray(errors), np.shape(scores)
-    if wrong.shape != shape:
-        raise InvalidInput(f"errors: expected shape {shape} as scores, got {wrong.shape}")
-    if wrong.dtype != np.bool_ and wrong.size:  # an empty list has no type of its own
-        raise InvalidInput(f"errors: expected bool, got {wrong.dtype}")
-    return wrong.astype(np.bool_)
 
 
 def _sequence(pool: NDArray[np.float64], n: int, needed: int) -> tuple[NDArray[np.float64], NDArray[np.float64]]:

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from models.errors import InvalidInput
-from selection.risk import checked_scores
+from models.reliability import checked_scores
 
 Scores: TypeAlias = NDArray[np.floating]
 Embeddings: TypeAlias = NDArray[np.floating]

@@ -15,7 +15,8 @@ from models.versions import Version, read_version
 from serving.loop import Actor, Loop
 from serving.settings import Settings
 
-HELD_OUT_SHARE = 0.1
+HELD_OUT_SHARE = 0.1  # of the groups, where no other data measures the result
+CALIBRATION_SHARE = 0.05  # of the groups, where other data does
 GENTLER = 0.1  # times the task's learning rate, where training goes on from a trained version
 Pairs = list[tuple[Item, Label]]
 
@@ -96,9 +97,11 @@ def train_version(
         raise InvalidInput(f"train {request.task}: expected labelled items from {source}, got none")
     names = tuple(map(short_name, request.data)) or ("corrections",)
     if request.held_out:
-        kept, held_out, told = pairs, read_all(request.held_out), ", ".join(map(short_name, request.held_out))
+        kept, unseen = hold_out(pairs, request.seed, CALIBRATION_SHARE)
+        held_out, told = read_all(request.held_out), ", ".join(map(short_name, request.held_out))
     else:
-        kept, held_out = hold_out(pairs, request.seed)
+        kept, unseen = hold_out(pairs, request.seed)
+        held_out = unseen
         told = f"{len(held_out)} of {len(pairs)} items, whole groups drawn at random"
     plan = Plan(
         task=request.task,

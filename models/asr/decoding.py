@@ -5,6 +5,7 @@
 
 import math
 from collections import defaultdict
+from collections.abc import Callable
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import TypeAlias
@@ -16,16 +17,18 @@ from models.asr.frames import BLANK
 
 LogProbs: TypeAlias = NDArray[np.float32] | NDArray[np.float64]
 Tokens: TypeAlias = tuple[int, ...]
+Expectation: TypeAlias = Callable[[Tokens], NDArray[np.float64]]  # scores (classes,) of what follows; class 0: nothing
 
 _NEVER = -math.inf
 
 
 @dataclass(frozen=True)
 class Hypothesis:
-    """A token sequence and the log-probability of all its paths that the search kept."""
+    """A token sequence, the log-probability of all its paths that the search kept, and that plus what was expected."""
 
     tokens: Tokens
     log_prob: float
+    score: float
 
 
 def greedy(log_probs: LogProbs) -> Tokens:
@@ -35,24 +38,42 @@ def greedy(log_probs: LogProbs) -> Tokens:
     return tuple(int(token) for token in path[starts] if token != BLANK)
 
 
-def prefix_beam(log_probs: LogProbs, beam: int, floor: float = 1e-4) -> list[Hypothesis]:
-    """The most probable token sequences, best first, ties by their tokens.
+def prefix_beam(
+    log_probs: LogProbs, beam: int, floor: float = 1e-4, expected: Expectation | None = None
+) -> list[Hypothesis]:
+    """The best token sequences, best first, ties by their tokens.
 
-    Each sequence sums over its paths (Hannun et al. 2014, Algorithm 1, without a language model). The search is exact
-    where ``beam`` covers every prefix and ``floor`` is 0.
+    Each sequence sums over its paths (Hannun et al. 2014, Algorithm 1). The search is exact where ``beam`` covers every
+    prefix and ``floor`` is 0.
 
     Args:
         beam: sequences kept at each frame.
         floor: tokens less probable than this in a frame are not considered there.
+        expected: what the language adds for each next token; without it the score is the log-probability.
     """
     # prefix -> (log-probability of its paths that end in blank, of those that end in its last token)
     kept: dict[Tokens, tuple[float, float]] = {(): (0.0, _NEVER)}
+    added: dict[Tokens, float] = {(): 0.0}  # what was expected of each prefix
     lowest = math.log(floor) if floor > 0 else _NEVER
     for frame in log_probs:
         heard = [int(token) for token in np.flatnonzero(frame >= lowest) if token != BLANK]
         spoken = [(token, float(frame[token])) for token in heard]
-        kept = _best(_extended(kept, float(frame[BLANK]), spoken), beam)
-    return [Hypothesis(tokens, _add(*ends)) for tokens, ends in kept.items()]
+        candidates = _extended(kept, float(frame[BLANK]), spoken)
+        if expected is not None:
+            _expect(candidates, added, expected)
+        kept = _best(candidates, added, beam)
+    found = []
+    for tokens, ends in kept.items():
+        log_prob, end = _add(*ends), float(expected(tokens)[BLANK]) if expected is not None else 0.0
+        found.append(Hypothesis(tokens, log_prob, log_prob + added.get(tokens, 0.0) + end))
+    return sorted(found, key=lambda hypothesis: (-hypothesis.score, hypothesis.tokens))
+
+
+def _expect(candidates: dict[Tokens, tuple[float, float]], added: dict[Tokens, float], expected: Expectation) -> None:
+    """Adds what was expected of each prefix that is new."""
+    for prefix in candidates:
+        if prefix not in added:
+            added[prefix] = added[prefix[:-1]] + float(expected(prefix[:-1])[prefix[-1]])
 
 
 def _extended(
@@ -75,9 +96,13 @@ def _extended(
     return {prefix: both for prefix, both in ends.items() if max(both) > _NEVER}
 
 
-def _best(candidates: dict[Tokens, tuple[float, float]], beam: int) -> dict[Tokens, tuple[float, float]]:
-    ranked = sorted(candidates.items(), key=lambda entry: (-_add(*entry[1]), entry[0]))
-    return dict(ranked[:beam])
+def _best(
+    candidates: dict[Tokens, tuple[float, float]], added: dict[Tokens, float], beam: int
+) -> dict[Tokens, tuple[float, float]]:
+    def rank(entry: tuple[Tokens, tuple[float, float]]) -> tuple[float, Tokens]:
+        return -_add(*entry[1]) - added.get(entry[0], 0.0), entry[0]
+
+    return dict(sorted(candidates.items(), key=rank)[:beam])
 
 
 def _add(first: float, second: float) -> float:

@@ -14,12 +14,18 @@ from torch.nn import functional
 from models.asr.frames import BLANK, CONTEXT, HOP, SUBSAMPLING, WINDOW
 from models.media import SAMPLE_RATE
 
+CONSISTENCY = 0.2  # weight of the disagreement between two views of a clip
+
 
 @dataclass(frozen=True)
 class Settings:
-    """The sizes of a network and what it can write: ``alphabet`` holds single characters, the space among them."""
+    """The sizes of a network and what it can write: ``alphabet`` holds single characters, the space among them.
+
+    ``spelling`` is what is known of texts in this alphabet, as ``models.asr.spelling`` packs it; empty for nothing.
+    """
 
     alphabet: tuple[str, ...]
+    spelling: str = ""
     mels: int = 80
     width: int = 144
     edge_blocks: int = 1
@@ -63,6 +69,7 @@ class Network(nn.Module):
         super().__init__()
         self.settings = settings
         self.mel = LogMel(settings.mels)
+        self.warping = BandWarp()
         self.masking = SpecAugment()
         self.subsampling = Subsampling(settings.mels, settings.width)
         self.first = nn.ModuleList(Block(settings) for _ in range(settings.edge_blocks))
@@ -82,10 +89,11 @@ class Network(nn.Module):
             log_probs (batch, frames, 1 + symbols); frame lengths (batch,) int64, each frame 40 ms, the first of them
             centred ``CONTEXT`` frames before its start; embedding (batch, width), the mean over the clip's frames.
         """
-        features, mel_lengths = self.mel(waveform, lengths)
-        if self.training:
-            features = self.masking(features, mel_lengths)
-        hidden, frames = self.subsampling(features, mel_lengths)
+        return self.heard(*self.mel(waveform, lengths))
+
+    def heard(self, features: Tensor, lengths: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """What ``forward`` returns, from log-mel features (batch, frames, mels) and their lengths in frames."""
+        hidden, frames = self.subsampling(features, lengths)
         mask = _mask(frames, hidden.shape[1])
         for block in self.first:
             hidden = block(hidden, mask)
@@ -99,27 +107,49 @@ class Network(nn.Module):
 
 
 def loss(network: Network, batch: Batch) -> Tensor:
-    """The mean CTC loss of the clips, each divided by its length in characters (Graves et al. 2006).
+    """CTC of two differently masked views of each clip, and how far the views disagree (CR-CTC, Yao et al. 2024).
 
-    A clip too short for its text has no path and counts nothing.
+    Each clip's loss is divided by its length in characters; the mean over the clips is returned. A clip too short for
+    its text has no path and counts nothing there.
     """
-    log_probs, frames, _ = network(batch.waveform, batch.lengths)
+    device = batch.waveform.device
+    features, lengths = network.mel(batch.waveform, batch.lengths)
+    features = network.warping(features)
+    views = torch.cat([network.masking(features, lengths) for _ in range(2)])
+    with torch.autocast(device.type, torch.bfloat16, enabled=has_fast_bfloat16(device)):
+        log_probs, frames, _ = network.heard(views, lengths.repeat(2))
     each = functional.ctc_loss(
         log_probs.transpose(0, 1),
-        batch.targets,
+        batch.targets.repeat(2, 1),
         frames,
-        batch.target_lengths,
+        batch.target_lengths.repeat(2),
         blank=BLANK,
         reduction="none",
         zero_infinity=True,
     )
-    return (each / (batch.target_lengths + 1)).mean()
+    size = (batch.target_lengths + 1).repeat(2)
+    apart = disagreement(*log_probs.chunk(2), frames[: len(lengths)]).repeat(2)
+    return ((each + CONSISTENCY * apart) / size).mean()
+
+
+def disagreement(first: Tensor, second: Tensor, frames: Tensor) -> Tensor:
+    """How far two views of each clip are apart (batch,): KL both ways, each view learning from the other as it is.
+
+    Args:
+        first, second: log-probabilities (batch, frames, classes).
+        frames: (batch,) how many frames of each clip count.
+    """
+    both = functional.kl_div(first, second.detach(), reduction="none", log_target=True)
+    both = both + functional.kl_div(second, first.detach(), reduction="none", log_target=True)
+    mask = _mask(frames, first.shape[1]).to(both.dtype)
+    return 0.5 * (both.sum(dim=2) * mask).sum(dim=1)
 
 
 class LogMel(nn.Module):
     """Log-mel energies every 10 ms, normalised over each clip, with silence around it.
 
-    The DFT is a convolution with windowed sines and cosines, which exports to ONNX and is faster there than STFT.
+    The DFT is a convolution with windowed sines and cosines, which exports to ONNX and is faster there than STFT; in
+    training the same numbers come from an FFT.
     """
 
     basis: Tensor
@@ -132,14 +162,9 @@ class LogMel(nn.Module):
 
     def forward(self, waveform: Tensor, lengths: Tensor) -> tuple[Tensor, Tensor]:
         """(batch, samples) -> (batch, frames, mels), lengths in frames."""
-        with torch.autocast("cuda", enabled=False):  # half precision would lose quiet sounds
-            return self._features(waveform, lengths)
-
-    def _features(self, waveform: Tensor, lengths: Tensor) -> tuple[Tensor, Tensor]:
         heard = waveform * _mask(lengths, waveform.shape[1]).to(waveform.dtype)
-        parts = functional.conv1d(heard.unsqueeze(1), self.basis, stride=HOP, padding=WINDOW // 2)
-        real, imaginary = parts.chunk(2, dim=1)
-        energy = torch.matmul(self.filters, real.square() + imaginary.square())  # (batch, mels, frames)
+        power = self._power_by_fft(heard) if self.training else self._power(heard)
+        energy = torch.matmul(self.filters, power)  # (batch, mels, frames)
         features = torch.log(energy + 1e-5).transpose(1, 2)
         frames = lengths // HOP + 1
         mask = _mask(frames, features.shape[1]).unsqueeze(2).to(features.dtype)
@@ -150,12 +175,44 @@ class LogMel(nn.Module):
         around = CONTEXT * SUBSAMPLING
         return functional.pad(centred / (spread + 0.1), (0, 0, around, around)), frames + 2 * around
 
+    def _power(self, heard: Tensor) -> Tensor:
+        """(batch, samples) -> power (batch, bins, frames)."""
+        parts = functional.conv1d(heard.unsqueeze(1), self.basis, stride=HOP, padding=WINDOW // 2)
+        real, imaginary = parts.chunk(2, dim=1)
+        return real.square() + imaginary.square()
+
+    def _power_by_fft(self, heard: Tensor) -> Tensor:
+        framed = functional.pad(heard, (WINDOW // 2, WINDOW // 2)).unfold(1, WINDOW, HOP)
+        window = torch.hann_window(WINDOW, device=heard.device)
+        spectrum = torch.view_as_real(torch.fft.rfft(framed * window))
+        return spectrum.square().sum(dim=3).transpose(1, 2)
+
+
+class BandWarp(nn.Module):
+    """Moves the mel bands a little up or down, as longer and shorter vocal tracts do (Jaitly and Hinton 2013)."""
+
+    def __init__(self, most: float = 0.15) -> None:
+        super().__init__()
+        self.most = most
+
+    def forward(self, features: Tensor) -> Tensor:
+        """(batch, frames, mels) -> the same, each clip's band k read from k times its own random factor."""
+        batch, frames, mels = features.shape
+        factor = 1 + self.most * (2 * torch.rand(batch, 1, device=features.device) - 1)
+        place = (torch.arange(mels, device=features.device) * factor).clamp(max=mels - 1.001)
+        low = place.long()
+        share = (place - low).unsqueeze(1)
+        below, above = (
+            features.gather(2, band.unsqueeze(1).expand(batch, frames, mels)) for band in (low, low + 1)
+        )
+        return torch.lerp(below, above, share)
+
 
 class SpecAugment(nn.Module):
     """Hides random stretches of time and of frequency while training (Park et al. 2019)."""
 
     def __init__(
-        self, time_masks: int = 3, time_share: float = 0.06, mel_masks: int = 2, mel_share: float = 0.2
+        self, time_masks: int = 5, time_share: float = 0.06, mel_masks: int = 2, mel_share: float = 0.25
     ) -> None:
         super().__init__()
         self.time_masks, self.time_share = time_masks, time_share
@@ -256,15 +313,16 @@ class Attention(nn.Module):
         self.norm = nn.LayerNorm(settings.width)
         self.project = nn.Linear(settings.width, 3 * settings.width)
         self.out = nn.Linear(settings.width, settings.width)
-        self.dropout = nn.Dropout(settings.dropout)
 
     def forward(self, hidden: Tensor, mask: Tensor) -> Tensor:
         """(batch, frames, width), mask (batch, frames) -> (batch, frames, width)."""
         batch, frames, width = hidden.shape
         parts = self.project(self.norm(hidden)).view(batch, frames, 3, self.heads, width // self.heads)
         query, key, value = parts.permute(2, 0, 3, 1, 4).unbind(0)  # each (batch, heads, frames, width / heads)
-        seen = functional.scaled_dot_product_attention(query, key, value, attn_mask=mask[:, None, None, :])
-        mixed: Tensor = self.dropout(self.out(seen.transpose(1, 2).reshape(batch, frames, width)))
+        apart = (1.0 - mask.to(query.dtype)).mul(-1e9)[:, None, None, :]
+        heat = (query / math.sqrt(width // self.heads)) @ key.transpose(2, 3) + apart  # so short, this beats fused kernels
+        seen = torch.softmax(heat, dim=3, dtype=torch.float32).to(value.dtype) @ value
+        mixed: Tensor = self.out(seen.transpose(1, 2).reshape(batch, frames, width))
         return mixed
 
 
@@ -279,13 +337,12 @@ class Convolution(nn.Module):
         self.depthwise = nn.Conv1d(width, width, kernel, padding=kernel // 2, groups=width)
         self.between = nn.LayerNorm(width)
         self.out = nn.Linear(width, width)
-        self.dropout = nn.Dropout(settings.dropout)
 
     def forward(self, hidden: Tensor, mask: Tensor) -> Tensor:
         """(batch, frames, width), mask (batch, frames) -> (batch, frames, width)."""
         gated = functional.glu(self.gate(self.norm(hidden)), dim=2) * mask.unsqueeze(2).to(hidden.dtype)
         spread = self.depthwise(gated.transpose(1, 2)).transpose(1, 2)
-        mixed: Tensor = self.dropout(self.out(functional.silu(self.between(spread))))
+        mixed: Tensor = self.out(functional.silu(self.between(spread)))
         return mixed
 
 
@@ -313,6 +370,13 @@ def mel_filters(mels: int) -> Tensor:
     rising = (hertz - edges[:-2, None]) / (edges[1:-1] - edges[:-2])[:, None]
     falling = (edges[2:, None] - hertz) / (edges[2:] - edges[1:-1])[:, None]
     return torch.minimum(rising, falling).clamp(min=0).float()
+
+
+def has_fast_bfloat16(device: torch.device) -> bool:
+    """Whether half-width floats save time here: recent GPUs, and CPUs with AVX-512 BF16."""
+    if device.type == "cuda":
+        return bool(torch.cuda.is_bf16_supported())
+    return device.type == "cpu" and bool(torch.cpu.get_capabilities().get("avx512_bf16"))
 
 
 def _mask(lengths: Tensor, size: int) -> Tensor:

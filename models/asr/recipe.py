@@ -11,20 +11,28 @@ from numpy.typing import NDArray
 from scipy.fft import irfft, next_fast_len, rfft
 from torch import Tensor
 
+from models.asr.frames import HOP
 from models.asr.network import Batch, Network, Settings
+from models.asr.spelling import learn
 from models.asr.transcripts import normalise
 from models.errors import InvalidInput
 from models.media import SAMPLE_RATE, Waveform, read_audio
 from models.records import Item, Label, Transcript
 
-EPOCHS = 18
+EPOCHS = 42
 BATCH_SIZE = 32
 LEARNING_RATE = 2e-3
 
-BATCH_S = 12.0  # longest sound of one batch, its padding included
-SPEED = 0.15  # clips are played up to this much slower or faster
-NOISE_SHARE = 0.3  # clips that get background noise
-NARROW_SHARE = 0.15  # clips that lose everything above half the band, as on a telephone
+BATCH_S = 32.0  # longest sound of one batch, its padding included
+SPEED = 0.18  # clips are played up to this much slower or faster
+NOISE_SHARE = 0.4  # clips that get background noise
+ROOM_SHARE = 0.6  # clips heard through another microphone or in another room; of these,
+NARROW_SHARE = 0.3  # so many lose everything above half the band, as on a telephone,
+ECHO_SHARE = 0.3  # and so many echo
+RESPONSE_DB, RESPONSE_KNOTS = 8.0, 8  # how far the response of a microphone is from flat, at so many places
+TRIMMED_SHARE = 0.7  # clips that lose most of the quiet around them; quiet is
+QUIET_DB = 35.0  # so far below the loudest, and
+QUIET_S = (0.03, 0.25)  # so much of it stays
 LOUDNESS_DB = (-12.0, 6.0)
 NOISE_DB = (5.0, 30.0)  # speech over noise
 
@@ -52,11 +60,12 @@ class Example:
 
 
 def settings_for(labels: Iterable[Label], start: Settings | None) -> Settings:
-    """The settings that can write these transcripts; the alphabet of ``start`` keeps its places."""
+    """The settings that can write these transcripts; the alphabet of ``start`` keeps its places, its spelling grows."""
+    texts = [normalise(_transcript(label).text) for label in labels]
     known = start.alphabet if start else (" ",)
-    needed = {symbol for label in labels for symbol in normalise(_transcript(label).text)}
-    alphabet = (*known, *sorted(needed.difference(known)))
-    return replace(start, alphabet=alphabet) if start else Settings(alphabet)
+    alphabet = (*known, *sorted(set("".join(texts)).difference(known)))
+    spelling = learn(texts, start.spelling if start else "")
+    return replace(start, alphabet=alphabet, spelling=spelling) if start else Settings(alphabet, spelling)
 
 
 def prepare(item: Item, label: Label) -> Example:
@@ -111,7 +120,8 @@ def collate(examples: Sequence[Example], settings: Settings, rng: np.random.Gene
 def warm_start(network: Network, state: dict[str, Tensor], previous: Settings) -> None:
     """Loads the weights of a version with fewer symbols; those it does not know keep their fresh rows."""
     own = network.state_dict()
-    same = replace(network.settings, alphabet=previous.alphabet) == previous
+    texts = {"alphabet": previous.alphabet, "spelling": previous.spelling}
+    same = replace(network.settings, **texts) == previous
     if not same or network.settings.alphabet[: len(previous.alphabet)] != previous.alphabet:
         raise InvalidInput(f"warm start: expected the sizes and first symbols of {previous}, got {network.settings}")
     for name, value in state.items():
@@ -146,15 +156,28 @@ def _to_float(example: Example) -> Waveform:
 
 
 def _augment(wave: Waveform, noises: Sequence[Waveform], rng: np.random.Generator) -> Waveform:
-    """The clip at another speed, band, loudness and place, perhaps in noise."""
+    """The clip with less quiet around it, at another speed, in another room, in noise, at another loudness."""
+    if rng.random() < TRIMMED_SHARE:
+        wave = _trimmed(wave, rng)
     wave = _faster(wave, rng.uniform(1 - SPEED, 1 + SPEED))
+    if rng.random() < ROOM_SHARE:
+        wave = _elsewhere(wave, rng)
     if rng.random() < NOISE_SHARE:
         wave = _mixed(wave, _noise(len(wave), noises, rng), rng.uniform(*NOISE_DB))
-    if rng.random() < NARROW_SHARE:
-        wave = _narrowed(wave, rng.uniform(0.4, 0.6))
     gain = 10 ** (rng.uniform(*LOUDNESS_DB) / 20)
     clipped: Waveform = np.clip(wave * np.float32(gain), -1, 1)
     return clipped
+
+
+def _trimmed(wave: Waveform, rng: np.random.Generator) -> Waveform:
+    """Without most of the quiet before and after the sound: up to ``QUIET_S`` of it stay on either side."""
+    count = len(wave) // HOP
+    loudness = np.square(wave[: count * HOP].reshape(count, HOP)).mean(axis=1)
+    loud = np.flatnonzero(loudness > 10 ** (-QUIET_DB / 10) * loudness.max(initial=0.0))
+    if not len(loud):
+        return wave
+    before, after = (rng.uniform(*QUIET_S, 2) * SAMPLE_RATE).astype(int)
+    return wave[max(0, loud[0] * HOP - before) : (loud[-1] + 1) * HOP + after]
 
 
 def _faster(wave: Waveform, speed: float) -> Waveform:
@@ -183,10 +206,29 @@ def _mixed(wave: Waveform, noise: Waveform, above_db: float) -> Waveform:
     return wave + noise * np.float32(loud / (quiet + 1e-9) * 10 ** (-above_db / 20))
 
 
-def _narrowed(wave: Waveform, share: float) -> Waveform:
-    """Without the frequencies above ``share`` of the band."""
-    length = next_fast_len(len(wave), real=True)
+def _elsewhere(wave: Waveform, rng: np.random.Generator) -> Waveform:
+    """As another microphone would hear it: a random smooth frequency response, perhaps a narrow band or an echoing room.
+
+    The room is noise that dies away, 60 dB in 0.1 to 0.5 s (Ko et al. 2017 simulate it likewise).
+    """
+    length = next_fast_len(len(wave) + SAMPLE_RATE // 4, real=True)
     spectrum = rfft(wave, length)
-    spectrum[int(share * len(spectrum)) :] = 0
-    narrowed: Waveform = irfft(spectrum, length)[: len(wave)]
-    return narrowed
+    octaves = np.log2(np.arange(1, len(spectrum) + 1, dtype=np.float32))
+    knots = np.linspace(octaves[-1] - 7, octaves[-1], RESPONSE_KNOTS)
+    response_db = np.interp(octaves, knots, rng.uniform(-RESPONSE_DB, RESPONSE_DB, RESPONSE_KNOTS))
+    spectrum *= (10 ** (response_db / 20)).astype(np.float32)
+    if rng.random() < NARROW_SHARE:
+        spectrum[int(rng.uniform(0.4, 0.6) * len(spectrum)) :] = 0
+    if rng.random() < ECHO_SHARE:
+        spectrum *= rfft(_echo(rng), length)
+    changed: Waveform = irfft(spectrum, length)[: len(wave)]
+    return changed * np.float32(np.sqrt(np.mean(wave**2) / (np.mean(changed**2) + 1e-12)))
+
+
+def _echo(rng: np.random.Generator) -> Waveform:
+    """The impulse response of a random room, a quarter of a second long."""
+    time = np.arange(SAMPLE_RATE // 4, dtype=np.float32) / SAMPLE_RATE
+    tail = rng.standard_normal(len(time), np.float32) * 10 ** (-3 * time / np.float32(rng.uniform(0.1, 0.5)))
+    tail *= np.float32(rng.uniform(0.1, 0.7) / np.sqrt(np.sum(tail**2)))
+    tail[0] = 1.0
+    return tail

@@ -4,6 +4,7 @@ import json
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from itertools import groupby
 from pathlib import Path
 from typing import Any
@@ -11,15 +12,19 @@ from typing import Any
 import numpy as np
 import onnxruntime
 from numpy.typing import NDArray
+from scipy.special import logsumexp
 
-from models.asr.decoding import Tokens, align, greedy, prefix_beam
+from models.asr.decoding import Expectation, Hypothesis, Tokens, align, greedy, prefix_beam
 from models.asr.doubt import confidence, entropy, posterior, word_edits
 from models.asr.frames import BLANK, CONTEXT, FRAME, FRAME_S
+from models.asr.spelling import START, Spelling
 from models.errors import InvalidInput
 from models.media import SAMPLE_RATE, Waveform
 from models.records import Prediction, Transcript, Word
 
 BEAM = 8
+SPELLING_WEIGHT = 0.5  # of what the model knows of spelling, beside what it hears
+SYMBOL_BONUS = 0.5  # for each symbol, because each costs probability
 WINDOW_FRAMES = 500  # the network hears at most 20 s at once, so that its memory is bounded
 MARGIN_FRAMES = 32  # and 1.3 s on either side of them, so that it never starts in the middle of a word
 QUIET_FRAMES = 5  # a cut lies where 0.2 s are quietest
@@ -41,7 +46,7 @@ class Passage:
     """A stretch of speech decoded at once.
 
     ``edits`` is the number of wrong words expected among the hypotheses, ``entropy`` theirs in nats, ``log_prob`` the
-    log-probability of the best text, ``log_empty`` that of silence.
+    log-probability of the best text as heard, ``log_empty`` that of silence.
     """
 
     symbols: tuple[Symbol, ...]
@@ -62,6 +67,8 @@ class Runtime:
         self._session = onnxruntime.InferenceSession(onnx, options, providers=["CPUExecutionProvider"])
         metadata = json.loads(self._session.get_modelmeta().custom_metadata_map["prelabel"])
         self.alphabet: tuple[str, ...] = tuple(metadata["settings"]["alphabet"])
+        spelling = metadata["settings"].get("spelling", "")
+        self._spelling = Spelling(spelling, self.alphabet, SPELLING_WEIGHT, SYMBOL_BONUS) if spelling else None
 
     def feeds(self, media: Waveform) -> dict[str, NDArray[Any]]:
         """The network's inputs for one clip.
@@ -113,21 +120,26 @@ class Runtime:
     def _decode(self, log_probs: NDArray[np.float64], first: int, last: int) -> Passage:
         """The most probable text of frames ``first`` to ``last``."""
         heard = log_probs[first:last]
-        found: dict[str, tuple[float, Tokens]] = {}  # sequences that differ in spaces only are one text
-        for hypothesis in prefix_beam(heard, BEAM):
-            text = self._text(hypothesis.tokens)
-            log_prob, tokens = found.get(text, (-math.inf, hypothesis.tokens))
-            found[text] = (float(np.logaddexp(log_prob, hypothesis.log_prob)), tokens)
-        best = max(found, key=lambda text: found[text][0])
-        shares = posterior([log_prob for log_prob, _ in found.values()])
+        found: dict[str, list[Hypothesis]] = {}  # sequences that differ in spaces only are one text
+        for hypothesis in prefix_beam(heard, BEAM, expected=self._expected(first)):
+            found.setdefault(self._text(hypothesis.tokens), []).append(hypothesis)
+        scores = {text: float(logsumexp([one.score for one in alike])) for text, alike in found.items()}
+        best = max(scores, key=scores.__getitem__)
+        shares = posterior(list(scores.values()))
         return Passage(
-            symbols=self._symbols(heard, found[best][1], first),
-            log_prob=min(0.0, found[best][0]),
+            symbols=self._symbols(heard, found[best][0].tokens, first),
+            log_prob=min(0.0, float(logsumexp([one.log_prob for one in found[best]]))),
             log_empty=min(0.0, float(heard[:, BLANK].sum())),
             entropy=entropy(shares),
-            edits=float(sum(share * word_edits(best, text) for share, text in zip(shares, found, strict=True))),
+            edits=float(sum(share * word_edits(best, text) for share, text in zip(shares, scores, strict=True))),
             as_greedy=best == self._text(greedy(heard)),
         )
+
+    def _expected(self, first: int) -> Expectation | None:
+        """What spelling adds to each next symbol of a passage; one in the middle of a text begins a word."""
+        if self._spelling is None:
+            return None
+        return partial(self._spelling.scores, before=START if first == 0 else " ")
 
     def _text(self, tokens: Tokens) -> str:
         return " ".join("".join(self.alphabet[token - 1] for token in tokens).split())

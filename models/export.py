@@ -4,11 +4,11 @@ import json
 import shutil
 import tempfile
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 import onnx
@@ -52,17 +52,29 @@ class Origin:
     notes: str = ""
 
 
+Pairs: TypeAlias = Sequence[tuple[Item, Label]]
+Calibrate: TypeAlias = Callable[[NDArray[np.float64], NDArray[np.bool_]], Mapping[str, Any] | None]
+
+
 def publish(
     origin: Origin,
     network: nn.Module,
     settings: Any,
-    trained_on: Sequence[tuple[Item, Label]],
-    held_out: Sequence[tuple[Item, Label]],
+    trained_on: Pairs,
+    held_out: Pairs,
     versions_dir: Path,
+    *,
+    unseen: Pairs = (),
+    calibrate: Calibrate | None = None,
 ) -> Version:
     """Exports, checks and measures a network, and puts the finished version below ``versions_dir``.
 
     The folder is named after the version; it appears whole or not at all.
+
+    Args:
+        held_out: items that give the figures of the model card.
+        unseen: items like those of training, but kept out of it, that teach how true the model's doubt is.
+        calibrate: (scores, errors) of ``unseen`` -> the version's calibration.
 
     Raises:
         Refused: torch and ONNX disagree on a real medium.
@@ -89,6 +101,7 @@ def publish(
             settings=asdict(settings),
             training={**origin.training, "items": len(training_ids)},
             metrics=_metrics(origin, runtime, held_out),
+            calibration=_calibration(origin.task, runtime, unseen, calibrate),
         )
         write_manifest(version, training_ids)
         (work / CARD).write_text(model_card(version, origin), encoding="utf-8")
@@ -155,11 +168,20 @@ def _difference(name: str, torch_value: NDArray[Any], onnx_value: NDArray[Any], 
     return largest
 
 
-def _metrics(origin: Origin, runtime: tasks.Runtime, held_out: Sequence[tuple[Item, Label]]) -> dict[str, Any]:
+def _metrics(origin: Origin, runtime: tasks.Runtime, held_out: Pairs) -> dict[str, Any]:
     if not held_out:
         return {"held_out": "nothing"}
     measured = evaluate(origin.task, runtime, held_out).measured
     return {"held_out": origin.held_out, "quality": measured.quality, **measured.values}
+
+
+def _calibration(
+    task: Task, runtime: tasks.Runtime, unseen: Pairs, calibrate: Calibrate | None
+) -> Mapping[str, Any] | None:
+    if calibrate is None or not unseen:
+        return None
+    seen = evaluate(task, runtime, unseen)
+    return calibrate(seen.scores, seen.errors)
 
 
 def model_card(version: Version, origin: Origin) -> str:

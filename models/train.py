@@ -233,7 +233,7 @@ def _loop(
                 saved_at = time.monotonic()
         run.epoch, run.batch = run.epoch + 1, 0
         spent = time.monotonic() - began
-        rate = len(losses) * plan.batch_size / max(spent, 1e-9)
+        rate = sum(map(len, batches[len(batches) - len(losses) :])) / max(spent, 1e-9)
         mean = float(np.mean(losses)) if losses else math.nan
         console.print(f"epoch {run.epoch}/{plan.epochs}: loss {mean:.4f}, {rate:.1f} items/s, {spent:.0f} s")
     run.save(checkpoint)

@@ -31,7 +31,8 @@ class Version:
 
     ``data`` names the sources it was trained on, ``training_ids_sha256`` is the hash of the sorted ids (each the
     SHA-256 of a medium's bytes, as in the store), one a line; ``metrics`` were measured with the exported ONNX on
-    items held out of training.
+    items held out of training. ``calibration`` is what such items taught about its doubt, as ``selection.calibration``
+    writes it; None where they were too few.
     """
 
     name: str
@@ -45,6 +46,7 @@ class Version:
     settings: Mapping[str, Any]
     training: Mapping[str, Any]
     metrics: Mapping[str, Any]
+    calibration: Mapping[str, Any] | None = None
 
     @property
     def onnx(self) -> Path:
@@ -86,6 +88,7 @@ def read_version(folder: Path) -> Version:
             settings=values["settings"],
             training=values["training"],
             metrics=values["metrics"],
+            calibration=values.get("calibration"),
         )
     except KeyError as error:
         raise InvalidInput(f"{manifest}: expected the key {error}, got {sorted(values)}") from error
@@ -107,6 +110,7 @@ def write_manifest(version: Version, training_ids: Iterable[str]) -> None:
         "settings": dict(version.settings),
         "training": dict(version.training),
         "metrics": dict(version.metrics),
+        "calibration": version.calibration,
     }
     text = json.dumps(values, indent=2, ensure_ascii=False)
     (version.folder / MANIFEST).write_text(text + "\n", encoding="utf-8")

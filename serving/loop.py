@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from models.errors import InvalidInput, NotFound, Refused
 from models.records import TASKS, Correction, Item, Label, PreAnnotation, Prediction, Seconds, Task, Uncertainty
 from models.versions import read_version, starters
-from selection.calibration import IDENTITY, MINIMUM
+from selection.calibration import MINIMUM
 from selection.cost import Costs, expected_seconds, from_scratch_seconds
 from selection.risk import NoPromise
 from selection.routing import Policy, draw, route
@@ -39,7 +39,7 @@ from serving.store.records import (
     StoredVersion,
     storable,
 )
-from serving.trust import UNTRIED, Trust, learn
+from serving.trust import Trust, learn, untried
 
 __all__ = [
     "Actor", "Answer", "Compare", "Leased", "Loop", "Predict", "Promotion", "Receipt", "Registered", "Registration",
@@ -88,6 +88,7 @@ class Loop:
         self._terms = settings.alpha, settings.delta
         self._costs = Costs()
         self._learnt: dict[int, Trust] = {}
+        self._as_made: dict[str, Trust] = {}
 
     @classmethod
     def open(cls, settings: Settings, clock: Callable[[], datetime] = utc_now) -> "Loop":
@@ -304,9 +305,10 @@ class Loop:
             self._ask(task, version, names, predict, actor)
         known = self._store.queue.audited(task, version, names)
         pool = self._store.items.open_scores(task, version)
-        trust = learn(task, known, pool, *self._terms)
+        before = self._untried(version).calibrator
+        trust = learn(task, known, pool, *self._terms, before)
         if unknown:
-            trust = Trust(IDENTITY, NoPromise(f"nobody knows what its ancestor {unknown} was trained on"))
+            trust = Trust(before, NoPromise(f"nobody knows what its ancestor {unknown} was trained on"))
         learnt = (*trust.to_json(), *self._terms, audited)
         calibration = self._store.versions.calibrate(stored, *learnt, actor, self._clock())
         self._learnt[calibration] = trust
@@ -333,13 +335,18 @@ class Loop:
     def _trust(self, version: str) -> Trust:
         calibration = self._calibration(version)
         if calibration is None:
-            return UNTRIED
+            return self._untried(version)
         if calibration.id not in self._learnt:
             trust = Trust.from_json(calibration.calibrator, calibration.promise)
             if not self._fits(calibration):
                 trust = trust.unweighed(*self._terms)
             self._learnt[calibration.id] = trust
         return self._learnt[calibration.id]
+
+    def _untried(self, version: str) -> Trust:
+        if version not in self._as_made:
+            self._as_made[version] = untried(read_version(self.version(version).folder))
+        return self._as_made[version]
 
     def _calibration(self, version: str) -> Calibration | None:
         return self._store.versions.calibration(version, *self._terms)

@@ -14,6 +14,7 @@ from models.records import Item, Label, Task
 from models.versions import Version, read_version
 from serving.loop import Actor, Loop
 from serving.settings import Settings
+from serving.trust import first_calibration
 
 HELD_OUT_SHARE = 0.1  # of the groups, where no other data measures the result
 CALIBRATION_SHARE = 0.05  # of the groups, where other data does
@@ -78,8 +79,8 @@ def train_version(
 ) -> Version:
     """Trains, exports and measures a candidate; the same request on the same items goes on where it stopped.
 
-    Without ``request.data`` the items are the store's ``corrections``. Without ``request.held_out`` a tenth of the
-    items (whole groups) stays out of training to measure the result.
+    Without ``request.data`` the items are the store's ``corrections``. A share of the items (whole groups) stays out
+    of training: it calibrates the version's doubt and, without ``request.held_out``, gives its figures.
 
     Raises:
         InvalidInput: nothing to train on.
@@ -124,7 +125,7 @@ def train_version(
         training=settings_of_run,
         notes=request.notes,
     )
-    return publish(origin, network, settings, kept, held_out, versions_dir)
+    return publish(origin, network, settings, kept, held_out, versions_dir, unseen=unseen, calibrate=first_calibration)
 
 
 def read_all(specs: Sequence[str]) -> Pairs:

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from models.records import Task
 from models.tasks import differs
+from models.versions import Version
 from selection.calibration import IDENTITY, MINIMUM, Calibrator, fit
 from selection.risk import NoPromise, Threshold, accept_threshold
 from serving.store.records import Audited
@@ -46,21 +47,34 @@ class Trust:
         return Trust(Calibrator.from_json(calibrator), kind(**promise))
 
 
-UNTRIED = Trust(IDENTITY, NoPromise("no random checks of this version are known"))
+def untried(version: Version) -> Trust:
+    """What is known of a version before people checked it: the calibration that it came with, and no promise."""
+    calibrator = Calibrator.from_json(version.calibration) if version.calibration else IDENTITY
+    return Trust(calibrator, NoPromise("no random checks of this version are known"))
+
+
+def first_calibration(scores: NDArray[np.float64], errors: NDArray[np.bool_]) -> dict[str, Any] | None:
+    """The calibration that a version comes with, from items (n,) kept out of its training; None from too few."""
+    return fit(scores, errors).to_json() if len(scores) >= MINIMUM else None
 
 
 def learn(
-    task: Task, audited: Iterable[Audited], pool_scores: NDArray[np.float64], alpha: float, delta: float
+    task: Task,
+    audited: Iterable[Audited],
+    pool_scores: NDArray[np.float64],
+    alpha: float,
+    delta: float,
+    before: Calibrator = IDENTITY,
 ) -> Trust:
     """What corrected audit items teach about the version that answered them.
 
-    Too few of them leave the score as it is. The promise speaks of the raw score, which no label
+    Too few of them leave the calibration as it was ``before``. The promise speaks of the raw score, which no label
     has touched, so the same items may teach both. It counts one item a group, the one with the lowest draw, because
     the frames of one clip are one piece of evidence.
     """
     known = sorted(audited, key=lambda one: (one.draw, one.item_id))
     scores, errors = _figures(task, known)
-    calibrator = fit(scores, errors) if len(known) >= MINIMUM else IDENTITY
+    calibrator = fit(scores, errors) if len(known) >= MINIMUM else before
     firsts = {one.group or one.item_id: index for index, one in reversed(list(enumerate(known)))}
     independent = sorted(firsts.values())
     promise = accept_threshold(

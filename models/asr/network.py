@@ -128,7 +128,8 @@ def loss(network: Network, batch: Batch) -> Tensor:
         zero_infinity=True,
     )
     size = (batch.target_lengths + 1).repeat(2)
-    apart = disagreement(*log_probs.chunk(2), frames[: len(lengths)]).repeat(2)
+    first, second = log_probs.chunk(2)
+    apart = disagreement(first, second, frames[: len(lengths)]).repeat(2)
     return ((each + CONSISTENCY * apart) / size).mean()
 
 
@@ -196,15 +197,15 @@ class BandWarp(nn.Module):
         self.most = most
 
     def forward(self, features: Tensor) -> Tensor:
-        """(batch, frames, mels) -> the same, each clip's band k read from k times its own random factor."""
+        """(batch, frames, mels) -> in training, each clip's band k is read from k times the clip's own factor."""
+        if not self.training:
+            return features
         batch, frames, mels = features.shape
         factor = 1 + self.most * (2 * torch.rand(batch, 1, device=features.device) - 1)
         place = (torch.arange(mels, device=features.device) * factor).clamp(max=mels - 1.001)
         low = place.long()
         share = (place - low).unsqueeze(1)
-        below, above = (
-            features.gather(2, band.unsqueeze(1).expand(batch, frames, mels)) for band in (low, low + 1)
-        )
+        below, above = (features.gather(2, band.unsqueeze(1).expand(batch, frames, mels)) for band in (low, low + 1))
         return torch.lerp(below, above, share)
 
 
@@ -219,7 +220,9 @@ class SpecAugment(nn.Module):
         self.mel_masks, self.mel_share = mel_masks, mel_share
 
     def forward(self, features: Tensor, lengths: Tensor) -> Tensor:
-        """(batch, frames, mels) -> the same with up to ``time_masks`` and ``mel_masks`` stretches set to the mean."""
+        """(batch, frames, mels) -> in training, ``time_masks`` and ``mel_masks`` stretches are set to the mean."""
+        if not self.training:
+            return features
         _, frames, mels = features.shape
         whole = torch.full_like(lengths, mels)
         time = _stretches(lengths, frames, self.time_masks, self.time_share)
@@ -320,7 +323,9 @@ class Attention(nn.Module):
         parts = self.project(self.norm(hidden)).view(batch, frames, 3, self.heads, width // self.heads)
         query, key, value = parts.permute(2, 0, 3, 1, 4).unbind(0)  # each (batch, heads, frames, width / heads)
         apart = (1.0 - mask.to(query.dtype)).mul(-1e9)[:, None, None, :]
-        heat = (query / math.sqrt(width // self.heads)) @ key.transpose(2, 3) + apart  # so short, this beats fused kernels
+        heat = (query / math.sqrt(width // self.heads)) @ key.transpose(
+            2, 3
+        ) + apart  # so short, this beats fused kernels
         seen = torch.softmax(heat, dim=3, dtype=torch.float32).to(value.dtype) @ value
         mixed: Tensor = self.out(seen.transpose(1, 2).reshape(batch, frames, width))
         return mixed

@@ -120,8 +120,7 @@ def collate(examples: Sequence[Example], settings: Settings, rng: np.random.Gene
 def warm_start(network: Network, state: dict[str, Tensor], previous: Settings) -> None:
     """Loads the weights of a version with fewer symbols; those it does not know keep their fresh rows."""
     own = network.state_dict()
-    texts = {"alphabet": previous.alphabet, "spelling": previous.spelling}
-    same = replace(network.settings, **texts) == previous
+    same = replace(network.settings, alphabet=previous.alphabet, spelling=previous.spelling) == previous
     if not same or network.settings.alphabet[: len(previous.alphabet)] != previous.alphabet:
         raise InvalidInput(f"warm start: expected the sizes and first symbols of {previous}, got {network.settings}")
     for name, value in state.items():
@@ -158,10 +157,10 @@ def _to_float(example: Example) -> Waveform:
 def _augment(wave: Waveform, noises: Sequence[Waveform], rng: np.random.Generator) -> Waveform:
     """The clip with less quiet around it, at another speed, in another room, in noise, at another loudness."""
     if rng.random() < TRIMMED_SHARE:
-        wave = _trimmed(wave, rng)
+        wave = trimmed(wave, rng)
     wave = _faster(wave, rng.uniform(1 - SPEED, 1 + SPEED))
     if rng.random() < ROOM_SHARE:
-        wave = _elsewhere(wave, rng)
+        wave = elsewhere(wave, rng)
     if rng.random() < NOISE_SHARE:
         wave = _mixed(wave, _noise(len(wave), noises, rng), rng.uniform(*NOISE_DB))
     gain = 10 ** (rng.uniform(*LOUDNESS_DB) / 20)
@@ -169,7 +168,7 @@ def _augment(wave: Waveform, noises: Sequence[Waveform], rng: np.random.Generato
     return clipped
 
 
-def _trimmed(wave: Waveform, rng: np.random.Generator) -> Waveform:
+def trimmed(wave: Waveform, rng: np.random.Generator) -> Waveform:
     """Without most of the quiet before and after the sound: up to ``QUIET_S`` of it stay on either side."""
     count = len(wave) // HOP
     loudness = np.square(wave[: count * HOP].reshape(count, HOP)).mean(axis=1)
@@ -206,8 +205,8 @@ def _mixed(wave: Waveform, noise: Waveform, above_db: float) -> Waveform:
     return wave + noise * np.float32(loud / (quiet + 1e-9) * 10 ** (-above_db / 20))
 
 
-def _elsewhere(wave: Waveform, rng: np.random.Generator) -> Waveform:
-    """As another microphone would hear it: a random smooth frequency response, perhaps a narrow band or an echoing room.
+def elsewhere(wave: Waveform, rng: np.random.Generator) -> Waveform:
+    """As another microphone hears it: a random smooth frequency response, perhaps a narrow band or an echoing room.
 
     The room is noise that dies away, 60 dB in 0.1 to 0.5 s (Ko et al. 2017 simulate it likewise).
     """
@@ -228,7 +227,8 @@ def _elsewhere(wave: Waveform, rng: np.random.Generator) -> Waveform:
 def _echo(rng: np.random.Generator) -> Waveform:
     """The impulse response of a random room, a quarter of a second long."""
     time = np.arange(SAMPLE_RATE // 4, dtype=np.float32) / SAMPLE_RATE
-    tail = rng.standard_normal(len(time), np.float32) * 10 ** (-3 * time / np.float32(rng.uniform(0.1, 0.5)))
+    fading = np.exp(-3 * np.log(10) * time / rng.uniform(0.1, 0.5)).astype(np.float32)
+    tail: Waveform = rng.standard_normal(len(time), np.float32) * fading
     tail *= np.float32(rng.uniform(0.1, 0.7) / np.sqrt(np.sum(tail**2)))
     tail[0] = 1.0
     return tail

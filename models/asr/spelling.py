@@ -68,7 +68,7 @@ class Spelling:
         self._known: dict[str, NDArray[np.float64]] = {}
 
     def scores(self, tokens: Sequence[int], before: str = START) -> NDArray[np.float64]:
-        """What each class (1 + symbols,) adds to a hypothesis as its next symbol; class 0 stands for the end of the text.
+        """What each class (1 + symbols,) adds to a hypothesis as its next symbol; class 0 is the end of the text.
 
         Args:
             tokens: the hypothesis so far.

@@ -70,7 +70,7 @@ def test_a_spoiled_clip_is_doubted_more(runtime: Runtime) -> None:
     clear, other = sound("abc cab", rng), sound("bcaa bb", rng)
     spoiled = clear + np.resize(other, len(clear))
     sure, unsure = runtime.predict(clear), runtime.predict(spoiled)
-    assert sure.score < 0.5 < unsure.score
+    assert sure.score < unsure.score - 0.2
     assert sure.features["word_confidence_min"] > unsure.features["word_confidence_min"]
     assert sure.features.keys() == unsure.features.keys()
 

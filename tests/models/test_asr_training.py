@@ -14,6 +14,7 @@ from models.asr import recipe
 from models.asr.decoding import greedy
 from models.asr.network import Network
 from models.asr.recipe import Example
+from models.asr.spelling import learn
 from models.errors import InvalidInput, UnreadableMedia
 from models.media import SAMPLE_RATE
 from models.records import Boxes, Item, Transcript
@@ -43,6 +44,7 @@ def test_the_alphabet_comes_from_the_texts_and_old_symbols_keep_their_places() -
     second = recipe.settings_for([Transcript("字 a"), Transcript("Ä")], replace(first, width=32))
     assert second.alphabet == (" ", "a", "b", "ä", "字")
     assert second.width == 32
+    assert second.spelling == learn(["ba b", "", "字 a", "ä"])
 
 
 def test_other_labels_are_refused() -> None:
@@ -101,7 +103,27 @@ def test_augmented_clips_are_sound_and_padding_is_silent() -> None:
         assert float(batch.waveform.abs().max()) <= 1
         for wave, length, clip in zip(batch.waveform, batch.lengths, clips, strict=True):
             assert (wave[int(length) :] == 0).all()
-            assert int(length) == pytest.approx(clip.size, rel=recipe.SPEED / (1 - recipe.SPEED), abs=1)
+            assert 0 < int(length) <= clip.size / (1 - recipe.SPEED) + 1
+
+
+def test_trimming_leaves_the_sound_and_a_little_quiet() -> None:
+    tone = np.sin(np.arange(8000) / 8).astype(np.float32)
+    clip = np.concatenate([np.zeros(16000, np.float32), tone, np.zeros(24000, np.float32)])
+    for seed in range(20):
+        trimmed = recipe.trimmed(clip, rng(seed))
+        least, most = (2 * quiet_s * SAMPLE_RATE for quiet_s in recipe.QUIET_S)
+        assert least - 320 <= len(trimmed) - len(tone) <= most + 320
+        assert np.abs(trimmed).sum() == pytest.approx(np.abs(tone).sum(), rel=1e-5)
+    assert len(recipe.trimmed(np.zeros(5000, np.float32), rng())) == 5000
+
+
+def test_another_microphone_changes_the_sound_but_not_its_loudness() -> None:
+    clip = rng().normal(0, 0.1, 16000).astype(np.float32)
+    for seed in range(20):
+        heard = recipe.elsewhere(clip, rng(seed))
+        assert len(heard) == len(clip)
+        assert np.sqrt(np.mean(heard**2)) == pytest.approx(0.1, rel=0.02)
+        assert np.abs(heard - clip).mean() > 0.005
 
 
 def test_new_symbols_leave_the_old_ones_as_they_were() -> None:

@@ -1,12 +1,19 @@
 """What checks of randomly drawn items teach about a version."""
 
+from dataclasses import replace
+from pathlib import Path
+
 import numpy as np
+import pytest
 from numpy.typing import NDArray
 
+from models.versions import read_version, write_manifest
+from selection.calibration import fit
 from selection.risk import NoPromise, Threshold
 from serving.store.records import Audited
-from serving.trust import UNTRIED, Trust, learn
+from serving.trust import Trust, first_calibration, learn, untried
 from tests.serving.work import answer, boxes, item_id
+from tests.tiny_versions import make_version
 
 POOL: NDArray[np.float64] = np.full(9, 0.3)
 
@@ -34,9 +41,24 @@ def test_few_checks_leave_the_score_as_it_is_and_many_bend_it() -> None:
     assert many.told()["calibrated_on"] == 60
 
 
-def test_what_was_learnt_survives_json() -> None:
+def test_what_was_learnt_survives_json(tmp_path: Path) -> None:
     learnt = learn("detection", [audited(i, None, 0.5) for i in range(60)], POOL, alpha=0.2, delta=0.2)
-    for trust in (learnt, UNTRIED):
+    fresh = untried(make_version(tmp_path, "detection"))
+    for trust in (learnt, fresh):
         assert Trust.from_json(*trust.to_json()) == trust
     assert learnt.told()["holds"] is True
-    assert UNTRIED.told()["holds"] is False
+    assert fresh.told()["holds"] is False
+
+
+def test_a_version_brings_its_first_calibration_along(tmp_path: Path) -> None:
+    scores = np.linspace(0, 1, 40)
+    came = first_calibration(scores, scores > 0.3)
+    assert came == fit(scores, scores > 0.3).to_json()
+    assert first_calibration(scores[:29], scores[:29] > 0.3) is None
+    version = make_version(tmp_path, "detection")
+    assert untried(version).p_error(0.5) == 0.5
+    write_manifest(replace(version, calibration=came), [])
+    trust = untried(read_version(version.folder))
+    assert trust.p_error(0.5) == pytest.approx(float(fit(scores, scores > 0.3).p_error([0.5])[0]))
+    few = learn("detection", [audited(1, None, 0.5)], POOL, alpha=0.2, delta=0.2, before=trust.calibrator)
+    assert few.calibrator == trust.calibrator

@@ -29,7 +29,7 @@ from models.versions import (
     Version,
     file_sha256,
     ids_sha256,
-    read_version,
+    settle,
     version_name,
     write_manifest,
 )
@@ -105,7 +105,7 @@ def publish(
         )
         write_manifest(version, training_ids)
         (work / CARD).write_text(model_card(version, origin), encoding="utf-8")
-        return _put(work, versions_dir / version.name)
+        return settle(work, versions_dir / version.name)
     finally:
         shutil.rmtree(work, ignore_errors=True)
 
@@ -220,11 +220,3 @@ def _figure(value: object) -> str:
     if isinstance(value, Mapping):
         return ", ".join(f"{key} {_figure(part)}" for key, part in value.items())
     return str(value)
-
-
-def _put(work: Path, target: Path) -> Version:
-    if target.exists():
-        return read_version(target)  # the same weights were published before
-    work.chmod(0o755)
-    work.rename(target)
-    return read_version(target)

@@ -13,6 +13,7 @@ from typing import Any, Protocol, cast
 from numpy.typing import NDArray
 
 from models.errors import NotFound
+from models.onnx_files import description
 from models.records import TASKS, Label, Prediction, Task
 
 
@@ -46,8 +47,18 @@ def parse_task(name: str) -> Task:
 
 
 def load_runtime(task: Task, onnx: Path, threads: int = 2) -> Runtime:
-    """The runtime of an exported model."""
-    return cast(Runtime, _module(task, "runtime").Runtime(onnx, threads))
+    """The runtime of a version's ONNX file: one of our networks, or one that others made and declared."""
+    imported = "declaration" in description(onnx, task)
+    return cast(Runtime, _module(task, "imported" if imported else "runtime").Runtime(onnx, threads))
+
+
+def declare(task: Task, onnx: Path, given: Mapping[str, Any]) -> Any:
+    """The declaration of a model that others made, from its file and from what its user says of it.
+
+    Raises:
+        InvalidInput: something is missing or contradicts the file.
+    """
+    return _module(task, "declaration").declare(onnx, given)
 
 
 def measure(task: Task, pairs: Iterable[tuple[Label, Label]]) -> Measured:

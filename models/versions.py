@@ -116,6 +116,14 @@ def write_manifest(version: Version, training_ids: Iterable[str]) -> None:
     (version.folder / MANIFEST).write_text(text + "\n", encoding="utf-8")
 
 
+def settle(work: Path, target: Path) -> Version:
+    """Moves a finished version to its place; the same model published before stays as it is."""
+    if not target.exists():
+        work.chmod(0o755)
+        work.rename(target)
+    return read_version(target)
+
+
 def version_name(task: Task, onnx_sha256: str) -> str:
     """The name of a version: its task and the first twelve digits of its ONNX file's hash."""
     return f"{task}-{onnx_sha256[:12]}"

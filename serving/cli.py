@@ -28,6 +28,10 @@ app = typer.Typer(
 )
 tokens_app = typer.Typer(help="Make, list and revoke API tokens.", no_args_is_help=True)
 app.add_typer(tokens_app, name="token")
+models_app = typer.Typer(
+    help="List the versions of every task and which of them serve, or import a model.", invoke_without_command=True
+)
+app.add_typer(models_app, name="models")
 out = Console(soft_wrap=True, width=400)  # tables keep whole names; the terminal wraps
 
 Database = Annotated[str | None, typer.Option("--db", help="SQLite file or PostgreSQL URL")]
@@ -117,15 +121,33 @@ def train(
     out.print(f"{version.name} in {version.folder}")
 
 
-@app.command()
-def models(db: Database = None) -> None:
-    """List the versions of every task and which of them serve."""
+@models_app.callback()
+def models(context: typer.Context, db: Database = None) -> None:
+    """List the versions of every task and which of them serve, or import a model."""
+    if context.invoked_subcommand is not None:
+        return
     versions = Loop.open(_settings(database_url=db)).versions()
     rows = [
         (v.task, v.name, v.state, f"{v.created_at:%Y-%m-%d %H:%M}", v.parent or "", _quality(v.metrics))
         for v in versions
     ]
     out.print(_table(("task", "version", "state", "made", "from", "quality"), rows))
+
+
+@models_app.command("import")
+def import_model(
+    task: TaskName,
+    source: Annotated[str, typer.Argument(metavar="FILE", help="an ONNX file, or a version's folder")],
+    declare: Annotated[Path | None, typer.Option(help="TOML that says what the file does not")] = None,
+    name: Annotated[str, typer.Option(help="words for the model card: whose model it is, its licence")] = "",
+    db: Database = None,
+) -> None:
+    """Make a candidate of a model that others made."""
+    from serving.importing import import_candidate
+
+    settings = _settings(database_url=db)
+    version = import_candidate(parse_task(task), source, declare, name, Loop.open(settings), settings, ACTOR)
+    out.print(f"{version.name} in {version.folder}")
 
 
 @app.command()

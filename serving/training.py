@@ -52,19 +52,27 @@ def train_candidate(
 
     Raises:
         NotFound: there is no version ``request.init``.
-        InvalidInput, LossNotFinite, Refused: as ``train_version``.
+        InvalidInput: the version was imported without a checkpoint; and, like LossNotFinite and Refused, as
+            ``train_version``.
     """
     serving = loop.serving(request.task)
     name = request.init or (serving.name if serving and not request.data else None)
     version = train_version(
         request,
-        start=read_version(loop.version(name).folder) if name else None,
+        start=_trainable(read_version(loop.version(name).folder)) if name else None,
         corrections=lambda: list(loop.training_data(request.task)),
         runs_dir=runs or settings.data_dir / "runs",
         versions_dir=out or settings.data_dir / "models",
     )
     if out is None:
         loop.add_version(version.folder, actor)
+    return version
+
+
+def _trainable(version: Version) -> Version:
+    if not version.checkpoint.is_file():
+        raise InvalidInput(f"train {version.task}: expected a version with a checkpoint to start from, "
+                           f"got {version.name}, imported without one; name another with --init")  # fmt: skip
     return version
 
 

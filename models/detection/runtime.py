@@ -1,18 +1,17 @@
 """A detector in use: an image to boxes, and how much may be wrong with or missing from them. Never imports torch."""
 
-import json
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
-import onnxruntime
 from numpy.typing import NDArray
 from PIL import Image as Pictures
 
 from models.detection.suppression import suppress
 from models.errors import InvalidInput
 from models.media import Image
+from models.onnx_files import description, open_session
 from models.records import Box, Boxes, Prediction
 
 LONG_SIDE = 640  # pixels of the longer side at which an image is read
@@ -46,12 +45,8 @@ class Runtime:
     """An ONNX session that carries its own settings in its metadata."""
 
     def __init__(self, onnx: Path, threads: int = 2) -> None:
-        options = onnxruntime.SessionOptions()
-        options.intra_op_num_threads = threads
-        options.inter_op_num_threads = 1
-        options.add_session_config_entry("session.intra_op.allow_spinning", "0")
-        self._session = onnxruntime.InferenceSession(str(onnx), options, providers=["CPUExecutionProvider"])
-        settings = _settings(onnx, self._session.get_modelmeta().custom_metadata_map)
+        settings = description(onnx, "detection")["settings"]
+        self._session = open_session(onnx, threads)
         self.categories: tuple[str, ...] = tuple(settings["categories"])
         self.long_side = int(settings["long_side"])
 
@@ -71,17 +66,22 @@ class Runtime:
         read = fitted_size(width, height, self.long_side)
         scale = np.array([width / read[0], height / read[1]] * 2)
         found = detections(probabilities, boxes * scale, side_std * scale, width, height)
-        kept = int((found.confidences >= OPERATING_POINT).sum())
-        named = tuple(
-            Box(tuple(found.boxes[i].tolist()), self.categories[found.categories[i]], float(found.confidences[i]))
-            for i in range(kept)
-        )
-        return Prediction(Boxes(width, height, named), score(found), features(found), tuple(embedding.tolist()))
+        label = boxes_of(found, self.categories, width, height)
+        return Prediction(label, score(found), features(found), tuple(embedding.tolist()))
+
+
+def boxes_of(found: Detections, categories: Sequence[str], width: int, height: int) -> Boxes:
+    """The label: every box that is confident enough to be handed out."""
+    given = range(int((found.confidences >= OPERATING_POINT).sum()))
+    named = (
+        Box(tuple(found.boxes[i].tolist()), categories[found.categories[i]], float(found.confidences[i])) for i in given
+    )
+    return Boxes(width, height, tuple(named))
 
 
 def detections(
     probabilities: NDArray[np.floating], boxes: NDArray[np.floating], side_std: NDArray[np.floating],
-    width: int, height: int,
+    width: int, height: int, most_overlap: float = MOST_OVERLAP,
 ) -> Detections:  # fmt: skip
     """The network's answer for one image, reduced to one box an object.
 
@@ -91,6 +91,7 @@ def detections(
         side_std: (points, 4) in the same pixels.
         width: of the image; boxes are cut off at its border.
         height: likewise.
+        most_overlap: IoU above which the less confident of two boxes of a category goes.
     """
     if not np.isfinite(probabilities).all():
         raise InvalidInput("detection: expected finite probabilities from the network, got NaN or infinity")
@@ -102,7 +103,7 @@ def detections(
     confidences = likely[points, categories]
     best = np.argsort(-confidences, kind="stable")[:MOST_CANDIDATES]
     points, categories, confidences = points[best], categories[best], confidences[best]
-    rows = suppress(inside[points], confidences, categories, MOST_OVERLAP)
+    rows = suppress(inside[points], confidences, categories, most_overlap)
     chosen = points[rows]
     doubt = (side_std[chosen] / np.tile(size[chosen], 2)).mean(axis=1) if len(chosen) else np.zeros(0)
     trace = float(np.where(likely < FAINTEST, likely, 0.0).max(initial=0.0))
@@ -160,14 +161,3 @@ def fit(image: Image, long_side: int) -> Image:
 
 def _missed(found: Detections) -> float:
     return float(found.confidences[found.confidences < OPERATING_POINT].sum()) + found.faintest_trace
-
-
-def _settings(onnx: Path, metadata: dict[str, str]) -> dict[str, Any]:
-    try:
-        about = json.loads(metadata["prelabel"])
-    except (KeyError, ValueError) as error:
-        raise InvalidInput(f"{onnx}: expected a model exported by prelabel, got no readable description") from error
-    if about.get("task") != "detection":
-        raise InvalidInput(f"{onnx}: expected a detection model, got {about.get('task')!r}")
-    settings: dict[str, Any] = about["settings"]
-    return settings

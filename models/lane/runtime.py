@@ -1,19 +1,17 @@
 """Lane detection in use: an image to lines, with the doubt of each point and of the whole. Never imports torch."""
 
-import json
 import math
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import numpy as np
-import onnxruntime
 from numpy.typing import NDArray
 from PIL import Image as Pictures
 
 from models.errors import InvalidInput
 from models.lane.tracing import Trace, trace, untraced
 from models.media import Image
+from models.onnx_files import description, open_session
 from models.records import Lane, Lanes, Prediction
 
 STRIDE = 4  # input pixels a cell of the maps
@@ -28,12 +26,8 @@ class Runtime:
     """An ONNX session that carries its own settings in its metadata."""
 
     def __init__(self, onnx: Path, threads: int = 2) -> None:
-        options = onnxruntime.SessionOptions()
-        options.intra_op_num_threads = threads
-        options.inter_op_num_threads = 1
-        options.add_session_config_entry("session.intra_op.allow_spinning", "0")
-        self._session = onnxruntime.InferenceSession(str(onnx), options, providers=["CPUExecutionProvider"])
-        settings = _settings(onnx, self._session.get_modelmeta().custom_metadata_map)
+        settings = description(onnx, "lane")["settings"]
+        self._session = open_session(onnx, threads)
         self.width, self.height = int(settings["width"]), int(settings["height"])
         self.ridge = float(settings["ridge"])
 
@@ -111,15 +105,3 @@ def features(given: Sequence[Trace], missed: float, columns: int) -> dict[str, f
         "max_std_share": max(std),
         "expected_missed": float(missed),
     }
-
-
-def _settings(onnx: Path, metadata: dict[str, str]) -> dict[str, Any]:
-    try:
-        declared = json.loads(metadata["prelabel"])
-        settings: dict[str, Any] = declared["settings"]
-        known = declared["task"] == "lane"
-    except (KeyError, TypeError, ValueError) as error:
-        raise InvalidInput(f"{onnx}: expected ONNX metadata 'prelabel' with task and settings") from error
-    if not known:
-        raise InvalidInput(f"{onnx}: expected a model for lane, got one for {declared['task']!r}")
-    return settings

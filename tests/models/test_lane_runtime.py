@@ -115,7 +115,7 @@ def test_infinite_heat_is_an_error_not_a_label(monkeypatch: pytest.MonkeyPatch, 
 @pytest.mark.parametrize(
     ("metadata", "message"),
     [
-        ({}, "expected ONNX metadata 'prelabel'"),
+        ({}, "expected a model exported by prelabel"),
         ({"prelabel": json.dumps({"task": "asr", "settings": {}})}, "expected a model for lane, got one for 'asr'"),
     ],
 )

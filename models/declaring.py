@@ -1,0 +1,72 @@
+"""Declarations: what a user says of a model that others made, read from TOML and built into a checked record."""
+
+import tomllib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, TypeVar
+
+from pydantic import TypeAdapter, ValidationError
+
+from models.errors import InvalidInput, NotFound
+from models.records import explain
+
+D = TypeVar("D")
+
+
+def read_declaration(path: Path) -> dict[str, Any]:
+    """The values of a TOML file. ``classes`` and ``vocabulary`` may name a file beside it, one entry a line.
+
+    Raises:
+        NotFound: a file is not there.
+        InvalidInput: not TOML.
+    """
+    try:
+        values = tomllib.loads(_text(path))
+    except tomllib.TOMLDecodeError as error:
+        raise InvalidInput(f"{path}: expected TOML, got {error}") from error
+    classes = values.get("classes")
+    if isinstance(classes, str):
+        lines = _text(path.parent / classes).splitlines()
+        values["classes"] = [line.strip() for line in lines if line.strip()]
+    if isinstance(values.get("vocabulary"), str):
+        values["vocabulary"] = str(path.parent / values["vocabulary"])
+    return values
+
+
+def merged(*layers: Mapping[str, Any]) -> dict[str, Any]:
+    """One mapping of several; later ones win, tables are merged."""
+    whole: dict[str, Any] = {}
+    for layer in layers:
+        for key, value in layer.items():
+            known = whole.get(key)
+            both = isinstance(known, Mapping) and isinstance(value, Mapping)
+            whole[key] = merged(known, value) if both else value  # type: ignore[arg-type]
+    return whole
+
+
+def build(kind: type[D], values: Mapping[str, Any]) -> D:
+    """The record of that kind.
+
+    Raises:
+        InvalidInput: naming the field, what was expected and what came.
+    """
+    try:
+        record: D = TypeAdapter(kind).validate_python(dict(values))
+    except ValidationError as error:
+        raise InvalidInput(explain(error)) from error
+    return record
+
+
+def plain(record: Any) -> dict[str, Any]:
+    """The record as JSON values, from which ``build`` makes it again."""
+    values: dict[str, Any] = TypeAdapter(type(record)).dump_python(record, mode="json")
+    return values
+
+
+def _text(path: Path) -> str:
+    try:
+        return path.read_text(encoding="utf-8")
+    except FileNotFoundError as error:
+        raise NotFound(f"{path}: expected a file, got nothing of that name") from error
+    except (OSError, UnicodeDecodeError) as error:
+        raise InvalidInput(f"{path}: expected UTF-8 text, got {error}") from error

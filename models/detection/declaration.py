@@ -1,0 +1,251 @@
+"""What an imported detector is: how it wants its picture, what its outputs mean, what its classes are called.
+
+Most of it stands in the file, or follows from the family it belongs to; ``declare`` puts that together with what the
+user says, and refuses what contradicts the file.
+"""
+
+import ast
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal, TypeAlias
+
+from pydantic import ConfigDict
+
+from models.declaring import build, merged
+from models.detection.heads import NANODET_STRIDES, YOLOX_STRIDES, points
+from models.errors import InvalidInput
+from models.onnx_files import Graph, Port, graph_of, open_session
+from models.picture_input import PictureInput
+
+Head: TypeAlias = Literal["boxes", "yolo", "yolo-end2end", "yolox", "nanodet", "detr", "labelled"]
+
+ROLES: dict[Head, tuple[str, ...]] = {  # what each head reads
+    "boxes": ("probabilities", "boxes"),
+    "yolo": ("output",),
+    "yolo-end2end": ("output",),
+    "yolox": ("output",),
+    "nanodet": ("output",),
+    "detr": ("logits", "boxes"),
+    "labelled": ("labels", "boxes", "scores"),
+}
+NAMELESS = ("", "N/A", "__background__", "background")  # columns that are no category
+
+_IMAGENET = {"mean": [0.485, 0.456, 0.406], "std": [0.229, 0.224, 0.225]}
+_CAFFE = {"mean": [103.53, 116.28, 123.675], "std": [57.375, 57.12, 58.395]}  # the same in BGR, of 0 to 255
+_HABITS: dict[Head, dict[str, Any]] = {  # how each family is usually exported
+    "boxes": {},
+    "yolo": {"input": {"resize": "letterbox"}},
+    "yolo-end2end": {"input": {"resize": "letterbox"}, "most_overlap": 1.0},
+    "yolox": {"input": {"resize": "corner", "colours": "BGR", "scale": 1.0}},
+    "nanodet": {"input": {"resize": "stretch", "colours": "BGR", "scale": 1.0, **_CAFFE}},
+    "detr": {"input": {"resize": "stretch"}, "most_overlap": 1.0},
+    "labelled": {"input": {"resize": "stretch"}, "most_overlap": 1.0},
+}
+
+
+@dataclass(frozen=True)
+class Declaration:
+    """An imported detector.
+
+    ``classes`` are in the order of its outputs; "N/A", "background" and the like are passed over. ``outputs`` names the
+    output of each role of the head, and "embedding" or "side_std" where there is one. ``size_input`` is the input that
+    wants the picture's width and height, if there is one. ``decoded`` says that YOLOX boxes are in pixels,
+    ``activation`` what makes probabilities of DETR's logits, ``strides`` the grids of NanoDet. Boxes of one category
+    that overlap by more than ``most_overlap`` are one object; 1 keeps them all.
+    """
+
+    head: Head
+    classes: tuple[str, ...]
+    input: PictureInput
+    input_name: str
+    outputs: Mapping[str, str]
+    size_input: str | None = None
+    decoded: bool = False
+    activation: Literal["sigmoid", "softmax"] = "sigmoid"
+    strides: tuple[int, ...] = field(default=NANODET_STRIDES)
+    most_overlap: float = 0.6
+
+    __pydantic_config__ = ConfigDict(extra="forbid", allow_inf_nan=False)
+
+    def __post_init__(self) -> None:
+        named = self.categories
+        if not named or len(set(named)) < len(named):
+            raise InvalidInput(f"classes: expected different names, at least one, got {list(self.classes)}")
+        missing = [role for role in ROLES[self.head] if role not in self.outputs]
+        if missing:
+            raise InvalidInput(f"outputs: expected the name of {', '.join(missing)} for head {self.head}, "
+                               f"got {dict(self.outputs)}")  # fmt: skip
+        if not 0 < self.most_overlap <= 1:
+            raise InvalidInput(f"most_overlap: expected a share in (0, 1], got {self.most_overlap}")
+
+    @property
+    def named(self) -> tuple[int, ...]:
+        """The columns that are categories."""
+        return tuple(i for i, name in enumerate(self.classes) if name not in NAMELESS)
+
+    @property
+    def categories(self) -> tuple[str, ...]:
+        """The names of the categories."""
+        return tuple(self.classes[i] for i in self.named)
+
+
+def declare(onnx: Path, given: Mapping[str, Any]) -> Declaration:
+    """The declaration of a model, from its file and from what its user says of it.
+
+    Raises:
+        InvalidInput: something is missing, or contradicts the file: what was expected, what was found.
+    """
+    return complete(graph_of(open_session(onnx)), given)
+
+
+def complete(graph: Graph, given: Mapping[str, Any]) -> Declaration:
+    """The same of a graph."""
+    told = merged(_told_by(graph), given)
+    if "head" not in told:
+        raise InvalidInput(f"head: expected one of {', '.join(ROLES)} to be declared for outputs "
+                           f"{', '.join(map(str, graph.outputs))}, got none that the file tells")  # fmt: skip
+    if told["head"] not in ROLES:
+        raise InvalidInput(f"head: expected one of {', '.join(ROLES)}, got {told['head']!r}")
+    whole = merged(_HABITS[told["head"]], _outputs(graph, told), told)
+    if "classes" not in whole:
+        count = _classes_of(graph, whole)
+        some = f"the names of its {count} classes" if count else "the names of its classes"
+        raise InvalidInput(f"classes: expected {some} to be declared, got none: the file holds no names")
+    declaration = build(Declaration, whole)
+    _check(graph, declaration)
+    return declaration
+
+
+def _check(graph: Graph, declaration: Declaration) -> None:
+    """What the file fixes must be what is declared."""
+    ports = {port.name: port for port in graph.inputs}
+    wanted = [declaration.input_name, *([declaration.size_input] if declaration.size_input else [])]
+    if set(ports) != set(wanted):
+        raise InvalidInput(f"input_name, size_input: expected {', '.join(map(str, graph.inputs))}, got {wanted}")
+    declaration.input.check(ports[declaration.input_name])
+    for name in declaration.outputs.values():
+        graph.output(name)
+    count = _classes_of(graph, {"head": declaration.head, "outputs": declaration.outputs})
+    extra = 1 if declaration.activation == "softmax" and declaration.head == "detr" else 0
+    if count is not None and count - extra != len(declaration.classes):
+        ports_told = ", ".join(str(graph.output(name)) for name in declaration.outputs.values())
+        raise InvalidInput(f"classes: expected {count - extra}, as {ports_told} says, got {len(declaration.classes)}")
+
+
+def _told_by(graph: Graph) -> dict[str, Any]:
+    """What the file itself says."""
+    if not graph.inputs or not graph.outputs:
+        raise InvalidInput("model: expected inputs and outputs, got a graph without them")
+    told = merged({"input_name": graph.inputs[0].name, "input": _picture(graph)}, _ultralytics(graph.metadata))
+    sizes = [port.name for port in graph.inputs[1:] if port.name in ("orig_target_sizes", "orig_size")]
+    if sizes:
+        told["size_input"] = sizes[0]
+    if told["input"].get("width") is None:
+        told["input"] = {key: value for key, value in told["input"].items() if key not in ("width", "height")}
+    head = _head(graph, told["input"])
+    return merged(told, {"head": head} if head else {})
+
+
+def _picture(graph: Graph) -> dict[str, Any]:
+    """Layout and size of the picture, where the input's shape fixes them."""
+    shape = graph.inputs[0].shape
+    if len(shape) != 4:
+        return {}
+    layout = "NHWC" if shape[3] == 3 and shape[1] != 3 else "NCHW"
+    height, width = shape[2:] if layout == "NCHW" else shape[1:3]
+    return {"layout": layout, "width": width, "height": height}
+
+
+def _ultralytics(metadata: Mapping[str, str]) -> dict[str, Any]:
+    """What Ultralytics' exporter notes: ``names``, ``imgsz`` (height, width) and ``task``, as Python literals."""
+    told: dict[str, Any] = {}
+    if metadata.get("task", "detect") != "detect" and "stride" in metadata:
+        raise InvalidInput(f"model: expected a detector, got one made for {metadata['task']!r}")
+    try:
+        names = ast.literal_eval(metadata["names"]) if "names" in metadata else None
+        size = ast.literal_eval(metadata["imgsz"]) if "imgsz" in metadata else None
+    except (ValueError, SyntaxError) as error:
+        raise InvalidInput(f"metadata: expected names and imgsz as literals, got {dict(metadata)}") from error
+    if isinstance(names, dict):
+        told["classes"] = [str(names[key]) for key in sorted(names)]
+    elif isinstance(names, (list, tuple)):
+        told["classes"] = [str(name) for name in names]
+    if isinstance(size, (list, tuple)) and len(size) == 2:
+        told["input"] = {"height": int(size[0]), "width": int(size[1])}
+    return told
+
+
+def _head(graph: Graph, picture: Mapping[str, Any]) -> Head | None:
+    """The head, where the names or shapes of the outputs leave no doubt."""
+    names = {port.name for port in graph.outputs}
+    if {"labels", "boxes", "scores"} <= names:
+        return "labelled"
+    if {"probabilities", "boxes"} <= names:
+        return "boxes"
+    if _detr_outputs(names):
+        return "detr"
+    shape = graph.outputs[0].shape
+    if len(graph.outputs) == 1 and len(shape) == 3:
+        return _single(shape, (picture.get("width") or 0, picture.get("height") or 0), graph.metadata)
+    return None
+
+
+def _single(shape: tuple[int | None, ...], size: tuple[int, int], metadata: Mapping[str, str]) -> Head | None:
+    """The head with one output of this shape."""
+    ultralytics = metadata.get("author") == "Ultralytics"
+    if ultralytics:
+        return "yolo-end2end" if shape[2] == 6 else "yolo"
+    if not all(size):
+        return None
+    if shape[1] == points(size, YOLOX_STRIDES) or shape[1] == 3 * points(size, YOLOX_STRIDES):
+        return "yolox"
+    if shape[1] == points(size, NANODET_STRIDES):
+        return "nanodet"
+    return "yolo" if shape[2] == points(size, YOLOX_STRIDES) else None
+
+
+def _detr_outputs(names: set[str]) -> dict[str, str]:
+    """The names of logits and boxes, as D-FINE, Hugging Face and RF-DETR write them."""
+    for logits, boxes in (("pred_logits", "pred_boxes"), ("logits", "pred_boxes"), ("labels", "dets")):
+        if {logits, boxes} <= names:
+            return {"logits": logits, "boxes": boxes}
+    return {}
+
+
+def _outputs(graph: Graph, told: Mapping[str, Any]) -> dict[str, Any]:
+    """The outputs of a head that go without saying, and what else follows from how they are called."""
+    head, names = told["head"], {port.name for port in graph.outputs}
+    known = {role: role for role in ("embedding", "side_std") if role in names}
+    if head == "detr":
+        found = _detr_outputs(names)
+        if found.get("boxes") == "dets":  # RF-DETR
+            return {"outputs": {**known, **found}, "input": _IMAGENET}
+        if found.get("logits") == "logits":  # Hugging Face
+            return {"outputs": {**known, **found}, "input": _IMAGENET, "activation": "softmax"}
+        return {"outputs": {**known, **found}}
+    if ROLES[head] == ("output",):
+        rows = graph.outputs[0].shape[1] if len(graph.outputs[0].shape) == 3 else None
+        size = (told["input"].get("width") or 0, told["input"].get("height") or 0)
+        raw = head != "yolox" or not all(size) or rows in (None, points(size, YOLOX_STRIDES))
+        return {"outputs": {**known, "output": graph.outputs[0].name}, **({} if raw else {"decoded": True})}
+    return {"outputs": {**known, **{role: role for role in ROLES[head] if role in names}}}
+
+
+def _classes_of(graph: Graph, told: Mapping[str, Any]) -> int | None:
+    """How many classes the shapes of the outputs leave room for, where they fix it."""
+    head = told["head"]
+    ports = {role: _port(graph, name) for role, name in told.get("outputs", {}).items()}
+    role, axis, besides = {
+        "boxes": ("probabilities", 2, 0),
+        "yolo": ("output", 1, 4),
+        "yolox": ("output", 2, 5),
+        "detr": ("logits", 2, 0),
+    }.get(head, ("", 0, 0))
+    port = ports.get(role)
+    size = port.shape[axis] if port is not None and len(port.shape) == 3 else None
+    return None if size is None else size - besides
+
+
+def _port(graph: Graph, name: str) -> Port | None:
+    return next((port for port in graph.outputs if port.name == name), None)

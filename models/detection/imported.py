@@ -1,0 +1,101 @@
+"""A detector that others made, in use: its own picture and head, then the same suppression and doubt as ours.
+
+Where the model gives no embedding, the most probable candidate of each category and the image's mean colours on a
+4 x 4 grid stand in for one.
+"""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from models.declaring import build
+from models.detection import heads
+from models.detection.declaration import Declaration
+from models.detection.heads import Candidates
+from models.detection.runtime import boxes_of, detections, features, score
+from models.media import Image
+from models.onnx_files import description, graph_of, open_session, run
+from models.picture_input import Placement, colour_grid
+from models.records import Prediction
+
+Outputs = dict[str, NDArray[Any]]
+
+
+class Runtime:
+    """An ONNX session that carries its declaration in its metadata."""
+
+    def __init__(self, onnx: Path, threads: int = 2) -> None:
+        self.declaration = build(Declaration, description(onnx, "detection")["declaration"])
+        self._session = open_session(onnx, threads)
+        self._dtypes = {port.name: port.dtype for port in graph_of(self._session).inputs}
+
+    def feeds(self, media: Image) -> dict[str, NDArray[Any]]:
+        """The picture as the model wants it, and its size where the model asks for it."""
+        return self._placed(media)[0]
+
+    def predict(self, media: Image) -> Prediction:
+        """Boxes, the doubt about the whole image, features for calibration and an embedding for diversity."""
+        feeds, placement = self._placed(media)
+        outputs = run(self._session, feeds)
+        candidates = read(self.declaration, outputs, self._size(feeds))
+        height, width = media.shape[:2]
+        found = detections(
+            candidates.probabilities,
+            placement.back(candidates.boxes),
+            candidates.side_std / np.tile(placement.scale, 2),
+            width,
+            height,
+            self.declaration.most_overlap,
+        )
+        label = boxes_of(found, self.declaration.categories, width, height)
+        return Prediction(label, score(found), features(found), self._embedding(outputs, candidates, media))
+
+    def _placed(self, media: Image) -> tuple[dict[str, NDArray[Any]], Placement]:
+        declaration = self.declaration
+        pixels, placement = declaration.input.read(media)
+        feeds: dict[str, NDArray[Any]] = {declaration.input_name: pixels.astype(self._dtypes[declaration.input_name])}
+        if declaration.size_input:
+            size = np.array([self._size(feeds)])
+            feeds[declaration.size_input] = size.astype(self._dtypes[declaration.size_input])
+        return feeds, placement
+
+    def _size(self, feeds: dict[str, NDArray[Any]]) -> tuple[int, int]:
+        """Width and height of the picture."""
+        shape = feeds[self.declaration.input_name].shape
+        return (shape[3], shape[2]) if self.declaration.input.layout == "NCHW" else (shape[2], shape[1])
+
+    def _embedding(self, outputs: Outputs, candidates: Candidates, media: Image) -> tuple[float, ...]:
+        name = self.declaration.outputs.get("embedding")
+        if name:
+            return tuple(outputs[name].astype(np.float64).ravel().tolist())
+        best = candidates.probabilities.max(axis=0, initial=0.0)
+        return (*best.astype(np.float64).tolist(), *colour_grid(media))
+
+
+def read(declaration: Declaration, outputs: Outputs, size: tuple[int, int]) -> Candidates:
+    """What the outputs say of a picture of ``size`` (width, height), for the categories that have names.
+
+    Raises:
+        InvalidInput: they are not what the declared head gives.
+    """
+    of = {role: outputs[name] for role, name in declaration.outputs.items()}
+    count = len(declaration.classes)
+    match declaration.head:
+        case "boxes":
+            found = heads.plain(of["probabilities"], of["boxes"], of.get("side_std"), count)
+        case "yolo":
+            found = heads.yolo(of["output"], count)
+        case "yolo-end2end":
+            found = heads.yolo_end2end(of["output"], count)
+        case "yolox":
+            found = heads.yolox(of["output"], count, size, declaration.decoded)
+        case "nanodet":
+            found = heads.nanodet(of["output"], count, size, declaration.strides)
+        case "detr":
+            found = heads.detr(of["logits"], of["boxes"], count, size, declaration.activation == "softmax")
+        case "labelled":
+            found = heads.labelled(of["labels"], of["boxes"], of["scores"], count)
+    probabilities = found.probabilities[:, list(declaration.named)].clip(0, 1)
+    return Candidates(probabilities, found.boxes, found.side_std)

@@ -1,0 +1,197 @@
+"""Detectors as other projects export them: their true names, shapes and metadata, on a network that can be followed.
+
+Each sees a picture in cells of 8, 16 and 32 pixels; a cell is an object of category "red" or "green" as probable as the
+mean of that channel in it. How this is written into outputs is each family's own way.
+"""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnx
+from numpy.typing import NDArray
+from onnx import TensorProto, helper, numpy_helper
+
+WIDTH, HEIGHT = 128, 96
+STRIDES = (8, 16, 32)
+NAMES = ("red", "green")
+
+
+def cells(strides: Sequence[int] = STRIDES) -> NDArray[np.float32]:
+    """Boxes (n, 4) xyxy of all cells, grid after grid, row after row."""
+    boxes = [
+        (column * stride, row * stride, (column + 1) * stride, (row + 1) * stride)
+        for stride in strides
+        for row in range(-(-HEIGHT // stride))
+        for column in range(-(-WIDTH // stride))
+    ]
+    return np.array(boxes, np.float32)
+
+
+def ultralytics(path: Path, metadata: Mapping[str, str] | None = None) -> Path:
+    """YOLOv8 to 12: ``output0`` (1, 4 + classes, n) and the exporter's notes."""
+    graph = Graph("images")
+    graph.constant("where", _centred(cells()).T[None])
+    graph.node("Concat", ["where", graph.probabilities()], "output0", axis=1)
+    notes = {"author": "Ultralytics", "task": "detect", "stride": "32", "names": str(dict(enumerate(NAMES)))}
+    given = {**notes, "imgsz": f"[{HEIGHT}, {WIDTH}]"} if metadata is None else metadata
+    return graph.save(path, {"output0": (1, 6, len(cells()))}, given)
+
+
+def ultralytics_end2end(path: Path) -> Path:
+    """YOLOv10, YOLO26 and exports with ``nms=True``: ``output0`` (1, n, 6)."""
+    graph = Graph("images")
+    graph.constant("where", cells()[None])
+    graph.node("Transpose", [graph.probabilities()], "rows", perm=[0, 2, 1])
+    graph.node("ReduceMax", ["rows", graph.constant("last", [2])], "score", keepdims=1)
+    graph.node("ArgMax", ["rows"], "which", axis=2, keepdims=1)
+    graph.node("Cast", ["which"], "label", to=TensorProto.FLOAT)
+    graph.node("Concat", ["where", "score", "label"], "output0", axis=2)
+    notes = {"author": "Ultralytics", "task": "detect", "names": str(dict(enumerate(NAMES)))}
+    return graph.save(path, {"output0": (1, len(cells()), 6)}, {**notes, "imgsz": f"[{HEIGHT}, {WIDTH}]"})
+
+
+def yolox(path: Path, decoded: bool = False) -> Path:
+    """``output`` (1, n, 5 + classes), from bytes in BGR."""
+    graph = Graph("images")
+    if decoded:
+        boxes = _centred(cells())
+    else:
+        boxes = np.tile([0.5, 0.5, 0.0, 0.0], (len(cells()), 1))
+    graph.constant("where", np.concatenate([boxes, np.ones((len(boxes), 1))], axis=1)[None])
+    graph.node("Transpose", [graph.probabilities(bgr=True, full=255.0)], "rows", perm=[0, 2, 1])
+    graph.node("Concat", ["where", "rows"], "output", axis=2)
+    return graph.save(path, {"output": (1, len(cells()), 7)})
+
+
+def nanodet(path: Path, bins: int = 8) -> Path:
+    """``output`` (1, n, classes + 4 * bins) over strides 8, 16, 32, 64."""
+    strides = (*STRIDES, 64)
+    graph = Graph("data")
+    sides = np.full((len(cells(strides)), 4, bins), -20.0)
+    sides[:, :2, 0] = sides[:, 2:, 1] = 20.0  # no distance to the left and above, one stride right and below
+    graph.constant("sides", sides.reshape(1, -1, 4 * bins))
+    graph.node("Transpose", [graph.probabilities(strides, bgr=True, caffe=True)], "rows", perm=[0, 2, 1])
+    graph.node("Concat", ["rows", "sides"], "output", axis=2)
+    return graph.save(path, {"output": (1, len(sides), 2 + 4 * bins)})
+
+
+def rf_detr(path: Path) -> Path:
+    """``dets`` (1, n, 4) as shares of the picture and ``labels`` (1, n, classes), logits."""
+    graph = Graph("input")
+    graph.constant("dets", (_centred(cells()) / [WIDTH, HEIGHT, WIDTH, HEIGHT])[None])
+    graph.logits("labels", graph.probabilities(imagenet=True))
+    return graph.save(path, {"dets": (1, len(cells()), 4), "labels": (1, len(cells()), 2)})
+
+
+def d_fine(path: Path) -> Path:
+    """``labels``, ``boxes``, ``scores`` of a picture whose size ``orig_target_sizes`` gives."""
+    graph = Graph("images", others={"orig_target_sizes": (TensorProto.INT64, [1, 2])})
+    graph.constant("shares", (cells() / [WIDTH, HEIGHT, WIDTH, HEIGHT])[None])
+    graph.node("Transpose", [graph.probabilities()], "rows", perm=[0, 2, 1])
+    graph.node("ReduceMax", ["rows", graph.constant("last", [2])], "scores", keepdims=0)
+    graph.node("ArgMax", ["rows"], "labels", axis=2, keepdims=0)
+    graph.node("Cast", ["orig_target_sizes"], "size", to=TensorProto.FLOAT)
+    graph.node("Concat", ["size", "size"], "sides", axis=1)
+    graph.node("Mul", ["shares", "sides"], "boxes")
+    n = len(cells())
+    return graph.save(path, {"labels": (1, n), "boxes": (1, n, 4), "scores": (1, n)}, whole=("labels",))
+
+
+def pred_logits(path: Path) -> Path:
+    """DETR without post-processing: ``pred_logits`` and ``pred_boxes``."""
+    graph = Graph("images")
+    graph.constant("pred_boxes", (_centred(cells()) / [WIDTH, HEIGHT, WIDTH, HEIGHT])[None])
+    graph.logits("pred_logits", graph.probabilities())
+    return graph.save(path, {"pred_logits": (1, len(cells()), 2), "pred_boxes": (1, len(cells()), 4)})
+
+
+class Graph:
+    """An ONNX graph in the making, of one picture (1, 3, HEIGHT, WIDTH)."""
+
+    def __init__(self, picture: str, others: Mapping[str, tuple[int, list[int]]] | None = None) -> None:
+        self.picture = picture
+        given = {picture: (TensorProto.FLOAT, [1, 3, HEIGHT, WIDTH]), **(others or {})}
+        self.inputs = [helper.make_tensor_value_info(name, kind, shape) for name, (kind, shape) in given.items()]
+        self.nodes: list[onnx.NodeProto] = []
+        self.constants: list[onnx.TensorProto] = []
+
+    def constant(self, name: str, value: Any) -> str:
+        """Floats, or whole numbers where a list is given."""
+        array = np.array(value, np.int64 if isinstance(value, list) else np.float32)
+        self.constants.append(numpy_helper.from_array(array, name))
+        return name
+
+    def node(self, kind: str, inputs: Sequence[str], output: str, **attributes: Any) -> str:
+        self.nodes.append(helper.make_node(kind, list(inputs), [output], **attributes))
+        return output
+
+    def probabilities(
+        self,
+        strides: Sequence[int] = STRIDES,
+        *,
+        bgr: bool = False,
+        full: float = 1.0,
+        caffe: bool = False,
+        imagenet: bool = False,
+    ) -> str:
+        """(1, 2, n): the mean of red and of green in each cell, of numbers normalised as the family does."""
+        mean, std = [0.0, 0.0, 0.0], [full] * 3
+        if caffe:
+            mean, std = [103.53, 116.28, 123.675], [57.375, 57.12, 58.395]
+        if imagenet:
+            mean, std = [0.485, 0.456, 0.406], [0.229, 0.224, 0.225]
+        self.constant("mean", np.reshape(mean, (1, 3, 1, 1)))
+        self.constant("std", np.reshape(std, (1, 3, 1, 1)))
+        source = self.picture
+        if caffe or imagenet:  # undo what the input was normalised with
+            self.node("Mul", [source, "std"], "scaled")
+            source = self.node("Add", ["scaled", "mean"], "restored")
+            if caffe:
+                source = self.node("Div", [source, self.constant("bytes", np.float32(255))], "shares_of_one")
+        else:
+            source = self.node("Div", [source, "std"], "restored")
+        channels = [2, 1] if bgr else [0, 1]
+        self.node("Gather", [source, self.constant("channels", channels)], "picked", axis=1)
+        parts = []
+        for stride in strides:
+            pooled = self.node("AveragePool", ["picked"], f"pool{stride}", kernel_shape=[stride] * 2,
+                               strides=[stride] * 2, auto_pad="SAME_UPPER")  # fmt: skip
+            flat = self.constant(f"flat{stride}", [1, 2, -1])
+            parts.append(self.node("Reshape", [pooled, flat], f"grid{stride}"))
+        together = self.node("Concat", parts, "together", axis=2)
+        return self.node("Clip", [together, self.constant("low", np.float32(0)), self.constant("high", np.float32(1))],
+                         "probable")  # fmt: skip
+
+    def logits(self, name: str, probabilities: str) -> str:
+        """(1, n, 2) whose sigmoids are the probabilities, within [0.001, 0.999]."""
+        least, most = self.constant("least", np.float32(1e-3)), self.constant("most", np.float32(1 - 1e-3))
+        self.node("Clip", [probabilities, least, most], "inner")
+        self.node("Sub", [self.constant("one", np.float32(1)), "inner"], "rest")
+        self.node("Div", ["inner", "rest"], "odds")
+        self.node("Log", ["odds"], "columns")
+        return self.node("Transpose", ["columns"], name, perm=[0, 2, 1])
+
+    def save(
+        self,
+        path: Path,
+        outputs: Mapping[str, tuple[int, ...]],
+        metadata: Mapping[str, str] | None = None,
+        whole: Sequence[str] = (),
+    ) -> Path:
+        told = [
+            helper.make_tensor_value_info(name, TensorProto.INT64 if name in whole else TensorProto.FLOAT, shape)
+            for name, shape in outputs.items()
+        ]
+        graph = helper.make_graph(self.nodes, "detector", self.inputs, told, self.constants)
+        model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 20)], ir_version=10)
+        helper.set_model_props(model, dict(metadata or {}))
+        onnx.checker.check_model(model)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        onnx.save(model, path)
+        return path
+
+
+def _centred(boxes: NDArray[np.float32]) -> NDArray[np.float32]:
+    return np.concatenate([(boxes[:, :2] + boxes[:, 2:]) / 2, boxes[:, 2:] - boxes[:, :2]], axis=1)

@@ -1,0 +1,258 @@
+"""Detectors that others made: what their files say, what must be declared, and where their boxes end in the image."""
+
+import math
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from numpy.typing import NDArray
+
+from models import tasks
+from models.declaring import build, plain
+from models.detection import heads
+from models.detection.declaration import Declaration, declare
+from models.errors import InvalidInput
+from models.importing import embed
+from models.records import Box, Boxes, Prediction
+from tests import foreign_detectors as foreign
+from tests.foreign_detectors import HEIGHT, NAMES, WIDTH, cells
+
+CLASSES = {"classes": list(NAMES)}
+Make = Callable[[Path], Path]
+
+FAMILIES: dict[str, tuple[Make, Mapping[str, Any]]] = {
+    "yolo": (foreign.ultralytics, {}),
+    "yolo-end2end": (foreign.ultralytics_end2end, {}),
+    "yolox": (foreign.yolox, CLASSES),
+    "yolov5": (lambda path: foreign.yolox(path, decoded=True), {**CLASSES, "decoded": True}),
+    "nanodet": (foreign.nanodet, CLASSES),
+    "rf-detr": (foreign.rf_detr, CLASSES),
+    "d-fine": (foreign.d_fine, CLASSES),
+    "pred_logits": (foreign.pred_logits, CLASSES),
+}
+
+
+def imported(path: Path, made: Path, given: Mapping[str, Any]) -> tasks.Runtime:
+    """The runtime of a file as the import writes it."""
+    embed(made, path, {"task": "detection", "declaration": plain(declare(made, given))})
+    return tasks.load_runtime("detection", path, threads=1)
+
+
+def picture(width: int, height: int, box: tuple[int, int, int, int], colour: int) -> NDArray[np.uint8]:
+    """A black image with one box of pure red (0) or green (1)."""
+    image = np.zeros((height, width, 3), np.uint8)
+    image[box[1] : box[3], box[0] : box[2], colour] = 255
+    return image
+
+
+def largest(found: Boxes) -> Box:
+    """The box with most light in it."""
+    return max(found.boxes, key=lambda box: box.confidence**2 * (box.xyxy[2] - box.xyxy[0]) * (box.xyxy[3] - box.xyxy[1]))
+
+
+def boxes(prediction: Prediction) -> Boxes:
+    assert isinstance(prediction.label, Boxes)
+    return prediction.label
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+@pytest.mark.parametrize(("colour", "name"), [(0, "red"), (1, "green")])
+def test_every_family_finds_the_same_box(tmp_path: Path, family: str, colour: int, name: str) -> None:
+    """In a picture of the network's own size a bright cell is a box just there, of the right category."""
+    make, given = FAMILIES[family]
+    runtime = imported(tmp_path / "it.onnx", make(tmp_path / "made.onnx"), given)
+    found = boxes(runtime.predict(picture(WIDTH, HEIGHT, (32, 64, 64, 96), colour)))
+    biggest = largest(found)
+    assert biggest.xyxy == pytest.approx((32, 64, 64, 96), abs=1e-3)
+    assert {box.category for box in found.boxes} == {name}
+    assert biggest.confidence == pytest.approx(1, abs=2e-3)
+
+
+@pytest.mark.parametrize(
+    ("family", "size", "lit", "expected"),
+    [
+        # 256x96 into 128x96: half size, bars of 24 above and below; the cell (32..64, 32..64) is (64..128, 16..80)
+        ("yolo", (256, 96), (64, 16, 128, 80), (64, 16, 128, 80)),
+        # 64x96: whole height, bars of 32 left and right; the cell (32..64, 0..32) is the upper left corner
+        ("yolo", (64, 96), (0, 0, 32, 32), (0, 0, 32, 32)),
+        # YOLOX puts the picture in the corner: 256x96 is halved and nothing shifts
+        ("yolox", (256, 96), (64, 0, 128, 64), (64, 0, 128, 64)),
+        # the others stretch: 256x96 is halved across only
+        ("rf-detr", (256, 96), (64, 32, 128, 64), (64, 32, 128, 64)),
+        ("nanodet", (64, 192), (16, 64, 32, 128), (16, 64, 32, 128)),
+        ("d-fine", (256, 48), (64, 16, 128, 32), (64, 16, 128, 32)),
+    ],
+)
+def test_boxes_come_back_to_pixels_of_the_image(
+    tmp_path: Path,
+    family: str,
+    size: tuple[int, int],
+    lit: tuple[int, int, int, int],
+    expected: tuple[float, float, float, float],
+) -> None:
+    make, given = FAMILIES[family]
+    runtime = imported(tmp_path / "it.onnx", make(tmp_path / "made.onnx"), given)
+    found = boxes(runtime.predict(picture(*size, lit, 0)))
+    assert largest(found).xyxy == pytest.approx(expected, abs=1e-3)
+
+
+def test_what_a_file_says_needs_no_declaration(tmp_path: Path) -> None:
+    told = declare(foreign.ultralytics(tmp_path / "yolo.onnx"), {})
+    assert (told.head, told.classes) == ("yolo", NAMES)
+    assert (told.input.width, told.input.height, told.input.resize) == (WIDTH, HEIGHT, "letterbox")
+    assert build(Declaration, plain(told)) == told
+    assert declare(foreign.nanodet(tmp_path / "nano.onnx"), CLASSES).input.mean == (103.53, 116.28, 123.675)
+    assert declare(foreign.d_fine(tmp_path / "d.onnx"), CLASSES).size_input == "orig_target_sizes"
+
+
+@pytest.mark.parametrize(
+    ("make", "given", "message"),
+    [
+        (foreign.yolox, {}, "classes: expected the names of its 2 classes to be declared, got none"),
+        (foreign.yolox, {"classes": ["a"]}, r"classes: expected 2, as output \(1x252x7\) says, got 1"),
+        (foreign.ultralytics, {"classes": ["a", "b", "c"]}, r"classes: expected 2, as output0 \(1x6x252\) says, got 3"),
+        (foreign.ultralytics, {"classes": ["a", "a"]}, "classes: expected different names"),
+        (
+            foreign.ultralytics,
+            {"input": {"width": 640}},
+            r"input.width: expected 128, as images \(1x3x96x128\) says, got 640",
+        ),
+        (foreign.ultralytics, {"input": {"layout": "NHWC"}}, "input.layout: expected 3 channels where NHWC has them"),
+        (foreign.ultralytics, {"input": {"mean": [1, 2]}}, "input.mean.2: Field required"),
+        (foreign.ultralytics, {"head": "ssd"}, "head: expected one of boxes, yolo, .*, got 'ssd'"),
+        (foreign.ultralytics, {"colour": "RGB"}, "colour: Unexpected keyword argument"),
+        (foreign.ultralytics, {"outputs": {"output": "out"}}, r"outputs: expected one of output0 \(1x6x252\), got 'out'"),
+        (foreign.rf_detr, {"classes": ["a", "b"], "activation": "softmax"}, "classes: expected 1, as .*, got 2"),
+    ],
+)
+def test_a_wrong_declaration_is_refused_with_what_was_found(
+    tmp_path: Path, make: Make, given: Mapping[str, Any], message: str
+) -> None:
+    with pytest.raises(InvalidInput, match=message):
+        declare(make(tmp_path / "it.onnx"), given)
+
+
+def test_a_model_for_another_purpose_is_refused(tmp_path: Path) -> None:
+    made = foreign.ultralytics(tmp_path / "seg.onnx", {"author": "Ultralytics", "task": "segment", "stride": "32"})
+    with pytest.raises(InvalidInput, match="expected a detector, got one made for 'segment'"):
+        declare(made, CLASSES)
+    silent = foreign.ultralytics(tmp_path / "bare.onnx", {})
+    assert declare(silent, CLASSES).head == "yolo"  # its shape alone says so
+
+
+def test_nameless_classes_are_passed_over(tmp_path: Path) -> None:
+    made = foreign.rf_detr(tmp_path / "made.onnx")
+    runtime = imported(tmp_path / "it.onnx", made, {"classes": ["N/A", "green"]})
+    assert boxes(runtime.predict(picture(WIDTH, HEIGHT, (32, 64, 64, 96), 0))).boxes == ()
+    found = boxes(runtime.predict(picture(WIDTH, HEIGHT, (32, 64, 64, 96), 1)))
+    assert {box.category for box in found.boxes} == {"green"}
+
+
+def test_a_model_without_an_embedding_gets_one_of_colours(tmp_path: Path) -> None:
+    runtime = imported(tmp_path / "it.onnx", foreign.ultralytics(tmp_path / "made.onnx"), {})
+    embedding = runtime.predict(picture(WIDTH, HEIGHT, (0, 0, 32, 24), 0)).embedding
+    assert len(embedding) == len(NAMES) + 4 * 4 * 3
+    assert embedding[0] == pytest.approx(1, abs=1e-6)  # the most probable red
+    assert embedding[2:5] == pytest.approx((1, 0, 0))  # the upper left sixteenth
+
+
+class TestHeads:
+    """Numbers by hand, and slow loops that follow the published formulas."""
+
+    def test_yolo_by_hand(self) -> None:
+        column = [100.0, 50.0, 20.0, 10.0, 0.25, 0.75]
+        found = heads.yolo(np.array(column).reshape(1, 6, 1), 2)
+        assert found.boxes.tolist() == [[90, 45, 110, 55]]
+        assert found.probabilities.tolist() == [[0.25, 0.75]]
+
+    def test_a_row_of_the_end2end_head_has_one_class(self) -> None:
+        found = heads.yolo_end2end(np.array([[[1, 2, 3, 4, 0.9, 1], [0, 0, 0, 0, 0, 7]]]), 2)
+        assert found.probabilities.tolist() == [[0, 0.9], [0, 0]]  # rows of no confidence are padding
+        with pytest.raises(InvalidInput, match="expected a name for every label the model gives, got 2 and label 7|2 c"):
+            heads.yolo_end2end(np.array([[[1, 2, 3, 4, 0.9, 7]]]), 2)
+
+    @settings(max_examples=20)
+    @given(st.integers(0, 2**32 - 1), st.integers(1, 3))
+    def test_yolox_against_a_loop(self, seed: int, classes: int) -> None:
+        rng = np.random.default_rng(seed)
+        size = (int(rng.integers(1, 5)) * 32, int(rng.integers(1, 5)) * 32)
+        rows = rng.uniform(0, 1, (1, heads.points(size, heads.YOLOX_STRIDES), 5 + classes))
+        rows[..., :4] = rng.normal(0, 2, rows[..., :4].shape)
+        found = heads.yolox(rows, classes, size, decoded=False)
+        row = 0
+        for stride in (8, 16, 32):
+            for y in range(size[1] // stride):
+                for x in range(size[0] // stride):
+                    dx, dy, w, h, objectness = rows[0, row, :5]
+                    cx, cy = (x + dx) * stride, (y + dy) * stride
+                    w, h = math.exp(w) * stride, math.exp(h) * stride
+                    expected = [cx - w / 2, cy - h / 2, cx + w / 2, cy + h / 2]
+                    assert found.boxes[row].tolist() == pytest.approx(expected)
+                    assert found.probabilities[row] == pytest.approx(objectness * rows[0, row, 5:])
+                    row += 1
+
+    @settings(max_examples=20)
+    @given(st.integers(0, 2**32 - 1), st.integers(2, 9))
+    def test_nanodet_against_a_loop(self, seed: int, bins: int) -> None:
+        rng = np.random.default_rng(seed)
+        size, classes = (int(rng.integers(1, 4)) * 32, 64), 2
+        rows = rng.uniform(0, 1, (1, heads.points(size, heads.NANODET_STRIDES), classes + 4 * bins))
+        found = heads.nanodet(rows, classes, size, heads.NANODET_STRIDES)
+        row = 0
+        for stride in (8, 16, 32, 64):
+            for y in range(math.ceil(size[1] / stride)):
+                for x in range(math.ceil(size[0] / stride)):
+                    sides, spread = [], []
+                    for side in range(4):
+                        weights = [math.exp(v) for v in rows[0, row, classes + side * bins :][:bins]]
+                        mean = sum(i * w for i, w in enumerate(weights)) / sum(weights)
+                        square = sum(i * i * w for i, w in enumerate(weights)) / sum(weights)
+                        sides.append(mean * stride)
+                        spread.append(math.sqrt(square - mean**2) * stride)
+                    px, py = x * stride, y * stride
+                    expected = [px - sides[0], py - sides[1], px + sides[2], py + sides[3]]
+                    assert found.boxes[row].tolist() == pytest.approx(expected)
+                    assert found.side_std[row].tolist() == pytest.approx(spread)
+                    row += 1
+
+    def test_detr_by_hand(self) -> None:
+        logits, where = np.array([[[0.0, math.log(3), 0.0]]]), np.array([[[0.5, 0.5, 0.2, 0.4]]])
+        found = heads.detr(logits, where, 2, (100, 50), softmax=True)
+        assert found.boxes[0].tolist() == pytest.approx([40, 15, 60, 35])
+        assert found.probabilities[0].tolist() == pytest.approx([0.2, 0.6])
+        assert heads.detr(logits, where, 3, (100, 50), softmax=False).probabilities[0].tolist() == pytest.approx(
+            [0.5, 0.75, 0.5]
+        )
+
+    @pytest.mark.parametrize(
+        ("call", "message"),
+        [
+            (lambda: heads.yolo(np.zeros((1, 84, 10)), 3), "expected shape 1x7x[?] .*, got 1x84x10"),
+            (lambda: heads.yolo(np.full((1, 6, 100), 5.0), 2), r"expected probabilities in \[0, 1\]"),
+            (lambda: heads.yolo(np.full((1, 6, 100), 0.5), 2), "expected centres in pixels, got shares"),
+            (lambda: heads.yolo(np.full((1, 6, 100), np.nan), 2), "expected finite probabilities"),
+            (lambda: heads.yolox(np.zeros((1, 7, 7)), 2, (64, 64), decoded=False), "expected 84 points, .*, got 7"),
+            (lambda: heads.nanodet(np.zeros((1, 85, 35)), 2, (64, 64), (8, 16, 32, 64)), "leaves 4 sides"),
+            (
+                lambda: heads.detr(np.zeros((1, 3, 2)), np.full((1, 3, 4), 300.0), 2, (64, 64), softmax=False),
+                "expected shares of the picture, in .*, got values up to 300",
+            ),
+            (
+                lambda: heads.labelled(np.zeros((1, 3)), np.zeros((1, 4, 4)), np.zeros((1, 3)), 2),
+                "boxes: expected shape 1x3x4 .*, got 1x4x4",
+            ),
+        ],
+    )
+    def test_outputs_that_do_not_fit_are_refused(self, call: Callable[[], object], message: str) -> None:
+        with pytest.raises(InvalidInput, match=message):
+            call()
+
+
+def test_cells_of_the_test_models_are_in_order() -> None:
+    assert cells()[0].tolist() == [0, 0, 8, 8]
+    assert cells()[1].tolist() == [8, 0, 16, 8]
+    assert len(cells()) == 252

@@ -55,10 +55,7 @@ def ultralytics_end2end(path: Path) -> Path:
 def yolox(path: Path, decoded: bool = False) -> Path:
     """``output`` (1, n, 5 + classes), from bytes in BGR."""
     graph = Graph("images")
-    if decoded:
-        boxes = _centred(cells())
-    else:
-        boxes = np.tile([0.5, 0.5, 0.0, 0.0], (len(cells()), 1))
+    boxes = _centred(cells()) if decoded else np.tile([0.5, 0.5, 0.0, 0.0], (len(cells()), 1))
     graph.constant("where", np.concatenate([boxes, np.ones((len(boxes), 1))], axis=1)[None])
     graph.node("Transpose", [graph.probabilities(bgr=True, full=255.0)], "rows", perm=[0, 2, 1])
     graph.node("Concat", ["where", "rows"], "output", axis=2)

@@ -2,7 +2,7 @@
 
 import json
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from itertools import groupby
@@ -90,7 +90,7 @@ class Runtime:
         log_probs, embedding = self.log_probs(media)
         duration_s = len(media) / SAMPLE_RATE
         parts = [self._decode(log_probs, *span) for span in passages(log_probs, self._space)]
-        words = spell([symbol for part in parts for symbol in part.symbols], duration_s)
+        words = spell([symbol for part in parts for symbol in part.symbols], duration_s, self._begins)
         features = {"duration_s": duration_s, **features_of(parts, words, log_probs)}
         label = Transcript(" ".join(word.text for word in words), words)
         score = 1 - math.exp(-features["expected_edits"]) if words else 1.0
@@ -116,6 +116,9 @@ class Runtime:
     @property
     def _space(self) -> int:
         return self.alphabet.index(" ") + 1 if " " in self.alphabet else BLANK
+
+    def _begins(self, frame: int, duration_s: float) -> float:
+        return begins(frame, duration_s)
 
     def _decode(self, log_probs: NDArray[np.float64], first: int, last: int) -> Passage:
         """The most probable text of frames ``first`` to ``last``."""
@@ -198,13 +201,20 @@ def passages(log_probs: NDArray[np.float64], space: int) -> Iterator[tuple[int, 
     yield first, len(log_probs)
 
 
-def spell(symbols: Sequence[Symbol], duration_s: float) -> tuple[Word, ...]:
+def begins(frame: int, duration_s: float) -> float:
+    """When a frame begins: each is centred on a multiple of 40 ms, the first ``CONTEXT`` frames before the clip."""
+    return min(duration_s, max(0.0, (frame - CONTEXT - 0.5) * FRAME_S))
+
+
+def spell(
+    symbols: Sequence[Symbol], duration_s: float, begins: Callable[[int, float], float] = begins
+) -> tuple[Word, ...]:
     """Words from symbols: split at spaces, timed by their frames, each as certain as its least certain symbol."""
     words = []
     for blank, group in groupby(symbols, key=lambda symbol: symbol.text.isspace()):
         if not blank:
             spelled = list(group)
-            start_s, end_s = (_time(frame, duration_s) for frame in (spelled[0].first, spelled[-1].last))
+            start_s, end_s = (begins(frame, duration_s) for frame in (spelled[0].first, spelled[-1].last))
             text = "".join(symbol.text for symbol in spelled)
             words.append(Word(text, start_s, end_s, min(symbol.confidence for symbol in spelled)))
     return tuple(words)
@@ -226,8 +236,3 @@ def features_of(parts: Sequence[Passage], words: Sequence[Word], log_probs: NDAr
         "frame_probability": float(np.exp(log_probs.max(axis=1).mean())),
         "greedy_agrees": float(all(part.as_greedy for part in parts)),
     }
-
-
-def _time(frame: int, duration_s: float) -> float:
-    """When a frame begins: each is centred on a multiple of 40 ms, the first ``CONTEXT`` frames before the clip."""
-    return min(duration_s, max(0.0, (frame - CONTEXT - 0.5) * FRAME_S))

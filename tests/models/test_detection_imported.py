@@ -51,7 +51,9 @@ def picture(width: int, height: int, box: tuple[int, int, int, int], colour: int
 
 def largest(found: Boxes) -> Box:
     """The box with most light in it."""
-    return max(found.boxes, key=lambda box: box.confidence**2 * (box.xyxy[2] - box.xyxy[0]) * (box.xyxy[3] - box.xyxy[1]))
+    return max(
+        found.boxes, key=lambda box: box.confidence**2 * (box.xyxy[2] - box.xyxy[0]) * (box.xyxy[3] - box.xyxy[1])
+    )
 
 
 def boxes(prediction: Prediction) -> Boxes:
@@ -125,7 +127,11 @@ def test_what_a_file_says_needs_no_declaration(tmp_path: Path) -> None:
         (foreign.ultralytics, {"input": {"mean": [1, 2]}}, "input.mean.2: Field required"),
         (foreign.ultralytics, {"head": "ssd"}, "head: expected one of boxes, yolo, .*, got 'ssd'"),
         (foreign.ultralytics, {"colour": "RGB"}, "colour: Unexpected keyword argument"),
-        (foreign.ultralytics, {"outputs": {"output": "out"}}, r"outputs: expected one of output0 \(1x6x252\), got 'out'"),
+        (
+            foreign.ultralytics,
+            {"outputs": {"output": "out"}},
+            r"outputs: expected one of output0 \(1x6x252\), got 'out'",
+        ),
         (foreign.rf_detr, {"classes": ["a", "b"], "activation": "softmax"}, "classes: expected 1, as .*, got 2"),
     ],
 )
@@ -172,7 +178,7 @@ class TestHeads:
     def test_a_row_of_the_end2end_head_has_one_class(self) -> None:
         found = heads.yolo_end2end(np.array([[[1, 2, 3, 4, 0.9, 1], [0, 0, 0, 0, 0, 7]]]), 2)
         assert found.probabilities.tolist() == [[0, 0.9], [0, 0]]  # rows of no confidence are padding
-        with pytest.raises(InvalidInput, match="expected a name for every label the model gives, got 2 and label 7|2 c"):
+        with pytest.raises(InvalidInput, match=r"a name for every label .*, got 2 classes and label 7"):
             heads.yolo_end2end(np.array([[[1, 2, 3, 4, 0.9, 7]]]), 2)
 
     @settings(max_examples=20)

@@ -59,9 +59,7 @@ def test_a_graph_is_told_by_its_ports(tmp_path: Path) -> None:
         ({"prelabel": '{"task": "asr"}'}, "expected a model for lane, got one for 'asr'"),
     ],
 )
-def test_files_that_are_no_version_of_the_task_are_refused(
-    tmp_path: Path, entry: dict[str, str], message: str
-) -> None:
+def test_files_that_are_no_version_of_the_task_are_refused(tmp_path: Path, entry: dict[str, str], message: str) -> None:
     onnx.save(identity(entry), tmp_path / "it.onnx")
     with pytest.raises(InvalidInput, match=message):
         description(tmp_path / "it.onnx", "lane")

@@ -1,0 +1,275 @@
+"""What an imported recogniser is: how it wants its sound, and what its classes are.
+
+Any network that gives CTC classes frame by frame will do (Graves et al. 2006). ``declare`` puts together what the file
+says, what lies beside it (``tokens.txt``, as sherpa-onnx has it) and what the user says; the time between output frames
+is measured, not believed.
+"""
+
+import json
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+import onnxruntime
+from numpy.typing import NDArray
+from pydantic import ConfigDict
+
+from models.asr.log_mel import LogMel
+from models.declaring import build, merged
+from models.errors import InvalidInput, NotFound
+from models.media import SAMPLE_RATE, Waveform
+from models.onnx_files import Graph, graph_of, open_session, run
+
+BLANKS = ("<blk>", "<blank>", "<eps>", "<pad>", "[PAD]", "-")  # what others call the blank
+UNSPOKEN = (*BLANKS, "<unk>", "[UNK]", "<s>", "</s>", "<sos/eos>", "<sos>", "<eos>", "<bos>")
+SPACES = str.maketrans({"▁": " ", "|": " "})  # SentencePiece's and wav2vec2's
+SHORTEST = SAMPLE_RATE // 2  # samples: shorter clips are filled up with silence
+_PROBE_S = (4, 8)  # clips whose frames are counted
+
+
+@dataclass(frozen=True)
+class SoundInput:
+    """A network's sound: the waveform itself or log-mel features, and its length where the network asks for it.
+
+    ``layout`` of features is (batch, frames, mels) or (batch, mels, frames). ``normalise`` brings a waveform to mean 0
+    and deviation 1, as wav2vec2's large models want it.
+    """
+
+    name: str
+    kind: Literal["waveform", "log-mel"]
+    length: str | None = None
+    layout: Literal["frames-mels", "mels-frames"] = "frames-mels"
+    normalise: bool = False
+    features: LogMel = field(default_factory=LogMel)
+
+    __pydantic_config__ = ConfigDict(extra="forbid")
+
+    def feeds(self, media: Waveform, graph: Graph) -> dict[str, NDArray[Any]]:
+        """The network's inputs for one clip."""
+        types = {port.name: port.dtype for port in graph.inputs}
+        if self.kind == "waveform":
+            sound = media.astype(np.float32)
+            if self.normalise:
+                sound = (sound - sound.mean()) / np.sqrt(sound.var() + np.float32(1e-7))
+            length = len(sound)
+            values = sound[None]
+        else:
+            found = self.features.of(media)
+            length = len(found)
+            values = (found if self.layout == "frames-mels" else found.T)[None]
+        feeds: dict[str, NDArray[Any]] = {self.name: np.ascontiguousarray(values, types[self.name])}
+        if self.length:
+            feeds[self.length] = np.array([length], types[self.length])
+        return feeds
+
+
+@dataclass(frozen=True)
+class Declaration:
+    """An imported recogniser.
+
+    ``vocabulary`` are the pieces of text that its classes stand for, in order; "▁" and "|" are spaces, and
+    ``blank`` is the class that is none. ``frame_s`` is the time between output frames. ``lower_case`` writes what a
+    vocabulary of capitals says in small letters. ``embedding`` is an output (1, n) or (1, frames, n), if there is one.
+    """
+
+    vocabulary: tuple[str, ...]
+    blank: int
+    input: SoundInput
+    output: str
+    frame_s: float
+    lower_case: bool = False
+    embedding: str | None = None
+    head: Literal["ctc"] = "ctc"
+
+    __pydantic_config__ = ConfigDict(extra="forbid", allow_inf_nan=False)
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.blank < len(self.vocabulary):
+            raise InvalidInput(f"blank: expected a class from 0 to {len(self.vocabulary) - 1}, got {self.blank}")
+        coded = [piece for piece in self.vocabulary if re.fullmatch(r"<0x[0-9A-Fa-f]{2}>", piece)]
+        if coded:
+            raise InvalidInput(f"vocabulary: expected pieces of text, got bytes such as {coded[0]}")
+
+    @property
+    def order(self) -> tuple[int, ...]:
+        """The classes, the blank first."""
+        return (self.blank, *(i for i in range(len(self.vocabulary)) if i != self.blank))
+
+    @property
+    def alphabet(self) -> tuple[str, ...]:
+        """What the classes but the blank write, in that order."""
+        pieces = (self.vocabulary[i] for i in self.order[1:])
+        written = ["" if piece in UNSPOKEN else piece.translate(SPACES) for piece in pieces]
+        return tuple(piece.lower() if self.lower_case else piece for piece in written)
+
+
+def declare(onnx: Path, given: Mapping[str, Any]) -> Declaration:
+    """The declaration of a recogniser.
+
+    Raises:
+        NotFound: the vocabulary's file is not there.
+        InvalidInput: something is missing, or contradicts the file: what was expected, what was found.
+    """
+    session = open_session(onnx)
+    graph = graph_of(session)
+    told = merged(_told_by(graph), given)
+    told["vocabulary"] = vocabulary(told.get("vocabulary"), onnx.parent, _classes(graph, told["output"]))
+    if "blank" not in told:
+        told["blank"] = _blank(told["vocabulary"])
+    if "lower_case" not in told:
+        spoken = "".join(piece for piece in told["vocabulary"] if piece not in UNSPOKEN)
+        told["lower_case"] = spoken.upper() == spoken and spoken.lower() != spoken
+    factor, frame_s = told.pop("subsampling", None), told.pop("frame_s", None)
+    declaration = build(Declaration, {**told, "frame_s": frame_s or 1.0})
+    _check(graph, declaration)
+    measured = replace(declaration, frame_s=_measured(session, declaration))
+    for name, claimed in (("subsampling", factor and factor * 0.01), ("frame_s", frame_s)):
+        if claimed and abs(claimed / measured.frame_s - 1) > 0.02:
+            raise InvalidInput(f"{name}: expected {measured.frame_s:g} s from one output frame to the next, as "
+                               f"measured, got {claimed:g} s")  # fmt: skip
+    return measured
+
+
+def log_probs(declaration: Declaration, output: NDArray[Any]) -> NDArray[np.float64]:
+    """Log-probabilities (frames, classes), the blank first, of an output (1, frames, classes) of any scale.
+
+    Raises:
+        InvalidInput: it has another shape, or holds NaN.
+    """
+    count = len(declaration.vocabulary)
+    if output.ndim != 3 or output.shape[0] != 1 or output.shape[2] != count:
+        raise InvalidInput(f"vocabulary: expected an output of 1 x frames x {count} classes, got {output.shape}")
+    values = output[0].astype(np.float64)[:, declaration.order]
+    if np.isnan(values).any() or not np.isfinite(values.max(axis=1, initial=-np.inf)).all():
+        raise InvalidInput("speech: expected finite log-probabilities from the network, got NaN or infinity")
+    values = np.maximum(values, -1e4)  # classes that some networks rule out
+    values = values - values.max(axis=1, keepdims=True)
+    return np.asarray(values - np.log(np.exp(values).sum(axis=1, keepdims=True)))
+
+
+def vocabulary(given: object, folder: Path, classes: int | None) -> list[str]:
+    """The pieces in the order of the classes: a list, a file, or ``tokens.txt`` beside the model.
+
+    A file is lines "piece number" (sherpa-onnx), JSON {"piece": number} (Hugging Face), or a piece a line. Where
+    there is one class more than pieces, the last is the blank (NeMo).
+    """
+    if isinstance(given, str):
+        pieces = _read_vocabulary(Path(given))
+    elif isinstance(given, Sequence):
+        pieces = [str(piece) for piece in given]
+    elif (folder / "tokens.txt").is_file():
+        pieces = _read_vocabulary(folder / "tokens.txt")
+    else:
+        count = f"its {classes} classes" if classes else "its classes"
+        raise InvalidInput(f"vocabulary: expected the pieces of text that {count} stand for, declared or in tokens.txt "
+                           "beside the model, got none")  # fmt: skip
+    if classes == len(pieces) + 1 and not set(pieces) & set(BLANKS[:5]):
+        pieces.append("<blk>")
+    if classes is not None and len(pieces) != classes:
+        raise InvalidInput(f"vocabulary: expected {classes} pieces, as the output says, got {len(pieces)}")
+    return pieces
+
+
+def _read_vocabulary(path: Path) -> list[str]:
+    try:
+        text = path.read_text(encoding="utf-8")
+    except FileNotFoundError as error:
+        raise NotFound(f"{path}: expected a vocabulary, got nothing of that name") from error
+    if path.suffix == ".json":
+        numbered = {str(piece): int(number) for piece, number in json.loads(text).items()}
+    else:
+        lines = [line for line in text.split("\n") if line.strip("\r")]
+        parts = [line.rstrip("\r").rsplit(" ", 1) for line in lines]
+        if not all(len(part) == 2 and part[1].isdecimal() for part in parts):
+            return [line.strip() for line in lines]
+        numbered = {part[0] or " ": int(part[1]) for part in parts}
+    if sorted(numbered.values()) != list(range(len(numbered))):
+        raise InvalidInput(f"{path}: expected pieces numbered from 0 without a gap, got {len(numbered)} pieces up to "
+                           f"{max(numbered.values(), default=0)}")  # fmt: skip
+    return sorted(numbered, key=numbered.__getitem__)
+
+
+def _blank(pieces: Sequence[str]) -> int:
+    for name in BLANKS:
+        if name in pieces:
+            return pieces.index(name)
+    raise InvalidInput(f"blank: expected the number of the blank to be declared, got a vocabulary without any of "
+                       f"{', '.join(BLANKS)}")  # fmt: skip
+
+
+def _told_by(graph: Graph) -> dict[str, Any]:
+    """What the file itself says: its ports, and the metadata of NeMo's and sherpa-onnx's exports."""
+    if not graph.inputs or not graph.outputs:
+        raise InvalidInput("model: expected inputs and outputs, got a graph without them")
+    sound, metadata = graph.inputs[0], graph.metadata
+    told: dict[str, Any] = {"output": graph.outputs[0].name}
+    found: dict[str, Any] = {"name": sound.name}
+    if len(graph.inputs) > 1:
+        found["length"] = graph.inputs[1].name
+    if len(sound.shape) == 2:
+        found["kind"] = "waveform"
+    elif len(sound.shape) == 3:
+        found["kind"] = "log-mel"
+        mels_first = sound.shape[1] is not None and sound.shape[2] is None
+        found["layout"] = "mels-frames" if mels_first else "frames-mels"
+        mels = sound.shape[1] if mels_first else sound.shape[2]
+        found["features"] = {**_features(metadata), **({"mels": mels} if mels else {})}
+    if metadata.get("subsampling_factor", "").isdecimal():
+        told["subsampling"] = int(metadata["subsampling_factor"])
+    return {**told, "input": found}
+
+
+def _features(metadata: Mapping[str, str]) -> dict[str, Any]:
+    """The features of each family, as sherpa-onnx computes them for it."""
+    family = metadata.get("model_type", "")
+    if family.startswith("EncDec") or metadata.get("model_author") == "NeMo":
+        normalise = "per_feature" if metadata.get("normalize_type") == "per_feature" else "none"
+        return {"kind": "nemo", "low_hz": 0.0, "high_hz": 0.0, "normalise": normalise}
+    if "wenet" in family:
+        return {"kind": "kaldi", "gain": 32768.0}
+    return {"kind": "kaldi", "high_hz": -400.0}
+
+
+def _classes(graph: Graph, output: str) -> int | None:
+    shape = graph.output(output).shape
+    if len(shape) != 3:
+        raise InvalidInput(f"output: expected 1 x frames x classes, got {graph.output(output)}")
+    return shape[2]
+
+
+def _check(graph: Graph, declaration: Declaration) -> None:
+    """Every input must be known, and have the shape that is declared."""
+    wants = declaration.input
+    known = [wants.name, *([wants.length] if wants.length else [])]
+    if {port.name for port in graph.inputs} != set(known):
+        ports = ", ".join(map(str, graph.inputs))
+        raise InvalidInput(f"input: expected sound and perhaps its length for {ports}, got {known}")
+    port = next(port for port in graph.inputs if port.name == wants.name)
+    rank = 2 if wants.kind == "waveform" else 3
+    if len(port.shape) != rank:
+        raise InvalidInput(f"input.kind: expected what {port} takes, got {wants.kind!r}, with {rank} axes")
+    if wants.kind == "log-mel":
+        mels = port.shape[2 if wants.layout == "frames-mels" else 1]
+        if mels not in (None, wants.features.mels):
+            raise InvalidInput(f"input.features.mels: expected {mels}, as {port} says with layout {wants.layout}, "
+                               f"got {wants.features.mels}")  # fmt: skip
+    if declaration.embedding is not None:
+        graph.output(declaration.embedding)
+
+
+def _measured(session: onnxruntime.InferenceSession, declaration: Declaration) -> float:
+    """Seconds from one output frame to the next, from how many more a longer clip has."""
+    graph, rng = graph_of(session), np.random.default_rng(0)
+    counts = []
+    for seconds in _PROBE_S:
+        clip = (0.05 * rng.standard_normal(seconds * SAMPLE_RATE)).astype(np.float32)
+        output = run(session, declaration.input.feeds(clip, graph))[declaration.output]
+        counts.append(len(log_probs(declaration, output)))
+    if counts[1] <= counts[0]:
+        raise InvalidInput(f"output: expected more frames for a clip of {_PROBE_S[1]} s than for one of "
+                           f"{_PROBE_S[0]} s, got {counts[1]} and {counts[0]}")  # fmt: skip
+    hundredths = 100 * (_PROBE_S[1] - _PROBE_S[0]) / (counts[1] - counts[0])
+    return round(hundredths * 2) / 200 if abs(hundredths * 2 - round(hundredths * 2)) < 0.05 else hundredths / 100

@@ -1,0 +1,138 @@
+"""Recognisers as other projects export them: true names, shapes and metadata, on networks that hear the tones a, b, c.
+
+Each writes the pieces "▁a", "▁b" and "▁c" where it hears the pitches of ``tests.tones``.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnx
+from onnx import TensorProto, helper, numpy_helper
+
+from models.asr.log_mel import LogMel
+from models.media import SAMPLE_RATE
+from tests.tones import PITCHES
+
+PIECES = ("▁a", "▁b", "▁c")
+SHERPA_FEATURES = LogMel(high_hz=-400.0)
+NEMO_FEATURES = LogMel("nemo", low_hz=0.0, normalise="per_feature")
+
+
+def loudest_band(features: LogMel, hertz: float) -> int:
+    """Where a pitch shows."""
+    time_s = np.arange(SAMPLE_RATE) / SAMPLE_RATE
+    tone = np.sin(2 * np.pi * hertz * time_s).astype(np.float32)
+    return int(replace(features, normalise="none").of(tone).mean(axis=0).argmax())
+
+
+def sherpa(path: Path, metadata: Mapping[str, str] | None = None) -> Path:
+    """A Zipformer CTC: ``x`` (batch, frames, 80), ``x_lens`` -> ``log_probs``, ``log_probs_len``; ``tokens.txt``."""
+    weights, bias = _listener(SHERPA_FEATURES, ("<blk>", *PIECES), above=-3.0)
+    graph = _Graph({"x": (TensorProto.FLOAT, ["N", "T", 80]), "x_lens": (TensorProto.INT64, ["N"])})
+    graph.node("Transpose", ["x"], "bands", perm=[0, 2, 1])
+    graph.pooled("bands", 4, weights, bias, "log_probs")
+    graph.node("Div", ["x_lens", graph.constant("four", np.array([4]))], "log_probs_len")
+    beside(path, [f"{piece} {number}" for number, piece in enumerate(("<blk>", *PIECES))])
+    notes = {"model_type": "zipformer2_ctc", "version": "1", "model_author": "k2-fsa"}
+    outputs = {"log_probs": ["N", "F", 4], "log_probs_len": ["N"]}
+    return graph.save(path, outputs, notes if metadata is None else metadata, whole=["log_probs_len"])
+
+
+def nemo(path: Path, subsampling: int = 8) -> Path:
+    """A FastConformer CTC: ``audio_signal`` (batch, 80, frames), ``length`` -> ``logprobs``, the blank last."""
+    weights, bias = _listener(NEMO_FEATURES, (*PIECES, "<blk>"), above=1.0)
+    inputs = {"audio_signal": (TensorProto.FLOAT, ["N", 80, "T"]), "length": (TensorProto.INT64, ["N"])}
+    graph = _Graph(inputs)
+    graph.pooled("audio_signal", 8, weights, bias, "classes")
+    count = graph.node("Cast", ["length"], "count", to=TensorProto.FLOAT)
+    graph.node("Mul", [count, graph.constant("nothing", np.float32([0]))], "zero")
+    graph.node("Add", ["classes", "zero"], "logprobs")
+    beside(path, [f"{piece} {number}" for number, piece in enumerate((*PIECES, "<blk>"))])
+    notes = {"vocab_size": "3", "normalize_type": "per_feature", "subsampling_factor": str(subsampling),
+             "model_type": "EncDecHybridRNNTCTCBPEModel", "version": "1", "model_author": "NeMo"}  # fmt: skip
+    return graph.save(path, {"logprobs": ["N", "F", 4]}, notes)
+
+
+def wav2vec2(path: Path) -> Path:
+    """Hugging Face's: ``input_values`` (batch, samples) -> ``logits``; ``vocab.json`` in capitals."""
+    time_s = np.arange(400) / SAMPLE_RATE
+    kernels = [wave(2 * np.pi * hertz * time_s) for hertz in PITCHES.values() for wave in (np.cos, np.sin)]
+    graph = _Graph({"input_values": (TensorProto.FLOAT, ["batch", "samples"])})
+    graph.node("Unsqueeze", ["input_values", graph.constant("one", np.array([1]))], "sound")
+    graph.constant("kernels", np.float32(kernels)[:, None])
+    graph.node("Conv", ["sound", "kernels"], "waves", strides=[320])
+    graph.node("Mul", ["waves", "waves"], "powers")
+    pairs = np.zeros((3, 6, 1), np.float32)
+    pairs[np.arange(6) // 2, np.arange(6)] = 1.0
+    graph.node("Conv", ["powers", graph.constant("pairs", pairs)], "power")
+    graph.node("Log", [graph.node("Add", ["power", graph.constant("least", np.float32(1e-9))], "some")], "loudness")
+    spread = np.zeros((5, 3, 1), np.float32)  # <pad>, |, A, B, C
+    spread[2:] = 3 * np.eye(3)[..., None]
+    bias = np.float32([0.0, -30.0, *[-3 * 5.5] * 3])
+    graph.node("Conv", ["loudness", graph.constant("spread", spread), graph.constant("bias", bias)], "columns")
+    graph.node("Transpose", ["columns"], "logits", perm=[0, 2, 1])
+    path.parent.mkdir(parents=True, exist_ok=True)
+    (path.parent / "vocab.json").write_text('{"A": 2, "B": 3, "C": 4, "<pad>": 0, "|": 1}', encoding="utf-8")
+    return graph.save(path, {"logits": ["batch", "frames", 5]}, {})
+
+
+def beside(path: Path, lines: Sequence[str]) -> None:
+    """Writes ``tokens.txt`` beside the model."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    (path.parent / "tokens.txt").write_text("\n".join(lines) + "\n", encoding="utf-8")
+
+
+def _listener(features: LogMel, classes: Sequence[str], above: float) -> tuple[Any, Any]:
+    """A kernel (classes, bands, 1) and bias: a piece is likelier than the blank where its band is louder than that."""
+    weights, bias = np.zeros((len(classes), features.mels, 1), np.float32), np.zeros(len(classes), np.float32)
+    for letter, hertz in PITCHES.items():
+        row = classes.index(f"▁{letter}")
+        weights[row, loudest_band(features, hertz)] = 4.0
+        bias[row] = -4.0 * above
+    return weights, bias
+
+
+class _Graph:
+    """An ONNX graph in the making."""
+
+    def __init__(self, inputs: Mapping[str, tuple[int, Sequence[int | str]]]) -> None:
+        self.inputs = [helper.make_tensor_value_info(name, kind, shape) for name, (kind, shape) in inputs.items()]
+        self.nodes: list[onnx.NodeProto] = []
+        self.constants: list[onnx.TensorProto] = []
+
+    def constant(self, name: str, value: Any) -> str:
+        self.constants.append(numpy_helper.from_array(np.asarray(value), name))
+        return name
+
+    def node(self, kind: str, inputs: Sequence[str], output: str, **attributes: Any) -> str:
+        self.nodes.append(helper.make_node(kind, list(inputs), [output], **attributes))
+        return output
+
+    def pooled(self, bands: str, factor: int, weights: Any, bias: Any, output: str) -> None:
+        """(batch, bands, frames) -> log-probabilities (batch, frames / factor, classes)."""
+        self.node("AveragePool", [bands], "slow", kernel_shape=[factor], strides=[factor])
+        self.node("Conv", ["slow", self.constant("weights", weights), self.constant("bias", bias)], "columns")
+        self.node("Transpose", ["columns"], "rows", perm=[0, 2, 1])
+        self.node("LogSoftmax", ["rows"], output, axis=2)
+
+    def save(
+        self,
+        path: Path,
+        outputs: Mapping[str, Sequence[int | str]],
+        metadata: Mapping[str, str],
+        whole: Sequence[str] = (),
+    ) -> Path:
+        told = [
+            helper.make_tensor_value_info(name, TensorProto.INT64 if name in whole else TensorProto.FLOAT, shape)
+            for name, shape in outputs.items()
+        ]
+        graph = helper.make_graph(self.nodes, "recogniser", self.inputs, told, self.constants)
+        model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 20)], ir_version=10)
+        helper.set_model_props(model, dict(metadata))
+        onnx.checker.check_model(model)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        onnx.save(model, path)
+        return path

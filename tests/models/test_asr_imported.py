@@ -1,0 +1,224 @@
+"""Recognisers that others made: what their files say, what must be declared, and when their words are heard."""
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+import torchaudio
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from models import tasks
+from models.asr.declaration import Declaration, SoundInput, declare, log_probs, vocabulary
+from models.asr.imported import _parts
+from models.asr.log_mel import LogMel
+from models.declaring import build, plain
+from models.errors import InvalidInput, NotFound
+from models.importing import check_sane, embed
+from models.media import SAMPLE_RATE, Waveform
+from models.records import Transcript
+from tests import foreign_recognisers as foreign
+from tests.tones import PITCHES
+
+Make = Callable[[Path], Path]
+FAMILIES: dict[str, tuple[Make, Callable[[Path], Mapping[str, Any]], float]] = {
+    "sherpa": (foreign.sherpa, lambda folder: {}, 0.04),
+    "nemo": (foreign.nemo, lambda folder: {}, 0.08),
+    "wav2vec2": (foreign.wav2vec2, lambda folder: {"vocabulary": str(folder / "vocab.json")}, 0.02),
+}
+
+
+def imported(folder: Path, family: str) -> tasks.Runtime:
+    make, given, _ = FAMILIES[family]
+    made = make(folder / "made" / "model.onnx")
+    embed(made, folder / "it.onnx", {"task": "asr", "declaration": plain(declare(made, given(made.parent)))})
+    return tasks.load_runtime("asr", folder / "it.onnx", threads=1)
+
+
+def heard(runtime: tasks.Runtime, clip: Waveform) -> Transcript:
+    label = runtime.predict(clip).label
+    assert isinstance(label, Transcript)
+    return label
+
+
+def spoken(text: str) -> Waveform:
+    """A tone of 0.24 s a letter and 0.16 s of pause after each, from 0.16 s on, in a little noise."""
+    time_s = np.arange(int(0.24 * SAMPLE_RATE)) / SAMPLE_RATE
+    pause = np.zeros(int(0.16 * SAMPLE_RATE))
+    tones = [part for letter in text for part in (0.3 * np.sin(2 * np.pi * PITCHES[letter] * time_s), pause)]
+    clip = np.concatenate([pause, *tones])
+    return (clip + 0.003 * np.random.default_rng(0).standard_normal(len(clip))).astype(np.float32)
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_every_family_hears_the_tones(tmp_path: Path, family: str) -> None:
+    make, given, frame_s = FAMILIES[family]
+    made = make(tmp_path / "model.onnx")
+    told = declare(made, given(tmp_path))
+    assert told.frame_s == pytest.approx(frame_s)
+    assert build(Declaration, plain(told)) == told
+    runtime = imported(tmp_path, family)
+    check_sane("asr", runtime, family)
+    said = heard(runtime, spoken("abcacb"))
+    assert said.text == ("abcacb" if family == "wav2vec2" else "a b c a c b")
+
+
+def test_words_are_timed_where_they_sound_however_long_the_clip(tmp_path: Path) -> None:
+    """Two words in 45 s of silence, which is heard in pieces, each some frames short."""
+    runtime = imported(tmp_path, "wav2vec2")
+    rng = np.random.default_rng(1)
+    clip = (0.003 * rng.standard_normal(45 * SAMPLE_RATE)).astype(np.float32)
+    for start_s in (3.0, 43.0):
+        tone = 0.3 * np.sin(2 * np.pi * 900 * np.arange(int(0.3 * SAMPLE_RATE)) / SAMPLE_RATE)
+        clip[int(start_s * SAMPLE_RATE) :][: len(tone)] += tone.astype(np.float32)
+    words = heard(runtime, clip).words
+    assert "".join(word.text for word in words) == "bb"
+    spans = [(word.start_s, word.end_s) for word in words]
+    if len(spans) == 1:  # wav2vec2 writes no space here: one word from the first to the last
+        spans = [(spans[0][0], 3.3), (43.0, spans[0][1])]
+    for (start_s, end_s), expected in zip(spans, (3.0, 43.0), strict=True):
+        assert start_s == pytest.approx(expected, abs=0.06)
+        assert end_s == pytest.approx(expected + 0.3, abs=0.06)
+
+
+def test_pieces_with_spaces_are_words_with_times(tmp_path: Path) -> None:
+    clip = np.concatenate([np.zeros(SAMPLE_RATE, np.float32), spoken("ab")])
+    words = heard(imported(tmp_path, "sherpa"), clip).words
+    assert [word.text for word in words] == ["a", "b"]
+    assert words[0].start_s == pytest.approx(1.16, abs=0.06)
+    assert all(word.confidence > 0.9 for word in words)
+    assert words[0].end_s <= words[1].start_s
+
+
+def test_silence_is_empty_and_no_clip_is_refused(tmp_path: Path) -> None:
+    runtime = imported(tmp_path, "sherpa")
+    said = runtime.predict(np.zeros(SAMPLE_RATE, np.float32))
+    assert said.label == Transcript("")
+    assert said.score == 1.0
+    assert len(said.embedding) == 80
+    with pytest.raises(InvalidInput, match="expected at least 1 sample"):
+        runtime.predict(np.zeros(0, np.float32))
+
+
+def test_parts_of_pieces() -> None:
+    assert _parts(" the") == [" ", "the"]
+    assert _parts("a b ") == ["a", " ", "b", " "]
+    assert _parts(" ") == [" "]
+    assert _parts("") == []
+
+
+class TestDeclaration:
+    def test_what_files_say(self, tmp_path: Path) -> None:
+        told = declare(foreign.nemo(tmp_path / "model.onnx"), {})
+        assert told.input == SoundInput(
+            "audio_signal", "log-mel", "length", "mels-frames", features=foreign.NEMO_FEATURES
+        )
+        assert (told.blank, told.alphabet, told.lower_case) == (3, (" a", " b", " c"), False)
+        told = declare(foreign.sherpa(tmp_path / "model.onnx"), {})
+        assert (told.blank, told.input.features) == (0, foreign.SHERPA_FEATURES)
+        vocab = {"vocabulary": str(tmp_path / "vocab.json")}
+        told = declare(foreign.wav2vec2(tmp_path / "model.onnx"), vocab)
+        assert (told.lower_case, told.alphabet) == (True, (" ", "a", "b", "c"))
+
+    @pytest.mark.parametrize(
+        ("make", "given", "message"),
+        [
+            (foreign.wav2vec2, {"vocabulary": ["<pad>", "a"]}, "vocabulary: expected 5 pieces, .*, got 2"),
+            (foreign.wav2vec2, {}, "vocabulary: expected the pieces of text that its 5 classes stand for"),
+            (foreign.wav2vec2, {"vocabulary": list("abcde")}, "blank: expected the number of the blank"),
+            (
+                foreign.wav2vec2,
+                {"vocabulary": list("abcde"), "blank": 5},
+                "blank: expected a class from 0 to 4, got 5",
+            ),
+            (foreign.sherpa, {"subsampling": 8}, "subsampling: expected 0.04 s .*, as measured, got 0.08 s"),
+            (foreign.sherpa, {"frame_s": 0.02}, "frame_s: expected 0.04 s .*, as measured, got 0.02 s"),
+            (
+                foreign.sherpa,
+                {"input": {"features": {"mels": 64}}},
+                "input.features.mels: expected 80, as x .*, got 64",
+            ),
+            (foreign.sherpa, {"input": {"kind": "waveform"}}, "input.kind: expected what x .* takes, got 'waveform'"),
+            (foreign.sherpa, {"output": "logits"}, r"outputs: expected one of log_probs \(\?x\?x4\)"),
+            (foreign.sherpa, {"output": "log_probs_len"}, "output: expected 1 x frames x classes, got log_probs_len"),
+            (foreign.sherpa, {"input": {"features": {"low_hz": 9000}}}, "expected mels >= 1, 0 <= low_hz < high_hz"),
+            (lambda path: foreign.nemo(path, subsampling=4), {}, "subsampling: expected 0.08 s .*, got 0.04 s"),
+        ],
+    )
+    def test_a_wrong_one_is_refused_with_what_was_found(
+        self, tmp_path: Path, make: Make, given: Mapping[str, Any], message: str
+    ) -> None:
+        with pytest.raises(InvalidInput, match=message):
+            declare(make(tmp_path / "model.onnx"), given)
+
+    def test_vocabularies_are_read_from_three_kinds_of_file(self, tmp_path: Path) -> None:
+        path = tmp_path / "tokens.txt"
+        path.write_text("b 1\n<blk> 0\n▁a 2\n", encoding="utf-8")
+        assert vocabulary(None, tmp_path, 3) == ["<blk>", "b", "▁a"]
+        path.write_text("  0\na 1\n", encoding="utf-8")
+        assert vocabulary(str(path), tmp_path, None) == [" ", "a"]  # a space has a number too
+        path.write_text("a\nb\n", encoding="utf-8")
+        assert vocabulary(str(path), tmp_path, 3) == ["a", "b", "<blk>"]
+        path.write_text("a 0\nb 2\n", encoding="utf-8")
+        with pytest.raises(InvalidInput, match="expected pieces numbered from 0 without a gap, got 2 pieces up to 2"):
+            vocabulary(str(path), tmp_path, 2)
+        with pytest.raises(NotFound, match="none: expected a vocabulary"):
+            vocabulary(str(tmp_path / "none"), tmp_path, 2)
+
+    def test_pieces_that_are_bytes_are_refused(self) -> None:
+        with pytest.raises(InvalidInput, match="expected pieces of text, got bytes such as <0xE4>"):
+            Declaration(("<blk>", "<0xE4>"), 0, SoundInput("x", "waveform"), "y", 0.04)
+
+    def test_classes_come_blank_first_whatever_their_scale(self) -> None:
+        told = Declaration(("a", "b", "<blk>"), 2, SoundInput("x", "waveform"), "y", 0.04)
+        logits = np.log(np.array([[[0.2, 0.3, 0.5]]])) + 7
+        assert np.exp(log_probs(told, logits)).tolist()[0] == pytest.approx([0.5, 0.2, 0.3])
+        assert np.exp(log_probs(told, np.array([[[-np.inf, 0.0, 0.0]]])))[0].tolist() == pytest.approx([0.5, 0, 0.5])
+        with pytest.raises(InvalidInput, match="expected an output of 1 x frames x 3 classes"):
+            log_probs(told, np.zeros((1, 4, 5)))
+        with pytest.raises(InvalidInput, match="expected finite log-probabilities"):
+            log_probs(told, np.full((1, 4, 3), np.nan))
+
+
+class TestLogMel:
+    """Against the libraries that the features are named after."""
+
+    @settings(max_examples=15, deadline=None)
+    @given(st.integers(0, 2**32 - 1), st.integers(400, 9000), st.sampled_from([(80, -400.0), (40, 0.0), (64, 7000.0)]))
+    def test_kaldi_as_torchaudio_has_it(self, seed: int, samples: int, bands: tuple[int, float]) -> None:
+        clip = 0.1 * np.random.default_rng(seed).standard_normal(samples).astype(np.float32)
+        ours = LogMel(mels=bands[0], high_hz=bands[1]).of(clip)
+        theirs = torchaudio.compliance.kaldi.fbank(
+            torch.from_numpy(clip)[None], num_mel_bins=bands[0], high_freq=bands[1], dither=0.0, snip_edges=False
+        ).numpy()
+        assert ours.shape == theirs.shape
+        assert np.abs(ours - theirs).max() < 5e-3
+
+    @settings(max_examples=15, deadline=None)
+    @given(st.integers(0, 2**32 - 1), st.integers(400, 9000))
+    def test_nemo_as_torch_and_torchaudio_have_it(self, seed: int, samples: int) -> None:
+        clip = 0.1 * np.random.default_rng(seed).standard_normal(samples).astype(np.float32)
+        tensor = torch.from_numpy(clip).double()
+        sharp = torch.cat([tensor[:1], tensor[1:] - 0.97 * tensor[:-1]])
+        window = torch.hann_window(400, periodic=False, dtype=torch.float64)
+        spectrum = torch.stft(sharp, 512, 160, 400, window, center=True, pad_mode="constant", return_complex=True)
+        filters = torchaudio.functional.melscale_fbanks(257, 0.0, 8000.0, 80, SAMPLE_RATE, "slaney", "slaney")
+        expected = torch.log(spectrum.abs().square().T @ filters.double() + 2**-24)[: max(1, samples // 160)]
+        ours = LogMel("nemo", low_hz=0.0).of(clip)
+        assert ours.shape == tuple(expected.shape)
+        assert np.abs(ours - expected.numpy()).max() < 2e-3
+
+    def test_each_band_of_a_clip_is_brought_to_mean_0_and_deviation_1(self) -> None:
+        clip = 0.1 * np.random.default_rng(0).standard_normal(16000).astype(np.float32)
+        values = LogMel("nemo", low_hz=0.0, normalise="per_feature").of(clip)
+        assert np.abs(values.mean(axis=0)).max() < 1e-4
+        assert values.std(axis=0, ddof=1) == pytest.approx(np.ones(80), abs=1e-3)
+
+    def test_one_sample_is_one_frame(self) -> None:
+        for kind in ("kaldi", "nemo"):
+            values = build(LogMel, {"kind": kind, "normalise": "per_feature"}).of(np.ones(1, np.float32))
+            assert values.shape == (1, 80)
+            assert np.isfinite(values).all()

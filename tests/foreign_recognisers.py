@@ -37,18 +37,17 @@ def sherpa(path: Path, metadata: Mapping[str, str] | None = None) -> Path:
     graph.node("Div", ["x_lens", graph.constant("four", np.array([4]))], "log_probs_len")
     beside(path, [f"{piece} {number}" for number, piece in enumerate(("<blk>", *PIECES))])
     notes = {"model_type": "zipformer2_ctc", "version": "1", "model_author": "k2-fsa"}
-    outputs = {"log_probs": ["N", "F", 4], "log_probs_len": ["N"]}
+    outputs: dict[str, list[Any]] = {"log_probs": ["N", "F", 4], "log_probs_len": ["N"]}
     return graph.save(path, outputs, notes if metadata is None else metadata, whole=["log_probs_len"])
 
 
 def nemo(path: Path, subsampling: int = 8) -> Path:
     """A FastConformer CTC: ``audio_signal`` (batch, 80, frames), ``length`` -> ``logprobs``, the blank last."""
     weights, bias = _listener(NEMO_FEATURES, (*PIECES, "<blk>"), above=1.0)
-    inputs = {"audio_signal": (TensorProto.FLOAT, ["N", 80, "T"]), "length": (TensorProto.INT64, ["N"])}
-    graph = _Graph(inputs)
+    graph = _Graph({"audio_signal": (TensorProto.FLOAT, ["N", 80, "T"]), "length": (TensorProto.INT64, ["N"])})
     graph.pooled("audio_signal", 8, weights, bias, "classes")
     count = graph.node("Cast", ["length"], "count", to=TensorProto.FLOAT)
-    graph.node("Mul", [count, graph.constant("nothing", np.float32([0]))], "zero")
+    graph.node("Mul", [count, graph.constant("nothing", np.zeros(1, np.float32))], "zero")
     graph.node("Add", ["classes", "zero"], "logprobs")
     beside(path, [f"{piece} {number}" for number, piece in enumerate((*PIECES, "<blk>"))])
     notes = {"vocab_size": "3", "normalize_type": "per_feature", "subsampling_factor": str(subsampling),
@@ -62,7 +61,7 @@ def wav2vec2(path: Path) -> Path:
     kernels = [wave(2 * np.pi * hertz * time_s) for hertz in PITCHES.values() for wave in (np.cos, np.sin)]
     graph = _Graph({"input_values": (TensorProto.FLOAT, ["batch", "samples"])})
     graph.node("Unsqueeze", ["input_values", graph.constant("one", np.array([1]))], "sound")
-    graph.constant("kernels", np.float32(kernels)[:, None])
+    graph.constant("kernels", np.array(kernels, np.float32)[:, None])
     graph.node("Conv", ["sound", "kernels"], "waves", strides=[320])
     graph.node("Mul", ["waves", "waves"], "powers")
     pairs = np.zeros((3, 6, 1), np.float32)
@@ -71,7 +70,7 @@ def wav2vec2(path: Path) -> Path:
     graph.node("Log", [graph.node("Add", ["power", graph.constant("least", np.float32(1e-9))], "some")], "loudness")
     spread = np.zeros((5, 3, 1), np.float32)  # <pad>, |, A, B, C
     spread[2:] = 3 * np.eye(3)[..., None]
-    bias = np.float32([0.0, -30.0, *[-3 * 5.5] * 3])
+    bias = np.array([0.0, -30.0, *[-3 * 5.5] * 3], np.float32)
     graph.node("Conv", ["loudness", graph.constant("spread", spread), graph.constant("bias", bias)], "columns")
     graph.node("Transpose", ["columns"], "logits", perm=[0, 2, 1])
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -98,7 +97,7 @@ def _listener(features: LogMel, classes: Sequence[str], above: float) -> tuple[A
 class _Graph:
     """An ONNX graph in the making."""
 
-    def __init__(self, inputs: Mapping[str, tuple[int, Sequence[int | str]]]) -> None:
+    def __init__(self, inputs: Mapping[str, tuple[int, list[Any]]]) -> None:
         self.inputs = [helper.make_tensor_value_info(name, kind, shape) for name, (kind, shape) in inputs.items()]
         self.nodes: list[onnx.NodeProto] = []
         self.constants: list[onnx.TensorProto] = []
@@ -121,7 +120,7 @@ class _Graph:
     def save(
         self,
         path: Path,
-        outputs: Mapping[str, Sequence[int | str]],
+        outputs: Mapping[str, list[Any]],
         metadata: Mapping[str, str],
         whole: Sequence[str] = (),
     ) -> Path:

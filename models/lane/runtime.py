@@ -42,16 +42,25 @@ class Runtime:
         heat, directions, embedding = (value[0] for value in self._session.run(None, self.feeds(media)))
         if not np.isfinite(heat).all():
             raise InvalidInput("lane: expected finite heat from the network, got NaN or infinity")
-        found = trace(heat, directions, self.ridge)
-        shortest = SHORTEST * heat.shape[1]
-        given = [line for line in found if line.existence.mean() >= SURE_ENOUGH and line.length >= shortest]
+        given = worth_giving(trace(heat, directions, self.ridge), heat.shape[1])
         missed = untraced(heat, given, self.ridge) / LINE_LENGTH
-        height, width = media.shape[:2]
-        lanes = tuple(to_lane(line, width / heat.shape[1], height / heat.shape[0]) for line in given)
-        values = features(given, missed, heat.shape[1])
-        return Prediction(
-            Lanes(width, height, lanes), score(given, missed, heat.shape[1]), values, tuple(embedding.tolist())
-        )
+        return prediction_of(given, missed, heat.shape, media.shape[:2], tuple(embedding.tolist()))
+
+
+def worth_giving(found: Sequence[Trace], columns: int) -> list[Trace]:
+    """The lines that are sure and long enough to be handed out."""
+    shortest = SHORTEST * columns
+    return [line for line in found if line.existence.mean() >= SURE_ENOUGH and line.length >= shortest]
+
+
+def prediction_of(
+    given: Sequence[Trace], missed: float, grid: tuple[int, ...], image: tuple[int, ...], embedding: tuple[float, ...]
+) -> Prediction:
+    """The label and its doubt, from lines in cells of a ``grid`` over an ``image``, each (rows, columns)."""
+    (rows, columns), (height, width) = grid, image
+    lanes = tuple(to_lane(line, width / columns, height / rows) for line in given)
+    values = features(given, missed, columns)
+    return Prediction(Lanes(width, height, lanes), score(given, missed, columns), values, embedding)
 
 
 def to_lane(line: Trace, across: float, down: float) -> Lane:

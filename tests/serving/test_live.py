@@ -185,6 +185,7 @@ class TestHotSwap:
         for client in clients:
             client.start()
         try:
+            eventually(lambda: len(answers) > 4)
             for version in (*versions, broken):
                 served.loop.promote(version.name, "cli", force=True)
                 expected = versions[-1].name if version is broken else version.name

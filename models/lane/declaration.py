@@ -1,0 +1,194 @@
+"""What an imported lane network is: how it wants its picture, and what its outputs mean."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal, TypeAlias
+
+import numpy as np
+import onnxruntime
+from numpy.typing import NDArray
+from pydantic import ConfigDict
+
+from models.declaring import build, merged
+from models.errors import InvalidInput
+from models.lane.heads import usual_rows
+from models.media import Image
+from models.onnx_files import Graph, graph_of, open_session, run
+from models.picture_input import PictureInput
+
+Head: TypeAlias = Literal["segmentation", "row-anchor", "hybrid-anchor"]
+Activation: TypeAlias = Literal["none", "sigmoid", "softmax"]
+
+ROLES: dict[Head, tuple[str, ...]] = {
+    "segmentation": ("mask",),
+    "row-anchor": ("output",),
+    "hybrid-anchor": ("loc_row", "loc_col", "exist_row", "exist_col"),
+}
+_IMAGENET = {"mean": [0.485, 0.456, 0.406], "std": [0.229, 0.224, 0.225]}
+_HABITS: dict[Head, dict[str, Any]] = {
+    "segmentation": {"input": {"resize": "stretch"}},
+    "row-anchor": {"input": {"resize": "stretch", **_IMAGENET}},
+    "hybrid-anchor": {"input": {"resize": "stretch", **_IMAGENET}},
+}
+
+
+@dataclass(frozen=True)
+class Declaration:
+    """An imported lane network.
+
+    ``outputs`` names the output of each role of the head, and "embedding" where there is one. Of a mask, ``lanes``
+    are the channels that are lines, and ``activation`` makes probabilities of its values. Of anchors, ``rows`` are
+    heights as shares of the image's and ``columns`` widths likewise, from the upper left; ``row_lanes`` and
+    ``column_lanes`` are the lanes that a hybrid head's rows and columns are asked for.
+    """
+
+    head: Head
+    input: PictureInput
+    input_name: str
+    outputs: Mapping[str, str]
+    activation: Activation = "softmax"
+    lanes: tuple[int, ...] = (1,)
+    rows: tuple[float, ...] = ()
+    columns: tuple[float, ...] = ()
+    row_lanes: tuple[int, ...] = (1, 2)
+    column_lanes: tuple[int, ...] = (0, 3)
+
+    __pydantic_config__ = ConfigDict(extra="forbid", allow_inf_nan=False)
+
+    def __post_init__(self) -> None:
+        missing = [role for role in ROLES[self.head] if role not in self.outputs]
+        if missing:
+            raise InvalidInput(f"outputs: expected the name of {', '.join(missing)} for head {self.head}, "
+                               f"got {dict(self.outputs)}")  # fmt: skip
+        if self.head != "segmentation" and self.input.resize != "stretch":
+            raise InvalidInput(f"input.resize: expected 'stretch' for head {self.head}, got {self.input.resize!r}")
+        for name in ("rows", "columns"):
+            shares = getattr(self, name)
+            if any(not 0 <= share <= 1 for share in shares) or len(set(shares)) < len(shares):
+                raise InvalidInput(f"{name}: expected different shares of the image, in [0, 1], got {shares}")
+
+
+def declare(onnx: Path, given: Mapping[str, Any]) -> Declaration:
+    """The declaration of a lane network, from its file and from what its user says of it.
+
+    Raises:
+        InvalidInput: something is missing, or contradicts the file: what was expected, what was found.
+    """
+    session = open_session(onnx)
+    graph = graph_of(session)
+    told = merged(_told_by(graph), given)
+    if told.get("head") not in ROLES:
+        ports = ", ".join(map(str, graph.outputs))
+        raise InvalidInput(f"head: expected one of {', '.join(ROLES)} for outputs {ports}, got {told.get('head')!r}")
+    whole = merged(_HABITS[told["head"]], {"outputs": _outputs(graph, told["head"])}, told)
+    declaration = build(Declaration, whole)
+    if graph.inputs[0].name != declaration.input_name or len(graph.inputs) > 1:
+        ports = ", ".join(map(str, graph.inputs))
+        raise InvalidInput(f"input_name: expected one picture for {ports}, got {declaration.input_name!r}")
+    declaration.input.check(graph.inputs[0])
+    if declaration.head == "segmentation":
+        return build(Declaration, merged(whole, _of_mask(session, declaration, whole)))
+    return build(Declaration, merged(_of_anchors(graph, declaration), whole))
+
+
+def _told_by(graph: Graph) -> dict[str, Any]:
+    """What the file itself says: the picture's layout and size, and the head where the outputs leave no doubt."""
+    if not graph.inputs or not graph.outputs:
+        raise InvalidInput("model: expected inputs and outputs, got a graph without them")
+    told: dict[str, Any] = {"input_name": graph.inputs[0].name, "input": {}}
+    shape = graph.inputs[0].shape
+    if len(shape) == 4:
+        layout = "NHWC" if shape[3] == 3 and shape[1] != 3 else "NCHW"
+        height, width = shape[2:] if layout == "NCHW" else shape[1:3]
+        told["input"] = {"layout": layout, **({"width": width, "height": height} if width and height else {})}
+    names = {port.name for port in graph.outputs}
+    outputs = [port.shape for port in graph.outputs]
+    if set(ROLES["hybrid-anchor"]) <= names:
+        told["head"] = "hybrid-anchor"
+    elif len(outputs) == 1 and len(outputs[0]) == 4 and outputs[0][1] in (101, 201):
+        told["head"] = "row-anchor"  # UFLD's cells for TuSimple and CULane, and "no line"
+    elif len(outputs) == 1 and len(outputs[0]) in (3, 4):
+        told["head"] = "segmentation"
+    return told
+
+
+def _outputs(graph: Graph, head: Head) -> dict[str, str]:
+    """The outputs of a head that go without saying."""
+    names = [port.name for port in graph.outputs]
+    known = {"embedding": "embedding"} if "embedding" in names else {}
+    if len(ROLES[head]) == 1:
+        rest = [name for name in names if name not in known]
+        return {**known, **({ROLES[head][0]: rest[0]} if len(rest) == 1 else {})}
+    return {**known, **{role: role for role in ROLES[head] if role in names}}
+
+
+def _of_mask(
+    session: onnxruntime.InferenceSession, declaration: Declaration, told: Mapping[str, Any]
+) -> dict[str, Any]:
+    """Which channels of a mask are lines and what makes probabilities of them, as a look at one picture shows."""
+    graph_of(session).output(declaration.outputs["mask"])
+    noise = np.random.default_rng(0).integers(0, 256, (90, 160, 3), np.uint8)
+    values = mask_of(declaration, run(session, feeds(declaration, noise, graph_of(session))))
+    channels = len(values)
+    lanes = told.get("lanes", list(range(1, channels)) if channels > 1 else [0])
+    if not lanes or not all(0 <= lane < channels for lane in lanes):
+        port = graph_of(session).output(declaration.outputs["mask"])
+        raise InvalidInput(f"lanes: expected channels from 0 to {channels - 1}, as {port} says, got {list(lanes)}")
+    if "activation" in told:
+        return {"lanes": lanes}
+    probable = values.min() >= 0 and values.max() <= 1
+    return {"lanes": lanes, "activation": "none" if probable else "sigmoid" if channels == 1 else "softmax"}
+
+
+def mask_of(declaration: Declaration, outputs: Mapping[str, NDArray[Any]]) -> NDArray[np.float64]:
+    """The mask (channels, height, width) of one picture.
+
+    Raises:
+        InvalidInput: the output is none.
+    """
+    output = outputs[declaration.outputs["mask"]]
+    if output.ndim == 3:
+        output = output[:, None]
+    elif output.ndim == 4 and declaration.input.layout == "NHWC":
+        output = output.transpose(0, 3, 1, 2)
+    if output.ndim != 4 or output.shape[0] != 1 or min(output.shape[2:]) < 2:
+        raise InvalidInput(f"outputs.mask: expected 1 x channels x height x width, got shape {output.shape}")
+    return np.asarray(output[0], np.float64)
+
+
+def feeds(declaration: Declaration, media: Image, graph: Graph) -> dict[str, NDArray[Any]]:
+    """The network's input for one image."""
+    pixels, _ = declaration.input.read(media)
+    return {declaration.input_name: pixels.astype(graph.inputs[0].dtype)}
+
+
+def _of_anchors(graph: Graph, declaration: Declaration) -> dict[str, Any]:
+    """Where the anchors usually lie, after a look whether what is declared fits their number."""
+    if declaration.head == "row-anchor":
+        wanted = {"rows": ("output", declaration.rows)}
+    else:
+        wanted = {"rows": ("loc_row", declaration.rows), "columns": ("loc_col", declaration.columns)}
+    usual: dict[str, Any] = {}
+    for name, (role, declared) in wanted.items():
+        port = graph.output(declaration.outputs[role])
+        if len(port.shape) != 4 or port.shape[2] is None:
+            raise InvalidInput(f"outputs.{role}: expected 1 x cells x anchors x lanes, got {port}")
+        count = port.shape[2]
+        if declared and len(declared) != count:
+            raise InvalidInput(f"{name}: expected {count} anchors, as {port} says, got {len(declared)}")
+        if not declared:
+            usual[name] = _usual(declaration.head, name, count)
+    return usual
+
+
+def _usual(head: Head, name: str, count: int) -> tuple[float, ...]:
+    """UFLD's rows; UFLDv2's for TuSimple (56 rows from 160 to 710 of 720) and CULane (72 rows from 0.42 down)."""
+    if head == "row-anchor":
+        return usual_rows(count)
+    if name == "columns":
+        return tuple(np.linspace(0, 1, count).tolist())
+    spans = {56: (160 / 720, 710 / 720), 72: (0.42, 1.0)}
+    if count not in spans:
+        raise InvalidInput(f"rows: expected the heights of {count} row anchors to be declared, got none")
+    return tuple(np.linspace(*spans[count], count).tolist())

@@ -14,7 +14,7 @@ from rich.console import Console
 from models import datasets, scenes, tasks
 from models.errors import InvalidInput, Refused
 from models.evaluate import read_item
-from models.lane.metrics import matches
+from models.lane.culane_matching import matches
 from models.records import Correction, Label, Lanes, Seconds, Task
 from models.versions import read_version
 from selection.cost import Costs

@@ -1,45 +1,49 @@
-"""How well lines are found: CULane's F1, and the F1 of points within 8 px of a 512 px wide image.
+"""How well lines are found: CULane's F1, TuSimple's accuracy, and the F1 of points within 8 px of a 512 px wide image.
 
-CULane (Pan et al. 2018, official ``evaluate``): each line is drawn 30 px wide on a 1640 px wide image; a predicted
-and a true line match where the IoU of their drawings is at least 0.5, one to one, so that the sum of IoUs is largest;
-precision and recall come from totals over all images. The width is scaled with the image. The official script bends
-a spline through the points; here the points are joined by straight segments, which real labels are dense enough for.
+``culane_matching`` and ``tusimple_accuracy`` follow the official scripts; each scales with the image.
 """
 
 import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from itertools import repeat
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, ImageDraw
 from scipy.optimize import linear_sum_assignment
 
 from models.errors import InvalidInput
+from models.lane import tusimple_accuracy
+from models.lane.culane_matching import matches, polyline
+from models.lane.tusimple_accuracy import FrameScore
 from models.records import Label, Lane, Lanes
 
 Array = NDArray[np.float64]
 
-LINE_SHARE = 30 / 1640  # drawn width over image width
-SAME = 0.5  # IoU of a match
 MOSTLY = 0.9  # of a line's length: as much must be right for nobody to change it
 TOLERANCE = 8 / 512  # of the image width
 _STEP = 4 / 512  # of the image width, between the points at which lines are compared
-_DRAWN = 1024  # pixels of the longer side of the drawings, whatever the image's: fine enough that rounding is nothing
 
 
 @dataclass(frozen=True)
 class LaneMetrics:
-    """Over ``n`` images: CULane's F1 with its precision and recall, and the F1 of points at 8 px of 512.
+    """Over ``n`` images: CULane's F1, precision and recall, the F1 of points at 8 px of 512, and TuSimple's means.
 
     ``f1_8px`` joins precision, the share of predicted line within the tolerance of any true line, and recall, the
     share of true line within the tolerance of any predicted one; both over the length of all lines.
+    ``f1_by_category`` is of the categories that images were said to be of. One without any true line, as CULane's
+    cross roads, has no F1: its false lines are counted in ``false_by_category``.
     """
 
     f1: float
     precision: float
     recall: float
     f1_8px: float
+    tusimple_accuracy: float
+    tusimple_fp: float
+    tusimple_fn: float
+    f1_by_category: dict[str, float]
+    false_by_category: dict[str, int]
     n: int
 
     @property
@@ -48,20 +52,69 @@ class LaneMetrics:
         return self.f1_8px
 
 
-def measure(pairs: Iterable[tuple[Label, Label]]) -> LaneMetrics:
-    """The metrics over (predicted, truth); without any line, predicted or true, everything is right: 1.0."""
-    matched = predicted_lines = true_lines = n = 0
-    near = np.zeros(4)  # predicted points near, all; true points near, all
-    for predicted, truth in pairs:
-        ours, theirs = _lanes(predicted), _lanes(truth)
-        matched += len(matches(ours, theirs))
-        predicted_lines += len(ours.lanes)
-        true_lines += len(theirs.lanes)
-        near += _near(ours, theirs)
-        n += 1
-    precision, recall = _share(matched, predicted_lines), _share(matched, true_lines)
-    f1_8px = _f1(_share(near[0], near[1]), _share(near[2], near[3]))
-    return LaneMetrics(_f1(precision, recall), precision, recall, f1_8px, n)
+@dataclass(frozen=True)
+class LaneCounts:
+    """What one image adds: lines that match by CULane's rule, and points along lines near one of the other side."""
+
+    matched: int
+    predicted: int
+    true: int
+    near: tuple[int, int, int, int]  # points of predicted lines near a true one, all of them; the same of true lines
+    tusimple: FrameScore
+    category: str | None = None
+
+
+def measure(pairs: Iterable[tuple[Label, Label]], categories: Iterable[str | None] | None = None) -> LaneMetrics:
+    """The metrics over (predicted, truth); without any line, predicted or true, everything is right: 1.0.
+
+    Args:
+        pairs: labels of the same image.
+        categories: what each image shows, such as "night"; None where nobody says.
+
+    Raises:
+        InvalidInput: a label that is no lanes, or a prediction for an image of another size.
+    """
+    named = zip(pairs, repeat(None)) if categories is None else zip(pairs, categories, strict=True)
+    return total([count(predicted, truth, category) for (predicted, truth), category in named])
+
+
+def count(predicted: Label, truth: Label, category: str | None = None, rows: Array | None = None) -> LaneCounts:
+    """What one image adds to the metrics; ``rows`` are those of its TuSimple label, where it has one."""
+    ours, theirs = _lanes(predicted), _lanes(truth)
+    _require_same_size(ours, theirs)
+    return LaneCounts(
+        matched=len(matches(ours, theirs)),
+        predicted=len(ours.lanes),
+        true=len(theirs.lanes),
+        near=_near(ours, theirs),
+        tusimple=tusimple_accuracy.score(ours, theirs, rows),
+        category=category,
+    )
+
+
+def total(counts: Sequence[LaneCounts]) -> LaneMetrics:
+    """The metrics of these images together."""
+    n = len(counts)
+    near = [sum(each.near[i] for each in counts) for i in range(4)]
+    groups: dict[str, list[LaneCounts]] = {}
+    for each in counts:
+        if each.category is not None:
+            groups.setdefault(each.category, []).append(each)
+    precision, recall = _precision_and_recall(counts)
+    return LaneMetrics(
+        f1=_f1(precision, recall),
+        precision=precision,
+        recall=recall,
+        f1_8px=_f1(_share(near[0], near[1]), _share(near[2], near[3])),
+        tusimple_accuracy=_share(sum(each.tusimple.accuracy for each in counts), n),
+        tusimple_fp=sum(each.tusimple.false for each in counts) / max(1, n),
+        tusimple_fn=sum(each.tusimple.missed for each in counts) / max(1, n),
+        f1_by_category={k: _f1(*_precision_and_recall(v)) for k, v in sorted(groups.items()) if any(c.true for c in v)},
+        false_by_category={
+            k: sum(c.predicted for c in v) for k, v in sorted(groups.items()) if not any(c.true for c in v)
+        },
+        n=n,
+    )
 
 
 def differs(predicted: Label, truth: Label) -> bool:
@@ -81,32 +134,13 @@ def differs(predicted: Label, truth: Label) -> bool:
 
 def agreements(predicted: Lanes, truth: Lanes) -> Array:
     """Share (predicted lines, true lines) of the length that lies within 8 px of 512 of the other, the lesser way."""
-    tolerance, step = TOLERANCE * truth.width, _STEP * truth.width
+    tolerance = TOLERANCE * truth.width
     shares = np.zeros((len(predicted.lanes), len(truth.lanes)))
     for i, one in enumerate(predicted.lanes):
         for j, other in enumerate(truth.lanes):
-            both = [(_inside(_points(one, step), truth), other), (_inside(_points(other, step), truth), one)]
+            both = [(_points(one, truth), other), (_points(other, truth), one)]
             shares[i, j] = min(_share(_within(points, [lane], tolerance), len(points)) for points, lane in both)
     return shares
-
-
-def matches(predicted: Lanes, truth: Lanes) -> list[tuple[int, int]]:
-    """Pairs (predicted, true) of lines that match by CULane's rule."""
-    _require_same_size(predicted, truth)
-    overlap = overlaps(predicted, truth)
-    rows, columns = linear_sum_assignment(-overlap)
-    return [(int(i), int(j)) for i, j in zip(rows, columns, strict=True) if overlap[i, j] >= SAME]
-
-
-def overlaps(predicted: Lanes, truth: Lanes) -> Array:
-    """IoU (predicted lines, true lines) of lines drawn ``LINE_SHARE`` of the image wide."""
-    ours, theirs = (np.array([_drawn(lane, lanes) for lane in lanes.lanes]) for lanes in (predicted, truth))
-    if not len(ours) or not len(theirs):
-        return np.zeros((len(ours), len(theirs)))
-    first, second = (drawn.reshape(len(drawn), -1).astype(np.float32) for drawn in (ours, theirs))
-    both = (first @ second.T).astype(np.float64)
-    either = first.sum(axis=1)[:, None] + second.sum(axis=1)[None] - both
-    return np.asarray(both / np.maximum(either, 1))
 
 
 def distances(points: Array, lane: Lane) -> Array:
@@ -119,30 +153,20 @@ def distances(points: Array, lane: Lane) -> Array:
     return np.asarray(np.sqrt(((away - share[..., None] * along) ** 2).sum(axis=2).min(axis=1)))
 
 
-def _drawn(lane: Lane, lanes: Lanes) -> NDArray[np.bool_]:
-    scale = _DRAWN / max(lanes.width, lanes.height)
-    size = math.ceil(lanes.width * scale), math.ceil(lanes.height * scale)
-    picture = Image.new("1", size)
-    points = [(x * scale, y * scale) for x, y in lane.points]
-    wide = max(1, round(LINE_SHARE * lanes.width * scale))
-    ImageDraw.Draw(picture).line(points, fill=1, width=wide, joint="curve")
-    return np.asarray(picture)
-
-
-def _near(predicted: Lanes, truth: Lanes) -> Array:
-    width = truth.width
-    ours, theirs = (
-        [_inside(_points(lane, _STEP * width), truth) for lane in lanes.lanes] for lanes in (predicted, truth)
+def _near(predicted: Lanes, truth: Lanes) -> tuple[int, int, int, int]:
+    ours, theirs = ([_points(lane, label) for lane in label.lanes] for label in (predicted, truth))
+    tolerance = TOLERANCE * truth.width
+    return (
+        sum(_within(each, truth.lanes, tolerance) for each in ours),
+        sum(map(len, ours)),
+        sum(_within(each, predicted.lanes, tolerance) for each in theirs),
+        sum(map(len, theirs)),
     )
-    counts = []
-    for points, others in ((ours, truth.lanes), (theirs, predicted.lanes)):
-        counts += [sum(_within(each, others, TOLERANCE * width) for each in points), sum(map(len, points))]
-    return np.array(counts, dtype=np.float64)
 
 
-def _inside(points: Array, image: Lanes) -> Array:
-    """The points that lie in the image; labels may go on beyond it."""
-    return points[((points >= 0) & (points <= (image.width, image.height))).all(axis=1)]
+def _precision_and_recall(counts: Sequence[LaneCounts]) -> tuple[float, float]:
+    matched = sum(each.matched for each in counts)
+    return _share(matched, sum(each.predicted for each in counts)), _share(matched, sum(each.true for each in counts))
 
 
 def _within(points: Array, lanes: Sequence[Lane], tolerance: float) -> int:
@@ -151,12 +175,13 @@ def _within(points: Array, lanes: Sequence[Lane], tolerance: float) -> int:
     return int((np.min([distances(points, lane) for lane in lanes], axis=0) <= tolerance).sum())
 
 
-def _points(lane: Lane, step: float) -> Array:
-    """Points about ``step`` pixels apart along a line, its ends included."""
-    line = np.array(lane.points)
+def _points(lane: Lane, image: Lanes) -> Array:
+    """Points (n, 2) along a line, ``_STEP`` apart, its ends included, as far as they lie within the image."""
+    line = polyline(lane, image)
     along = np.concatenate([[0], np.cumsum(np.linalg.norm(np.diff(line, axis=0), axis=1))])
-    at = np.linspace(0, along[-1], max(2, math.ceil(along[-1] / step) + 1))
-    return np.stack([np.interp(at, along, line[:, 0]), np.interp(at, along, line[:, 1])], axis=1)
+    at = np.linspace(0, along[-1], max(2, math.ceil(along[-1] / (_STEP * image.width)) + 1))
+    points = np.stack([np.interp(at, along, line[:, 0]), np.interp(at, along, line[:, 1])], axis=1)
+    return points[((points >= 0) & (points <= (image.width, image.height))).all(axis=1)]
 
 
 def _share(part: float, whole: float) -> float:

@@ -41,7 +41,7 @@ from serving.bodies import (
 from serving.body_limit import BodyLimit
 from serving.dashboard import pages
 from serving.deployment import Deployment
-from serving.description import documented, json_lines, media_or_uri, one_json
+from serving.description import PUBLIC, documented, json_lines, media_or_uri, one_json
 from serving.http_errors import Unavailable, error_detail
 from serving.loop import Actor, Answer
 from serving.metrics import Measured
@@ -155,7 +155,7 @@ async def register_items(request: Request) -> Response:
     return _json(registered)
 
 
-@routes.get("/v1/items/{item_id}", summary="An item with its whole history", responses=documented(401, 403, 404))
+@routes.get("/v1/items/{item_id}", summary="An item with its whole history", responses=documented(401, 403, 404, 422))
 async def item(item_id: str, request: Request) -> dict[str, Any]:
     """The item, its state for each task, pre-annotations, corrections and leases, oldest first."""
     return await run_sync(deployment_of(request).loop.history, item_id)
@@ -240,14 +240,20 @@ async def report(request: Request) -> Response:
     return JSONResponse(await run_sync(deployment_of(request).loop.report))
 
 
-@routes.get("/livez", summary="Does the process answer?", response_model=StatusBody)
-@routes.get("/healthz", summary="Does the process answer?", response_model=StatusBody)
+@routes.get("/livez", summary="Does the process answer?", response_model=StatusBody, openapi_extra=PUBLIC)
+@routes.get("/healthz", summary="Does the process answer?", response_model=StatusBody, openapi_extra=PUBLIC)
 async def live() -> Response:
     """It does."""
     return _json(StatusBody(status="ok"))
 
 
-@routes.get("/readyz", summary="Are the models loaded?", response_model=StatusBody, responses=documented(503))
+@routes.get(
+    "/readyz",
+    summary="Are the models loaded?",
+    response_model=StatusBody,
+    openapi_extra=PUBLIC,
+    responses=documented(503),
+)
 async def ready(request: Request) -> Response:
     """Whether every version that should serve is loaded, and the store answers."""
     if not await run_sync(deployment_of(request).live.is_ready):

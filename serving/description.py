@@ -28,6 +28,8 @@ OF_APP: dict[str, Any] = {
 _BYTES = {"schema": {"type": "string", "format": "binary"}}
 _FILES = {"type": "object", "properties": {"file": {"type": "array", "items": _BYTES["schema"]}}, "required": ["file"]}
 
+PUBLIC: dict[str, Any] = {"security": []}  # of a route that asks for no token
+
 _TOKEN = {"type": "http", "scheme": "bearer", "description": "made with `prelabel token make`"}
 
 routes = APIRouter()

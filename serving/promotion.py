@@ -26,7 +26,7 @@ def compared(
     if compare is None:
         return Comparison(note="forced, without a comparison")
     if not pairs:
-        return Comparison(note="no gold items yet: promoted without a comparison")
+        return Comparison(note="no gold items that neither was trained on: promoted without a comparison")
     quality, previous = compare(candidate, pairs), compare(serving, pairs)
     figures = f"quality {quality:.4f} against {previous:.4f} of {serving.name} on {len(pairs)} gold items"
     if not quality >= previous and not force:  # a NaN is not better

@@ -10,7 +10,6 @@ from models.media import SAMPLE_RATE, Waveform
 from models.records import Boxes, Label, Lane, Lanes, Transcript
 
 BARS = 120
-_HUES = 12
 
 
 @dataclass(frozen=True)
@@ -86,8 +85,11 @@ def outline(wave: Waveform) -> Outline:
 
 
 def hue(name: str) -> int:
-    """The same colour for the same category, in degrees."""
-    return hashlib.sha256(name.encode()).digest()[0] % _HUES * 360 // _HUES
+    """The same colour for the same category, in degrees.
+
+    Chance may bring two names close; these bytes of the hash keep the categories of the starters well apart.
+    """
+    return int.from_bytes(hashlib.sha256(name.encode()).digest()[17:19], "big") % 360
 
 
 def _boxes(label: Boxes) -> tuple[BoxShape, ...]:

@@ -278,7 +278,7 @@ class TestModels:
         answer = served.client.post(f"/v1/models/{newer.name}/promote")
         assert answer.status_code == 200
         assert (answer.json()["version"], answer.json()["previous"]) == (newer.name, before)
-        assert answer.json()["note"] == "no gold items yet: promoted without a comparison"
+        assert answer.json()["note"] == "no gold items that neither was trained on: promoted without a comparison"
         assert annotate(served)["model_version"] == newer.name
 
     def test_a_version_that_does_not_load_is_refused_and_the_one_before_serves(self, served: Served) -> None:
@@ -342,7 +342,8 @@ class TestPages:
             assert served.client.get(path).status_code == 200, path
 
     def test_every_route_is_described_with_its_failures(self, served: Served) -> None:
-        paths = served.client.get("/openapi.json").json()["paths"]
+        schema = served.client.get("/openapi.json").json()
+        paths = schema["paths"]
         assert set(paths) >= {
             "/v1/{task}/annotate",
             "/v1/items",
@@ -356,6 +357,10 @@ class TestPages:
         annotate = paths["/v1/{task}/annotate"]["post"]
         assert set(annotate["responses"]) >= {"200", "401", "403", "404", "413", "422", "429"}
         assert set(annotate["requestBody"]["content"]) >= {"application/json", "multipart/form-data"}
+        assert {path for path, verbs in paths.items() for verb in verbs.values() if verb.get("security") == []} == {
+            "/healthz", "/livez", "/readyz",
+        }  # fmt: skip
+        assert "HTTPValidationError" not in json.dumps(schema)
 
     def test_the_page_shows_figures_pictures_and_versions(self, served: Served) -> None:
         answers = [annotate(served, task) for task in ("detection", "lane", "asr")]
@@ -366,6 +371,7 @@ class TestPages:
             assert f"/v1/items/{answer['item_id']}/media" in page.text
             assert answer["model_version"] in page.text
         assert page.text.count("<polyline") == 1
+        assert re.search(r"<li style=[^>]+>car <b>1</b></li>", page.text)
         assert ">yes</span>" in page.text
         for path in re.findall(r'(?:src|href)="(/[^"]+)"', page.text):
             assert served.client.get(path).status_code == 200, path

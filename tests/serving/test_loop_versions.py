@@ -258,7 +258,7 @@ def test_without_gold_the_promotion_says_so(build: Build, tmp_path: Path) -> Non
     loop = build()
     add(loop, tmp_path, "v2")
     promotion = loop.promote("v2", "boss", compare=qualities())
-    assert promotion.comparison.note == "no gold items yet: promoted without a comparison"
+    assert promotion.comparison.note == "no gold items that neither was trained on: promoted without a comparison"
 
 
 def test_a_switch_during_the_comparison_is_noticed(build: Build, tmp_path: Path) -> None:

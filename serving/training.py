@@ -1,6 +1,7 @@
 """One training command: from data sets or the store's corrections to a published candidate version."""
 
 import hashlib
+import os
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
@@ -15,6 +16,10 @@ from models.versions import Version, read_version
 from serving.loop import Actor, Loop
 from serving.settings import Settings
 from serving.trust import first_calibration
+
+# Beside a service the cores are busy: torch's threads then wait asleep, for spinning would take the time of those that
+# they wait for. It must be said before torch is loaded.
+os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
 HELD_OUT_SHARE = 0.1  # of the groups, where no other data measures the result
 CALIBRATION_SHARE = 0.05  # of the groups, where other data does

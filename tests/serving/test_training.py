@@ -1,5 +1,10 @@
 """The training command's own decisions: what is held out, what a source is called."""
 
+import os
+import subprocess
+import sys
+from pathlib import Path
+
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -30,3 +35,14 @@ def test_holding_out_does_not_depend_on_what_else_there_is() -> None:
 def test_a_source_is_named_without_the_folders_above_it() -> None:
     assert short_name("nemo:/data/speech/digits/train.jsonl") == "nemo:digits/train.jsonl"
     assert short_name("culane:roads:train") == "culane:roads:train"
+
+
+def test_the_threads_of_training_wait_asleep() -> None:
+    """OpenMP tells on stderr what it took from the environment at the moment when torch brought it along."""
+    train = "from serving.training import Request, train_version as train; from pathlib import Path; root = Path()\n"
+    train += "train(Request('lane', ()), start=None, corrections=list, runs_dir=root, versions_dir=root)"
+    environment = {name: value for name, value in os.environ.items() if name != "OMP_WAIT_POLICY"}
+    environment |= {"OMP_DISPLAY_ENV": "VERBOSE", "PYTHONPATH": str(Path(__file__).parents[2])}
+    ended = subprocess.run([sys.executable, "-c", train], env=environment, capture_output=True, text=True, check=False)
+    assert "got none" in ended.stderr
+    assert "GOMP_SPINCOUNT = '0'" in ended.stderr

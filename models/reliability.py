@@ -83,9 +83,16 @@ def ece(p_error: ArrayLike, errors: ArrayLike, bins: int = BINS) -> float | None
 
     Source: Guo et al. 2017, section 2; arguments and errors as ``reliability_bins``.
     """
-    filled = reliability_bins(p_error, errors, bins)
-    n = sum(each.n for each in filled)
-    return sum(each.n * abs(each.p_error - each.error_rate) for each in filled) / n if n else None
+    said, wrong = _checked("p_error", p_error, errors)
+    return calibration_gap(said, wrong.astype(np.float64), bins)
+
+
+def calibration_gap(said: Floats, so: Floats, bins: int = BINS) -> float | None:
+    """The mean over items of |mean ``said`` - mean ``so``| of their bin, both (n,) in [0, 1]; None for no items."""
+    if not len(said):
+        return None
+    rows = _bins(said, bins)
+    return float(np.abs(np.bincount(rows, said) - np.bincount(rows, so)).sum() / len(said))
 
 
 def reliability_bins(p_error: ArrayLike, errors: ArrayLike, bins: int = BINS) -> tuple[ReliabilityBin, ...]:
@@ -100,10 +107,7 @@ def reliability_bins(p_error: ArrayLike, errors: ArrayLike, bins: int = BINS) ->
         InvalidInput: shapes, ranges or a NaN, naming its index.
     """
     said, wrong = _checked("p_error", p_error, errors)
-    if bins < 1:
-        raise InvalidInput(f"bins: expected at least 1, got {bins}")
-    edges = np.linspace(0, 1, bins + 1)
-    rows = np.searchsorted(edges[1:-1], said, side="left")
+    edges, rows = np.linspace(0, 1, bins + 1), _bins(said, bins)
     counts = np.bincount(rows, minlength=bins)
     sums, wrongs = np.bincount(rows, said, bins), np.bincount(rows, wrong, bins)
     return tuple(
@@ -230,6 +234,13 @@ def checked_errors(errors: ArrayLike, scores: ArrayLike) -> Bools:
 
 def _checked(name: str, scores: ArrayLike, errors: ArrayLike) -> tuple[Floats, Bools]:
     return checked_scores(name, scores), checked_errors(errors, scores)
+
+
+def _bins(said: Floats, bins: int) -> Rows:
+    """The bin of each probability (n,), of equal width; one on an edge falls in the lower bin."""
+    if bins < 1:
+        raise InvalidInput(f"bins: expected at least 1, got {bins}")
+    return np.searchsorted(np.linspace(0, 1, bins + 1)[1:-1], said, side="left")
 
 
 def _cross_entropy(said: Floats, wrong: Bools) -> float:

@@ -1,29 +1,42 @@
-"""How well predicted boxes match true ones: average precision, and what a person would still have to change."""
+"""How well predicted boxes match true ones: average precision, calibration, and what a person would still change.
 
-from collections.abc import Iterable, Sequence
+Average precision is COCO's, as ``coco_ap`` has it; ``voc_ap`` and ``kitti_ap`` follow the rules of those benchmarks.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import repeat
+from typing import TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
+from models.detection.coco_ap import Matches, average_precision, compare
+from models.detection.ignored import NOTHING, Ignored
 from models.detection.suppression import pairwise_iou
 from models.errors import InvalidRecord
 from models.records import Box, Boxes, Label
+from models.reliability import calibration_gap
 
 LEAST_IOU = 0.5
-MOST_DETECTIONS = 100  # of one category in one image, as in COCO
-RECALL_POINTS = np.linspace(0, 1, 101)
+CALIBRATION_BINS = 25  # as in Kuzucu et al. 2024
+_AT_50, _AT_75 = 0, 5  # among the IoUs of average precision
+_MATCHED_AT_50 = 1  # among those of the matches, where boxes that only touch come first
+
+DetectionCounts: TypeAlias = Mapping[str, Matches]  # what one image adds to the metrics, by category
 
 
 @dataclass(frozen=True)
 class DetectionMetrics:
-    """Over ``n`` images: AP at IoU 0.5, its mean over the categories that occur, and rates over all boxes given.
+    """Over ``n`` images: COCO's average precisions, means over the categories that occur, and rates over all boxes.
 
-    ``precision`` is the share of predicted boxes that are right, ``recall`` the share of true boxes found; each is 1
-    where there was nothing to be wrong about.
+    ``ap`` is the mean over IoUs from 0.50 to 0.95 by 0.05. ``precision`` is the share of predicted boxes that are right
+    at IoU 0.5, ``recall`` the share of true boxes found; each is 1 where there was nothing to be wrong about.
     """
 
+    ap: float
     ap50: float
+    ap75: float
     ap50_by_category: dict[str, float]
     precision: float
     recall: float
@@ -34,60 +47,73 @@ class DetectionMetrics:
         return self.ap50
 
 
-@dataclass
-class _Tally:
-    """One category: confidence and rightness of every prediction, and how many true boxes there are."""
-
-    confidences: list[float]
-    right: list[bool]
-    truths: int = 0
-
-
-def measure(pairs: Iterable[tuple[Label, Label]]) -> DetectionMetrics:
-    """AP50 by COCO's rules (greedy matching by confidence, 101-point interpolation), precision and recall.
+def measure(pairs: Iterable[tuple[Label, Label]], ignored: Iterable[Ignored] | None = None) -> DetectionMetrics:
+    """The metrics over (predicted, truth); where there is nothing to find, they are 1 if nothing is said, else 0.
 
     Args:
-        pairs: (predicted, truth) of each image.
+        pairs: labels of the same image.
+        ignored: what of each image does not count, where the data set says so.
 
-    Source: pycocotools ``COCOeval.evaluateImg`` and ``accumulate``; no crowds, all areas, 100 detections.
+    Raises:
+        InvalidRecord: a label that is no boxes.
     """
-    tallies: dict[str, _Tally] = {}
-    n = 0
-    for predicted, truth in pairs:
-        n += 1
-        _count(tallies, _boxes(predicted), _boxes(truth))
-    by_category = {
-        name: average_precision(np.array(tally.confidences), np.array(tally.right, bool), tally.truths)
-        for name, tally in sorted(tallies.items())
-        if tally.truths
-    }
-    hits = sum(sum(tally.right) for tally in tallies.values())
-    given = sum(len(tally.right) for tally in tallies.values())
-    truths = sum(tally.truths for tally in tallies.values())
+    marked = zip(pairs, repeat(NOTHING)) if ignored is None else zip(pairs, ignored, strict=True)
+    return total([count(predicted, truth, left_out) for (predicted, truth), left_out in marked])
+
+
+def count(predicted: Label, truth: Label, ignored: Ignored = NOTHING) -> DetectionCounts:
+    """What one image adds to the metrics."""
+    return compare(_boxes(predicted).boxes, _boxes(truth).boxes, ignored)
+
+
+def total(counts: Sequence[DetectionCounts]) -> DetectionMetrics:
+    """The metrics of these images together."""
+    precisions = average_precision(counts)
+    matches = [found for image in counts for found in image.values()]
+    right = sum(int((each.matched & ~each.ignored)[_MATCHED_AT_50].sum()) for each in matches)
+    said = sum(int((~each.ignored)[_MATCHED_AT_50].sum()) for each in matches)
+    true = sum(int(each.to_find.sum()) for each in matches)
+    means = np.mean([*precisions.values()], axis=0) if precisions else np.full(10, float(said == 0))
     return DetectionMetrics(
-        ap50=float(np.mean(list(by_category.values()))) if by_category else float(given == 0),
-        ap50_by_category=by_category,
-        precision=hits / given if given else 1.0,
-        recall=hits / truths if truths else 1.0,
-        n=n,
+        ap=float(means.mean()),
+        ap50=float(means[_AT_50]),
+        ap75=float(means[_AT_75]),
+        ap50_by_category={name: float(values[_AT_50]) for name, values in precisions.items()},
+        precision=right / said if said else 1.0,
+        recall=right / true if true else 1.0,
+        n=len(counts),
     )
 
 
-def average_precision(confidences: NDArray[np.float64], right: NDArray[np.bool_], truths: int) -> float:
-    """Mean over 101 recalls of the best precision at that recall or beyond (0 where it is never reached).
+def d_ece(counts: Sequence[DetectionCounts]) -> float | None:
+    """Detection's expected calibration error: the gap between confidence and precision at IoU 0.5, by bins.
 
-    Args:
-        confidences: (n,) of one category over all images; ties keep their order.
-        right: (n,) whether each matched a true box.
-        truths: number of true boxes, at least 1.
+    In [0, 1], lower is better; None where no box is predicted. Source: Küppers et al. 2020, by confidence alone.
     """
-    right = right[np.argsort(-confidences, kind="stable")]
-    hits = np.cumsum(right)
-    recall = hits / truths
-    precision = hits / np.arange(1, len(right) + 1)
-    best_beyond = np.maximum.accumulate(precision[::-1])[::-1]
-    at = np.searchsorted(recall, RECALL_POINTS, side="left")
-    return float(np.append(best_beyond, 0.0)[np.minimum(at, len(right))].mean())
+    found = [each for image in counts for each in image.values()]
+    counted = [~each.ignored[_MATCHED_AT_50] for each in found]
+    said = _joined([each.confidence[rows] for each, rows in zip(found, counted, strict=True)])
+    right = _joined([each.matched[_MATCHED_AT_50][rows] for each, rows in zip(found, counted, strict=True)])
+    return calibration_gap(said, right, CALIBRATION_BINS)
+
+
+def laece(counts: Sequence[DetectionCounts]) -> float | None:
+    """LaECE_0: the gap between confidence and IoU by bins of confidence, a mean over categories.
+
+    A box has the IoU of the true box that it touches and takes, and 0 where it is false. Categories count in which
+    there is something to find and something is predicted; None where there is none. In [0, 1], lower is better.
+    Source: Kuzucu et al. 2024 (arXiv 2405.20459), section 4.
+    """
+    gaps = []
+    for name in sorted({name for image in counts for name in image}):
+        found = [image[name] for image in counts if name in image]
+        counted = [~each.ignored[0] for each in found]
+        said = _joined([each.confidence[rows] for each, rows in zip(found, counted, strict=True)])
+        overlap = _joined([each.overlap[rows] for each, rows in zip(found, counted, strict=True)])
+        gap = calibration_gap(said, overlap, CALIBRATION_BINS)
+        if gap is not None and any(each.to_find.any() for each in found):
+            gaps.append(gap)
+    return float(np.mean(gaps)) if gaps else None
 
 
 def match(predicted: Sequence[Box], truth: Sequence[Box]) -> NDArray[np.int64]:
@@ -115,13 +141,8 @@ def differs(predicted: Label, truth: Label) -> bool:
     )
 
 
-def _count(tallies: dict[str, _Tally], predicted: Boxes, truth: Boxes) -> None:
-    for name, ours, theirs in _by_category(predicted.boxes, truth.boxes):
-        tally = tallies.setdefault(name, _Tally([], []))
-        best = sorted(ours, key=lambda box: -box.confidence)[:MOST_DETECTIONS]
-        tally.confidences.extend(box.confidence for box in best)
-        tally.right.extend((match(best, theirs) >= 0).tolist())
-        tally.truths += len(theirs)
+def _joined(parts: Sequence[NDArray[np.generic]]) -> NDArray[np.float64]:
+    return np.concatenate([np.zeros(0), *parts]).astype(np.float64)
 
 
 def _by_category(predicted: Sequence[Box], truth: Sequence[Box]) -> list[tuple[str, list[Box], list[Box]]]:

@@ -7,7 +7,8 @@ import torchvision  # type: ignore[import-untyped]
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from models.detection.metrics import average_precision, differs, match, measure
+from models.detection.ignored import Ignored
+from models.detection.metrics import DetectionCounts, count, d_ece, differs, laece, match, measure
 from models.detection.suppression import pairwise_iou, suppress
 from models.errors import InvalidRecord
 from models.records import Box, Boxes, Transcript
@@ -84,40 +85,6 @@ def test_suppression_agrees_with_a_slow_loop_and_torchvision(rectangles, random)
     assert ours == theirs.tolist()
 
 
-def test_average_precision_by_hand() -> None:
-    # three true boxes; right, wrong, right: recall 1/3 at precision 1, 2/3 at 2/3, never more.
-    # recall points 0..0.33 (34 of them) see precision 1, 0.34..0.66 (33) see 2/3, the other 34 see 0.
-    confidences = np.array([0.9, 0.8, 0.7])
-    assert average_precision(confidences, np.array([True, False, True]), 3) == pytest.approx((34 + 33 * 2 / 3) / 101)
-    assert average_precision(confidences, np.array([True, True, True]), 3) == pytest.approx(1)
-    assert average_precision(confidences, np.array([False, False, False]), 3) == 0
-    assert average_precision(np.zeros(0), np.zeros(0, bool), 3) == 0
-
-
-def test_precision_takes_the_best_beyond() -> None:
-    # wrong first, then right: the envelope gives precision 1/2 at recall 0 already
-    assert average_precision(np.array([0.9, 0.8]), np.array([False, True]), 1) == pytest.approx(0.5)
-
-
-@settings(max_examples=60, deadline=None)
-@given(st.lists(st.booleans(), max_size=30), st.integers(0, 5))
-def test_average_precision_agrees_with_a_slow_loop(right: list[bool], missed: int) -> None:
-    truths = sum(right) + missed
-    if not truths:
-        return
-    slow = 0.0
-    for hundredth in range(101):
-        reached = [
-            sum(right[: i + 1]) / (i + 1)
-            for i in range(len(right))
-            if sum(right[: i + 1]) * 100 >= hundredth * truths  # whole numbers: no rounding at the edges
-        ]
-        slow += max(reached, default=0.0) / 101
-    confidences = np.linspace(1, 0.1, len(right))
-    fast = average_precision(confidences, np.array(right, bool), truths)
-    assert fast == pytest.approx(slow, abs=1.01 / 101)  # one recall point may fall on either side of an edge
-
-
 def test_each_true_box_is_matched_once_and_by_the_most_confident() -> None:
     truth = [box(0, 0, 10, 10), box(20, 0, 30, 10)]
     predicted = [
@@ -144,6 +111,7 @@ def test_measure_by_hand() -> None:
     metrics = measure(pairs)
     # car: right at recall 1/2 (51 points: 0..0.50), then nothing; cat: never; dog: all
     assert metrics.ap50_by_category == pytest.approx({"car": 51 / 101, "cat": 0, "dog": 1})
+    assert metrics.ap == metrics.ap75 == metrics.ap50  # what is right is exact
     assert metrics.ap50 == pytest.approx((51 / 101 + 1) / 3)
     assert (metrics.precision, metrics.recall, metrics.n) == (2 / 3, 2 / 4, 2)
     assert metrics.quality == metrics.ap50
@@ -155,12 +123,67 @@ def test_nothing_there_and_nothing_said_is_perfect() -> None:
     assert measure([]).n == 0
 
 
-def test_only_the_hundred_most_confident_count() -> None:
-    crowd = [box(i % 50, 0, i % 50 + 1, 1, confidence=0.5) for i in range(100)]
-    late = box(90, 90, 99, 99, confidence=0.1)
-    truth = image(box(90, 90, 99, 99))
-    assert measure([(image(*crowd, late), truth)]).ap50 == 0
-    assert measure([(image(*crowd[1:], late), truth)]).ap50 > 0
+def test_what_is_ignored_counts_nowhere() -> None:
+    pairs = [(image(box(0, 0, 10, 10), box(50, 50, 60, 60)), image(box(0, 0, 10, 10)))]
+    metrics = measure(pairs, [Ignored(objects=(box(50, 50, 60, 60),))])
+    assert (metrics.ap, metrics.precision, metrics.recall) == pytest.approx((1, 1, 1))
+    assert measure(pairs).precision == 1 / 2
+    alone = measure([(image(box(50, 50, 60, 60)), image())], [Ignored(crowds=(box(0, 0, 90, 90),))])
+    assert (alone.ap, alone.precision, alone.recall) == (1, 1, 1)
+
+
+def test_ap_is_the_mean_over_overlaps() -> None:
+    # IoU 80 / 100: right at 0.50 to 0.80, which are seven of ten
+    metrics = measure([(image(box(0, 0, 10, 8)), image(box(0, 0, 10, 10)))])
+    assert (metrics.ap, metrics.ap50, metrics.ap75) == pytest.approx((0.7, 1, 1))
+    metrics = measure([(image(box(0, 0, 10, 7)), image(box(0, 0, 10, 10)))])
+    assert (metrics.ap, metrics.ap50, metrics.ap75) == pytest.approx((0.5, 1, 0))
+
+
+def counted(*pairs: tuple[Boxes, Boxes]) -> list[DetectionCounts]:
+    return [count(predicted, truth) for predicted, truth in pairs]
+
+
+def test_calibration_of_boxes_by_hand() -> None:
+    # Bins of 0.04. Two boxes at 0.9, one of them right: 0.4 apart; one at 0.5, right: 0.5 apart; weights 2/3 and 1/3.
+    said = image(*(box(20 * i, 0, 20 * i + 10, 10, confidence=c) for i, c in ((0, 0.9), (1, 0.9), (2, 0.5))))
+    truth = image(box(0, 0, 10, 10), box(40, 0, 50, 10))
+    assert d_ece(counted((said, truth))) == pytest.approx(2 / 3 * 0.4 + 1 / 3 * 0.5)
+    # By overlap it is the same here, where what is right is exact; a box of IoU 0.4 is false for the first only.
+    assert laece(counted((said, truth))) == pytest.approx(2 / 3 * 0.4 + 1 / 3 * 0.5)
+    low = counted((image(box(0, 0, 10, 4, confidence=0.4)), image(box(0, 0, 10, 10))))
+    assert d_ece(low) == pytest.approx(0.4)
+    assert laece(low) == pytest.approx(0, abs=1e-9)
+
+
+def test_laece_is_a_mean_over_categories_with_something_to_find() -> None:
+    car = image(*[box(20 * i, 0, 20 * i + 10, 10, confidence=0.7) for i in range(3)])
+    pairs = [(car, car), (image(box(0, 0, 9, 9, "dog", 0.2)), image(box(50, 0, 59, 9, "dog")))]
+    assert laece(counted(*pairs)) == pytest.approx((0.3 + 0.2) / 2)
+    assert d_ece(counted(*pairs)) == pytest.approx(3 / 4 * 0.3 + 1 / 4 * 0.2)
+    stray = (image(box(0, 0, 9, 9, "cat", 0.9)), image())
+    assert laece(counted(*pairs, stray)) == pytest.approx((0.3 + 0.2) / 2)
+
+
+def test_without_boxes_there_is_no_calibration() -> None:
+    assert d_ece([]) is None
+    assert laece([]) is None
+    assert d_ece(counted((image(), image(box(0, 0, 9, 9))))) is None
+    assert laece(counted((image(), image(box(0, 0, 9, 9))))) is None
+    hidden = [count(image(box(0, 0, 9, 9)), image(), Ignored(objects=(box(0, 0, 9, 9),)))]
+    assert d_ece(hidden) is None
+
+
+@settings(max_examples=40, deadline=None)
+@given(st.lists(st.tuples(st.integers(0, 20), st.booleans()), max_size=12))
+def test_calibration_is_what_a_slow_loop_over_bins_finds(found: list[tuple[int, bool]]) -> None:
+    said = image(*(box(i * 8, 0, i * 8 + 4, 4, confidence=c / 20) for i, (c, _) in enumerate(found)))
+    truth = image(*(box(i * 8, 0, i * 8 + 4, 4) for i, (_, right) in enumerate(found) if right))
+    gap = 0.0
+    for low in range(25):  # twentieths in bins of twenty-fifths: no edge but 0 and those of whole fifths
+        inside = [(c / 20, right) for c, right in found if low < c * 25 / 20 <= low + 1 or (c == 0 and low == 0)]
+        gap += abs(sum(c for c, _ in inside) - sum(right for _, right in inside)) / max(1, len(found))
+    assert d_ece(counted((said, truth))) == (pytest.approx(gap) if found else None)
 
 
 @pytest.mark.parametrize(

@@ -135,6 +135,7 @@ def test_a_spline_bends_where_straight_segments_would_not_match() -> None:
         ([[0.4995, 0.505]], [(0, 0)]),
         # As many: true lines choose in their order. The second pushes the first to its other, nearly equal partner.
         ([[0.7, 0.695], [0.695, 0.0]], [(0, 1), (1, 0)]),
+        ([[0.495, 0.495], [0.504, 0.508]], [(0, 0), (1, 1)]),  # predicted lines in their order would cross
     ],
 )
 def test_pairs_by_hand(similarity: list[list[float]], pairs: list[tuple[int, int]]) -> None:

@@ -5,7 +5,7 @@ from itertools import pairwise
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
@@ -56,6 +56,9 @@ WALK = st.lists(st.tuples(st.integers(-9, 9), st.integers(-9, 9)), min_size=1, m
 
 
 @settings(max_examples=60, deadline=None)
+@example((60, 150), [(140, -7), (2, -3), (1, -3)])  # a flat step, then steep ones
+@example((60, 150), [(2, -3), (140, -7)])
+@example((60, 150), [(1, 30), (1, -30)])
 @given(PLACE, WALK)
 def test_a_line_is_all_its_strokes(start: tuple[int, int], walk: list[tuple[int, int]]) -> None:
     """Up, down and sideways: however strokes are joined, the pixels are those of each of them, each once."""
@@ -94,9 +97,14 @@ def test_what_lies_beyond_the_image_is_not_there() -> None:
     beyond = drawn(np.array([(-100.0, 10.0), (-50.0, 200.0)]), WIDTH, HEIGHT)
     inside = drawn(np.array([(100.0, 10.0), (100.0, 200.0)]), WIDTH, HEIGHT)
     assert beyond.count == beyond.shared(inside) == inside.shared(beyond) == 0
-    edge = drawn(np.array([(0.0, 100.0), (0.0, 200.0)]), WIDTH, HEIGHT)
     whole = drawn(np.array([(50.0, 100.0), (50.0, 200.0)]), WIDTH, HEIGHT)
-    assert edge.count == (whole.count - 131) / 2 + 131  # the middle column, 101 + 2 * 15 rows, and one side
+    for x in (0.0, WIDTH - 1.0):
+        edge = drawn(np.array([(x, 100.0), (x, 200.0)]), WIDTH, HEIGHT)
+        assert edge.count == (whole.count - 131) / 2 + 131  # the middle column, 101 + 2 * 15 rows, and one side
+    whole = drawn(np.array([(100.0, 50.0), (200.0, 50.0)]), WIDTH, HEIGHT)
+    for y in (0.0, HEIGHT - 1.0):
+        edge = drawn(np.array([(100.0, y), (200.0, y)]), WIDTH, HEIGHT)
+        assert edge.count == (whole.count - 131) / 2 + 131
 
 
 def test_places_are_rounded_to_even_as_by_opencv() -> None:

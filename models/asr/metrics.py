@@ -14,8 +14,10 @@ from models.records import Label, Transcript
 class AsrMetrics:
     """Errors over all items together.
 
-    ``wer`` and ``cer`` are edits per word and per character of the truth, at least 0 and without an upper bound;
-    ``exact`` is the share of the ``n`` items without any edit.
+    ``wer`` and ``cer`` are edits per word and per character of the truth, spaces included, at least 0 and without an
+    upper bound; where all truths are empty, they are the number of inserted words and characters. ``exact`` is the
+    share of the ``n`` items without any edit. What is written without spaces, as Chinese, is one word: there ``cer`` is
+    the figure to look at, and ``wer`` little more than the share of sentences with an edit.
     """
 
     wer: float

@@ -1,18 +1,25 @@
 """One way to write a transcript, shared by training, decoding and the metrics."""
 
+import re
 import unicodedata
 
-NORMALISER = "lower-case NFC, punctuation removed"
+NORMALISER = "lower-case NFC, punctuation removed, no spaces within Chinese and Japanese"
 
 _APOSTROPHES = str.maketrans({"’": "'", "ʼ": "'", "`": "'"})
+_UNSPACED = "[々-〇ぁ-ゖゝ-ゟァ-ヺー-ヿㇰ-ㇿ㐀-䶿一-鿿豈-﫿\U00020000-\U000323af]"  # Han characters and kana
+_GAP = re.compile(f"(?<={_UNSPACED}) (?={_UNSPACED})")
 
 
 def normalise(text: str) -> str:
-    """Lower case, Unicode NFC, single spaces; no punctuation or symbols but apostrophes inside words."""
+    """Lower case, Unicode NFC, single spaces; no punctuation or symbols but apostrophes inside words.
+
+    Nobody says or hears spaces in Chinese or Japanese, so between two of their characters there are none, whether the
+    text was cut into words or stops stood there. Digits stay digits, and number words stay words.
+    """
     folded = unicodedata.normalize("NFC", text.translate(_APOSTROPHES).lower())
     kept = "".join(character if _spoken(character) else " " for character in folded)
     words = (word.strip("'") for word in kept.split())
-    return " ".join(word for word in words if word)
+    return _GAP.sub("", " ".join(word for word in words if word))
 
 
 def _spoken(character: str) -> bool:

@@ -1,6 +1,7 @@
 """Error rates and the normaliser, by hand."""
 
 import unicodedata
+from collections.abc import Sequence
 
 import pytest
 from hypothesis import given
@@ -20,7 +21,11 @@ from models.records import Boxes, Transcript
         ("cafe\u0301", "café"),
         ("Don’t 'quote' me", "don't quote me"),
         ("full-featured", "full featured"),
-        ("北京、上海。", "北京 上海"),
+        ("北京、上海。", "北京上海"),
+        ("而 对 楼市", "而对楼市"),
+        ("用 Python 写 的 3 行", "用 python 写的 3 行"),
+        ("東京 タワー へ 行く", "東京タワーへ行く"),
+        ("か \u3099", "か \u3099"),  # a mark without its kana is not joined to another
         ("नमस्ते", "नमस्ते"),
         (" ...?! ", ""),
     ],
@@ -49,6 +54,37 @@ def test_error_rates_by_hand() -> None:
     assert metrics.quality == pytest.approx(0.5)
 
 
+def test_chinese_is_measured_by_characters() -> None:
+    # However the truth is cut into words: one of six characters is wrong, and the sentence is one word.
+    metrics = measure([pair("设定二十度", "设定 二十九 度")])
+    assert (metrics.cer, metrics.wer, metrics.exact) == pytest.approx((1 / 6, 1, 0))
+    assert measure([pair("设定二十九度", "设定 二十九，度。")]).exact == 1
+    assert not differs(Transcript("北京上海"), Transcript("北京、上海。"))
+
+
+def distance(one: Sequence[str], other: Sequence[str]) -> int:
+    """Edits between two sequences, cell by cell."""
+    row = list(range(len(other) + 1))
+    for i, a in enumerate(one, 1):
+        before, row[0] = row[0], i
+        for j, b in enumerate(other, 1):
+            before, row[j] = row[j], min(row[j] + 1, row[j - 1] + 1, before + (a != b))
+    return row[-1]
+
+
+TEXT = st.lists(st.sampled_from(["a", "ab", "b", "ba", "aba"]), max_size=5).map(" ".join)
+
+
+@given(st.lists(st.tuples(TEXT, TEXT), min_size=1, max_size=4))
+def test_rates_are_edits_over_units_of_all_truths(texts: list[tuple[str, str]]) -> None:
+    metrics = measure([pair(guess, truth) for guess, truth in texts])
+    words = sum(distance(truth.split(), guess.split()) for guess, truth in texts)
+    characters = sum(distance(truth, guess) for guess, truth in texts)
+    assert metrics.wer == pytest.approx(words / max(1, sum(len(truth.split()) for _, truth in texts)))
+    assert metrics.cer == pytest.approx(characters / max(1, sum(len(truth) for _, truth in texts)))
+    assert metrics.exact == sum(guess == truth for guess, truth in texts) / len(texts)
+
+
 def test_quality_stays_in_range_when_everything_is_made_up() -> None:
     metrics = measure([pair("far too many words", "x")])
     assert metrics.cer > 1
@@ -59,6 +95,9 @@ def test_silence_is_right_and_words_in_silence_are_wrong() -> None:
     assert measure([pair("", "")]).quality == 1.0
     assert measure([pair("a", ""), pair("", "")]).exact == 0.5
     assert measure([pair("a", "")]).quality == 0.0
+    assert (measure([pair("far too many", "")]).wer, measure([pair("far too many", "")]).cer) == (3, 12)
+    # Silence has no words, and what is made up in it counts against those of the other clips.
+    assert measure([pair("one two", ""), pair("a b c d", "a b c d")]).wer == 2 / 4
 
 
 def test_nothing_measured() -> None:

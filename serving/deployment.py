@@ -9,7 +9,7 @@ from typing import Any
 import httpx
 from anyio import Semaphore
 
-from models.errors import NotFound, PrelabelError, Refused
+from models.errors import NotFound, Refused
 from models.records import LABEL_TYPES, Task, from_json, to_json
 from models.tasks import load_runtime
 from serving.admission import Admission
@@ -19,9 +19,9 @@ from serving.bodies import CorrectionBody
 from serving.fetch import Fetcher, new_client
 from serving.http_errors import Unavailable
 from serving.live import Live, LoadRuntime
-from serving.loop import Actor, Answer, Leased, Loop, Promotion, Receipt, StoredVersion, utc_now
+from serving.loop import Actor, Answer, Leased, Loop, Promotion, Receipt, utc_now
 from serving.metrics import Metrics
-from serving.promotion import Pairs, quality_of
+from serving.promotion import quality_of
 from serving.settings import Settings
 
 
@@ -107,22 +107,13 @@ class Deployment:
             NotFound, Stale: as ``Loop.promote``.
             Refused: it is worse than the serving one, or does not load.
         """
-        promotion = self.loop.promote(version, actor, force, self._quality)
+        promotion = self.loop.promote(version, actor, force, quality_of)
         self.live.refresh()
         stored = self.loop.version(version)
         if stored.state == "failed":
             raise Refused(f"promote {version}: expected a version that loads, got {stored.failure}")
         self.background.wake()
         return promotion
-
-    def _quality(self, version: StoredVersion, pairs: Pairs) -> float:
-        try:
-            return quality_of(version, pairs)
-        except PrelabelError:
-            raise
-        except Exception as error:  # whatever a broken model raises
-            self.loop.mark_failed(version.name, f"{type(error).__name__}: {error}")
-            raise Refused(f"promote {version.name}: expected a version that loads, got {error}") from error
 
 
 def _when_said_before(history: dict[str, Any], body: CorrectionBody) -> datetime | None:

@@ -22,7 +22,7 @@ from selection.risk import NoPromise
 from selection.routing import Policy, draw, route
 from selection.strategies import k_center
 from serving.media_files import MediaFiles, content_id
-from serving.promotion import Compare, Pairs, compared
+from serving.promotion import Broken, Compare, Pairs, compared
 from serving.report import task_report
 from serving.settings import Settings
 from serving.store import Store
@@ -415,7 +415,7 @@ class Loop:
 
         Raises:
             NotFound: there is no such version.
-            Refused: it is worse, or broken; with the figures.
+            Refused: it is worse, with the figures, or broken, and then marked so.
             Stale: another version began to serve meanwhile.
         """
         candidate = self.version(version)
@@ -425,7 +425,12 @@ class Loop:
         comparison = Comparison()
         if serving is not None and serving.name != version:
             pairs = self._untrained_gold(candidate, serving) if compare else []
-            comparison = compared(candidate, serving, pairs, compare, force)
+            try:
+                comparison = compared(candidate, serving, pairs, compare, force)
+            except Broken as broken:
+                if broken.version == version:
+                    self.mark_failed(version, broken.why, actor)
+                raise
         replaces = serving.name if serving else None
         return self._store.versions.promote(version, replaces, comparison, actor, self._clock(), force)
 

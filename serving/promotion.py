@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from typing import TypeAlias
 
-from models.errors import Refused
+from models.errors import NotFound, Refused, TooLarge, UnreadableMedia
 from models.evaluate import quality
 from models.records import Item, Label
 from models.versions import ONNX
@@ -11,6 +11,15 @@ from serving.store.records import Comparison, StoredVersion
 
 Pairs: TypeAlias = list[tuple[Item, Label]]
 Compare: TypeAlias = Callable[[StoredVersion, Pairs], float]  # a version's quality in [0, 1] on labelled items
+
+
+class Broken(Refused):
+    """A version whose model does not load or breaks down at work."""
+
+    def __init__(self, version: str, why: str) -> None:
+        super().__init__(f"promote: expected {version} to load and to answer, got {why}")
+        self.version = version
+        self.why = why
 
 
 def compared(
@@ -35,5 +44,19 @@ def compared(
 
 
 def quality_of(version: StoredVersion, pairs: Pairs) -> float:
-    """The figure in [0, 1] that decides a promotion, measured with the version's own ONNX file."""
-    return quality(version.task, version.folder / ONNX, pairs)
+    """The figure in [0, 1] that decides a promotion, measured with the version's own ONNX file.
+
+    Raises:
+        NotFound: the file is not there.
+        Broken: it does not load, or breaks down at an item.
+        UnreadableMedia, TooLarge: an item cannot be read, which is no fault of the version.
+    """
+    onnx = version.folder / ONNX
+    if not onnx.is_file():
+        raise NotFound(f"{onnx}: expected the model of {version.name}, got no such file")
+    try:
+        return quality(version.task, onnx, pairs)
+    except (UnreadableMedia, TooLarge):
+        raise
+    except Exception as error:
+        raise Broken(version.name, f"{type(error).__name__}: {error}") from error

@@ -12,7 +12,7 @@ from models.records import Correction, Item, Prediction
 from selection.risk import NoPromise, Threshold
 from serving.loop import Loop, StoredVersion
 from serving.media_files import MediaFiles, content_id
-from serving.promotion import Pairs
+from serving.promotion import Pairs, quality_of
 from serving.store import Store
 from tests.serving.work import Clock, after, boxes, prediction, settings, version_folder
 
@@ -322,6 +322,28 @@ def test_a_broken_version_gives_way_to_the_one_before(build: Build, tmp_path: Pa
     assert loop.version("v3").state == "serving"
     with pytest.raises(NotFound, match="'v9'"):
         loop.mark_failed("v9", "nobody knows it")
+
+
+@pytest.mark.parametrize("force", [False, True])
+def test_a_version_that_breaks_down_in_the_comparison_is_marked_failed(
+    build: Build, tmp_path: Path, force: bool
+) -> None:
+    """The model of v2 is none; nor is that of v1, but who serves is not judged here."""
+    loop = build(gold_share=0.99)
+    fill_gold(loop)
+    add(loop, tmp_path, "v2")
+    with pytest.raises(Refused, match="expected v2 to load and to answer"):
+        loop.promote("v2", "boss", force, quality_of)
+    assert loop.version("v2").state == "failed"
+    assert "description" in str(loop.version("v2").failure)
+    add(loop, tmp_path, "v3")
+    (loop.version("v3").folder / "model.onnx").unlink()
+    with pytest.raises(NotFound, match=r"expected the model of v3, got no such file"):
+        loop.promote("v3", "boss", force, quality_of)
+    add(loop, tmp_path, "v4")
+    with pytest.raises(Refused, match="expected v1 to load and to answer"):
+        loop.promote("v4", "boss", force, lambda one, pairs: 0.5 if one.name == "v4" else quality_of(one, pairs))
+    assert [one.state for one in loop.versions()] == ["serving", "failed", "candidate", "candidate"]
 
 
 def test_a_damaged_version_is_not_added(build: Build, tmp_path: Path) -> None:

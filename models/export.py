@@ -21,6 +21,8 @@ from torch import nn
 from models import tasks
 from models.errors import Refused
 from models.evaluate import evaluate, read_item
+from models.importing import check_sane, sample_media
+from models.onnx_files import DESCRIPTION
 from models.records import Item, Label, Task
 from models.versions import (
     CARD,
@@ -85,6 +87,9 @@ def publish(
         export_onnx(origin.task, network, settings, work / ONNX)
         runtime = tasks.load_runtime(origin.task, work / ONNX)
         media = [read_item(origin.task, item) for item, _ in [*held_out, *trained_on][:PARITY_ITEMS]]
+        if not media:
+            check_sane(origin.task, runtime, "the exported model")
+            media = [medium for _, medium in sample_media(origin.task)]
         check_parity(origin.task, network, runtime, work / ONNX, media)
         save_file({name: tensor.contiguous() for name, tensor in network.state_dict().items()}, work / CHECKPOINT)
         training_ids = {file_sha256(Path(item.uri)) for item, _ in trained_on}
@@ -112,7 +117,7 @@ def publish(
 
 def export_onnx(task: Task, network: nn.Module, settings: Any, path: Path) -> None:
     """Writes the network as one ONNX file that carries its task and settings."""
-    recipe = tasks.recipe(task)
+    recipe = tasks.recipe(task, tasks.architecture(settings))
     inputs, dynamic_shapes = recipe.example_inputs(settings)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # the exporter talks of axes that share a name, as ours are meant to
@@ -132,7 +137,10 @@ def export_onnx(task: Task, network: nn.Module, settings: Any, path: Path) -> No
         node.ClearField("metadata_props")
         node.ClearField("doc_string")
     model.graph.ClearField("value_info")
-    onnx.helper.set_model_props(model, {"prelabel": json.dumps({"task": task, "settings": asdict(settings)})})
+    about = {"task": task, "settings": asdict(settings)}
+    if tasks.architecture(settings):
+        about["declaration"] = recipe.declared(settings)
+    onnx.helper.set_model_props(model, {DESCRIPTION: json.dumps(about)})
     onnx.save(model, path)
 
 
@@ -144,7 +152,8 @@ def check_parity(
     Raises:
         Refused: an output differs by more than ``TOLERANCE``, absolutely and relatively; names the output.
     """
-    recipe, session = tasks.recipe(task), onnxruntime.InferenceSession(path)
+    recipe = tasks.recipe(task, tasks.architecture(network.settings))
+    session = onnxruntime.InferenceSession(path)
     largest = 0.0
     for medium in recipe.parity_media(media):
         feeds = runtime.feeds(medium)

@@ -36,7 +36,17 @@ from models.versions import (
     write_manifest,
 )
 
+LIBRARIES: Mapping[str, tuple[Task, str]] = {  # the task of each and the module of the task where its models live
+    "torchvision": ("detection", "torchvision_detector"),
+    "torchaudio": ("asr", "wav2vec2"),
+}
+CHECKPOINTS = (".pth", ".pt", ".safetensors")
 UNKNOWN = "unknown: the model was imported"
+
+
+def is_pretrained(source: str) -> bool:
+    """Whether this names a model of a library, LIBRARY:MODEL[:FILE], or a checkpoint."""
+    return source.split(":")[0] in LIBRARIES or Path(source).suffix in CHECKPOINTS
 
 
 def import_onnx(

@@ -72,14 +72,22 @@ def differs(task: Task, predicted: Label, truth: Label) -> bool:
     return bool(_module(task, "metrics").differs(predicted, truth))
 
 
-def recipe(task: Task) -> ModuleType:
-    """How the task is trained; imports torch."""
-    return _module(task, "recipe")
+def recipe(task: Task, architecture: str | None = None) -> ModuleType:
+    """How the task's own network is trained, or one of another ``architecture``; imports torch."""
+    return _module(task, architecture or "recipe")
 
 
-def network(task: Task) -> ModuleType:
+def network(task: Task, architecture: str | None = None) -> ModuleType:
     """The task's torch network, its settings and its loss."""
-    return _module(task, "network")
+    return _module(task, architecture or "network")
+
+
+def architecture(settings: Any) -> str | None:
+    """Which network of others these settings belong to: a module of the task that has the verbs of both; None: ours.
+
+    ``settings`` are those of a network, or the same as plain values.
+    """
+    return settings.get("architecture") if isinstance(settings, Mapping) else getattr(settings, "architecture", None)
 
 
 def _module(task: Task, name: str) -> ModuleType:

@@ -26,6 +26,7 @@ from torch import Tensor, nn
 
 from models import tasks
 from models.errors import InvalidInput, LossNotFinite
+from models.pretrained import Pretrained
 from models.progress import progress_bar
 from models.records import Item, Label, Task
 from models.versions import Version
@@ -122,7 +123,7 @@ def train(
     pairs: Sequence[tuple[Item, Label]],
     folder: Path,
     *,
-    start: Version | None = None,
+    start: Version | Pretrained | None = None,
     console: Console | None = None,
     device: torch.device | None = None,
 ) -> tuple[nn.Module, Any]:
@@ -138,7 +139,8 @@ def train(
         raise InvalidInput(f"training {plan.task}: expected at least 1 labelled item, got none")
     console = console or Console(stderr=True)
     device = device or torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    recipe, module = tasks.recipe(plan.task), tasks.network(plan.task)
+    other = tasks.architecture(start.settings) if start else None
+    recipe, module = tasks.recipe(plan.task, other), tasks.network(plan.task, other)
     previous = module.Settings(**start.settings) if start else None
     settings = recipe.settings_for([label for _, label in pairs], previous)
     examples = Examples(recipe, pairs)
@@ -195,7 +197,12 @@ class _Schedule:
 
 
 def _begin(
-    plan: Plan, recipe: ModuleType, module: ModuleType, settings: Any, start: Version | None, device: torch.device
+    plan: Plan,
+    recipe: ModuleType,
+    module: ModuleType,
+    settings: Any,
+    start: Version | Pretrained | None,
+    device: torch.device,
 ) -> Run:
     torch.manual_seed(plan.seed)
     network = module.Network(settings)
@@ -266,7 +273,8 @@ def _step(run: Run, plan: Plan, batch: Any, learning_rate: float, ids: list[str]
     run.network.train()
     run.optimizer.zero_grad(set_to_none=True)
     with torch.autocast(device.type, dtype=torch.bfloat16, enabled=device.type == "cuda"):
-        loss: Tensor = tasks.network(plan.task).loss(run.network, batch.to(device))
+        module = tasks.network(plan.task, tasks.architecture(run.network.settings))
+        loss: Tensor = module.loss(run.network, batch.to(device))
     value = float(loss.detach())
     if not math.isfinite(value):
         raise LossNotFinite(f"step {run.step + 1}: expected a finite loss, got {value}; items: {', '.join(ids)}")

@@ -91,7 +91,7 @@ def train(
     task: TaskName,
     data: Data = None,
     held_out: Annotated[list[str] | None, typer.Option(help="data to measure the result on")] = None,
-    init: Annotated[str | None, typer.Option(help="the version to start from")] = None,
+    init: Annotated[str | None, typer.Option(help="the version to start from, or LIBRARY:MODEL[:FILE]")] = None,
     epochs: Annotated[int | None, typer.Option(min=1)] = None,
     batch_size: Annotated[int | None, typer.Option(min=1)] = None,
     learning_rate: Annotated[float | None, typer.Option(min=0)] = None,
@@ -137,7 +137,10 @@ def models(context: typer.Context, db: Database = None) -> None:
 @models_app.command("import")
 def import_model(
     task: TaskName,
-    source: Annotated[str, typer.Argument(metavar="FILE", help="an ONNX file, or a version's folder")],
+    source: Annotated[
+        str,
+        typer.Argument(metavar="FILE", help="an ONNX file, a version's folder, a checkpoint, or LIBRARY:MODEL[:FILE]"),
+    ],
     declare: Annotated[Path | None, typer.Option(help="TOML that says what the file does not")] = None,
     name: Annotated[str, typer.Option(help="words for the model card: whose model it is, its licence")] = "",
     db: Database = None,

@@ -1,9 +1,10 @@
 """One import command: a model that others made becomes a candidate version of the store."""
 
 from pathlib import Path
+from typing import Any
 
 from models.declaring import read_declaration
-from models.importing import import_onnx
+from models.importing import import_onnx, is_pretrained
 from models.records import Task
 from models.versions import Version
 from serving.loop import Actor, Loop, utc_now
@@ -21,7 +22,12 @@ def import_candidate(
         Refused: its answers cannot be used.
     """
     given = read_declaration(declaration) if declaration else {}
-    versions_dir = settings.data_dir / "models"
-    version = import_onnx(task, Path(source), given, note=note, versions_dir=versions_dir, now=utc_now())
+    where: dict[str, Any] = {"note": note, "versions_dir": settings.data_dir / "models", "now": utc_now()}
+    if is_pretrained(source):
+        from models.pretrained import import_checkpoint  # torch is loaded for checkpoints alone
+
+        version = import_checkpoint(task, source, given, **where)
+    else:
+        version = import_onnx(task, Path(source), given, **where)
     loop.add_version(version.folder, actor)
     return version

@@ -6,11 +6,13 @@ from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from rich.console import Console
 
 from models import datasets
 from models.errors import InvalidInput
+from models.importing import is_pretrained
 from models.records import Item, Label, Task
 from models.versions import Version, read_version
 from serving.loop import Actor, Loop
@@ -20,6 +22,9 @@ from serving.trust import first_calibration
 # Beside a service the cores are busy: torch's threads then wait asleep, for spinning would take the time of those that
 # they wait for. It must be said before torch is loaded.
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+
+if TYPE_CHECKING:
+    from models.pretrained import Pretrained
 
 HELD_OUT_SHARE = 0.1  # of the groups, where no other data measures the result
 CALIBRATION_SHARE = 0.05  # of the groups, where other data does
@@ -53,7 +58,8 @@ def train_candidate(
 ) -> Version:
     """Trains a version and makes it a candidate in the store, unless ``out`` names another folder for it.
 
-    On the store's corrections training starts from the serving version; on data sets from nothing, or ``request.init``.
+    On the store's corrections training starts from the serving version; on data sets from nothing, or ``request.init``:
+    a version, or a library's pretrained model as ``models.pretrained`` names it.
 
     Raises:
         NotFound: there is no version ``request.init``.
@@ -62,11 +68,12 @@ def train_candidate(
     """
     serving = loop.serving(request.task)
     name = request.init or (serving.name if serving and not request.data else None)
+    runs_dir = runs or settings.data_dir / "runs"
     version = train_version(
         request,
-        start=_trainable(read_version(loop.version(name).folder)) if name else None,
+        start=_start(request.task, name, loop, runs_dir) if name else None,
         corrections=lambda: list(loop.training_data(request.task)),
-        runs_dir=runs or settings.data_dir / "runs",
+        runs_dir=runs_dir,
         versions_dir=out or settings.data_dir / "models",
     )
     if out is None:
@@ -74,7 +81,13 @@ def train_candidate(
     return version
 
 
-def _trainable(version: Version) -> Version:
+def _start(task: Task, name: str, loop: Loop, runs_dir: Path) -> "Version | Pretrained":
+    """The version of that name, or a library's pretrained model."""
+    if is_pretrained(name):
+        from models.pretrained import start_from  # torch is loaded by training alone
+
+        return start_from(task, name, runs_dir / "pretrained")
+    version = read_version(loop.version(name).folder)
     if not version.checkpoint.is_file():
         raise InvalidInput(f"train {version.task}: expected a version with a checkpoint to start from, "
                            f"got {version.name}, imported without one; name another with --init")  # fmt: skip
@@ -84,7 +97,7 @@ def _trainable(version: Version) -> Version:
 def train_version(
     request: Request,
     *,
-    start: Version | None,
+    start: "Version | Pretrained | None",
     corrections: Callable[[], Pairs],
     runs_dir: Path,
     versions_dir: Path,
@@ -104,7 +117,7 @@ def train_version(
     from models.export import Origin, publish
     from models.train import Plan, train
 
-    recipe = tasks.recipe(request.task)
+    recipe = tasks.recipe(request.task, tasks.architecture(start.settings) if start else None)
     pairs = read_all(request.data) if request.data else corrections()
     if not pairs:
         source = ", ".join(request.data) or "the store's corrections"
@@ -122,16 +135,18 @@ def train_version(
         data=names,
         epochs=request.epochs or recipe.EPOCHS,
         batch_size=request.batch_size or recipe.BATCH_SIZE,
-        learning_rate=request.learning_rate or recipe.LEARNING_RATE * (GENTLER if start else 1),
+        learning_rate=request.learning_rate or recipe.LEARNING_RATE * (GENTLER if _trained_here(start) else 1),
         seed=request.seed,
         parent=start.name if start else None,
     )
     run_dir = runs_dir / plan.run_name([item for item, _ in kept])
     network, settings = train(plan, kept, run_dir, start=start, console=console)
     settings_of_run = {key: value for key, value in asdict(plan).items() if key not in ("task", "data", "parent")}
+    if start and not isinstance(start, Version):
+        settings_of_run["start"] = start.name
     origin = Origin(
         task=request.task,
-        parent=plan.parent,
+        parent=start.name if isinstance(start, Version) else None,
         created_at=datetime.now(UTC),
         data=plan.data,
         held_out=told,
@@ -139,6 +154,11 @@ def train_version(
         notes=request.notes,
     )
     return publish(origin, network, settings, kept, held_out, versions_dir, unseen=unseen, calibrate=first_calibration)
+
+
+def _trained_here(start: "Version | Pretrained | None") -> bool:
+    """Whether training goes on from what this product has trained; what others made has yet to learn the task."""
+    return isinstance(start, Version) and "imported" not in start.training
 
 
 def read_all(specs: Sequence[str]) -> Pairs:

@@ -1,0 +1,50 @@
+"""Checkpoints of torch models: files of weights, and the download of libraries that have their own."""
+
+import pickle
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors.torch import load_file
+from torch import Tensor
+
+from models.errors import InvalidInput, NotFound
+
+_INSIDE = ("model", "state_dict", "model_state_dict")  # where training scripts put the weights
+
+
+def read_state(path: Path) -> dict[str, Tensor]:
+    """The weights of a checkpoint: safetensors, or torch's own format, which is read without running any code in it.
+
+    Raises:
+        NotFound: no such file.
+        InvalidInput: no weights in it.
+    """
+    if not path.is_file():
+        raise NotFound(f"{path}: expected a checkpoint, got nothing of that name")
+    try:
+        values = load_file(path) if path.suffix == ".safetensors" else torch.load(path, "cpu", weights_only=True)
+    except (pickle.UnpicklingError, RuntimeError, OSError, EOFError, ValueError) as error:
+        told = " ".join(str(error).split())[:200]
+        raise InvalidInput(f"{path}: expected a checkpoint of plain weights, got {told}") from error
+    for key in _INSIDE:
+        if isinstance(values, Mapping) and isinstance(values.get(key), Mapping):
+            values = values[key]
+            break
+    if not isinstance(values, Mapping) or not values or not all(isinstance(value, Tensor) for value in values.values()):
+        raise InvalidInput(f"{path}: expected weights by name, got {type(values).__name__}")
+    return {str(name).removeprefix("module."): value for name, value in values.items()}
+
+
+def download(what: str, fetch: Callable[[], Any]) -> Any:
+    """What a library downloads.
+
+    Raises:
+        NotFound: it cannot be reached.
+    """
+    try:
+        return fetch()
+    except (OSError, RuntimeError) as error:  # urllib's errors are OSErrors; a wrong hash is a RuntimeError
+        told = " ".join(str(error).split())[:200]
+        raise NotFound(f"{what}: expected to download it, got {told}; a file will do: {what}:FILE") from error

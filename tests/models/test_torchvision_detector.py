@@ -1,0 +1,213 @@
+"""torchvision's detectors as versions: the same boxes as torchvision finds, in ONNX too, and further training."""
+
+from collections import OrderedDict
+from datetime import UTC, datetime
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+import torchvision  # type: ignore[import-untyped]
+from PIL import Image
+from torch import Tensor, nn
+from torchvision.models.detection import FCOS, RetinaNet  # type: ignore[import-untyped]
+
+from models import tasks
+from models.detection import torchvision_detector as ours
+from models.detection.torchvision_detector import Batch, Network, Settings
+from models.errors import InvalidInput, NotFound
+from models.pretrained import import_checkpoint
+from models.records import Box, Boxes, Item, Label
+from models.versions import CHECKPOINT
+from serving.training import Request, train_version
+
+NOW = datetime(2026, 1, 2, tzinfo=UTC)
+CLASSES = ("__background__", "car", "van")
+
+
+class Backbone(nn.Module):
+    """Five small maps at strides 8 to 128, as the pyramids of FCOS and RetinaNet have them."""
+
+    out_channels = 64  # two a group of the heads' GroupNorm, which refuses single values
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.first = nn.Sequential(nn.Conv2d(3, 64, 9, stride=8, padding=4), nn.BatchNorm2d(64), nn.ReLU())
+        self.rest = nn.ModuleList(nn.Conv2d(64, 64, 3, stride=2, padding=1) for _ in range(4))
+
+    def forward(self, images: Tensor) -> OrderedDict[str, Tensor]:
+        maps = [self.first(images)]
+        for layer in self.rest:
+            maps.append(layer(maps[-1]).relu())
+        return OrderedDict((str(i), grid) for i, grid in enumerate(maps))
+
+
+def small(settings: Settings) -> nn.Module:
+    """The detector of that name on a small backbone; SSDLite is small as it is."""
+    if settings.size:
+        return full(settings)
+    kind = FCOS if settings.model.startswith("fcos") else RetinaNet
+    detector: nn.Module = kind(Backbone(), len(settings.classes))
+    return detector
+
+
+full = ours.build
+
+
+@pytest.fixture(autouse=True)
+def _small(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(ours, "build", small)
+
+
+def network(model: str, classes: tuple[str, ...] = CLASSES) -> Network:
+    """Random weights, with probabilities of all sizes."""
+    torch.manual_seed(0)
+    made = Network(Settings(model, classes))
+    with torch.no_grad():
+        for name, weight in made.named_parameters():
+            if "cls_logits" in name or ("classification_head" in name and name.endswith("1.weight")):
+                weight.copy_(torch.randn_like(weight) * (0.02 if name.endswith("weight") else 0.5) * 5)
+    return made.eval()
+
+
+@pytest.mark.parametrize("model", ["fcos_resnet50_fpn", "retinanet_resnet50_fpn", "ssdlite320_mobilenet_v3_large"])
+def test_candidates_are_those_of_torchvision(model: str) -> None:
+    """Each box that torchvision gives is among ours, with its probability."""
+    made = network(model)
+    height, width = made.settings.size or (128, 256)
+    made.detector.transform.min_size, made.detector.transform.max_size = (min(height, width),), max(height, width)
+    image = torch.rand(1, 3, height, width, generator=torch.Generator().manual_seed(1))
+    with torch.no_grad():
+        theirs = made.detector(list(image))[0]
+        probabilities, boxes, _, _ = made(image)
+    inside = torchvision.ops.clip_boxes_to_image(boxes[0], (height, width))
+    assert len(theirs["boxes"]) > 20
+    for box, score, label in zip(theirs["boxes"][:60], theirs["scores"], theirs["labels"], strict=False):
+        column = made.settings.named.index(int(label)) if int(label) in made.settings.named else None
+        if column is None:
+            continue  # FCOS and RetinaNet may name the background, which is no category here
+        off = (inside - box).abs().amax(dim=1) + (probabilities[0, :, column] - score).abs() * 1e3
+        assert off.min() < 0.05
+
+
+def test_a_checkpoint_becomes_a_version_that_can_be_trained_further(tmp_path: Path) -> None:
+    """One export for each: torch and ONNX agree at several shapes of picture, or neither is published."""
+    file = tmp_path / "fcos.pth"
+    torch.save({"model": network("fcos_resnet50_fpn").detector.state_dict()}, file)
+    given = {"classes": ["car", "van"], "shortest": 64, "longest": 128}
+    where = {"versions_dir": tmp_path / "versions", "now": NOW}
+    version = import_checkpoint("detection", str(file), given, note="Ada's", **where)  # type: ignore[arg-type]
+    assert version.settings["model"] == "fcos_resnet50_fpn"  # its weights said so
+    assert version.training["imported"] == "torchvision:fcos.pth"
+    assert (version.folder / CHECKPOINT).is_file()
+    runtime = tasks.load_runtime("detection", version.onnx, threads=1)
+    said = runtime.predict(np.random.default_rng(0).integers(0, 256, (90, 150, 3), np.uint8))
+    assert len(said.embedding) == 64
+
+    trained = train_version(
+        Request("detection", data=(), epochs=1, batch_size=2, learning_rate=1e-3),
+        start=version,
+        corrections=lambda: pictures(tmp_path / "media"),
+        runs_dir=tmp_path / "runs",
+        versions_dir=tmp_path / "versions",
+    )
+    assert trained.parent == version.name
+    assert trained.settings["classes"] == [*CLASSES, "bus"]
+    assert tasks.load_runtime("detection", trained.onnx, threads=1).predict(np.zeros((50, 50, 3), np.uint8))
+
+
+def pictures(folder: Path) -> list[tuple[Item, Label]]:
+    """Three grey pictures with a white box each."""
+    folder.mkdir()
+    pairs: list[tuple[Item, Label]] = []
+    for number in range(3):
+        pixels = np.full((96, 128, 3), 90, np.uint8)
+        pixels[20:60, 30 + number : 80] = 250
+        path = folder / f"{number}.png"
+        Image.fromarray(pixels).save(path)
+        box = Box((30.0 + number, 20.0, 80.0, 60.0), "bus" if number else "car")
+        pairs.append((Item(path.name, str(path)), Boxes(128, 96, (box,))))
+    return pairs
+
+
+@pytest.mark.parametrize("model", ["fcos_resnet50_fpn", "retinanet_resnet50_fpn", "ssdlite320_mobilenet_v3_large"])
+def test_the_loss_falls(model: str) -> None:
+    torch.manual_seed(0)
+    made = Network(Settings(model, CLASSES))
+    boxes = torch.tensor([[[30.0, 20.0, 80.0, 60.0]], [[0.0, 0.0, 0.0, 0.0]]])
+    images = torch.full((2, 3, 96, 128), 0.3)
+    images[0, :, 20:60, 30:80] = 1.0
+    batch = Batch(images, boxes, torch.tensor([[1], [-1]]))
+    optimizer = torch.optim.AdamW([p for p in made.parameters() if p.requires_grad], lr=1e-3)
+    before = [layer.running_mean.clone() for layer in ours._norms(made.detector)]  # type: ignore[union-attr]
+    losses = []
+    for _ in range(8):
+        made.train()
+        value = ours.loss(made, batch)
+        optimizer.zero_grad()
+        torch.autograd.backward(value)
+        optimizer.step()
+        losses.append(value.item())
+    assert losses[-1] < 0.995 * losses[0]
+    after = [layer.running_mean for layer in ours._norms(made.detector)]
+    assert all(torch.equal(one, other) for one, other in zip(before, after, strict=True))  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("model", ["retinanet_resnet50_fpn", "ssdlite320_mobilenet_v3_large"])
+def test_a_known_category_keeps_its_rows(model: str) -> None:
+    """With a category more, the probabilities of the others stay (those of a softmax in proportion)."""
+    old = network(model)
+    settings = ours.settings_for([Boxes(9, 9, (Box((1, 1, 2, 2), "bus"),))], old.settings)
+    assert settings.classes == (*CLASSES, "bus")
+    new = Network(settings).eval()
+    ours.warm_start(new, old.state_dict(), old.settings)
+    image = torch.rand(1, 3, *(settings.size or (128, 128)))
+    with torch.no_grad():
+        first, second = old(image)[0][0], new(image)[0][0]
+    assert torch.allclose(first[:, 0] * second[:, 1], first[:, 1] * second[:, 0], atol=1e-6)
+    with pytest.raises(InvalidInput, match="checkpoint: expected the weights of"):
+        ours.warm_start(new, {"other.weight": torch.zeros(1)}, old.settings)
+
+
+class TestCheckpoints:
+    def test_which_model_it_is_stands_in_its_weights(self, tmp_path: Path) -> None:
+        made = network("retinanet_resnet50_fpn")
+        torch.save(made.detector.state_dict(), tmp_path / "it.pth")
+        settings, state = ours.pretrained("", tmp_path / "it.pth", {"classes": ["car", "van"]})
+        assert (settings.model, settings.classes) == ("retinanet_resnet50_fpn", CLASSES)
+        assert all(name.startswith("detector.") for name in state)
+        with pytest.raises(InvalidInput, match="expected the weights of fcos_resnet50_fpn, got others"):
+            ours.pretrained("fcos_resnet50_fpn", tmp_path / "it.pth", {"classes": ["car", "van"]})
+        with pytest.raises(InvalidInput, match=r"classes: expected the names of 3 classes, .*, got 1"):
+            ours.pretrained("", tmp_path / "it.pth", {"classes": ["car"]})
+
+    def test_two_stages_are_refused(self, tmp_path: Path) -> None:
+        torch.save({"roi_heads.box_head.fc6.weight": torch.zeros(1)}, tmp_path / "it.pth")
+        with pytest.raises(InvalidInput, match=r"expected a one-stage detector .*, got a two-stage one"):
+            ours.pretrained("", tmp_path / "it.pth", {})
+
+    def test_what_is_no_checkpoint_is_refused(self, tmp_path: Path) -> None:
+        where = {"versions_dir": tmp_path / "versions", "now": NOW}
+        (tmp_path / "it.pth").write_bytes(b"no weights at all")
+        with pytest.raises(InvalidInput, match=r"it\.pth: expected a checkpoint of plain weights"):
+            import_checkpoint("detection", str(tmp_path / "it.pth"), {}, note="", **where)  # type: ignore[arg-type]
+        with pytest.raises(
+            InvalidInput, match=r"expected a checkpoint of torchvision for detection, .*, got one for lan"
+        ):
+            import_checkpoint("lane", str(tmp_path / "it.pth"), {}, note="", **where)  # type: ignore[arg-type]
+        source = f"torchvision:fcos_resnet50_fpn:{tmp_path / 'it.pth'}"
+        with pytest.raises(InvalidInput, match=r"declaration: expected some of model, classes, .*, got head"):
+            import_checkpoint("detection", source, {"head": "yolo"}, note="", **where)  # type: ignore[arg-type]
+        with pytest.raises(InvalidInput, match=r"torchvision: expected one of fcos_resnet50_fpn, .*, got 'yolo'"):
+            import_checkpoint("detection", "torchvision:yolo", {}, note="", **where)  # type: ignore[arg-type]
+
+    def test_without_a_network_it_says_so(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        def away(*_: object, **__: object) -> None:
+            raise OSError("<urlopen error no way there>")
+
+        monkeypatch.setattr("torch.hub.load_state_dict_from_url", away)
+        monkeypatch.setattr("torchvision.models._api.load_state_dict_from_url", away)
+        with pytest.raises(
+            NotFound, match=r"torchvision:fcos_resnet50_fpn: expected to download it, got .*a file will do"
+        ):
+            ours.pretrained("fcos_resnet50_fpn", None, {})

@@ -18,8 +18,9 @@ from numpy.typing import NDArray
 from PIL import Image as Pictures
 
 from models import tasks
+from models.asr import whisper
 from models.declaring import plain
-from models.errors import InvalidInput, Refused
+from models.errors import InvalidInput, NotFound, Refused
 from models.media import SAMPLE_RATE
 from models.onnx_files import DESCRIPTION, metadata
 from models.records import Prediction, Task
@@ -49,6 +50,11 @@ def is_pretrained(source: str) -> bool:
     return source.split(":")[0] in LIBRARIES or Path(source).suffix in CHECKPOINTS
 
 
+def is_whisper(source: str) -> bool:
+    """Whether this names a Whisper model, ``whisper:SIZE`` or a folder with one."""
+    return source.startswith("whisper:") or whisper.is_model(Path(source))
+
+
 def import_onnx(
     task: Task, file: Path, given: Mapping[str, Any], *, note: str, versions_dir: Path, now: datetime
 ) -> Version:
@@ -74,24 +80,64 @@ def import_onnx(
         else:
             settings = plain(tasks.declare(task, file, given))
             embed(file, work / ONNX, {"task": task, "declaration": settings})
-        check_sane(task, tasks.load_runtime(task, work / ONNX), file.name)
-        digest = file_sha256(work / ONNX)
-        version = Version(
-            name=version_name(task, digest),
-            task=task,
-            folder=work,
-            parent=None,
-            created_at=now,
-            onnx_sha256=digest,
-            data=(UNKNOWN,),
-            training_ids_sha256=ids_sha256([]),
-            settings=settings,
-            training={"imported": file.name, "sha256": file_sha256(file)},
-            metrics={"held_out": "nothing"},
+        origin = {"imported": file.name, "sha256": file_sha256(file)}
+        return _finished(task, work, settings, origin, note, versions_dir, now)
+
+
+def import_whisper(source: str, given: Mapping[str, Any], *, note: str, versions_dir: Path, now: datetime) -> Version:
+    """Makes a version of a CTranslate2 model of Whisper: a folder, or ``whisper:SIZE``, which faster-whisper downloads.
+
+    Raises:
+        NotFound: faster-whisper is not installed, or cannot download the model.
+        InvalidInput: not such a model.
+        Refused: its answers cannot be used.
+    """
+    size = source.removeprefix("whisper:") if source.startswith("whisper:") else ""
+    with unfinished(versions_dir) as work:
+        folder = work / whisper.FOLDER
+        if size:
+            try:
+                whisper.library().download_model(size, output_dir=str(folder))
+            except (OSError, RuntimeError, ValueError) as error:
+                told = " ".join(str(error).split())[:200]
+                raise NotFound(
+                    f"{source}: expected to download it, got {told}; a folder with the model will do"
+                ) from error
+        else:
+            whisper.declare(Path(source), given)  # before anything large is copied
+            shutil.copytree(source, folder)
+        settings = plain(whisper.declare(folder, given))
+        onnx.helper.set_model_props(
+            model := whisper.empty_graph(), {DESCRIPTION: json.dumps({"task": "asr", "declaration": settings})}
         )
-        write_manifest(version, [])
-        (work / CARD).write_text(_card(version, note), encoding="utf-8")
-        return settle(work, versions_dir / version.name)
+        onnx.save(model, work / ONNX)
+        origin = {"imported": source if size else Path(source).name, "sha256": settings["files"]["model.bin"]}
+        return _finished("asr", work, settings, origin, note, versions_dir, now)
+
+
+def _finished(
+    task: Task, work: Path, settings: Mapping[str, Any], origin: Mapping[str, str], note: str, versions_dir: Path,
+    now: datetime,
+) -> Version:  # fmt: skip
+    """The version whose model lies in ``work``, after it has answered a few media sanely, in its place."""
+    check_sane(task, tasks.load_runtime(task, work / ONNX), origin["imported"])
+    digest = file_sha256(work / ONNX)
+    version = Version(
+        name=version_name(task, digest),
+        task=task,
+        folder=work,
+        parent=None,
+        created_at=now,
+        onnx_sha256=digest,
+        data=(UNKNOWN,),
+        training_ids_sha256=ids_sha256([]),
+        settings=settings,
+        training=origin,
+        metrics={"held_out": "nothing"},
+    )
+    write_manifest(version, [])
+    (work / CARD).write_text(_card(version, note), encoding="utf-8")
+    return settle(work, versions_dir / version.name)
 
 
 @contextmanager

@@ -48,8 +48,11 @@ def parse_task(name: str) -> Task:
 
 def load_runtime(task: Task, onnx: Path, threads: int = 2) -> Runtime:
     """The runtime of a version's ONNX file: one of our networks, or one that others made and declared."""
-    imported = "declaration" in description(onnx, task)
-    return cast(Runtime, _module(task, "imported" if imported else "runtime").Runtime(onnx, threads))
+    declared = description(onnx, task).get("declaration")
+    name = "runtime"
+    if declared is not None:
+        name = "whisper" if declared.get("head") == "whisper" else "imported"
+    return cast(Runtime, _module(task, name).Runtime(onnx, threads))
 
 
 def declare(task: Task, onnx: Path, given: Mapping[str, Any]) -> Any:

@@ -139,7 +139,9 @@ def import_model(
     task: TaskName,
     source: Annotated[
         str,
-        typer.Argument(metavar="FILE", help="an ONNX file, a version's folder, a checkpoint, or LIBRARY:MODEL[:FILE]"),
+        typer.Argument(
+            metavar="FILE", help="an ONNX file, a version's folder, a checkpoint, LIBRARY:MODEL[:FILE] or whisper:SIZE"
+        ),
     ],
     declare: Annotated[Path | None, typer.Option(help="TOML that says what the file does not")] = None,
     name: Annotated[str, typer.Option(help="words for the model card: whose model it is, its licence")] = "",

@@ -4,7 +4,7 @@ from pathlib import Path
 from typing import Any
 
 from models.declaring import read_declaration
-from models.importing import import_onnx, is_pretrained
+from models.importing import import_onnx, import_whisper, is_pretrained, is_whisper
 from models.records import Task
 from models.versions import Version
 from serving.loop import Actor, Loop, utc_now
@@ -27,6 +27,8 @@ def import_candidate(
         from models.pretrained import import_checkpoint  # torch is loaded for checkpoints alone
 
         version = import_checkpoint(task, source, given, **where)
+    elif task == "asr" and is_whisper(source):
+        version = import_whisper(source, given, **where)
     else:
         version = import_onnx(task, Path(source), given, **where)
     loop.add_version(version.folder, actor)

@@ -13,14 +13,12 @@ from numpy.typing import NDArray
 from models.asr import runtime
 from models.asr.declaration import SHORTEST, Declaration, log_probs
 from models.asr.decoding import Tokens
-from models.asr.log_mel import LogMel
+from models.asr.log_mel import timbre
 from models.asr.runtime import Symbol, windows
 from models.declaring import build
 from models.errors import InvalidInput
 from models.media import SAMPLE_RATE, Waveform
 from models.onnx_files import description, graph_of, open_session, run
-
-_TIMBRE = LogMel(mels=40)
 
 
 class Runtime(runtime.Runtime):
@@ -65,8 +63,7 @@ class Runtime(runtime.Runtime):
         if name:
             told = outputs[name].astype(np.float64)
             return np.asarray(told.reshape(-1, told.shape[-1]).mean(axis=0))
-        bands = _TIMBRE.of(media).astype(np.float64)
-        return np.concatenate([bands.mean(axis=0), bands.std(axis=0)])
+        return np.array(timbre(media))
 
     def _symbols(self, log_probs: NDArray[np.float64], tokens: Tokens, offset: int) -> tuple[Symbol, ...]:
         """The pieces, apart where they hold a space; those that write nothing left out."""

@@ -64,6 +64,15 @@ class LogMel:
         return values.astype(np.float32)
 
 
+def timbre(waveform: Waveform) -> tuple[float, ...]:
+    """The mean and then the deviation of 40 bands over a clip: how it sounds, not what is said.
+
+    An embedding of clips for models that give none.
+    """
+    bands = LogMel(mels=40).of(waveform).astype(np.float64)
+    return (*bands.mean(axis=0).tolist(), *bands.std(axis=0).tolist())
+
+
 def _kaldi_power(sound: Array) -> Array:
     """Power spectra (frames, 257): frames centred every 10 ms, the clip mirrored at its ends, each frame without its
     mean, pre-emphasised, under Povey's window (kaldi/feat/feature-window.cc).

@@ -5,6 +5,7 @@ because headers may lie. Nothing here keeps state: every function may run in man
 """
 
 import io
+import math
 import struct
 import warnings
 import zlib
@@ -26,7 +27,7 @@ from PIL.WebPImagePlugin import WebPImageFile
 
 from models.audio_containers import mpeg_frame, whole
 from models.errors import InvalidInput, NotFound, TooLarge, UnreadableMedia
-from models.records import Task
+from models.records import Seconds, Task
 
 Image: TypeAlias = NDArray[np.uint8]  # (height, width, 3) RGB
 Waveform: TypeAlias = NDArray[np.float32]  # (samples,) mono in [-1, 1] at SAMPLE_RATE
@@ -133,6 +134,29 @@ def image_size(path: Path) -> tuple[int, int]:
         raise
     except (*_BROKEN_IMAGE, zlib.error, DecompressionBombError) as error:
         raise UnreadableMedia(f"{path}: expected an image header, got a broken one: {error}") from error
+
+
+def duration_s(path: Path) -> Seconds:
+    """How long a sound is: by its own count of samples or, where it has none, by decoding it.
+
+    Raises:
+        NotFound: no such file.
+        UnreadableMedia: not such a file, broken, cut or without samples.
+    """
+    name, endless = str(path), Limits(max_audio_s=math.inf)
+    try:
+        data = path.read_bytes()
+        kind = _expect(data, name, _SOUNDS, "WAV, FLAC, Ogg or MP3 audio")
+        with _Stream(io.BytesIO(whole(data, kind, name))) as sound:
+            counted = sound.frames < _UNKNOWN_FRAMES
+            frames = sound.frames if counted else sum(map(len, _mono_blocks(sound, name, endless)))
+            if not frames:
+                raise UnreadableMedia(f"{name}: expected at least one sample, got none")
+            return float(frames / sound.samplerate)
+    except FileNotFoundError as error:
+        raise NotFound(f"{path}: expected a sound file, got no such file") from error
+    except soundfile.SoundFileError as error:
+        raise UnreadableMedia(f"{path}: expected a whole sound file, got a broken one: {error}") from error
 
 
 def read_audio(data: bytes, name: str, limits: Limits = Limits()) -> Waveform:

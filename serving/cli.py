@@ -32,6 +32,8 @@ models_app = typer.Typer(
     help="List the versions of every task and which of them serve, or import a model.", invoke_without_command=True
 )
 app.add_typer(models_app, name="models")
+datasets_app = typer.Typer(invoke_without_command=True)
+app.add_typer(datasets_app, name="datasets")
 out = Console(soft_wrap=True, width=400)  # tables keep whole names; the terminal wraps
 
 Database = Annotated[str | None, typer.Option("--db", help="SQLite file or PostgreSQL URL")]
@@ -173,6 +175,59 @@ def rollback(task: TaskName, db: Database = None) -> None:
     """Let the version before serve again."""
     promotion = Loop.open(_settings(database_url=db)).rollback(parse_task(task), ACTOR)
     out.print(f"{promotion.version} serves {promotion.task} again")
+
+
+@app.command()
+def export(
+    task: TaskName,
+    to: Annotated[Path, typer.Option("--out", help="new folder for the data set")],
+    name: Annotated[str, typer.Option("--format", help="a format that is written; see `prelabel datasets`")],
+    accepted: Annotated[bool, typer.Option(help="also labels that were accepted unseen")] = False,
+    db: Database = None,
+) -> None:
+    """Write the labels that people gave as a data set."""
+    from serving.labels import export as write
+
+    written = write(Loop.open(_settings(database_url=db)), parse_task(task), name, to, accepted=accepted)
+    out.print(f"{written} items in {to}")
+
+
+@app.command()
+def convert(
+    data: Annotated[str, typer.Argument(help="FORMAT:ROOT[:SPLIT]")],
+    to: Annotated[Path, typer.Option("--out", help="new folder for the data set")],
+    name: Annotated[str, typer.Option("--to", help="a format of the same task that is written")],
+) -> None:
+    """Write a data set anew in another format."""
+    from serving.labels import convert as write
+
+    out.print(f"{write(data, name, to)} items in {to}")
+
+
+@datasets_app.callback()
+def list_formats(context: typer.Context) -> None:
+    """List the formats of data sets, or fetch a public data set."""
+    from models.datasets import FORMATS
+    from serving.download import names
+
+    if context.invoked_subcommand is None:
+        rows = [
+            (name, found.task, "yes" if found.read else "", "yes" if found.write else "", found.layout)
+            for name, found in FORMATS.items()
+        ]
+        out.print(_table(("format", "task", "read", "written", "files below ROOT"), rows))
+        out.print(f"To fetch with `prelabel datasets download NAME`: {', '.join(names())}")
+
+
+@datasets_app.command("download")
+def download_dataset(
+    name: Annotated[str, typer.Argument(help="a public data set; an unknown name lists those there are")],
+    to: Annotated[Path | None, typer.Option("--out", help="new folder for it; default: its name, here")] = None,
+) -> None:
+    """Fetch a public data set, check and unpack it; goes on where it stopped."""
+    from serving.download import download, source
+
+    out.print(f"read it as {download(source(name), to or Path(name))}")
 
 
 @tokens_app.command("make")

@@ -6,9 +6,10 @@ Free of any framework; safe to call from several threads and processes.
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
-from itertools import islice
-from pathlib import Path
+from itertools import chain, islice
+from pathlib import Path, PurePosixPath
 from typing import Any, TypeAlias
+from urllib.parse import urlsplit
 
 import numpy as np
 from numpy.typing import NDArray
@@ -268,6 +269,15 @@ class Loop:
             if self._is_gold(item.id) == gold:
                 yield self._files.unchanged(item), label
 
+    def labels(self, task: Task, accepted: bool = False) -> Iterator[tuple[Item, Label]]:
+        """Every corrected item, gold or not, and where asked those accepted unseen; otherwise like ``training_data``.
+
+        Their id is one for people: the name of the medium, and the beginning of its hash.
+        """
+        unseen = self._store.queue.accepted(task) if accepted else ()
+        for item, label in chain(self._store.queue.corrected(task), unseen):
+            yield replace(self._files.unchanged(item), id=_readable_id(item)), label
+
     def _is_gold(self, item_id: str) -> bool:
         return draw(item_id, self._settings.seed, "gold") < self._settings.gold_share
 
@@ -458,3 +468,8 @@ class Loop:
     def report(self) -> dict[str, Any]:
         """Items by state, human seconds and seconds a label, by task and model version, and what is promised."""
         return {"tasks": {task: task_report(self._store, task, self._trust, self._clock()) for task in TASKS}}
+
+
+def _readable_id(item: Item) -> str:
+    name = PurePosixPath(urlsplit(item.uri).path).stem
+    return item.id if name == item.id else f"{name}-{item.id[:12]}"

@@ -9,6 +9,7 @@ import pytest
 import typer
 import yaml
 
+from models.datasets import FORMATS
 from models.records import json_schema
 from serving.cli import app
 from serving.settings import Settings
@@ -31,6 +32,14 @@ def test_every_verb_is_in_the_readme(verb: str) -> None:
 @pytest.mark.parametrize("verb", verbs())
 def test_every_verb_explains_itself(verb: str) -> None:
     assert COMMANDS.commands[verb].help  # type: ignore[attr-defined]
+
+
+@pytest.mark.parametrize("name", FORMATS)
+def test_every_format_is_in_the_table(name: str) -> None:
+    found = FORMATS[name]
+    read, written = ("yes" if possible else "" for possible in (found.read, found.write))
+    row = f"| `{name}` | {found.task} | {read} | {written} | `{found.layout}` |"
+    assert row in README, f"README.md: expected the row {row}"
 
 
 @pytest.mark.parametrize("name", Settings.model_fields)

@@ -1,35 +1,76 @@
-"""Data sets in their public on-disk formats, named ``FORMAT:ROOT[:SPLIT]``.
-
-==============  ==============================================================================================
-``coco``        folder with ``annotations/instances_SPLIT.json`` and ``images/`` (or a folder called ``SPLIT``)
-``voc``         folder with ``ImageSets/Main/SPLIT.txt``, ``Annotations/``, ``JPEGImages/``
-``culane``      folder with ``list/SPLIT.txt``; beside each image its ``.lines.txt``
-``tusimple``    a JSON-lines file, or a folder with ``label_data_SPLIT.json``
-``commonvoice`` folder with ``SPLIT.tsv`` and ``clips/``
-``nemo``        a JSON-lines manifest, or a folder with ``SPLIT.jsonl``
-==============  ==============================================================================================
+"""Data sets in their public on-disk formats, named ``FORMAT:ROOT[:SPLIT]``: this table says which there are.
 
 SPLIT may be left out where there is only one. ROOT may hold colons: where the whole rest of the name exists on disk
-it is the root; otherwise what follows its last colon is the split.
+it is the root; otherwise what follows its last colon is the split. What is written here is read again as
+``FORMAT:ROOT``.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
-from models.datasets import coco, commonvoice, culane, nemo, tusimple, voc
-from models.errors import InvalidDataset, NotFound
-from models.records import Item, Label
+from models.datasets import (
+    aishell,
+    bdd100k,
+    coco,
+    commonvoice,
+    culane,
+    curvelanes,
+    fsdd,
+    kaldi,
+    kitti,
+    librispeech,
+    mot,
+    nemo,
+    speechcommands,
+    textgrid,
+    tusimple,
+    voc,
+    webvtt,
+    yolo,
+)
+from models.errors import InvalidDataset, InvalidInput, NotFound
+from models.records import Item, Label, Task
 
 Reader: TypeAlias = Callable[[Path, str | None], Iterator[tuple[Item, Label]]]
+Writer: TypeAlias = Callable[[Path, Iterable[tuple[Item, Any]]], None]  # the labels are those of the format's task
 
-READERS: dict[str, Reader] = {
-    "coco": coco.read,
-    "voc": voc.read,
-    "culane": culane.read,
-    "tusimple": tusimple.read,
-    "commonvoice": commonvoice.read,
-    "nemo": nemo.read,
+
+@dataclass(frozen=True)
+class Format:
+    """What a format labels, the files it consists of, and how it is read and written, where it is."""
+
+    task: Task
+    layout: str
+    read: Reader | None = None
+    write: Writer | None = None
+
+
+FORMATS: dict[str, Format] = {
+    "coco": Format("detection", "annotations/instances_SPLIT.json; images/, or a folder SPLIT/", coco.read, coco.write),
+    "voc": Format("detection", "ImageSets/Main/SPLIT.txt, Annotations/*.xml, JPEGImages/", voc.read, voc.write),
+    "yolo": Format("detection", "data.yaml, images/**, labels/**.txt", yolo.read, yolo.write),
+    "kitti": Format(
+        "detection", "training/image_2/, training/label_2/*.txt; ImageSets/SPLIT.txt", kitti.read, kitti.write
+    ),
+    "bdd100k": Format("detection", "labels/det_20/det_SPLIT.json, images/100k/SPLIT/", bdd100k.read_boxes),
+    "mot": Format("detection", "SPLIT/SEQUENCE/gt/gt.txt, seqinfo.ini and img1/", mot.read),
+    "culane": Format("lane", "list/SPLIT.txt, and A.lines.txt beside each A.jpg", culane.read, culane.write),
+    "tusimple": Format("lane", "FILE.json, or label_data_SPLIT.json; clips/", tusimple.read, tusimple.write),
+    "curvelanes": Format("lane", "SPLIT/SPLIT.txt, SPLIT/images/, SPLIT/labels/*.lines.json", curvelanes.read),
+    "bdd100k-lanes": Format("lane", "labels/lane/polygons/lane_SPLIT.json, images/100k/SPLIT/", bdd100k.read_lanes),
+    "commonvoice": Format("asr", "SPLIT.tsv, clips/", commonvoice.read),
+    "librispeech": Format("asr", "SPLIT/SPEAKER/CHAPTER/*.trans.txt and *.flac", librispeech.read),
+    "aishell": Format("asr", "transcript/aishell_transcript_v0.8.txt, wav/SPLIT/SPEAKER/*.wav", aishell.read),
+    "speechcommands": Format(
+        "asr", "WORD/*.wav, validation_list.txt, testing_list.txt, _background_noise_/", speechcommands.read
+    ),
+    "fsdd": Format("asr", "recordings/DIGIT_SPEAKER_NUMBER.wav", fsdd.read),
+    "nemo": Format("asr", "FILE.jsonl, or SPLIT.jsonl", nemo.read, nemo.write),
+    "kaldi": Format("asr", "wav.scp, text, utt2spk; or SPLIT/ with them", kaldi.read, kaldi.write),
+    "webvtt": Format("asr", "ITEM.vtt", write=webvtt.write),
+    "textgrid": Format("asr", "ITEM.TextGrid", write=textgrid.write),
 }
 
 
@@ -40,13 +81,42 @@ def read(spec: str) -> Iterator[tuple[Item, Label]]:
         InvalidDataset: an unknown format at once; while reading, a broken line as ``file:line: expected .., got ..``.
         NotFound: no such root or split; the message lists the splits that are there.
     """
-    name, _, rest = spec.partition(":")
-    if name not in READERS or not rest:
-        raise InvalidDataset(
-            f"data set: expected FORMAT:ROOT[:SPLIT], FORMAT one of {', '.join(READERS)}, got {spec!r}"
-        )
+    reader, rest = _reader(spec)
     root, split = _root_and_split(rest)
-    return READERS[name](root, split)
+    return reader(root, split)
+
+
+def task_of(spec: str) -> Task:
+    """What ``FORMAT:ROOT[:SPLIT]`` labels.
+
+    Raises:
+        InvalidDataset: an unknown format.
+    """
+    _reader(spec)
+    return FORMATS[spec.partition(":")[0]].task
+
+
+def writer(name: str, task: Task) -> Writer:
+    """What writes labels of a task in a format: ``write(root, pairs)`` makes the folder ``root`` whole or not at all.
+
+    Raises:
+        InvalidInput: no such format, or one that holds other labels or is only read.
+    """
+    writers = {known: found.write for known, found in FORMATS.items() if found.task == task}
+    write = writers.get(name)
+    if write is None:
+        possible = ", ".join(known for known, found in writers.items() if found)
+        raise InvalidInput(f"format: expected one that {task} labels are written in ({possible}), got {name!r}")
+    return write
+
+
+def _reader(spec: str) -> tuple[Reader, str]:
+    name, _, rest = spec.partition(":")
+    found = FORMATS.get(name)
+    if found is None or found.read is None or not rest:
+        known = ", ".join(name for name, found in FORMATS.items() if found.read)
+        raise InvalidDataset(f"data set: expected FORMAT:ROOT[:SPLIT], FORMAT one of {known}, got {spec!r}")
+    return found.read, rest
 
 
 def _root_and_split(rest: str) -> tuple[Path, str | None]:

@@ -1,15 +1,20 @@
 """COCO detection: ``annotations/instances_SPLIT.json`` and the images. Source: cocodataset.org, "Data format".
 
-The format is one JSON document whose annotations come in any order, so its boxes (not its masks) are held in memory.
+The format is one JSON document, of hundreds of megabytes, whose annotations come in any order: they wait on disk.
 """
 
 import json
-import math
-from collections.abc import Iterator
+import shutil
+from collections.abc import Container, Iterable, Iterator
+from itertools import count
 from pathlib import Path
-from typing import Any, TypeAlias, cast
+from tempfile import TemporaryFile
+from typing import Any, TextIO, TypeAlias
 
-from models.datasets.layout import below, broken, existing, split_file, text_field
+from models.datasets.documents import lists_of
+from models.datasets.layout import below, broken, clipped, existing, finite, split_file, text_field
+from models.datasets.output import SPLIT, file_name, new_folder, place
+from models.datasets.shelf import Shelf
 from models.records import Box, Boxes, Item
 
 _Json: TypeAlias = dict[str, Any]
@@ -30,85 +35,113 @@ def read(root: Path, split: str | None = None) -> Iterator[tuple[Item, Boxes]]:
 
 
 def _read(root: Path, file: Path, folder: Path) -> Iterator[tuple[Item, Boxes]]:
-    document = _document(file)
-    images = _by_id(_entries(file, document, "images"))
-    sizes = {image_id: _size(where, image) for image_id, (where, image) in images.items()}
-    boxes = _boxes(file, document, sizes)
-    for image_id, (where, image) in images.items():
+    document = _Document(file)
+    for where, image in document.images():
+        width, height = _size(where, image)
         path = existing(where, folder / text_field(where, image, "file_name"))
-        yield Item(below(root, path), str(path)), Boxes(*sizes[image_id], tuple(boxes.pop(image_id, ())))
+        boxes = tuple(document.boxes(image["id"], width, height))
+        yield Item(below(root, path), str(path)), Boxes(width, height, boxes)
 
 
-def _document(file: Path) -> _Json:
-    try:
-        with file.open(encoding="utf-8") as text:
-            document = json.load(text, object_hook=_without_mask)
-    except json.JSONDecodeError as error:
-        broken(f"{file}:{error.lineno}", "JSON", f"{error.msg} at column {error.colno}")
-    except UnicodeDecodeError as error:
-        broken(f"{file}:1", "UTF-8 text", error.object[error.start : error.start + 10])
-    if not isinstance(document, dict):
-        broken(f"{file}:1", "a JSON object", document)
-    return document
+class _Document:
+    """The entries of one file: its categories in memory, its images and annotations on disk."""
+
+    def __init__(self, file: Path) -> None:
+        self._images, self._annotations = Shelf(), Shelf()
+        self._categories: dict[str, str] = {}
+        for name, where, entry in lists_of(file, "images", "annotations", "categories"):
+            if name == "annotations":
+                self._annotations.add(_key(entry.get("image_id")), (where, _needed(entry)))
+            elif name == "images":
+                self._images.add(_key(_identity(where, entry, self._images)), (where, entry))
+            else:
+                identity = _key(_identity(where, entry, self._categories))
+                self._categories[identity] = text_field(where, entry, "name")
+        for image_id, (where, _) in self._annotations.in_order():
+            if image_id not in self._images:
+                broken(f"{where}.image_id", "the id of an image", json.loads(image_id))
+
+    def images(self) -> Iterator[tuple[str, _Json]]:
+        for _, (where, image) in self._images.as_added():
+            yield where, image
+
+    def boxes(self, image_id: int, width: int, height: int) -> Iterator[Box]:
+        for where, annotation in self._annotations.values(_key(image_id)):
+            category_id = _key(annotation["category_id"])
+            if category_id not in self._categories:
+                broken(f"{where}.category_id", "the id of a category", annotation["category_id"])
+            x, y, w, h = _bbox(f"{where}.bbox", annotation["bbox"])
+            box = clipped(x, y, x + w, y + h, width, height, self._categories[category_id])
+            if box is not None and not annotation["iscrowd"]:
+                yield box
 
 
-def _without_mask(values: _Json) -> _Json:
-    values.pop("segmentation", None)
-    return values
+def _needed(annotation: _Json) -> _Json:
+    return {key: annotation.get(key) for key in ("category_id", "bbox", "iscrowd")}
 
 
-def _entries(file: Path, document: _Json, key: str) -> Iterator[tuple[str, _Json]]:
-    """The objects listed under ``key``, each behind its place in the file."""
-    entries = document.get(key)
-    if not isinstance(entries, list):
-        broken(f"{file}:1", f"a list under {key!r}", entries)
-    for index, entry in enumerate(entries):
-        if not isinstance(entry, dict):
-            broken(f"{file}:{key}[{index}]", "an object", entry)
-        yield f"{file}:{key}[{index}]", entry
+def _key(identity: object) -> str:
+    return json.dumps(identity)
 
 
-def _by_id(entries: Iterator[tuple[str, _Json]]) -> dict[int, tuple[str, _Json]]:
-    found: dict[int, tuple[str, _Json]] = {}
-    for where, entry in entries:
-        identity = entry.get("id")
-        if not isinstance(identity, int) or identity in found:
-            broken(f"{where}.id", "a whole number that no other entry has", identity)
-        found[identity] = (where, entry)
-    return found
+def _identity(where: str, entry: _Json, known: Container[str]) -> int:
+    identity = entry.get("id")
+    if type(identity) is not int or _key(identity) in known:
+        broken(f"{where}.id", "a whole number that no other entry has", identity)
+    return identity
 
 
 def _size(where: str, image: _Json) -> tuple[int, int]:
-    size = (image.get("width"), image.get("height"))
-    if not all(isinstance(side, int) and side >= 1 for side in size):
-        broken(where, "width and height in whole pixels", size)
-    return cast(tuple[int, int], size)
+    width, height = image.get("width"), image.get("height")
+    if type(width) is not int or type(height) is not int or width < 1 or height < 1:
+        broken(where, "width and height in whole pixels", (width, height))
+    return width, height
 
 
-def _boxes(file: Path, document: _Json, sizes: dict[int, tuple[int, int]]) -> dict[int, list[Box]]:
-    """The boxes of every image, by its id."""
-    categories = _by_id(_entries(file, document, "categories"))
-    names = {identity: text_field(where, category, "name") for identity, (where, category) in categories.items()}
-    boxes: dict[int, list[Box]] = {}
-    for where, annotation in _entries(file, document, "annotations"):
-        image_id, category_id = annotation.get("image_id"), annotation.get("category_id")
-        if image_id not in sizes:
-            broken(f"{where}.image_id", "the id of an image", image_id)
-        if category_id not in names:
-            broken(f"{where}.category_id", "the id of a category", category_id)
-        xyxy = _xyxy(f"{where}.bbox", annotation.get("bbox"), *sizes[image_id])
-        if xyxy is not None and not annotation.get("iscrowd"):
-            boxes.setdefault(image_id, []).append(Box(xyxy, names[category_id]))
-    return boxes
-
-
-def _xyxy(where: str, bbox: object, width: int, height: int) -> tuple[float, float, float, float] | None:
-    """Corners clipped to the image, or None where nothing is left between them."""
-    numbers = bbox if isinstance(bbox, list) else []
-    if len(numbers) != 4 or not all(type(value) in (int, float) and math.isfinite(value) for value in numbers):
-        broken(where, "4 numbers: x, y, width, height", bbox)
-    x, y, w, h = map(float, numbers)
-    if w < 0 or h < 0:
+def _bbox(where: str, bbox: object) -> list[float]:
+    expected = "4 numbers: x, y, width, height"
+    numbers = finite(where, expected, bbox if isinstance(bbox, list) else [bbox], (int, float))
+    if len(numbers) != 4:
+        broken(where, expected, bbox)
+    if min(numbers[2:]) < 0:
         broken(where, "width and height >= 0", bbox)
-    x1, y1, x2, y2 = max(x, 0.0), max(y, 0.0), min(x + w, float(width)), min(y + h, float(height))
-    return (x1, y1, x2, y2) if x1 < x2 and y1 < y2 else None
+    return numbers
+
+
+def write(root: Path, pairs: Iterable[tuple[Item, Boxes]]) -> None:
+    """Writes ``annotations/instances_train.json`` and ``images/``; categories are numbered as they come.
+
+    Raises:
+        InvalidInput, NotFound: as ``new_folder`` and ``place``.
+    """
+    with new_folder(root) as out, TemporaryFile("w+", encoding="utf-8") as annotations:
+        (out / "annotations").mkdir()
+        with (out / "annotations" / f"instances_{SPLIT}.json").open("w", encoding="utf-8") as document:
+            document.write('{"images": [')
+            categories = _write_images(out / "images", pairs, document, annotations)
+            document.write('],\n"annotations": [')
+            annotations.seek(0)
+            shutil.copyfileobj(annotations, document)
+            table = [{"id": identity, "name": name} for name, identity in categories.items()]
+            document.write(f'],\n"categories": {json.dumps(table)}}}\n')
+
+
+def _write_images(
+    folder: Path, pairs: Iterable[tuple[Item, Boxes]], images: TextIO, annotations: TextIO
+) -> dict[str, int]:
+    """Writes the entries of both lists and returns the number of each category."""
+    categories: dict[str, int] = {}
+    drawn = count(1)
+    for image_id, (item, label) in enumerate(pairs, 1):
+        path = place(item, folder, file_name(item))
+        _append(images, {"id": image_id, "file_name": path.name, "width": label.width, "height": label.height})
+        for box in label.boxes:
+            x1, y1, x2, y2 = box.xyxy
+            category_id = categories.setdefault(box.category, len(categories) + 1)
+            what = {"id": next(drawn), "image_id": image_id, "category_id": category_id, "iscrowd": 0}
+            _append(annotations, what | {"bbox": [x1, y1, x2 - x1, y2 - y1], "area": (x2 - x1) * (y2 - y1)})
+    return categories
+
+
+def _append(entries: TextIO, entry: _Json) -> None:
+    entries.write(("\n" if entry["id"] == 1 else ",\n") + json.dumps(entry))

@@ -1,12 +1,14 @@
 """CULane: lists of images, and beside each image its lanes. Source: xingangpan.github.io/projects/CULane.html."""
 
-import math
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
-from models.datasets.layout import below, broken, existing, numbered_lines, split_file
+from models.datasets.layout import below, broken, existing, finite, numbered_lines, split_file
+from models.datasets.output import SPLIT, file_name, new_folder, number, place, token
 from models.media import image_size
 from models.records import Item, Lane, Lanes
+
+_CLIP = ".MP4"  # how the folder of a clip ends
 
 
 def read(root: Path, split: str | None = None) -> Iterator[tuple[Item, Lanes]]:
@@ -31,18 +33,36 @@ def _read(root: Path, file: Path) -> Iterator[tuple[Item, Lanes]]:
             broken(where, "1 column, the path of an image", line)
         image = existing(where, root / columns[0].lstrip("/"))
         lines = existing(where, image.with_suffix(".lines.txt"))
-        group = below(root, image.parent) if image.parent.suffix.upper() == ".MP4" else None
+        group = below(root, image.parent) if image.parent.suffix.upper() == _CLIP else None
         yield Item(below(root, image), str(image), group), Lanes(*image_size(image), tuple(_lanes(lines)))
 
 
 def _lanes(path: Path) -> Iterator[Lane]:
     for where, line in numbered_lines(path):
-        try:
-            numbers = [float(value) for value in line.split()]
-        except ValueError:
-            broken(where, "numbers x y x y ..", line)
-        if len(numbers) % 2 or not all(map(math.isfinite, numbers)):
+        numbers = finite(where, "finite numbers in pairs x y", line.split())
+        if len(numbers) % 2:
             broken(where, "finite numbers in pairs x y", line)
         points = tuple(zip(numbers[::2], numbers[1::2], strict=True))
         if len(points) >= 2:
             yield Lane(points)
+
+
+def write(root: Path, pairs: Iterable[tuple[Item, Lanes]]) -> None:
+    """Writes ``list/train.txt`` and the images, each with its ``.lines.txt``, those of a group in ``GROUP.MP4/``.
+
+    Raises:
+        InvalidInput, NotFound: as ``new_folder`` and ``place``.
+    """
+    with new_folder(root) as out:
+        (out / "list").mkdir()
+        with (out / "list" / f"{SPLIT}.txt").open("w", encoding="utf-8") as listing:
+            for item, label in pairs:
+                image = place(item, out / _folder(item), file_name(item))
+                with image.with_suffix(".lines.txt").open("x", encoding="utf-8") as file:
+                    for lane in label.lanes:
+                        file.write(" ".join(number(value) for point in lane.points for value in point) + "\n")
+                listing.write(f"/{image.relative_to(out).as_posix()}\n")
+
+
+def _folder(item: Item) -> str:
+    return f"{token(item.group.removesuffix(_CLIP))}{_CLIP}" if item.group else "images"

@@ -1,11 +1,17 @@
 """What every reader shares: which file holds a split, numbered lines, and the error that names one of them."""
 
 import json
-from collections.abc import Iterator
+import math
+import os
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, NoReturn
 
+from models.datasets.shelf import Shelf
 from models.errors import InvalidDataset, NotFound
+from models.records import Box, Pixels
+
+IMAGES = (".jpg", ".jpeg", ".png", ".webp")
 
 
 def broken(where: str, expected: str, got: object) -> NoReturn:
@@ -22,11 +28,21 @@ def split_file(folder: Path, prefix: str, split: str | None, suffix: str) -> tup
     """
     names = sorted(path.name for path in folder.glob(f"{prefix}*{suffix}"))
     splits = [name.removeprefix(prefix).removesuffix(suffix) for name in names]
-    chosen = splits[0] if split is None and len(splits) == 1 else split
-    if chosen not in splits:
-        known = ", ".join(splits) or f"no file {prefix}*{suffix}"
-        raise NotFound(f"{folder}: expected one of the splits there ({known}), got {split or 'no split'}")
+    chosen = chosen_split(folder, splits, split, f"{prefix}*{suffix}")
     return folder / f"{prefix}{chosen}{suffix}", chosen
+
+
+def chosen_split(folder: Path, splits: Sequence[str], split: str | None, wanted: str) -> str:
+    """The split of that name; without a name, the only one there is. ``wanted`` says what makes a split.
+
+    Raises:
+        NotFound: no such split, or none named where there are several; the message lists them.
+    """
+    chosen = splits[0] if split is None and len(splits) == 1 else split
+    if chosen is None or chosen not in splits:
+        known = ", ".join(splits) or f"no file {wanted}"
+        raise NotFound(f"{folder}: expected one of the splits there ({known}), got {split or 'no split'}")
+    return chosen
 
 
 def numbered_lines(path: Path) -> Iterator[tuple[str, str]]:
@@ -61,6 +77,25 @@ def json_lines(path: Path) -> Iterator[tuple[str, dict[str, Any]]]:
         yield where, values
 
 
+def files_below(folder: Path, suffixes: Sequence[str]) -> Iterator[Path]:
+    """The files with one of the suffixes at any depth, ordered by path; hidden ones are left out."""
+    names = Shelf((name, None) for name in names_below(folder) if Path(name).suffix.lower() in suffixes)
+    for name, _ in names.in_order():
+        yield folder / name
+
+
+def names_below(folder: Path, above: str = "") -> Iterator[str]:
+    """The paths of all files at any depth, relative to the folder and in no order; hidden ones are left out."""
+    with os.scandir(folder) as entries:
+        for entry in entries:
+            if entry.name.startswith("."):
+                continue
+            if entry.is_dir():
+                yield from names_below(folder / entry.name, f"{above}{entry.name}/")
+            else:
+                yield f"{above}{entry.name}"
+
+
 def existing(where: str, path: Path) -> Path:
     """The absolute path of a file that a line names.
 
@@ -88,3 +123,24 @@ def text_field(where: str, values: dict[str, Any], key: str) -> str:
     if not isinstance(value, str):
         broken(where, f"a string under {key!r}", value)
     return value
+
+
+def finite(where: str, expected: str, values: Sequence[object], kinds: tuple[type, ...] = (str,)) -> list[float]:
+    """The values, each of one of the ``kinds``, as floats.
+
+    Raises:
+        InvalidDataset: one of them is something else, NaN or infinite.
+    """
+    try:
+        numbers = [float(value) for value in values if type(value) in kinds]  # type: ignore[arg-type]
+    except (ValueError, OverflowError):
+        numbers = []
+    if len(numbers) != len(values) or not all(map(math.isfinite, numbers)):
+        broken(where, expected, list(values))
+    return numbers
+
+
+def clipped(x1: Pixels, y1: Pixels, x2: Pixels, y2: Pixels, width: int, height: int, category: str) -> Box | None:
+    """The part of a box that lies in the image, or None where nothing does."""
+    left, top, right, bottom = max(x1, 0.0), max(y1, 0.0), min(x2, float(width)), min(y2, float(height))
+    return Box((left, top, right, bottom), category) if left < right and top < bottom else None

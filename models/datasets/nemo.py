@@ -1,11 +1,14 @@
 """NeMo-style speech manifests: one JSON object a line. Source: NVIDIA NeMo user guide, "ASR datasets"."""
 
+import json
 import math
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
 from models.datasets.layout import below, broken, existing, json_lines, split_file, text_field
+from models.datasets.output import SPLIT, file_name, new_folder, place
+from models.media import duration_s
 from models.records import Item, Transcript
 
 
@@ -40,3 +43,18 @@ def _check_duration(where: str, duration: Any) -> None:
     known = type(duration) in (int, float) and math.isfinite(duration) and duration > 0
     if duration is not None and not known:
         broken(where, "a duration in seconds > 0", duration)
+
+
+def write(root: Path, pairs: Iterable[tuple[Item, Transcript]]) -> None:
+    """Writes ``train.jsonl`` and ``audio/``; the speaker is the item's group.
+
+    Raises:
+        InvalidInput, NotFound: as ``new_folder`` and ``place``.
+        UnreadableMedia: a sound whose length cannot be told.
+    """
+    with new_folder(root) as out, (out / f"{SPLIT}.jsonl").open("w", encoding="utf-8") as lines:
+        for item, label in pairs:
+            sound = place(item, out / "audio", file_name(item))
+            values = {"audio_filepath": f"audio/{sound.name}", "duration": round(duration_s(sound), 4)}
+            speaker = {"speaker": item.group} if item.group else {}
+            lines.write(json.dumps({**values, "text": label.text, **speaker}, ensure_ascii=False) + "\n")

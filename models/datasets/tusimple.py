@@ -1,14 +1,20 @@
 """TuSimple lanes: one JSON object a line. Source: github.com/TuSimple/tusimple-benchmark, lane_detection/readme.md."""
 
-from collections.abc import Iterator
+import json
+import math
+from collections.abc import Iterable, Iterator
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
 from models.datasets.layout import below, broken, json_lines, split_file, text_field
+from models.datasets.output import SPLIT, file_name, new_folder, place, token
 from models.media import image_size
 from models.records import Item, Lane, Lanes
 
 _FRAME_SIZE = (1280, 720)  # pixels, of every frame of the benchmark
+_STEP = 10  # rows from one to the next
+_ABSENT = -2
 
 
 def read(root: Path, split: str | None = None) -> Iterator[tuple[Item, Lanes]]:
@@ -53,3 +59,43 @@ def _whole_numbers(where: str, name: str, values: Any) -> list[int]:
     if not isinstance(values, list) or not all(type(value) is int for value in values):
         broken(where, f"whole numbers in {name}", values)
     return values
+
+
+def write(root: Path, pairs: Iterable[tuple[Item, Lanes]]) -> None:
+    """Writes ``label_data_train.json`` and ``clips/GROUP/`` with the images; where they are missing, the labels alone.
+
+    The format knows a lane only where it crosses every tenth row, at whole pixels inside the image. The rows of an
+    image begin where its highest lane does; a lane that crosses fewer than two of them is lost.
+
+    Raises:
+        InvalidInput: as ``new_folder``.
+    """
+    with new_folder(root) as out, (out / f"label_data_{SPLIT}.json").open("w", encoding="utf-8") as lines:
+        for item, label in pairs:
+            folder = Path("clips", token(item.group or file_name(item)))
+            if Path(item.uri).is_file():
+                raw_file = folder / place(item, out / folder, file_name(item)).name
+            else:
+                raw_file = folder / f"{file_name(item)}.jpg"
+            rows = _rows(label)
+            lanes = [columns for lane in label.lanes if (columns := _columns(lane, rows, label.width))]
+            lines.write(json.dumps({"lanes": lanes, "h_samples": list(rows), "raw_file": raw_file.as_posix()}) + "\n")
+
+
+def _rows(label: Lanes) -> range:
+    top = min((y for lane in label.lanes for _, y in lane.points), default=0)
+    return range(max(0, _STEP * math.ceil(top / _STEP)), label.height, _STEP)
+
+
+def _columns(lane: Lane, rows: range, width: int) -> list[int]:
+    """Where the lane crosses each row; nothing where it does so fewer than twice."""
+    columns = [_crossing(lane, row, width) for row in rows]
+    return columns if sum(x != _ABSENT for x in columns) >= 2 else []
+
+
+def _crossing(lane: Lane, row: int, width: int) -> int:
+    for (x1, y1), (x2, y2) in pairwise(lane.points):
+        if min(y1, y2) <= row <= max(y1, y2):
+            x = x1 if y1 == y2 else x1 + (x2 - x1) * (row - y1) / (y2 - y1)
+            return round(x) if 0 <= round(x) < width else _ABSENT
+    return _ABSENT

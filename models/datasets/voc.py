@@ -5,11 +5,13 @@ Corners there are 1-based and belong to the box, so the box (1, 1, 640, 480) is 
 
 import math
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from xml.etree import ElementTree
+from xml.sax.saxutils import escape
 
 from models.datasets.layout import below, broken, existing, numbered_lines, split_file
+from models.datasets.output import SPLIT, file_name, new_folder, number, place
 from models.records import Box, Boxes, Item
 
 
@@ -44,7 +46,7 @@ class _Annotation:
     def __init__(self, path: Path) -> None:
         self.path = path
         try:
-            self.root = ElementTree.parse(path).getroot()
+            self.root = ElementTree.fromstring(path.read_bytes())
         except ElementTree.ParseError as error:
             broken(f"{path}:{error.position[0]}", "XML", str(error))
 
@@ -89,3 +91,49 @@ class _Annotation:
 
 def _difficult(element: ElementTree.Element) -> bool:
     return (element.findtext("difficult") or "").strip() == "1"
+
+
+def write(root: Path, pairs: Iterable[tuple[Item, Boxes]]) -> None:
+    """Writes ``ImageSets/Main/train.txt``, ``Annotations/`` and ``JPEGImages/``.
+
+    Raises:
+        InvalidDataset: a category that XML cannot hold.
+        InvalidInput, NotFound: as ``new_folder`` and ``place``.
+    """
+    with new_folder(root) as out:
+        (out / "Annotations").mkdir()
+        (out / "ImageSets" / "Main").mkdir(parents=True)
+        with (out / "ImageSets" / "Main" / f"{SPLIT}.txt").open("w", encoding="utf-8") as listing:
+            for item, label in pairs:
+                name = file_name(item)
+                image = place(item, out / "JPEGImages", name)
+                with (out / "Annotations" / f"{name}.xml").open("x", encoding="utf-8") as file:
+                    objects = "".join(_object(item, box) for box in label.boxes)
+                    file.write(_XML.format(escape(image.name), label.width, label.height, objects))
+                listing.write(f"{name}\n")
+
+
+_XML = """\
+<annotation>
+  <folder>JPEGImages</folder>
+  <filename>{}</filename>
+  <size><width>{}</width><height>{}</height><depth>3</depth></size>
+  <segmented>0</segmented>
+{}</annotation>
+"""
+_OBJECT = """\
+  <object>
+    <name>{}</name>
+    <pose>Unspecified</pose>
+    <truncated>0</truncated>
+    <difficult>0</difficult>
+    <bndbox><xmin>{}</xmin><ymin>{}</ymin><xmax>{}</xmax><ymax>{}</ymax></bndbox>
+  </object>
+"""
+
+
+def _object(item: Item, box: Box) -> str:
+    if box.category != box.category.strip() or not box.category.isprintable():
+        broken(item.id, "a category that XML keeps as it is", box.category)
+    x1, y1, x2, y2 = box.xyxy
+    return _OBJECT.format(escape(box.category), *map(number, (x1 + 1, y1 + 1, x2, y2)))

@@ -104,6 +104,14 @@ class Queue:
         for row in self._pages(chosen):
             yield item_of(row), label_of(task, row.label)
 
+    def accepted(self, task: Task) -> Iterator[tuple[Item, Label]]:
+        """Every item that was accepted unseen, with the label that was, in the order of item ids."""
+        chosen = select(items, preannotations.c.label).join(item_tasks, item_tasks.c.item_id == items.c.id)
+        chosen = chosen.join(preannotations, preannotations.c.id == item_tasks.c.preannotation_id)
+        chosen = chosen.where(item_tasks.c.task == task, item_tasks.c.state == "accepted")
+        for row in self._pages(chosen):
+            yield item_of(row), label_of(task, row.label)
+
     def audited(self, task: Task, version: str, ancestry: Sequence[str]) -> Iterator[Audited]:
         """What ``version`` said about corrected audit items that no version of ``ancestry`` was trained on."""
         chosen = select(preannotations, items.c.item_group, item_tasks.c.draw.label("item_draw"),

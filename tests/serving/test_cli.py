@@ -41,6 +41,9 @@ def prelabel(folder: Path, *words: str, **environment: str) -> Done:
             "expected the name of a known version",
         ),
         (["token", "make", "ada", "--scope", "fly"], "token scopes: expected some of"),
+        (["export", "asr", "--format", "coco", "--out", "o"], "format: expected one that asr labels are written in"),
+        (["convert", "coco:nowhere", "--to", "yolo", "--out", "o"], "expected an existing file or folder, got nowhere"),
+        (["datasets", "download", "mnist"], "data set: expected one of librispeech-dev-clean, "),
         (["models", "--db", "mysql://x"], "expected"),
         (["serve", "--port", "70000"], "port"),
     ],
@@ -57,6 +60,36 @@ def test_a_bad_setting_is_named(tmp_path: Path) -> None:
     done = prelabel(tmp_path, "models", PRELABEL_ALPHA="2")
     assert done.returncode == 2
     assert "alpha: Input should be less than 1, got '2'" in done.stderr
+
+
+def test_without_a_network_a_download_is_one_line_and_exit_2(tmp_path: Path) -> None:
+    done = prelabel(tmp_path, "datasets", "download", "fsdd", HTTPS_PROXY="http://127.0.0.1:1", NO_PROXY="")
+    assert done.returncode == 2, done.stderr
+    (line,) = (line for line in done.stderr.splitlines() if line.startswith("prelabel: "))
+    assert "v1.0.9.tar.gz: expected to fetch it, got" in line
+    assert not (tmp_path / "fsdd").exists()
+
+
+def test_formats_are_listed_with_what_can_be_downloaded(tmp_path: Path) -> None:
+    done = prelabel(tmp_path, "datasets")
+    lines = {line.split()[0]: line.split() for line in done.stdout.splitlines()}
+    assert lines["coco"][:5] == ["coco", "detection", "yes", "yes", "annotations/instances_SPLIT.json;"]
+    assert lines["mot"][:4] == ["mot", "detection", "yes", "SPLIT/SEQUENCE/gt/gt.txt,"]
+    assert "librispeech-dev-clean, " in done.stdout.splitlines()[-1]
+
+
+def test_labels_are_written_once_into_a_new_folder(tmp_path: Path) -> None:
+    data = tmp_path / "roads"
+    scenes.write(data, (scenes.render(np.random.default_rng(seed), 192, 96) for seed in range(2)))
+    converted = prelabel(tmp_path, "convert", f"coco:{data}", "--to", "kitti", "--out", "kitti")
+    assert converted.stdout.strip() == "2 items in kitti", converted.stderr
+    settings = {"PRELABEL_DATA_DIR": str(tmp_path / "kept")}
+    exported = prelabel(tmp_path, "export", "lane", "--format", "tusimple", "--accepted", "--out", "out", **settings)
+    assert exported.stdout.strip() == "0 items in out", exported.stderr
+    assert (tmp_path / "out" / "label_data_train.json").read_text() == ""
+    again = prelabel(tmp_path, "export", "lane", "--format", "tusimple", "--out", "out", **settings)
+    assert again.returncode == 2
+    assert "expected a new or an empty folder to write to" in again.stderr
 
 
 def test_a_token_is_shown_once_listed_and_revoked(tmp_path: Path) -> None:

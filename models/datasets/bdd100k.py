@@ -1,0 +1,151 @@
+"""BDD100K, boxes and lanes: JSON lists of frames. Source: doc.bdd100k.com, "Label format" and "Data download".
+
+The labels of 2020 are used where they are there, otherwise those of 2018, which hold boxes and lanes in one file.
+"""
+
+from collections.abc import Iterator
+from operator import mul
+from pathlib import Path
+from typing import Any, TypeAlias
+
+from models.datasets.documents import list_of
+from models.datasets.layout import below, broken, chosen_split, clipped, existing, finite, text_field
+from models.media import image_size
+from models.records import Box, Boxes, Item, Lane, Lanes, Pixels
+
+_Json: TypeAlias = dict[str, Any]
+_Frame: TypeAlias = tuple[str, Path, _Json]  # where, image, its entry
+
+_BOXES_2020, _LANES_2020 = "labels/det_20/det_", "labels/lane/polygons/lane_"
+_BOTH_2018 = "labels/bdd100k_labels_images_"
+_NO_LINES = ("crosswalk", "road curb")
+_STEPS = 8  # straight pieces that stand for one curve
+
+
+def read_boxes(root: Path, split: str | None = None) -> Iterator[tuple[Item, Boxes]]:
+    """The images of a split with their boxes, clipped to the image; crowds are left out.
+
+    The last pixel belongs to a box, as in the official conversion to COCO.
+
+    Raises:
+        InvalidDataset: a broken document, naming the entry.
+        NotFound: no such split.
+        UnreadableMedia: an image whose header does not give its size.
+    """
+    return _boxes(root, _frames(root, _file(root, _BOXES_2020, split)))
+
+
+def read_lanes(root: Path, split: str | None = None) -> Iterator[tuple[Item, Lanes]]:
+    """The images of a split with the lane markings along the road, curves as short straight pieces.
+
+    Crosswalks, curbs and markings across the road are left out. The corpus draws both edges of a broad marking: each
+    is a lane here.
+
+    Raises:
+        InvalidDataset: a broken document, naming the entry.
+        NotFound: no such split.
+        UnreadableMedia: an image whose header does not give its size.
+    """
+    return _lanes(root, _frames(root, _file(root, _LANES_2020, split)))
+
+
+def _file(root: Path, newest: str, split: str | None) -> Path:
+    found = {}
+    for prefix in (_BOTH_2018, newest):  # the later of two wins
+        for path in sorted(root.glob(f"{prefix}*.json")):
+            found[str(path.relative_to(root)).removeprefix(prefix).removesuffix(".json")] = path
+    return found[chosen_split(root, list(found), split, f"{newest}*.json or {_BOTH_2018}*.json")]
+
+
+def _frames(root: Path, file: Path) -> Iterator[_Frame]:
+    split = file.stem.rpartition("_")[2]
+    for where, frame in list_of(file):
+        image = existing(where, root / "images" / "100k" / split / text_field(where, frame, "name"))
+        yield where, image, frame
+
+
+def _labels(where: str, frame: _Json) -> Iterator[tuple[str, str, _Json]]:
+    """(where, category, label) of a frame; a frame without any may say null, or nothing."""
+    labels = frame.get("labels") or []
+    if not isinstance(labels, list) or not all(isinstance(label, dict) for label in labels):
+        broken(f"{where}.labels", "a list of objects", labels)
+    for index, label in enumerate(labels):
+        category = text_field(f"{where}.labels[{index}]", label, "category")
+        yield f"{where}.labels[{index}]", category.removeprefix("lane/"), label
+
+
+def _boxes(root: Path, frames: Iterator[_Frame]) -> Iterator[tuple[Item, Boxes]]:
+    for where, image, frame in frames:
+        width, height = image_size(image)
+        found = [
+            _box(at, category, label["box2d"], width, height)
+            for at, category, label in _labels(where, frame)
+            if label.get("box2d") is not None and not _attribute(label, "crowd")
+        ]
+        yield Item(below(root, image), str(image)), Boxes(width, height, tuple(box for box in found if box))
+
+
+def _box(where: str, category: str, box: Any, width: int, height: int) -> Box | None:
+    values = [box.get(key) for key in ("x1", "y1", "x2", "y2")] if isinstance(box, dict) else [box]
+    x1, y1, x2, y2 = finite(f"{where}.box2d", "numbers in x1, y1, x2, y2", values, (int, float))
+    if not category or x1 > x2 or y1 > y2:
+        broken(where, "a category, x1 <= x2 and y1 <= y2", (category, x1, y1, x2, y2))
+    return clipped(x1, y1, x2 + 1, y2 + 1, width, height, category)
+
+
+def _lanes(root: Path, frames: Iterator[_Frame]) -> Iterator[tuple[Item, Lanes]]:
+    for where, image, frame in frames:
+        lanes = [
+            lane
+            for at, category, label in _labels(where, frame)
+            if label.get("poly2d") is not None and _runs_along(category, label)
+            for lane in _polylines(f"{at}.poly2d", label["poly2d"])
+        ]
+        yield Item(below(root, image), str(image)), Lanes(*image_size(image), tuple(lanes))
+
+
+def _attribute(label: _Json, name: str) -> Any:
+    attributes = label.get("attributes")
+    return attributes.get(name) if isinstance(attributes, dict) else None
+
+
+def _runs_along(category: str, label: _Json) -> bool:
+    return _attribute(label, "laneDirection") == "parallel" and category not in _NO_LINES
+
+
+def _polylines(where: str, poly2d: Any) -> Iterator[Lane]:
+    if not isinstance(poly2d, list) or not all(isinstance(poly, dict) for poly in poly2d):
+        broken(where, "a list of objects with vertices and types", poly2d)
+    for poly in poly2d:
+        vertices, types = poly.get("vertices"), poly.get("types")
+        if not isinstance(vertices, list) or not all(isinstance(v, list) and len(v) == 2 for v in vertices):
+            broken(where, "vertices [x, y]", vertices)
+        points = [tuple(finite(where, "vertices [x, y]", vertex, (int, float))) for vertex in vertices]
+        if not isinstance(types, str) or len(types) != len(points) or set(types) - {"L", "C"}:
+            broken(where, f"{len(points)} types, each L or C", types)
+        if len(points) >= 2:
+            yield Lane(tuple(_straightened(where, points, types)))
+
+
+def _straightened(where: str, points: Any, types: str) -> Iterator[tuple[Pixels, Pixels]]:
+    """The points of a path: a vertex L ends a straight line, three C are the controls and the end of a cubic curve."""
+    yield points[0]
+    at = 1
+    while at < len(points):
+        if types[at] == "L":
+            yield points[at]
+            at += 1
+        elif types[at : at + 3] == "CCC":
+            yield from _cubic(*points[at - 1 : at + 3])
+            at += 3
+        else:
+            broken(where, "C in threes", types)
+
+
+def _cubic(*controls: tuple[Pixels, Pixels]) -> Iterator[tuple[Pixels, Pixels]]:
+    """Points along a Bézier curve of four controls, its start left out."""
+    for step in range(1, _STEPS + 1):
+        t = step / _STEPS
+        weights = ((1 - t) ** 3, 3 * t * (1 - t) ** 2, 3 * t**2 * (1 - t), t**3)
+        x, y = (sum(map(mul, weights, along)) for along in zip(*controls, strict=True))
+        yield x, y

@@ -1,0 +1,88 @@
+"""Kaldi data directories: ``wav.scp``, ``text``, ``utt2spk``. Source: kaldi-asr.org/doc/data_prep.html."""
+
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import groupby, zip_longest
+from pathlib import Path
+
+from models.datasets.layout import below, broken, chosen_split, existing, numbered_lines
+from models.datasets.output import file_name, new_folder, token
+from models.datasets.shelf import Shelf
+from models.errors import InvalidInput, NotFound
+from models.records import Item, Transcript
+
+_FILES = ("wav.scp", "text", "utt2spk")
+
+
+def read(root: Path, split: str | None = None) -> Iterator[tuple[Item, Transcript]]:
+    """Every utterance of a data directory, or of its folder SPLIT; the group is the speaker.
+
+    The three files must name the same utterances in the same order, as Kaldi's own check wants it. Paths in
+    ``wav.scp`` are absolute, or relative to its folder. An item is a whole file: commands (``.. |``) and ``segments``
+    are refused.
+
+    Raises:
+        InvalidDataset: a broken line, naming file and line.
+        NotFound: no such split, or one of the files is missing.
+    """
+    if split is None and (root / "wav.scp").is_file():
+        return _read(root, root)
+    splits = sorted(path.parent.name for path in root.glob("*/wav.scp"))
+    return _read(root, root / chosen_split(root, splits, split, "SPLIT/wav.scp"))
+
+
+def _read(root: Path, folder: Path) -> Iterator[tuple[Item, Transcript]]:
+    if (folder / "segments").exists():
+        broken(f"{folder / 'segments'}:1", "whole files, one utterance each", "segments of longer recordings")
+    if missing := [name for name in _FILES if not (folder / name).is_file()]:
+        raise NotFound(f"{folder}: expected {', '.join(_FILES)}, got no {' and no '.join(missing)}")
+    for lines in zip_longest(*(numbered_lines(folder / name) for name in _FILES)):
+        where, path, text, speaker = _joined(folder, lines)
+        if path.endswith("|"):
+            broken(where, "the path of a sound file", path)
+        sound = existing(where, folder / path)
+        yield Item(below(root, sound), str(sound), speaker), Transcript(text)
+
+
+def _joined(folder: Path, lines: Sequence[tuple[str, str] | None]) -> tuple[str, str, str, str]:
+    """(where, path, text, speaker) of one utterance, whose line each file must have at the same place."""
+    utterance, values = None, []
+    for name, numbered in zip(_FILES, lines, strict=True):
+        if numbered is None:
+            broken(f"{folder / name}", "as many utterances as the other files have", "fewer")
+        where, line = numbered
+        found, _, value = line.strip().partition(" ")
+        utterance = utterance or found
+        if found != utterance or not (value.strip() or name == "text"):
+            broken(where, f"a line of utterance {utterance}, as in {_FILES[0]}", line)
+        values.append(value.strip())
+    assert lines[0] is not None
+    return lines[0][0], values[0], values[1], values[2]
+
+
+def write(root: Path, pairs: Iterable[tuple[Item, Transcript]]) -> None:
+    """Writes ``wav.scp``, ``text``, ``utt2spk`` and ``spk2utt``, sorted as Kaldi wants them; sounds stay in place.
+
+    An utterance is called ``SPEAKER-ITEM``; an item without a group is its own speaker.
+
+    Raises:
+        InvalidInput: as ``new_folder``, or two items that would be one utterance.
+    """
+    utterances = Shelf()
+    with new_folder(root) as out:
+        for item, label in pairs:
+            name = file_name(item)
+            speaker = token(item.group).replace("-", "_") if item.group else name
+            utterance = f"{speaker}-{name}" if item.group else name
+            if utterance in utterances:
+                raise InvalidInput(f"{root}: expected items with names of their own, got two called {utterance}")
+            path = str(Path(item.uri).absolute())
+            utterances.add(utterance, (speaker, {"wav.scp": path, "text": label.text, "utt2spk": speaker}))
+        for file in _FILES:
+            with (out / file).open("w", encoding="utf-8") as lines:
+                lines.writelines(f"{key} {' '.join(row[file].split())}".rstrip() + "\n"
+                                 for key, (_, row) in utterances.in_order())  # fmt: skip
+        with (out / "spk2utt").open("w", encoding="utf-8") as lines:
+            for speaker, rows in groupby(utterances.in_order(), key=lambda row: row[1][0]):
+                lines.write(speaker)
+                lines.writelines(f" {utterance}" for utterance, _ in rows)
+                lines.write("\n")

@@ -1,0 +1,87 @@
+"""KITTI object detection: one text file an image. Source: the object development kit, readme.txt.
+
+A line has 15 columns, of which the first is the category and the fifth to eighth are the box, in pixels from 0.
+"""
+
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+
+from models.datasets.layout import (
+    IMAGES,
+    below,
+    broken,
+    chosen_split,
+    clipped,
+    existing,
+    files_below,
+    finite,
+    numbered_lines,
+)
+from models.datasets.output import file_name, new_folder, number, place
+from models.media import image_size
+from models.records import Box, Boxes, Item
+
+_ALL = "training"  # the folder, and the split of all that is in it
+_COLUMNS = 15
+_UNKNOWN = "-1 -1 -10", "-1 -1 -1 -1000 -1000 -1000 -10"  # the kit's own values for all that is no 2D box
+
+
+def read(root: Path, split: str | None = None) -> Iterator[tuple[Item, Boxes]]:
+    """The images of ``training/image_2/`` with the boxes of ``training/label_2/``, clipped to the image.
+
+    SPLIT is ``training``, all of them, or the name of a list ``ImageSets/SPLIT.txt``. ``DontCare`` regions are left
+    out: the official evaluation neither asks for nor counts them.
+
+    Raises:
+        InvalidDataset: a broken line, naming file and line.
+        NotFound: no such split.
+        UnreadableMedia: an image whose header does not give its size.
+    """
+    lists = sorted(path.stem for path in (root / "ImageSets").glob("*.txt"))
+    there = [_ALL] * (root / _ALL / "label_2").is_dir()
+    chosen = chosen_split(root, [*there, *lists], split, "training/label_2 or ImageSets/*.txt")
+    images = root / _ALL / "image_2"
+    if chosen == _ALL:
+        return _read(root, ((str(path), path) for path in files_below(images, IMAGES)))
+    return _read(root, _listed(root / "ImageSets" / f"{chosen}.txt", images))
+
+
+def _listed(file: Path, images: Path) -> Iterator[tuple[str, Path]]:
+    for where, line in numbered_lines(file):
+        candidates = [images / f"{line.strip()}{suffix}" for suffix in (".png", *IMAGES)]
+        yield where, existing(where, next((path for path in candidates if path.is_file()), candidates[0]))
+
+
+def _read(root: Path, images: Iterable[tuple[str, Path]]) -> Iterator[tuple[Item, Boxes]]:
+    for where, image in images:
+        width, height = image_size(image)
+        labels = existing(where, root / _ALL / "label_2" / f"{image.stem}.txt")
+        boxes = (_box(at, line, width, height) for at, line in numbered_lines(labels))
+        yield Item(below(root, image), str(image)), Boxes(width, height, tuple(box for box in boxes if box))
+
+
+def _box(where: str, line: str, width: int, height: int) -> Box | None:
+    columns = line.split()
+    if len(columns) != _COLUMNS:
+        broken(where, f"{_COLUMNS} columns", line)
+    x1, y1, x2, y2 = finite(where, "numbers in columns 5 to 8: left, top, right, bottom", columns[4:8])
+    if x1 > x2 or y1 > y2:
+        broken(where, "left <= right and top <= bottom", columns[4:8])
+    return None if columns[0] == "DontCare" else clipped(x1, y1, x2, y2, width, height, columns[0])
+
+
+def write(root: Path, pairs: Iterable[tuple[Item, Boxes]]) -> None:
+    """Writes ``training/image_2/`` and ``training/label_2/``; blanks in a category become ``_``.
+
+    Raises:
+        InvalidInput, NotFound: as ``new_folder`` and ``place``.
+    """
+    with new_folder(root) as out:
+        (out / _ALL / "label_2").mkdir(parents=True)
+        for item, label in pairs:
+            name = file_name(item)
+            place(item, out / _ALL / "image_2", name)
+            with (out / _ALL / "label_2" / f"{name}.txt").open("x", encoding="utf-8") as file:
+                for box in label.boxes:
+                    category = "_".join(box.category.split()) or "_"
+                    file.write(f"{category} {_UNKNOWN[0]} {' '.join(map(number, box.xyxy))} {_UNKNOWN[1]}\n")

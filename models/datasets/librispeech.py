@@ -1,0 +1,37 @@
+"""LibriSpeech: ``SPLIT/SPEAKER/CHAPTER/``, with one file of transcripts a chapter. Source: openslr.org/12, README."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+from models.datasets.layout import below, broken, chosen_split, existing, files_below, names_below, numbered_lines
+from models.records import Item, Transcript
+
+_TRANSCRIPTS = ".trans.txt"
+
+
+def read(root: Path, split: str | None = None) -> Iterator[tuple[Item, Transcript]]:
+    """Every utterance of a split such as ``dev-clean``, in the order of its path; the group is the speaker.
+
+    A line is ``SPEAKER-CHAPTER-NUMBER TEXT``, in capitals, and the sound the ``.flac`` of that name beside it.
+
+    Raises:
+        InvalidDataset: a broken line, naming file and line.
+        NotFound: no such split.
+    """
+    splits = sorted(path.name for path in root.glob("*") if path.is_dir() and _has_transcripts(path))
+    return _read(root, root / chosen_split(root, splits, split, f"SPLIT/SPEAKER/CHAPTER/*{_TRANSCRIPTS}"))
+
+
+def _has_transcripts(folder: Path) -> bool:
+    return any(name.endswith(_TRANSCRIPTS) for name in names_below(folder))
+
+
+def _read(root: Path, folder: Path) -> Iterator[tuple[Item, Transcript]]:
+    for file in files_below(folder, (".txt",)):
+        if file.name.endswith(_TRANSCRIPTS):
+            for where, line in numbered_lines(file):
+                name, _, text = line.partition(" ")
+                if not name.startswith(file.name.removesuffix(_TRANSCRIPTS) + "-") or not text.strip():
+                    broken(where, "SPEAKER-CHAPTER-NUMBER TEXT of this chapter", line)
+                sound = existing(where, file.parent / f"{name}.flac")
+                yield Item(below(root, sound), str(sound), name.split("-")[0]), Transcript(text.strip())

@@ -1,0 +1,99 @@
+"""What every writer shares: a folder that appears whole or not at all, and the media in it."""
+
+import os
+import re
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path, PurePosixPath
+from uuid import uuid4
+
+from models.errors import InvalidInput, NotFound
+from models.media import media_type
+from models.records import Item
+
+SPLIT = "train"  # what every written data set calls its one split
+
+_SUFFIXES = {
+    "image/jpeg": (".jpg", ".jpeg"),
+    "image/png": (".png",),
+    "image/webp": (".webp",),
+    "audio/wav": (".wav",),
+    "audio/flac": (".flac",),
+    "audio/ogg": (".ogg", ".oga", ".opus"),
+    "audio/mpeg": (".mp3",),
+}
+_MEDIA = frozenset(suffix for suffixes in _SUFFIXES.values() for suffix in suffixes)
+_HEAD_BYTES = 4096
+_LONGEST_NAME = 200  # bytes; file systems allow 255
+
+
+@contextmanager
+def new_folder(root: Path) -> Iterator[Path]:
+    """A hidden folder to write into, which takes the name ``root`` when the block ends; a failure leaves nothing.
+
+    Raises:
+        InvalidInput: ``root`` is there and not empty, or cannot be written; or two items share a name.
+    """
+    root = root.absolute()
+    unfinished = root.parent / f".{root.name}.{uuid4().hex}"
+    if root.exists() and not (root.is_dir() and not any(root.iterdir())):
+        raise InvalidInput(f"{root}: expected a new or an empty folder to write to, got one that holds something")
+    try:
+        unfinished.mkdir(parents=True)
+        yield unfinished
+        os.replace(unfinished, root)
+    except FileExistsError as error:
+        name = Path(error.filename2 or error.filename).name
+        raise InvalidInput(f"{root}: expected items with names of their own, got two called {name}") from error
+    except OSError as error:
+        raise InvalidInput(f"{root}: expected a folder to write to, got {error.strerror}: {error.filename}") from error
+    finally:
+        shutil.rmtree(unfinished, ignore_errors=True)
+
+
+def token(text: str) -> str:
+    """The text as one word for file names and columns: whatever is no letter, digit, ``-``, ``_`` or ``.`` is ``_``."""
+    word = re.sub(r"[^\w.-]+", "_", text).strip("_.") or "_"
+    return word.encode()[-_LONGEST_NAME:].decode(errors="ignore")
+
+
+def file_name(item: Item) -> str:
+    """What the files of an item are called, without a suffix: its id as one word."""
+    path = PurePosixPath(item.id)
+    return token(str(path.with_suffix("") if path.suffix.lower() in _MEDIA else path))
+
+
+def place(item: Item, folder: Path, name: str) -> Path:
+    """Puts the item's medium into ``folder``, as another link to the same file or, where that cannot be, as a copy.
+
+    Raises:
+        NotFound: its uri names no file.
+        FileExistsError: there is a medium of that name.
+    """
+    source = Path(item.uri)
+    if not source.is_file():
+        raise NotFound(f"item {item.id}: expected its medium at {item.uri}, got no such file")
+    folder.mkdir(parents=True, exist_ok=True)
+    target = folder / (name + _suffix(source))
+    try:
+        os.link(source.resolve(), target)
+    except FileExistsError:
+        raise
+    except OSError:  # another file system, or one without links
+        shutil.copyfile(source, target)
+    return target
+
+
+def _suffix(path: Path) -> str:
+    """The file's own suffix where it is one of a medium; otherwise the one that its first bytes call for."""
+    if path.suffix.lower() in _MEDIA:
+        return path.suffix.lower()
+    with path.open("rb") as file:
+        kind = media_type(file.read(_HEAD_BYTES))
+    return _SUFFIXES[kind][0] if kind else path.suffix
+
+
+def number(value: float) -> str:
+    """A coordinate as text: ten digits at most, and whole numbers without a point."""
+    return f"{value:.10g}"

@@ -1,0 +1,135 @@
+"""YOLO detection: ``data.yaml``, and one text file an image. Source: docs.ultralytics.com, "Object detection datasets".
+
+A line is ``class x y width height``: the class counted from 0, the centre and the size as shares of the image.
+"""
+
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from models.datasets.layout import (
+    IMAGES,
+    below,
+    broken,
+    chosen_split,
+    clipped,
+    existing,
+    files_below,
+    finite,
+    numbered_lines,
+)
+from models.datasets.output import SPLIT, file_name, new_folder, number, place
+from models.errors import NotFound
+from models.media import image_size
+from models.records import Box, Boxes, Item
+
+_SPLITS = ("train", "val", "test")
+_YAML = "data.yaml"
+
+
+def read(root: Path, split: str | None = None) -> Iterator[tuple[Item, Boxes]]:
+    """Every image of a split of ``data.yaml``, in a folder of images or a text file that lists them.
+
+    The labels of ``images/../a.jpg`` are in ``labels/../a.txt``; without that file the image shows nothing. Boxes are
+    clipped to the image.
+
+    Raises:
+        InvalidDataset: a broken ``data.yaml``, list or label file, naming file and line.
+        NotFound: no ``data.yaml``, or no such split in it.
+        UnreadableMedia: an image whose header does not give its size.
+    """
+    file = root if root.is_file() else root / _YAML
+    if not file.is_file():
+        raise NotFound(f"{root}: expected {_YAML} in it, got none")
+    values = _values(file)
+    splits = [name for name in _SPLITS if values.get(name)]
+    chosen = chosen_split(file, splits, split, "train, val or test")
+    above = file.parent / str(values.get("path") or "")
+    if not above.is_dir():  # where the data lay on the machine that wrote the file
+        above = file.parent
+    sources = values[chosen] if isinstance(values[chosen], list) else [values[chosen]]
+    return _read(file.parent, _names(file, values.get("names")), _images(file, [above / str(name) for name in sources]))
+
+
+def _values(file: Path) -> dict[str, Any]:
+    try:
+        values = yaml.safe_load(file.read_bytes())
+    except yaml.YAMLError as error:
+        mark = getattr(error, "problem_mark", None)
+        broken(f"{file}:{mark.line + 1 if mark else 1}", "YAML", getattr(error, "problem", None) or str(error))
+    if not isinstance(values, dict):
+        broken(f"{file}:1", "names and paths", values)
+    return values
+
+
+def _names(file: Path, names: object) -> dict[int, str]:
+    """The categories by number: YAML gives them as a list, or by number already."""
+    numbered = dict(enumerate(names)) if isinstance(names, list) else names
+    if not isinstance(numbered, dict) or not all(type(key) is int for key in numbered):
+        broken(f"{file}:1", "a list under 'names', or names by their number", names)
+    return {key: str(name) for key, name in numbered.items()}
+
+
+def _images(file: Path, sources: list[Path]) -> Iterator[Path]:
+    for source in sources:
+        if source.is_dir():
+            yield from files_below(source, IMAGES)
+        elif source.is_file():
+            for where, line in numbered_lines(source):
+                yield existing(where, source.parent / line.strip())
+        else:
+            broken(f"{file}:1", "a folder of images or a list of them", str(source))
+
+
+def _read(root: Path, names: dict[int, str], images: Iterable[Path]) -> Iterator[tuple[Item, Boxes]]:
+    for image in images:
+        width, height = image_size(image)
+        lines = numbered_lines(labels) if (labels := _labels_of(image)).is_file() else ()
+        boxes = (_box(where, line, names, width, height) for where, line in lines)
+        yield Item(below(root, image), str(image)), Boxes(width, height, tuple(box for box in boxes if box))
+
+
+def _labels_of(image: Path) -> Path:
+    """The label file beside an image: the last folder called ``images`` in its path becomes ``labels``."""
+    before, found, after = str(image.absolute().with_suffix(".txt")).rpartition("/images/")
+    return Path(f"{before}/labels/{after}" if found else after)
+
+
+def _box(where: str, line: str, names: dict[int, str], width: int, height: int) -> Box | None:
+    columns = line.split()
+    if len(columns) != 5:
+        broken(where, "5 columns: class x y width height", line)
+    if not columns[0].isdecimal() or int(columns[0]) not in names:
+        broken(where, f"a class of data.yaml, one of {', '.join(map(str, names))}", columns[0])
+    x, y, w, h = finite(where, "numbers: class x y width height", columns[1:])
+    if not (0 <= x <= 1 and 0 <= y <= 1 and 0 < w <= 1 and 0 < h <= 1):
+        broken(where, "shares of the image, from 0 to 1", line)
+    corners = ((x - w / 2) * width, (y - h / 2) * height, (x + w / 2) * width, (y + h / 2) * height)
+    return clipped(*corners, width, height, names[int(columns[0])])
+
+
+def write(root: Path, pairs: Iterable[tuple[Item, Boxes]]) -> None:
+    """Writes ``images/train/``, ``labels/train/`` and, last, ``data.yaml``; classes are numbered as they come.
+
+    Raises:
+        InvalidInput, NotFound: as ``new_folder`` and ``place``.
+    """
+    classes: dict[str, int] = {}
+    with new_folder(root) as out:
+        (out / "labels" / SPLIT).mkdir(parents=True)
+        for item, label in pairs:
+            name = file_name(item)
+            place(item, out / "images" / SPLIT, name)
+            with (out / "labels" / SPLIT / f"{name}.txt").open("x", encoding="utf-8") as file:
+                for box in label.boxes:
+                    file.write(f"{classes.setdefault(box.category, len(classes))} {_shares(box, label)}\n")
+        values = {SPLIT: f"images/{SPLIT}", "names": {index: name for name, index in classes.items()}}
+        (out / _YAML).write_text(yaml.safe_dump(values, sort_keys=False, allow_unicode=True), encoding="utf-8")
+
+
+def _shares(box: Box, label: Boxes) -> str:
+    x1, y1, x2, y2 = box.xyxy
+    x, y = (x1 + x2) / 2 / label.width, (y1 + y2) / 2 / label.height
+    return " ".join(map(number, (x, y, (x2 - x1) / label.width, (y2 - y1) / label.height)))

@@ -1,0 +1,46 @@
+"""AISHELL-1: one file of transcripts for all splits, and every broken line named."""
+
+from pathlib import Path
+
+import pytest
+
+from models.datasets import read
+from models.errors import NotFound
+from models.records import Item, Transcript
+from tests.models.datasets.corpora import expect_broken, put
+
+
+def corpus(root: Path, more: str = "") -> Path:
+    for split, speaker in (("train", "S0002"), ("dev", "S0724"), ("dev", "S0725")):
+        put(root / "wav" / split / speaker / f"BAC009{speaker}W0122.wav")
+    put(root / "wav" / "S0002.tar.gz")
+    lines = "BAC009S0002W0122 而 对 楼市\nBAC009S0725W0122 限 购\nBAC009S0724W0122 一  二\n"
+    return put(root / "transcript" / "aishell_transcript_v0.8.txt", lines + more)
+
+
+def test_blanks_are_a_segmenters_and_speakers_are_groups(tmp_path: Path) -> None:
+    corpus(tmp_path)
+    first, second = (f"wav/dev/{speaker}/BAC009{speaker}W0122.wav" for speaker in ("S0725", "S0724"))
+    assert list(read(f"aishell:{tmp_path}:dev")) == [
+        (Item(first, str(tmp_path / first), "S0725"), Transcript("限购")),
+        (Item(second, str(tmp_path / second), "S0724"), Transcript("一二")),
+    ]
+    assert [item.group for item, _ in read(f"aishell:{tmp_path}:train")] == ["S0002"]
+
+
+@pytest.mark.parametrize(
+    ("line", "message"),
+    [
+        ("BAC009S0002W0123\n", "expected BAC009 SPEAKER W NUMBER, then the words, got 'BAC009S0002W0123'"),
+        ("x 而\n", "expected BAC009 SPEAKER W NUMBER, then the words, got 'x 而'"),
+        ("BAC009S0002W0123 而\n", "expected a file that exists, got '"),
+    ],
+)
+def test_a_broken_line_is_named(tmp_path: Path, line: str, message: str) -> None:
+    expect_broken(f"aishell:{tmp_path}:train", corpus(tmp_path, line), 4, message)
+
+
+def test_without_transcripts_there_is_nothing_to_read(tmp_path: Path) -> None:
+    corpus(tmp_path).unlink()
+    with pytest.raises(NotFound, match=r"expected transcript/aishell_transcript_v0\.8\.txt in it, got no such file"):
+        read(f"aishell:{tmp_path}:train")

@@ -1,0 +1,135 @@
+"""COCO: corners clipped to the image, every broken entry named, and written boxes read again."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+
+from models.datasets import coco as module
+from models.datasets import read
+from models.records import Box, Boxes, Item
+from tests.models.datasets.corpora import expect_broken, labels, photo, put
+from tests.models.datasets.round_trips import assert_same_boxes, box_sets, round_trip
+
+
+def coco(root: Path, **changes: Any) -> Path:
+    photo(root / "images" / "a.jpg")
+    photo(root / "images" / "sub" / "b.jpg")
+    boxes = [[10, 8, 20.5, 16], [-5, 40, 30, 30], [64, 0, 5, 5], [3, 3, 0, 9], [0, 0, 64, 48]]
+    annotations = [
+        {"id": i, "image_id": 7, "category_id": 1, "bbox": box, "iscrowd": int(i == 4), "segmentation": [[1, 2]]}
+        for i, box in enumerate(boxes)
+    ]
+    document = {
+        "info": {},
+        "images": [
+            {"id": 9, "file_name": "sub/b.jpg", "width": 64, "height": 48},
+            {"id": 7, "file_name": "a.jpg", "width": 64, "height": 48},
+        ],
+        "categories": [{"id": 1, "name": "car", "supercategory": "vehicle"}],
+        "annotations": annotations,
+        **changes,
+    }
+    return put(root / "annotations" / "instances_val.json", json.dumps(document))
+
+
+@pytest.mark.parametrize("order", [("annotations", "categories", "images"), ("images", "annotations", "categories")])
+def test_boxes_are_clipped_corners_and_crowds_and_nothings_are_left_out(tmp_path: Path, order: tuple[str]) -> None:
+    file = coco(tmp_path)
+    document = json.loads(file.read_text())
+    put(file, json.dumps({name: document[name] for name in order}))
+    expected = [
+        (Item("images/sub/b.jpg", str(tmp_path / "images/sub/b.jpg")), Boxes(64, 48)),
+        (
+            Item("images/a.jpg", str(tmp_path / "images/a.jpg")),
+            Boxes(64, 48, (Box((10, 8, 30.5, 24), "car"), Box((0, 40, 25, 48), "car"))),
+        ),
+    ]
+    assert list(read(f"coco:{tmp_path}:val")) == expected
+    assert list(read(f"coco:{tmp_path}")) == expected  # the only split
+
+
+def test_images_may_lie_in_a_folder_called_like_the_split(tmp_path: Path) -> None:
+    coco(tmp_path)
+    (tmp_path / "images").rename(tmp_path / "val")
+    assert list(labels(f"coco:{tmp_path}:val")) == ["val/sub/b.jpg", "val/a.jpg"]
+
+
+IMG = {"id": 1, "file_name": "a.jpg", "width": 64, "height": 48}
+BOX = {"image_id": 7, "category_id": 1, "bbox": [1, 1, 2, 2]}
+
+
+@pytest.mark.parametrize(
+    ("changes", "where", "message"),
+    [
+        ({"images": 3}, "1", "expected a list under 'images', got 3"),
+        ({"annotations": [3]}, "annotations[0]", "expected an object, got 3"),
+        ({"images": [IMG, IMG]}, "images[1].id", "expected a whole number that no other entry has, got 1"),
+        (
+            {"images": [{**IMG, "id": "1"}]},
+            "images[0].id",
+            "expected a whole number that no other",
+        ),
+        ({"images": [{**IMG, "width": 0}]}, "images[0]", "expected width and height in whole pixels, got (0, 48)"),
+        ({"images": [{**IMG, "file_name": 5}]}, "images[0]", "expected a string under 'file_name'"),
+        ({"images": [{**IMG, "file_name": "no"}]}, "images[0]", "expected a file that exists, got"),
+        (
+            {"annotations": [BOX, {**BOX, "image_id": 8}]},
+            "annotations[1].image_id",
+            "expected the id of an image, got 8",
+        ),
+        (
+            {"annotations": [{**BOX, "image_id": "7"}]},
+            "annotations[0].image_id",
+            "expected the id of an image, got '7'",
+        ),
+        ({"annotations": [BOX, {**BOX, "category_id": []}]}, "annotations[1].category_id", "expected the id of a cat"),
+        (
+            {"annotations": [{**BOX, "bbox": [1, 2, 3]}]},
+            "annotations[0].bbox",
+            "expected 4 numbers: x, y, width",
+        ),
+        ({"annotations": [{**BOX, "bbox": None}]}, "annotations[0].bbox", "expected 4 numbers"),
+        ({"annotations": [{**BOX, "bbox": [1, 2, "3", 4]}]}, "annotations[0].bbox", "expected 4 numbers"),
+        ({"annotations": [{**BOX, "bbox": [1, 2, float("nan"), 4]}]}, "annotations[0].bbox", "expected 4 numbers"),
+        ({"annotations": [{**BOX, "bbox": [1, 2, -3, 4]}]}, "annotations[0].bbox", "expected width and height >= 0"),
+    ],
+)
+def test_a_broken_entry_is_named(tmp_path: Path, changes: dict[str, Any], where: str, message: str) -> None:
+    file = coco(tmp_path, **({"annotations": []} if "images" in changes else {}), **changes)
+    expect_broken(f"coco:{tmp_path}:val", file, where, message)
+
+
+def test_a_file_that_is_no_json_is_named_with_its_line(tmp_path: Path) -> None:
+    file = put(tmp_path / "annotations" / "instances_val.json", '{\n "images": [\n  oops')
+    expect_broken(f"coco:{tmp_path}", file, 3, "expected JSON, got 'Expecting value at column 3'")
+    put(file, b'{"images": "\xff"}')
+    expect_broken(f"coco:{tmp_path}", file, 1, "expected UTF-8 text")
+    put(file, "[]")
+    expect_broken(f"coco:{tmp_path}", file, 1, "expected a JSON object, got '[]'")
+    put(file, '{"images": [], "annotations": []}')
+    expect_broken(f"coco:{tmp_path}", file, 1, "expected a list under 'categories', got None")
+
+
+@settings(max_examples=30)
+@given(box_sets())
+def test_written_boxes_are_read_again(given_labels: list[Boxes]) -> None:
+    for told, found in round_trip("coco", given_labels):
+        assert_same_boxes(found, told)
+
+
+def test_what_is_written_is_what_others_read(tmp_path: Path) -> None:
+    image = photo(tmp_path / "a.jpg")
+    label = Boxes(64, 48, (Box((1, 2, 5.5, 10), "car"), Box((0, 0, 1, 1), "a bus"), Box((0, 0, 2, 2), "car")))
+    module.write(tmp_path / "out", [(Item("x/a.jpg", str(image)), Boxes(64, 48)), (Item("b", str(image)), label)])
+    document = json.loads((tmp_path / "out" / "annotations" / "instances_train.json").read_text())
+    assert document["images"] == [
+        {"id": 1, "file_name": "x_a.jpg", "width": 64, "height": 48},
+        {"id": 2, "file_name": "b.jpg", "width": 64, "height": 48},
+    ]
+    assert document["categories"] == [{"id": 1, "name": "car"}, {"id": 2, "name": "a bus"}]
+    first, second, third = document["annotations"]
+    assert first == {"id": 1, "image_id": 2, "category_id": 1, "iscrowd": 0, "bbox": [1, 2, 4.5, 8], "area": 36}
+    assert (second["id"], second["category_id"], third["id"], third["category_id"]) == (2, 2, 3, 1)

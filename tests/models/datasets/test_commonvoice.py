@@ -1,0 +1,47 @@
+"""Common Voice: sentences between tabs, and every broken line named."""
+
+from pathlib import Path
+
+import pytest
+
+from models.datasets import read
+from models.records import Item, Transcript
+from tests.models.datasets.corpora import expect_broken, put
+
+
+def corpus(root: Path, second: str) -> Path:
+    put(root / "clips" / "a.mp3")
+    put(root / "clips" / "b.mp3")
+    header = "client_id\tpath\tsentence\tup_votes\n"
+    return put(root / "dev.tsv", header + 's1\ta.mp3\t"Dobry\u2028dźeń", praji.\t2\n' + second)
+
+
+def test_sentences_keep_their_quotes_and_speakers_are_groups(tmp_path: Path) -> None:
+    corpus(tmp_path, "s2\tb.mp3\tHaj \t\r\n")
+    assert list(read(f"commonvoice:{tmp_path}:dev")) == [
+        (Item("clips/a.mp3", str(tmp_path / "clips/a.mp3"), "s1"), Transcript('"Dobry\u2028dźeń", praji.')),
+        (Item("clips/b.mp3", str(tmp_path / "clips/b.mp3"), "s2"), Transcript("Haj")),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("line", "message"),
+    [
+        ("s2\tb.mp3\tHaj\n", "expected 4 columns, got 3"),
+        ("\tb.mp3\tHaj\t1\n", "expected values for client_id, path, sentence, got ('', 'b.mp3', 'Haj')"),
+        ("s2\tb.mp3\t \t1\n", "expected values for client_id, path, sentence, got ('s2', 'b.mp3', '')"),
+        ("s2\tc.mp3\tHaj\t1\n", "expected a file that exists, got '"),
+    ],
+)
+def test_a_broken_line_is_named(tmp_path: Path, line: str, message: str) -> None:
+    file = corpus(tmp_path, line)
+    expect_broken(f"commonvoice:{tmp_path}", file, 3, message)
+
+
+def test_a_file_without_its_header_or_not_in_utf8_is_named(tmp_path: Path) -> None:
+    file = put(tmp_path / "dev.tsv", "s1\ta.mp3\tDobry\n")
+    expect_broken(f"commonvoice:{tmp_path}", file, 1, "expected a header with client_id, path, sentence between tabs")
+    put(file)
+    expect_broken(f"commonvoice:{tmp_path}", file, 1, "expected a header")
+    put(file, "\ufeffclient_id\tpath\tsentence\n".encode() + b"s1\ta.mp3\t\xe4\n")  # with a byte order mark
+    expect_broken(f"commonvoice:{tmp_path}", file, 2, "expected UTF-8 text, got b's1")

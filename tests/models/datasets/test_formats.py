@@ -1,0 +1,177 @@
+"""What all formats have in common: their names, splits, streaming, and the real samples."""
+
+import gc
+import re
+import tracemalloc
+from collections.abc import Callable, Iterable, Iterator
+from pathlib import Path
+from uuid import uuid4
+
+import pytest
+
+from models.datasets import FORMATS, read, task_of, writer
+from models.errors import InvalidDataset, InvalidInput, NotFound
+from models.records import LABEL_TYPES, Box, Boxes, Item, Label, Lane, Lanes, Transcript
+from tests.models.datasets.corpora import CORPORA, labels, parts, photo, put, sound
+from tests.samples import SAMPLES, needs_samples
+
+READ = [name for name, found in FORMATS.items() if found.read]
+WRITTEN = [name for name, found in FORMATS.items() if found.write]
+
+
+@pytest.mark.parametrize("name", READ)
+def test_a_corpus_is_read_completely_with_labels_of_its_task(name: str, tmp_path: Path) -> None:
+    split = CORPORA[name](tmp_path / "c", 3)
+    pairs = list(read(f"{name}:{tmp_path}/c:{split}"))
+    assert len({item.id for item, _ in pairs}) == 3
+    assert {type(label) for _, label in pairs} == {LABEL_TYPES[FORMATS[name].task]}
+    assert all(parts(label) for _, label in pairs)
+    assert task_of(f"{name}:anywhere") == FORMATS[name].task
+
+
+@pytest.mark.parametrize("spec", ["webvtt:/data", "kitty:/data:val", "coco", "coco:", "", "/data/coco:val"])
+def test_an_unknown_format_lists_the_known_ones(spec: str) -> None:
+    known = f"expected FORMAT:ROOT[:SPLIT], FORMAT one of {', '.join(READ)}"
+    for ask in (read, task_of):
+        with pytest.raises(InvalidDataset, match=re.escape(f"{known}, got {spec!r}")):
+            ask(spec)
+
+
+@pytest.mark.parametrize("name", READ)
+def test_a_missing_root_and_an_unknown_split_are_named_at_once(name: str, tmp_path: Path) -> None:
+    with pytest.raises(NotFound, match=r"expected an existing file or folder, got .*/nowhere$"):
+        read(f"{name}:{tmp_path}/nowhere:val")
+    split = CORPORA[name](tmp_path / "c", 2)
+    with pytest.raises(NotFound, match=rf"expected one of the splits there \(.*{split}.*\), got other"):
+        read(f"{name}:{tmp_path}/c:other")
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(NotFound, match=r"expected"):
+        read(f"{name}:{tmp_path}/empty")
+
+
+def test_a_split_must_be_chosen_where_there_are_several(tmp_path: Path) -> None:
+    CORPORA["coco"](tmp_path / "c", 1)
+    put(tmp_path / "c" / "annotations" / "instances_val.json", "{}")
+    with pytest.raises(NotFound, match=r"annotations: expected one of the splits there \(train, val\), got no split"):
+        read(f"coco:{tmp_path}/c")
+
+
+def test_lines_are_read_as_they_are_asked_for(tmp_path: Path) -> None:
+    CORPORA["nemo"](tmp_path, 1)
+    with (tmp_path / "train.jsonl").open("a") as file:
+        file.write("broken")
+    stream = read(f"nemo:{tmp_path}")
+    assert next(stream)[1] == Transcript("go")
+    with pytest.raises(InvalidDataset):
+        next(stream)
+
+
+def test_a_root_may_hold_colons(tmp_path: Path) -> None:
+    CORPORA["commonvoice"](tmp_path / "a:b", 1)
+    assert list(labels(f"commonvoice:{tmp_path}/a:b")) == ["clips/0.mp3"]
+    assert list(labels(f"commonvoice:{tmp_path}/a:b:train")) == ["clips/0.mp3"]
+
+
+@pytest.mark.parametrize(
+    ("name", "task"), [("kitty", "detection"), ("mot", "detection"), ("culane", "detection"), ("coco", "asr")]
+)
+def test_a_format_that_does_not_hold_a_tasks_labels_is_refused(name: str, task: str) -> None:
+    with pytest.raises(
+        InvalidInput, match=rf"format: expected one that {task} labels are written in \(.*, got '{name}'"
+    ):
+        writer(name, task)  # type: ignore[arg-type]
+
+
+def peak(work: Callable[[], object]) -> int:
+    """The most memory in bytes that Python held at once during the work."""
+    gc.collect()
+    gc.freeze()  # what is there already need not be looked at again and again
+    tracemalloc.start()
+    try:
+        work()
+        return tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+        gc.unfreeze()
+
+
+def swept(pairs: Iterable[tuple[Item, Label]]) -> Iterator[tuple[Item, Label]]:
+    """The pairs, without garbage that only waits for its collector."""
+    for index, pair in enumerate(pairs):
+        if index % 50 == 0:
+            gc.collect()
+        yield pair
+
+
+FEW, MANY = 50, 600
+MORE = 120_000  # bytes: MANY items need more if each leaves its id, its path and its label behind
+
+
+def needs_no_more(work: Callable[[int], object]) -> bool:
+    """Whether work on MANY items can do with what it needs for FEW; now and then Python grows a table of its own."""
+    work(FEW)  # whatever is kept once and for all
+    most = peak(lambda: work(FEW)) + MORE
+    return any(peak(lambda: work(MANY)) < most for _ in range(3))
+
+
+@pytest.mark.parametrize("name", READ)
+def test_reading_many_items_needs_no_more_memory_than_few(name: str, tmp_path: Path) -> None:
+    specs = {n: f"{name}:{tmp_path}/{n}:{CORPORA[name](tmp_path / str(n), n)}" for n in (FEW, MANY)}
+
+    def consume(n: int) -> None:
+        assert sum(1 for _ in swept(read(specs[n]))) == n
+
+    assert needs_no_more(consume)
+
+
+@pytest.mark.parametrize("name", WRITTEN)
+def test_writing_many_items_needs_no_more_memory_than_few(name: str, tmp_path: Path) -> None:
+    task = FORMATS[name].task
+    medium = sound(tmp_path / "a.wav") if task == "asr" else photo(tmp_path / "a.jpg")
+    box, lane = Box((0, 0, 9, 9), "car"), Lane(((1, 40), (9, 4)))
+    label: dict[str, Label] = {
+        "asr": Transcript("go on"),
+        "detection": Boxes(64, 48, (box,)),
+        "lane": Lanes(64, 48, (lane,)),
+    }
+
+    def produce(n: int) -> None:
+        pairs = ((Item(f"{i:06d}", str(medium), f"speaker {i}"), label[task]) for i in range(n))
+        writer(name, task)(tmp_path / uuid4().hex, swept(pairs))
+
+    assert needs_no_more(produce)
+
+
+@needs_samples
+@pytest.mark.parametrize(
+    ("spec", "items", "expected", "groups"),
+    [
+        ("coco:detection/camvid:train", 367, 2364, 1),
+        ("coco:detection/camvid:val", 101, 542, 1),
+        ("voc:detection/bccd:trainval", 292, 3943, 1),
+        ("voc:detection/bccd:test", 72, 945, 1),
+        ("culane:lane/f1tenth:train", 93, 330, 1),
+        ("culane:lane/f1tenth:val", 20, 68, 1),
+        ("tusimple:lane/tusimple:0313", 2858, 10891, 2858),
+        ("tusimple:lane/tusimple/label_data_0531.json", 358, 1118, 358),
+        ("tusimple:lane/tusimple:0601", 410, 1786, 410),
+        ("commonvoice:speech/commonvoice_hsb:train", 935, 8914, 11),
+        ("commonvoice:speech/commonvoice_hsb:dev", 38, 237, 4),
+        ("nemo:speech/dspspeech20:train", 2000, 2000, 25),
+        ("nemo:speech/dspspeech20:dev", 240, 240, 3),
+        ("nemo:speech/speech_commands:train", 3019, 3019, 150),
+        ("nemo:speech/speech_commands:dev", 436, 436, 30),
+        ("nemo:speech/speech_commands/noise.jsonl", 408, 0, 1),
+        ("nemo:speech/fsdd:train", 2000, 2000, 4),
+        ("nemo:speech/fsdd:test", 500, 500, 1),
+        ("nemo:speech/aishell_sample", 500, 605, 1),
+        ("nemo:speech/asterisk_en:all", 540, 3233, 1),
+    ],
+)
+def test_real_samples_are_read_completely(spec: str, items: int, expected: int, groups: int) -> None:
+    """``expected`` counts boxes, lanes or words."""
+    name, _, rest = spec.partition(":")
+    pairs = list(read(f"{name}:{SAMPLES}/{rest}"))
+    counts = [parts(label) for _, label in pairs]
+    assert (len(pairs), sum(counts), len({item.group for item, _ in pairs})) == (items, expected, groups)
+    assert len({item.id for item, _ in pairs}) == items

@@ -1,0 +1,41 @@
+"""LibriSpeech: chapters of transcripts beside their sounds, and every broken line named."""
+
+from pathlib import Path
+
+import pytest
+
+from models.datasets import read
+from models.records import Item, Transcript
+from tests.models.datasets.corpora import expect_broken, put
+
+
+def corpus(root: Path, second: str = "") -> Path:
+    for split, speaker in (("dev-clean", "84"), ("dev-clean", "1272"), ("test-other", "367")):
+        chapter = root / split / speaker / "121"
+        put(chapter / f"{speaker}-121-0000.flac")
+        put(chapter / f"{speaker}-121.trans.txt", f"{speaker}-121-0000 GO  DO YOU HEAR\n")
+    put(root / "README.TXT")
+    file = root / "dev-clean" / "84" / "121" / "84-121.trans.txt"
+    return put(file, f"{file.read_text()}{second}")
+
+
+def test_utterances_come_by_path_with_their_speaker(tmp_path: Path) -> None:
+    corpus(tmp_path)
+    first, second = (f"dev-clean/{speaker}/121/{speaker}-121-0000.flac" for speaker in ("1272", "84"))
+    assert list(read(f"librispeech:{tmp_path}:dev-clean")) == [
+        (Item(first, str(tmp_path / first), "1272"), Transcript("GO  DO YOU HEAR")),
+        (Item(second, str(tmp_path / second), "84"), Transcript("GO  DO YOU HEAR")),
+    ]
+    assert [item.group for item, _ in read(f"librispeech:{tmp_path}:test-other")] == ["367"]
+
+
+@pytest.mark.parametrize(
+    ("line", "message"),
+    [
+        ("84-121-0001\n", "expected SPEAKER-CHAPTER-NUMBER TEXT of this chapter, got '84-121-0001'"),
+        ("85-121-0001 GO\n", "expected SPEAKER-CHAPTER-NUMBER TEXT of this chapter, got '85-121-0001 GO'"),
+        ("84-121-0001 GO\n", "expected a file that exists, got '"),
+    ],
+)
+def test_a_broken_line_is_named(tmp_path: Path, line: str, message: str) -> None:
+    expect_broken(f"librispeech:{tmp_path}:dev-clean", corpus(tmp_path, line), 2, message)

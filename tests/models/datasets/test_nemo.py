@@ -1,0 +1,74 @@
+"""NeMo manifests: JSON lines, every broken one named, and written transcripts read again."""
+
+import json
+from pathlib import Path
+
+import pytest
+from hypothesis import given, settings
+
+from models.datasets import nemo, read
+from models.records import Item, Transcript
+from tests.models.datasets.corpora import expect_broken, put, sound
+from tests.models.datasets.round_trips import round_trip, transcripts
+
+
+def corpus(root: Path, second: str) -> Path:
+    put(root / "audio" / "a.ogg")
+    first = {"audio_filepath": "audio/a.ogg", "duration": 1.5, "text": "数字", "speaker": "S28"}
+    return put(root / "dev.jsonl", json.dumps(first) + "\n\n" + second)
+
+
+def test_paths_are_relative_to_the_manifest_or_absolute(tmp_path: Path) -> None:
+    elsewhere = put(tmp_path / "b.wav")
+    second = json.dumps({"audio_filepath": str(elsewhere), "text": "", "offset": 0})
+    file = corpus(tmp_path / "m", second)
+    expected = [
+        (Item("audio/a.ogg", str(tmp_path / "m/audio/a.ogg"), "S28"), Transcript("数字")),
+        (Item(str(elsewhere), str(elsewhere)), Transcript("")),
+    ]
+    assert list(read(f"nemo:{file}")) == expected
+    assert list(read(f"nemo:{tmp_path / 'm'}:dev")) == expected
+
+
+@pytest.mark.parametrize(
+    ("line", "message"),
+    [
+        ('{"audio_filepath": "audio/a.ogg", ', "expected a JSON object (Expecting property name enclosed in double"),
+        ('["audio/a.ogg"]', "expected a JSON object, got ['audio/a.ogg']"),
+        ('{"text": "x"}', "expected a string under 'audio_filepath', got None"),
+        ('{"audio_filepath": "audio/a.ogg"}', "expected a string under 'text', got None"),
+        ('{"audio_filepath": "b.ogg", "text": "x"}', "expected a file that exists, got '"),
+        (
+            '{"audio_filepath": "audio/a.ogg", "text": "x", "duration": -1}',
+            "expected a duration in seconds > 0, got -1",
+        ),
+        (
+            '{"audio_filepath": "audio/a.ogg", "text": "x", "duration": NaN}',
+            "expected a duration in seconds > 0, got nan",
+        ),
+        ('{"audio_filepath": "audio/a.ogg", "text": "x", "offset": 2.5}', "expected whole files (offset 0), got 2.5"),
+        ('{"audio_filepath": "audio/a.ogg", "text": "x", "speaker": 7}', "expected a string under 'speaker', got 7"),
+    ],
+)
+def test_a_broken_line_is_named(tmp_path: Path, line: str, message: str) -> None:
+    file = corpus(tmp_path, line)
+    expect_broken(f"nemo:{file}", file, 3, message)
+
+
+@settings(max_examples=30)
+@given(transcripts())
+def test_written_transcripts_are_read_again(labels: list[Transcript]) -> None:
+    for told, found in round_trip("nemo", labels):
+        assert found == told
+
+
+def test_a_written_line_has_the_length_of_the_sound_and_its_speaker(tmp_path: Path) -> None:
+    clip = sound(tmp_path / "a.wav", seconds=1.25)
+    pairs = [(Item("x/a.wav", str(clip), "S28"), Transcript("数字")), (Item("b", str(clip)), Transcript(""))]
+    nemo.write(tmp_path / "out", pairs)
+    lines = [json.loads(line) for line in (tmp_path / "out" / "train.jsonl").read_text().splitlines()]
+    assert lines == [
+        {"audio_filepath": "audio/x_a.wav", "duration": 1.25, "text": "数字", "speaker": "S28"},
+        {"audio_filepath": "audio/b.wav", "duration": 1.25, "text": ""},
+    ]
+    assert [item.group for item, _ in read(f"nemo:{tmp_path}/out")] == ["S28", None]

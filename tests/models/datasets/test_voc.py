@@ -1,0 +1,91 @@
+"""Pascal VOC: corners from 1, every broken object named with its line, and written boxes read again."""
+
+from pathlib import Path
+
+import pytest
+from hypothesis import given, settings
+
+from models.datasets import read, voc
+from models.errors import InvalidDataset
+from models.records import Box, Boxes, Item
+from tests.models.datasets.corpora import expect_broken, photo, put
+from tests.models.datasets.round_trips import assert_same_boxes, box_sets, round_trip
+
+VOC = """<annotation>
+  <filename>a.png</filename>
+  <size><width>64</width><height>48</height><depth>3</depth></size>
+  <object><name>cell</name><difficult>0</difficult>
+    <bndbox><xmin>1</xmin><ymin>1</ymin><xmax>64</xmax><ymax>48</ymax></bndbox></object>
+  <object><name>dot</name>
+    <bndbox><xmin>5</xmin><ymin>6</ymin><xmax>5</xmax><ymax>6</ymax></bndbox></object>
+  <object><name>cell</name><difficult>1</difficult>
+    <bndbox><xmin>1</xmin><ymin>1</ymin><xmax>9</xmax><ymax>9</ymax></bndbox></object>
+  <object><name>cell</name><bndbox><xmin>60.5</xmin><ymin>0</ymin><xmax>70</xmax><ymax>20</ymax></bndbox></object>
+</annotation>
+"""
+
+
+def corpus(root: Path, xml: str = VOC, names: str = "a\n") -> Path:
+    photo(root / "JPEGImages" / "a.png")
+    put(root / "ImageSets" / "Main" / "test.txt", names)
+    return put(root / "Annotations" / "a.xml", xml)
+
+
+def test_corners_count_from_one_and_include_the_last_pixel(tmp_path: Path) -> None:
+    corpus(tmp_path)
+    boxes = (Box((0, 0, 64, 48), "cell"), Box((4, 5, 5, 6), "dot"), Box((59.5, 0, 64, 20), "cell"))
+    image = Item("JPEGImages/a.png", str(tmp_path / "JPEGImages" / "a.png"))
+    assert list(read(f"voc:{tmp_path}:test")) == [(image, Boxes(64, 48, boxes))]
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "line", "message"),
+    [
+        ("</annotation>", "", 12, "expected XML, got 'no element found: line 12, column 0'"),
+        ("<width>64</width>", "<width>x</width>", 1, "expected a whole number >= 1 in <size/width>, got 'x'"),
+        ("<height>48</height>", "", 1, "expected a whole number >= 1 in <size/height>, got ''"),
+        ("<name>dot</name>", "", 6, "expected a <name>, got ''"),
+        ("<xmax>5</xmax>", "", 6, "expected xmin, ymin, xmax and ymax in <bndbox>, got ['5', '6', None, '6']"),
+        ("<xmax>5</xmax>", "<xmax>b</xmax>", 6, "expected numbers in <bndbox>, got ['5', '6', 'b', '6']"),
+        ("<xmin>60.5</xmin>", "<xmin>66</xmin>", 10, "expected a box inside 1..64, 1..48, got (66.0, 0.0, 70.0, 20.0)"),
+    ],
+)
+def test_a_broken_object_is_named_with_its_line(tmp_path: Path, old: str, new: str, line: int, message: str) -> None:
+    assert old in VOC
+    file = corpus(tmp_path, VOC.replace(old, new))
+    expect_broken(f"voc:{tmp_path}", file, line, message)
+
+
+def test_a_broken_list_is_named_with_its_line(tmp_path: Path) -> None:
+    corpus(tmp_path, names="a\n\na -1\n")
+    listing = tmp_path / "ImageSets" / "Main" / "test.txt"
+    expect_broken(f"voc:{tmp_path}", listing, 3, "expected 1 column, the name of an image, got 'a -1'")
+    put(listing, "a\nb\n")
+    expect_broken(f"voc:{tmp_path}", listing, 2, f"expected a file that exists, got '{tmp_path}/Annotations/b.xml'")
+
+
+@settings(max_examples=30)
+@given(box_sets())
+def test_written_boxes_are_read_again(labels: list[Boxes]) -> None:
+    for told, found in round_trip("voc", labels):
+        assert_same_boxes(found, told)
+
+
+def test_what_is_written_is_what_others_read(tmp_path: Path) -> None:
+    image = photo(tmp_path / "a.png")
+    label = Boxes(64, 48, (Box((0, 4, 64, 6.5), "R & D"),))
+    voc.write(tmp_path / "out", [(Item("images/a.png", str(image)), label)])
+    assert (tmp_path / "out" / "ImageSets" / "Main" / "train.txt").read_text() == "images_a\n"
+    text = (tmp_path / "out" / "Annotations" / "images_a.xml").read_text()
+    assert "<filename>images_a.png</filename>" in text
+    assert "<size><width>64</width><height>48</height><depth>3</depth></size>" in text
+    assert "<name>R &amp; D</name>" in text
+    assert "<bndbox><xmin>1</xmin><ymin>5</ymin><xmax>64</xmax><ymax>6.5</ymax></bndbox>" in text
+
+
+@pytest.mark.parametrize("category", ["a\x01b", " car"])
+def test_a_category_that_xml_would_change_is_refused(tmp_path: Path, category: str) -> None:
+    label = Boxes(64, 48, (Box((0, 0, 1, 1), category),))
+    with pytest.raises(InvalidDataset, match="a: expected a category that XML keeps as it is, got"):
+        voc.write(tmp_path / "out", [(Item("a", str(photo(tmp_path / "a.jpg"))), label)])
+    assert not (tmp_path / "out").exists()

@@ -1,0 +1,111 @@
+"""YOLO: shares of the image, every broken line named, and written boxes read again."""
+
+from pathlib import Path
+
+import pytest
+import yaml
+from hypothesis import given, settings
+
+from models.datasets import read
+from models.datasets import yolo as module
+from models.errors import NotFound
+from models.records import Box, Boxes, Item
+from tests.models.datasets.corpora import expect_broken, labels, photo, put
+from tests.models.datasets.round_trips import assert_same_boxes, box_sets, round_trip
+
+YAML = (
+    "path: /where/it/was\ntrain: images/train\nval: [val.txt, more/images]\ntest:\nnames:\n  0: car\n  3: stop sign\n"
+)
+
+
+def corpus(root: Path, lines: str = "3 0.5 0.25 0.25 0.5\n\n0 0.9375 0.5 0.25 1\n", data: str = YAML) -> Path:
+    for place in ("images/train/a.jpg", "images/train/deep/b.png", "images/val/c.jpg", "more/images/d.jpg"):
+        photo(root / place)
+    put(root / "images" / "train" / "notes.md")
+    put(root / "data.yaml", data)
+    put(root / "val.txt", "./images/val/c.jpg\n")
+    put(root / "more" / "labels" / "d.txt", "0 0.5 0.5 1 1\n")
+    return put(root / "labels" / "train" / "a.txt", lines)
+
+
+def test_shares_become_clipped_corners_and_an_image_without_a_file_shows_nothing(tmp_path: Path) -> None:
+    """By hand, on 64 x 48: the first is 16 x 24 around (32, 12); the second reaches from 52 to 68, cut at 64."""
+    corpus(tmp_path)
+    boxes = Boxes(64, 48, (Box((24, 0, 40, 24), "stop sign"), Box((52, 0, 64, 48), "car")))
+    first = Item("images/train/a.jpg", str(tmp_path / "images/train/a.jpg"))
+    second = Item("images/train/deep/b.png", str(tmp_path / "images/train/deep/b.png"))
+    assert list(read(f"yolo:{tmp_path}:train")) == [(first, boxes), (second, Boxes(64, 48))]
+    assert labels(f"yolo:{tmp_path}/data.yaml:val") == {
+        "images/val/c.jpg": Boxes(64, 48),
+        "more/images/d.jpg": Boxes(64, 48, (Box((0, 0, 64, 48), "car"),)),
+    }
+
+
+def test_names_may_be_a_list_below_a_path(tmp_path: Path) -> None:
+    corpus(tmp_path / "down", "1 0.5 0.5 1 1\n", "")
+    file = put(tmp_path / "data.yaml", "path: down\ntrain: images/train\nnames: [car, bus]\n")
+    assert labels(f"yolo:{file}")["down/images/train/a.jpg"] == Boxes(64, 48, (Box((0, 0, 64, 48), "bus"),))
+
+
+@pytest.mark.parametrize(
+    ("line", "message"),
+    [
+        ("0 0.5 0.5 0.5", "expected 5 columns: class x y width height, got '0 0.5 0.5 0.5'"),
+        ("0 0.5 0.5 0.5 0.5 0.9", "expected 5 columns"),
+        ("1 0.5 0.5 0.5 0.5", "expected a class of data.yaml, one of 0, 3, got '1'"),
+        ("car 0.5 0.5 0.5 0.5", "expected a class of data.yaml, one of 0, 3, got 'car'"),
+        ("0 0.5 x 0.5 0.5", "expected numbers: class x y width height, got ['0.5', 'x', '0.5', '0.5']"),
+        ("0 0.5 nan 0.5 0.5", "expected numbers"),
+        ("0 0.5 24 0.5 0.5", "expected shares of the image, from 0 to 1, got '0 0.5 24 0.5 0.5'"),
+        ("0 0.5 0.5 0 0.5", "expected shares of the image"),
+    ],
+)
+def test_a_broken_line_is_named(tmp_path: Path, line: str, message: str) -> None:
+    file = corpus(tmp_path, f"0 0.5 0.5 0.5 0.5\n{line}\n")
+    expect_broken(f"yolo:{tmp_path}:train", file, 2, message)
+
+
+@pytest.mark.parametrize(
+    ("data", "line", "message"),
+    [
+        ("train: [\n", 2, "expected YAML, got"),
+        ("- a\n", 1, "expected names and paths, got ['a']"),
+        ("train: images/train\nnames: car\n", 1, "expected a list under 'names', or names by their number, got 'car'"),
+        ("train: images/no\nnames: [car]\n", 1, "expected a folder of images or a list of them, got"),
+    ],
+)
+def test_a_broken_data_yaml_is_named(tmp_path: Path, data: str, line: int, message: str) -> None:
+    corpus(tmp_path, data=data)
+    expect_broken(f"yolo:{tmp_path}", tmp_path / "data.yaml", line, message)
+
+
+def test_a_list_that_names_no_image_is_named_with_its_line(tmp_path: Path) -> None:
+    corpus(tmp_path)
+    put(tmp_path / "val.txt", "./images/val/c.jpg\nimages/val/no.jpg\n")
+    expect_broken(f"yolo:{tmp_path}:val", tmp_path / "val.txt", 2, "expected a file that exists, got")
+
+
+def test_without_data_yaml_there_is_nothing_to_read(tmp_path: Path) -> None:
+    with pytest.raises(NotFound, match=r"expected data\.yaml in it, got none"):
+        read(f"yolo:{tmp_path}")
+
+
+@settings(max_examples=30)
+@given(box_sets())
+def test_written_boxes_are_read_again(given_labels: list[Boxes]) -> None:
+    for told, found in round_trip("yolo", given_labels):
+        assert_same_boxes(found, told)
+
+
+def test_what_is_written_is_what_others_read(tmp_path: Path) -> None:
+    image = photo(tmp_path / "a.jpg")
+    label = Boxes(64, 48, (Box((24, 0, 40, 24), "stop sign"), Box((0, 0, 64, 48), "Auto")))
+    module.write(tmp_path / "out", [(Item("x/a.jpg", str(image)), label), (Item("b", str(image)), Boxes(64, 48))])
+    out = tmp_path / "out"
+    assert yaml.safe_load((out / "data.yaml").read_text()) == {
+        "train": "images/train",
+        "names": {0: "stop sign", 1: "Auto"},
+    }
+    assert (out / "labels" / "train" / "x_a.txt").read_text() == "0 0.5 0.25 0.25 0.5\n1 0.5 0.5 1 1\n"
+    assert (out / "labels" / "train" / "b.txt").read_text() == ""
+    assert sorted(path.name for path in (out / "images" / "train").iterdir()) == ["b.jpg", "x_a.jpg"]

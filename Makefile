@@ -21,8 +21,9 @@ lint: install
 install: .venv/installed
 
 .venv/installed: requirements.lock pyproject.toml
-	@if [ -z "$(PYTHON)" ]; then echo "prelabel needs Python 3.11, 3.12 or 3.13 with venv, and found none: \
-	install it (Debian, Ubuntu: apt install python3 python3-venv) or name it: make PYTHON=/path/to/python" >&2; exit 1; fi
+	@if ! $(or $(PYTHON),false) -c '$(SUITABLE)' 2>/dev/null; then echo "prelabel expected Python 3.11, 3.12 or 3.13 with \
+	venv, got $(or $(PYTHON),none): install it (Debian, Ubuntu: apt install python3 python3-venv) or name it: make \
+	PYTHON=/path/to/python" >&2; exit 1; fi
 	@echo "Setting up .venv with $$($(PYTHON) --version); this takes a few minutes, once."
 	@$(PYTHON) -m venv .venv
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --requirement requirements.lock

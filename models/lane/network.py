@@ -27,8 +27,8 @@ _RARE = 0.05  # share of cells expected to be on a line when training starts
 class Settings:
     """Sizes of the network: input in pixels, channels at strides 4, 8, 16 and 32, ridge deviation in cells."""
 
-    width: int = 384
-    height: int = 192
+    width: int = 512
+    height: int = 256
     channels: tuple[int, ...] = (32, 64, 96, 160)
     ridge: float = 0.75
 

@@ -6,7 +6,7 @@ are changed; its lines go the same way. Rendered scenes and real frames are trea
 
 import math
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -31,7 +31,7 @@ LEARNING_RATE = 2e-3
 INPUT_NAMES = ("images",)
 OUTPUT_NAMES = ("heat", "directions", "embedding")
 
-_KEPT = (480, 240)  # width and height at which an example waits in memory
+_KEPT = (640, 320)  # width and height at which an example waits in memory
 _SPACING = 0.25  # cells between the points of a line that cells are measured to
 _REACH = 3.5  # cells: farther from a line its ridge is nothing
 _SHIFT, _ZOOM, _SHEAR, _CORNER = 0.12, (0.9, 1.35), 0.15, 0.06  # shares of the picture's sides
@@ -56,8 +56,9 @@ class Example:
 
 
 def settings_for(labels: Iterable[Label], start: Settings | None) -> Settings:
-    """The sizes of the version that training starts from, or the usual ones; labels of lines need nothing special."""
-    return start or Settings()
+    """The usual sizes, or those of the version that training starts from, read at today's resolution."""
+    usual = Settings()
+    return replace(start, width=usual.width, height=usual.height) if start else usual
 
 
 def prepare(item: Item, label: Label) -> Example:

@@ -32,14 +32,14 @@ def test_it_hears_no_word_in_silence(starter: Runtime) -> None:
 @pytest.mark.parametrize(
     ("corpus", "least"),
     [
-        ("nemo:{}/speech/speech_commands/dev.jsonl", 0.7),
-        ("nemo:{}/speech/fsdd/test.jsonl", 0.6),
-        ("nemo:{}/speech/dspspeech20/dev.jsonl", 0.5),
+        ("nemo:{}/speech/speech_commands/dev.jsonl", 0.8),
+        ("nemo:{}/speech/fsdd/test.jsonl", 0.85),
+        ("nemo:{}/speech/dspspeech20/dev.jsonl", 0.75),
     ],
 )
 def test_most_single_words_of_new_speakers_come_back_right(starter: Runtime, corpus: str, least: float) -> None:
     every = list(datasets.read(corpus.format(SAMPLES)))
-    result = evaluate("asr", starter, every[:: len(every) // 40])
+    result = evaluate("asr", starter, every[:: len(every) // 120])
     assert 1 - result.errors.mean() >= least
     assert result.scores[result.errors].mean() > result.scores[~result.errors].mean() + 0.1
 
@@ -47,7 +47,7 @@ def test_most_single_words_of_new_speakers_come_back_right(starter: Runtime, cor
 @needs_samples
 def test_sentences_are_read_better_than_by_chance(starter: Runtime) -> None:
     pairs = list(datasets.read(f"commonvoice:{SAMPLES}/speech/commonvoice_hsb:dev"))
-    assert evaluate("asr", starter, pairs).measured.values["cer"] < 0.5
+    assert evaluate("asr", starter, pairs).measured.values["cer"] < 0.45
 
 
 @needs_samples

@@ -3,7 +3,8 @@
 ``python -m benchmarks.metrics [--tusimple 2782] [--culane 1000] [--rounds 3]`` makes up as many frames as TuSimple's
 test set has, and a thousand of CULane's size, four lines in each. The peers stand below: for TuSimple loops over points
 in Python and scikit-learn's regression, as the official script has them; for CULane every piece of every line drawn on
-pictures of the whole image by Pillow, as the official program does with OpenCV. Peers see a share of the frames and are
+pictures of the whole image by Pillow, as the official program does with OpenCV, whose pixels differ here and there from
+Pillow's, so that a line on the verge of a match may fall on the other side. Peers see a share of the frames and are
 scaled up. Contestants take turns; a figure is the median over rounds, of processor seconds: other work does not count.
 """
 

@@ -18,6 +18,7 @@ from models.asr.decoding import Expectation, Hypothesis, Tokens, align, greedy, 
 from models.asr.doubt import confidence, entropy, posterior, word_edits
 from models.asr.frames import BLANK, CONTEXT, FRAME, FRAME_S
 from models.asr.spelling import START, Spelling
+from models.asr.timing import when_they_sound
 from models.errors import InvalidInput
 from models.media import SAMPLE_RATE, Waveform
 from models.records import Prediction, Transcript, Word
@@ -90,7 +91,8 @@ class Runtime:
         log_probs, embedding = self.log_probs(media)
         duration_s = len(media) / SAMPLE_RATE
         parts = [self._decode(log_probs, *span) for span in passages(log_probs, self._space)]
-        words = spell([symbol for part in parts for symbol in part.symbols], duration_s, self._begins)
+        aligned = spell([symbol for part in parts for symbol in part.symbols], duration_s, self._begins)
+        words = when_they_sound(aligned, media)
         features = {"duration_s": duration_s, **features_of(parts, words, log_probs)}
         label = Transcript(" ".join(word.text for word in words), words)
         score = 1 - math.exp(-features["expected_edits"]) if words else 1.0

@@ -141,6 +141,13 @@ def test_a_low_box_of_any_category_takes_an_object() -> None:
     assert cars(([*boxes, said(1, 0.3, height=41), low], objects))[0] == 1 / 40
 
 
+def test_an_object_takes_the_box_that_fits_best() -> None:
+    # The box between two cars fits either; the other fits the first alone. Were it not taken there, it would be false.
+    first, second = KittiObject("Car", (0, 0, 20, 50), 0, 0), KittiObject("Car", (5, 0, 25, 50), 0, 0)
+    exact, between = Box((0, 0, 20, 50), "Car", 0.95), Box((2.5, 0, 22.5, 50), "Car", 0.9)
+    assert sure([between, exact], [first, second]) == sure([exact, between], [first, second]) == 1
+
+
 def test_overlaps_are_larger_than_asked() -> None:
     def found(category: str, height: float) -> float | None:
         low = Box((0.0, 0.0, 20.0, height), category, 0.9)

@@ -24,6 +24,7 @@ _SUFFIXES = {
     "audio/mpeg": (".mp3",),
 }
 _MEDIA = frozenset(suffix for suffixes in _SUFFIXES.values() for suffix in suffixes)
+_FOLDERS = ("images", "JPEGImages", "audio", "clips", "recordings")  # where data sets have their media
 _HEAD_BYTES = 4096
 _LONGEST_NAME = 200  # bytes; file systems allow 255
 
@@ -59,8 +60,10 @@ def token(text: str) -> str:
 
 
 def file_name(item: Item) -> str:
-    """What the files of an item are called, without a suffix: its id as one word."""
+    """What the files of an item are called, without a suffix: its id as one word, but for a folder of all media."""
     path = PurePosixPath(item.id)
+    if len(path.parts) > 1 and path.parts[0] in _FOLDERS:
+        path = path.relative_to(path.parts[0])
     return token(str(path.with_suffix("") if path.suffix.lower() in _MEDIA else path))
 
 

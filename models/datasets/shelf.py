@@ -3,6 +3,7 @@
 import json
 import os
 import sqlite3
+import weakref
 from collections.abc import Iterable, Iterator
 from typing import Any
 
@@ -15,6 +16,7 @@ class Shelf:
 
     def __init__(self, rows: Iterable[tuple[str, Any]] = ()) -> None:
         self._rows = sqlite3.connect("", isolation_level=None, check_same_thread=False)  # "" is a file without a name
+        weakref.finalize(self, self._rows.close)
         self._rows.execute("PRAGMA journal_mode=OFF")
         self._rows.execute("CREATE TABLE rows (place INTEGER PRIMARY KEY, key BLOB NOT NULL, value TEXT NOT NULL)")
         self._rows.execute("CREATE INDEX by_key ON rows (key, place)")

@@ -50,7 +50,8 @@ def read(root: Path, split: str | None = None) -> Iterator[tuple[Item, Boxes]]:
     if not above.is_dir():  # where the data lay on the machine that wrote the file
         above = file.parent
     sources = values[chosen] if isinstance(values[chosen], list) else [values[chosen]]
-    return _read(file.parent, _names(file, values.get("names")), _images(file, [above / str(name) for name in sources]))
+    images = _images(file, [_source(above, str(name)) for name in sources])
+    return _read(file.parent, _names(file, values.get("names")), images)
 
 
 def _values(file: Path) -> dict[str, Any]:
@@ -62,6 +63,12 @@ def _values(file: Path) -> dict[str, Any]:
     if not isinstance(values, dict):
         broken(f"{file}:1", "names and paths", values)
     return values
+
+
+def _source(above: Path, name: str) -> Path:
+    """The path that a split names; Roboflow writes one step too many up, which Ultralytics forgives too."""
+    path = above / name
+    return path if path.exists() or not name.startswith("../") else above / name.removeprefix("../")
 
 
 def _names(file: Path, names: object) -> dict[int, str]:

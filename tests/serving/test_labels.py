@@ -40,15 +40,16 @@ def loop(tmp_path: Path) -> Iterator[Loop]:
     store.items.register([(posted, "detection", 0.5)], "tester", START)
     for item_id, category in ((content_id(tmp_path / "photos" / "street.0001.png"), "car"), (posted.id, "bus")):
         loop.correct(replace(correction("x", category), item_id=item_id), None, "tester")
-    accept(store, loop.item(content_id(tmp_path / "photos" / "accepted.png")))
+    for name, decision in (("street.0001", "accept"), ("accepted", "accept"), ("waiting", "review")):
+        answer(store, loop.item(content_id(tmp_path / "photos" / f"{name}.png")), decision)
     yield loop
     store.close()
 
 
-def accept(store: Store, item: Item) -> None:
+def answer(store: Store, item: Item, decision: str) -> None:
     doubt = Uncertainty(p_error=0.01, seconds=1.0, score=0.01)
     said = PreAnnotation(item.id, "detection", "v1", boxes("van"), doubt)
-    store.items.save(item, Answer(said, Decision("accept", "because")), 0.9, None, "tester", START)
+    store.items.save(item, Answer(said, Decision(decision, "because")), 0.9, None, "tester", START)  # type: ignore[arg-type]
 
 
 def written(folder: Path) -> dict[str, tuple[str, ...]]:

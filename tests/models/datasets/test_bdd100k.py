@@ -58,13 +58,14 @@ def test_lanes_run_along_the_road_and_are_neither_crosswalk_nor_curb(tmp_path: P
 
 
 def test_a_curve_is_followed_between_its_controls(tmp_path: Path) -> None:
-    """By hand: halfway a cubic curve is (a + 3 b + 3 c + d) / 8, here ((0 + 0 + 90 + 30) / 8, (90 + 90) / 8)."""
+    """By hand: a cubic curve is (27 a + 27 b + 9 c + d) / 64 after a quarter, (a + 3 b + 3 c + d) / 8 halfway."""
     lanes_2020(tmp_path, CURVE)
     (label,) = labels(f"bdd100k-lanes:{tmp_path}").values()
     assert isinstance(label, Lanes)
     points = label.lanes[0].points
     assert len(points) == 1 + 8 + 1
     assert points[0] == (0, 0)
+    assert np.allclose(points[2], (300 / 64, 1080 / 64))
     assert np.allclose(points[4], (15, 22.5))
     assert np.allclose(points[8:], [(30, 0), (60, 0)])
 

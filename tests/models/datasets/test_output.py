@@ -73,12 +73,16 @@ def test_a_place_that_cannot_be_written_is_one_clear_error(tmp_path: Path) -> No
 @pytest.mark.parametrize(
     ("item_id", "name"),
     [
-        ("images/a.jpg", "images_a"),
+        ("images/a.jpg", "a"),
+        ("clips/0313-1/60/20.jpg", "0313-1_60_20"),
+        ("images", "images"),
+        ("sub/images/a.jpg", "sub_images_a"),
         ("/data/clip 7.MP4/00000.JPEG", "data_clip_7.MP4_00000"),
         ("frame.0001-3fa9c2d1", "frame.0001-3fa9c2d1"),
         ("你好/数字.ogg", "你好_数字"),
         ("../../etc/passwd", "etc_passwd"),
         ("///", "_"),
+        (".", "_"),
         ("x" * 300, "x" * 200),
         ("数" * 100, "数" * 66),
     ],

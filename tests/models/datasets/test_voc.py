@@ -74,10 +74,10 @@ def test_written_boxes_are_read_again(labels: list[Boxes]) -> None:
 def test_what_is_written_is_what_others_read(tmp_path: Path) -> None:
     image = photo(tmp_path / "a.png")
     label = Boxes(64, 48, (Box((0, 4, 64, 6.5), "R & D"),))
-    voc.write(tmp_path / "out", [(Item("images/a.png", str(image)), label)])
-    assert (tmp_path / "out" / "ImageSets" / "Main" / "train.txt").read_text() == "images_a\n"
-    text = (tmp_path / "out" / "Annotations" / "images_a.xml").read_text()
-    assert "<filename>images_a.png</filename>" in text
+    voc.write(tmp_path / "out", [(Item("x/a.png", str(image)), label)])
+    assert (tmp_path / "out" / "ImageSets" / "Main" / "train.txt").read_text() == "x_a\n"
+    text = (tmp_path / "out" / "Annotations" / "x_a.xml").read_text()
+    assert "<filename>x_a.png</filename>" in text
     assert "<size><width>64</width><height>48</height><depth>3</depth></size>" in text
     assert "<name>R &amp; D</name>" in text
     assert "<bndbox><xmin>1</xmin><ymin>5</ymin><xmax>64</xmax><ymax>6.5</ymax></bndbox>" in text

@@ -33,6 +33,15 @@ def test_words_carry_their_times_and_a_pause_parts_two_subtitles(tmp_path: Path)
     )
 
 
+def test_a_subtitle_is_at_most_two_lines_and_seven_seconds_long(tmp_path: Path) -> None:
+    long = [Word(letter * 40, at, at + 0.5) for letter, at in (("a", 0), ("b", 0.5), ("c", 1))]  # 40 + 1 + 40 <= 84
+    slow = [Word(letter, at, at + 3.5) for letter, at in (("d", 1.5), ("e", 5), ("f", 8.5))]
+    words = (*long, *slow)
+    text = written(tmp_path, Transcript(" ".join(word.text for word in words), words))
+    shown = [said.split() for _, _, said in cues(text)]
+    assert [[word[0] for word in said] for said in shown] == [["a", "b"], ["c", "d"], ["e", "f"]]
+
+
 def cues(text: str) -> list[tuple[float, float, str]]:
     """Start, end and bare text of each subtitle: a reader of its own, for these tests."""
     found = []
@@ -61,6 +70,7 @@ def test_every_word_is_shown_once_in_its_time(labels: list[Transcript]) -> None:
                 at += len(spoken)
                 assert abs(start - spoken[0].start_s) <= 0.0006
                 assert abs(end - spoken[-1].end_s) <= 0.0006
+                assert end - start <= 7.001 or len(spoken) == 1
 
 
 @settings(max_examples=30)

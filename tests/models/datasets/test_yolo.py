@@ -41,10 +41,15 @@ def test_shares_become_clipped_corners_and_an_image_without_a_file_shows_nothing
     }
 
 
+def test_one_step_too_many_up_is_forgiven(tmp_path: Path) -> None:
+    corpus(tmp_path, "", "train: ../images/train\nnames: [car]\n")
+    assert len(labels(f"yolo:{tmp_path}")) == 2
+
+
 def test_names_may_be_a_list_below_a_path(tmp_path: Path) -> None:
-    corpus(tmp_path / "down", "1 0.5 0.5 1 1\n", "")
-    file = put(tmp_path / "data.yaml", "path: down\ntrain: images/train\nnames: [car, bus]\n")
-    assert labels(f"yolo:{file}")["down/images/train/a.jpg"] == Boxes(64, 48, (Box((0, 0, 64, 48), "bus"),))
+    corpus(tmp_path / "images", "1 0.5 0.5 1 1\n", "")  # of two such folders the last is the one beside the labels
+    file = put(tmp_path / "data.yaml", "path: images\ntrain: images/train\nnames: [car, bus]\n")
+    assert labels(f"yolo:{file}")["images/images/train/a.jpg"] == Boxes(64, 48, (Box((0, 0, 64, 48), "bus"),))
 
 
 @pytest.mark.parametrize(

@@ -87,6 +87,7 @@ def _read(task: Task, source: str, given: Mapping[str, Any]) -> tuple[str, Modul
         known = ", ".join(("model", *module.DECLARABLE))
         raise InvalidInput(f"declaration: expected some of {known} for {library}, got {', '.join(strange)}")
     settings, state = module.pretrained(model, Path(file) if file else None, given)
+    module = tasks.recipe(task, settings.architecture)  # a library's models may live in several
     return ":".join(part for part in (library, model, Path(file).name) if part), module, settings, state
 
 

@@ -8,6 +8,7 @@ our own detector would ignore are background here.
 
 import math
 import re
+from collections import OrderedDict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -39,8 +40,14 @@ __all__ = [
 ]  # fmt: skip
 
 
-MODELS = ("fcos_resnet50_fpn", "retinanet_resnet50_fpn", "retinanet_resnet50_fpn_v2", "ssdlite320_mobilenet_v3_large")
-TWO_STAGES = "roi_heads."  # what the weights of Faster R-CNN and its kin begin with
+ONE_STAGE = (
+    "fcos_resnet50_fpn", "retinanet_resnet50_fpn", "retinanet_resnet50_fpn_v2", "ssdlite320_mobilenet_v3_large",
+)  # fmt: skip
+TWO_STAGES = (
+    "fasterrcnn_resnet50_fpn", "fasterrcnn_resnet50_fpn_v2", "fasterrcnn_mobilenet_v3_large_fpn",
+    "fasterrcnn_mobilenet_v3_large_320_fpn",
+)  # fmt: skip
+MODELS = (*ONE_STAGE, *TWO_STAGES)
 EPOCHS = 20
 LEARNING_RATE = 2e-4
 
@@ -54,7 +61,11 @@ _STEP = (
 )
 _STRIDES = (8, 16, 32, 64, 128)
 _LOG_LIMIT = math.log(1000 / 16)  # torchvision's bound of a box's growth
-_CLASS_LAYERS = re.compile(r"\.(cls_logits|classification_head\.module_list\.\d+\.1)\.(weight|bias)$")
+GREY = (124.0, 116.0, 104.0)  # the mean colour, which torchvision's zeros after normalisation are
+_WITHOUT_EPS = ("retinanet_resnet50_fpn", "fasterrcnn_resnet50_fpn")  # torchvision's own weights of these
+_CLASS_LAYERS = re.compile(
+    r"(?<!rpn\.head)\.(cls_logits|classification_head\.module_list\.\d+\.1|box_predictor\.(cls_score|bbox_pred))\.(weight|bias)$"
+)
 
 
 @dataclass(frozen=True)
@@ -92,6 +103,8 @@ class Settings:
     @property
     def size(self) -> tuple[int, int] | None:
         """Height and width of the picture, where the model has a fixed one."""
+        if self.model in TWO_STAGES:
+            return -(-self.shortest // 32) * 32, -(-self.longest // 32) * 32
         return (320, 320) if self.model.startswith("ssdlite320") else None
 
 
@@ -116,7 +129,7 @@ class Network(nn.Module):
         super().__init__()
         self.settings = settings
         self.detector: Any = build(settings)
-        for layer in _norms(self.detector) if settings.size is None else []:
+        for layer in [] if settings.model.startswith("ssdlite320") else _norms(self.detector):
             layer.eps = settings.norm_eps
         self.register_buffer("named", torch.tensor(settings.named), persistent=False)
 
@@ -142,17 +155,22 @@ class Network(nn.Module):
             boxes = _from_distances(deltas, anchors)
         else:
             probabilities = logits.softmax(dim=2) if self.settings.size else logits.sigmoid()
-            boxes = _from_deltas(deltas, anchors, self.detector.box_coder.weights)
+            boxes = from_deltas(deltas, anchors, self.detector.box_coder.weights)
         embedding = features[-1].mean(dim=(2, 3))
         return probabilities[:, :, self.named], boxes, torch.zeros_like(boxes), embedding
 
     def raw(self, images: Tensor) -> tuple[list[Tensor], dict[str, Tensor]]:
         """The pyramid's maps, and what the head says of every anchor."""
+        features = list(self.pyramid(images).values())
+        return features, self.detector.head(features)
+
+    def pyramid(self, images: Tensor) -> "OrderedDict[str, Tensor]":
+        """The maps that the heads look at, by torchvision's names."""
         transform = self.detector.transform
         mean = torch.tensor(transform.image_mean, device=images.device)[:, None, None]
         std = torch.tensor(transform.image_std, device=images.device)[:, None, None]
-        features = list(self.detector.backbone((images - mean) / std).values())
-        return features, self.detector.head(features)
+        maps: OrderedDict[str, Tensor] = self.detector.backbone((images - mean) / std)
+        return maps
 
     def anchors(self, images: Tensor, features: Sequence[Tensor]) -> Tensor:
         """The anchors (points, 4) of one image, xyxy in pixels."""
@@ -163,16 +181,16 @@ class Network(nn.Module):
             return boxes
         generator = self.detector.anchor_generator
         return torch.cat([
-            _shifted(cell.to(grid), grid, stride)
+            shifted(cell.to(grid), grid, (stride, stride))
             for cell, grid, stride in zip(generator.cell_anchors, features, _STRIDES, strict=True)
         ])  # fmt: skip
 
 
-def _shifted(cell: Tensor, grid: Tensor, stride: int) -> Tensor:
-    """The anchors of one cell (anchors, 4) moved to every cell of a map."""
+def shifted(cell: Tensor, grid: Tensor, stride: tuple[int, int]) -> Tensor:
+    """The anchors of one cell (anchors, 4) moved to every cell of a map, ``stride`` pixels down and across."""
     height, width = grid.shape[2:]
-    y = torch.arange(height, device=grid.device) * stride
-    x = torch.arange(width, device=grid.device) * stride
+    y = torch.arange(height, device=grid.device) * stride[0]
+    x = torch.arange(width, device=grid.device) * stride[1]
     rows, columns = torch.meshgrid(y, x, indexing="ij")
     shifts = torch.stack((columns, rows, columns, rows), dim=-1).reshape(-1, 1, 4)
     return (shifts + cell).reshape(-1, 4)
@@ -184,7 +202,7 @@ def _from_distances(distances: Tensor, anchors: Tensor) -> Tensor:
     return torch.cat((middle - distances[..., :2] * size, middle + distances[..., 2:] * size), dim=-1)
 
 
-def _from_deltas(deltas: Tensor, anchors: Tensor, weights: Sequence[float]) -> Tensor:
+def from_deltas(deltas: Tensor, anchors: Tensor, weights: Sequence[float]) -> Tensor:
     """Faster R-CNN's code (Ren et al. 2015, section 3.1.2): shifts in sizes and logarithms of growth, weighted."""
     middle, size = (anchors[:, :2] + anchors[:, 2:]) / 2, anchors[:, 2:] - anchors[:, :2]
     scaled = deltas / torch.tensor(weights, device=deltas.device)
@@ -201,10 +219,7 @@ def loss(network: Network, batch: Batch) -> Tensor:
         scale = [width / images.shape[3], height / images.shape[2]] * 2
         images = functional.interpolate(images, (height, width), mode="bilinear", align_corners=False)
         boxes = boxes * torch.tensor(scale, device=boxes.device)
-    targets = [
-        {"boxes": own[known >= 0], "labels": network.named[known[known >= 0]]}
-        for own, known in zip(boxes, batch.categories, strict=True)
-    ]
+    targets = targets_of(network, boxes, batch.categories)
     features, outputs = network.raw(images)
     anchors = [network.anchors(images, features)] * len(images)
     detector = network.detector
@@ -218,6 +233,14 @@ def loss(network: Network, batch: Batch) -> Tensor:
         losses = detector.compute_loss(targets, outputs, anchors)
     total: Tensor = sum(losses.values(), torch.zeros((), device=images.device))
     return total
+
+
+def targets_of(network: Network, boxes: Tensor, categories: Tensor) -> list[dict[str, Tensor]]:
+    """The true boxes of each image and their classes, as torchvision's losses want them."""
+    return [
+        {"boxes": own[known >= 0], "labels": network.named[known[known >= 0]]}
+        for own, known in zip(boxes, categories, strict=True)
+    ]
 
 
 def _matched(detector: Any, boxes: Tensor, anchors: Tensor) -> Tensor:
@@ -254,8 +277,10 @@ def warm_start(network: Network, state: Mapping[str, Tensor], previous: Settings
         if name not in own:
             raise InvalidInput(f"checkpoint: expected the weights of {network.settings.model}, got {name}")
         if _of_classes(name) and value.shape != own[name].shape:
-            rows = own[name].view(-1, ours, *value.shape[1:])  # anchors, classes, ..; new classes follow the known ones
-            rows[:, :theirs] = value.view(-1, theirs, *value.shape[1:])
+            inner = 4 if ".bbox_pred." in name else 1
+            # (anchors, classes, sides, ..); new classes follow the known ones
+            rows = own[name].view(-1, ours, inner, *value.shape[1:])
+            rows[:, :theirs] = value.view(-1, theirs, inner, *value.shape[1:])
         else:
             own[name].copy_(value)
 
@@ -270,13 +295,12 @@ def example_inputs(settings: Settings) -> tuple[tuple[Tensor, ...], dict[str, di
 
 
 def declared(settings: Settings) -> dict[str, Any]:
-    """How its ONNX file is read; bars have the mean colour, which torchvision's zeros after normalisation are."""
+    """How its ONNX file is read."""
     if settings.size:
         picture = PictureInput(settings.size[1], settings.size[0], "stretch")
     else:
-        grey = (124.0, 116.0, 104.0)
         picture = PictureInput(
-            resize="fit", shortest=settings.shortest, longest=settings.longest, multiple=_STEP, fill=grey
+            resize="fit", shortest=settings.shortest, longest=settings.longest, multiple=_STEP, fill=GREY
         )
     outputs = {name: name for name in OUTPUT_NAMES}
     return plain(Declaration("boxes", settings.categories, picture, "images", outputs, most_overlap=0.5))
@@ -297,9 +321,6 @@ def pretrained(name: str, file: Path | None, given: Mapping[str, Any]) -> tuple[
     known = torchvision.models.get_model_weights(name).DEFAULT if name else None
     state = read_state(file) if file else download(f"torchvision:{name}", _fetching(known))
     state = {key: value for key, value in state.items() if not key.endswith("num_batches_tracked")}
-    if any(key.startswith(TWO_STAGES) for key in state):
-        raise InvalidInput(f"{file}: expected a one-stage detector ({', '.join(MODELS)}), got a two-stage one "
-                           "(Faster R-CNN or its kin)")  # fmt: skip
     classes = tuple(given.get("classes", () if known is None else known.meta["categories"]))
     count, model = _recognised(state, name, file)
     if len(classes) == count - 1:
@@ -307,7 +328,11 @@ def pretrained(name: str, file: Path | None, given: Mapping[str, Any]) -> tuple[
     if len(classes) != count:
         raise InvalidInput(f"classes: expected the names of {count} classes, the background perhaps left out, "
                            f"got {len(classes)}")  # fmt: skip
-    usual = {"norm_eps": 0.0} if model == "retinanet_resnet50_fpn" and len(classes) == 91 else {}
+    usual: dict[str, Any] = {"norm_eps": 0.0} if model in _WITHOUT_EPS and len(classes) == 91 else {}
+    if model in TWO_STAGES:
+        usual["architecture"] = "torchvision_two_stage"
+    if model.endswith("_320_fpn"):
+        usual |= {"shortest": 320, "longest": 640}
     sizes = {key: given[key] for key in ("shortest", "longest", "norm_eps") if key in given}
     settings = Settings(model, classes, **{**usual, **sizes})
     return settings, {f"detector.{key}": value for key, value in state.items()}

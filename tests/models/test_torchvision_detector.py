@@ -10,10 +10,12 @@ import torch
 import torchvision  # type: ignore[import-untyped]
 from PIL import Image
 from torch import Tensor, nn
-from torchvision.models.detection import FCOS, RetinaNet  # type: ignore[import-untyped]
+from torchvision.models.detection import FCOS, FasterRCNN, RetinaNet  # type: ignore[import-untyped]
+from torchvision.models.detection.rpn import AnchorGenerator  # type: ignore[import-untyped]
 
 from models import tasks
 from models.detection import torchvision_detector as ours
+from models.detection import torchvision_two_stage as two_stage
 from models.detection.torchvision_detector import Batch, Network, Settings
 from models.errors import InvalidInput, NotFound
 from models.pretrained import import_checkpoint
@@ -26,24 +28,33 @@ CLASSES = ("__background__", "car", "van")
 
 
 class Backbone(nn.Module):
-    """Five small maps at strides 8 to 128, as the pyramids of FCOS and RetinaNet have them."""
+    """Five small maps at strides 8 to 128, as the pyramids of FCOS and RetinaNet have them; or at 4 to 64."""
 
     out_channels = 64  # two a group of the heads' GroupNorm, which refuses single values
 
-    def __init__(self) -> None:
+    def __init__(self, stride: int = 8) -> None:
         super().__init__()
-        self.first = nn.Sequential(nn.Conv2d(3, 64, 9, stride=8, padding=4), nn.BatchNorm2d(64), nn.ReLU())
+        self.first = nn.Sequential(nn.Conv2d(3, 64, 9, stride=stride, padding=4), nn.BatchNorm2d(64), nn.ReLU())
         self.rest = nn.ModuleList(nn.Conv2d(64, 64, 3, stride=2, padding=1) for _ in range(4))
 
     def forward(self, images: Tensor) -> OrderedDict[str, Tensor]:
         maps = [self.first(images)]
         for layer in self.rest:
             maps.append(layer(maps[-1]).relu())
-        return OrderedDict((str(i), grid) for i, grid in enumerate(maps))
+        return OrderedDict(zip(("0", "1", "2", "3", "pool"), maps, strict=True))
 
 
 def small(settings: Settings) -> nn.Module:
     """The detector of that name on a small backbone; SSDLite is small as it is."""
+    if settings.model in ours.TWO_STAGES:
+        sizes = tuple((size,) for size in (16, 32, 48, 64, 96))
+        anchors = AnchorGenerator(sizes, ((0.5, 1.0, 2.0),) * 5)
+        every = {
+            "rpn_pre_nms_top_n_test": 2000,
+            "rpn_post_nms_top_n_test": 2000,
+        }  # random scores are too near each other
+        made: nn.Module = FasterRCNN(Backbone(4), len(settings.classes), rpn_anchor_generator=anchors, **every)
+        return made
     if settings.size:
         return full(settings)
     kind = FCOS if settings.model.startswith("fcos") else RetinaNet
@@ -169,6 +180,82 @@ def test_a_known_category_keeps_its_rows(model: str) -> None:
         ours.warm_start(new, {"other.weight": torch.zeros(1)}, old.settings)
 
 
+class TestTwoStages:
+    """Faster R-CNN, in a picture of 64 x 96."""
+
+    def network(self) -> two_stage.Network:
+        torch.manual_seed(0)
+        made = two_stage.Network(Settings("fasterrcnn_resnet50_fpn", CLASSES, 64, 96, 1e-5, "torchvision_two_stage"))
+        with torch.no_grad():
+            for name, weight in made.named_parameters():
+                if "cls_score.weight" in name or "rpn.head.cls_logits.weight" in name:
+                    weight.mul_(20)
+            made.detector.roi_heads.box_predictor.cls_score.bias[0] = 3.0  # most are background
+        return made.eval()
+
+    def test_boxes_are_those_of_torchvision(self) -> None:
+        made = self.network()
+        made.detector.transform.min_size, made.detector.transform.max_size = (64,), 96
+        image = torch.rand(1, 3, 64, 96, generator=torch.Generator().manual_seed(1))
+        with torch.no_grad():
+            theirs = made.detector(list(image))[0]
+            labels, boxes, scores, _ = made(image)
+        inside = torchvision.ops.clip_boxes_to_image(boxes[0], (64, 96))
+        assert len(theirs["boxes"]) > 5
+        for box, score, label in zip(theirs["boxes"], theirs["scores"], theirs["labels"], strict=True):
+            off = (inside - box).abs().amax(dim=1) + (scores[0] - score).abs() * 1e3 + (labels[0] - label).abs() * 1e3
+            assert off.min() < 0.05
+
+    def test_a_checkpoint_becomes_a_version(self, tmp_path: Path) -> None:
+        """Torch and ONNX agree on images of several shapes, each fitted into the one picture."""
+        torch.save(self.network().detector.state_dict(), tmp_path / "it.pth")
+        given = {"classes": ["car", "van"], "shortest": 64, "longest": 96}
+        where = {"versions_dir": tmp_path / "versions", "now": NOW}
+        version = import_checkpoint("detection", str(tmp_path / "it.pth"), given, note="", **where)  # type: ignore[arg-type]
+        assert version.settings["architecture"] == "torchvision_two_stage"
+        runtime = tasks.load_runtime("detection", version.onnx, threads=1)
+        said = runtime.predict(np.random.default_rng(0).integers(0, 256, (90, 150, 3), np.uint8)).label
+        assert isinstance(said, Boxes)
+        assert {box.category for box in said.boxes} <= {"car", "van"}
+
+    def test_rows_in_another_order_are_the_same(self) -> None:
+        rng = np.random.default_rng(0)
+        rows = [rng.integers(0, 3, (1, 9)), rng.uniform(0, 50, (1, 9, 4)), rng.uniform(0, 1, (1, 9)), np.zeros((1, 2))]
+        order = rng.permutation(9)
+        mixed = [rows[0][:, order], rows[1][:, order], rows[2][:, order], rows[3]]
+        for one, other in zip(rows, two_stage.in_order_of(rows, mixed), strict=True):
+            assert (one == other).all()
+        other_choice = [row.copy() for row in rows]
+        faintest = int(rows[2][0].argmin())
+        other_choice[1][0, faintest] += 7
+        assert (two_stage.in_order_of(rows, other_choice)[1] == rows[1]).all()
+        wrong = [row.copy() for row in rows]
+        wrong[1][0, int(rows[2][0].argmax())] += 7
+        assert (two_stage.in_order_of(rows, wrong)[1] != rows[1]).any()
+
+    def test_the_loss_falls_and_known_categories_keep_their_rows(self) -> None:
+        old = two_stage.Network(self.network().settings)
+        batch = Batch(
+            torch.rand(2, 3, 64, 96), torch.tensor([[[30.0, 20.0, 80.0, 60.0]]] * 2), torch.tensor([[1], [-1]])
+        )
+        optimizer = torch.optim.AdamW(old.parameters(), lr=1e-4)
+        losses = []
+        for _ in range(8):
+            torch.manual_seed(0)  # it draws samples
+            value = two_stage.loss(old.train(), batch)  # type: ignore[arg-type]
+            optimizer.zero_grad()
+            torch.autograd.backward(value)
+            optimizer.step()
+            losses.append(value.item())
+        assert losses[-1] < 0.9 * losses[0]
+        settings = ours.settings_for([Boxes(9, 9, (Box((1, 1, 2, 2), "bus"),))], old.settings)
+        new = two_stage.Network(settings).eval()
+        ours.warm_start(new, old.state_dict(), old.settings)
+        first, second = (each.detector.roi_heads.box_predictor for each in (old.eval(), new))
+        assert torch.equal(first.cls_score.weight, second.cls_score.weight[:3])
+        assert torch.equal(first.bbox_pred.weight, second.bbox_pred.weight[:12])
+
+
 class TestCheckpoints:
     def test_which_model_it_is_stands_in_its_weights(self, tmp_path: Path) -> None:
         made = network("retinanet_resnet50_fpn")
@@ -180,11 +267,6 @@ class TestCheckpoints:
             ours.pretrained("fcos_resnet50_fpn", tmp_path / "it.pth", {"classes": ["car", "van"]})
         with pytest.raises(InvalidInput, match=r"classes: expected the names of 3 classes, .*, got 1"):
             ours.pretrained("", tmp_path / "it.pth", {"classes": ["car"]})
-
-    def test_two_stages_are_refused(self, tmp_path: Path) -> None:
-        torch.save({"roi_heads.box_head.fc6.weight": torch.zeros(1)}, tmp_path / "it.pth")
-        with pytest.raises(InvalidInput, match=r"expected a one-stage detector .*, got a two-stage one"):
-            ours.pretrained("", tmp_path / "it.pth", {})
 
     def test_what_is_no_checkpoint_is_refused(self, tmp_path: Path) -> None:
         where = {"versions_dir": tmp_path / "versions", "now": NOW}

@@ -112,6 +112,9 @@ def complete(graph: Graph, given: Mapping[str, Any]) -> Declaration:
         count = _classes_of(graph, whole)
         some = f"the names of its {count} classes" if count else "the names of its classes"
         raise InvalidInput(f"classes: expected {some} to be declared, got none: the file holds no names")
+    if whole["head"] == "detr" and "activation" not in whole:  # one output more than classes is that for nothing
+        softmax = _classes_of(graph, whole) == len(whole["classes"]) + 1
+        whole["activation"] = "softmax" if softmax else "sigmoid"
     declaration = build(Declaration, whole)
     _check(graph, declaration)
     return declaration
@@ -220,9 +223,9 @@ def _outputs(graph: Graph, told: Mapping[str, Any]) -> dict[str, Any]:
     if head == "detr":
         found = _detr_outputs(names)
         if found.get("boxes") == "dets":  # RF-DETR
-            return {"outputs": {**known, **found}, "input": _IMAGENET}
+            return {"outputs": {**known, **found}, "input": _IMAGENET, "activation": "sigmoid"}
         if found.get("logits") == "logits":  # Hugging Face
-            return {"outputs": {**known, **found}, "input": _IMAGENET, "activation": "softmax"}
+            return {"outputs": {**known, **found}, "input": _IMAGENET}
         return {"outputs": {**known, **found}}
     if ROLES[head] == ("output",):
         rows = graph.outputs[0].shape[1] if len(graph.outputs[0].shape) == 3 else None

@@ -151,7 +151,9 @@ def _one_hot(scores: Floats, labels: Floats, classes: int) -> Floats:
     columns = labels[rows].astype(np.int64)
     if len(columns) and (columns.min() < 0 or columns.max() >= classes):
         wrong = columns.min() if columns.min() < 0 else columns.max()
-        raise InvalidInput(f"classes: expected a name for every label the model gives, got {classes} and label {wrong}")
+        raise InvalidInput(
+            f"classes: expected a name for every label the model gives, got {classes} names and label {wrong}"
+        )
     probabilities = np.zeros((len(scores), classes))
     probabilities[rows, columns] = scores[rows]
     return probabilities

@@ -111,6 +111,14 @@ def test_what_a_file_says_needs_no_declaration(tmp_path: Path) -> None:
     assert declare(foreign.d_fine(tmp_path / "d.onnx"), CLASSES).size_input == "orig_target_sizes"
 
 
+def test_one_output_more_than_classes_is_that_for_nothing(tmp_path: Path) -> None:
+    made = foreign.pred_logits(tmp_path / "detr.onnx")
+    assert declare(made, CLASSES).activation == "sigmoid"
+    assert declare(made, {"classes": ["car"]}).activation == "softmax"
+    with pytest.raises(InvalidInput, match=r"classes: expected 2, as pred_logits .*, got 1"):
+        declare(made, {"classes": ["car"], "activation": "sigmoid"})
+
+
 @pytest.mark.parametrize(
     ("make", "given", "message"),
     [
@@ -178,7 +186,7 @@ class TestHeads:
     def test_a_row_of_the_end2end_head_has_one_class(self) -> None:
         found = heads.yolo_end2end(np.array([[[1, 2, 3, 4, 0.9, 1], [0, 0, 0, 0, 0, 7]]]), 2)
         assert found.probabilities.tolist() == [[0, 0.9], [0, 0]]  # rows of no confidence are padding
-        with pytest.raises(InvalidInput, match=r"a name for every label .*, got 2 classes and label 7"):
+        with pytest.raises(InvalidInput, match=r"a name for every label .*, got 2 names and label 7"):
             heads.yolo_end2end(np.array([[[1, 2, 3, 4, 0.9, 7]]]), 2)
 
     @settings(max_examples=20)

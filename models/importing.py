@@ -107,9 +107,8 @@ def import_whisper(source: str, given: Mapping[str, Any], *, note: str, versions
             whisper.declare(Path(source), given)  # before anything large is copied
             shutil.copytree(source, folder)
         settings = plain(whisper.declare(folder, given))
-        onnx.helper.set_model_props(
-            model := whisper.empty_graph(), {DESCRIPTION: json.dumps({"task": "asr", "declaration": settings})}
-        )
+        model = whisper.empty_graph()
+        onnx.helper.set_model_props(model, {DESCRIPTION: json.dumps({"task": "asr", "declaration": settings})})
         onnx.save(model, work / ONNX)
         origin = {"imported": source if size else Path(source).name, "sha256": settings["files"]["model.bin"]}
         return _finished("asr", work, settings, origin, note, versions_dir, now)

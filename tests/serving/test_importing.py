@@ -5,13 +5,16 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import soundfile
 from PIL import Image
 
 from models.errors import InvalidInput
+from models.tasks import parse_task
 from models.versions import read_version
 from serving.importing import import_candidate
 from serving.training import Request, train_candidate
 from tests import foreign_detectors as foreign
+from tests import foreign_lanes, foreign_recognisers
 from tests.serving.served import eventually, serving
 from tests.serving.test_cli import prelabel
 
@@ -42,6 +45,29 @@ def test_an_imported_detector_answers_in_the_running_service(tmp_path: Path) -> 
         assert best["category"] == "red"
         served.loop.rollback("detection", "tester")
         eventually(lambda: served.version == before)
+
+
+def test_imported_recognisers_and_lane_networks_answer_too(tmp_path: Path) -> None:
+    recogniser = foreign_recognisers.sherpa(tmp_path / "sherpa" / "model.onnx")
+    roads = foreign_lanes.segmenter(tmp_path / "lanes.onnx")
+    time_s = np.arange(16000) / 16000
+    tone = np.where((time_s > 0.4) & (time_s < 0.7), 0.3 * np.sin(2 * np.pi * 900 * time_s), 0.0)
+    clip, image = io.BytesIO(), io.BytesIO()
+    soundfile.write(clip, tone, 16000, format="WAV")
+    pixels = np.zeros((96, 160, 3), np.uint8)
+    pixels[20:, 78:83] = 255
+    Image.fromarray(pixels).save(image, "PNG")
+    with serving(tmp_path, tasks=[]) as served:
+        for task, file in (("asr", recogniser), ("lane", roads)):
+            settings = served.deployment.settings
+            version = import_candidate(parse_task(task), str(file), None, "", served.loop, settings, "tester")
+            served.loop.promote(version.name, "tester", force=True)
+        eventually(lambda: served.deployment.live.tasks() == ["asr", "lane"])
+        said = served.client.post("/v1/asr/annotate", content=clip.getvalue()).json()["label"]
+        assert said["text"] == "b"
+        assert abs(said["words"][0]["start_s"] - 0.4) < 0.1
+        seen = served.client.post("/v1/lane/annotate", content=image.getvalue()).json()["label"]["lanes"]
+        assert [round(point[0]) in range(79, 82) for point in seen[0]["points"]] == [True] * len(seen[0]["points"])
 
 
 def test_the_command_imports_what_is_declared(tmp_path: Path) -> None:

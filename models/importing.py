@@ -22,7 +22,7 @@ from models.asr import whisper
 from models.declaring import plain
 from models.errors import InvalidInput, NotFound, Refused
 from models.media import SAMPLE_RATE
-from models.onnx_files import DESCRIPTION, metadata
+from models.onnx_files import DESCRIPTION, description, metadata
 from models.records import Prediction, Task
 from models.versions import (
     CARD,
@@ -74,8 +74,8 @@ def import_onnx(
     with unfinished(versions_dir) as work:
         if DESCRIPTION in metadata(file):
             _refuse_declaration(file, given)
+            about = description(file, task)
             shutil.copyfile(file, work / ONNX)
-            about = json.loads(metadata(file)[DESCRIPTION])
             settings = about.get("declaration", about.get("settings", {}))
         else:
             settings = plain(tasks.declare(task, file, given))

@@ -105,7 +105,7 @@ def test_the_description_travels_with_the_file(exported: Path, tmp_path: Path) -
         Runtime(tmp_path / "bare.onnx")
     onnx.helper.set_model_props(model, {"prelabel": '{"task": "lane", "settings": {}}'})
     onnx.save(model, tmp_path / "lane.onnx")
-    with pytest.raises(InvalidInput, match="expected a detection model, got 'lane'"):
+    with pytest.raises(InvalidInput, match="expected a model for detection, got one for 'lane'"):
         Runtime(tmp_path / "lane.onnx")
 
 

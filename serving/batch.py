@@ -1,6 +1,5 @@
 """Annotates many media into one JSON-lines file, without a store; stopped at any moment, it goes on where it was."""
 
-import fcntl
 import hashlib
 import json
 import stat
@@ -14,6 +13,7 @@ from typing import IO, Any, TypeAlias
 from rich.console import Console
 
 from models.errors import InvalidInput, PrelabelError, TooLarge, UnreadableMedia
+from models.journal import append, open_journal, written_lines
 from models.progress import progress_bar
 from models.records import Task
 from serving.sources import Entry, find_media
@@ -75,7 +75,7 @@ def annotate(task: Task, source: str, out: Path, answer: Answering, *, console: 
     """
     entries = find_media(task, source)
     errors = out.with_suffix(".errors.jsonl")
-    with _opened(out) as lines:
+    with open_journal(out) as lines:
         known_uris, item_ids = _continue(lines, out, task)
         entries_left = [entry for entry in entries if entry.uri not in known_uris]
         annotated = failed = 0
@@ -84,11 +84,11 @@ def annotate(task: Task, source: str, out: Path, answer: Answering, *, console: 
             for line in _in_order(lambda entry: _line(entry, answer), entries_left):
                 if line.values is None:
                     failed += 1
-                    _append(reasons, {"uri": line.entry.uri, "reason": line.reason})
+                    append(reasons, {"uri": line.entry.uri, "reason": line.reason})
                 elif line.item_id not in item_ids:
                     annotated += 1
                     item_ids.add(line.item_id)
-                    _append(lines, line.values)
+                    append(lines, line.values)
                 progress.advance(bar)
     if not failed:
         errors.unlink()
@@ -96,33 +96,13 @@ def annotate(task: Task, source: str, out: Path, answer: Answering, *, console: 
     return Counts(annotated, len(entries) - len(entries_left), repeated, failed, out, errors)
 
 
-def _opened(out: Path) -> IO[bytes]:
-    """``out`` to append to, held by this run alone."""
-    try:
-        out.parent.mkdir(parents=True, exist_ok=True)
-        lines = out.open("a+b")
-    except OSError as error:
-        raise InvalidInput(f"{out}: expected a file to write to, got {error.strerror}") from error
-    try:
-        fcntl.flock(lines, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError as error:
-        lines.close()
-        raise InvalidInput(f"{out}: expected to be its only writer, got another run that is writing it") from error
-    return lines
-
-
 def _continue(lines: IO[bytes], out: Path, task: Task) -> tuple[set[str], set[str]]:
-    """The uris and item ids that ``out`` holds already; a last line that was cut off is removed first."""
-    lines.seek(0)
-    uris, item_ids, whole = set[str](), set[str](), 0
-    for number, line in enumerate(lines, 1):
-        if not line.endswith(b"\n"):
-            break
-        whole += len(line)
+    """The uris and item ids that ``out`` holds already."""
+    uris, item_ids = set[str](), set[str]()
+    for number, line in enumerate(written_lines(lines), 1):
         uri, item_id = _written(f"{out}:{number}", line, task)
         uris.add(uri)
         item_ids.add(item_id)
-    lines.truncate(whole)
     return uris, item_ids
 
 
@@ -172,10 +152,3 @@ def _in_order(work: Callable[[Entry], _Line], entries: Iterable[Entry]) -> Itera
                 yield ahead.popleft().result()
         finally:
             pool.shutdown(cancel_futures=True)
-
-
-def _append(file: IO[bytes], values: Mapping[str, Any]) -> None:
-    """Hands one line to the system, after which a killed process loses nothing of it."""
-    text = json.dumps(values, ensure_ascii=False, allow_nan=False) + "\n"
-    file.write(text.encode(errors="backslashreplace"))  # a path that is no UTF-8 becomes JSON's own \udcxx
-    file.flush()

@@ -1,53 +1,145 @@
-"""An evaluation: what a model says about labelled items, against their labels."""
+"""An evaluation: what a model says about labelled items, against their labels.
 
-from collections.abc import Iterable
-from dataclasses import dataclass
+A journal keeps what was said while it is being said, by the content of each medium, so that a run that was stopped goes
+on where it was. The evaluation itself is held in memory: it is as large as what people labelled.
+"""
+
+import hashlib
+import json
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, replace
+from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import IO, Any, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
 from models import media, tasks
-from models.records import Item, Label, Task
-from models.tasks import Measured, Runtime
+from models.errors import InvalidInput, NotFound
+from models.figures import each
+from models.journal import append, open_journal, written_lines
+from models.records import LABEL_TYPES, Box, Item, Label, Prediction, Task, from_json, to_json
+from models.tasks import Measured, Results, Runtime
+
+Pairs: TypeAlias = Iterable[tuple[Item, Label]]
 
 
 @dataclass(frozen=True)
 class Evaluation:
-    """The metrics over n items, and per item the model's doubt and whether a person would change its label.
+    """What a model said about n labelled items; everything is in the order of the items, without embeddings."""
 
-    ``scores`` is (n,) in [0, 1], ``errors`` is (n,) bool; both in the order of the items.
+    task: Task
+    items: tuple[Item, ...]
+    truths: tuple[Label, ...]
+    predictions: tuple[Prediction, ...]
+
+    @cached_property
+    def scores(self) -> NDArray[np.float64]:
+        """The model's doubt (n,) in [0, 1]."""
+        return np.array([said.score for said in self.predictions], np.float64)
+
+    @cached_property
+    def errors(self) -> NDArray[np.bool_]:
+        """Whether a person would change the label (n,)."""
+        return np.array([tasks.differs(self.task, *pair) for pair in self._labels()], np.bool_)
+
+    @cached_property
+    def results(self) -> Results:
+        """The task's own counts of each item."""
+        results: Results = tasks.results(self.task).Results(self.predictions, self.truths)
+        return results
+
+    @cached_property
+    def measured(self) -> Measured:
+        """The metrics over all items, as a report has them."""
+        plain = tasks.measure(self.task, self._labels())
+        if not self.items:
+            return plain
+        rows = np.arange(len(self.items))
+        return Measured(self.results.quality, {**plain.values, **each(self.results.statistics(), lambda s: s(rows))})
+
+    def _labels(self) -> Iterator[tuple[Label, Label]]:
+        return ((said.label, truth) for said, truth in zip(self.predictions, self.truths, strict=True))
+
+
+def evaluate(
+    task: Task, runtime: Runtime, pairs: Pairs, *, journal: Path | None = None, tell: Callable[[], None] = lambda: None
+) -> Evaluation:
+    """Asks the model about every item; ``tell`` is called after each.
+
+    Args:
+        journal: file that keeps the answers of this one model, and gives those of an earlier run.
+
+    Raises:
+        UnreadableMedia, TooLarge, NotFound: an item that cannot be read; what was said until then is kept.
+        InvalidInput: a journal that holds something else, or that another run is writing.
     """
-
-    measured: Measured
-    ids: tuple[str, ...]
-    scores: NDArray[np.float64]
-    errors: NDArray[np.bool_]
-
-
-def evaluate(task: Task, runtime: Runtime, pairs: Iterable[tuple[Item, Label]]) -> Evaluation:
-    """Predicts every item and compares with its label."""
-    ids, scores, labels = [], [], []
-    for item, truth in pairs:
-        prediction = runtime.predict(read_item(task, item))
-        ids.append(item.id)
-        scores.append(prediction.score)
-        labels.append((prediction.label, truth))
-    errors = [tasks.differs(task, predicted, truth) for predicted, truth in labels]
-    return Evaluation(
-        measured=tasks.measure(task, labels),
-        ids=tuple(ids),
-        scores=np.array(scores, dtype=np.float64),
-        errors=np.array(errors, dtype=np.bool_),
-    )
+    items, truths, predictions = [], [], []
+    with _asking(task, runtime, journal) as ask:
+        for item, truth in pairs:
+            predictions.append(replace(ask(item), embedding=()))
+            items.append(item)
+            truths.append(truth)
+            tell()
+    return Evaluation(task, tuple(items), tuple(truths), tuple(predictions))
 
 
-def quality(task: Task, onnx: Path, pairs: Iterable[tuple[Item, Label]]) -> float:
+def quality(task: Task, onnx: Path, pairs: Pairs) -> float:
     """The figure in [0, 1] that decides a promotion, of an exported model on labelled items."""
     return evaluate(task, tasks.load_runtime(task, onnx), pairs).measured.quality
 
 
 def read_item(task: Task, item: Item) -> NDArray[Any]:
     """The decoded medium of an item that is a file."""
-    return media.read(task, Path(item.uri).read_bytes(), item.uri)
+    return media.read(task, read_bytes(item), item.uri)
+
+
+def read_bytes(item: Item) -> bytes:
+    """The medium of an item that is a file.
+
+    Raises:
+        NotFound: it cannot be read.
+    """
+    try:
+        return Path(item.uri).read_bytes()
+    except OSError as error:
+        raise NotFound(f"{item.uri}: expected a readable file, got {error.strerror}") from error
+
+
+@contextmanager
+def _asking(task: Task, runtime: Runtime, journal: Path | None) -> Iterator[Callable[[Item], Prediction]]:
+    """The model as a function of an item; with a journal it answers the same bytes once, whatever stops it."""
+    if journal is None:
+        yield lambda item: runtime.predict(read_item(task, item))
+        return
+    with open_journal(journal) as lines:
+        known = dict(_said_before(task, journal, lines))
+
+        def ask(item: Item) -> Prediction:
+            data = read_bytes(item)
+            content = hashlib.sha256(data).hexdigest()
+            if content not in known:
+                known[content] = replace(runtime.predict(media.read(task, data, item.uri)), embedding=())
+                append(lines, _line(content, known[content]))
+            return known[content]
+
+        yield ask
+
+
+def _line(content: str, said: Prediction) -> dict[str, Any]:
+    faint = [asdict(box) for box in said.faint]
+    label, features = to_json(said.label), dict(said.features)
+    return {"sha256": content, "label": label, "score": said.score, "features": features, "faint": faint}
+
+
+def _said_before(task: Task, journal: Path, lines: IO[bytes]) -> Iterator[tuple[str, Prediction]]:
+    for number, line in enumerate(written_lines(lines), 1):
+        try:
+            values = json.loads(line)
+            label = from_json(LABEL_TYPES[task], values["label"])
+            faint = tuple(Box(**{**box, "xyxy": tuple(box["xyxy"])}) for box in values["faint"])
+            yield values["sha256"], Prediction(label, values["score"], values["features"], (), faint)
+        except (ValueError, KeyError, TypeError) as error:
+            raise InvalidInput(f"{journal}:{number}: expected a line of an evaluation, got {line[:100]!r}") from error

@@ -183,7 +183,8 @@ def _metrics(origin: Origin, runtime: tasks.Runtime, held_out: Pairs) -> dict[st
     if not held_out:
         return {"held_out": "nothing"}
     measured = evaluate(origin.task, runtime, held_out).measured
-    return {"held_out": origin.held_out, "quality": measured.quality, **measured.values}
+    told = {name: value for name, value in measured.values.items() if value not in (None, {})}
+    return {"held_out": origin.held_out, "quality": measured.quality, **told}
 
 
 def _calibration(

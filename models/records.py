@@ -158,12 +158,14 @@ class Prediction:
 
     ``score`` is the model's own doubt in [0, 1], 1.0 where it predicts nothing at all; ``features`` are finite numbers
     from which calibration learns; ``embedding`` is the medium as the model sees it, for diversity selection.
+    ``faint`` are boxes that are too uncertain to be handed out; average precision looks at them too.
     """
 
     label: Label
     score: float
     features: Mapping[str, float]
     embedding: tuple[float, ...]
+    faint: tuple[Box, ...] = ()
 
     def __post_init__(self) -> None:
         _require_unit("Prediction.score", self.score)

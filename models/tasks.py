@@ -10,11 +10,14 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any, Protocol, cast
 
+import numpy as np
 from numpy.typing import NDArray
 
 from models.errors import NotFound
+from models.figures import Statistics
 from models.onnx_files import description
 from models.records import TASKS, Label, Prediction, Task
+from models.report.charts import Chart
 
 
 class Runtime(Protocol):
@@ -25,6 +28,28 @@ class Runtime(Protocol):
 
     def predict(self, media: NDArray[Any]) -> Prediction:
         """The label of one medium with its doubt."""
+
+
+class Results(Protocol):
+    """What an evaluation tells of a task, counted for each of n items."""
+
+    @property
+    def columns(self) -> Mapping[str, NDArray[Any]]:
+        """Counts (n,) by name."""
+
+    @property
+    def mistakes(self) -> NDArray[np.int64]:
+        """How many things a person would have to change (n,)."""
+
+    @property
+    def quality(self) -> float:
+        """The figure in [0, 1] that decides a promotion."""
+
+    def statistics(self) -> Statistics:
+        """The task's metrics as functions of rows."""
+
+    def charts(self) -> list[Chart]:
+        """What a person would like to see of the mistakes."""
 
 
 @dataclass(frozen=True)
@@ -73,6 +98,11 @@ def measure(task: Task, pairs: Iterable[tuple[Label, Label]]) -> Measured:
 def differs(task: Task, predicted: Label, truth: Label) -> bool:
     """Whether a person would change something that matters."""
     return bool(_module(task, "metrics").differs(predicted, truth))
+
+
+def results(task: Task) -> ModuleType:
+    """What an evaluation tells of the task: ``Results``, and what its ``METRICS`` mean."""
+    return _module(task, "results")
 
 
 def recipe(task: Task, architecture: str | None = None) -> ModuleType:

@@ -123,6 +123,32 @@ def train(
     out.print(f"{version.name} in {version.folder}")
 
 
+@app.command()
+def evaluate(
+    task: TaskName,
+    to: Annotated[Path, typer.Option("--out", help="folder for report.json, report.html and items.parquet")],
+    data: Data = None,
+    model: Annotated[str | None, typer.Option(help="version or FILE.onnx; default: the serving version")] = None,
+    against: Annotated[str | None, typer.Option(help="version or FILE.onnx to compare with, item by item")] = None,
+    require: Annotated[list[str] | None, typer.Option(help="such as 'wer<=0.1', as often as needed")] = None,
+    db: Database = None,
+) -> None:
+    """Measure a model on labelled data; goes on where it stopped. Exit code 1 when a required threshold is missed."""
+    from models.report.lines import shown
+    from serving.evaluation import Request, overview
+    from serving.evaluation import evaluate as run
+
+    settings = _settings(database_url=db)
+    request = Request(parse_task(task), tuple(data or ()), model, against, tuple(require or ()))
+    report = run(request, Loop.open(settings), settings, to, utc_now())
+    out.print(_table(*overview(report)))
+    missed = [one for one in report.thresholds if not one.met]
+    for one in missed:
+        out.print(f"missed: {one.wish}, got {shown(one.value)}")
+    out.print(f"{to / 'report.html'}")
+    raise typer.Exit(1 if missed else 0)
+
+
 @models_app.callback()
 def models(context: typer.Context, db: Database = None) -> None:
     """List the versions of every task and which of them serve, or import a model."""

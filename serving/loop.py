@@ -166,7 +166,7 @@ class Loop:
         uncertainty = Uncertainty(p_error=prediction.score, seconds=0.0, score=prediction.score)
         embedding = tuple(np.asarray(prediction.embedding, dtype=np.float32).tolist())
         said = PreAnnotation(item.id, task, version, prediction.label, uncertainty, prediction.features, embedding)
-        answer = self._routed(said, duration_s, self._trust(version))
+        answer = self._routed(said, duration_s, self.trust(version))
         return self._store.items.save(item, answer, self._draw(item.id), duration_s, actor, self._clock())
 
     def _routed(self, said: PreAnnotation, duration_s: Seconds | None, trust: Trust) -> Answer:
@@ -342,7 +342,8 @@ class Loop:
             changes.append((waiting.preannotation_id, answer, self._draw(said.item_id)))
         self._store.items.reroute(changes, actor, self._clock())
 
-    def _trust(self, version: str) -> Trust:
+    def trust(self, version: str) -> Trust:
+        """How far a version is to be trusted: what checks of it taught, or else the calibration that it came with."""
         calibration = self._calibration(version)
         if calibration is None:
             return self._untried(version)
@@ -467,7 +468,7 @@ class Loop:
 
     def report(self) -> dict[str, Any]:
         """Items by state, human seconds and seconds a label, by task and model version, and what is promised."""
-        return {"tasks": {task: task_report(self._store, task, self._trust, self._clock()) for task in TASKS}}
+        return {"tasks": {task: task_report(self._store, task, self.trust, self._clock()) for task in TASKS}}
 
 
 def _readable_id(item: Item) -> str:

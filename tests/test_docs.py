@@ -9,8 +9,9 @@ import pytest
 import typer
 import yaml
 
+from models import records
 from models.datasets import FORMATS
-from models.records import json_schema
+from models.report import document
 from serving.cli import app
 from serving.settings import Settings
 
@@ -75,9 +76,14 @@ def test_links_lead_somewhere(page: Path) -> None:
         assert (page.parent / target).exists(), f"{page.name}: {target}"
 
 
-def test_the_published_schema_is_the_schema() -> None:
-    published = json.loads((ROOT / "docs" / "records.schema.json").read_text(encoding="utf-8"))
-    assert published == json_schema()
+@pytest.mark.parametrize(
+    ("name", "schema"),
+    [("records", records.json_schema()), ("report", document.json_schema())],
+    ids=("records", "report"),
+)
+def test_the_published_schemas_are_the_schemas(name: str, schema: object) -> None:
+    published = json.loads((ROOT / "docs" / f"{name}.schema.json").read_text(encoding="utf-8"))
+    assert published == schema
 
 
 def test_the_lock_names_every_dependency_exactly() -> None:

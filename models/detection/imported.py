@@ -49,8 +49,8 @@ class Runtime:
             height,
             self.declaration.most_overlap,
         )
-        label = boxes_of(found, self.declaration.categories, width, height)
-        return Prediction(label, score(found), features(found), self._embedding(outputs, candidates, media))
+        label, faint = boxes_of(found, self.declaration.categories, width, height)
+        return Prediction(label, score(found), features(found), self._embedding(outputs, candidates, media), faint)
 
     def _placed(self, media: Image) -> tuple[dict[str, NDArray[Any]], Placement]:
         declaration = self.declaration

@@ -66,17 +66,18 @@ class Runtime:
         read = fitted_size(width, height, self.long_side)
         scale = np.array([width / read[0], height / read[1]] * 2)
         found = detections(probabilities, boxes * scale, side_std * scale, width, height)
-        label = boxes_of(found, self.categories, width, height)
-        return Prediction(label, score(found), features(found), tuple(embedding.tolist()))
+        label, faint = boxes_of(found, self.categories, width, height)
+        return Prediction(label, score(found), features(found), tuple(embedding.tolist()), faint)
 
 
-def boxes_of(found: Detections, categories: Sequence[str], width: int, height: int) -> Boxes:
-    """The label: every box that is confident enough to be handed out."""
-    given = range(int((found.confidences >= OPERATING_POINT).sum()))
-    named = (
-        Box(tuple(found.boxes[i].tolist()), categories[found.categories[i]], float(found.confidences[i])) for i in given
+def boxes_of(found: Detections, categories: Sequence[str], width: int, height: int) -> tuple[Boxes, tuple[Box, ...]]:
+    """The label, whose boxes are confident enough to be handed out, and the fainter boxes."""
+    named = tuple(
+        Box(tuple(found.boxes[i].tolist()), categories[found.categories[i]], float(found.confidences[i]))
+        for i in range(len(found.confidences))
     )
-    return Boxes(width, height, tuple(named))
+    given = int((found.confidences >= OPERATING_POINT).sum())
+    return Boxes(width, height, named[:given]), named[given:]
 
 
 def detections(

@@ -1,1 +1,1 @@
-"""Labels drawn on their media: shapes, and the markup and style (``drawing.html``, ``drawing.css``) that show them."""
+"""Labels drawn on their media: shapes, and the markup and style (``drawing.html``, ``look.css``) that show them."""

@@ -138,7 +138,7 @@ def agreements(predicted: Lanes, truth: Lanes) -> Array:
     shares = np.zeros((len(predicted.lanes), len(truth.lanes)))
     for i, one in enumerate(predicted.lanes):
         for j, other in enumerate(truth.lanes):
-            both = [(_points(one, truth), other), (_points(other, truth), one)]
+            both = [(points_along(one, truth), other), (points_along(other, truth), one)]
             shares[i, j] = min(_share(_within(points, [lane], tolerance), len(points)) for points, lane in both)
     return shares
 
@@ -154,7 +154,7 @@ def distances(points: Array, lane: Lane) -> Array:
 
 
 def _near(predicted: Lanes, truth: Lanes) -> tuple[int, int, int, int]:
-    ours, theirs = ([_points(lane, label) for lane in label.lanes] for label in (predicted, truth))
+    ours, theirs = ([points_along(lane, label) for lane in label.lanes] for label in (predicted, truth))
     tolerance = TOLERANCE * truth.width
     return (
         sum(_within(each, truth.lanes, tolerance) for each in ours),
@@ -175,7 +175,7 @@ def _within(points: Array, lanes: Sequence[Lane], tolerance: float) -> int:
     return int((np.min([distances(points, lane) for lane in lanes], axis=0) <= tolerance).sum())
 
 
-def _points(lane: Lane, image: Lanes) -> Array:
+def points_along(lane: Lane, image: Lanes) -> Array:
     """Points (n, 2) along a line, ``_STEP`` apart, its ends included, as far as they lie within the image."""
     line = polyline(lane, image)
     along = np.concatenate([[0], np.cumsum(np.linalg.norm(np.diff(line, axis=0), axis=1))])

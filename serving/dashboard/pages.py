@@ -24,7 +24,7 @@ LATEST = 12
 _NAMES = {"asr": "Speech recognition", "detection": "Object detection", "lane": "Lane detection"}
 _ASSETS = {
     **{name: files("serving.dashboard") / "static" / name for name in ("page.css", "icon.svg")},
-    "drawing.css": files("models.drawing") / "drawing.css",
+    "look.css": files("models.drawing") / "look.css",
     # The package that carries the service brings Swagger UI along.
     **{
         name: files("bentoml._internal.server") / "static_content" / name

@@ -1,0 +1,252 @@
+"""What an evaluation tells of detection: matched boxes of each image, the metrics from them, and what goes wrong."""
+
+import hashlib
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from math import sqrt
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from models.detection.coco_ap import IOUS, Matches, compare
+from models.detection.metrics import CALIBRATION_BINS, match
+from models.detection.sampled_ap import Ranked, rank
+from models.drawing.shapes import hue
+from models.figures import Meaning, Rows, Statistic, Statistics
+from models.records import Box, Boxes, Label, Prediction
+from models.reliability import calibration_gap
+from models.report.charts import Chart, Columns, Curve, Curves, Matrix, binned, thinned
+
+METRICS = {
+    "ap": Meaning("average precision, mean over IoU 0.50 to 0.95 and over categories", "higher"),
+    "ap50": Meaning("average precision at IoU 0.5, mean over categories", "higher"),
+    "ap75": Meaning("average precision at IoU 0.75, mean over categories", "higher"),
+    "ap50_by_category": Meaning("average precision at IoU 0.5", "higher"),
+    "f1": Meaning("harmonic mean of precision and recall", "higher"),
+    "precision": Meaning("share of the boxes handed out that are right, at IoU 0.5", "higher"),
+    "recall": Meaning("share of the true boxes that are handed out, at IoU 0.5", "higher"),
+    "d_ece": Meaning("gap between confidence and precision of the boxes handed out, at IoU 0.5", "lower"),
+    "laece": Meaning("gap between confidence and IoU of the boxes handed out, mean over categories", "lower"),
+}
+MAX_PROBABILITY = "min_confidence"
+NOTHING, OTHERS = "(nothing)", "(others)"
+SIZES = (0, 16, 32, 64, 128, 256)  # pixels
+MOST_CATEGORIES = 9  # in a chart, the commonest ones
+
+_AT_50 = 1  # among the rows of matches, where boxes that only touch come first
+
+Array = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class _Given:
+    """The d boxes of one category that were handed out for n images.
+
+    ``image`` (d,) is the row of each box's image, ``right`` (d,) whether it matches at IoU 0.5, ``overlap`` (d,) its
+    IoU with the true box that it touches, ``truths`` (n,) the number of true boxes.
+    """
+
+    image: NDArray[np.intp]
+    confidence: Array
+    right: NDArray[np.bool_]
+    overlap: Array
+    truths: NDArray[np.int64]
+
+    def sampled(self, weights: NDArray[np.int64]) -> NDArray[np.intp]:
+        """The boxes of a sample in which image i is ``weights[i]`` times."""
+        return np.repeat(np.arange(len(self.image)), weights[self.image])
+
+
+@dataclass(frozen=True)
+class Results:
+    """Images as a model labelled them and as they are."""
+
+    predictions: Sequence[Prediction]
+    truths: Sequence[Label]
+
+    @cached_property
+    def columns(self) -> Mapping[str, NDArray[Any]]:
+        """Counts of each image (n,), as they stand in ``items.parquet``."""
+        right = np.array([sum(is_right for _, is_right in said) for said, _ in self._matched], np.int64)
+        false = np.array([len(said) for said, _ in self._matched], np.int64) - right
+        missed = np.array([sum(not is_found for _, is_found in true) for _, true in self._matched], np.int64)
+        return {"boxes_right": right, "boxes_false": false, "boxes_missed": missed}
+
+    @property
+    def mistakes(self) -> NDArray[np.int64]:
+        """Boxes that are false or missed (n,)."""
+        return np.asarray(self.columns["boxes_false"] + self.columns["boxes_missed"])
+
+    @property
+    def quality(self) -> float:
+        """Average precision at IoU 0.5; with nothing to find, 1 if nothing is handed out, else 0."""
+        found = self._mean_precision(slice(None), slice(0, 1))(np.arange(len(self.truths)))
+        return float(not self.columns["boxes_false"].any()) if found is None else found
+
+    def statistics(self) -> Statistics:
+        right, false, missed = self.columns.values()
+
+        def share(weight: int, *wrong: NDArray[np.int64]) -> Statistic:
+            def statistic(rows: Rows) -> float:
+                hits, others = weight * right[rows].sum(), sum(counts[rows].sum() for counts in wrong)
+                return float(hits / (hits + others)) if hits + others else 1.0
+
+            return statistic
+
+        return {
+            "ap": self._mean_precision(slice(None), slice(None)),
+            "ap50": self._mean_precision(slice(None), slice(0, 1)),
+            "ap75": self._mean_precision(slice(None), slice(5, 6)),
+            "ap50_by_category": {
+                name: self._mean_precision(slice(index, index + 1), slice(0, 1))
+                for index, (name, ranked) in enumerate(self._ranked.items())
+                if ranked.truths.any()
+            },
+            "f1": share(2, false, missed),
+            "precision": share(1, false),
+            "recall": share(1, missed),
+            "d_ece": self._d_ece,
+            "laece": self._laece,
+        }
+
+    def charts(self) -> list[Chart]:
+        said = [one for said, _ in self._matched for one in said]
+        true = [one for _, true in self._matched for one in true]
+        missed = binned([_size(box) for box, _ in true], [not found for _, found in true], SIZES)
+        false = binned([_size(box) for box, _ in said], [not right for _, right in said], SIZES)
+        size = "side of the box, pixels"
+        return [
+            self._precision_recall(),
+            self._confusion(),
+            Columns("Missed by size", "true boxes that no box handed out matches", size, "missed", missed),
+            Columns("False by size", "boxes handed out that match no true one", size, "false", false),
+        ]
+
+    @cached_property
+    def _labels(self) -> list[tuple[Boxes, Boxes]]:
+        """(handed out, true) of each image."""
+        return [(_boxes(p.label), _boxes(truth)) for p, truth in zip(self.predictions, self.truths, strict=True)]
+
+    @cached_property
+    def _matched(self) -> list[tuple[list[tuple[Box, bool]], list[tuple[Box, bool]]]]:
+        """The boxes handed out, each with whether it is right, and the true ones, each with whether it was found."""
+        return [_matches(said.boxes, truth.boxes) for said, truth in self._labels]
+
+    @cached_property
+    def _ranked(self) -> dict[str, Ranked]:
+        faint = [said.faint for said in self.predictions]
+        said = [[*label.boxes, *more] for (label, _), more in zip(self._labels, faint, strict=True)]
+        truths = [truth.boxes for _, truth in self._labels]
+        return dict(rank([compare(*pair) for pair in zip(said, truths, strict=True)]))
+
+    @property
+    def _commonest(self) -> dict[str, str]:
+        """The categories with most true boxes, in the order of their names; each stands for itself."""
+        order = sorted(self._ranked, key=lambda name: (-self._ranked[name].truths.sum(), name))
+        return {name: name for name in sorted(order[:MOST_CATEGORIES])}
+
+    @cached_property
+    def _given(self) -> list[_Given]:
+        """The boxes handed out, by category."""
+        images = [compare(said.boxes, truth.boxes) for said, truth in self._labels]
+        return [_given(images, name) for name in sorted({name for image in images for name in image})]
+
+    @cached_property
+    def _precisions(self) -> dict[bytes, Array]:
+        """Average precision (categories, ious) of the samples seen so far: every metric looks at the same ones."""
+        return {}
+
+    def _precision(self, rows: Rows) -> Array:
+        sample = hashlib.blake2b(rows.tobytes()).digest()
+        if sample not in self._precisions:
+            weights = np.bincount(rows, minlength=len(self.truths)).astype(np.float64)
+            found = [ranked.average_precision(weights) for ranked in self._ranked.values()]
+            self._precisions[sample] = np.array(found).reshape(-1, len(IOUS))
+        return self._precisions[sample]
+
+    def _mean_precision(self, categories: slice, ious: slice) -> Statistic:
+        """The mean over categories that occur; None where none does."""
+
+        def statistic(rows: Rows) -> float | None:
+            found = self._precision(rows)[categories, ious]
+            known = found[~np.isnan(found)]
+            return float(known.mean()) if len(known) else None
+
+        return statistic
+
+    def _d_ece(self, rows: Rows) -> float | None:
+        weights = np.bincount(rows, minlength=len(self.truths))
+        sampled = [(given, given.sampled(weights)) for given in self._given]
+        said = [given.confidence[boxes] for given, boxes in sampled]
+        right = [given.right[boxes] for given, boxes in sampled]
+        return calibration_gap(np.concatenate([[], *said]), np.concatenate([[], *right]), CALIBRATION_BINS)
+
+    def _laece(self, rows: Rows) -> float | None:
+        weights = np.bincount(rows, minlength=len(self.truths))
+        sampled = [(given, given.sampled(weights)) for given in self._given if weights @ given.truths]
+        gaps = [calibration_gap(g.confidence[boxes], g.overlap[boxes], CALIBRATION_BINS) for g, boxes in sampled]
+        known = [gap for gap in gaps if gap is not None]
+        return float(np.mean(known)) if known else None
+
+    def _precision_recall(self) -> Curves:
+        every, curves = np.ones(len(self.truths)), []
+        for name in self._commonest:
+            if (ranked := self._ranked[name]).truths.any():
+                recall, precision = (values[0].tolist() for values in ranked.curves(every))
+                points = thinned([*zip(recall, precision, strict=True)])
+                curves.append(Curve(f"{name} {ranked.average_precision(every)[0]:.3f}", points, hue(name)))
+        note = "at IoU 0.5, from the surest box to the faintest; beside each category its ap50"
+        return Curves("Precision and recall", note, "recall", "precision", tuple(curves))
+
+    def _confusion(self) -> Matrix:
+        shown = self._commonest
+        names = [*shown, *[OTHERS] * (len(self._ranked) > len(shown)), NOTHING]
+        pairs = Counter[tuple[str, str]]()
+        for said, truth in self._labels:
+            rows = match(said.boxes, truth.boxes).tolist()  # whatever their categories
+            guesses = [shown.get(box.category, OTHERS) for box in said.boxes]
+            truths = [shown.get(box.category, OTHERS) for box in truth.boxes]
+            pairs.update(
+                (truths[row] if row >= 0 else NOTHING, guess) for row, guess in zip(rows, guesses, strict=True)
+            )
+            pairs.update((name, NOTHING) for row, name in enumerate(truths) if row not in rows)
+        counts = tuple(tuple(pairs[true, guess] for guess in names) for true in names)
+        note = "rows are the truth, columns what was handed out, at IoU 0.5 whatever the category"
+        return Matrix("Confusion", note, tuple(names), tuple(names), counts)
+
+
+def _given(images: Sequence[Mapping[str, Matches]], name: str) -> _Given:
+    found = [(row, image[name]) for row, image in enumerate(images) if name in image]
+    truths = np.zeros(len(images), np.int64)
+    truths[[row for row, _ in found]] = [matches.to_find.sum() for _, matches in found]
+    return _Given(
+        image=np.repeat([row for row, _ in found], [len(matches.confidence) for _, matches in found]).astype(np.intp),
+        confidence=np.concatenate([matches.confidence for _, matches in found]),
+        right=np.concatenate([matches.matched[_AT_50] for _, matches in found]),
+        overlap=np.concatenate([matches.overlap for _, matches in found]),
+        truths=truths,
+    )
+
+
+def _matches(said: Sequence[Box], truth: Sequence[Box]) -> tuple[list[tuple[Box, bool]], list[tuple[Box, bool]]]:
+    """The boxes of one image, each with whether it has its counterpart of the same category."""
+    ours, theirs = list[tuple[Box, bool]](), list[tuple[Box, bool]]()
+    for name in sorted({box.category for box in (*said, *truth)}):
+        given, true = ([box for box in boxes if box.category == name] for boxes in (said, truth))
+        rows = match(given, true)
+        ours += [(box, row >= 0) for box, row in zip(given, rows.tolist(), strict=True)]
+        theirs += [(box, row in rows) for row, box in enumerate(true)]
+    return ours, theirs
+
+
+def _size(box: Box) -> float:
+    x1, y1, x2, y2 = box.xyxy
+    return sqrt((x2 - x1) * (y2 - y1))
+
+
+def _boxes(label: Label) -> Boxes:
+    assert isinstance(label, Boxes)
+    return label

@@ -1,0 +1,61 @@
+"""COCO's average precision of any sample of images, from the matches of each: a bootstrap asks for it a thousand times.
+
+It is what ``coco_ap`` gives for the images of the sample, written out.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from models.detection.coco_ap import IOUS, Matches
+
+Array = NDArray[np.float64]
+
+RECALLS = np.linspace(0, 1, 101)
+
+
+@dataclass(frozen=True)
+class Ranked:
+    """The boxes of one category in n images, the surest first, as COCO matches them.
+
+    ``image`` (d,) is the row of each box's image. Only the h boxes that match a true box at some IoU shape a curve:
+    ``hit`` (h,) are their places, ``right`` (ious, h) says at which IoU each matches. ``truths`` (n,) counts the true
+    boxes of each image.
+    """
+
+    image: NDArray[np.intp]
+    hit: NDArray[np.intp]
+    right: NDArray[np.bool_]
+    truths: NDArray[np.int64]
+
+    def curves(self, weights: Array) -> tuple[Array, Array]:
+        """Recall at each hit, and the best precision there or beyond, (ious, h) each; image i counts
+        ``weights[i]`` times. There must be something to find."""
+        weight = weights[self.image]
+        hits = np.cumsum(self.right * weight[self.hit], axis=1)
+        precision = hits / np.maximum(np.cumsum(weight)[self.hit], 1)
+        return hits / (weights @ self.truths), np.maximum.accumulate(precision[:, ::-1], axis=1)[:, ::-1]
+
+    def average_precision(self, weights: Array) -> Array:
+        """Mean over 101 recalls of the best precision there, 0 where none is reached (ious,); NaN if all is empty."""
+        if not weights @ self.truths:
+            return np.full(len(IOUS), np.nan)
+        recall, precision = self.curves(weights)
+        reached = np.searchsorted(RECALLS, recall, side="right")  # recalls reached at each hit
+        return np.asarray((precision * np.diff(reached, prepend=0, axis=1)).sum(axis=1) / len(RECALLS))
+
+
+def rank(images: Sequence[Mapping[str, Matches]]) -> Iterator[tuple[str, Ranked]]:
+    """The boxes of each category in n images."""
+    for name in sorted({name for image in images for name in image}):
+        found = [(row, image[name]) for row, image in enumerate(images) if name in image]
+        confidence = np.concatenate([matches.confidence for _, matches in found])
+        order = np.argsort(-confidence, kind="stable")
+        image = np.repeat([row for row, _ in found], [len(matches.confidence) for _, matches in found])[order]
+        right = np.concatenate([matches.matched[1:] for _, matches in found], axis=1)[:, order]
+        hit = np.flatnonzero(right.any(axis=0))
+        to_find = np.zeros(len(images), np.int64)
+        to_find[[row for row, _ in found]] = [matches.to_find.sum() for _, matches in found]
+        yield name, Ranked(image.astype(np.intp), hit, right[:, hit], to_find)

@@ -1,0 +1,137 @@
+"""One evaluation from models and data sets to a report: answers, figures, files. Stopped, it goes on where it was."""
+
+import json
+import tempfile
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import TypeAlias
+
+import numpy as np
+from rich.console import Console
+from rich.progress import Progress
+
+from models.asr.transcripts import NORMALISER
+from models.errors import InvalidInput
+from models.evaluate import evaluate
+from models.figures import Figures, Rows, Statistics, differences, figures
+from models.progress import progress_bar
+from models.records import Item, Label, Task
+from models.reliability import ROUNDS
+from models.report import items, page
+from models.report.document import Against, Model, Part, Report, to_json
+from models.report.judged import Calibrate, Judged, judge
+from models.report.wishes import Wish, check
+from models.tasks import load_runtime
+
+Data: TypeAlias = Mapping[str, Sequence[tuple[Item, Label]]]  # labelled items by the name of their data set
+
+
+@dataclass(frozen=True)
+class Subject:
+    """A model to be evaluated: its file, and what makes p_error of its answers."""
+
+    model: Model
+    onnx: Path
+    calibrate: Calibrate
+
+
+def report(
+    task: Task,
+    subject: Subject,
+    data: Data,
+    out: Path,
+    *,
+    now: datetime,
+    against: Subject | None = None,
+    wishes: Sequence[Wish] = (),
+    threads: int = 2,
+    rounds: int = ROUNDS,
+    console: Console | None = None,
+) -> Report:
+    """Asks the model about every item and writes ``report.json``, ``report.html`` and ``items.parquet`` below ``out``.
+
+    Until these are there, a journal for each model keeps its answers, and the same command goes on from them. The
+    other model's items are in ``against.parquet``.
+
+    Raises:
+        InvalidInput: no items, a wish about what was not measured, or a model against itself.
+        UnreadableMedia, TooLarge, NotFound: an item that cannot be read.
+    """
+    subjects = [subject, against] if against else [subject]
+    if against and against.model.onnx_sha256 == subject.model.onnx_sha256:
+        raise InvalidInput(f"evaluate {task}: expected another model to compare with, got {against.model.name} twice")
+    journals = [out / f"answers-{one.model.name}.jsonl" for one in subjects]
+    with progress_bar(console or Console(stderr=True)) as progress:
+        judged = [_judged(task, *each, data, threads, progress) for each in zip(subjects, journals, strict=True)]
+        found = _found(task, judged, data, now, wishes, rounds, progress)
+    _write(out, found, judged, [name for name, pairs in data.items() for _ in pairs])
+    for journal in journals:
+        journal.unlink()
+    return found
+
+
+def _judged(task: Task, subject: Subject, journal: Path, data: Data, threads: int, progress: Progress) -> Judged:
+    pairs = [pair for part in data.values() for pair in part]
+    bar = progress.add_task(f"evaluate {subject.model.name}", total=len(pairs))
+    runtime = load_runtime(task, subject.onnx, threads)
+    evaluation = evaluate(task, runtime, pairs, journal=journal, tell=lambda: progress.advance(bar))
+    return judge(subject.model, evaluation, subject.calibrate)
+
+
+def _found(
+    task: Task,
+    judged: Sequence[Judged],
+    data: Data,
+    now: datetime,
+    wishes: Sequence[Wish],
+    rounds: int,
+    progress: Progress,
+) -> Report:
+    main, rows = judged[0], np.arange(len(judged[0].evaluation.items))
+    sets = np.split(rows, np.cumsum([len(pairs) for pairs in data.values()])[:-1]) if len(data) > 1 else []
+    bar = progress.add_task("intervals", total=1 + len(sets) + 2 * (len(judged) - 1))
+
+    def measured(statistics: Statistics, rows: Rows = rows) -> Figures:
+        found = figures(statistics, rows, [item.group for item in main.evaluation.items], rounds)
+        progress.advance(bar)
+        return found
+
+    whole = measured(main.statistics)
+    parts = [measured(main.statistics, part) for part in sets] or [whole]
+    return Report(
+        task=task,
+        created_at=now,
+        model=main.model,
+        data=tuple(data),
+        n=whole.n,
+        groups=whole.groups,
+        rounds=rounds,
+        normaliser=NORMALISER if task == "asr" else None,
+        metrics=whole.metrics,
+        intervals=whole.intervals,
+        by_data={name: Part(**vars(part)) for name, part in zip(data, parts, strict=True)},
+        against=_against(main, judged[1], measured) if len(judged) > 1 else None,
+        thresholds=tuple(check(wish, whole.metrics) for wish in wishes),
+    )
+
+
+def _against(main: Judged, other: Judged, measured: Callable[[Statistics], Figures]) -> Against:
+    theirs = measured(other.statistics)
+    less = measured(differences(main.statistics, other.statistics))
+    return Against(other.model, theirs.metrics, theirs.intervals, less.metrics, less.intervals)
+
+
+def _write(out: Path, found: Report, judged: Sequence[Judged], names: Sequence[str]) -> None:
+    """Each file appears whole or not at all, the report last."""
+    with tempfile.TemporaryDirectory(prefix=".writing-", dir=out) as folder:
+        work = Path(folder)
+        for one, name in zip(judged, ("items.parquet", "against.parquet"), strict=False):
+            items.write(work / name, one, names)
+        (work / "report.html").write_text(page.render(found, judged[0]), encoding="utf-8")
+        text = json.dumps(to_json(found), indent=2, ensure_ascii=False, allow_nan=False)
+        (work / "report.json").write_text(text + "\n", encoding="utf-8")
+        (out / "against.parquet").unlink(missing_ok=True)  # of an earlier report
+        for file in sorted(work.iterdir()):
+            file.replace(out / file.name)

@@ -1,0 +1,100 @@
+"""One evaluation command: a version or a file, with the calibration it answers with, on labelled data sets."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from rich.console import Console
+
+from models import datasets
+from models.errors import InvalidInput, NotFound
+from models.onnx_files import description
+from models.records import Prediction, Task
+from models.report.document import Model, Report
+from models.report.job import Subject, report
+from models.report.lines import lines, shown, span
+from models.report.wishes import parse_wish
+from models.versions import MANIFEST, ONNX, file_sha256, read_version, version_name
+from selection.calibration import IDENTITY, Calibrator
+from serving.loop import Loop
+from serving.settings import Settings
+from serving.trust import untried
+
+
+@dataclass(frozen=True)
+class Request:
+    """What to evaluate on what; ``model`` and ``against`` name a version or an ONNX file, None the serving version."""
+
+    task: Task
+    data: tuple[str, ...]
+    model: str | None = None
+    against: str | None = None
+    require: tuple[str, ...] = ()
+
+
+def evaluate(
+    request: Request, loop: Loop, settings: Settings, out: Path, now: datetime, console: Console | None = None
+) -> Report:
+    """Writes the report of a model on data sets below ``out``; the same command goes on where it was stopped.
+
+    Raises:
+        InvalidInput: no data, the same data twice, a threshold that is none, a file that is no model of the task.
+        NotFound: there is no such version, file or data.
+    """
+    wishes = [parse_wish(request.task, text) for text in request.require]
+    if not request.data or len(set(request.data)) < len(request.data):
+        raise InvalidInput(f"evaluate {request.task}: expected data sets, each once, got {list(request.data)}")
+    return report(
+        request.task,
+        find(request.task, request.model, loop),
+        {spec: list(datasets.read(spec)) for spec in request.data},
+        out,
+        now=now,
+        against=find(request.task, request.against, loop) if request.against else None,
+        wishes=wishes,
+        threads=settings.threads,
+        console=console,
+    )
+
+
+def overview(report: Report) -> tuple[list[str], list[list[str]]]:
+    """A report as a table for a terminal: its columns and its rows."""
+    columns = ["metric", "value", "95 % interval"]
+    rows = [[line.label, shown(line.value), span(line.interval)] for line in lines(report)]
+    if report.against:
+        columns += [report.against.model.name, "difference", "95 % interval"]
+        for row, line in zip(rows, lines(report), strict=True):
+            row += [shown(line.other), shown(line.difference), span(line.difference_interval)]
+    return columns, rows
+
+
+def find(task: Task, model: str | None, loop: Loop) -> Subject:
+    """A version of the store by its name, the serving one by None, or an exported model by its file.
+
+    A version answers with what people's checks taught of it, or else with the calibration that it came with; a file
+    that lies in no version's folder has none, so its p_error is the score.
+    """
+    if model is not None and model.endswith(".onnx"):
+        return _of_file(task, Path(model))
+    stored = loop.serving(task) if model is None else loop.version(model)
+    if stored is None or stored.task != task:
+        raise NotFound(f"evaluate {task}: expected a version of that task, got {model or 'none that serves'}")
+    return _subject(stored.name, read_version(stored.folder).onnx, loop.trust(stored.name).calibrator)
+
+
+def _of_file(task: Task, onnx: Path) -> Subject:
+    description(onnx, task)
+    if onnx.name != ONNX or not (onnx.parent / MANIFEST).is_file():
+        return _subject(version_name(task, file_sha256(onnx)), onnx, IDENTITY)
+    version = read_version(onnx.parent)
+    return _subject(version.name, version.onnx, untried(version).calibrator)
+
+
+def _subject(name: str, onnx: Path, calibrator: Calibrator) -> Subject:
+    def calibrate(said: Sequence[Prediction]) -> NDArray[np.float64]:
+        return calibrator.p_error([one.score for one in said])
+
+    return Subject(Model(name, file_sha256(onnx), calibrator.method, calibrator.n), onnx, calibrate)

@@ -1,0 +1,273 @@
+"""What each task counts of every item gives the same figures as its metrics, over all items and over any sample."""
+
+import contextlib
+import io
+import math
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from models import tasks
+from models.asr.results import Results as Speech
+from models.asr.results import marked
+from models.detection.metrics import count, d_ece, laece
+from models.detection.results import Results as Detection
+from models.evaluate import Evaluation
+from models.figures import Statistic, Statistics
+from models.records import Box, Boxes, Item, Label, Lane, Lanes, Prediction, Task, Transcript
+from models.report.charts import Columns, Curves, Matrix, Mistake, Mistakes
+
+WORDS = st.lists(st.sampled_from(["yes", "no", "left", "lift", "a"]), max_size=4).map(" ".join)
+PLACES = st.tuples(st.integers(0, 30), st.integers(0, 30), st.integers(4, 30), st.integers(4, 30))
+BOXES = st.lists(st.tuples(PLACES, st.sampled_from(["car", "bus"])), max_size=4)
+COLUMNS = st.lists(st.integers(10, 240), max_size=3, unique=True)
+Pair = tuple[Prediction, Label]
+
+
+def said(label: Label, faint: Sequence[Box] = ()) -> Prediction:
+    return Prediction(label, 0.5, {}, (), tuple(faint))
+
+
+def heard(guess: str, truth: str) -> Pair:
+    return said(Transcript(guess)), Transcript(truth)
+
+
+def boxes(*places: tuple[tuple[int, int, int, int], str], confidences: Sequence[float] = ()) -> tuple[Box, ...]:
+    sure = [*confidences, *[1.0] * len(places)]
+    return tuple(Box((x, y, x + w, y + h), name, sure[i]) for i, ((x, y, w, h), name) in enumerate(places))
+
+
+def lanes(columns: Sequence[int]) -> Lanes:
+    return Lanes(
+        256, 128, tuple(Lane(((float(x), 127.0), (float(x) + 8, 60.0), (float(x) + 10, 0.0))) for x in columns)
+    )
+
+
+@st.composite
+def speech(draw: st.DrawFn) -> list[Pair]:
+    return [heard(*pair) for pair in draw(st.lists(st.tuples(WORDS, WORDS), min_size=1, max_size=6))]
+
+
+@st.composite
+def pictures(draw: st.DrawFn) -> list[Pair]:
+    """Images with boxes handed out and faint ones, no two of one confidence: COCO breaks ties by order."""
+    images = draw(st.lists(st.tuples(BOXES, BOXES, BOXES), min_size=1, max_size=5))
+    count = sum(len(named) + len(faint) for named, faint, _ in images)
+    random = draw(st.randoms(use_true_random=False))
+    sure = iter(random.sample(range(1, 1000), count))
+    pairs: list[Pair] = []
+    for named, faint, truth in images:
+        ours, weak = (boxes(*some, confidences=[next(sure) / 1000 for _ in some]) for some in (named, faint))
+        pairs.append((said(Boxes(100, 100, ours), weak), Boxes(100, 100, boxes(*truth))))
+    return pairs
+
+
+@st.composite
+def roads(draw: st.DrawFn) -> list[Pair]:
+    images = draw(st.lists(st.tuples(COLUMNS, COLUMNS), min_size=1, max_size=5))
+    return [(said(lanes(ours)), lanes(theirs)) for ours, theirs in images]
+
+
+ANY: dict[Task, st.SearchStrategy[list[Pair]]] = {"asr": speech(), "detection": pictures(), "lane": roads()}
+
+
+def results(task: Task, pairs: Sequence[Pair]) -> tasks.Results:
+    found: tasks.Results = tasks.results(task).Results([p for p, _ in pairs], [truth for _, truth in pairs])
+    return found
+
+
+def flat(statistics: Statistics) -> dict[str, Statistic]:
+    found: dict[str, Statistic] = {}
+    for name, value in statistics.items():
+        if isinstance(value, Mapping):
+            found |= {f"{name}.{part}": statistic for part, statistic in value.items()}
+        else:
+            found[name] = value
+    return found
+
+
+@pytest.mark.parametrize("task", ANY)
+@settings(max_examples=25, deadline=None)
+@given(data=st.data())
+def test_a_sample_is_as_good_as_its_items_written_out(task: Task, data: st.DataObject) -> None:
+    """Rows of a table against the results of the very items that they name, repeated as often."""
+    pairs = data.draw(ANY[task])
+    rows = np.array(data.draw(st.lists(st.integers(0, len(pairs) - 1), min_size=1, max_size=8)), np.intp)
+    sampled = flat(results(task, pairs).statistics())
+    written_out = flat(results(task, [pairs[row] for row in rows]).statistics())
+    for name, statistic in written_out.items():
+        assert sampled[name](rows) == pytest.approx(statistic(np.arange(len(rows)))), name
+    for name in set(sampled) - set(written_out):  # a category that the sample has none of
+        assert sampled[name](rows) is None, name
+
+
+@pytest.mark.parametrize("task", ANY)
+@settings(max_examples=25, deadline=None)
+@given(data=st.data())
+def test_the_figures_are_those_of_the_metrics(task: Task, data: st.DataObject) -> None:
+    pairs = [(Prediction(p.label, 0.5, {}, ()), truth) for p, truth in data.draw(ANY[task])]
+    official = tasks.measure(task, [(p.label, truth) for p, truth in pairs])
+    measured: dict[str, Any] = dict(official.values)
+    assert results(task, pairs).quality == pytest.approx(official.quality)
+    rows = np.arange(len(pairs))
+    for name, statistic in flat(results(task, pairs).statistics()).items():
+        if name in measured:
+            value = statistic(rows)
+            assert value is None or value == pytest.approx(measured[name]), name
+
+
+@pytest.mark.parametrize("task", ANY)
+@settings(max_examples=25, deadline=None)
+@given(data=st.data())
+def test_something_is_to_change_exactly_where_a_person_would_change_it(task: Task, data: st.DataObject) -> None:
+    pairs = data.draw(ANY[task])
+    items = tuple(Item(str(i), str(i)) for i in range(len(pairs)))
+    evaluation = Evaluation(task, items, tuple(truth for _, truth in pairs), tuple(p for p, _ in pairs))
+    assert (results(task, pairs).mistakes > 0).tolist() == evaluation.errors.tolist()
+
+
+@pytest.mark.parametrize("task", ANY)
+@settings(max_examples=10, deadline=None)
+@given(data=st.data())
+def test_charts_can_be_drawn_of_anything(task: Task, data: st.DataObject) -> None:
+    for chart in results(task, data.draw(ANY[task])).charts():
+        assert chart.title
+        assert chart.note
+        if isinstance(chart, Columns):
+            assert all(0 <= c.interval[0] <= c.share <= c.interval[1] <= 1 for c in chart.columns)
+
+
+class TestSpeech:
+    def test_edits_by_hand(self) -> None:
+        found = Speech(
+            *zip(*[heard("a b x d", "a b c"), heard("", "yes"), heard("No!", "no"), heard("hm", "")], strict=True)
+        )
+        assert {name: values.tolist() for name, values in found.columns.items()} == {
+            "word_edits": [2, 1, 0, 1],
+            "words": [3, 1, 1, 0],
+            "character_edits": [3, 3, 0, 2],
+            "characters": [5, 3, 2, 0],
+        }
+        assert found.statistics()["wer"](np.arange(4)) == 4 / 5  # type: ignore[operator]
+        assert found.statistics()["exact"](np.arange(4)) == 1 / 4  # type: ignore[operator]
+
+    def test_mistakes_are_ranked(self) -> None:
+        pairs = [heard("go", "no"), heard("go left", "no left"), heard("right", "left right"), heard("up", "up")]
+        words, characters, lengths = Speech(*zip(*pairs, strict=True)).charts()
+        assert isinstance(words, Mistakes)
+        assert words.mistakes == (Mistake("no", "go", 2), Mistake("left", "", 1))
+        assert isinstance(characters, Mistakes)
+        assert characters.mistakes[0] == Mistake("n", "g", 2)
+        assert isinstance(lengths, Columns)
+
+    def test_words_that_differ_are_marked_on_both_sides(self) -> None:
+        ours, theirs = marked("Yes, go up", "yes no up now")
+        assert ours == [("yes", False), ("go", True), ("up", False)]
+        assert theirs == [("yes", False), ("no", True), ("up", False), ("now", True)]
+
+
+class TestDetection:
+    def test_precision_by_hand(self) -> None:
+        """Two cars; the surest box is right, the second wrong, the third, a faint one, right: AP 0.5 + 0.5 * 2/3."""
+        place, other, nowhere = (0, 0, 10, 10), (50, 50, 10, 10), (80, 80, 10, 10)
+        given = boxes((place, "car"), (nowhere, "car"), confidences=[0.9, 0.8])
+        faint = boxes((other, "car"), confidences=[0.1])
+        found = Detection(
+            [said(Boxes(100, 100, given), faint)], [Boxes(100, 100, boxes((place, "car"), (other, "car")))]
+        )
+        values = {name: statistic(np.array([0])) for name, statistic in flat(found.statistics()).items()}
+        ap = (51 + 50 * 2 / 3) / 101
+        assert values == {
+            "ap": pytest.approx(ap),
+            "ap50": pytest.approx(ap),
+            "ap75": pytest.approx(ap),
+            "ap50_by_category.car": pytest.approx(ap),
+            "f1": 0.5,
+            "precision": 0.5,
+            "recall": 0.5,
+            "d_ece": pytest.approx((0.1 + 0.8) / 2),  # said 0.9 and is right; said 0.8 and is not
+            "laece": pytest.approx((0.1 + 0.8) / 2),
+        }
+        assert found.quality == pytest.approx(ap)
+        assert {name: counts.tolist() for name, counts in found.columns.items()} == {
+            "boxes_right": [1],
+            "boxes_false": [1],
+            "boxes_missed": [1],
+        }
+
+    @settings(max_examples=40, deadline=None)
+    @given(pictures())
+    def test_average_precision_is_that_of_the_official_evaluator(self, pairs: list[Pair]) -> None:
+        found = results("detection", pairs).statistics()
+        official = coco(pairs)
+        for name, value in official.items():
+            statistic = found[name]
+            assert callable(statistic)
+            assert statistic(np.arange(len(pairs))) == (None if value == -1 else pytest.approx(value, abs=1e-9)), name
+
+    def test_confusion_counts_whatever_the_category(self) -> None:
+        place, other = (0, 0, 20, 20), (60, 60, 20, 20)
+        given, truth = boxes((place, "bus"), (other, "car")), boxes((place, "car"))
+        matrix = Detection([said(Boxes(100, 100, given))], [Boxes(100, 100, truth)]).charts()[1]
+        assert isinstance(matrix, Matrix)
+        assert matrix.rows == ("bus", "car", "(nothing)")
+        assert matrix.counts == ((0, 0, 0), (1, 0, 0), (0, 1, 0))
+
+    def test_many_categories_are_told_together(self) -> None:
+        names = [f"kind {number:02}" for number in range(20)]
+        truth = boxes(*[((4 * number, 0, 4, 8), name) for number, name in enumerate(names)], ((0, 50, 9, 9), "kind 19"))
+        curves, matrix, *_ = Detection([said(Boxes(100, 100, truth[:20]))], [Boxes(100, 100, truth)]).charts()
+        assert isinstance(curves, Curves)
+        assert isinstance(matrix, Matrix)
+        shown = (*names[:8], "kind 19")
+        assert [curve.name for curve in curves.curves] == [
+            f"{name} {0.505 if name == 'kind 19' else 1:.3f}" for name in shown
+        ]
+        assert matrix.rows == (*shown, "(others)", "(nothing)")
+        assert matrix.counts[8] == (*[0] * 8, 1, 0, 1)
+        assert matrix.counts[9] == (*[0] * 9, 11, 0)
+
+
+@settings(max_examples=40, deadline=None)
+@given(pictures())
+def test_the_calibration_of_boxes_is_that_of_the_metrics(pairs: list[Pair]) -> None:
+    found, rows = results("detection", pairs).statistics(), np.arange(len(pairs))
+    counts = [count(p.label, truth) for p, truth in pairs]
+    for name, metric in (("d_ece", d_ece), ("laece", laece)):
+        statistic, value = found[name], metric(counts)
+        assert callable(statistic)
+        assert statistic(rows) == (None if value is None else pytest.approx(value)), name
+
+
+def coco(pairs: Sequence[Pair]) -> dict[str, float]:
+    """AP, AP50 and AP75 by pycocotools itself, through files as it wants them; -1 where nothing is to be found."""
+    from pycocotools.coco import COCO
+    from pycocotools.cocoeval import COCOeval
+
+    names = ["bus", "car"]
+    documents = []
+    for labels in ([t.boxes for _, t in pairs], [(*p.label.boxes, *p.faint) for p, _ in pairs]):  # type: ignore[union-attr]
+        annotations = [
+            {"image_id": i, "category_id": names.index(b.category), "score": b.confidence, "iscrowd": 0,
+             "bbox": [b.xyxy[0], b.xyxy[1], b.xyxy[2] - b.xyxy[0], b.xyxy[3] - b.xyxy[1]],
+             "area": math.prod((b.xyxy[2] - b.xyxy[0], b.xyxy[3] - b.xyxy[1]))}
+            for i, some in enumerate(labels) for b in some
+        ]  # fmt: skip
+        documents.append([{**a, "id": number} for number, a in enumerate(annotations, 1)])
+    with contextlib.redirect_stdout(io.StringIO()):
+        sets = []
+        for annotations in documents:
+            one = COCO()
+            images, categories = [{"id": i} for i in range(len(pairs))], [{"id": i} for i in range(2)]
+            one.dataset = {"images": images, "annotations": annotations, "categories": categories}
+            one.createIndex()
+            sets.append(one)
+        evaluator = COCOeval(*sets, "bbox")
+        evaluator.evaluate()
+        evaluator.accumulate()
+        evaluator.summarize()
+    return {"ap": evaluator.stats[0], "ap50": evaluator.stats[1], "ap75": evaluator.stats[2]}

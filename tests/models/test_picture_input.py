@@ -24,6 +24,12 @@ def test_a_letterbox_by_hand() -> None:
     assert pixels[0, :, 16:48].mean(axis=(1, 2)).tolist() == pytest.approx([1, 0, 0.2])
     assert pixels[0, :, :16] == pytest.approx(114 / 255)
     assert placement.back(np.array([[0, 16, 64, 48]])).tolist() == [[0, 0, 100, 50]]
+    upright, placement = PictureInput(64, 64, "letterbox").read(image.transpose(1, 0, 2))
+    assert placement.offset == (16, 0)
+    assert upright[0, 0, :, 15].max() < 1 == upright[0, 0, :, 16].min()
+    cornered, placement = PictureInput(64, 64, "corner").read(image.transpose(1, 0, 2))
+    assert placement.offset == (0, 0)
+    assert cornered[0, 0, :, 31].min() == 1 > cornered[0, 0, :, 32].max()
 
 
 def test_colours_and_numbers_by_hand() -> None:

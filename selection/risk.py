@@ -1,24 +1,31 @@
 """The promise: under which score labels may be accepted unseen, and how sure that is.
 
 Learn-then-Test (Angelopoulos et al. 2021, arXiv 2110.01052) with a fixed sequence of thresholds from strict to loose
-and exact binomial p-values. The error rate among the accepted is not monotone in the threshold, so conformal risk
+and exact tests (``evidence``). The error rate among the accepted is not monotone in the threshold, so conformal risk
 control does not apply.
+
+Whom the promise speaks of depends on ``groups``. Without them it speaks of the items that the checks were drawn from,
+one by one and at random: whatever hangs together there, only the draw is left to chance. With them it speaks of items
+of new groups as well (other speakers, other clips), of which each group at hand is one example.
 """
 
+from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TypeAlias
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from scipy.special import bdtr, bdtrc
 
 from models.errors import InvalidInput
 from models.reliability import checked_errors, checked_scores
+from selection.checks import RandomChecks
+from selection.evidence import Evidence, Grouped, Single, Tested
 
-Counts: TypeAlias = NDArray[np.int64]
+Floats: TypeAlias = NDArray[np.float64]
 
 STEPS = 200  # thresholds between the strictest and the loosest
-SURE_START = 0.95  # probability that the strictest accepts as many checks as its test needs
+FIRST = 2 / 3  # of delta for the first beginning, where there are others
+WIDER = 3.0  # each further one accepts so many times as many items as the one before it
 
 
 @dataclass(frozen=True)
@@ -26,7 +33,8 @@ class Threshold:
     """Accept where score <= ``threshold``.
 
     With probability 1 - ``delta`` over the draw of the ``n`` calibration items, at most a share ``alpha`` of what is
-    accepted is wrong. ``accepted`` of them lie within the threshold, ``errors`` of those are wrong.
+    accepted is wrong. ``accepted`` of them lie within the threshold, ``errors`` of those are wrong. ``groups`` is the
+    number of independent groups that they come in, None where each item is one of its own.
     """
 
     threshold: float
@@ -35,30 +43,48 @@ class Threshold:
     n: int
     accepted: int
     errors: int
+    groups: int | None = None
 
 
 @dataclass(frozen=True)
 class NoPromise:
-    """No threshold can be promised, and why; ``missing`` more random checks are needed at the very least."""
+    """No threshold can be promised, and why; ``missing`` more random checks are needed at the very least.
+
+    Where checks come in groups, that holds of checks in further groups.
+    """
 
     reason: str
     missing: int = 0
 
 
-def checks_needed(alpha: float, delta: float, errors: int = 0) -> int:
-    """The fewest accepted calibration items that allow a promise with that many errors among them."""
-    return int(_needed(alpha, delta, np.array(errors, np.int64)))
+def promise(
+    checks: RandomChecks, *, alpha: float, delta: float, pool_scores: ArrayLike, new_groups: bool = True
+) -> Threshold | NoPromise:
+    """``accept_threshold`` of checks that are known to be drawn at random, for items of ``new_groups`` too or not."""
+    groups = checks.groups if new_groups else None
+    return accept_threshold(
+        checks.scores, checks.errors, alpha=alpha, delta=delta, pool_scores=pool_scores, groups=groups
+    )
 
 
 def accept_threshold(
-    scores: ArrayLike, errors: ArrayLike, *, alpha: float, delta: float, pool_scores: ArrayLike
+    scores: ArrayLike,
+    errors: ArrayLike,
+    *,
+    alpha: float,
+    delta: float,
+    pool_scores: ArrayLike,
+    groups: Sequence[Hashable] | None = None,
 ) -> Threshold | NoPromise:
     """The loosest threshold that the calibration items allow.
 
     Thresholds are tested from strict to loose until the first fails. The first is where enough accepted items are
     expected for its test to pass if none is wrong (``checks_needed``), and so many more that chance leaves too few in
-    one case of twenty only: begun exactly there, half of all calibrations fail for one item too few. The start depends
-    on no label, so the promise is untouched. Equal scores stand and fall together.
+    one case of twenty only: begun exactly there, half of all calibrations fail for one item too few. Where even the
+    surest items are now and then wrong, that first test fails for one such item, and looser ones with more room for
+    errors would pass. So the sequence begins anew further on, and the beginnings share delta between them; one that
+    reaches the next hands its part on (fallback procedure, Wiens 2003). Where they begin depends on no label, so the
+    promise is untouched. Equal scores stand and fall together.
 
     Args:
         scores: (n,) in [0, 1], of items drawn at random, never chosen by their score.
@@ -67,6 +93,8 @@ def accept_threshold(
         delta: the probability with which the promise may fail, in (0, 1).
         pool_scores: (m,) of unlabelled items; their quantiles are the thresholds tried. Where there are none the
             calibration scores stand for them.
+        groups: (n,) what an item shares with others (clip, speaker); None is a group of its own. Items of one group
+            may depend on one another in any way. No group of later items may be larger than the largest here.
 
     Raises:
         InvalidInput: shapes, ranges or a NaN, naming its index.
@@ -75,53 +103,137 @@ def accept_threshold(
     pool = checked_scores("pool_scores", pool_scores)
     if not (0 < alpha < 1 and 0 < delta < 1):
         raise InvalidInput(f"expected alpha and delta in (0, 1), got {alpha} and {delta}")
-    n, needed = len(values), checks_needed(alpha, delta)
-    if n < needed:
-        return NoPromise(f"{n} random checks are known, at least {needed} are needed", needed - n)
-    thresholds, share = _sequence(pool if len(pool) else values, n, needed)
-    order = np.argsort(values, kind="stable")
-    accepted = np.searchsorted(values[order], thresholds, side="right")
-    wrong_within = np.concatenate([[0], np.cumsum(wrong[order])])[accepted]
-    passed = bdtr(wrong_within, accepted, alpha) <= delta
-    held = len(passed) if passed.all() else int(np.argmin(passed))
-    if held == 0:
-        missing = _missing(share, accepted, wrong_within, n, alpha, delta)
-        of_them = f"{wrong_within[0]} of the {accepted[0]} most certain checked labels were wrong"
-        return NoPromise(f"{of_them}; at least {missing} more random checks are needed", missing)
-    last = held - 1
-    return Threshold(float(thresholds[last]), alpha, delta, n, int(accepted[last]), int(wrong_within[last]))
+    evidence, count = _evidence(values, wrong, alpha, groups)
+    if short := evidence.short(delta):
+        return NoPromise(_too_few(len(values), count, short), short)
+    thresholds, share = _grid(pool if len(pool) else values)
+    levels = _levels(share, evidence, delta)
+    begun = np.cumsum(levels) > 0
+    tested = evidence.test(thresholds[begun])
+    held = _loosest(tested.p_values, levels[begun])
+    if held is None:
+        return _refused(tested, evidence.to_begin(share[begun], delta), delta)
+    limit, accepted, within = (float(of[held]) for of in (thresholds[begun], tested.accepted, tested.wrong))
+    return Threshold(limit, alpha, delta, len(values), int(accepted), int(within), count)
 
 
-def _sequence(pool: NDArray[np.float64], n: int, needed: int) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Distinct quantiles of the pool, strict to loose, and the shares of the pool that they accept.
+def accept_thresholds(
+    scores: ArrayLike,
+    errors: ArrayLike,
+    kinds: Sequence[str],
+    *,
+    alpha: float,
+    delta: float,
+    pool_scores: ArrayLike,
+    pool_kinds: Sequence[str],
+    groups: Sequence[Hashable] | None = None,
+) -> Mapping[str, Threshold | NoPromise]:
+    """A threshold for each kind of items (predicted class, domain): all promises hold together but for ``delta``.
 
-    The first is likely to accept ``needed`` of ``n`` random items; where none is, the loosest stands alone.
+    Each kind is tested with ``delta`` divided by the number of kinds (Bonferroni). A kind must be known without a
+    label. Otherwise like ``accept_threshold``, of each kind's own items.
+
+    Args:
+        kinds: (n,) of the calibration items.
+        pool_kinds: (m,) of the pool.
+
+    Raises:
+        InvalidInput: as ``accept_threshold``, or lengths that differ.
     """
-    quantiles = np.unique(np.quantile(pool, np.arange(1, STEPS + 1) / STEPS, method="inverted_cdf"))
-    share = np.searchsorted(np.sort(pool), quantiles, side="right") / len(pool)
-    likely = bdtrc(needed - 1, n, share) >= SURE_START
-    start = int(likely.argmax()) if likely.any() else len(quantiles) - 1
-    return quantiles[start:], share[start:]
+    values, wrong = checked_scores("scores", scores), checked_errors(errors, scores)
+    pool = checked_scores("pool_scores", pool_scores)
+    for name, given, expected in (("kinds", kinds, values), ("pool_kinds", pool_kinds, pool)):
+        if len(given) != len(expected):
+            raise InvalidInput(f"{name}: expected {len(expected)}, one for each score, got {len(given)}")
+    _check_groups(groups, len(values))
+    names = sorted({*kinds, *pool_kinds})
+    promises: dict[str, Threshold | NoPromise] = {}
+    for name in names:
+        rows = [row for row, kind in enumerate(kinds) if kind == name]
+        promises[name] = accept_threshold(
+            values[rows],
+            wrong[rows],
+            alpha=alpha,
+            delta=delta / len(names),
+            pool_scores=pool[[kind == name for kind in pool_kinds]],
+            groups=None if groups is None else [groups[row] for row in rows],
+        )
+    return promises
 
 
-def _needed(alpha: float, delta: float, errors: Counts) -> Counts:
-    """The least N with P(Bin(N, alpha) <= errors) <= delta, by bisection, for each of ``errors``."""
-    fails, passes = errors, errors + 1
-    while (short := bdtr(errors, passes, alpha) > delta).any():
-        fails, passes = np.where(short, passes, fails), np.where(short, 2 * passes, passes)
-    while (passes - fails > 1).any():
-        middle = (fails + passes) // 2
-        short = bdtr(errors, middle, alpha) > delta
-        fails, passes = np.where(short, middle, fails), np.where(short, passes, middle)
-    return passes
+def _evidence(
+    values: Floats, wrong: NDArray[np.bool_], alpha: float, groups: Sequence[Hashable] | None
+) -> tuple[Evidence, int | None]:
+    """The evidence, and in how many groups it comes; where no group has two items they are single ones."""
+    _check_groups(groups, len(values))
+    if groups is None:
+        return Single(values, wrong, alpha), None
+    keys = [("alone", row) if group is None else ("group", group) for row, group in enumerate(groups)]
+    places = {key: place for place, key in enumerate(dict.fromkeys(keys))}
+    if len(places) == len(values):
+        return Single(values, wrong, alpha), None
+    rows = np.array([places[key] for key in keys], np.int64)
+    return Grouped(values, wrong, rows, int(np.bincount(rows).max()), alpha), len(places)
 
 
-def _missing(share: NDArray[np.float64], accepted: Counts, wrong: Counts, n: int, alpha: float, delta: float) -> int:
-    """The fewest further checks after which one of the thresholds could pass: all of them accepted, and right.
+def _too_few(n: int, groups: int | None, short: int) -> str:
+    if groups is None:
+        return f"{n} random checks are known, at least {n + short} are needed"
+    plural = "" if groups == 1 else "s"
+    return f"{n} random checks in {groups} group{plural} are known, at least {short} more in other groups are needed"
+
+
+def _check_groups(groups: Sequence[Hashable] | None, n: int) -> None:
+    if groups is not None and len(groups) != n:
+        raise InvalidInput(f"groups: expected {n}, one for each score, got {len(groups)}")
+
+
+def _grid(pool: Floats) -> tuple[Floats, Floats]:
+    """Distinct quantiles of the pool, strict to loose, and the shares of the pool that they accept."""
+    ordered = np.sort(pool)
+    within = -(-np.arange(1, STEPS + 1) * len(pool) // STEPS)  # rounded up
+    quantiles = np.unique(ordered[within - 1])
+    return quantiles, np.searchsorted(ordered, quantiles, side="right") / len(pool)
+
+
+def _levels(share: Floats, evidence: Evidence, delta: float) -> Floats:
+    """The part of delta with which a sequence of tests begins at each threshold, all together delta.
+
+    The first begins where enough checks are likely; where they are nowhere, at the loosest threshold.
+    """
+    levels = np.zeros(len(share))
+    first = _first(evidence.likely(share, FIRST * delta))
+    looser = share[first] * WIDER ** np.arange(1, STEPS)
+    further = np.searchsorted(share, looser[looser <= 1])
+    if not len(further):
+        levels[_first(evidence.likely(share, delta))] = delta
+        return levels
+    levels[first] = FIRST * delta
+    np.add.at(levels, further, (1 - FIRST) * delta / len(further))
+    return levels
+
+
+def _first(likely: NDArray[np.bool_]) -> int:
+    return int(likely.argmax()) if likely.any() else len(likely) - 1
+
+
+def _loosest(p_values: Floats, levels: Floats) -> int | None:
+    """The last threshold that passes, each with its own level and that of the one before it, if that passed."""
+    held, level = None, 0.0
+    for row, p_value in enumerate(p_values):
+        level += float(levels[row])
+        if level > 0 and p_value <= level:
+            held = row
+        else:
+            level = 0.0
+    return held
+
+
+def _refused(tested: Tested, to_begin: NDArray[np.int64], delta: float) -> NoPromise:
+    """Says after how many further checks one of the thresholds could pass: all of them accepted, and right.
 
     The sequence must also be able to begin there.
     """
-    kinds, rows = np.unique(wrong, return_inverse=True)
-    to_pass = _needed(alpha, delta, kinds)[rows] - accepted
-    to_begin = np.ceil(checks_needed(alpha, delta) / share).astype(np.int64) - n
-    return max(1, int(np.maximum(to_pass, to_begin).min()))
+    missing = max(1, int(np.maximum(tested.missing(delta), to_begin).min()))
+    of_them = f"{tested.wrong[0]} of the {tested.accepted[0]} most certain checked labels were wrong"
+    return NoPromise(f"{of_them}; at least {missing} more random checks are needed", missing)

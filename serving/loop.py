@@ -316,7 +316,8 @@ class Loop:
         known = self._store.queue.audited(task, version, names)
         pool = self._store.items.open_scores(task, version)
         before = self._untried(version).calibrator
-        trust = learn(task, known, pool, *self._terms, before)
+        share = max(self._policy.calibration_share, self._policy.audit_share)
+        trust = learn(task, known, share, pool, *self._terms, before)
         if unknown:
             trust = Trust(before, NoPromise(f"nobody knows what its ancestor {unknown} was trained on"))
         learnt = (*trust.to_json(), *self._terms, audited)

@@ -1,6 +1,6 @@
 """How far a version is to be trusted: what people's checks of randomly drawn items say about it."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
@@ -11,7 +11,8 @@ from models.records import Task
 from models.tasks import differs
 from models.versions import Version
 from selection.calibration import IDENTITY, MINIMUM, Calibrator, fit
-from selection.risk import NoPromise, Threshold, accept_threshold
+from selection.checks import RandomChecks
+from selection.risk import NoPromise, Threshold, promise
 from serving.store.records import Audited
 
 
@@ -61,30 +62,31 @@ def first_calibration(scores: NDArray[np.float64], errors: NDArray[np.bool_]) ->
 def learn(
     task: Task,
     audited: Iterable[Audited],
+    share: float,
     pool_scores: NDArray[np.float64],
     alpha: float,
     delta: float,
     before: Calibrator = IDENTITY,
 ) -> Trust:
-    """What corrected audit items teach about the version that answered them.
+    """What corrected audit items, drawn with a number below ``share``, teach about the version that answered them.
 
     Too few of them leave the calibration as it was ``before``. The promise speaks of the raw score, which no label
-    has touched, so the same items may teach both. It counts one item a group, the one with the lowest draw, because
-    the frames of one clip are one piece of evidence.
+    has touched, so the same items may teach both. Items of one group (frames of a clip, utterances of a speaker) are
+    never taken for independent evidence, so the promise holds for media of other groups too.
     """
-    known = sorted(audited, key=lambda one: (one.draw, one.item_id))
-    scores, errors = _figures(task, known)
-    calibrator = fit(scores, errors) if len(known) >= MINIMUM else before
-    firsts = {one.group or one.item_id: index for index, one in reversed(list(enumerate(known)))}
-    independent = sorted(firsts.values())
-    promise = accept_threshold(
-        scores[independent], errors[independent], alpha=alpha, delta=delta, pool_scores=pool_scores
+    checks = _checks(task, audited, share)
+    calibrator = fit(checks.scores, checks.errors) if len(checks.scores) >= MINIMUM else before
+    return Trust(calibrator, promise(checks, alpha=alpha, delta=delta, pool_scores=pool_scores))
+
+
+def _checks(task: Task, audited: Iterable[Audited], share: float) -> RandomChecks:
+    """The checks of the share asked for; what was drawn for a larger share of before is left out, whatever it says."""
+    known = [one for one in audited if one.draw < share]
+    return RandomChecks.of(
+        item_ids=[one.item_id for one in known],
+        scores=np.array([one.answer.uncertainty.score for one in known], dtype=np.float64),
+        errors=np.array([differs(task, one.answer.label, one.truth) for one in known], dtype=np.bool_),
+        draws=np.array([one.draw for one in known], dtype=np.float64),
+        share=share,
+        groups=[one.group or None for one in known],
     )
-    return Trust(calibrator, promise)
-
-
-def _figures(task: Task, known: Sequence[Audited]) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
-    """Scores (n,) and whether a person changed something that matters (n,)."""
-    scores = np.array([one.answer.uncertainty.score for one in known], dtype=np.float64)
-    errors = np.array([differs(task, one.answer.label, one.truth) for one in known], dtype=np.bool_)
-    return scores, errors

@@ -59,6 +59,13 @@ def test_selection_uses_arrays_alone() -> None:
         assert not foreign, f"{path}: {foreign}"
 
 
+def test_serving_makes_promises_of_random_checks_alone() -> None:
+    """``accept_threshold`` takes any arrays; ``promise`` takes only what is known to be drawn at random."""
+    for path in files("serving"):
+        source = path.read_text(encoding="utf-8")
+        assert "accept_threshold" not in source, path
+
+
 SERVING_PATH = [
     "models.media",
     "models.tasks",

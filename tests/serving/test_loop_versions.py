@@ -136,7 +136,7 @@ def test_work_chosen_by_its_doubt_teaches_no_promise(build: Build) -> None:
     assert trust.calibrator.n == 0
 
 
-def test_items_of_one_group_count_once(build: Build) -> None:
+def test_items_of_one_group_are_one_piece_of_evidence(build: Build) -> None:
     loop = build(**EASY)
     for i in range(60):
         data = f"frame {i}".encode()
@@ -145,7 +145,7 @@ def test_items_of_one_group_count_once(build: Build) -> None:
         correct(loop, item, "car")
     trust = loop.recalibrate("v1", "tester")
     assert isinstance(trust.promise, NoPromise)
-    assert "1 random check" in trust.promise.reason
+    assert "random checks in 1 group are known" in trust.promise.reason
 
 
 def test_a_new_version_is_asked_about_audit_items_that_it_was_not_trained_on(build: Build, tmp_path: Path) -> None:

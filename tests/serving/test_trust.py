@@ -8,7 +8,7 @@ import pytest
 from numpy.typing import NDArray
 
 from models.versions import read_version, write_manifest
-from selection.calibration import fit
+from selection.calibration import IDENTITY, Calibrator, fit
 from selection.risk import NoPromise, Threshold
 from serving.store.records import Audited
 from serving.trust import Trust, first_calibration, learn, untried
@@ -23,26 +23,38 @@ def audited(name: int, group: str | None, draw: float, wrong: bool = False) -> A
     return Audited(item_id(name), group, draw, said, boxes("bus" if wrong else "car"))
 
 
-def test_a_group_speaks_once_through_its_lowest_draw() -> None:
-    """Ten clips of three frames; the frame with the lowest draw is right, the others are wrong."""
-    frames = [audited(3 * clip + i, f"clip{clip}", (2 - i) / 3, wrong=i < 2) for clip in range(10) for i in range(3)]
-    promise = learn("detection", frames, POOL, alpha=0.2, delta=0.2).promise
-    assert isinstance(promise, Threshold)
-    assert (promise.n, promise.errors) == (10, 0)
-    alone = [audited(number, None, one.draw, one.answer.label != one.truth) for number, one in enumerate(frames)]
-    assert isinstance(learn("detection", alone, POOL, alpha=0.2, delta=0.2).promise, NoPromise)
+def _learn(known: list[Audited], share: float = 1.0, before: Calibrator = IDENTITY) -> Trust:
+    return learn("detection", known, share, POOL, alpha=0.2, delta=0.2, before=before)
+
+
+def test_frames_of_one_clip_are_no_independent_evidence() -> None:
+    frames = [audited(number, f"clip{number // 10}", 0.5) for number in range(60)]
+    alone = [audited(number, None, 0.5) for number in range(60)]
+    assert isinstance(_learn(frames).promise, NoPromise)
+    assert isinstance(_learn(alone).promise, Threshold)
+    many = _learn([audited(number, f"clip{number // 2}", 0.5) for number in range(60)]).promise
+    assert isinstance(many, Threshold)
+    assert (many.n, many.groups, many.errors) == (60, 30, 0)
+
+
+def test_only_what_was_drawn_at_random_teaches() -> None:
+    drawn, chosen = [audited(i, None, 0.1) for i in range(40)], [audited(40 + i, None, 0.3, True) for i in range(40)]
+    trust = _learn(drawn + chosen, share=0.2)
+    assert trust == _learn(drawn, share=0.2)
+    assert isinstance(trust.promise, Threshold)
+    assert isinstance(_learn(drawn + chosen, share=0.4).promise, NoPromise)
 
 
 def test_few_checks_leave_the_score_as_it_is_and_many_bend_it() -> None:
-    few = learn("detection", [audited(i, None, 0.5) for i in range(29)], POOL, alpha=0.2, delta=0.2)
+    few = _learn([audited(i, None, 0.5) for i in range(29)])
     assert few.p_error(0.3) == 0.3
-    many = learn("detection", [audited(i, None, 0.5) for i in range(60)], POOL, alpha=0.2, delta=0.2)
+    many = _learn([audited(i, None, 0.5) for i in range(60)])
     assert many.p_error(0.3) < 0.1
     assert many.told()["calibrated_on"] == 60
 
 
 def test_what_was_learnt_survives_json(tmp_path: Path) -> None:
-    learnt = learn("detection", [audited(i, None, 0.5) for i in range(60)], POOL, alpha=0.2, delta=0.2)
+    learnt = _learn([audited(i, None, 0.5) for i in range(60)])
     fresh = untried(make_version(tmp_path, "detection"))
     for trust in (learnt, fresh):
         assert Trust.from_json(*trust.to_json()) == trust
@@ -60,5 +72,5 @@ def test_a_version_brings_its_first_calibration_along(tmp_path: Path) -> None:
     write_manifest(replace(version, calibration=came), [])
     trust = untried(read_version(version.folder))
     assert trust.p_error(0.5) == pytest.approx(float(fit(scores, scores > 0.3).p_error([0.5])[0]))
-    few = learn("detection", [audited(1, None, 0.5)], POOL, alpha=0.2, delta=0.2, before=trust.calibrator)
+    few = _learn([audited(1, None, 0.5)], before=trust.calibrator)
     assert few.calibrator == trust.calibrator

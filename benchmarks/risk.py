@@ -1,0 +1,308 @@
+"""Whether the promise is kept, and what it covers, beside other ways to choose a threshold, in one run.
+
+``python -m benchmarks.risk [--trials 2000] [--only NAME]`` simulates calibrations. Of each threshold it says how often
+it accepts more wrong labels than promised, with the exact 95 % interval of that share, and which share of all items it
+accepts on average, where no threshold accepts none. ``oracle`` is the best that is possible with the truth at hand.
+
+The peer is MAPIE (1.6.0), which is no part of the product: ``pip install --no-deps --target FOLDER mapie==1.6.0``, then
+``PYTHONPATH=FOLDER``. Without it the benchmark says so and runs the others.
+"""
+
+import argparse
+import importlib
+import importlib.util
+import os
+import warnings
+from collections.abc import Callable, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import dataclass
+from functools import cache, partial
+from typing import Any, TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+from rich.console import Console
+from rich.table import Table
+from scipy.special import bdtr
+from scipy.stats import binomtest
+
+from selection.audit import AuditBound
+from selection.risk import Threshold, accept_threshold, accept_thresholds
+
+Floats: TypeAlias = NDArray[np.float64]
+Rng: TypeAlias = np.random.Generator
+
+ALPHA, DELTA = 0.02, 0.05
+POOL = 5000
+CROWD = 400_000  # items whose error rates stand for the truth
+STEPS = 200
+HAS_MAPIE = importlib.util.find_spec("mapie") is not None
+
+
+@dataclass(frozen=True)
+class Items:
+    """Scores (n,), the probability of an error given all that the items share (n,), errors (n,), and groups (n,)."""
+
+    scores: Floats
+    rates: Floats
+    wrong: NDArray[np.bool_]
+    groups: NDArray[np.int64]
+
+    def some(self, rows: NDArray[np.int64]) -> "Items":
+        """The items of those rows."""
+        return Items(self.scores[rows], self.rates[rows], self.wrong[rows], self.groups[rows])
+
+
+Draw: TypeAlias = Callable[[Rng, int], Items]  # n items, or as many whole groups as hold about n
+Method: TypeAlias = Callable[[Items, Floats], float | None]
+
+
+@dataclass(frozen=True)
+class Setting:
+    """Items, how many of them are checked, of how large a pool, and whether the promise is for that pool alone."""
+
+    name: str
+    draw: Draw
+    n: int
+    pool: int = POOL
+    grouped: bool = False
+    of_pool: bool = False
+
+
+def alone(rate: Callable[[Floats], Floats], levels: int = 0) -> Draw:
+    """Independent items, scores evenly over [0, 1] (in equal steps, if any), wrong with probability ``rate(score)``."""
+
+    def draw(rng: Rng, n: int) -> Items:
+        scores = rng.random(n)
+        if levels:
+            scores = np.floor(scores * levels) / levels
+        rates = rate(scores)
+        return Items(scores, rates, rng.random(n) < rates, np.arange(n))
+
+    return draw
+
+
+def clips(rng: Rng, n: int, whole: float = 1.0, worst: float = 1.0) -> Items:
+    """Clips of 1 to 9 items about one score. A share ``whole`` of clips is right or wrong as a whole, in the others
+    each item for itself; the largest clips are ``worst`` times as often wrong."""
+    sizes = rng.integers(1, 10, max(1, n // 5))
+    clip = np.repeat(np.arange(len(sizes)), sizes)
+    level = rng.random(len(sizes))
+    rates = np.minimum(1, 0.12 * level**3 * np.where(sizes == 9, worst, 1))
+    together = (rng.random(len(sizes)) < whole)[clip]
+    wrong = np.where(together, (rng.random(len(sizes)) < rates)[clip], rng.random(len(clip)) < rates[clip])
+    scores = np.clip(level[clip] + rng.normal(0, 0.03, len(clip)), 0, 1)
+    return Items(scores, rates[clip], wrong, clip)
+
+
+def surest_worst(scores: Floats) -> Floats:
+    """The surest tenth is wrong far too often, as where a model is sure of what it never learnt."""
+    return np.where(scores < 0.1, 0.06, 0.004 + 0.1 * scores**4)
+
+
+SETTINGS = [
+    Setting("good scores, n = 1,000", alone(lambda s: 0.158 * s**4.45), 1000),  # 2.9 % of all are wrong
+    Setting("good scores, n = 3,000", alone(lambda s: 0.158 * s**4.45), 3000),
+    Setting("good scores, n = 10,000", alone(lambda s: 0.158 * s**4.45), 10_000),
+    Setting("even the surest fail, 0.5 %", alone(lambda s: 0.005 + 0.12 * s**3), 3000),
+    Setting("the surest are the worst", alone(surest_worst), 3000),
+    Setting("scores say nothing, 2.1 %", alone(lambda s: np.full(len(s), 0.021)), 3000),
+    Setting("scores say nothing, 1 %", alone(lambda s: np.full(len(s), 0.01)), 3000),
+    Setting("five levels of ties", alone(lambda s: 0.002 + 0.1 * s**3, levels=5), 2000),
+    Setting("a pool of 20", alone(lambda s: 0.158 * s**4.45), 1000, pool=20),
+    Setting("few checks, n = 200", alone(lambda s: 0.158 * s**4.45), 200),
+    Setting("clips wrong as a whole", clips, 6000, grouped=True),
+    Setting("clips, errors of their own", partial(clips, whole=0.0), 6000, grouped=True),
+    Setting("clips, the largest the worst", partial(clips, worst=3.0), 6000, grouped=True),
+    Setting("clips, promise for the pool", partial(clips, worst=3.0), 1500, pool=8000, of_pool=True),
+]
+
+
+def ours(items: Items, pool: Floats, grouped: bool = False) -> float | None:
+    """The promise of ``selection.risk``."""
+    groups = items.groups.tolist() if grouped else None
+    held = accept_threshold(items.scores, items.wrong, alpha=ALPHA, delta=DELTA, pool_scores=pool, groups=groups)
+    return held.threshold if isinstance(held, Threshold) else None
+
+
+def bonferroni(items: Items, pool: Floats) -> float | None:
+    """The loosest quantile of the pool whose own test passes at delta divided by their number."""
+    grid = np.unique(np.quantile(pool, np.arange(1, STEPS + 1) / STEPS, method="inverted_cdf"))
+    accepted, wrong = _counts(items, grid)
+    passed = np.flatnonzero(bdtr(wrong, accepted, ALPHA) <= DELTA / len(grid))
+    return float(grid[passed[-1]]) if len(passed) else None
+
+
+def naive(items: Items, pool: Floats) -> float | None:
+    """The loosest score up to which the checks themselves have no more errors than allowed."""
+    grid = np.unique(items.scores)
+    accepted, wrong = _counts(items, grid)
+    allowed = np.flatnonzero(wrong <= ALPHA * accepted)
+    return float(grid[allowed[-1]]) if len(allowed) else None
+
+
+def mapie(items: Items, pool: Floats, fwer: str) -> float | None:
+    """MAPIE's control of precision, of 'this label is right', over the quantiles of the pool."""
+    grid = np.unique(np.quantile(pool, np.arange(1, STEPS + 1) / STEPS, method="inverted_cdf"))
+    control = importlib.import_module("mapie.risk_control").BinaryClassificationController(
+        predict_function=lambda scores: np.column_stack([scores, 1 - scores]),
+        risk="precision",
+        target_level=1 - ALPHA,
+        confidence_level=1 - DELTA,
+        list_predict_params=np.sort(1 - grid)[::-1],
+        fwer_method=fwer,
+    )
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        control.calibrate(items.scores, (~items.wrong).astype(int))
+    valid = np.atleast_1d(control.valid_predict_params)
+    return float(1 - valid.min()) if len(valid) else None
+
+
+def _counts(items: Items, grid: Floats) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    order = np.argsort(items.scores)
+    accepted = np.searchsorted(items.scores[order], grid, side="right")
+    return accepted, np.concatenate([[0], np.cumsum(items.wrong[order])])[accepted]
+
+
+def methods(setting: Setting) -> dict[str, Method]:
+    """The contestants by name; MAPIE knows no groups, nor do the plain ones."""
+    ways: dict[str, Method] = {"prelabel": partial(ours, grouped=setting.grouped)}
+    if setting.grouped:
+        ways["prelabel without groups"] = ours
+    ways |= {"Bonferroni": bonferroni, "naive": naive}
+    if HAS_MAPIE and not setting.grouped:
+        ways["MAPIE, default"] = partial(mapie, fwer="bonferroni_holm")
+        ways["MAPIE, fixed sequence"] = partial(mapie, fwer="fixed_sequence")
+    return ways
+
+
+@cache
+def truth(name: str) -> tuple[Floats, Floats]:
+    """Sorted scores (n,) of a crowd and the true error rate (n,) among all up to each."""
+    setting = next(one for one in SETTINGS if one.name == name)
+    crowd = setting.draw(np.random.default_rng(0), CROWD)
+    order = np.argsort(crowd.scores, kind="stable")
+    return crowd.scores[order], np.cumsum(crowd.rates[order]) / np.arange(1, len(order) + 1)
+
+
+def trial(setting: Setting, seed: int) -> dict[str, tuple[bool, bool, float]]:
+    """Of each method: whether there was a threshold, whether it broke the promise, and the share that it accepts."""
+    rng = np.random.default_rng([17, seed])
+    if setting.of_pool:
+        pool = setting.draw(rng, setting.pool)
+        checked = pool.some(rng.permutation(len(pool.scores))[: setting.n])  # drawn item by item
+        order = np.argsort(pool.scores, kind="stable")
+        scores, rates = pool.scores[order], np.cumsum(pool.wrong[order]) / np.arange(1, len(order) + 1)
+    else:
+        checked, pool = setting.draw(rng, setting.n), setting.draw(rng, setting.pool)
+        scores, rates = truth(setting.name)
+    outcomes = {}
+    for name, method in methods(setting).items():
+        threshold = method(checked, pool.scores)
+        within = 0 if threshold is None else int(np.searchsorted(scores, threshold, side="right"))
+        outcomes[name] = threshold is not None, bool(within and rates[within - 1] > ALPHA), within / len(scores)
+    return outcomes
+
+
+def report(setting: Setting, outcomes: Sequence[dict[str, tuple[bool, bool, float]]], console: Console) -> None:
+    """One table a setting."""
+    _, rates = truth(setting.name)
+    oracle = (np.flatnonzero(rates <= ALPHA) + 1).max(initial=0) / len(rates)
+    table = Table("method", "coverage", "with a threshold", "promise broken", "95 % interval", box=None)
+    for name in outcomes[0]:
+        given, broken, coverage = np.array([one[name] for one in outcomes]).T
+        low, high = binomtest(int(broken.sum()), len(broken)).proportion_ci(0.95, method="exact")
+        verdict = "" if low <= DELTA else "  more often than promised"
+        table.add_row(name, f"{coverage.mean():.3f}", f"{given.mean():.3f}", f"{100 * broken.mean():.1f} %",
+                      f"{100 * low:.1f} to {100 * high:.1f} %{verdict}")  # fmt: skip
+    console.print(f"\n{setting.name}: {setting.n} checks, oracle coverage {oracle:.3f}, {len(outcomes)} calibrations")
+    console.print(table)
+
+
+def kinds_trial(seed: int) -> tuple[bool, float]:
+    """Whether any of four kinds breaks its promise, and the coverage over all: rates from excellent to hopeless."""
+    rng = np.random.default_rng([23, seed])
+    factors = {"car": 0.02, "van": 0.1, "bicycle": 0.4, "tram": 1.0}
+    kinds, pool_kinds = rng.choice(list(factors), 4000), rng.choice(list(factors), POOL)
+    scores, pool = rng.random(4000), rng.random(POOL)
+    wrong = rng.random(4000) < np.array([factors[kind] for kind in kinds]) * scores**2
+    held = accept_thresholds(scores, wrong, kinds.tolist(), alpha=ALPHA, delta=DELTA, pool_scores=pool,
+                             pool_kinds=pool_kinds.tolist())  # fmt: skip
+    limits = {kind: one.threshold if isinstance(one, Threshold) else 0.0 for kind, one in held.items()}
+    # uniform scores: the rate among the accepted of a kind is factor * limit^2 / 3
+    return any(factors[kind] * limit**2 / 3 > ALPHA for kind, limit in limits.items()), float(
+        np.mean(list(limits.values()))
+    )
+
+
+def audit_trial(rate: float, before: int, seed: int) -> int | None:
+    """After how many audits the promise is found broken, of 3,000; 1 % are wrong in the first ``before``."""
+    rng = np.random.default_rng([29, seed])
+    bound = AuditBound(ALPHA, DELTA)
+    for number in range(3000):
+        bound = bound.after(bool(rng.random() < (0.01 if number < before else rate)))
+        if bound.crosses:
+            return bound.n
+    return None
+
+
+def audits(trials: int, run: Callable[[Callable[[int], Any], int], list[Any]], console: Console) -> None:
+    """False alarms of the endless audit, and how soon it finds a rise."""
+    table = Table("errors", "good audits before", "found", "false or early", "median delay", box=None)
+    for rate, before in [
+        (0.02, 0),
+        (0.04, 0),
+        (0.06, 0),
+        (0.06, 300),
+        (0.06, 1000),
+        (0.2, 0),
+        (0.2, 1000),
+        (1.0, 1000),
+    ]:
+        some = trials if rate == ALPHA else max(100, trials // 10)
+        found = run(partial(audit_trial, rate, before), some)
+        late = [n - before for n in found if n is not None and n > before]
+        early = sum(n is not None and (rate <= ALPHA or n <= before) for n in found)
+        low, high = binomtest(early, some).proportion_ci(0.95, method="exact")
+        table.add_row(f"{100 * rate:.0f} %", str(before), f"{len(late) / some:.2f}",
+                      f"{100 * early / some:.1f} % ({100 * low:.1f} to {100 * high:.1f} %)",
+                      f"{np.median(late):.0f} audits" if late else "never")  # fmt: skip
+    console.print(f"\naudits of accepted labels, alpha {ALPHA}, delta {DELTA}, up to 3,000 of them")
+    console.print(table)
+
+
+def main() -> None:
+    """Parses, simulates, prints."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--trials", type=int, default=2000)
+    parser.add_argument("--only", default="", help="settings whose names hold this; also kinds, audits")
+    given = parser.parse_args()
+    console = Console(width=120)
+    console.print(f"alpha {ALPHA}, delta {DELTA}; MAPIE is {'here' if HAS_MAPIE else 'not installed: left out'}")
+    with ProcessPoolExecutor(len(os.sched_getaffinity(0))) as workers:
+
+        def run(one: Callable[[int], Any], trials: int) -> list[Any]:
+            return list(workers.map(one, range(trials), chunksize=10))
+
+        for setting in SETTINGS:
+            if given.only in setting.name:
+                report(setting, run(partial(trial_of, setting.name), given.trials), console)
+        if given.only in "kinds":
+            outcomes = run(kinds_trial, given.trials)
+            broken = sum(one for one, _ in outcomes)
+            low, high = binomtest(broken, len(outcomes)).proportion_ci(0.95, method="exact")
+            console.print(f"\nfour kinds: any promise broken in {100 * broken / len(outcomes):.1f} % "
+                          f"({100 * low:.1f} to {100 * high:.1f} %), coverage "
+                          f"{np.mean([coverage for _, coverage in outcomes]):.3f}")  # fmt: skip
+        if given.only in "audits":
+            audits(given.trials, run, console)
+
+
+def trial_of(name: str, seed: int) -> dict[str, tuple[bool, bool, float]]:
+    """``trial`` by the setting's name, as functions of settings do not travel between processes."""
+    return trial(next(one for one in SETTINGS if one.name == name), seed)
+
+
+if __name__ == "__main__":
+    main()

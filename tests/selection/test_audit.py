@@ -1,0 +1,134 @@
+"""The audit of accepted labels: its figures by hand, its truth by simulation, then properties."""
+
+import math
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from scipy.integrate import quad
+from scipy.stats import beta, binomtest
+
+from models.errors import InvalidInput
+from selection.audit import ODDS, AuditBound
+
+ALPHA, DELTA = 0.05, 0.1
+FRESH = AuditBound(ALPHA, DELTA)
+TRIALS, AUDITS = 150, 300
+audits = st.lists(st.booleans(), max_size=60)
+
+
+def test_before_the_first_audit_nothing_is_known() -> None:
+    assert FRESH.upper == 1.0
+    assert not FRESH.crosses
+
+
+@pytest.mark.parametrize(("errors", "n"), [(0, 40), (3, 100), (30, 1000)])
+def test_the_bound_is_where_the_mixture_has_grown_enough(errors: int, n: int) -> None:
+    """At the bound the mean likelihood of all rates, weighted by Beta(1/2, 1/(2 alpha)), is 1 / delta times its own."""
+    bound = FRESH.after_all([True] * errors + [False] * (n - errors))
+    upper = bound.upper
+
+    def ratio(rate: float) -> float:
+        return math.exp(errors * math.log(rate / upper) + (n - errors) * math.log((1 - rate) / (1 - upper)))
+
+    mean, _ = quad(lambda u: ratio(beta.ppf(u, 0.5, 0.5 / ALPHA)), 1e-9, 1 - 1e-9, limit=400)
+    assert mean == pytest.approx(1 / DELTA, rel=1e-3)
+    assert upper > beta.ppf(1 - DELTA, errors + 1, n - errors)  # wider than the one look of Clopper and Pearson
+
+
+def test_two_errors_at_once_break_a_promise_by_hand() -> None:
+    """Each bet multiplies by the ratio of error rates; half of the stake is on the first audit, a sixth on the next."""
+    rates = [odds * ALPHA / (1 - ALPHA + odds * ALPHA) / ALPHA for odds in ODDS]
+    after = [(rate / 2 + 1 / 6) * rate for rate in rates]
+    stake = sum(after) / 3 + 1 / 3
+    assert stake > 1 / DELTA
+    bound = FRESH.after(True).after(True)
+    assert bound.evidence == pytest.approx([(rate * 0.5 + 1 / 6) * rate for rate in rates])
+    assert bound.crossed == 2
+
+
+def test_a_broken_promise_stays_broken_and_says_since_when() -> None:
+    bound = FRESH.after_all([False] * 50 + [True] * 5 + [False] * 500)
+    assert bound.crossed is not None
+    assert 50 < bound.crossed <= 55
+    assert FRESH.after_all([False] * 50 + [True] * 5).good == 50  # until then all was well
+
+
+def test_one_error_now_and_then_is_no_alarm() -> None:
+    bound = FRESH.after_all([i % 40 == 39 for i in range(2000)])  # 2.5 % where 5 % are allowed
+    assert not bound.crosses
+    assert 0.025 < bound.upper < 0.05
+
+
+def _rates(name: str) -> np.ndarray[tuple[int], np.dtype[np.float64]]:
+    at = np.arange(AUDITS)
+    return {
+        "as allowed": np.full(AUDITS, ALPHA),
+        "well below": np.full(AUDITS, 0.02),
+        "up and down, never above": np.where(at % 100 < 50, 0.0, ALPHA),
+        "risen to 20 % after 150": np.where(at < 150, 0.02, 0.2),
+    }[name]
+
+
+@pytest.mark.parametrize("name", ["as allowed", "well below", "up and down, never above"])
+def test_false_alarms_are_rare_at_any_time(name: str) -> None:
+    rng = np.random.default_rng(3)
+    alarms = sum(FRESH.after_all(rng.random(AUDITS) < _rates(name)).crosses for _ in range(TRIALS))
+    assert binomtest(alarms, TRIALS).proportion_ci(0.998, method="exact").low <= DELTA
+
+
+def test_a_rise_is_found_soon_and_not_before() -> None:
+    rng = np.random.default_rng(4)
+    bounds = [FRESH.after_all(rng.random(AUDITS) < _rates("risen to 20 % after 150")) for _ in range(TRIALS)]
+    found = np.array([bound.crossed or AUDITS + 1 for bound in bounds])
+    assert (found <= AUDITS).mean() > 0.95
+    assert (found < 150).mean() <= DELTA
+    assert np.median(found) < 250
+    assert np.mean([bound.good >= 100 for bound in bounds]) > 0.8
+
+
+@pytest.mark.parametrize("rate", [0.02, ALPHA, 0.3])
+def test_the_bound_is_above_the_truth_at_all_times_at_once(rate: float) -> None:
+    rng = np.random.default_rng(5)
+    missed = 0
+    for _ in range(60):
+        bound, below = FRESH, False
+        for wrong in rng.random(80) < rate:
+            bound = bound.after(bool(wrong))
+            below = below or bound.upper < rate
+        missed += below
+    assert binomtest(missed, 60).proportion_ci(0.998, method="exact").low <= DELTA
+
+
+@given(audits, st.booleans())
+def test_a_right_label_narrows_and_a_wrong_one_widens(known: list[bool], wrong: bool) -> None:
+    bound = FRESH.after_all(known)
+    after = bound.after(wrong)
+    assert (after.n, after.errors) == (bound.n + 1, bound.errors + wrong)
+    assert after.upper >= bound.upper - 1e-9 if wrong else after.upper <= bound.upper + 1e-9
+    assert not bound.crosses or after.crosses
+    assert bound.good <= after.good <= after.n
+
+
+@given(st.lists(st.booleans(), min_size=1, max_size=40))
+def test_the_stakes_equal_a_slow_sum_over_beginnings(known: list[bool]) -> None:
+    n, total = len(known), 0.0
+    for odds in ODDS:
+        rate = odds * ALPHA / (1 - ALPHA + odds * ALPHA)
+        for j in range(1, n + 1):
+            stake = 1 / (j * (j + 1))
+            for wrong in known[j - 1 :]:
+                stake *= rate / ALPHA if wrong else (1 - rate) / (1 - ALPHA)
+            total += stake
+    assert sum(FRESH.after_all(known).evidence) == pytest.approx(total)
+
+
+@pytest.mark.parametrize("bad", [0.0, 1.0, math.nan])
+def test_rates_are_between_0_and_1(bad: float) -> None:
+    with pytest.raises(InvalidInput, match=r"expected alpha and delta in \(0, 1\)"):
+        AuditBound(bad, 0.05)
+    with pytest.raises(InvalidInput, match=r"expected alpha and delta in \(0, 1\)"):
+        AuditBound(0.02, bad)
+    with pytest.raises(InvalidInput, match="expected 0 to n = 1 errors, got 2"):
+        AuditBound(0.02, 0.05, n=1, errors=2)

@@ -41,12 +41,17 @@ def evaluate(
     """Writes the report of a model on data sets below ``out``; the same command goes on where it was stopped.
 
     Raises:
-        InvalidInput: no data, the same data twice, a threshold that is none, a file that is no model of the task.
+        InvalidInput: no data, the same twice or of another task; a threshold or a file that is none.
         NotFound: there is no such version, file or data.
     """
     wishes = [parse_wish(request.task, text) for text in request.require]
     if not request.data or len(set(request.data)) < len(request.data):
         raise InvalidInput(f"evaluate {request.task}: expected data sets, each once, got {list(request.data)}")
+    for spec in request.data:
+        if (labelled := datasets.task_of(spec)) != request.task:
+            raise InvalidInput(
+                f"evaluate {request.task}: expected data with {request.task} labels, got {labelled}: {spec}"
+            )
     return report(
         request.task,
         find(request.task, request.model, loop),

@@ -68,6 +68,7 @@ def test_a_run_that_was_stopped_asks_only_about_the_rest(tmp_path: Path) -> None
     assert evaluate("detection", last, data, journal=journal) == whole
     assert last.answers == COUNT - 8
     assert len(set(journal.read_bytes().splitlines())) == COUNT
+    assert evaluate("detection", Detector(stop_after=0), data, journal=journal) == whole
 
 
 def test_the_same_bytes_are_asked_about_once_and_others_anew(tmp_path: Path) -> None:

@@ -129,9 +129,13 @@ class TestNumbers:
         assert found.against.difference_intervals["wer"] == (-0.5, -0.5)
         by_name = {line.name: line for line in lines(found)}
         assert (by_name["wer"].verdict, by_name["auroc"].verdict) == ("better", "same")
-        assert (tmp_path / "out" / "against.parquet").exists()
-        run(tmp_path / "again", "asr")
-        assert not (tmp_path / "again" / "out" / "against.parquet").exists()
+
+    def test_what_an_earlier_report_said_of_another_model_goes(self, tmp_path: Path) -> None:
+        main, other = subject(tmp_path / "versions", "asr"), subject(tmp_path / "others", "asr", word="no")
+        data, out = named(tmp_path, "asr"), tmp_path / "out"
+        for against in (other, None):
+            found = report("asr", main, data, out, now=NOW, against=against, console=QUIET, threads=1, rounds=2)
+            assert (out / "against.parquet").exists() == bool(against) == bool(found.against)
 
     def test_a_model_is_not_compared_with_itself(self, tmp_path: Path) -> None:
         with pytest.raises(InvalidInput, match="expected another model to compare with, got asr-"):

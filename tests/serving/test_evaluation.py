@@ -111,10 +111,12 @@ class TestWhichModel:
             with pytest.raises(InvalidInput, match=message):
                 find(task, model, loop)  # type: ignore[arg-type]
 
-    def test_each_data_set_is_named_once(self, loop: Loop, tmp_path: Path) -> None:
+    def test_each_data_set_is_named_once_and_is_of_the_task(self, loop: Loop, tmp_path: Path) -> None:
         for data in ((), ("nemo:a", "nemo:a")):
             with pytest.raises(InvalidInput, match="evaluate asr: expected data sets, each once"):
                 run(Request("asr", data), loop, settings(tmp_path), tmp_path / "out", NOW)
+        with pytest.raises(InvalidInput, match="expected data with asr labels, got lane: culane:roads"):
+            run(Request("asr", ("culane:roads",)), loop, settings(tmp_path), tmp_path / "out", NOW)
 
 
 class TestCommand:

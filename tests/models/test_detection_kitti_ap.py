@@ -131,6 +131,15 @@ def test_what_is_false_beside_a_car_that_is_found(
     assert sure([said(0, 0.9), *boxes], [true(0), *objects]) == pytest.approx(expected, abs=0.02)
 
 
+def test_who_sits_is_a_neighbour_of_pedestrians() -> None:
+    boxes = [said(0, 0.5, 50, "Pedestrian"), said(1, 0.9, 50, "Pedestrian"), said(2, 0.4, 50, "Pedestrian")]
+    standing = [true(0, 50, "Pedestrian"), true(2, 50, "Pedestrian")]
+    sitting = average_precision([(boxes, [*standing, true(1, 50, "Person_sitting")])])
+    riding = average_precision([(boxes, [*standing, true(1, 50, "Cyclist")])])
+    assert sitting["Pedestrian"]["easy"] == 1 / 40
+    assert riding["Pedestrian"]["easy"] == pytest.approx(2 / 3 / 40)
+
+
 def test_a_low_box_of_any_category_takes_an_object() -> None:
     # The kit looks at the height of boxes before their category: a low pedestrian takes a car, which then is neither
     # found nor missed. A car box that finds it too is second to a surer low one when scores are gathered.

@@ -12,7 +12,6 @@ from typing import Any, TypeAlias
 from urllib.parse import urlsplit
 
 import numpy as np
-from numpy.typing import NDArray
 
 from models.errors import InvalidInput, NotFound, Refused
 from models.records import TASKS, Correction, Item, Label, PreAnnotation, Prediction, Seconds, Task, Uncertainty
@@ -21,13 +20,12 @@ from selection.calibration import MINIMUM
 from selection.cost import Costs, expected_seconds, from_scratch_seconds
 from selection.risk import NoPromise
 from selection.routing import Policy, draw, route
-from selection.strategies import k_center
 from serving.media_files import MediaFiles, content_id
+from serving.ordering import order_of
 from serving.promotion import Broken, Compare, Pairs, compared
 from serving.report import task_report
 from serving.settings import Settings
 from serving.store import Store
-from serving.store.queue import Order
 from serving.store.records import (
     Actor,
     Answer,
@@ -50,7 +48,6 @@ __all__ = [
 Predict: TypeAlias = Callable[[Item], tuple[Prediction, Seconds | None]]  # and how long the medium is, if it sounds
 
 BATCH = 500  # items a transaction
-WINDOW = 512  # the most doubtful items among which k-center chooses
 
 
 @dataclass(frozen=True)
@@ -224,16 +221,8 @@ class Loop:
         now, settings, annotator = self._clock(), self._settings, storable(annotator, "annotator")
         chance = draw(f"{annotator} {now.isoformat()}", settings.seed, "lease")
         audits = int(limit * settings.calibration_share + chance)
-        by = "draw" if settings.strategy == "random" else "priority"
-        order = Order(by, audits)
-        if settings.strategy == "k-center":
-            order = Order(by, audits, max(WINDOW, limit), self._k_center)
         until = now + timedelta(seconds=settings.lease_s)
-        return self._store.queue.lease(task, limit, order, annotator, actor, now, until)
-
-    def _k_center(self, scores: NDArray[np.float64], embeddings: NDArray[np.float32], budget: int) -> Sequence[int]:
-        rng = np.random.default_rng(self._settings.seed)
-        return [int(index) for index in k_center(scores, embeddings, budget, rng)]
+        return self._store.queue.lease(task, limit, order_of(settings, limit, audits), annotator, actor, now, until)
 
     def correct(self, correction: Correction, lease_id: str | None, actor: Actor) -> Receipt:
         """Adds a person's correction; nothing is overwritten, the newest counts, the same one twice counts once.

@@ -1,9 +1,14 @@
 """Every setting, read from the environment once; each is ``PRELABEL_`` and its name in capitals."""
 
 from pathlib import Path
+from typing import Literal, TypeAlias
 
 from pydantic import Field
 from pydantic_settings import BaseSettings, SettingsConfigDict
+
+QueueStrategy: TypeAlias = Literal[
+    "random", "uncertainty", "per-second", "k-center", "badge", "cluster-margin", "typiclust"
+]
 
 
 class Settings(BaseSettings):
@@ -24,7 +29,7 @@ class Settings(BaseSettings):
     uri_hosts: tuple[str, ...] = Field((), description="hosts that uri may fetch from, as a JSON list")
     uri_timeout_s: float = Field(20, gt=0, description="longest fetch of one uri, in seconds")
     lease_s: float = Field(1800, gt=0, description="how long a person holds an item from the queue, in seconds")
-    strategy: str = Field("uncertainty", pattern="^(random|uncertainty|k-center)$", description="order of the queue")
+    strategy: QueueStrategy = Field("uncertainty", description="order of the queue, one of the strategies below")
     alpha: float = Field(0.02, gt=0, lt=1, description="error rate allowed among labels accepted unseen")
     delta: float = Field(0.05, gt=0, lt=1, description="probability that the promise on alpha may fail")
     audit_share: float = Field(0.02, gt=0, le=1, description="random share of items that people always check")

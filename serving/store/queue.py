@@ -19,15 +19,32 @@ from serving.store.items import answer_of, item_of, label_of, preannotation_of
 from serving.store.records import Actor, Audited, Leased, Receipt
 from serving.store.tables import corrections, item_tasks, items, leases, preannotations, trained_items
 
-Choose: TypeAlias = Callable[[NDArray[np.float64], NDArray[np.float32], int], Sequence[int]]
 BATCH = 500
+KNOWN = 512  # items that people had last, which a strategy is told of
+
+
+@dataclass(frozen=True, eq=False)
+class Waiting:
+    """What a strategy chooses from: items that wait, in the order of their ids, and what people already have.
+
+    ``p_error`` (n,) in [0, 1], ``seconds`` (n,) expected of a person, ``embeddings`` (n, d); ``known`` (m, d) of items
+    that are held or were corrected last.
+    """
+
+    p_error: NDArray[np.float64]
+    seconds: NDArray[np.float64]
+    embeddings: NDArray[np.float32]
+    known: NDArray[np.float32]
+
+
+Choose: TypeAlias = Callable[[Waiting, int], Sequence[int]]  # (what waits, budget) -> indices
 
 
 @dataclass(frozen=True)
 class Order:
     """Which items come first: by ``priority`` (the raw doubt) or by their random ``draw``.
 
-    Where ``choose(scores (n,), embeddings (n, d), budget) -> indices`` is given, it picks among the first ``window``.
+    Where ``choose(waiting, budget) -> indices`` is given, it picks among the first ``window``.
     ``audits`` of the places go to audit items, in the order of their draw: whom people look at to keep the promise
     honest must not depend on any score.
     """
@@ -207,9 +224,26 @@ def _chosen(connection: Connection, task: Task, ids: Sequence[str], choose: Choo
     rows = {row.item_id: row for row in connection.execute(_with_answers(task, in_order)).all()}
     if not rows:
         return []
-    scores = np.array([rows[item_id].score for item_id in in_order], dtype=np.float64)
     embeddings = np.array([rows[item_id].embedding for item_id in in_order], dtype=np.float32)
-    return [in_order[index] for index in choose(scores, embeddings, min(budget, len(in_order)))]
+    waiting = Waiting(
+        p_error=np.array([rows[item_id].p_error for item_id in in_order], dtype=np.float64),
+        seconds=np.array([rows[item_id].seconds for item_id in in_order], dtype=np.float64),
+        embeddings=embeddings,
+        known=_known(connection, task, embeddings.shape[1]),
+    )
+    return [in_order[index] for index in choose(waiting, min(budget, len(in_order)))]
+
+
+def _known(connection: Connection, task: Task, width: int) -> NDArray[np.float32]:
+    """The embeddings (m, width) of items that people hold or corrected last; of versions with others, none."""
+    held = select(item_tasks.c.item_id).where(item_tasks.c.task == task, item_tasks.c.state == "leased").limit(KNOWN)
+    last = select(corrections.c.item_id).where(corrections.c.task == task).order_by(corrections.c.id.desc())
+    ids = {item_id for some in (held, last.limit(KNOWN)) for item_id in connection.execute(some).scalars()}
+    chosen = select(preannotations.c.embedding)
+    chosen = chosen.join(item_tasks, item_tasks.c.preannotation_id == preannotations.c.id)
+    chosen = chosen.where(item_tasks.c.task == task, item_tasks.c.item_id.in_(ids)).order_by(item_tasks.c.item_id)
+    known = [embedding for embedding in connection.execute(chosen).scalars() if len(embedding) == width]
+    return np.array(known, np.float32).reshape(-1, width)
 
 
 def _mixed(first: Sequence[str], second: Sequence[str]) -> list[str]:

@@ -137,6 +137,13 @@ def test_k_center_spreads_over_the_embeddings(build: Build) -> None:
     assert leased == [items[0.9], items[0.1]]  # the most doubtful, then the one least like it
 
 
+def test_k_center_keeps_away_from_what_people_hold(build: Build) -> None:
+    loop = build(strategy="k-center", calibration_share=0.0001)
+    items = {score: post(loop, score, score=score) for score in (0.9, 0.89, 0.5, 0.1)}
+    one_by_one = [loop.lease("detection", 1, "ann", "tester")[0].item for _ in range(3)]
+    assert one_by_one == [items[0.9], items[0.1], items[0.5]]
+
+
 def test_a_lease_lasts_as_the_settings_say(build: Build, clock: Clock) -> None:
     loop = build(lease_s=10)
     item = post(loop, "photo")

@@ -10,11 +10,10 @@ from typing import Any
 
 import numpy as np
 import pytest
-from numpy.typing import NDArray
 
 from models.errors import NotFound, Stale
 from serving.store import Store
-from serving.store.queue import Order, _waiting
+from serving.store.queue import Order, Waiting, _waiting
 from serving.store.records import Comparison, Leased
 from serving.store.tables import item_tasks
 from tests.serving.processes import children
@@ -163,13 +162,30 @@ def test_a_strategy_chooses_inside_the_window(store: Store) -> None:
     add_version(store)
     fill(store, 6)
 
-    def choose(scores: NDArray[np.float64], embeddings: NDArray[np.float32], budget: int) -> list[int]:
-        assert embeddings.shape == (4, 2)
-        assert np.array_equal(scores.astype(np.float32), embeddings[:, 0])
-        return [int(i) for i in np.argsort(scores)[:budget]]
+    def choose(waiting: Waiting, budget: int) -> list[int]:
+        assert waiting.embeddings.shape == (4, 2)
+        assert np.array_equal(waiting.p_error.astype(np.float32), waiting.embeddings[:, 0])
+        assert waiting.seconds.tolist() == [3.0] * 4
+        assert waiting.known.shape == (0, 2)
+        return [int(i) for i in np.argsort(waiting.p_error)[:budget]]
 
     order = Order("priority", audits=0, window=4, choose=choose)
     assert ids(lease(store, 2, order=order)) == [item_id(2), item_id(3)]
+
+
+def test_a_strategy_knows_what_people_have(store: Store) -> None:
+    add_version(store)
+    fill(store, 8)
+    store.queue.correct(correction(0, "car"), None, "tester", after(1))
+    lease(store, 1)  # the most doubtful one, number 7
+    known: list[list[float]] = []
+
+    def choose(waiting: Waiting, budget: int) -> list[int]:
+        known.extend(sorted(waiting.known.tolist()))
+        return list(range(budget))
+
+    lease(store, 1, order=Order("priority", audits=0, window=4, choose=choose))
+    assert known == [[0.0, 0.25], [0.875, 0.25]]
 
 
 def test_a_choice_that_takes_its_time_hides_nothing_from_others(store: Store) -> None:
@@ -177,7 +193,7 @@ def test_a_choice_that_takes_its_time_hides_nothing_from_others(store: Store) ->
     fill(store, 3)
     choosing = threading.Event()
 
-    def choose(scores: NDArray[np.float64], embeddings: NDArray[np.float32], budget: int) -> list[int]:
+    def choose(waiting: Waiting, budget: int) -> list[int]:
         choosing.set()
         time.sleep(0.2)
         return [0]

@@ -27,6 +27,7 @@ _SMOOTHING = 4  # passes of (1, 2, 1) / 4 along a line, together a deviation of 
 _ACROSS = np.arange(-3, 3.01, 0.25)  # where a slice across a line is read
 _BETWEEN_CELLS = 1 / 6  # variance that reading between cells, linearly, adds to any ridge
 _SLICE = (-1.0, 0.0, 1.0)  # the same while walking
+_AROUND = np.mgrid[-2:3, -2:3].reshape(2, -1).T  # steps (25, xy) from a cell of a line to all that belong to the line
 
 
 @dataclass(frozen=True)
@@ -62,11 +63,9 @@ def untraced(heat: NDArray[np.float32], traces: Sequence[Trace], ridge: float) -
     """Cells of line that the heat holds away from the traces: the expected length of what may be missed."""
     rows, columns = heat.shape
     left = heat.astype(np.float64)
-    for line in traces:
-        x, y = np.rint(line.points).astype(int).T
-        for dx in (-2, -1, 0, 1, 2):
-            for dy in (-2, -1, 0, 1, 2):
-                left[np.clip(y + dy, 0, rows - 1), np.clip(x + dx, 0, columns - 1)] = 0
+    points = np.concatenate([np.empty((0, 2)), *(line.points for line in traces)])
+    x, y = np.moveaxis(np.rint(points).astype(int)[:, None] + _AROUND, 2, 0)  # (points, 25) each
+    left[np.clip(y, 0, rows - 1), np.clip(x, 0, columns - 1)] = 0
     return float(left.sum() / (ridge * math.sqrt(2 * math.pi)))
 
 
@@ -118,7 +117,8 @@ class _Walker:
 
     def __init__(self, heat: NDArray[np.float32], directions: NDArray[np.float32]) -> None:
         self.rows, self.columns = int(heat.shape[0]), int(heat.shape[1])
-        self.heat: list[list[float]] = heat.tolist()  # plain floats: a step reads few, and numpy is slow at few
+        # plain floats: a step reads few, and numpy is slow at few; beyond the border it is as on the border
+        self.heat: list[list[float]] = np.pad(heat, 1, mode="edge").tolist()
         self.angle: list[list[float]] = (np.arctan2(directions[1], directions[0]) / 2).tolist()
         self.taken = [[False] * self.columns for _ in range(self.rows)]
         order = np.argsort(-heat.ravel(), kind="stable")
@@ -204,9 +204,9 @@ class _Walker:
         return x - shift * dy, y + shift * dx
 
     def _at(self, x: float, y: float) -> float:
-        x, y = min(max(x, 0.0), self.columns - 1.0), min(max(y, 0.0), self.rows - 1.0)
-        column, row = min(int(x), self.columns - 2), min(int(y), self.rows - 2)
-        u, v = x - column, y - row
+        """The heat between four cells."""
+        column, row = int(x + 1), int(y + 1)
+        u, v = x + 1 - column, y + 1 - row
         upper, lower = self.heat[row], self.heat[row + 1]
         top = upper[column] * (1 - u) + upper[column + 1] * u
         bottom = lower[column] * (1 - u) + lower[column + 1] * u

@@ -19,15 +19,14 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
 from pathlib import Path
-from typing import TypeAlias
 
 import numpy as np
 from PIL import Image
 from rich.console import Console
 from rich.table import Table
 
+from benchmarks.timing import Ask, Figures, drive
 from models import scenes
 from models.media import read
 from models.records import Task
@@ -43,20 +42,6 @@ GOAL = 1.15  # of FastAPI's p50
 SCENES = 24
 SIZE = (640, 360)
 
-Ask: TypeAlias = Callable[[bytes], None]
-
-
-@dataclass(frozen=True)
-class Figures:
-    """One contestant in one round: latencies in seconds, sorted, and requests a second."""
-
-    latencies: tuple[float, ...]
-    rate: float
-
-    def percentile(self, share: float) -> float:
-        """The latency in milliseconds that a share of the requests did not exceed."""
-        return 1000 * self.latencies[min(len(self.latencies) - 1, int(share * len(self.latencies)))]
-
 
 def main() -> None:
     """Parses, measures, prints."""
@@ -70,7 +55,7 @@ def main() -> None:
     version = given.version or STARTERS / task
     with ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
-        contestants: dict[str, Callable[[], Ask]] = {
+        contestants: dict[str, Callable[[], Ask[bytes]]] = {
             "in process": in_process(task, version / ONNX),
             "FastAPI": posting(stack.enter_context(fastapi(task, version / ONNX)), "/"),
             "prelabel": posting(stack.enter_context(prelabel(task, version, folder)), f"/v1/{task}/annotate"),
@@ -79,7 +64,7 @@ def main() -> None:
 
 
 def measure(
-    contestants: dict[str, Callable[[], Ask]], seconds: float, rounds: int
+    contestants: dict[str, Callable[[], Ask[bytes]]], seconds: float, rounds: int
 ) -> dict[tuple[str, int], list[Figures]]:
     """(contestant, clients) -> one entry a round; each begins with a short warm-up that does not count."""
     media = unique(photos())
@@ -92,27 +77,7 @@ def measure(
     return figures
 
 
-def drive(connect: Callable[[], Ask], media: Iterator[bytes], clients: int, seconds: float) -> Figures:
-    """As many clients, each on a connection of its own, asking one medium after the other until the time is up."""
-    latencies: list[float] = []
-    end = time.perf_counter() + seconds
-
-    def work() -> None:
-        ask = connect()
-        while (begun := time.perf_counter()) < end:
-            ask(next(media))
-            latencies.append(time.perf_counter() - begun)
-
-    begun = time.perf_counter()
-    threads = [threading.Thread(target=work) for _ in range(clients)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    return Figures(tuple(sorted(latencies)), len(latencies) / (time.perf_counter() - begun))
-
-
-def in_process(task: Task, onnx: Path) -> Callable[[], Ask]:
+def in_process(task: Task, onnx: Path) -> Callable[[], Ask[bytes]]:
     """The model alone, as many at once as there are cores."""
     runtime, turns = load_runtime(task, onnx), threading.BoundedSemaphore(len(os.sched_getaffinity(0)))
 
@@ -123,10 +88,10 @@ def in_process(task: Task, onnx: Path) -> Callable[[], Ask]:
     return lambda: ask
 
 
-def posting(port: int, path: str) -> Callable[[], Ask]:
+def posting(port: int, path: str) -> Callable[[], Ask[bytes]]:
     """Posts raw bodies to a server and reads the answers as JSON."""
 
-    def connect() -> Ask:
+    def connect() -> Ask[bytes]:
         connection = http.client.HTTPConnection("127.0.0.1", port, timeout=60)
 
         def ask(data: bytes) -> None:

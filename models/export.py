@@ -1,4 +1,4 @@
-"""From a trained network to a published version: ONNX, a parity check against torch, the model card."""
+"""From a trained network to a published version: ONNX, a parity check against torch, fp32 or int8, the model card."""
 
 import json
 import shutil
@@ -23,7 +23,8 @@ from models.errors import Refused
 from models.evaluate import evaluate, read_item
 from models.importing import check_sane, sample_media
 from models.onnx_files import DESCRIPTION
-from models.records import Item, Label, Task
+from models.quantise import Choice, Pairs, choose
+from models.records import Task
 from models.versions import (
     CARD,
     CHECKPOINT,
@@ -39,6 +40,7 @@ from models.versions import (
 OPSET = 20
 TOLERANCE = 1e-3
 PARITY_ITEMS = 4
+FP32 = "fp32"  # the arithmetic of a graph that was exported and left so
 
 
 @dataclass(frozen=True)
@@ -54,7 +56,6 @@ class Origin:
     notes: str = ""
 
 
-Pairs: TypeAlias = Sequence[tuple[Item, Label]]
 Calibrate: TypeAlias = Callable[[NDArray[np.float64], NDArray[np.bool_]], Mapping[str, Any] | None]
 
 
@@ -75,7 +76,8 @@ def publish(
 
     Args:
         held_out: items that give the figures of the model card.
-        unseen: items like those of training, but kept out of it, that teach how true the model's doubt is.
+        unseen: items like those of training, but kept out of it: on them int8 is tried against fp32, and from the
+            winner's doubt about them ``calibrate`` learns how true it is.
         calibrate: (scores, errors) of ``unseen`` -> the version's calibration.
 
     Raises:
@@ -91,6 +93,8 @@ def publish(
             check_sane(origin.task, runtime, "the exported model")
             media = [medium for _, medium in sample_media(origin.task)]
         check_parity(origin.task, network, runtime, work / ONNX, media)
+        choice = choose(origin.task, work / ONNX, trained_on, unseen)
+        runtime = tasks.load_runtime(origin.task, work / ONNX)
         save_file({name: tensor.contiguous() for name, tensor in network.state_dict().items()}, work / CHECKPOINT)
         training_ids = {file_sha256(Path(item.uri)) for item, _ in trained_on}
         digest = file_sha256(work / ONNX)
@@ -104,12 +108,12 @@ def publish(
             data=origin.data,
             training_ids_sha256=ids_sha256(training_ids),
             settings=asdict(settings),
-            training={**origin.training, "items": len(training_ids)},
+            training={**origin.training, "items": len(training_ids), "arithmetic": asdict(choice) if choice else FP32},
             metrics=_metrics(origin, runtime, held_out),
             calibration=_calibration(origin.task, runtime, unseen, calibrate),
         )
         write_manifest(version, training_ids)
-        (work / CARD).write_text(model_card(version, origin), encoding="utf-8")
+        (work / CARD).write_text(model_card(version, origin, choice), encoding="utf-8")
         return settle(work, versions_dir / version.name)
     finally:
         shutil.rmtree(work, ignore_errors=True)
@@ -196,11 +200,12 @@ def _calibration(
     return calibrate(seen.scores, seen.errors)
 
 
-def model_card(version: Version, origin: Origin) -> str:
+def model_card(version: Version, origin: Origin, choice: Choice | None) -> str:
     """The version's README: what it is, what it was trained on, what it reached and how to make it again."""
     figures = "\n".join(f"| {name} | {_figure(value)} |" for name, value in version.metrics.items())
     sources = "\n".join(f"- `{source}`" for source in version.data)
-    training = "\n".join(f"- {name}: {value}" for name, value in version.training.items())
+    told = {**version.training, "arithmetic": choice or FP32}
+    training = "\n".join(f"- {name}: {value}" for name, value in told.items())
     parent = f" from {version.parent}" if version.parent else ""
     return f"""# {version.name}
 

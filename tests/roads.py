@@ -13,7 +13,7 @@ def road_pairs(folder: Path, count: int = 6) -> list[tuple[Item, Label]]:
     folder.mkdir(parents=True, exist_ok=True)
     pairs: list[tuple[Item, Label]] = []
     for index in range(count):
-        x = 30 + 20 * index
+        x = 30 + 20 * index % 130
         pixels = np.full((96, 192, 3), 90, dtype=np.uint8)
         pixels[20:, x - 2 : x + 3] = 250
         path = folder / f"{index}.png"

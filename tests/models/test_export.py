@@ -1,7 +1,9 @@
 """Publishing: a version is whole, carries its settings, and never disagrees with the network it came from."""
 
 import json
+import shutil
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 import onnx
@@ -10,10 +12,11 @@ import torch
 from safetensors.torch import load_file
 from torch import nn
 
-from models import tasks
+from models import export, quantise, tasks
 from models.errors import Refused
 from models.evaluate import read_item
 from models.export import Origin, check_parity, publish
+from models.quantise import LEAST_ITEMS, Trial
 from models.records import Item, Label
 from models.versions import CARD, Version, read_version
 from tests.roads import road_pairs
@@ -52,6 +55,8 @@ def test_a_published_version_is_whole(made: Made) -> None:
     assert {name: value.shape for name, value in saved.items()} == {n: v.shape for n, v in network.state_dict().items()}
     card = (version.folder / CARD).read_text(encoding="utf-8")
     assert "Lines drawn by a test." in card
+    assert version.training["arithmetic"] == "fp32"
+    assert "- arithmetic: fp32\n" in card
     assert "culane:roads:val" in card
 
 
@@ -75,6 +80,22 @@ def test_publishing_the_same_weights_again_changes_nothing(made: Made) -> None:
     again = publish(ORIGIN, network, settings, pairs[:4], pairs[4:], version.folder.parent)
     assert again == version
     assert [path.name for path in version.folder.parent.iterdir()] == [version.name]
+
+
+def test_int8_goes_out_where_it_wins_and_training_still_starts_from_fp32(
+    made: Made, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    network, settings, pairs, version = made
+    monkeypatch.setattr(export, "export_onnx", lambda *given: shutil.copy(version.onnx, given[-1]))
+    trials = iter([Trial(0.5, 10.0), Trial(0.5, 4.0)])
+    monkeypatch.setattr(quantise, "_tried", lambda *_: next(trials))
+    unseen = road_pairs(tmp_path / "unseen", LEAST_ITEMS)
+    narrow = publish(ORIGIN, network, settings, pairs[:4], pairs[4:], tmp_path / "versions", unseen=unseen)
+    reached = {"fp32": {"quality": 0.5, "ms": 10.0}, "int8": {"quality": 0.5, "ms": 4.0}}
+    assert narrow.training["arithmetic"] == {"graph": "int8", "items": LEAST_ITEMS, **reached}
+    assert f"- arithmetic: int8; on {LEAST_ITEMS} items" in (narrow.folder / CARD).read_text(encoding="utf-8")
+    assert narrow.onnx.stat().st_size < version.onnx.stat().st_size / 2
+    assert narrow.checkpoint.read_bytes() == version.checkpoint.read_bytes()
 
 
 def test_a_network_that_disagrees_with_its_export_is_refused(made: Made) -> None:

@@ -228,7 +228,7 @@ def coverings(items: int, width: int, picks: int, goal_s: float) -> list[Case]:
     return [
         Case(name, items, width, picks, shape, goal_s if name == "k_center" else None)
         for shape in SHAPES
-        for name in (PRODUCTS, DIFFERENCES, "k_center")
+        for name in (DIFFERENCES, PRODUCTS, "k_center")
     ]
 
 

@@ -46,7 +46,7 @@ from serving.http_errors import Unavailable, error_detail
 from serving.loop import Actor, Answer
 from serving.metrics import Measured
 from serving.registration import parse_lines, register
-from serving.settings import Settings
+from serving.settings import QueueStrategy, Settings
 
 MOST_FILES = 100  # of one request
 MOST_LEASED = 100
@@ -190,11 +190,12 @@ async def queue(
     request: Request,
     limit: Annotated[int, Query(ge=1, le=MOST_LEASED)] = 1,
     annotator: Annotated[str | None, Query(min_length=1, description="who works; without it, the token's name")] = None,
+    strategy: Annotated[QueueStrategy | None, Query(description="what is useful; without it, the setting's")] = None,
 ) -> Response:
     """Most useful first. Nobody else gets these items before their lease ends; an empty list means nothing is open."""
     name, deployment, actor = parse_task(task), deployment_of(request), actor_of(request)
     with deployment.admission.enter():
-        leased = await _work(request, deployment.lease, name, limit, annotator or actor, actor)
+        leased = await _work(request, deployment.lease, name, limit, annotator or actor, actor, strategy)
     return _json(QueueBody.model_construct(items=[leased_body(one, answer) for one, answer in leased]))
 
 

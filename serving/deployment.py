@@ -22,7 +22,7 @@ from serving.live import Live, LoadRuntime
 from serving.loop import Actor, Answer, Leased, Loop, Promotion, Receipt, utc_now
 from serving.metrics import Metrics
 from serving.promotion import quality_of
-from serving.settings import Settings
+from serving.settings import QueueStrategy, Settings
 
 
 class Deployment:
@@ -74,9 +74,11 @@ class Deployment:
         self.live.close()
         self.loop.store.close()
 
-    def lease(self, task: Task, limit: int, annotator: str, actor: Actor) -> list[tuple[Leased, Answer]]:
+    def lease(
+        self, task: Task, limit: int, annotator: str, actor: Actor, strategy: QueueStrategy | None = None
+    ) -> list[tuple[Leased, Answer]]:
         """The next items for one person; what an older version said about them is asked of the serving one first."""
-        leased = self.loop.lease(task, limit, annotator, actor)
+        leased = self.loop.lease(task, limit, annotator, actor, strategy)
         return [(one, self._fresh(one, actor)) for one in leased]
 
     def _fresh(self, leased: Leased, actor: Actor) -> Answer:

@@ -24,7 +24,7 @@ from serving.media_files import MediaFiles, content_id
 from serving.ordering import order_of
 from serving.promotion import Broken, Compare, Pairs, compared
 from serving.report import task_report
-from serving.settings import Settings
+from serving.settings import QueueStrategy, Settings
 from serving.store import Store
 from serving.store.records import (
     Actor,
@@ -211,18 +211,22 @@ class Loop:
 
     # -- people
 
-    def lease(self, task: Task, limit: int, annotator: str, actor: Actor) -> list[Leased]:
+    def lease(
+        self, task: Task, limit: int, annotator: str, actor: Actor, strategy: QueueStrategy | None = None
+    ) -> list[Leased]:
         """The next items for one person, most useful first; nobody else gets them until the lease is over.
 
-        A share of the places (``calibration_share``) goes to audit items, in the order of their random draw.
+        What is useful the strategy says, or without one that of the settings. A share of the places
+        (``calibration_share``) goes to audit items, in the order of their random draw.
         """
         if limit < 1 or not annotator:
             raise InvalidInput(f"lease: expected limit >= 1 and an annotator, got {limit} and {annotator!r}")
         now, settings, annotator = self._clock(), self._settings, storable(annotator, "annotator")
         chance = draw(f"{annotator} {now.isoformat()}", settings.seed, "lease")
         audits = int(limit * settings.calibration_share + chance)
+        order = order_of(strategy or settings.strategy, limit, audits, settings.seed)
         until = now + timedelta(seconds=settings.lease_s)
-        return self._store.queue.lease(task, limit, order_of(settings, limit, audits), annotator, actor, now, until)
+        return self._store.queue.lease(task, limit, order, annotator, actor, now, until)
 
     def correct(self, correction: Correction, lease_id: str | None, actor: Actor) -> Receipt:
         """Adds a person's correction; nothing is overwritten, the newest counts, the same one twice counts once.

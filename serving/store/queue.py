@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -220,18 +221,23 @@ def _end_leases(connection: Connection, task: Task, now: datetime) -> None:
 
 
 def _chosen(connection: Connection, task: Task, ids: Sequence[str], choose: Choose, budget: int) -> list[str]:
-    in_order = sorted(ids)  # ties of a strategy break by item id
-    rows = {row.item_id: row for row in connection.execute(_with_answers(task, in_order)).all()}
-    if not rows:
+    """The strategy's picks first, then the others as they came.
+
+    While a new version has not seen all of them, embeddings may have two widths: the strategy sees the more common one.
+    """
+    found = connection.execute(_with_answers(task, ids).order_by(preannotations.c.item_id)).all()  # ties break by id
+    if not found:
         return []
-    embeddings = np.array([rows[item_id].embedding for item_id in in_order], dtype=np.float32)
+    (width, _), *_ = Counter(len(row.embedding) for row in found).most_common()
+    rows = [row for row in found if len(row.embedding) == width]
     waiting = Waiting(
-        p_error=np.array([rows[item_id].p_error for item_id in in_order], dtype=np.float64),
-        seconds=np.array([rows[item_id].seconds for item_id in in_order], dtype=np.float64),
-        embeddings=embeddings,
-        known=_known(connection, task, embeddings.shape[1]),
+        p_error=np.array([row.p_error for row in rows], dtype=np.float64),
+        seconds=np.array([row.seconds for row in rows], dtype=np.float64),
+        embeddings=np.array([row.embedding for row in rows], dtype=np.float32).reshape(-1, width),
+        known=_known(connection, task, width),
     )
-    return [in_order[index] for index in choose(waiting, min(budget, len(in_order)))]
+    picks = [rows[index].item_id for index in choose(waiting, min(budget, len(rows)))]
+    return picks + [item_id for item_id in ids if item_id not in set(picks)]
 
 
 def _known(connection: Connection, task: Task, width: int) -> NDArray[np.float32]:

@@ -171,8 +171,8 @@ class TestItems:
 
 
 class TestQueue:
-    def lease(self, served: Served, annotator: str = "ada", limit: int = 1) -> Any:
-        answer = served.client.get("/v1/queue/detection", params={"annotator": annotator, "limit": limit})
+    def lease(self, served: Served, annotator: str = "ada", limit: int = 1, **more: str) -> Any:
+        answer = served.client.get("/v1/queue/detection", params={"annotator": annotator, "limit": limit, **more})
         assert answer.status_code == 200, answer.text
         return answer.json()["items"]
 
@@ -251,8 +251,13 @@ class TestQueue:
         assert error_of(served.client.post("/v1/items/none/correction", json=body), 404)[0] == "not_found"
 
     def test_a_wrong_question_is_named(self, served: Served) -> None:
-        for query in ("limit=0", "limit=101", "limit=x", "annotator="):
+        for query in ("limit=0", "limit=101", "limit=x", "annotator=", "strategy=best"):
             assert error_of(served.client.get(f"/v1/queue/detection?{query}"), 422)[0] == "invalid_input"
+
+    def test_who_asks_may_name_a_strategy(self, served: Served) -> None:
+        answers = [annotate(served, data=picture(seed)) for seed in range(3)]
+        leased = [self.lease(served, strategy=name)[0]["item_id"] for name in ("typiclust", "k-center", "badge")]
+        assert sorted(leased) == sorted(answer["item_id"] for answer in answers)
 
     def test_an_unknown_task_has_no_queue(self, served: Served) -> None:
         assert error_of(served.client.get("/v1/queue/none"), 404)[0] == "not_found"

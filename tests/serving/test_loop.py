@@ -144,6 +144,13 @@ def test_k_center_keeps_away_from_what_people_hold(build: Build) -> None:
     assert one_by_one == [items[0.9], items[0.1], items[0.5]]
 
 
+def test_who_asks_may_name_another_strategy(build: Build) -> None:
+    loop = build(calibration_share=0.0001)
+    items = {score: post(loop, score, score=score) for score in (0.9, 0.89, 0.1)}
+    leased = [one.item for one in loop.lease("detection", 2, "ann", "tester", "k-center")]
+    assert leased == [items[0.9], items[0.1]]
+
+
 def test_a_lease_lasts_as_the_settings_say(build: Build, clock: Clock) -> None:
     loop = build(lease_s=10)
     item = post(loop, "photo")

@@ -4,6 +4,7 @@ import threading
 import time
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -186,6 +187,28 @@ def test_a_strategy_knows_what_people_have(store: Store) -> None:
 
     lease(store, 1, order=Order("priority", audits=0, window=4, choose=choose))
     assert known == [[0.0, 0.25], [0.875, 0.25]]
+
+
+def test_a_strategy_sees_embeddings_of_one_width(store: Store) -> None:
+    add_version(store)
+    fill(store, 3)
+    for name in ("wide", "widest"):  # a version's answers that the next one has not replaced yet
+        said = answer(name, score=0.9)
+        wide = replace(said, preannotation=replace(said.preannotation, embedding=(1.0, 2.0, 3.0)))
+        store.items.save(item(name), wide, 0.5, None, "tester", START)
+    seen: list[tuple[int, ...]] = []
+
+    def choose(waiting: Waiting, budget: int) -> list[int]:
+        seen.append(waiting.embeddings.shape)
+        return list(range(budget))
+
+    order = Order("priority", audits=0, window=9, choose=choose)
+    assert ids(lease(store, 4, order=order)) == [
+        *sorted(item_id(i) for i in range(3)),
+        min(item_id("wide"), item_id("widest")),
+    ]
+    assert ids(lease(store, 4, order=order)) == [max(item_id("wide"), item_id("widest"))]
+    assert seen == [(3, 2), (1, 3)]
 
 
 def test_a_choice_that_takes_its_time_hides_nothing_from_others(store: Store) -> None:

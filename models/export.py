@@ -20,7 +20,7 @@ from torch import nn
 
 from models import tasks
 from models.errors import Refused
-from models.evaluate import evaluate, read_item
+from models.evaluate import Evaluation, evaluate, read_item
 from models.importing import check_sane, sample_media
 from models.onnx_files import DESCRIPTION
 from models.quantise import Choice, Pairs, choose
@@ -56,7 +56,7 @@ class Origin:
     notes: str = ""
 
 
-Calibrate: TypeAlias = Callable[[NDArray[np.float64], NDArray[np.bool_]], Mapping[str, Any] | None]
+Calibrate: TypeAlias = Callable[[Evaluation], Mapping[str, Any] | None]
 
 
 def publish(
@@ -78,7 +78,7 @@ def publish(
         held_out: items that give the figures of the model card.
         unseen: items like those of training, but kept out of it: on them int8 is tried against fp32, and from the
             winner's doubt about them ``calibrate`` learns how true it is.
-        calibrate: (scores, errors) of ``unseen`` -> the version's calibration.
+        calibrate: what the version says of ``unseen`` -> its calibration.
 
     Raises:
         Refused: torch and ONNX disagree on a real medium.
@@ -196,8 +196,7 @@ def _calibration(
 ) -> Mapping[str, Any] | None:
     if calibrate is None or not unseen:
         return None
-    seen = evaluate(task, runtime, unseen)
-    return calibrate(seen.scores, seen.errors)
+    return calibrate(evaluate(task, runtime, unseen))
 
 
 def model_card(version: Version, origin: Origin, choice: Choice | None) -> str:

@@ -1,12 +1,14 @@
 """From a model's raw doubt to ``p_error``: the probability that a person would change something that matters.
 
-A calibrator is learnt from corrections of items drawn at random. It is a line of straight pieces on the log-odds scale,
-strictly increasing, so it never changes which of two items is the surer one.
+A calibrator is learnt from corrections of items drawn at random. Its curve is a line of straight pieces on the log-odds
+scale, strictly increasing, so it never changes which of two items is the surer one. Where an item's features tell more
+than its score, trees on both answer instead: ``p_error`` is for display, for cost and for the order of work, while the
+promise speaks of the score alone.
 """
 
 import math
-from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass
+from collections.abc import Callable, Hashable, Mapping, Sequence
+from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any, Literal, TypeAlias, get_args
 
@@ -17,13 +19,18 @@ from scipy.special import expit, logit
 
 from models.errors import InvalidInput
 from models.reliability import checked_errors, checked_scores
+from selection.boosting import Features, Table, Trees, grow, shared_names, table_of
+from selection.checks import group_rows
 
 Floats: TypeAlias = NDArray[np.float64]
 Bools: TypeAlias = NDArray[np.bool_]
-Method: TypeAlias = Literal["identity", "isotonic", "logistic"]
+Method: TypeAlias = Literal["identity", "isotonic", "logistic", "boosted"]
+Groups: TypeAlias = Sequence[Hashable]
 Knots: TypeAlias = tuple[tuple[float, float], ...]
 
 MINIMUM = 30  # corrections below which nothing is learnt
+BOOSTED_MINIMUM = 100  # corrections below which trees are not tried
+BOOSTED_CLASS = 20  # wrong and right ones each below which they are not
 FOLDS = 5
 _EDGE = 1e-6  # scores keep this distance from 0 and 1, where log-odds end
 _LEAST_SLOPE = 1e-4  # in log-odds of p_error for one of the score: the order of items is never lost
@@ -37,20 +44,24 @@ def _require(holds: bool, field: str, expected: str, got: object) -> None:
 
 @dataclass(frozen=True)
 class Calibrator:
-    """A strictly increasing map from score to ``p_error``, both in [0, 1].
+    """From score, and features where they help, to ``p_error`` in [0, 1].
 
     ``n`` is the number of corrections it rests on, ``errors`` how many of them changed something. ``knots`` are pairs
-    (log-odds of the score, log-odds of p_error) from score 0 to score 1; the identity has none.
+    (log-odds of the score, log-odds of p_error) from score 0 to score 1; the identity has none. ``trees`` are those of
+    the boosted method; they stay within what so many corrections can tell (``_targets``).
     """
 
     method: Method
     n: int
     errors: int
     knots: Knots = ()
+    trees: Trees | None = None
 
     def __post_init__(self) -> None:
         _require(self.method in get_args(Method), "method", f"one of {get_args(Method)}", self.method)
         _require(0 <= self.errors <= self.n, "errors", f"a number from 0 to n = {self.n}", self.errors)
+        boosted = self.method == "boosted"
+        _require((self.trees is not None) == boosted, "trees", "some if boosted, else none", self.trees)
         if self.method == "identity":
             _require(not self.knots, "knots", "none for the identity", self.knots)
             return
@@ -58,18 +69,25 @@ class Calibrator:
         rising = all(x0 < x1 and y0 < y1 for (x0, y0), (x1, y1) in pairwise(self.knots))
         _require(len(self.knots) >= 2 and finite and rising, "knots", "at least 2 finite, rising pairs", self.knots)
 
-    def p_error(self, scores: ArrayLike) -> Floats:
+    def p_error(self, scores: ArrayLike, features: Features | None = None) -> Floats:
         """The probability (n,) that a person would change something, for scores (n,) in [0, 1].
 
+        Where ``features`` (n,) are not given, the curve on the score answers.
+
         Raises:
-            InvalidInput: naming the first score that is not in [0, 1].
+            InvalidInput: naming the first score that is not in [0, 1], or a feature that is not there.
         """
         checked = checked_scores("scores", scores)
+        if self.trees is not None and features is not None:
+            least, most = _told_by(self.n, self.errors)
+            table = table_of(self.trees.names, checked, features)
+            return np.asarray(expit(np.clip(self.trees.log_odds(table), least, most)))
         return _curve(self.knots, checked) if self.knots else checked
 
     def to_json(self) -> dict[str, Any]:
         """Plain JSON values; ``from_json`` loses nothing of them."""
-        return {**asdict(self), "knots": [list(knot) for knot in self.knots]}
+        kept = {"method": self.method, "n": self.n, "errors": self.errors, "knots": [list(knot) for knot in self.knots]}
+        return kept if self.trees is None else {**kept, "trees": self.trees.to_json()}
 
     @classmethod
     def from_json(cls, values: Mapping[str, Any]) -> "Calibrator":
@@ -80,7 +98,8 @@ class Calibrator:
         """
         try:
             knots = tuple((float(x), float(y)) for x, y in values["knots"])
-            return cls(values["method"], int(values["n"]), int(values["errors"]), knots)
+            trees = Trees.from_json(values["trees"]) if values.get("trees") else None
+            return cls(values["method"], int(values["n"]), int(values["errors"]), knots, trees)
         except (KeyError, TypeError, ValueError) as error:
             if isinstance(error, InvalidInput):
                 raise
@@ -91,15 +110,26 @@ class Calibrator:
 IDENTITY = Calibrator("identity", 0, 0)  # what is used before anything is learnt: p_error = score
 
 
-def fit(scores: ArrayLike, errors: ArrayLike, *, minimum: int = MINIMUM) -> Calibrator:
+def fit(
+    scores: ArrayLike,
+    errors: ArrayLike,
+    *,
+    features: Features | None = None,
+    groups: Groups | None = None,
+    minimum: int = MINIMUM,
+) -> Calibrator:
     """Learns a calibrator from corrected items; the answer does not depend on their order.
 
-    Isotonic or logistic, whichever has the lower log loss in stratified cross-validation. With errors in none or all of
-    the items there is nothing to shape a curve by: logistic, nearly flat at Laplace's 1 / (n + 2) or its complement.
+    Isotonic or logistic, or boosted trees where there are ``features`` and corrections enough for them, whichever has
+    the lower log loss in cross-validation. Whole groups are held out, so that nothing is known from an item's
+    neighbours that would not be known of a new clip or speaker. With errors in none or all of the items there is
+    nothing to shape a curve by: logistic, nearly flat at Laplace's 1 / (n + 2) or its complement.
 
     Args:
         scores: (n,) raw doubt in [0, 1].
         errors: (n,) bool, whether a person changed something. The items must be a random sample.
+        features: (n,) numbers of each item by name.
+        groups: (n,) what an item shares with others (clip, speaker); None is a group of its own.
         minimum: corrections below which nothing is learnt, at least ``FOLDS``.
 
     Raises:
@@ -109,10 +139,35 @@ def fit(scores: ArrayLike, errors: ArrayLike, *, minimum: int = MINIMUM) -> Cali
     x, wrong = checked_scores("scores", scores), checked_errors(errors, scores)
     if len(x) < minimum:
         raise InvalidInput(f"calibration: expected at least {minimum} corrections, got {len(x)}")
-    order = np.lexsort((wrong, x))
-    x, wrong = _log_odds(x[order]), wrong[order]
-    method = _better(x, wrong)
-    return Calibrator(method, len(x), int(wrong.sum()), _FITS[method](x, wrong))
+    sample = _sample(x, wrong, features, groups)
+    losses = _losses(sample)
+    curve = min(_CURVES, key=lambda method: losses[method])
+    knots = _CURVES[curve](sample.x, sample.wrong)
+    if losses["boosted"] < losses[curve]:
+        trees = grow(sample.names, sample.table, sample.wrong)
+        return Calibrator("boosted", len(x), int(wrong.sum()), knots, trees)
+    return Calibrator(curve, len(x), int(wrong.sum()), knots)
+
+
+@dataclass(frozen=True, eq=False)
+class _Sample:
+    """The corrections (n,) in an order that only what they are decides: log-odds ``x`` of the score, the ``table`` of
+    features by ``names``, and the ``group``, counted from 0 on."""
+
+    x: Floats
+    wrong: Bools
+    names: tuple[str, ...]
+    table: Table
+    group: NDArray[np.int64]
+
+
+def _sample(scores: Floats, wrong: Bools, features: Features | None, groups: Groups | None) -> _Sample:
+    names = shared_names(features or ())
+    table = table_of(names, scores, [{}] * len(scores) if features is None else features)
+    order = np.lexsort((*table.T[:0:-1], wrong, scores))
+    _, first, group = np.unique(group_rows(groups, len(scores))[order], return_index=True, return_inverse=True)
+    group = np.argsort(np.argsort(first))[group]  # counted in the order of the items
+    return _Sample(_log_odds(scores[order]), wrong[order], names, table[order], group)
 
 
 def _log_odds(scores: Floats) -> Floats:
@@ -129,24 +184,58 @@ def _curve(knots: Knots, scores: Floats) -> Floats:
     return np.asarray(expit(np.minimum(values[left] + share * (values[right] - values[left]), values[right])))
 
 
-def _better(x: Floats, wrong: Bools) -> Method:
-    """The method with the lower cross-validated log loss, logistic where they are equal.
+def _losses(sample: _Sample) -> dict[Method, float]:
+    """The cross-validated log loss of each method, infinite where it is not tried; logistic is the first.
 
-    ``x`` is sorted. Each fold is a fixed random fifth of each class: were it every fifth in order, the held-out
-    items would follow from their neighbours, and the curve with more bends would always seem better.
+    Items are sorted. Each fold is a fixed random fifth of the groups with an error and of those without: were it every
+    fifth in order, the held-out items would follow from their neighbours, and the curve with more bends would always
+    seem better.
     """
-    if wrong.all() or not wrong.any():
-        return "logistic"
-    fold = np.empty(len(x), np.intp)
-    rng = np.random.default_rng(0)
-    for kind in (True, False):
-        fold[wrong == kind] = rng.permutation((wrong == kind).sum()) % FOLDS
-    losses: dict[Method, float] = dict.fromkeys(_FITS, 0.0)
-    for held_out in (fold == k for k in range(FOLDS)):
-        for method, learn in _FITS.items():
-            z = np.interp(x[held_out], *np.array(learn(x[~held_out], wrong[~held_out])).T)
+    wrong, fold = sample.wrong, _folds(sample)
+    losses: dict[Method, float] = {"logistic": 0.0, "isotonic": math.inf, "boosted": math.inf}
+    if wrong.all() or not wrong.any() or fold.max() == 0:
+        return losses
+    tried: list[Method] = ["logistic", "isotonic", *(("boosted",) if _may_boost(sample, fold) else ())]
+    for method in tried:
+        losses[method] = 0.0
+        for held_out in (fold == k for k in range(fold.max() + 1)):
+            z = _held_out(method, sample, held_out)
             losses[method] += float((np.logaddexp(0, z) - wrong[held_out] * z).sum())
-    return "isotonic" if losses["isotonic"] < losses["logistic"] else "logistic"
+    return losses
+
+
+def _held_out(method: Method, sample: _Sample, held_out: Bools) -> Floats:
+    """Log-odds of an error of the held-out items, by what the others teach."""
+    wrong = sample.wrong[~held_out]
+    if method != "boosted":
+        at, values = np.array(_CURVES[method](sample.x[~held_out], wrong)).T
+        return np.asarray(np.interp(sample.x[held_out], at, values))
+    trees = grow(sample.names, sample.table[~held_out], wrong)
+    least, most = _told_by(len(wrong), int(wrong.sum()))
+    return np.asarray(np.clip(trees.log_odds(sample.table[held_out]), least, most))
+
+
+def _folds(sample: _Sample) -> NDArray[np.intp]:
+    """The fold of each item (n,)."""
+    groups = int(sample.group.max()) + 1
+    has_error = np.bincount(sample.group, sample.wrong, groups) > 0
+    fold, rng = np.zeros(groups, np.intp), np.random.default_rng(0)
+    for kind in (True, False):
+        fold[has_error == kind] = rng.permutation((has_error == kind).sum()) % FOLDS
+    return fold[sample.group]
+
+
+def _may_boost(sample: _Sample, fold: NDArray[np.intp]) -> bool:
+    """Whether trees are tried: there are features, and enough corrections of both kinds, in every training part too."""
+    wrong, n = sample.wrong, len(sample.wrong)
+    parts = [wrong[fold != k] for k in range(fold.max() + 1)]
+    enough = n >= BOOSTED_MINIMUM and min(wrong.sum(), n - wrong.sum()) >= BOOSTED_CLASS
+    return bool(sample.names) and enough and all(part.any() and not part.all() for part in parts)
+
+
+def _told_by(n: int, errors: int) -> tuple[float, float]:
+    """The least and the most log-odds of an error of which so many corrections can tell (``_targets``)."""
+    return float(logit(1 / (n - errors + 2))), float(logit((errors + 1) / (errors + 2)))
 
 
 def _targets(wrong: Bools) -> Floats:
@@ -200,4 +289,4 @@ def _rising(x: Floats, y: Floats) -> Knots:
     return tuple(zip(at.tolist(), (values + _LEAST_SLOPE * (at - x.mean())).tolist(), strict=True))
 
 
-_FITS: dict[Method, Callable[[Floats, Bools], Knots]] = {"logistic": _logistic, "isotonic": _isotonic}
+_CURVES: dict[Method, Callable[[Floats, Bools], Knots]] = {"logistic": _logistic, "isotonic": _isotonic}

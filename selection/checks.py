@@ -65,3 +65,18 @@ class RandomChecks:
         if len(set(self.item_ids)) != n:
             twice = next(one for one in sorted(self.item_ids) if self.item_ids.count(one) > 1)
             raise InvalidInput(f"random checks: expected each item once, got {twice!r} twice")
+
+
+def group_rows(groups: Sequence[Hashable] | None, n: int) -> NDArray[np.int64]:
+    """The group (n,) of each item, counted from 0 on; None is a group of its own, and so is each item without groups.
+
+    Raises:
+        InvalidInput: another number of groups than n.
+    """
+    if groups is None:
+        return np.arange(n)
+    if len(groups) != n:
+        raise InvalidInput(f"groups: expected {n}, one for each score, got {len(groups)}")
+    keys = [("alone", row) if group is None else ("group", group) for row, group in enumerate(groups)]
+    places = {key: place for place, key in enumerate(dict.fromkeys(keys))}
+    return np.array([places[key] for key in keys], np.int64)

@@ -18,7 +18,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from models.errors import InvalidInput
 from models.reliability import checked_errors, checked_scores
-from selection.checks import RandomChecks
+from selection.checks import RandomChecks, group_rows
 from selection.evidence import Evidence, Grouped, Single, Tested
 
 Floats: TypeAlias = NDArray[np.float64]
@@ -145,7 +145,7 @@ def accept_thresholds(
     for name, given, expected in (("kinds", kinds, values), ("pool_kinds", pool_kinds, pool)):
         if len(given) != len(expected):
             raise InvalidInput(f"{name}: expected {len(expected)}, one for each score, got {len(given)}")
-    _check_groups(groups, len(values))
+    own = group_rows(groups, len(values))
     names = sorted({*kinds, *pool_kinds})
     promises: dict[str, Threshold | NoPromise] = {}
     for name in names:
@@ -156,7 +156,7 @@ def accept_thresholds(
             alpha=alpha,
             delta=delta / len(names),
             pool_scores=pool[[kind == name for kind in pool_kinds]],
-            groups=None if groups is None else [groups[row] for row in rows],
+            groups=own[rows].tolist(),
         )
     return promises
 
@@ -165,15 +165,11 @@ def _evidence(
     values: Floats, wrong: NDArray[np.bool_], alpha: float, groups: Sequence[Hashable] | None
 ) -> tuple[Evidence, int | None]:
     """The evidence, and in how many groups it comes; where no group has two items they are single ones."""
-    _check_groups(groups, len(values))
-    if groups is None:
+    rows = group_rows(groups, len(values))
+    count = len(np.unique(rows))
+    if count == len(values):
         return Single(values, wrong, alpha), None
-    keys = [("alone", row) if group is None else ("group", group) for row, group in enumerate(groups)]
-    places = {key: place for place, key in enumerate(dict.fromkeys(keys))}
-    if len(places) == len(values):
-        return Single(values, wrong, alpha), None
-    rows = np.array([places[key] for key in keys], np.int64)
-    return Grouped(values, wrong, rows, int(np.bincount(rows).max()), alpha), len(places)
+    return Grouped(values, wrong, rows, int(np.bincount(rows).max()), alpha), count
 
 
 def _too_few(n: int, groups: int | None, short: int) -> str:
@@ -181,11 +177,6 @@ def _too_few(n: int, groups: int | None, short: int) -> str:
         return f"{n} random checks are known, at least {n + short} are needed"
     plural = "" if groups == 1 else "s"
     return f"{n} random checks in {groups} group{plural} are known, at least {short} more in other groups are needed"
-
-
-def _check_groups(groups: Sequence[Hashable] | None, n: int) -> None:
-    if groups is not None and len(groups) != n:
-        raise InvalidInput(f"groups: expected {n}, one for each score, got {len(groups)}")
 
 
 def _grid(pool: Floats) -> tuple[Floats, Floats]:

@@ -100,6 +100,6 @@ def _of_file(task: Task, onnx: Path) -> Subject:
 
 def _subject(name: str, onnx: Path, calibrator: Calibrator) -> Subject:
     def calibrate(said: Sequence[Prediction]) -> NDArray[np.float64]:
-        return calibrator.p_error([one.score for one in said])
+        return calibrator.p_error([one.score for one in said], [one.features for one in said])
 
     return Subject(Model(name, file_sha256(onnx), calibrator.method, calibrator.n), onnx, calibrate)

@@ -169,7 +169,7 @@ class Loop:
     def _routed(self, said: PreAnnotation, duration_s: Seconds | None, trust: Trust) -> Answer:
         """Calibrate, cost, route: the answer for a pre-annotation of which only the raw doubt is known to be right."""
         score = said.uncertainty.score
-        p_error = trust.p_error(score)
+        p_error = trust.p_error(score, said.features)
         seconds = expected_seconds(said.task, said.label, p_error, said.features, duration_s, self._costs)
         scratch_s = from_scratch_seconds(said.task, said.label, said.features, duration_s, self._costs)
         uncertainty = Uncertainty(p_error=p_error, seconds=seconds, score=score)

@@ -1,12 +1,13 @@
 """How far a version is to be trusted: what people's checks of randomly drawn items say about it."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from models.evaluate import Evaluation
 from models.records import Task
 from models.tasks import differs
 from models.versions import Version
@@ -23,9 +24,15 @@ class Trust:
     calibrator: Calibrator
     promise: Threshold | NoPromise
 
-    def p_error(self, score: float) -> float:
-        """The probability that a person would change something, in [0, 1]."""
-        return float(self.calibrator.p_error([score])[0])
+    def p_error(self, score: float, features: Mapping[str, float]) -> float:
+        """The probability that a person would change something, in [0, 1], of an answer with that doubt.
+
+        The features count where trees learnt from them, unless one of theirs is not there any more: an answer matters
+        more than its last decimals.
+        """
+        trees = self.calibrator.trees
+        told = trees is not None and all(name in features for name in trees.names)
+        return float(self.calibrator.p_error([score], [features] if told else None)[0])
 
     def unweighed(self, alpha: float, delta: float) -> "Trust":
         """What stays of it where a promise for other terms than its own is asked for: the calibration alone."""
@@ -54,9 +61,12 @@ def untried(version: Version) -> Trust:
     return Trust(calibrator, NoPromise("no random checks of this version are known"))
 
 
-def first_calibration(scores: NDArray[np.float64], errors: NDArray[np.bool_]) -> dict[str, Any] | None:
-    """The calibration that a version comes with, from items (n,) kept out of its training; None from too few."""
-    return fit(scores, errors).to_json() if len(scores) >= MINIMUM else None
+def first_calibration(unseen: Evaluation) -> dict[str, Any] | None:
+    """The calibration that a version comes with, from items kept out of its training; None from too few."""
+    if len(unseen.items) < MINIMUM:
+        return None
+    features, groups = [said.features for said in unseen.predictions], [item.group for item in unseen.items]
+    return fit(unseen.scores, unseen.errors, features=features, groups=groups).to_json()
 
 
 def learn(
@@ -74,14 +84,15 @@ def learn(
     has touched, so the same items may teach both. Items of one group (frames of a clip, utterances of a speaker) are
     never taken for independent evidence, so the promise holds for media of other groups too.
     """
-    checks = _checks(task, audited, share)
-    calibrator = fit(checks.scores, checks.errors) if len(checks.scores) >= MINIMUM else before
+    known = [one for one in audited if one.draw < share]  # a larger share of before is left out, whatever it says
+    checks, calibrator = _checks(task, known, share), before
+    if len(known) >= MINIMUM:
+        features = [one.answer.features for one in known]
+        calibrator = fit(checks.scores, checks.errors, features=features, groups=checks.groups)
     return Trust(calibrator, promise(checks, alpha=alpha, delta=delta, pool_scores=pool_scores))
 
 
-def _checks(task: Task, audited: Iterable[Audited], share: float) -> RandomChecks:
-    """The checks of the share asked for; what was drawn for a larger share of before is left out, whatever it says."""
-    known = [one for one in audited if one.draw < share]
+def _checks(task: Task, known: Sequence[Audited], share: float) -> RandomChecks:
     return RandomChecks.of(
         item_ids=[one.item_id for one in known],
         scores=np.array([one.answer.uncertainty.score for one in known], dtype=np.float64),

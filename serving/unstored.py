@@ -29,7 +29,7 @@ def unstored(version: Version, settings: Settings) -> Answering:
         media = read(version.task, data, name, limits)
         duration_s = len(media) / SAMPLE_RATE if version.task == "asr" else None
         said = runtime.predict(media)
-        p_error = trust.p_error(said.score)
+        p_error = trust.p_error(said.score, said.features)
         seconds = expected_seconds(version.task, said.label, p_error, said.features, duration_s, costs)
         scratch_s = from_scratch_seconds(version.task, said.label, said.features, duration_s, costs)
         uncertainty = Uncertainty(p_error=p_error, seconds=seconds, score=said.score)

@@ -162,6 +162,7 @@ def test_identity_survives_json() -> None:
         ({"knots": [1, 2]}, "expected method, n, errors and knots"),
         ({"errors": 41}, "calibrator.errors"),
         ({"method": "identity"}, "calibrator.knots"),
+        ({"method": "boosted"}, "calibrator.trees"),
     ],
 )
 def test_a_broken_calibrator_is_refused(change: dict[str, Any], said: str) -> None:
@@ -171,3 +172,83 @@ def test_a_broken_calibrator_is_refused(change: dict[str, Any], said: str) -> No
         Calibrator.from_json({**values, **change})
     with pytest.raises(InvalidInput, match="expected method, n, errors and knots"):
         Calibrator.from_json({})
+
+
+# -- features
+
+
+def _told(n: int = 600, groups: int | None = None) -> tuple[Sample, list[dict[str, float]], list[int]]:
+    """Small objects are wrong, and the score does not know it. With groups, whole groups are: the size is theirs."""
+    rng = np.random.default_rng(5)
+    group = np.arange(n) if groups is None else rng.integers(0, groups, n)
+    size = rng.random(n) if groups is None else rng.random(groups)[group]
+    wrong = rng.random(n) < np.where(size < 0.3, 0.9, 0.05)
+    if groups is not None:
+        wrong = (rng.random(groups) < 0.3)[group]
+    return (rng.random(n), wrong), [{"size": one} for one in size.tolist()], group.tolist()
+
+
+def test_features_that_tell_more_than_the_score_are_used() -> None:
+    (scores, wrong), features, _ = _told()
+    calibrator = fit(scores, wrong, features=features)
+    assert (calibrator.method, calibrator.n, calibrator.errors) == ("boosted", 600, wrong.sum())
+    small, large = calibrator.p_error([0.5, 0.5], [{"size": 0.1, "other": 1.0}, {"size": 0.9}])
+    assert small == pytest.approx(0.9, abs=0.1)
+    assert large == pytest.approx(0.05, abs=0.05)
+    assert calibrator.p_error([0.5])[0] == pytest.approx(wrong.mean(), abs=0.1)  # the curve knows the score alone
+    assert Calibrator.from_json(json.loads(json.dumps(calibrator.to_json()))) == calibrator
+    with pytest.raises(InvalidInput, match=r"features\[0\]: expected 'size', got \['other'\]"):
+        calibrator.p_error([0.5], [{"other": 1.0}])
+
+
+def test_features_that_tell_nothing_are_left_aside() -> None:
+    scores, wrong = _line()
+    noise = [{"noise": one} for one in np.random.default_rng(6).random(400).tolist()]
+    assert fit(scores, wrong, features=noise) == fit(scores, wrong)
+    step = scores > 0.5  # trees would be the best of all methods here, but what is the same for all is no feature
+    assert fit(scores, step, features=[{"same": 1.0}] * 400) == fit(scores, step)
+    assert fit(scores, step, features=noise).method == "boosted"
+
+
+def test_what_only_the_neighbours_tell_is_not_believed() -> None:
+    """Each of 30 speakers is right or wrong throughout; a feature that gives the speaker away seems to tell it all."""
+    (scores, wrong), features, groups = _told(groups=30)
+    assert fit(scores, wrong, features=features).method == "boosted"
+    assert fit(scores, wrong, features=features, groups=groups).method != "boosted"
+
+
+def test_few_corrections_or_few_errors_grow_no_trees() -> None:
+    (scores, wrong), features, _ = _told()
+    assert fit(scores[:99], wrong[:99], features=features[:99]).method != "boosted"
+    assert fit(scores[:100], wrong[:100], features=features[:100]).method == "boosted"
+    rare = wrong & (np.cumsum(wrong) <= 19)
+    assert fit(scores, rare, features=features).method != "boosted"
+    one_group = [int(is_wrong) for is_wrong in wrong]  # whatever is wrong is of one speaker
+    assert fit(scores, wrong, features=features, groups=one_group).method == "logistic"
+    assert fit(scores, wrong, features=features, groups=[0] * 600).method == "logistic"
+
+
+@settings(deadline=None, max_examples=5)
+@given(st.randoms(use_true_random=False))
+def test_order_does_not_matter_to_trees(shuffler: Any) -> None:
+    (scores, wrong), features, _ = _told(200)
+    order = list(range(200))
+    shuffler.shuffle(order)
+    again = fit(scores[order], wrong[order], features=[features[row] for row in order])
+    assert again == fit(scores, wrong, features=features)
+    assert again.method == "boosted"
+
+
+def test_trees_stay_within_what_the_corrections_can_tell() -> None:
+    (scores, wrong), features, _ = _told()
+    p_error = fit(scores, wrong, features=features).p_error(scores, features)
+    right = int((~wrong).sum())
+    assert 1 / (right + 2) <= p_error.min() < 0.05
+    assert 0.85 < p_error.max() <= 1 - 1 / (wrong.sum() + 2) + 1e-12
+
+
+def test_features_and_groups_have_the_length_of_the_scores() -> None:
+    with pytest.raises(InvalidInput, match="features: expected 40, one for each score, got 1"):
+        fit([0.5] * 40, [True] * 40, features=[{"a": 1.0}])
+    with pytest.raises(InvalidInput, match="groups: expected 40, one for each score, got 1"):
+        fit([0.5] * 40, [True] * 40, groups=["a"])

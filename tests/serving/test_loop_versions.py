@@ -96,7 +96,7 @@ def test_what_was_learnt_outlives_the_process(build: Build) -> None:
     item = post(again, "another", 0.3)
     answer = again.answered(item.id, "detection", "v1")
     assert answer is not None
-    assert answer.preannotation.uncertainty.p_error == pytest.approx(trust.p_error(0.3))
+    assert answer.preannotation.uncertainty.p_error == pytest.approx(trust.p_error(0.3, answer.preannotation.features))
 
 
 @pytest.mark.parametrize("changed", [{"alpha": 0.3}, {"delta": 0.1}])
@@ -114,7 +114,7 @@ def test_a_promise_made_for_other_terms_is_not_used_but_made_anew(build: Build, 
     terms = {"alpha": "alpha 30 %, delta 20 %", "delta": "alpha 20 %, delta 10 %"}[next(iter(changed))]
     why = f"nothing is accepted unseen yet: the random checks are not yet weighed for {terms}"
     assert why in answer.decision.reason
-    assert answer.preannotation.uncertainty.p_error == promised.p_error(0.0)
+    assert answer.preannotation.uncertainty.p_error == promised.p_error(0.0, {})
     assert other.report()["tasks"]["detection"]["promise"]["holds"] is False
     assert [version.name for version in other.due_for_calibration()] == ["v1"]
     renewed = other.recalibrate("v1", "tester").promise

@@ -1,5 +1,6 @@
 """What checks of randomly drawn items teach about a version."""
 
+import json
 from dataclasses import replace
 from pathlib import Path
 
@@ -7,12 +8,14 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from models.evaluate import Evaluation
+from models.records import PreAnnotation, Prediction
 from models.versions import read_version, write_manifest
 from selection.calibration import IDENTITY, Calibrator, fit
 from selection.risk import NoPromise, Threshold
 from serving.store.records import Audited
 from serving.trust import Trust, first_calibration, learn, untried
-from tests.serving.work import answer, boxes, item_id
+from tests.serving.work import answer, boxes, item, item_id
 from tests.tiny_versions import make_version
 
 POOL: NDArray[np.float64] = np.full(9, 0.3)
@@ -47,9 +50,9 @@ def test_only_what_was_drawn_at_random_teaches() -> None:
 
 def test_few_checks_leave_the_score_as_it_is_and_many_bend_it() -> None:
     few = _learn([audited(i, None, 0.5) for i in range(29)])
-    assert few.p_error(0.3) == 0.3
+    assert few.p_error(0.3, {}) == 0.3
     many = _learn([audited(i, None, 0.5) for i in range(60)])
-    assert many.p_error(0.3) < 0.1
+    assert many.p_error(0.3, {}) < 0.1
     assert many.told()["calibrated_on"] == 60
 
 
@@ -62,15 +65,40 @@ def test_what_was_learnt_survives_json(tmp_path: Path) -> None:
     assert fresh.told()["holds"] is False
 
 
+def evaluation(n: int) -> Evaluation:
+    """Items whose boxes are wrong where the model doubts, all of them of one clip each."""
+    wrong = np.arange(n) > 0.7 * n
+    said = tuple(Prediction(boxes("car"), i / n, {"boxes": 1.0}, ()) for i in range(n))
+    truths = tuple(boxes("bus" if one else "car") for one in wrong)
+    return Evaluation("detection", tuple(item(i, f"clip {i}") for i in range(n)), truths, said)
+
+
 def test_a_version_brings_its_first_calibration_along(tmp_path: Path) -> None:
-    scores = np.linspace(0, 1, 40)
-    came = first_calibration(scores, scores > 0.3)
-    assert came == fit(scores, scores > 0.3).to_json()
-    assert first_calibration(scores[:29], scores[:29] > 0.3) is None
+    seen = evaluation(40)
+    learnt = fit(seen.scores, seen.errors)
+    came = first_calibration(seen)
+    assert came == learnt.to_json()
+    assert first_calibration(evaluation(29)) is None
     version = make_version(tmp_path, "detection")
-    assert untried(version).p_error(0.5) == 0.5
+    assert untried(version).p_error(0.5, {}) == 0.5
     write_manifest(replace(version, calibration=came), [])
     trust = untried(read_version(version.folder))
-    assert trust.p_error(0.5) == pytest.approx(float(fit(scores, scores > 0.3).p_error([0.5])[0]))
+    assert trust.p_error(0.5, {}) == pytest.approx(float(learnt.p_error([0.5])[0]))
     few = _learn([audited(1, None, 0.5)], before=trust.calibrator)
     assert few.calibrator == trust.calibrator
+
+
+def test_features_teach_where_they_tell_more_than_the_score() -> None:
+    """Pictures of many boxes are wrong, and the score is the same for all."""
+    many = [replace(audited(i, None, 0.5, wrong=i % 3 == 0), answer=_told(i, 9.0 if i % 3 == 0 else 1.0))
+            for i in range(150)]  # fmt: skip
+    trust = _learn(many)
+    assert trust.calibrator.method == "boosted"
+    assert trust.p_error(0.3, {"boxes": 9.0}) > 0.8
+    assert trust.p_error(0.3, {"boxes": 1.0}) < 0.1
+    assert trust.p_error(0.3, {"renamed": 1.0}) == trust.calibrator.p_error([0.3])[0]
+    assert Trust.from_json(*json.loads(json.dumps(trust.to_json()))) == trust
+
+
+def _told(name: int, count: float) -> PreAnnotation:
+    return replace(answer(name, score=0.3, label=boxes("car")).preannotation, features={"boxes": count})

@@ -2,6 +2,7 @@
 
 import hashlib
 import os
+from collections import defaultdict
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
@@ -15,6 +16,7 @@ from models.errors import InvalidInput
 from models.importing import is_pretrained
 from models.records import Item, Label, Task
 from models.versions import Version, read_version
+from selection.calibration import MINIMUM
 from serving.loop import Actor, Loop
 from serving.settings import Settings
 from serving.trust import first_calibration
@@ -28,6 +30,8 @@ if TYPE_CHECKING:
 
 HELD_OUT_SHARE = 0.1  # of the groups, where no other data measures the result
 CALIBRATION_SHARE = 0.05  # of the groups, where other data does
+MOST_HELD_OUT = 0.2  # of the groups, where that many more make a first calibration possible
+ENOUGH = 2 * MINIMUM  # items for that calibration
 GENTLER = 0.1  # times the task's learning rate, where training goes on from a trained version
 Pairs = list[tuple[Item, Label]]
 
@@ -175,12 +179,27 @@ def short_name(spec: str) -> str:
 def hold_out(pairs: Pairs, seed: int, share: float = HELD_OUT_SHARE) -> tuple[Pairs, Pairs]:
     """(training, held out): whole groups go to one side, by a draw that depends on the group's name and the seed alone.
 
-    Fewer than two groups leave nothing to hold out.
+    A share of the groups is held out, and more as long as they hold fewer than ``ENOUGH`` items to calibrate on, up to a
+    fifth of them; where even a fifth holds fewer than ``MINIMUM``, more would calibrate nothing and the share remains.
+    What is trained on more than once is held out once. Fewer than two groups leave nothing to hold out.
     """
-    groups = sorted({_group(item) for item, _ in pairs}, key=lambda group: _draw(group, seed))
-    held = set(groups[: max(1, round(share * len(groups)))]) if len(groups) > 1 else set()
+    members: dict[str, set[str]] = defaultdict(set)
+    for item, _ in pairs:
+        members[_group(item)].add(item.uri)
+    groups = sorted(members, key=lambda group: _draw(group, seed))
+    held = set(groups[: _count([len(members[group]) for group in groups], share)])
     kept = [pair for pair in pairs if _group(pair[0]) not in held]
-    return kept, [pair for pair in pairs if _group(pair[0]) in held]
+    return kept, list({pair[0].uri: pair for pair in pairs if _group(pair[0]) in held}.values())
+
+
+def _count(sizes: Sequence[int], share: float) -> int:
+    """How many groups of these sizes, from the first one on, are held out."""
+    if len(sizes) < 2:
+        return 0
+    least, most = (max(1, round(part * len(sizes))) for part in (share, MOST_HELD_OUT))
+    if sum(sizes[:most]) < MINIMUM:
+        return least
+    return next((count for count in range(least, most) if sum(sizes[:count]) >= ENOUGH), max(least, most))
 
 
 def _group(item: Item) -> str:

@@ -121,8 +121,9 @@ class _Walker:
         self.heat: list[list[float]] = np.pad(heat, 1, mode="edge").tolist()
         self.angle: list[list[float]] = (np.arctan2(directions[1], directions[0]) / 2).tolist()
         self.taken = [[False] * self.columns for _ in range(self.rows)]
-        order = np.argsort(-heat.ravel(), kind="stable")
-        self.seeds = [divmod(index, self.columns) for index in order[: int((heat >= SEED).sum())].tolist()]
+        hot = np.flatnonzero(heat >= SEED)
+        hot = hot[np.argsort(-heat.ravel()[hot], kind="stable")]
+        self.seeds = [divmod(index, self.columns) for index in hot.tolist()]
 
     def pieces(self) -> list[Array]:
         """Every ridge, from its strongest cell both ways."""

@@ -5,6 +5,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -30,6 +31,34 @@ def test_holding_out_does_not_depend_on_what_else_there_is() -> None:
     few, many = pairs(list("abcdefghij")), pairs(list("abcdefghijkl"))
     _, held = hold_out(few, seed=3)
     assert {item.group for item, _ in hold_out(many, seed=3)[1]} <= {item.group for item, _ in held} | {"k", "l"}
+
+
+@pytest.mark.parametrize(
+    ("sizes", "share", "held"),
+    [
+        ([1] * 572, 0.05, 60),  # a twentieth, 29, would be too few to calibrate on
+        ([1] * 2000, 0.05, 100),  # a twentieth is enough
+        ([1] * 200, 0.1, 40),  # a fifth: fewer than wished for, enough to learn from
+        ([1] * 149, 0.1, 30),
+        ([1] * 147, 0.1, 15),  # a fifth, 29, would calibrate nothing: the share remains
+        ([10] * 50, 0.05, 6),
+        ([40] * 6, 0.05, 1),  # never more than a fifth of the groups
+        ([100] * 3, 0.1, 1),
+        ([500], 0.1, 0),
+    ],
+)
+def test_as_much_is_held_out_as_a_first_calibration_needs(sizes: list[int], share: float, held: int) -> None:
+    everything = pairs([str(group) for group, size in enumerate(sizes) for _ in range(size)])
+    kept, out = hold_out(everything, 0, share)
+    assert len({item.group for item, _ in out}) == held
+    assert len(kept) + len(out) == sum(sizes)
+
+
+def test_what_is_trained_on_four_times_is_held_out_once() -> None:
+    once = pairs([str(group) for group in range(400)])
+    kept, held = hold_out(once * 4, 0, 0.05)
+    assert len(held) == len({item.uri for item, _ in held}) == 60
+    assert len(kept) == 4 * 340
 
 
 def test_a_source_is_named_without_the_folders_above_it() -> None:

@@ -179,8 +179,8 @@ def short_name(spec: str) -> str:
 def hold_out(pairs: Pairs, seed: int, share: float = HELD_OUT_SHARE) -> tuple[Pairs, Pairs]:
     """(training, held out): whole groups go to one side, by a draw that depends on the group's name and the seed alone.
 
-    A share of the groups is held out, and more as long as they hold fewer than ``ENOUGH`` items to calibrate on, up to a
-    fifth of them; where even a fifth holds fewer than ``MINIMUM``, more would calibrate nothing and the share remains.
+    A share of the groups is held out, and more as long as they hold fewer than ``ENOUGH`` items to calibrate on, up to
+    a fifth of them; where even a fifth holds fewer than ``MINIMUM``, more would calibrate nothing: the share remains.
     What is trained on more than once is held out once. Fewer than two groups leave nothing to hold out.
     """
     members: dict[str, set[str]] = defaultdict(set)

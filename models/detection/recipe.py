@@ -26,6 +26,8 @@ INPUT_NAMES = ("images",)
 OUTPUT_NAMES = ("probabilities", "boxes", "side_std", "embedding")
 
 CROP = (256, 320)  # height and width of a training picture
+MOSAIC = 0.25  # share of the pictures that four examples make together (Bochkovskiy et al. 2020, arXiv 2004.10934)
+_MIDDLE = (0.3, 0.7)  # where in such a picture the four meet, as shares of its sides
 _ZOOM = (0.45, 1.5)  # how much larger or smaller than in use an example is shown
 _STRETCH = 1.15  # the most by which one side grows over the other
 _ON_A_BOX = 0.75  # share of the pictures laid over a box, all categories alike, however rare
@@ -97,8 +99,8 @@ def batches(sizes: Sequence[int], batch_size: int, rng: np.random.Generator) -> 
 
 
 def collate(examples: Sequence[Example], settings: Settings, rng: np.random.Generator) -> Batch:
-    """One random picture of each example, as tensors."""
-    pictures = [augment(example, settings.categories, rng) for example in examples]
+    """One random picture of each example, some with three others of the batch beside it, as tensors."""
+    pictures = [_picture(example, examples, settings.categories, rng) for example in examples]
     most = max(1, *(len(picture.boxes) for picture in pictures))
     boxes = np.zeros((len(pictures), most, 4), np.float32)
     categories = np.full((len(pictures), most), PADDING, np.int64)
@@ -110,21 +112,47 @@ def collate(examples: Sequence[Example], settings: Settings, rng: np.random.Gene
     return Batch(images, torch.from_numpy(boxes), torch.from_numpy(categories))
 
 
-def augment(example: Example, categories: Sequence[str], rng: np.random.Generator) -> Picture:
-    """A random window of the example at a random zoom, perhaps mirrored, its light and colours changed."""
+def _picture(
+    example: Example, batch: Sequence[Example], categories: Sequence[str], rng: np.random.Generator
+) -> Picture:
+    if rng.random() >= MOSAIC:
+        return augment(example, categories, rng)
+    return mosaic([example, *(batch[i] for i in rng.integers(len(batch), size=3))], categories, rng)
+
+
+def mosaic(examples: Sequence[Example], categories: Sequence[str], rng: np.random.Generator) -> Picture:
+    """Four examples, each a picture of its own, two above and two below around a random middle."""
+    top, left = (round(rng.uniform(*_MIDDLE) * side) for side in CROP)
+    sizes = [(height, width) for height in (top, CROP[0] - top) for width in (left, CROP[1] - left)]
+    parts = [augment(example, categories, rng, size) for example, size in zip(examples, sizes, strict=True)]
+    rows = [np.hstack([part.image for part in parts[i : i + 2]]) for i in (0, 2)]
+    corners = np.array([(0, 0), (left, 0), (0, top), (left, top)], np.float32)
+    boxes = [part.boxes + np.tile(corner, 2) for part, corner in zip(parts, corners, strict=True)]
+    return Picture(np.vstack(rows), np.concatenate(boxes), np.concatenate([part.categories for part in parts]))
+
+
+def augment(
+    example: Example, categories: Sequence[str], rng: np.random.Generator, size: tuple[int, int] = CROP
+) -> Picture:
+    """A random window of the example at a random zoom, perhaps mirrored, its light and colours changed.
+
+    ``size`` is the picture's height and width.
+    """
     zoom = math.exp(rng.uniform(*np.log(_ZOOM)))
     stretch = math.exp(rng.uniform(-1, 1) * math.log(_STRETCH) / 2)
     scale = (zoom * stretch, zoom / stretch)  # output pixels per input pixel, across and down
-    corner = _corner(example, scale, rng)
-    image, boxes = _window(example, corner, scale)
+    corner = _corner(example, scale, size, rng)
+    image, boxes = _window(example, corner, scale, size)
     if rng.random() < 0.5:
         image = np.ascontiguousarray(image[:, ::-1])
-        boxes[:, [0, 2]] = CROP[1] - boxes[:, [2, 0]]
+        boxes[:, [0, 2]] = size[1] - boxes[:, [2, 0]]
     indices = np.array([categories.index(name) for name in example.categories], np.int64)
     return _clip(Picture(_relight(image, rng), boxes, indices))
 
 
-def _corner(example: Example, scale: tuple[float, float], rng: np.random.Generator) -> tuple[float, float]:
+def _corner(
+    example: Example, scale: tuple[float, float], size: tuple[int, int], rng: np.random.Generator
+) -> tuple[float, float]:
     """Where in the example the window's upper left corner lies: over a box, or anywhere in the image."""
     corner = []
     box = None
@@ -134,7 +162,7 @@ def _corner(example: Example, scale: tuple[float, float], rng: np.random.Generat
         rows = [i for i, other in enumerate(example.categories) if other == name]
         box = example.boxes[rows[rng.integers(len(rows))]]
     for axis, (length, window) in enumerate(
-        zip(example.image.shape[1::-1], (CROP[1] / scale[0], CROP[0] / scale[1]), strict=True)
+        zip(example.image.shape[1::-1], (size[1] / scale[0], size[0] / scale[1]), strict=True)
     ):
         slack = length - window
         if box is not None and slack > 0:
@@ -146,14 +174,14 @@ def _corner(example: Example, scale: tuple[float, float], rng: np.random.Generat
 
 
 def _window(
-    example: Example, corner: tuple[float, float], scale: tuple[float, float]
+    example: Example, corner: tuple[float, float], scale: tuple[float, float], size: tuple[int, int]
 ) -> tuple[Image, NDArray[np.float32]]:
     """The example as seen through the window, grey where it ends, and its boxes there, still unclipped."""
     height, width = example.image.shape[:2]
     low = (max(corner[0], 0.0), max(corner[1], 0.0))
-    high = (min(corner[0] + CROP[1] / scale[0], width), min(corner[1] + CROP[0] / scale[1], height))
+    high = (min(corner[0] + size[1] / scale[0], width), min(corner[1] + size[0] / scale[1], height))
     left, top, right, bottom = (round((value - corner[i % 2]) * scale[i % 2]) for i, value in enumerate((*low, *high)))
-    canvas = np.full((*CROP, 3), _GREY, np.uint8)
+    canvas = np.full((*size, 3), _GREY, np.uint8)
     if right > left and bottom > top:
         picture = Pictures.fromarray(example.image)
         filter_ = Pictures.Resampling.BILINEAR
@@ -180,7 +208,7 @@ def _relight(image: Image, rng: np.random.Generator) -> Image:
 def _clip(picture: Picture) -> Picture:
     """Boxes cut off at the border; those hardly in sight or too small are ignored, those out of sight dropped."""
     boxes, categories = picture.boxes, picture.categories.copy()
-    inside = boxes.clip(0, np.tile(CROP[::-1], 2).astype(np.float32))
+    inside = boxes.clip(0, np.tile(picture.image.shape[1::-1], 2).astype(np.float32))
     size = inside[:, 2:] - inside[:, :2]
     visible = (size.min(axis=1, initial=np.inf) > 0) if len(boxes) else np.zeros(0, bool)
     share = size.prod(axis=1) / np.maximum((boxes[:, 2:] - boxes[:, :2]).prod(axis=1), 1e-6)

@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -254,6 +255,59 @@ def test_the_same_rng_gives_the_same_batch() -> None:
     assert not torch.equal(first.images, other.images)
     assert first.images.shape == (3, 3, *recipe.CROP)
     assert 0 <= first.images.min() < first.images.max() <= 1
+
+
+def shade(value: int, name: str) -> recipe.Example:
+    """A picture of one brightness that is all one object, too large to be seen whole."""
+    image = np.full((400, 600, 3), value, np.uint8)
+    return recipe.Example(name, image, np.array([[0, 0, 600, 400]], np.float32), (name,))
+
+
+def test_a_mosaic_shows_four_examples_side_by_side(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(recipe, "_relight", lambda image, rng: image)
+    monkeypatch.setattr(recipe, "_ZOOM", (1.2, 1.3))  # no grey beside the example
+    monkeypatch.setattr(recipe, "_LEAST_SHARE", 0.0)
+    names = ("a", "b", "c", "d")
+    four = [shade(value, name) for value, name in zip((10, 80, 160, 240), names, strict=True)]
+    rng = np.random.default_rng(0)
+    for _ in range(5):
+        picture = recipe.mosaic(four, names, rng)
+        assert picture.image.shape == (*recipe.CROP, 3)
+        assert picture.categories.tolist() == [0, 1, 2, 3]
+        x, y = picture.boxes[0, 2:]
+        assert 0.3 * recipe.CROP[1] - 1 <= x <= 0.7 * recipe.CROP[1] + 1
+        assert 0.3 * recipe.CROP[0] - 1 <= y <= 0.7 * recipe.CROP[0] + 1
+        height, width = recipe.CROP
+        assert picture.boxes.tolist() == [[0, 0, x, y], [x, 0, width, y], [0, y, x, height], [x, y, width, height]]
+        for (left, top, right, bottom), value in zip(picture.boxes.astype(int), (10, 80, 160, 240), strict=True):
+            assert (picture.image[top:bottom, left:right] == value).all()
+
+
+def test_of_what_a_mosaic_cuts_off_only_large_parts_teach() -> None:
+    rng = np.random.default_rng(3)
+    kept = [recipe.mosaic([example(480, 360, rng) for _ in range(4)], ("car",), rng) for _ in range(30)]
+    categories = np.concatenate([picture.categories for picture in kept])
+    boxes = np.concatenate([picture.boxes for picture in kept])
+    assert set(categories.tolist()) == {0, IGNORED}
+    assert (boxes[:, 2:] > boxes[:, :2]).all()
+    assert ((boxes >= 0) & (boxes <= np.tile(recipe.CROP[::-1], 2))).all()
+
+
+@pytest.mark.parametrize(("share", "mosaics"), [(0.0, 0), (1.0, 6)])
+def test_the_share_of_mosaics_is_a_constant(monkeypatch: pytest.MonkeyPatch, share: float, mosaics: int) -> None:
+    four = recipe.mosaic
+    made: list[int] = []
+
+    def counted(examples: list[recipe.Example], *rest: Any) -> recipe.Picture:
+        made.append(len(examples))
+        return four(examples, *rest)
+
+    monkeypatch.setattr(recipe, "mosaic", counted)
+    monkeypatch.setattr(recipe, "MOSAIC", share)
+    examples = [example(200, 160, np.random.default_rng(i)) for i in range(6)]
+    batch = recipe.collate(examples, SMALL, np.random.default_rng(0))
+    assert made == [4] * mosaics
+    assert batch.images.shape == (6, 3, *recipe.CROP)
 
 
 def test_cut_and_tiny_boxes_are_ignored() -> None:

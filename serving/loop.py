@@ -3,7 +3,7 @@
 Free of any framework; safe to call from several threads and processes.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from itertools import chain, islice
@@ -11,15 +11,12 @@ from pathlib import Path, PurePosixPath
 from typing import Any, TypeAlias
 from urllib.parse import urlsplit
 
-import numpy as np
-
 from models.errors import InvalidInput, NotFound, Refused
-from models.records import TASKS, Correction, Item, Label, PreAnnotation, Prediction, Seconds, Task, Uncertainty
+from models.records import TASKS, Correction, Item, Label, Prediction, Seconds, Task
 from models.versions import read_version, starters
-from selection.calibration import MINIMUM
-from selection.cost import Costs, expected_seconds, from_scratch_seconds
-from selection.risk import NoPromise
-from selection.routing import Policy, draw, route
+from selection.routing import draw
+from serving.calibrations import Calibrations
+from serving.deciding import Deciding, undecided
 from serving.media_files import MediaFiles, content_id
 from serving.ordering import order_of
 from serving.promotion import Broken, Compare, Pairs, compared
@@ -29,16 +26,14 @@ from serving.store import Store
 from serving.store.records import (
     Actor,
     Answer,
-    Calibration,
     Comparison,
     Leased,
-    Pending,
     Promotion,
     Receipt,
     StoredVersion,
     storable,
 )
-from serving.trust import Trust, learn, untried
+from serving.trust import Trust
 
 __all__ = [
     "Actor", "Answer", "Compare", "Leased", "Loop", "Predict", "Promotion", "Receipt", "Registered", "Registration",
@@ -82,11 +77,8 @@ class Loop:
         self._files = files
         self._settings = settings
         self._clock = clock
-        self._policy = Policy(settings.calibration_share, settings.audit_share)
-        self._terms = settings.alpha, settings.delta
-        self._costs = Costs()
-        self._learnt: dict[int, Trust] = {}
-        self._as_made: dict[str, Trust] = {}
+        self._deciding = Deciding.by(settings)
+        self._calibrations = Calibrations(store, self._deciding, settings, clock)
 
     @classmethod
     def open(cls, settings: Settings, clock: Callable[[], datetime] = utc_now) -> "Loop":
@@ -160,21 +152,9 @@ class Loop:
         if data is not None and (actual := self._files.save(data)) != item.id:
             raise InvalidInput(f"item: expected the SHA-256 of its bytes, {actual}, got {item.id}")
         item = replace(item, uri=storable(item.uri, "uri"))
-        uncertainty = Uncertainty(p_error=prediction.score, seconds=0.0, score=prediction.score)
-        embedding = tuple(np.asarray(prediction.embedding, dtype=np.float32).tolist())
-        said = PreAnnotation(item.id, task, version, prediction.label, uncertainty, prediction.features, embedding)
-        answer = self._routed(said, duration_s, self.trust(version))
+        said = undecided(item.id, task, version, prediction)
+        answer = self._deciding.answer(said, duration_s, self.trust(version))
         return self._store.items.save(item, answer, self._draw(item.id), duration_s, actor, self._clock())
-
-    def _routed(self, said: PreAnnotation, duration_s: Seconds | None, trust: Trust) -> Answer:
-        """Calibrate, cost, route: the answer for a pre-annotation of which only the raw doubt is known to be right."""
-        score = said.uncertainty.score
-        p_error = trust.p_error(score, said.features)
-        seconds = expected_seconds(said.task, said.label, p_error, said.features, duration_s, self._costs)
-        scratch_s = from_scratch_seconds(said.task, said.label, said.features, duration_s, self._costs)
-        uncertainty = Uncertainty(p_error=p_error, seconds=seconds, score=score)
-        decision = route(uncertainty, scratch_s, trust.promise, self._policy, self._draw(said.item_id))
-        return Answer(replace(said, uncertainty=uncertainty), decision)
 
     def pending(self, task: Task, limit: int) -> list[Item]:
         """Items that the serving version has not seen yet; none while nothing serves."""
@@ -275,21 +255,12 @@ class Loop:
         return draw(item_id, self._settings.seed, "gold") < self._settings.gold_share
 
     def _draw(self, item_id: str) -> float:
-        return draw(item_id, self._settings.seed)
+        return self._deciding.draw(item_id)
 
     def due_for_calibration(self) -> list[StoredVersion]:
         """Serving versions that would learn from the audit items corrected since they were last calibrated, and those
         whose promise was made for another alpha or delta than the settings ask for."""
-        due = []
-        for task in TASKS:
-            serving = self.serving(task)
-            if serving is not None:
-                last = self._calibration(serving.name)
-                learnt = last.audited if last else 0
-                enough = self._store.queue.count_audited(task) - learnt >= max(MINIMUM, learnt // 5)
-                if enough or (last is not None and not self._fits(last)):
-                    due.append(serving)
-        return due
+        return [self._placed(version) for version in self._calibrations.due()]
 
     def recalibrate(self, version: str, actor: Actor, predict: Predict | None = None) -> Trust:
         """Learns from people how far a version is to be trusted, and routes its open items anew.
@@ -302,62 +273,23 @@ class Loop:
             NotFound: there is no such version.
         """
         stored = self._store.versions.get(version)
-        names, unknown = self._store.versions.ancestry(version)
-        task, audited = stored.task, self._store.queue.count_audited(stored.task)
+        audited = self._calibrations.audited(stored.task)
         if predict is not None:
-            self._ask(task, version, names, predict, actor)
-        known = self._store.queue.audited(task, version, names)
-        pool = self._store.items.open_scores(task, version)
-        before = self._untried(version).calibrator
-        share = max(self._policy.calibration_share, self._policy.audit_share)
-        trust = learn(task, known, share, pool, *self._terms, before)
-        if unknown:
-            trust = Trust(before, NoPromise(f"nobody knows what its ancestor {unknown} was trained on"))
-        learnt = (*trust.to_json(), *self._terms, audited)
-        calibration = self._store.versions.calibrate(stored, *learnt, actor, self._clock())
-        self._learnt[calibration] = trust
-        for batch in self._store.items.open_answers(task, version, BATCH):
-            self._reroute(batch, trust, actor)
-        return trust
+            self._ask(stored, predict, actor)
+        return self._calibrations.learn(stored, audited, actor)
 
-    def _ask(self, task: Task, version: str, ancestry: Sequence[str], predict: Predict, actor: Actor) -> None:
-        for item in self._store.queue.unanswered_audits(task, version, ancestry):
+    def _ask(self, version: StoredVersion, predict: Predict, actor: Actor) -> None:
+        ancestry, _ = self._store.versions.ancestry(version.name)
+        for item in self._store.queue.unanswered_audits(version.task, version.name, ancestry):
             try:
                 prediction, duration_s = predict(self._files.unchanged(item))
             except (InvalidInput, NotFound):
                 continue  # a medium that cannot be read is never accepted unseen, so no promise speaks of it
-            self.record(task, item, None, prediction, version, duration_s, actor)
-
-    def _reroute(self, batch: Sequence[Pending], trust: Trust, actor: Actor) -> None:
-        changes = []
-        for waiting in batch:
-            said = waiting.preannotation
-            answer = self._routed(said, waiting.duration_s, trust)
-            changes.append((waiting.preannotation_id, answer, self._draw(said.item_id)))
-        self._store.items.reroute(changes, actor, self._clock())
+            self.record(version.task, item, None, prediction, version.name, duration_s, actor)
 
     def trust(self, version: str) -> Trust:
         """How far a version is to be trusted: what checks of it taught, or else the calibration that it came with."""
-        calibration = self._calibration(version)
-        if calibration is None:
-            return self._untried(version)
-        if calibration.id not in self._learnt:
-            trust = Trust.from_json(calibration.calibrator, calibration.promise)
-            if not self._fits(calibration):
-                trust = trust.unweighed(*self._terms)
-            self._learnt[calibration.id] = trust
-        return self._learnt[calibration.id]
-
-    def _untried(self, version: str) -> Trust:
-        if version not in self._as_made:
-            self._as_made[version] = untried(read_version(self.version(version).folder))
-        return self._as_made[version]
-
-    def _calibration(self, version: str) -> Calibration | None:
-        return self._store.versions.calibration(version, *self._terms)
-
-    def _fits(self, calibration: Calibration) -> bool:
-        return (calibration.alpha, calibration.delta) == self._terms
+        return self._calibrations.trust(version)
 
     # -- versions
 

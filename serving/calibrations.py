@@ -1,0 +1,98 @@
+"""What checks by people taught about each version: learnt when there are enough new ones, kept, and asked for often."""
+
+from collections.abc import Callable
+from datetime import datetime
+
+from models.records import TASKS, Task
+from models.versions import read_version
+from selection.calibration import MINIMUM
+from selection.risk import NoPromise
+from serving.deciding import Deciding
+from serving.settings import Settings
+from serving.store import Store
+from serving.store.records import Actor, Answer, Calibration, Pending, StoredVersion
+from serving.trust import Trust, learn, untried
+
+BATCH = 500  # items a transaction
+
+
+class Calibrations:
+    """How far each version is to be trusted, by the checks in the store, under the terms of the settings."""
+
+    def __init__(self, store: Store, deciding: Deciding, settings: Settings, clock: Callable[[], datetime]) -> None:
+        self._store = store
+        self._deciding = deciding
+        self._terms = settings.alpha, settings.delta
+        self._data_dir = settings.data_dir
+        self._clock = clock
+        self._learnt: dict[int, Trust] = {}
+        self._as_made: dict[str, Trust] = {}
+
+    def trust(self, version: str) -> Trust:
+        """How far a version is to be trusted: what checks of it taught, or else the calibration that it came with."""
+        calibration = self._last(version)
+        if calibration is None:
+            return self._untried(version)
+        if calibration.id not in self._learnt:
+            trust = Trust.from_json(calibration.calibrator, calibration.promise)
+            if not self._fits(calibration):
+                trust = trust.unweighed(*self._terms)
+            self._learnt[calibration.id] = trust
+        return self._learnt[calibration.id]
+
+    def due(self) -> list[StoredVersion]:
+        """Serving versions that would learn from the audit items corrected since they were last calibrated, and those
+        whose promise was made for another alpha or delta than the settings ask for."""
+        serving = [self._store.versions.serving(task) for task in TASKS]
+        return [version for version in serving if version is not None and self._is_due(version)]
+
+    def _is_due(self, version: StoredVersion) -> bool:
+        last = self._last(version.name)
+        learnt = last.audited if last else 0
+        enough = self.audited(version.task) - learnt >= max(MINIMUM, learnt // 5)
+        return enough or (last is not None and not self._fits(last))
+
+    def audited(self, task: Task) -> int:
+        """How many audit items of a task are corrected."""
+        return self._store.queue.count_audited(task)
+
+    def learn(self, version: StoredVersion, audited: int, actor: Actor) -> Trust:
+        """Learns from the checks of a version, of which ``audited`` were known before it began, and routes anew.
+
+        Uses none that the version or one it descends from was trained on.
+        """
+        names, unknown = self._store.versions.ancestry(version.name)
+        known = self._store.queue.audited(version.task, version.name, names)
+        pool = self._store.items.open_scores(version.task, version.name)
+        before = self._untried(version.name).calibrator
+        policy = self._deciding.policy
+        share = max(policy.calibration_share, policy.audit_share)
+        trust = learn(version.task, known, share, pool, *self._terms, before)
+        if unknown:
+            trust = Trust(before, NoPromise(f"nobody knows what its ancestor {unknown} was trained on"))
+        learnt = (*trust.to_json(), *self._terms, audited)
+        self._learnt[self._store.versions.calibrate(version, *learnt, actor, self._clock())] = trust
+        self._reroute(version, trust, actor)
+        return trust
+
+    def _reroute(self, version: StoredVersion, trust: Trust, actor: Actor) -> None:
+        """Decides anew about everything that waits in the queue."""
+        for batch in self._store.items.open_answers(version.task, version.name, BATCH):
+            self._store.items.reroute([self._decided(one, trust) for one in batch], actor, self._clock())
+
+    def _decided(self, waiting: Pending, trust: Trust) -> tuple[int, Answer, float]:
+        said = waiting.preannotation
+        answer = self._deciding.answer(said, waiting.duration_s, trust)
+        return waiting.preannotation_id, answer, self._deciding.draw(said.item_id)
+
+    def _untried(self, version: str) -> Trust:
+        if version not in self._as_made:
+            folder = self._data_dir.resolve() / self._store.versions.get(version).folder
+            self._as_made[version] = untried(read_version(folder))
+        return self._as_made[version]
+
+    def _last(self, version: str) -> Calibration | None:
+        return self._store.versions.calibration(version, *self._terms)
+
+    def _fits(self, calibration: Calibration) -> bool:
+        return (calibration.alpha, calibration.delta) == self._terms

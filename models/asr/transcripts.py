@@ -2,12 +2,14 @@
 
 import re
 import unicodedata
+from collections.abc import Iterable
 
 NORMALISER = "lower-case NFC, punctuation removed, no spaces within Chinese and Japanese"
 
 _APOSTROPHES = str.maketrans({"’": "'", "ʼ": "'", "`": "'"})
 _UNSPACED = "[々-〇ぁ-ゖゝ-ゟァ-ヺー-ヿㇰ-ㇿ㐀-䶿一-鿿豈-﫿\U00020000-\U000323af]"  # Han characters and kana
 _GAP = re.compile(f"(?<={_UNSPACED}) (?={_UNSPACED})")
+_UNIT = re.compile(f"{_UNSPACED}|(?:(?!{_UNSPACED})\\S)+")
 
 
 def normalise(text: str) -> str:
@@ -20,6 +22,16 @@ def normalise(text: str) -> str:
     kept = "".join(character if _spoken(character) else " " for character in folded)
     words = (word.strip("'") for word in kept.split())
     return _GAP.sub("", " ".join(word for word in words if word))
+
+
+def units(text: str) -> list[str]:
+    """What people compare: words, and each character of Chinese and Japanese by itself."""
+    return _UNIT.findall(text)
+
+
+def joined(units: Iterable[str]) -> str:
+    """The text that consists of these units."""
+    return _GAP.sub("", " ".join(units))
 
 
 def _spoken(character: str) -> bool:

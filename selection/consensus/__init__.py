@@ -1,0 +1,91 @@
+"""One label an item from the labels of several annotators, with how far they agree.
+
+``agree`` makes questions of the labels of each item: which word stands in a slot, what a drawn object is, whether a
+line is there. ``dawid_skene`` answers all of them at once, so that whoever is right more often counts for more, and
+the answers become labels again.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from models.errors import InvalidInput
+from models.records import LABEL_TYPES, Boxes, Label, Lanes, Task
+from selection.consensus import boxes, lanes, words
+from selection.consensus.dawid_skene import Verdict, Votes, judge
+
+
+@dataclass(frozen=True)
+class Agreed:
+    """The label that annotators give together, and how far they agree on it, in [0, 1].
+
+    ``agreement`` is a mean over the words, boxes or lines that anyone gave: of words the share of annotators who say
+    the winning one; of boxes the mean IoU of the fused box with what each of them drew; of lines the share of its
+    length near what each of them drew; 0 for who drew nothing, or something where nothing won.
+    """
+
+    label: Label
+    agreement: float
+
+
+@dataclass(frozen=True)
+class Consensus:
+    """One agreed label an item, and each annotator's estimated share of right answers."""
+
+    items: tuple[Agreed, ...]
+    accuracy: Mapping[str, float]
+
+
+def agree(task: Task, items: Sequence[Mapping[str, Label]]) -> Consensus:
+    """The consensus of the labels (annotator -> label) of each item; all items teach how good each annotator is.
+
+    Raises:
+        InvalidInput: an item without labels, of another task, or of images of different sizes.
+    """
+    for number, labels in enumerate(items):
+        _check(task, number, labels)
+    asked = [_questions(task, labels) for labels in items]
+    verdicts = judge([vote for votes, _ in asked for vote in votes])
+    start, agreed = 0, list[Agreed]()
+    for votes, drawn in asked:
+        of_item = verdicts.verdicts[start : start + len(votes)]
+        start += len(votes)
+        agreed.append(_agreed(task, drawn, votes, of_item))
+    return Consensus(tuple(agreed), verdicts.accuracy)
+
+
+def _questions(task: Task, labels: Mapping[str, Any]) -> tuple[list[Votes], Any]:
+    """The votes of each question, and what was drawn for it."""
+    if task == "asr":
+        return words.questions(labels), None
+    drawn = boxes.clusters(labels) if task == "detection" else lanes.clusters(labels)
+    return [one.votes for one in drawn], (drawn, next(iter(labels.values())))
+
+
+def _agreed(task: Task, asked: Any, votes: Sequence[Votes], verdicts: Sequence[Verdict]) -> Agreed:
+    if task == "asr":
+        return Agreed(words.label(verdicts), _mean([verdict.agreement for verdict in verdicts]))
+    drawn, image = asked
+    kind: Any = boxes if task == "detection" else lanes
+    shapes, agreements = [], []
+    for cluster, verdict in zip(drawn, verdicts, strict=True):
+        shape, agreement = kind.fused(cluster, verdict)
+        agreements.append(agreement)
+        shapes += [shape] if shape is not None else []
+    return Agreed(type(image)(image.width, image.height, tuple(shapes)), _mean(agreements))
+
+
+def _mean(agreements: Sequence[float]) -> float:
+    return float(np.mean(agreements)) if agreements else 1.0
+
+
+def _check(task: Task, number: int, labels: Mapping[str, Label]) -> None:
+    kind = LABEL_TYPES[task]
+    if not labels or not all(isinstance(label, kind) for label in labels.values()):
+        got = sorted({type(label).__name__ for label in labels.values()})
+        raise InvalidInput(f"consensus[{number}]: expected at least one {kind.__name__}, got {got}")
+    sizes = {(label.width, label.height) for label in labels.values() if isinstance(label, Boxes | Lanes)}
+    if len(sizes) > 1:
+        raise InvalidInput(f"consensus[{number}]: expected labels of one image, got sizes {sorted(sizes)}")

@@ -1,0 +1,26 @@
+"""Shapes of several annotators that mean the same thing."""
+
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+
+def alike(similarity: NDArray[np.float64], owners: Sequence[str], least: float) -> list[list[int]]:
+    """Groups of shapes (n,), each of at most one shape an owner, in the order of their first shapes.
+
+    Pairs join greedily, the most similar first, down to a similarity (n, n) of ``least``.
+    """
+    pairs = np.triu(similarity, k=1)
+    group_of, groups = list(range(len(owners))), {i: [i] for i in range(len(owners))}
+    for pair in np.argsort(-pairs, axis=None, kind="stable").tolist():
+        i, j = divmod(pair, len(owners))
+        if pairs[i, j] < least:
+            break
+        one, other = sorted((group_of[i], group_of[j]))
+        theirs = [owners[k] for k in groups[one] + groups[other]]
+        if one != other and len(set(theirs)) == len(theirs):
+            for k in groups[other]:
+                group_of[k] = one
+            groups[one] = sorted(groups[one] + groups.pop(other))
+    return list(groups.values())

@@ -204,7 +204,7 @@ class Loop:
         now, settings, annotator = self._clock(), self._settings, storable(annotator, "annotator")
         chance = draw(f"{annotator} {now.isoformat()}", settings.seed, "lease")
         audits = int(limit * settings.calibration_share + chance)
-        order = order_of(strategy or settings.strategy, limit, audits, settings.seed)
+        order = order_of(settings.model_copy(update={"strategy": strategy or settings.strategy}), limit, audits)
         until = now + timedelta(seconds=settings.lease_s)
         return self._store.queue.lease(task, limit, order, annotator, actor, now, until)
 

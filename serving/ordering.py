@@ -1,47 +1,99 @@
-"""What a strategy of the queue means: in which order its items are handed out."""
+"""What the settings say of the queue: in which order its items are handed out."""
 
+import re
+from collections import Counter
 from collections.abc import Sequence
+from functools import partial
+from pathlib import PurePosixPath
+from urllib.parse import urlsplit
 
 import numpy as np
 
-from selection.strategies import Indices, badge, cluster_margin, k_center, per_second, random, typiclust, uncertainty
-from serving.settings import QueueStrategy
+from models.records import Boxes, Item, Label, Lanes, Transcript
+from selection.strategies import (
+    Indices,
+    Strategy,
+    badge,
+    balanced,
+    cluster_margin,
+    k_center,
+    per_second,
+    random,
+    spaced,
+    typiclust,
+    uncertainty,
+)
+from serving.settings import QueueStrategy, Settings
 from serving.store.queue import Order, Waiting
 
 WINDOW = 512  # items among which a strategy chooses: the most doubtful ones, or for a cold start any
 LEAST_S = 1.0  # nothing takes a person less
 
 
-def order_of(strategy: QueueStrategy, limit: int, audits: int, seed: int) -> Order:
+def order_of(settings: Settings, limit: int, audits: int) -> Order:
     """The order for ``limit`` places, ``audits`` of which go to audit items.
 
-    At random and by doubt items are ranked in the store already; the other strategies choose from a window of them.
+    Plainly at random or by doubt, items are ranked in the store already; all else chooses from a window of them.
     """
-    if strategy in ("random", "uncertainty"):
-        return Order("draw" if strategy == "random" else "priority", audits)
+    by = "draw" if settings.strategy in ("random", "typiclust") else "priority"
+    if settings.strategy in ("random", "uncertainty") and settings.balance == "none" and settings.frames_apart == 1:
+        return Order(by, audits)
 
     def choose(waiting: Waiting, budget: int) -> Sequence[int]:
-        picks: list[int] = picked(strategy, waiting, budget, np.random.default_rng(seed)).tolist()
+        picks: list[int] = picked(settings, waiting, budget).tolist()
         return picks
 
-    return Order("draw" if strategy == "typiclust" else "priority", audits, max(WINDOW, limit), choose)
+    return Order(by, audits, max(WINDOW, limit), choose)
 
 
-def picked(strategy: QueueStrategy, waiting: Waiting, budget: int, rng: np.random.Generator) -> Indices:
-    """What a strategy picks of the items that wait, knowing what people already have where it can use that."""
-    doubt, points = waiting.p_error, waiting.embeddings
+def picked(settings: Settings, waiting: Waiting, budget: int) -> Indices:
+    """What the settings choose of the items that wait, knowing what people already have where that can be used."""
+    worth, strategy = waiting.p_error, _strategy(settings.strategy, waiting)
+    if settings.strategy == "per-second":
+        worth = per_second(worth, np.maximum(waiting.seconds, LEAST_S))
+    if settings.balance != "none":
+        turn = _group if settings.balance == "group" else _class
+        strategy = balanced(strategy, [*map(turn, waiting.answers)], Counter(map(turn, waiting.had)))
+    if settings.frames_apart > 1:
+        frames = [_frame(answer) for answer in waiting.answers]
+        clips, numbers = [clip for clip, _ in frames], [number for _, number in frames]
+        strategy = spaced(strategy, clips, numbers, settings.frames_apart, map(_frame, waiting.had))
+    return strategy(worth, waiting.embeddings, budget, np.random.default_rng(settings.seed))
+
+
+def _strategy(strategy: QueueStrategy, waiting: Waiting) -> Strategy:
     match strategy:
         case "random":
-            return random(doubt, points, budget, rng)
-        case "uncertainty":
-            return uncertainty(doubt, points, budget, rng)
-        case "per-second":
-            return uncertainty(per_second(doubt, np.maximum(waiting.seconds, LEAST_S)), points, budget, rng)
+            return random
+        case "uncertainty" | "per-second":
+            return uncertainty
         case "k-center":
-            return k_center(doubt, points, budget, rng, known=waiting.known)
+            return partial(k_center, known=waiting.known)
         case "badge":
-            return badge(doubt, points, budget, rng)
+            return badge
         case "typiclust":
-            return typiclust(doubt, points, budget, rng, known=waiting.known)
+            return partial(typiclust, known=waiting.known)
         case "cluster-margin":
-            return cluster_margin(doubt, points, budget, rng)
+            return cluster_margin
+
+
+def _group(answer: tuple[Item, Label]) -> str | None:
+    return answer[0].group
+
+
+def _class(answer: tuple[Item, Label]) -> str | None:
+    """What an answer is mostly about: its words, the category of its least certain box, or how many lanes it has."""
+    match answer[1]:
+        case Transcript(text):
+            return text
+        case Boxes(boxes=boxes):
+            return min(boxes, key=lambda box: box.confidence).category if boxes else None
+        case Lanes(lanes=lanes):
+            return str(len(lanes))
+
+
+def _frame(answer: tuple[Item, Label]) -> tuple[str | None, float]:
+    """The clip that an image belongs to, and its number there: the last one in the name of its file."""
+    item, label = answer
+    found = re.search(r"\d{1,15}(?=\D*$)", PurePosixPath(urlsplit(item.uri).path).stem)
+    return (None, 0.0) if found is None or isinstance(label, Transcript) else (item.group, float(found.group()))

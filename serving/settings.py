@@ -10,6 +10,8 @@ QueueStrategy: TypeAlias = Literal[
     "random", "uncertainty", "per-second", "k-center", "badge", "cluster-margin", "typiclust"
 ]
 
+Balance: TypeAlias = Literal["none", "group", "class"]
+
 
 class Settings(BaseSettings):
     """How this deployment behaves; frozen after start-up."""
@@ -30,6 +32,8 @@ class Settings(BaseSettings):
     uri_timeout_s: float = Field(20, gt=0, description="longest fetch of one uri, in seconds")
     lease_s: float = Field(1800, gt=0, description="how long a person holds an item from the queue, in seconds")
     strategy: QueueStrategy = Field("uncertainty", description="order of the queue, one of the strategies below")
+    balance: Balance = Field("none", description="who takes turns in the queue: none, each group, or each class")
+    frames_apart: int = Field(1, ge=1, description="how far a frame from the queue is from any that people had")
     alpha: float = Field(0.02, gt=0, lt=1, description="error rate allowed among labels accepted unseen")
     delta: float = Field(0.05, gt=0, lt=1, description="probability that the promise on alpha may fail")
     audit_share: float = Field(0.02, gt=0, le=1, description="random share of items that people always check")

@@ -6,7 +6,7 @@ key once, ``balanced(distinct(..))`` once in each group.
 """
 
 from bisect import bisect_left
-from collections.abc import Callable, Hashable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Any, TypeAlias
@@ -50,16 +50,19 @@ def distinct(strategy: Strategy, keys: Keys) -> Strategy:
     return _Wrapped(strategy, (numbers,), _distinct)
 
 
-def spaced(strategy: Strategy, sequences: Keys, places: ArrayLike, apart: float) -> Strategy:
+def spaced(
+    strategy: Strategy, sequences: Keys, places: ArrayLike, apart: float, known: Iterable[tuple[Hashable, float]] = ()
+) -> Strategy:
     """Picks no two items of a sequence that are less than ``apart`` from each other: frames of a video, say.
 
-    Sequences (n,), None for an item that belongs to none; places (n,) in frames or seconds. From the most doubtful
-    item on, each hides its neighbours from the strategy.
+    Sequences (n,), None for an item that belongs to none; places (n,) in frames or seconds; ``known`` are the sequence
+    and the place of each item that people already have. From the most doubtful item on, each hides its neighbours from
+    the strategy.
 
     Raises:
         InvalidInput: a sequence or a place that is NaN, naming its item's index; another shape; ``apart`` not above 0.
     """
-    numbers, _ = _numbered("sequences", sequences)
+    numbers, names = _numbered("sequences", sequences)
     where = np.asarray(places, np.float64)
     if where.shape != numbers.shape:
         raise InvalidInput(f"places: expected shape {numbers.shape} as sequences, got {where.shape}")
@@ -68,7 +71,9 @@ def spaced(strategy: Strategy, sequences: Keys, places: ArrayLike, apart: float)
         raise InvalidInput(f"places[{broken}]: expected a finite number, got {where[broken]}")
     if not apart > 0:
         raise InvalidInput(f"apart: expected a number > 0, got {apart}")
-    return _Wrapped(strategy, (numbers, where), partial(_spaced, apart))
+    number_of = {name: number for number, name in enumerate(names)}
+    had = [(number_of[sequence], float(place)) for sequence, place in known if sequence in number_of]
+    return _Wrapped(strategy, (numbers, where), partial(_spaced, apart, sorted(had)))
 
 
 def narrowed(strategy: Strategy, items: Indices) -> Strategy:
@@ -128,9 +133,13 @@ def _distinct(pick: Pick, doubts: Floats, columns: Columns, budget: int) -> Indi
     return pick(np.sort(ranked[firsts]), budget)
 
 
-def _spaced(apart: float, pick: Pick, doubts: Floats, columns: Columns, budget: int) -> Indices:
+def _spaced(
+    apart: float, had: Sequence[tuple[int, float]], pick: Pick, doubts: Floats, columns: Columns, budget: int
+) -> Indices:
     sequences, places = columns
     kept, taken = list[int](), dict[int, list[float]]()
+    for sequence, place in had:
+        taken.setdefault(sequence, []).append(place)
     for item in np.argsort(-doubts, kind="stable").tolist():
         near, place = taken.setdefault(int(sequences[item]), []), float(places[item])
         after = bisect_left(near, place)

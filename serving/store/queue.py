@@ -28,14 +28,17 @@ KNOWN = 512  # items that people had last, which a strategy is told of
 class Waiting:
     """What a strategy chooses from: items that wait, in the order of their ids, and what people already have.
 
-    ``p_error`` (n,) in [0, 1], ``seconds`` (n,) expected of a person, ``embeddings`` (n, d); ``known`` (m, d) of items
-    that are held or were corrected last.
+    ``p_error`` (n,) in [0, 1], ``seconds`` (n,) expected of a person, ``embeddings`` (n, d), and ``answers``: the n
+    items and what a version said of each. ``had`` are those items, with their answers, that are held or were corrected
+    last, and ``known`` (m, d) the embeddings of them, where those are as wide.
     """
 
     p_error: NDArray[np.float64]
     seconds: NDArray[np.float64]
     embeddings: NDArray[np.float32]
     known: NDArray[np.float32]
+    answers: Sequence[tuple[Item, Label]]
+    had: Sequence[tuple[Item, Label]]
 
 
 Choose: TypeAlias = Callable[[Waiting, int], Sequence[int]]  # (what waits, budget) -> indices
@@ -230,26 +233,35 @@ def _chosen(connection: Connection, task: Task, ids: Sequence[str], choose: Choo
         return []
     (width, _), *_ = Counter(len(row.embedding) for row in found).most_common()
     rows = [row for row in found if len(row.embedding) == width]
+    had = _had(connection, task)
     waiting = Waiting(
         p_error=np.array([row.p_error for row in rows], dtype=np.float64),
         seconds=np.array([row.seconds for row in rows], dtype=np.float64),
-        embeddings=np.array([row.embedding for row in rows], dtype=np.float32).reshape(-1, width),
-        known=_known(connection, task, width),
+        embeddings=_embeddings(rows, width),
+        known=_embeddings(had, width),
+        answers=_said(rows),
+        had=_said(had),
     )
     picks = [rows[index].item_id for index in choose(waiting, min(budget, len(rows)))]
     return picks + [item_id for item_id in ids if item_id not in set(picks)]
 
 
-def _known(connection: Connection, task: Task, width: int) -> NDArray[np.float32]:
-    """The embeddings (m, width) of items that people hold or corrected last; of versions with others, none."""
+def _had(connection: Connection, task: Task) -> Sequence[Row[Any]]:
+    """The answers on items that people hold or corrected last."""
     held = select(item_tasks.c.item_id).where(item_tasks.c.task == task, item_tasks.c.state == "leased").limit(KNOWN)
     last = select(corrections.c.item_id).where(corrections.c.task == task).order_by(corrections.c.id.desc())
     ids = {item_id for some in (held, last.limit(KNOWN)) for item_id in connection.execute(some).scalars()}
-    chosen = select(preannotations.c.embedding)
-    chosen = chosen.join(item_tasks, item_tasks.c.preannotation_id == preannotations.c.id)
-    chosen = chosen.where(item_tasks.c.task == task, item_tasks.c.item_id.in_(ids)).order_by(item_tasks.c.item_id)
-    known = [embedding for embedding in connection.execute(chosen).scalars() if len(embedding) == width]
-    return np.array(known, np.float32).reshape(-1, width)
+    return connection.execute(_with_answers(task, list(ids)).order_by(preannotations.c.item_id)).all()
+
+
+def _embeddings(rows: Sequence[Row[Any]], width: int) -> NDArray[np.float32]:
+    """Those (n, width) of that width; other versions' may have another."""
+    found = [row.embedding for row in rows if len(row.embedding) == width]
+    return np.array(found, np.float32).reshape(-1, width)
+
+
+def _said(rows: Sequence[Row[Any]]) -> list[tuple[Item, Label]]:
+    return [(Item(row.item_id, row.uri, row.item_group), label_of(row.task, row.label)) for row in rows]
 
 
 def _mixed(first: Sequence[str], second: Sequence[str]) -> list[str]:

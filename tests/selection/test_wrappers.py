@@ -71,6 +71,12 @@ def test_neighbours_are_hidden(sequences: Any, places: list[float], apart: float
     assert spaced(uncertainty, sequences, places, apart)(SCORES, NOWHERE, 6, rng()).tolist() == picks
 
 
+def test_what_people_have_hides_its_neighbours() -> None:
+    known = [("a", 3), ("c", 0), (None, 1), ("a", 3), ("b", 9.5)]
+    strategy = spaced(uncertainty, ["a", "a", "a", "b", None, "a"], [0, 1, 2, 10, 1, 5], 2, known)
+    assert strategy(SCORES, NOWHERE, 6, rng()).tolist() == [0, 4, 5]
+
+
 @pytest.mark.parametrize("strategy", [random, uncertainty, k_center, badge, typiclust])
 @settings(deadline=None, max_examples=40)
 @given(pool=pools(), budget=st.integers(0, 30), seed=st.integers(0, 99), data=st.data())

@@ -254,10 +254,19 @@ class TestQueue:
         for query in ("limit=0", "limit=101", "limit=x", "annotator=", "strategy=best"):
             assert error_of(served.client.get(f"/v1/queue/detection?{query}"), 422)[0] == "invalid_input"
 
-    def test_who_asks_may_name_a_strategy(self, served: Served) -> None:
-        answers = [annotate(served, data=picture(seed)) for seed in range(3)]
-        leased = [self.lease(served, strategy=name)[0]["item_id"] for name in ("typiclust", "k-center", "badge")]
-        assert sorted(leased) == sorted(answer["item_id"] for answer in answers)
+    def test_who_asks_may_name_a_strategy(self, served: Served, monkeypatch: pytest.MonkeyPatch) -> None:
+        answer, asked = annotate(served), []
+        lease = served.deployment.loop.lease
+
+        def watched(task: Task, limit: int, annotator: str, actor: str, strategy: Any = None) -> Any:
+            asked.append(strategy)
+            return lease(task, limit, annotator, actor, strategy)
+
+        monkeypatch.setattr(served.deployment.loop, "lease", watched)
+        (leased,) = self.lease(served, strategy="k-center")
+        assert leased["item_id"] == answer["item_id"]
+        assert self.lease(served) == []
+        assert asked == ["k-center", None]
 
     def test_an_unknown_task_has_no_queue(self, served: Served) -> None:
         assert error_of(served.client.get("/v1/queue/none"), 404)[0] == "not_found"

@@ -151,6 +151,15 @@ def test_who_asks_may_name_another_strategy(build: Build) -> None:
     assert leased == [items[0.9], items[0.1]]
 
 
+def test_a_near_frame_comes_last(build: Build) -> None:
+    loop = build(calibration_share=0.0001, frames_apart=10)
+    for frame, score in ((3, 0.9), (4, 0.8), (40, 0.1)):
+        item = Item(content_id(bytes([frame])), f"clip/{frame}.jpg", "clip")
+        loop.record("detection", item, bytes([frame]), prediction(score), "v1", None, "poster")
+    one_by_one = [loop.lease("detection", 1, "ann", "tester")[0].item.uri for _ in range(3)]
+    assert one_by_one == ["clip/3.jpg", "clip/40.jpg", "clip/4.jpg"]
+
+
 def test_a_lease_lasts_as_the_settings_say(build: Build, clock: Clock) -> None:
     loop = build(lease_s=10)
     item = post(loop, "photo")

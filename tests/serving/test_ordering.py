@@ -1,16 +1,25 @@
 """Which items each strategy hands out, on a waiting list small enough to work out by hand."""
 
+from dataclasses import replace
 from pathlib import Path
-from typing import get_args
+from typing import Any, get_args
 
 import numpy as np
 import pytest
 from pydantic import ValidationError
 
+from models.records import Box, Boxes, Item, Label, Lane, Lanes, Transcript
 from serving.ordering import WINDOW, order_of, picked
 from serving.settings import QueueStrategy
 from serving.store.queue import Waiting
-from tests.serving.work import settings
+from tests.serving.work import boxes, settings
+
+CAR = boxes("car")
+
+
+def frame(clip: str | None, number: int, label: Label = CAR) -> tuple[Item, Label]:
+    return Item(f"{clip}-{number}", f"file:///frames-2/{clip}_{number:05}.left.jpg", clip), label
+
 
 # Two clumps on a line, and an item apart. Half the doubt for a tenth of the seconds is worth more a second.
 PLACES = np.array([[0.0], [1.0], [2.0], [10.0], [11.0], [12.0], [30.0]], np.float32)
@@ -19,11 +28,15 @@ WAITING = Waiting(
     seconds=np.array([5.0, 50.0, 50.0, 5.0, 5.0, 5.0, 5.0]),
     embeddings=PLACES,
     known=PLACES[:0],
+    answers=[frame("a", i) for i in range(7)],
+    had=[],
 )
 
 
-def picks(strategy: QueueStrategy, budget: int, waiting: Waiting = WAITING) -> list[int]:
-    found: list[int] = picked(strategy, waiting, budget, np.random.default_rng(0)).tolist()
+def picks(strategy: QueueStrategy, budget: int, waiting: Waiting = WAITING, **more: Any) -> list[int]:
+    chosen = settings(Path("nowhere"), strategy=strategy, **more)
+    found: list[int] = picked(chosen, waiting, budget).tolist()
+    assert found == picked(chosen, waiting, budget).tolist()
     return found
 
 
@@ -48,19 +61,19 @@ def test_badge_begins_with_doubt_times_length() -> None:
 
 @pytest.mark.parametrize(("strategy", "expected"), [("k-center", [6]), ("typiclust", [6])])
 def test_what_people_have_is_kept_away_from(strategy: QueueStrategy, expected: list[int]) -> None:
-    had = Waiting(WAITING.p_error, WAITING.seconds, PLACES, np.array([[1.1], [11.1]], np.float32))
+    had = replace(WAITING, known=np.array([[1.1], [11.1]], np.float32))
     assert picks(strategy, 1, had) == expected
     assert picks(strategy, 1) != expected
 
 
 def test_an_item_that_takes_no_time_takes_a_second() -> None:
-    quick = Waiting(np.array([0.5, 0.1]), np.array([1.0, 0.0]), PLACES[:2], PLACES[:0])
-    assert picks("per-second", 2, quick) == [0, 1]
+    quick = replace(WAITING, seconds=np.array([0.0, *WAITING.seconds[1:]]))
+    assert picks("per-second", 2, quick) == [0, 3]  # 0.1 and 0.08 a second
 
 
 @pytest.mark.parametrize("strategy", get_args(QueueStrategy))
 def test_every_strategy_of_the_settings_orders_the_queue(strategy: QueueStrategy) -> None:
-    order = order_of(strategy, 2, 1, seed=0)
+    order = order_of(settings(Path("nowhere"), strategy=strategy), 2, 1)
     assert order.audits == 1
     assert len(set(picks(strategy, 2))) == 2
     assert order.by == ("draw" if strategy in ("random", "typiclust") else "priority")
@@ -76,3 +89,70 @@ def test_every_strategy_of_the_settings_orders_the_queue(strategy: QueueStrategy
 def test_no_other_strategy_is_taken(tmp_path: Path) -> None:
     with pytest.raises(ValidationError, match="'random', 'uncertainty', 'per-second'"):
         settings(tmp_path, strategy="best")
+
+
+def test_groups_take_turns_whatever_the_strategy() -> None:
+    answers = [frame(clip, i) for i, clip in enumerate(["a", "a", "a", "a", "b", "b", None])]
+    waiting = replace(WAITING, answers=answers)
+    assert picks("uncertainty", 7, waiting, balance="group") == [1, 4, 6, 2, 5, 3, 0]
+    had = replace(waiting, had=[frame("b", 0), frame("b", 1), frame(None, 3), frame("z", 1)])
+    assert picks("uncertainty", 7, had, balance="group") == [1, 2, 6, 3, 4, 5, 0]
+    assert picks("k-center", 3, waiting, balance="group") == [1, 4, 6]
+    assert picks("per-second", 3, waiting, balance="group") == [3, 4, 6]
+
+
+def test_classes_take_turns() -> None:
+    rare = Boxes(99, 9, (Box((0, 0, 9, 9), "car", 0.9), Box((9, 0, 20, 9), "tram", 0.3)))
+    labels = [boxes("car"), boxes("car"), boxes("car"), rare, boxes(), rare, boxes()]
+    waiting = replace(WAITING, answers=[frame(None, i, label) for i, label in enumerate(labels)])
+    assert picks("uncertainty", 4, waiting, balance="class") == [1, 3, 4, 2]
+    had = replace(waiting, had=[frame(None, 9, rare), frame(None, 8, boxes())])
+    assert picks("uncertainty", 4, had, balance="class") == [1, 2, 3, 4]
+
+
+@pytest.mark.parametrize(
+    "labels",
+    [
+        [Transcript("yes")] * 5 + [Transcript("no")] * 2,
+        [Lanes(9, 9, (Lane(((1, 1), (2, 2))),))] * 5 + [Lanes(9, 9)] * 2,
+    ],
+)
+def test_words_and_numbers_of_lanes_are_classes(labels: list[Label]) -> None:
+    waiting = replace(WAITING, answers=[frame(None, i, label) for i, label in enumerate(labels)])
+    assert picks("uncertainty", 4, waiting, balance="class") == [1, 5, 2, 6]
+
+
+def test_frames_near_to_others_wait() -> None:
+    assert picks("uncertainty", 7, frames_apart=2) == [1, 3, 5]
+    assert picks("uncertainty", 7, frames_apart=3) == [1, 4]
+    had = replace(WAITING, had=[frame("a", 2), frame("b", 5)])
+    assert picks("uncertainty", 7, had, frames_apart=2) == [4, 0, 6]
+    assert picks("random", 7, had, frames_apart=9) == []
+
+
+@pytest.mark.parametrize(
+    "unnumbered",
+    [
+        frame(None, 4),
+        (Item("1", "file:///frames-2/left.jpg", "a"), boxes()),
+        frame("a", 4, Transcript("yes")),
+    ],
+)
+def test_what_is_no_frame_of_a_clip_is_near_to_nothing(unnumbered: tuple[Item, Label]) -> None:
+    waiting = replace(WAITING, answers=[unnumbered] * 7, had=[unnumbered])
+    assert len(picks("uncertainty", 7, waiting, frames_apart=9)) == 7
+
+
+def test_names_may_hold_numbers_of_any_length() -> None:
+    endless = (Item("1", f"file:///{'7' * 500}.jpg", "a"), boxes())
+    assert picks("uncertainty", 7, replace(WAITING, answers=[endless] * 7), frames_apart=9) == [1]
+
+
+@pytest.mark.parametrize("more", [{"balance": "group"}, {"balance": "class"}, {"frames_apart": 2}])
+@pytest.mark.parametrize("strategy", get_args(QueueStrategy))
+def test_turns_and_distance_go_with_every_strategy(strategy: QueueStrategy, more: dict[str, Any]) -> None:
+    order = order_of(settings(Path("nowhere"), strategy=strategy, **more), 2, 1)
+    assert order.choose is not None
+    assert len(set(order.choose(WAITING, 2))) == 2
+    nothing = Waiting(np.empty(0), np.empty(0), PLACES[:0], PLACES[:0], [], [])
+    assert order.choose(nothing, 2) == []

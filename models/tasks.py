@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from models.errors import NotFound
 from models.figures import Statistics
 from models.onnx_files import description
+from models.parts import PartErrors
 from models.records import TASKS, Label, Prediction, Task
 from models.report.charts import Chart
 
@@ -98,6 +99,12 @@ def measure(task: Task, pairs: Iterable[tuple[Label, Label]]) -> Measured:
 def differs(task: Task, predicted: Label, truth: Label) -> bool:
     """Whether a person would change something that matters."""
     return bool(_module(task, "metrics").differs(predicted, truth))
+
+
+def part_errors(task: Task, predicted: Label, truth: Label) -> PartErrors:
+    """Which parts of a label a person would change, and how many are missing."""
+    errors: PartErrors = _module(task, "metrics").part_errors(predicted, truth)
+    return errors
 
 
 def results(task: Task) -> ModuleType:

@@ -18,18 +18,21 @@ ODDS = (2.0, 6.0, 40.0)  # how many times those of alpha the odds of an error ar
 
 @dataclass(frozen=True)
 class AuditBound:
-    """What ``n`` audits of accepted labels, ``errors`` of them wrong, say of a promise; ``after`` adds one.
+    """What ``n`` audits of accepted labels say of a promise; ``after`` adds one.
 
-    ``evidence`` (odds,) are the stakes against the promise, ``rising`` the logarithm of how far the evidence for the
-    first of ``ODDS`` has risen since it was last at its lowest, which was after ``good`` audits: what was accepted up
-    to then is in order as far as audits tell. ``crossed`` is the number of audits after which the promise was found
-    broken, None while it is not; it is never taken back, as only a new calibration makes a new promise.
+    An audit judges a label, or a group of labels as the share of the largest group there can be: ``judged`` is the sum
+    of these over all audits, ``errors`` the part of it that was wrong. ``evidence`` (odds,) are the stakes against the
+    promise, ``rising`` the logarithm of how far the evidence for the first of ``ODDS`` has risen since it was last at
+    its lowest, which was after ``good`` audits: what was accepted up to then is in order as far as audits tell.
+    ``crossed`` is the number of audits after which the promise was found broken, None while it is not; it is never
+    taken back, as only a new calibration makes a new promise.
     """
 
     alpha: float
     delta: float
     n: int = 0
-    errors: int = 0
+    judged: float = 0.0
+    errors: float = 0.0
     evidence: tuple[float, ...] = (0.0,) * len(ODDS)
     rising: float = 0.0
     good: int = 0
@@ -38,8 +41,9 @@ class AuditBound:
     def __post_init__(self) -> None:
         if not (0 < self.alpha < 1 and 0 < self.delta < 1):
             raise InvalidInput(f"audits: expected alpha and delta in (0, 1), got {self.alpha} and {self.delta}")
-        if not 0 <= self.errors <= self.n:
-            raise InvalidInput(f"audits: expected 0 to n = {self.n} errors, got {self.errors}")
+        if not 0 <= self.errors <= self.judged <= self.n:
+            counts = f"{self.errors}, {self.judged} and {self.n}"
+            raise InvalidInput(f"audits: expected 0 <= errors <= judged <= n, got {counts}")
 
     @property
     def upper(self) -> float:
@@ -47,16 +51,17 @@ class AuditBound:
 
         It supposes a rate that does not change; 1 before the first audit. Source: the rates at which a Beta mixture
         of likelihoods stays below 1 / delta times their own (Robbins 1970; Ville's inequality). The mixture has its
-        mean near alpha, where it matters how narrow the bound is.
+        mean near alpha, where it matters how narrow the bound is. Groups count by their shares, which never makes the
+        bound narrower than bets on them would (the geometric mean of factors is less than the arithmetic one).
         """
-        k, right, a, b = self.errors, self.n - self.errors, 0.5, 0.5 / self.alpha
+        k, right, a, b = self.errors, self.judged - self.errors, 0.5, 0.5 / self.alpha
         mixed = float(betaln(k + a, right + b) - betaln(a, b)) + math.log(self.delta)
 
         def excess(rate: float) -> float:
             return mixed - (k * math.log(rate) if k else 0.0) - right * math.log1p(-rate)
 
         high = 1 - 1e-12
-        low = min(high, max(1e-12, k / self.n if self.n else 0.0))
+        low = min(high, max(1e-12, k / self.judged if self.judged else 0.0))
         return float(brentq(excess, low, high)) if excess(high) > 0 else 1.0
 
     @property
@@ -69,17 +74,28 @@ class AuditBound:
         """
         return self.crossed is not None
 
-    def after(self, wrong: bool) -> "AuditBound":
-        """With one more audit. Of a group whose items hang together (a clip, a speaker) the first one counts alone."""
+    def after(self, wrong: float, judged: float = 1.0) -> "AuditBound":
+        """With one more audit.
+
+        A label on its own is ``wrong`` (True) or not. Labels that hang together (the parts of an image, the items of a
+        clip) are one audit: K wrong ones of N accepted ones are ``wrong`` K / m and ``judged`` N / m, where m is the
+        largest number there can be.
+
+        Raises:
+            InvalidInput: shares out of order.
+        """
+        if not 0 <= wrong <= judged <= 1:
+            raise InvalidInput(f"audits: expected 0 <= wrong <= judged <= 1, got {wrong} and {judged}")
         n = self.n + 1
         begun = 1 / (n * (n + 1))
-        growth = [_growth(self.alpha, odds, wrong) for odds in ODDS]
+        growth = [1 + _bet(self.alpha, odds) * (wrong - self.alpha * judged) for odds in ODDS]
         evidence = tuple((stake + begun) * factor for stake, factor in zip(self.evidence, growth, strict=True))
         rising = max(0.0, self.rising + math.log(growth[0]))
         proven = sum(evidence) / len(ODDS) + 1 / (n + 1) >= 1 / self.delta  # the last is the stake not yet begun
         return replace(
             self,
             n=n,
+            judged=self.judged + judged,
             errors=self.errors + wrong,
             evidence=evidence,
             rising=rising,
@@ -95,7 +111,10 @@ class AuditBound:
         return bound
 
 
-def _growth(alpha: float, odds: float, wrong: bool) -> float:
-    """How many times likelier an audit's outcome is where the odds of an error are so many times those of alpha."""
+def _bet(alpha: float, odds: float) -> float:
+    """The bet that grows fastest where the odds of an error are so many times those of alpha.
+
+    1 + bet (1 - alpha) and 1 - bet alpha are how many times likelier a wrong and a right label are there.
+    """
     rate = odds * alpha / (1 - alpha + odds * alpha)
-    return rate / alpha if wrong else (1 - rate) / (1 - alpha)
+    return (rate - alpha) / (alpha * (1 - alpha))

@@ -1,14 +1,15 @@
 """What a label costs: the seconds a person needs to verify, to correct or to make it."""
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
 
 import numpy as np
+from numpy.typing import NDArray
 from scipy.special import erfc
 
 from models.errors import InvalidInput
-from models.records import Boxes, Label, Lanes, Seconds, Task, Transcript
+from models.records import Boxes, Label, Lane, Lanes, Pixels, Seconds, Task, Transcript
 
 TOLERANCE = 8 / 512  # of the image's width: a point of a line that is farther off is moved
 
@@ -20,7 +21,8 @@ class Costs:
     Boxes: 7 s to draw one by extreme clicking (Papadopoulos et al. 2017); verifying one takes about 1.7 s. Speech, in
     seconds per second of sound: 5 to transcribe from nothing, 1.8 to check a transcript; correcting one is cheaper than
     starting afresh below about 30 % word errors (Gaur et al. 2016). The others are assumptions: a look at an image
-    takes as long as two verifications, an adjustment half a drawing, a line eight clicks of 1.2 s.
+    takes as long as two verifications, an adjustment half a drawing, a line eight clicks of 1.2 s, and a doubtful word
+    is heard with a second before and after it.
     """
 
     image_s: Seconds = 3.4
@@ -33,6 +35,7 @@ class Costs:
     transcribe_ratio: float = 5.0
     check_ratio: float = 1.8
     break_even_wer: float = 0.30
+    context_s: Seconds = 1.0
 
     def __post_init__(self) -> None:
         for constant in fields(self):
@@ -62,15 +65,15 @@ def expected_seconds(
     match label:
         case Transcript():
             wer = max(_feature(features, "expected_wer", task), p_error / max(1, len(label.text.split())))
-            slope = (costs.transcribe_ratio - costs.check_ratio) / costs.break_even_wer
-            return _duration(duration_s, task) * min(costs.transcribe_ratio, costs.check_ratio + wer * slope)
+            corrected = costs.check_ratio + wer * _edit_ratio(costs)
+            return _duration(duration_s, task) * min(costs.transcribe_ratio, corrected)
         case Boxes():
-            unsure = sum(1 - box.confidence for box in label.boxes)
+            unsure = float(part_doubts(label).sum())
             changes = unsure * costs.box_adjust_s + _feature(features, "expected_missed", task) * costs.box_draw_s
             checks = len(label.boxes) * costs.box_verify_s
             return costs.image_s + checks + max(changes, p_error * costs.box_adjust_s)
         case Lanes():
-            unsure = len(label.lanes) - _right_lines(label)
+            unsure = float(part_doubts(label).sum())
             changes = unsure * costs.lane_adjust_s + _feature(features, "expected_missed", task) * costs.lane_draw_s
             checks = len(label.lanes) * costs.lane_verify_s
             return costs.image_s + checks + max(changes, p_error * costs.lane_adjust_s)
@@ -84,20 +87,77 @@ def from_scratch_seconds(
         case Transcript():
             return _duration(duration_s, task) * costs.transcribe_ratio
         case Boxes():
-            there = sum(box.confidence for box in label.boxes) + _feature(features, "expected_missed", task)
+            there = float((1 - part_doubts(label)).sum()) + _feature(features, "expected_missed", task)
             return costs.image_s + there * costs.box_draw_s
         case Lanes():
-            there = _right_lines(label) + _feature(features, "expected_missed", task)
+            there = float((1 - part_doubts(label)).sum()) + _feature(features, "expected_missed", task)
             return costs.image_s + there * costs.lane_draw_s
 
 
-def _right_lines(label: Lanes) -> float:
-    """How many lines are expected to be there and in place, by the deviation of their points."""
-    tolerance, right = TOLERANCE * label.width, 0.0
-    for lane in label.lanes:
-        std = np.maximum(np.array(lane.std_px or (0.0,)), 1e-9)
-        right += lane.confidence * float(1 - erfc(tolerance / (std * math.sqrt(2))).mean())
-    return right
+def parts_seconds(
+    task: Task,
+    label: Label,
+    shown: Sequence[int],
+    asked: bool,
+    features: Mapping[str, float],
+    duration_s: Seconds | None,
+    costs: Costs,
+) -> Seconds:
+    """What a person is expected to need for the doubtful parts alone, and for the question what is missing, if asked.
+
+    Image: a look, a verification of each part shown, an adjustment where it is wrong, and, if asked, a drawing of each
+    missed one. Utterance: each word shown is heard with its neighbourhood and typed anew where it is wrong; if asked,
+    the person hears it all. Nothing shown and nothing asked costs nothing.
+
+    Args:
+        shown: rows of the parts that a person sees.
+
+    Raises:
+        InvalidInput: a feature that the task's cost needs is not there.
+    """
+    if not shown and not asked:
+        return 0.0
+    unsure = float(part_doubts(label)[list(shown)].sum())
+    missed = _feature(features, "expected_missed", task) if asked and not isinstance(label, Transcript) else 0.0
+    match label:
+        case Transcript():
+            whole = _duration(duration_s, task)
+            spans = sum(label.words[row].end_s - label.words[row].start_s + 2 * costs.context_s for row in shown)
+            heard = whole if asked else min(whole, spans)
+            typed = unsure / max(1, len(label.words)) * _edit_ratio(costs) * whole
+            return min(costs.transcribe_ratio * whole, costs.check_ratio * heard + typed)
+        case Boxes():
+            changes = unsure * costs.box_adjust_s + missed * costs.box_draw_s
+            return costs.image_s + len(shown) * costs.box_verify_s + changes
+        case Lanes():
+            changes = unsure * costs.lane_adjust_s + missed * costs.lane_draw_s
+            return costs.image_s + len(shown) * costs.lane_verify_s + changes
+
+
+def part_doubts(label: Label) -> NDArray[np.float64]:
+    """The model's doubt (p,) about each word, box or line, in [0, 1]; the words of an unaligned transcript are unknown.
+
+    A line of which some points are off counts as that share of a wrong line, by the deviation of its points.
+    """
+    match label:
+        case Transcript():
+            right = [word.confidence for word in label.words]
+        case Boxes():
+            right = [box.confidence for box in label.boxes]
+        case Lanes():
+            right = [lane.confidence * _in_place(lane, TOLERANCE * label.width) for lane in label.lanes]
+    return 1 - np.array(right, np.float64)
+
+
+def _in_place(lane: Lane, tolerance: Pixels) -> float:
+    """The share of a line's points that are expected to lie within the tolerance."""
+    std = np.maximum(np.array(lane.std_px or (0.0,)), 1e-9)
+    return float(1 - erfc(tolerance / (std * math.sqrt(2))).mean())
+
+
+def _edit_ratio(costs: Costs) -> float:
+    """Seconds per second of sound that correcting takes beyond checking, for one word error per word."""
+    return (costs.transcribe_ratio - costs.check_ratio) / costs.break_even_wer
 
 
 def _feature(features: Mapping[str, float], name: str, task: Task) -> float:

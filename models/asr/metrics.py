@@ -4,9 +4,11 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 import jiwer
+import numpy as np
 
 from models.asr.transcripts import NORMALISER, normalise
 from models.errors import InvalidInput
+from models.parts import PartErrors
 from models.records import Label, Transcript
 
 
@@ -53,6 +55,27 @@ def measure(pairs: Iterable[tuple[Label, Label]]) -> AsrMetrics:
 def differs(predicted: Label, truth: Label) -> bool:
     """Whether a person would change any word."""
     return _text(predicted) != _text(truth)
+
+
+def part_errors(predicted: Label, truth: Label) -> PartErrors:
+    """Which words were said differently or not at all, and how many are missing, by the fewest edits.
+
+    Where the words cannot be told apart as the metric reads them (Chinese), an error is one of every word, and missing.
+    """
+    words = [normalise(word.text).split() for word in predicted.words] if isinstance(predicted, Transcript) else []
+    said, spoken = _text(predicted), _text(truth)
+    if " ".join(token for word in words for token in word) != said:
+        return PartErrors(np.full(len(words), said != spoken), int(said != spoken))
+    if not spoken or not said:
+        return PartErrors(np.array([bool(word) for word in words], np.bool_), 0 if said else len(spoken.split()))
+    owner = [row for row, word in enumerate(words) for _ in word]
+    wrong, missing = np.zeros(len(words), np.bool_), 0
+    for edit in jiwer.process_words(spoken, said).alignments[0]:
+        if edit.type == "delete":
+            missing += edit.ref_end_idx - edit.ref_start_idx
+        elif edit.type != "equal":
+            wrong[owner[edit.hyp_start_idx : edit.hyp_end_idx]] = True
+    return PartErrors(wrong, missing)
 
 
 def _rate(output: jiwer.WordOutput | jiwer.CharacterOutput) -> float:

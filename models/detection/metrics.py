@@ -10,11 +10,13 @@ from typing import TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.optimize import linear_sum_assignment
 
 from models.detection.coco_ap import Matches, average_precision, compare
 from models.detection.ignored import NOTHING, Ignored
 from models.detection.suppression import pairwise_iou
 from models.errors import InvalidRecord
+from models.parts import PartErrors
 from models.records import Box, Boxes, Label
 from models.reliability import calibration_gap
 
@@ -139,6 +141,28 @@ def differs(predicted: Label, truth: Label) -> bool:
         len(ours) != len(theirs) or bool((match(ours, theirs) < 0).any())
         for _, ours, theirs in _by_category(_boxes(predicted).boxes, _boxes(truth).boxes)
     )
+
+
+def part_errors(predicted: Label, truth: Label) -> PartErrors:
+    """Which boxes are false, badly placed (IoU < 0.5) or wrongly named, and how many objects no box touches.
+
+    The objects left over are paired with the wrong boxes, of whatever category, by the largest overlap.
+    """
+    ours, theirs = _boxes(predicted).boxes, _boxes(truth).boxes
+    wrong, found = np.ones(len(ours), np.bool_), np.zeros(len(theirs), np.bool_)
+    for name in {box.category for box in ours}:
+        rows = [row for row, box in enumerate(ours) if box.category == name]
+        columns = [column for column, box in enumerate(theirs) if box.category == name]
+        matched = match([ours[row] for row in rows], [theirs[column] for column in columns])
+        for row, at in zip(rows, matched.tolist(), strict=True):
+            if at >= 0:
+                wrong[row], found[columns[at]] = False, True
+    left, there = np.flatnonzero(wrong), np.flatnonzero(~found)
+    if not len(left) or not len(there):
+        return PartErrors(wrong, len(there))
+    iou = pairwise_iou(_corners([ours[row] for row in left]), _corners([theirs[column] for column in there]))
+    paired = linear_sum_assignment(-iou)
+    return PartErrors(wrong, len(there) - int((iou[paired] > 0).sum()))
 
 
 def _joined(parts: Sequence[NDArray[np.generic]]) -> NDArray[np.float64]:

@@ -16,6 +16,7 @@ from models.errors import InvalidInput
 from models.lane import tusimple_accuracy
 from models.lane.culane_matching import matches, polyline
 from models.lane.tusimple_accuracy import FrameScore
+from models.parts import PartErrors
 from models.records import Label, Lane, Lanes
 
 Array = NDArray[np.float64]
@@ -130,6 +131,21 @@ def differs(predicted: Label, truth: Label) -> bool:
     agreement = agreements(ours, theirs)
     rows, columns = linear_sum_assignment(-agreement)
     return bool((agreement[rows, columns] < MOSTLY).any())
+
+
+def part_errors(predicted: Label, truth: Label) -> PartErrors:
+    """Which lines are false or off by more than 8 px of 512, and how many lines none stands for, not even a wrong one.
+
+    Lines are paired one to one so that they agree best. A wrong line stands for the true one that it is paired with if
+    any of its length lies within that distance.
+    """
+    ours, theirs = _lanes(predicted), _lanes(truth)
+    _require_same_size(ours, theirs)
+    agreement = agreements(ours, theirs)
+    rows, columns = linear_sum_assignment(-agreement)
+    wrong = np.ones(len(ours.lanes), np.bool_)
+    wrong[rows] = agreement[rows, columns] < MOSTLY
+    return PartErrors(wrong, len(theirs.lanes) - int((agreement[rows, columns] > 0).sum()))
 
 
 def agreements(predicted: Lanes, truth: Lanes) -> Array:

@@ -101,11 +101,38 @@ def test_the_bound_is_above_the_truth_at_all_times_at_once(rate: float) -> None:
     assert binomtest(missed, 60).proportion_ci(0.998, method="exact").low <= DELTA
 
 
+@pytest.mark.parametrize("together", [True, False])
+def test_groups_raise_no_false_alarm_and_stay_below_the_bound(together: bool) -> None:
+    """Images of 0 to 5 accepted boxes, 5 % of them wrong: all boxes of an image alike, or each for itself."""
+    rng = np.random.default_rng(6)
+    alarms = missed = 0
+    for _ in range(TRIALS):
+        bound = FRESH
+        for size in rng.integers(0, 6, AUDITS):
+            wrong = size * (rng.random() < ALPHA) if together else (rng.random(size) < ALPHA).sum()
+            bound = bound.after(wrong / 5, size / 5)
+        alarms, missed = alarms + bound.crosses, missed + (bound.upper < ALPHA)
+    for count in (alarms, missed):
+        assert binomtest(count, TRIALS).proportion_ci(0.998, method="exact").low <= DELTA
+
+
+def test_a_group_bets_by_its_shares() -> None:
+    """Two wrong of three accepted of at most five: the bet is on 2/5 against alpha of 3/5; half of it is at stake."""
+    rates = [odds * ALPHA / (1 - ALPHA + odds * ALPHA) for odds in ODDS]
+    factors = [1 + (rate - ALPHA) / (ALPHA * (1 - ALPHA)) * (0.4 - ALPHA * 0.6) for rate in rates]
+    assert FRESH.after(0.4, 0.6).evidence == pytest.approx([factor / 2 for factor in factors])
+
+
+def test_groups_wrong_as_a_whole_are_found() -> None:
+    assert FRESH.after_all([False] * 30).after(0.8, 0.8).after(0.6, 0.6).after(1.0).after(1.0).crosses
+    assert not FRESH.after_all([False] * 30).after(0.2, 1.0).after(0.0, 0.6).crosses
+
+
 @given(audits, st.booleans())
 def test_a_right_label_narrows_and_a_wrong_one_widens(known: list[bool], wrong: bool) -> None:
     bound = FRESH.after_all(known)
     after = bound.after(wrong)
-    assert (after.n, after.errors) == (bound.n + 1, bound.errors + wrong)
+    assert (after.n, after.judged, after.errors) == (bound.n + 1, bound.n + 1, bound.errors + wrong)
     assert after.upper >= bound.upper - 1e-9 if wrong else after.upper <= bound.upper + 1e-9
     assert not bound.crosses or after.crosses
     assert bound.good <= after.good <= after.n
@@ -130,5 +157,11 @@ def test_rates_are_between_0_and_1(bad: float) -> None:
         AuditBound(bad, 0.05)
     with pytest.raises(InvalidInput, match=r"expected alpha and delta in \(0, 1\)"):
         AuditBound(0.02, bad)
-    with pytest.raises(InvalidInput, match="expected 0 to n = 1 errors, got 2"):
-        AuditBound(0.02, 0.05, n=1, errors=2)
+    with pytest.raises(InvalidInput, match="expected 0 <= errors <= judged <= n, got 2, 1 and 1"):
+        AuditBound(0.02, 0.05, n=1, judged=1, errors=2)
+
+
+@pytest.mark.parametrize(("wrong", "judged"), [(0.5, 0.4), (-0.1, 1.0), (1.0, 1.5), (math.nan, 1.0)])
+def test_shares_of_a_group_are_in_order(wrong: float, judged: float) -> None:
+    with pytest.raises(InvalidInput, match="expected 0 <= wrong <= judged <= 1"):
+        FRESH.after(wrong, judged)

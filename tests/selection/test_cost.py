@@ -8,8 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from models.errors import InvalidInput
-from models.records import Box, Boxes, Label, Lane, Lanes, Task, Transcript
-from selection.cost import Costs, expected_seconds, from_scratch_seconds
+from models.records import Box, Boxes, Label, Lane, Lanes, Task, Transcript, Word
+from selection.cost import Costs, expected_seconds, from_scratch_seconds, part_doubts, parts_seconds
 
 COSTS = Costs(image_s=2, box_verify_s=1, box_adjust_s=4, box_draw_s=7, lane_verify_s=1, lane_adjust_s=5, lane_draw_s=9)
 BOXES = Boxes(100, 100, (Box((0, 0, 9, 9), "car", 0.75), Box((20, 20, 40, 40), "car", 0.5)))
@@ -58,6 +58,43 @@ def test_a_likely_error_is_at_least_one_change() -> None:
     # one of three words is wrong with probability 0.6: a word error rate of 0.2
     seconds = expected_seconds("asr", WORDS, 0.6, {"expected_wer": 0.0}, 10.0, COSTS)
     assert seconds == pytest.approx(10 * (1.8 + 0.2 * 3.2 / 0.3))
+
+
+SPOKEN = Transcript("one two", (Word("one", 1.0, 1.5, 0.9), Word("two", 2.0, 3.0, 0.4)))
+
+
+def test_doubtful_parts_alone() -> None:
+    features = {"expected_missed": 0.5}
+    assert part_doubts(BOXES).tolist() == [0.25, 0.5]
+    # a look 2, one check 1, half an adjustment of 4; with the question half a box to draw of 7
+    assert parts_seconds("detection", BOXES, [1], False, features, None, COSTS) == 2 + 1 + 2
+    assert parts_seconds("detection", BOXES, [1], True, features, None, COSTS) == 2 + 1 + 2 + 3.5
+    assert parts_seconds("detection", BOXES, [], True, features, None, COSTS) == 2 + 3.5
+    assert parts_seconds("lane", LANES, [0], False, features, None, COSTS) == pytest.approx(2 + 1 + 0.2 * 5)
+    # "two" is heard from 1 s to 4 s and typed with probability 0.6: half of the words, 10.67 s a second of sound
+    hears = parts_seconds("asr", SPOKEN, [1], False, {}, 10.0, COSTS)
+    assert hears == pytest.approx(1.8 * 3 + 0.6 / 2 * 3.2 / 0.3 * 10)
+    asked = parts_seconds("asr", SPOKEN, [1], True, {}, 10.0, COSTS)
+    assert asked == pytest.approx(1.8 * 10 + 0.6 / 2 * 3.2 / 0.3 * 10)
+    assert parts_seconds("asr", SPOKEN, [0, 1], True, {}, 1.0, COSTS) == 5.0  # never more than typing it all
+
+
+@pytest.mark.parametrize(("task", "label", "name"), [*TASKS[1:], ("asr", SPOKEN, "expected_wer")])
+def test_nothing_shown_and_nothing_asked_is_free_and_all_of_it_is_a_review(task: Task, label: Label, name: str) -> None:
+    features, every = {name: 0.0}, range(len(part_doubts(label)))
+    assert parts_seconds(task, label, [], False, {}, None, COSTS) == 0
+    if task == "asr":
+        features = {name: float(part_doubts(label).mean())}
+    whole = parts_seconds(task, label, every, True, features, 10.0, COSTS)
+    assert whole == pytest.approx(expected_seconds(task, label, 0.0, features, 10.0, COSTS))
+
+
+@given(st.lists(st.booleans(), min_size=2, max_size=2), st.booleans())
+def test_showing_more_never_costs_less(shown: list[bool], asked: bool) -> None:
+    for task, label in (("detection", BOXES), ("asr", SPOKEN)):
+        rows = [row for row, is_shown in enumerate(shown) if is_shown]
+        seconds = parts_seconds(task, label, rows, asked, {"expected_missed": 0.5}, 10.0, COSTS)  # type: ignore[arg-type]
+        assert seconds <= parts_seconds(task, label, [0, 1], True, {"expected_missed": 0.5}, 10.0, COSTS)  # type: ignore[arg-type]
 
 
 def test_an_empty_label_costs_a_look_and_what_it_missed() -> None:

@@ -1,0 +1,35 @@
+"""A label as parts: which words, boxes or lines of it a person would change, and whether any is missing."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from models.records import Boxes, Label, Lanes, Transcript
+
+
+@dataclass(frozen=True, eq=False)
+class PartErrors:
+    """``wrong`` (p,) of the predicted parts; ``missing`` counts the true ones that no predicted part stands for.
+
+    A true part whose place a wrong one takes is not missing: who looks at the wrong one finds it.
+    """
+
+    wrong: NDArray[np.bool_]
+    missing: int
+
+
+def has_parts(label: Label) -> bool:
+    """Whether a label can be looked at part by part; a text whose words nobody aligned cannot."""
+    return bool(label.words) or not label.text.strip() if isinstance(label, Transcript) else True
+
+
+def part_count(label: Label) -> int:
+    """How many words, boxes or lines a label has."""
+    match label:
+        case Transcript():
+            return len(label.words)
+        case Boxes():
+            return len(label.boxes)
+        case Lanes():
+            return len(label.lanes)

@@ -1,0 +1,150 @@
+"""The promise for parts: words, boxes and lines are accepted one by one, where whole items hardly ever could be.
+
+A person then sees the doubtful parts of an item alone, and is asked one question: is anything missing? Where that
+question has a promise of its own, it is not even asked of the surest items. The parts of one item may be wrong
+together, so an item is one observation, and of one item no more than a fixed number of parts is ever accepted unseen:
+otherwise a single crowded picture could break the promise for all others.
+"""
+
+from collections.abc import Hashable
+from dataclasses import dataclass
+from typing import TypeAlias
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from models.errors import InvalidInput
+from models.reliability import checked_errors, checked_scores
+from selection.checks import RandomChecks
+from selection.risk import NoPromise, Threshold, accept_threshold
+
+Floats: TypeAlias = NDArray[np.float64]
+Rows: TypeAlias = NDArray[np.int64]
+
+CROWDED = 0.9  # share of the checked items that have no more parts than may be accepted of one
+
+
+@dataclass(frozen=True, eq=False)
+class PartChecks:
+    """Checked items (n,), drawn at random, with all their parts (p,).
+
+    The ``scores`` of ``items`` are the doubt whether something is missing, their ``errors`` whether something was.
+    ``scores`` (p,) and ``errors`` (p,) are those of the parts, ``item`` (p,) the row of each part's item.
+    """
+
+    items: RandomChecks
+    scores: Floats
+    errors: NDArray[np.bool_]
+    item: Rows
+
+    @staticmethod
+    def of(items: RandomChecks, scores: ArrayLike, errors: ArrayLike, item: ArrayLike) -> "PartChecks":
+        """The checks of items and parts.
+
+        Raises:
+            InvalidInput: shapes, ranges or a NaN, or a part of no checked item.
+        """
+        rows = np.asarray(item, np.int64)
+        values, wrong = checked_scores("part scores", scores), checked_errors(errors, scores)
+        if rows.shape != values.shape or ((rows < 0) | (rows >= len(items.scores))).any():
+            raise InvalidInput(f"parts: expected the rows of {len(items.scores)} items, one for each of {len(values)}")
+        return PartChecks(items, values, wrong, rows)
+
+
+@dataclass(frozen=True)
+class PartPromise:
+    """What may be accepted of an item: ``parts`` within their threshold, the surest ``most`` of one item at most.
+
+    Within the threshold of ``missing`` nobody is asked whether something is missing. Both promises hold together but
+    for the delta that they share.
+    """
+
+    parts: Threshold | NoPromise
+    missing: Threshold | NoPromise
+    most: int
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What becomes of one item: rows of parts ``accepted`` unseen and ``shown`` to a person, and the one question."""
+
+    accepted: tuple[int, ...]
+    shown: tuple[int, ...]
+    asked: bool
+
+    @property
+    def unseen(self) -> bool:
+        """Whether nobody looks at the item at all."""
+        return not self.shown and not self.asked
+
+
+def promise_parts(
+    checks: PartChecks, *, alpha: float, delta: float, pool_parts: ArrayLike, pool_missing: ArrayLike
+) -> PartPromise:
+    """The promises for parts and for what is missing, each with half of ``delta``.
+
+    Of the parts accepted unseen at most a share alpha is wrong; of the items of which nobody asks, something is missing
+    in at most a share alpha.
+
+    Args:
+        pool_parts: (q,) scores of unlabelled parts.
+        pool_missing: (m,) of unlabelled items, the doubt whether something is missing.
+
+    Raises:
+        InvalidInput: as ``accept_threshold``.
+    """
+    items = checks.items
+    most = _most(np.bincount(checks.item, minlength=len(items.scores)))
+    kept = surest(checks.scores, checks.item, most)
+    parts = accept_threshold(
+        checks.scores[kept],
+        checks.errors[kept],
+        alpha=alpha,
+        delta=delta / 2,
+        pool_scores=pool_parts,
+        groups=[_group(items, int(row)) for row in checks.item[kept]],
+    )
+    missing = accept_threshold(
+        items.scores, items.errors, alpha=alpha, delta=delta / 2, pool_scores=pool_missing, groups=items.groups
+    )
+    return PartPromise(parts, missing, most)
+
+
+def plan(scores: ArrayLike, missing: float, promise: PartPromise) -> Plan:
+    """Which parts (p,) of an item are accepted and which are shown, and whether a person looks for missing ones.
+
+    Args:
+        scores: (p,) doubt about each part.
+        missing: doubt whether something is missing.
+
+    Raises:
+        InvalidInput: a score that is not in [0, 1].
+    """
+    values, of_item = checked_scores("part scores", scores), checked_scores("missing", [missing])
+    may = np.zeros(len(values), np.bool_)
+    if isinstance(promise.parts, Threshold):
+        may = (values <= promise.parts.threshold) & surest(values, np.zeros(len(values), np.int64), promise.most)
+    asked = not (isinstance(promise.missing, Threshold) and bool(of_item[0] <= promise.missing.threshold))
+    accepted, shown = (tuple(np.flatnonzero(which).tolist()) for which in (may, ~may))
+    return Plan(accepted, shown, asked)
+
+
+def surest(scores: Floats, item: Rows, most: int) -> NDArray[np.bool_]:
+    """Whether each part (p,) is one of the ``most`` surest of its item; of equal ones the first."""
+    order = np.lexsort((scores, item))
+    begins = np.diff(item[order], prepend=-1) > 0
+    rows = np.arange(len(order))
+    place = rows - np.maximum.accumulate(np.where(begins, rows, 0))
+    kept = np.empty(len(order), np.bool_)
+    kept[order] = place < most
+    return kept
+
+
+def _most(parts: Rows) -> int:
+    """How many parts of one item may be accepted: as many as all but the most crowded items have."""
+    return max(1, int(np.quantile(parts, CROWDED, method="inverted_cdf"))) if len(parts) else 1
+
+
+def _group(items: RandomChecks, row: int) -> Hashable:
+    group = items.groups[row]
+    return ("item", items.item_ids[row]) if group is None else ("group", group)

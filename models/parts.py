@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from models.records import Boxes, Label, Lanes, Transcript
+from models.records import Label, Transcript
 
 
 @dataclass(frozen=True, eq=False)
@@ -22,14 +22,3 @@ class PartErrors:
 def has_parts(label: Label) -> bool:
     """Whether a label can be looked at part by part; a text whose words nobody aligned cannot."""
     return bool(label.words) or not label.text.strip() if isinstance(label, Transcript) else True
-
-
-def part_count(label: Label) -> int:
-    """How many words, boxes or lines a label has."""
-    match label:
-        case Transcript():
-            return len(label.words)
-        case Boxes():
-            return len(label.boxes)
-        case Lanes():
-            return len(label.lanes)

@@ -6,7 +6,8 @@ together, so an item is one observation, and of one item no more than a fixed nu
 otherwise a single crowded picture could break the promise for all others.
 """
 
-from collections.abc import Hashable
+import math
+from collections.abc import Hashable, Mapping
 from dataclasses import dataclass
 from typing import TypeAlias
 
@@ -14,6 +15,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from models.errors import InvalidInput
+from models.records import Label, Transcript
 from models.reliability import checked_errors, checked_scores
 from selection.checks import RandomChecks
 from selection.risk import NoPromise, Threshold, accept_threshold
@@ -63,6 +65,11 @@ class PartPromise:
     missing: Threshold | NoPromise
     most: int
 
+    @staticmethod
+    def none(reason: str, missing: int = 0) -> "PartPromise":
+        """Nothing is promised, and why."""
+        return PartPromise(NoPromise(reason, missing), NoPromise(reason, missing), 1)
+
 
 @dataclass(frozen=True)
 class Plan:
@@ -71,6 +78,11 @@ class Plan:
     accepted: tuple[int, ...]
     shown: tuple[int, ...]
     asked: bool
+
+    @property
+    def partial(self) -> bool:
+        """Whether a person is spared anything."""
+        return bool(self.accepted) or not self.asked
 
     @property
     def unseen(self) -> bool:
@@ -127,6 +139,20 @@ def plan(scores: ArrayLike, missing: float, promise: PartPromise) -> Plan:
     asked = not (isinstance(promise.missing, Threshold) and bool(of_item[0] <= promise.missing.threshold))
     accepted, shown = (tuple(np.flatnonzero(which).tolist()) for which in (may, ~may))
     return Plan(accepted, shown, asked)
+
+
+def missing_doubt(label: Label, features: Mapping[str, float], score: float) -> float:
+    """The doubt in [0, 1] whether something is missing: of an image the probability of any missed object, of a text the
+    score of the whole, which knows no better.
+
+    Raises:
+        InvalidInput: the feature of an image is not there.
+    """
+    if isinstance(label, Transcript):
+        return score
+    if "expected_missed" not in features:
+        raise InvalidInput(f"parts: expected the feature 'expected_missed', got {sorted(features)}")
+    return 1 - math.exp(-features["expected_missed"])
 
 
 def surest(scores: Floats, item: Rows, most: int) -> NDArray[np.bool_]:

@@ -6,6 +6,7 @@ from typing import Literal, TypeAlias
 
 from models.errors import InvalidInput
 from models.records import Seconds, Uncertainty
+from selection.parts import PartPromise, Plan
 from selection.risk import NoPromise, Threshold
 
 Route: TypeAlias = Literal["accept", "review", "annotate", "audit"]
@@ -27,10 +28,14 @@ class Policy:
 
 @dataclass(frozen=True)
 class Decision:
-    """Where an item goes, and why, in one sentence."""
+    """Where an item goes, and why, in one sentence.
+
+    With ``parts`` only some of them are shown to the person; without, all of the item is, or, accepted, nothing.
+    """
 
     decision: Route
     reason: str
+    parts: Plan | None = None
 
 
 def draw(item_id: str, seed: int, purpose: str = "audit") -> float:
@@ -56,19 +61,79 @@ def route(
     Raises:
         InvalidInput: ``drawn`` is out of range.
     """
+    why = _standing(uncertainty, promise)
+    if audit := _by_chance(promise, policy, drawn, why):
+        return audit
+    if isinstance(promise, Threshold) and uncertainty.score <= promise.threshold:
+        return Decision("accept", why)
+    return _by_cost(uncertainty.seconds, scratch_seconds, why, None)
+
+
+def route_parts(
+    missing: float,
+    seconds: Seconds,
+    scratch_seconds: Seconds,
+    plan: Plan,
+    promise: PartPromise,
+    policy: Policy,
+    drawn: float,
+) -> Decision:
+    """Like ``route`` where parts are accepted one by one; whoever audits sees all of them.
+
+    Args:
+        missing: doubt in [0, 1] whether something is missing.
+        seconds: what a person needs for the parts shown, and for the question what is missing if it is asked.
+
+    Raises:
+        InvalidInput: ``drawn`` is out of range.
+    """
+    why = f"{_accepted_parts(plan, promise)}; {_missing(missing, plan, promise)}"
+    if audit := _by_chance(promise.parts, policy, drawn, why):
+        return audit
+    if plan.unseen:
+        return Decision("accept", why)
+    return _by_cost(seconds, scratch_seconds, why, plan if plan.partial else None)
+
+
+def _by_chance(promise: Threshold | NoPromise, policy: Policy, drawn: float, why: str) -> Decision | None:
     if not 0 <= drawn < 1:
         raise InvalidInput(f"route: expected a draw in [0, 1), got {drawn}")
     share = policy.audit_share if isinstance(promise, Threshold) else policy.calibration_share
-    why = _standing(uncertainty, promise)
-    if drawn < share:
-        chance = f"drawn at random: people check {_percent(share)} of all items, whatever their score"
-        return Decision("audit", f"{chance}; {why}")
-    if isinstance(promise, Threshold) and uncertainty.score <= promise.threshold:
-        return Decision("accept", why)
-    if uncertainty.seconds >= scratch_seconds:
-        compared = f"correcting would take {uncertainty.seconds:.1f} s, labelling afresh {scratch_seconds:.1f} s"
+    if drawn >= share:
+        return None
+    return Decision(
+        "audit", f"drawn at random: people check {_percent(share)} of all items, whatever their score; {why}"
+    )
+
+
+def _by_cost(seconds: Seconds, scratch_seconds: Seconds, why: str, parts: Plan | None) -> Decision:
+    if seconds >= scratch_seconds:
+        compared = f"correcting would take {seconds:.1f} s, labelling afresh {scratch_seconds:.1f} s"
         return Decision("annotate", f"{why}; {compared}")
-    return Decision("review", why)
+    return Decision("review", why, parts)
+
+
+def _accepted_parts(plan: Plan, promise: PartPromise) -> str:
+    if isinstance(promise.parts, NoPromise):
+        return f"no part is accepted unseen yet: {promise.parts.reason}"
+    count = len(plan.accepted) + len(plan.shown)
+    held = promise.parts
+    return f"{len(plan.accepted)} of {count} parts are within the accepted score {held.threshold:.2g} ({_terms(held)})"
+
+
+def _missing(missing: float, plan: Plan, promise: PartPromise) -> str:
+    if isinstance(promise.missing, NoPromise):
+        return f"what is missing is always asked: {promise.missing.reason}"
+    if plan.asked and missing <= promise.missing.threshold:
+        return "what is missing is asked, for a person sees all of it"
+    score, limit = _apart(missing, promise.missing.threshold)
+    relation, asked = ("above", "is") if plan.asked else ("within", "is not")
+    doubt = f"the doubt {score} is {relation} {limit} ({_terms(promise.missing)})"
+    return f"what is missing {asked} asked: {doubt}"
+
+
+def _terms(promise: Threshold) -> str:
+    return f"alpha {_percent(promise.alpha)}, delta {_percent(promise.delta)}, n = {promise.n}"
 
 
 def _standing(uncertainty: Uncertainty, promise: Threshold | NoPromise) -> str:
@@ -78,8 +143,8 @@ def _standing(uncertainty: Uncertainty, promise: Threshold | NoPromise) -> str:
         return f"{doubt}, and nothing is accepted unseen yet: {promise.reason}"
     score, limit = _apart(uncertainty.score, promise.threshold)
     relation = "within" if uncertainty.score <= promise.threshold else "above"
-    terms = f"alpha {_percent(promise.alpha)}, delta {_percent(promise.delta)}, n = {promise.n}"
-    return f"p_error {uncertainty.p_error:.2g} (score {score}) is {relation} the accepted score {limit} ({terms})"
+    standing = f"(score {score}) is {relation} the accepted score {limit} ({_terms(promise)})"
+    return f"p_error {uncertainty.p_error:.2g} {standing}"
 
 
 def _apart(first: float, second: float) -> tuple[str, str]:

@@ -6,12 +6,11 @@ from datetime import datetime
 from models.records import TASKS, Task
 from models.versions import read_version
 from selection.calibration import MINIMUM
-from selection.risk import NoPromise
 from serving.deciding import Deciding
 from serving.settings import Settings
 from serving.store import Store
 from serving.store.records import Actor, Answer, Calibration, Pending, StoredVersion
-from serving.trust import Trust, learn, untried
+from serving.trust import Pool, Trust, learn, no_promise, untried
 
 BATCH = 500  # items a transaction
 
@@ -23,6 +22,7 @@ class Calibrations:
         self._store = store
         self._deciding = deciding
         self._terms = settings.alpha, settings.delta
+        self._of_parts = settings.promise_of == "parts"
         self._data_dir = settings.data_dir
         self._clock = clock
         self._learnt: dict[int, Trust] = {}
@@ -36,7 +36,7 @@ class Calibrations:
         if calibration.id not in self._learnt:
             trust = Trust.from_json(calibration.calibrator, calibration.promise)
             if not self._fits(calibration):
-                trust = trust.unweighed(*self._terms)
+                trust = trust.without(f"the random checks are not yet weighed for {self._told_terms()}", self._of_parts)
             self._learnt[calibration.id] = trust
         return self._learnt[calibration.id]
 
@@ -63,17 +63,24 @@ class Calibrations:
         """
         names, unknown = self._store.versions.ancestry(version.name)
         known = self._store.queue.audited(version.task, version.name, names)
-        pool = self._store.items.open_scores(version.task, version.name)
         before = self._untried(version.name).calibrator
         policy = self._deciding.policy
         share = max(policy.calibration_share, policy.audit_share)
-        trust = learn(version.task, known, share, pool, *self._terms, before)
+        trust = learn(version.task, known, share, self._pool(version), *self._terms, before)
         if unknown:
-            trust = Trust(before, NoPromise(f"nobody knows what its ancestor {unknown} was trained on"))
+            why = f"nobody knows what its ancestor {unknown} was trained on"
+            trust = Trust(before, no_promise(why, self._of_parts))
         learnt = (*trust.to_json(), *self._terms, audited)
         self._learnt[self._store.versions.calibrate(version, *learnt, actor, self._clock())] = trust
         self._reroute(version, trust, actor)
         return trust
+
+    def _pool(self, version: StoredVersion) -> Pool:
+        scores = self._store.items.open_scores(version.task, version.name)
+        if not self._of_parts:
+            return Pool(scores)
+        batches = self._store.items.open_answers(version.task, version.name, BATCH)
+        return Pool.of_parts(scores, (one.preannotation for batch in batches for one in batch))
 
     def _reroute(self, version: StoredVersion, trust: Trust, actor: Actor) -> None:
         """Decides anew about everything that waits in the queue."""
@@ -88,11 +95,16 @@ class Calibrations:
     def _untried(self, version: str) -> Trust:
         if version not in self._as_made:
             folder = self._data_dir.resolve() / self._store.versions.get(version).folder
-            self._as_made[version] = untried(read_version(folder))
+            self._as_made[version] = untried(read_version(folder), self._of_parts)
         return self._as_made[version]
 
     def _last(self, version: str) -> Calibration | None:
         return self._store.versions.calibration(version, *self._terms)
 
     def _fits(self, calibration: Calibration) -> bool:
-        return (calibration.alpha, calibration.delta) == self._terms
+        of_parts = "most" in calibration.promise
+        return (calibration.alpha, calibration.delta, of_parts) == (*self._terms, self._of_parts)
+
+    def _told_terms(self) -> str:
+        alpha, delta = (f"{100 * share:.4g} %" for share in self._terms)
+        return f"alpha {alpha}, delta {delta}" + (", part by part" if self._of_parts else "")

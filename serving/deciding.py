@@ -4,9 +4,11 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from models.parts import has_parts
 from models.records import PreAnnotation, Prediction, Seconds, Task, Uncertainty
-from selection.cost import Costs, expected_seconds, from_scratch_seconds
-from selection.routing import Policy, draw, route
+from selection.cost import Costs, expected_seconds, from_scratch_seconds, part_doubts, parts_seconds
+from selection.parts import PartPromise, Plan, missing_doubt, plan
+from selection.routing import Policy, draw, route, route_parts
 from serving.settings import Settings
 from serving.store.records import Answer
 from serving.trust import Trust
@@ -18,16 +20,22 @@ class Deciding:
 
     policy: Policy
     costs: Costs
+    gold_share: float
     seed: int
 
     @staticmethod
     def by(settings: Settings) -> "Deciding":
         """As the settings ask for."""
-        return Deciding(Policy(settings.calibration_share, settings.audit_share), Costs(), settings.seed)
+        policy = Policy(settings.calibration_share, settings.audit_share)
+        return Deciding(policy, Costs(), settings.gold_share, settings.seed)
 
     def draw(self, item_id: str) -> float:
         """The random number in [0, 1) of an item that decides whether people check it whatever its score."""
         return draw(item_id, self.seed)
+
+    def is_gold(self, item_id: str) -> bool:
+        """Whether the item, once corrected, is kept out of training and decides promotions."""
+        return draw(item_id, self.seed, "gold") < self.gold_share
 
     def answer(self, said: PreAnnotation, duration_s: Seconds | None, trust: Trust) -> Answer:
         """Calibrate, cost, route: the answer for a pre-annotation of which only the raw doubt is known to be right."""
@@ -36,8 +44,30 @@ class Deciding:
         seconds = expected_seconds(said.task, said.label, p_error, said.features, duration_s, self.costs)
         scratch_s = from_scratch_seconds(said.task, said.label, said.features, duration_s, self.costs)
         uncertainty = Uncertainty(p_error=p_error, seconds=seconds, score=score)
+        if isinstance(trust.promise, PartPromise):
+            return self._by_parts(replace(said, uncertainty=uncertainty), duration_s, scratch_s, trust.promise)
         decision = route(uncertainty, scratch_s, trust.promise, self.policy, self.draw(said.item_id))
         return Answer(replace(said, uncertainty=uncertainty), decision)
+
+    def _by_parts(
+        self, said: PreAnnotation, duration_s: Seconds | None, scratch_s: Seconds, promise: PartPromise
+    ) -> Answer:
+        """The decision where parts are accepted one by one, and the seconds that those shown will take.
+
+        Gold items are shown whole: what nobody looked at is no yardstick for another version.
+        """
+        missing = missing_doubt(said.label, said.features, said.uncertainty.score)
+        whole = not has_parts(said.label) or self.is_gold(said.item_id)
+        doubts = part_doubts(said.label)
+        todo = Plan((), tuple(range(len(doubts))), True) if whole else plan(doubts, missing, promise)
+        seconds = said.uncertainty.seconds
+        if todo.partial:
+            asked = todo.shown, todo.asked
+            seconds = parts_seconds(said.task, said.label, *asked, said.features, duration_s, self.costs)
+        decision = route_parts(missing, seconds, scratch_s, todo, promise, self.policy, self.draw(said.item_id))
+        if decision.parts is None:
+            return Answer(said, decision)
+        return Answer(replace(said, uncertainty=replace(said.uncertainty, seconds=seconds)), decision)
 
 
 def undecided(item_id: str, task: Task, version: str, said: Prediction) -> PreAnnotation:

@@ -252,7 +252,7 @@ class Loop:
             yield replace(self._files.unchanged(item), id=_readable_id(item)), label
 
     def _is_gold(self, item_id: str) -> bool:
-        return draw(item_id, self._settings.seed, "gold") < self._settings.gold_share
+        return self._deciding.is_gold(item_id)
 
     def _draw(self, item_id: str) -> float:
         return self._deciding.draw(item_id)

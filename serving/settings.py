@@ -36,6 +36,9 @@ class Settings(BaseSettings):
     frames_apart: int = Field(1, ge=1, description="how far a frame from the queue is from any that people had")
     alpha: float = Field(0.02, gt=0, lt=1, description="error rate allowed among labels accepted unseen")
     delta: float = Field(0.05, gt=0, lt=1, description="probability that the promise on alpha may fail")
+    promise_of: Literal["items", "parts"] = Field(
+        "items", description="what is accepted unseen: whole items, or words, boxes and lines one by one"
+    )
     audit_share: float = Field(0.02, gt=0, le=1, description="random share of items that people always check")
     calibration_share: float = Field(0.2, gt=0, le=1, description="that share until the first promise holds")
     gold_share: float = Field(0.1, ge=0, lt=1, description="random share of corrected items kept out of training")

@@ -2,19 +2,42 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
 from models.evaluate import Evaluation
-from models.records import Task
-from models.tasks import differs
+from models.parts import has_parts
+from models.records import PreAnnotation, Task
+from models.tasks import differs, part_errors
 from models.versions import Version
 from selection.calibration import IDENTITY, MINIMUM, Calibrator, fit
 from selection.checks import RandomChecks
+from selection.cost import part_doubts
+from selection.parts import PartChecks, PartPromise, missing_doubt, promise_parts
 from selection.risk import NoPromise, Threshold, promise
 from serving.store.records import Audited
+
+Floats: TypeAlias = NDArray[np.float64]
+Promise: TypeAlias = Threshold | NoPromise | PartPromise
+
+
+@dataclass(frozen=True)
+class Pool:
+    """What a version said of items that nobody corrected: the doubt (n,) about each; where parts are accepted one by
+    one, that about each part (p,), and whether something is missing (m,)."""
+
+    scores: Floats
+    parts: Floats | None = None
+    missing: Floats | None = None
+
+    @staticmethod
+    def of_parts(scores: Floats, answers: Iterable[PreAnnotation]) -> "Pool":
+        """The pool with the parts of those answers that have any."""
+        told = [(part_doubts(one.label), _missing(one)) for one in answers if has_parts(one.label)]
+        parts = np.concatenate([np.zeros(0), *(doubts for doubts, _ in told)])
+        return Pool(scores, parts, np.array([missing for _, missing in told], np.float64))
 
 
 @dataclass(frozen=True)
@@ -22,7 +45,17 @@ class Trust:
     """A version's calibration, and the promise under which its labels are accepted unseen, if there is one."""
 
     calibrator: Calibrator
-    promise: Threshold | NoPromise
+    promise: Promise
+
+    @property
+    def holds(self) -> bool:
+        """Whether anything is accepted unseen."""
+        return isinstance(self._first, Threshold)
+
+    @property
+    def _first(self) -> Threshold | NoPromise:
+        """The promise of what is accepted most: items, or their parts."""
+        return self.promise.parts if isinstance(self.promise, PartPromise) else self.promise
 
     def p_error(self, score: float, features: Mapping[str, float]) -> float:
         """The probability that a person would change something, in [0, 1], of an answer with that doubt.
@@ -34,15 +67,16 @@ class Trust:
         told = trees is not None and all(name in features for name in trees.names)
         return float(self.calibrator.p_error([score], [features] if told else None)[0])
 
-    def unweighed(self, alpha: float, delta: float) -> "Trust":
-        """What stays of it where a promise for other terms than its own is asked for: the calibration alone."""
-        terms = f"alpha {100 * alpha:.4g} %, delta {100 * delta:.4g} %"
-        return replace(self, promise=NoPromise(f"the random checks are not yet weighed for {terms}"))
+    def without(self, reason: str, of_parts: bool = False) -> "Trust":
+        """What stays of it where its promise is not kept, or is not the one asked for: the calibration alone."""
+        return replace(self, promise=no_promise(reason, of_parts))
 
     def told(self) -> dict[str, Any]:
         """The promise for a report: whether it holds, its figures or why there is none."""
-        holds = isinstance(self.promise, Threshold)
-        return {"holds": holds, "calibrated_on": self.calibrator.n, **asdict(self.promise)}
+        told = {"holds": self.holds, "calibrated_on": self.calibrator.n, **asdict(self._first)}
+        if isinstance(self.promise, PartPromise):
+            return {**told, "of": "parts", "most": self.promise.most, "missing_part": asdict(self.promise.missing)}
+        return {**told, "of": "items"}
 
     def to_json(self) -> tuple[dict[str, Any], dict[str, Any]]:
         """Calibrator and promise as plain values, from which ``from_json`` restores them."""
@@ -51,14 +85,25 @@ class Trust:
     @staticmethod
     def from_json(calibrator: Mapping[str, Any], promise: Mapping[str, Any]) -> "Trust":
         """What ``to_json`` wrote."""
-        kind = Threshold if "threshold" in promise else NoPromise
-        return Trust(Calibrator.from_json(calibrator), kind(**promise))
+        if "most" not in promise:
+            return Trust(Calibrator.from_json(calibrator), _simple(promise))
+        parts, missing = _simple(promise["parts"]), _simple(promise["missing"])
+        return Trust(Calibrator.from_json(calibrator), PartPromise(parts, missing, promise["most"]))
 
 
-def untried(version: Version) -> Trust:
+def no_promise(reason: str, of_parts: bool) -> NoPromise | PartPromise:
+    """Nothing is promised, of items or of parts, and why."""
+    return PartPromise.none(reason) if of_parts else NoPromise(reason)
+
+
+def _simple(promise: Mapping[str, Any]) -> Threshold | NoPromise:
+    return (Threshold if "threshold" in promise else NoPromise)(**promise)
+
+
+def untried(version: Version, of_parts: bool = False) -> Trust:
     """What is known of a version before people checked it: the calibration that it came with, and no promise."""
     calibrator = Calibrator.from_json(version.calibration) if version.calibration else IDENTITY
-    return Trust(calibrator, NoPromise("no random checks of this version are known"))
+    return Trust(calibrator, no_promise("no random checks of this version are known", of_parts))
 
 
 def first_calibration(unseen: Evaluation) -> dict[str, Any] | None:
@@ -73,7 +118,7 @@ def learn(
     task: Task,
     audited: Iterable[Audited],
     share: float,
-    pool_scores: NDArray[np.float64],
+    pool: Pool,
     alpha: float,
     delta: float,
     before: Calibrator = IDENTITY,
@@ -82,22 +127,44 @@ def learn(
 
     Too few of them leave the calibration as it was ``before``. The promise speaks of the raw score, which no label
     has touched, so the same items may teach both. Items of one group (frames of a clip, utterances of a speaker) are
-    never taken for independent evidence, so the promise holds for media of other groups too.
+    never taken for independent evidence, so the promise holds for media of other groups too. Where the pool tells of
+    parts, the promise is one for parts.
     """
     known = [one for one in audited if one.draw < share]  # a larger share of before is left out, whatever it says
     checks, calibrator = _checks(task, known, share), before
     if len(known) >= MINIMUM:
         features = [one.answer.features for one in known]
         calibrator = fit(checks.scores, checks.errors, features=features, groups=checks.groups)
-    return Trust(calibrator, promise(checks, alpha=alpha, delta=delta, pool_scores=pool_scores))
+    if pool.parts is None or pool.missing is None:
+        return Trust(calibrator, promise(checks, alpha=alpha, delta=delta, pool_scores=pool.scores))
+    parts = _part_checks(task, [one for one in known if has_parts(one.answer.label)], share)
+    pools = {"pool_parts": pool.parts, "pool_missing": pool.missing}
+    return Trust(calibrator, promise_parts(parts, alpha=alpha, delta=delta, **pools))
 
 
 def _checks(task: Task, known: Sequence[Audited], share: float) -> RandomChecks:
+    wrong = [differs(task, one.answer.label, one.truth) for one in known]
+    return _random(known, share, [one.answer.uncertainty.score for one in known], wrong)
+
+
+def _part_checks(task: Task, known: Sequence[Audited], share: float) -> PartChecks:
+    errors = [part_errors(task, one.answer.label, one.truth) for one in known]
+    items = _random(known, share, [_missing(one.answer) for one in known], [each.missing > 0 for each in errors])
+    scores = np.concatenate([np.zeros(0), *(part_doubts(one.answer.label) for one in known)])
+    wrong = np.concatenate([np.zeros(0, np.bool_), *(each.wrong for each in errors)])
+    return PartChecks.of(items, scores, wrong, np.repeat(np.arange(len(known)), [len(each.wrong) for each in errors]))
+
+
+def _random(known: Sequence[Audited], share: float, scores: Sequence[float], errors: Sequence[bool]) -> RandomChecks:
     return RandomChecks.of(
         item_ids=[one.item_id for one in known],
-        scores=np.array([one.answer.uncertainty.score for one in known], dtype=np.float64),
-        errors=np.array([differs(task, one.answer.label, one.truth) for one in known], dtype=np.bool_),
+        scores=np.array(scores, dtype=np.float64),
+        errors=np.array(errors, dtype=np.bool_),
         draws=np.array([one.draw for one in known], dtype=np.float64),
         share=share,
         groups=[one.group or None for one in known],
     )
+
+
+def _missing(answer: PreAnnotation) -> float:
+    return missing_doubt(answer.label, answer.features, answer.uncertainty.score)

@@ -21,7 +21,7 @@ def unstored(version: Version, settings: Settings) -> Answering:
     """
     runtime = load_runtime(version.task, version.onnx, settings.threads)
     limits = Limits(settings.max_image_megapixels, settings.max_audio_s)
-    deciding, trust = Deciding.by(settings), untried(version)
+    deciding, trust = Deciding.by(settings), untried(version, settings.promise_of == "parts")
 
     def answer(data: bytes, name: str) -> dict[str, Any]:
         media = read(version.task, data, name, limits)

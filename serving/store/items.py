@@ -1,7 +1,7 @@
 """Items, and what versions said about them."""
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import replace
+from dataclasses import asdict, replace
 from datetime import datetime
 from typing import Any
 
@@ -11,11 +11,13 @@ from sqlalchemy import Connection, Row, and_, bindparam, func, select, update
 
 from models.errors import NotFound
 from models.records import LABEL_TYPES, Item, Label, PreAnnotation, Seconds, Task, Uncertainty, from_json, to_json
+from selection.parts import Plan
 from selection.routing import Decision
 from serving.store.database import Database, log
 from serving.store.records import Actor, Answer, ItemState, Pending
 from serving.store.tables import corrections, item_tasks, items, leases, preannotations, versions
 
+_DECIDED = ("p_error", "seconds", "decision", "reason", "parts")  # what changes when an item is routed anew
 _KEPT = ("corrected", "accepted")  # states that another pre-annotation does not change
 
 # Built once: what every answered request and every rerouted item executes.
@@ -205,7 +207,7 @@ class Items:
                 open_one = {"of_item": said.item_id, "of_task": said.task, "of_answer": preannotation_id}
                 values = {**_routed(answer.decision, draw), "updated_at": now, "actor": actor}
                 if connection.execute(_CHANGE_OPEN, open_one | values).rowcount:
-                    doubt = {name: _columns(answer)[name] for name in ("p_error", "seconds", "decision", "reason")}
+                    doubt = {name: _columns(answer)[name] for name in _DECIDED}
                     connection.execute(_CHANGE_ANSWER, {"of_answer": preannotation_id} | doubt)
                     changed += 1
         return changed
@@ -267,7 +269,13 @@ def preannotation_of(row: Row[Any]) -> PreAnnotation:
 
 def answer_of(row: Row[Any]) -> Answer:
     """The answer in a row of ``preannotations``."""
-    return Answer(preannotation_of(row), Decision(row.decision, row.reason))
+    return Answer(preannotation_of(row), Decision(row.decision, row.reason, plan_of(row)))
+
+
+def plan_of(row: Row[Any]) -> Plan | None:
+    """Which parts of the answer in a row of ``preannotations`` a person sees, if not all of them."""
+    kept = row.parts
+    return None if kept is None else Plan(tuple(kept["accepted"]), tuple(kept["shown"]), kept["asked"])
 
 
 def _answer(connection: Connection, item_id: str, task: Task, version: str) -> Answer | None:
@@ -297,6 +305,7 @@ def _columns(answer: Answer) -> dict[str, Any]:
         "embedding": said.embedding,
         "decision": answer.decision.decision,
         "reason": answer.decision.reason,
+        "parts": asdict(answer.decision.parts) if answer.decision.parts else None,
     }
 
 

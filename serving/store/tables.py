@@ -126,6 +126,7 @@ preannotations = Table(
     Column("duration_s", Float),
     _required("decision", String),  # accept | review | annotate | audit
     _required("reason", String),
+    Column("parts", JSON(none_as_null=True)),  # accepted one by one, shown to a person; none where all or nothing is
     _required("created_at", UtcTime),
     _required("actor", String),
     ForeignKeyConstraint(["item_id", "task"], ["item_tasks.item_id", "item_tasks.task"]),

@@ -1,5 +1,7 @@
 """Routing: a table of decisions and their sentences, then properties."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -7,8 +9,9 @@ from hypothesis import strategies as st
 
 from models.errors import InvalidInput
 from models.records import Uncertainty
+from selection.parts import PartPromise, Plan
 from selection.risk import NoPromise, Threshold
-from selection.routing import Policy, draw, route
+from selection.routing import Policy, draw, route, route_parts
 
 Promise = Threshold | NoPromise
 
@@ -127,3 +130,47 @@ def test_a_policy_is_checked(name: str, bad: float) -> None:
     assert Policy(audit_share=1.0, calibration_share=1.0).audit_share == 1.0
     with pytest.raises(InvalidInput, match=rf"Policy\.{name}: expected a share"):
         Policy(**{name: bad})
+
+
+# -- parts
+
+HELD = Threshold(threshold=0.1, alpha=0.02, delta=0.025, n=400, accepted=300, errors=1)
+WITHIN = "3 of 4 parts are within the accepted score 0.1 (alpha 2 %, delta 2.5 %, n = 400)"
+FULL, SOME = Plan((), (0, 1, 2, 3), True), Plan((0, 1, 3), (2,), True)
+
+
+@pytest.mark.parametrize(
+    ("missing", "plan", "promise", "drawn", "decision", "reason"),
+    [
+        (0.3, SOME, PartPromise(HELD, HELD, 9), 0.5, "review",
+         f"{WITHIN}; what is missing is asked: the doubt 0.30 is above 0.10 (alpha 2 %, delta 2.5 %, n = 400)"),
+        (0.1, replace(SOME, asked=False), PartPromise(HELD, HELD, 9), 0.5, "review",
+         f"{WITHIN}; what is missing is not asked: the doubt 0.10 is within 0.10 (alpha 2 %, delta 2.5 %, n = 400)"),
+        (0.3, SOME, PartPromise(HELD, NONE, 9), 0.5, "review", f"{WITHIN}; what is missing is always asked: {WAITING}"),
+        (0.1, FULL, PartPromise(HELD, HELD, 9), 0.5, "review",
+         "0 of 4 parts are within the accepted score 0.1 (alpha 2 %, delta 2.5 %, n = 400); "
+         "what is missing is asked, for a person sees all of it"),
+        (0.3, FULL, PartPromise.none(WAITING), 0.5, "review",
+         f"no part is accepted unseen yet: {WAITING}; what is missing is always asked: {WAITING}"),
+        (0.3, SOME, PartPromise(HELD, NONE, 9), 0.01, "audit",
+         f"drawn at random: people check 2 % of all items, whatever their score; {WITHIN}; "
+         f"what is missing is always asked: {WAITING}"),
+    ],
+)  # fmt: skip
+def test_parts_by_hand(
+    missing: float, plan: Plan, promise: PartPromise, drawn: float, decision: str, reason: str
+) -> None:
+    decided = route_parts(missing, 5.0, 20.0, plan, promise, POLICY, drawn)
+    assert (decided.decision, decided.reason) == (decision, reason)
+    assert decided.parts == (plan if decision == "review" and plan.partial else None)
+
+
+def test_an_item_of_which_a_person_sees_nothing_is_accepted_and_a_dear_one_done_afresh() -> None:
+    unseen = Plan((0, 1, 2, 3), (), False)
+    both = PartPromise(HELD, HELD, 9)
+    assert route_parts(0.1, 0.0, 20.0, unseen, both, POLICY, 0.5).decision == "accept"
+    assert route_parts(0.1, 0.0, 20.0, unseen, both, POLICY, 0.01).decision == "audit"
+    dear = route_parts(0.3, 20.0, 20.0, SOME, both, POLICY, 0.5)
+    assert (dear.decision, dear.parts) == ("annotate", None)
+    assert dear.reason.endswith("correcting would take 20.0 s, labelling afresh 20.0 s")
+    assert route_parts(0.3, 5.0, 20.0, FULL, PartPromise.none(WAITING), POLICY, 0.1).decision == "audit"

@@ -266,7 +266,7 @@ def test_a_version_without_a_store_answers_like_the_service_and_accepts_nothing(
             "boxes": [{"xyxy": [1.0, 2.0, 39.0, 19.0], "category": "car", "confidence": 0.75}],
         },
         "uncertainty": {"p_error": 0.4, "seconds": row["uncertainty"]["seconds"], "score": 0.4},
-        "route": {"decision": "review"},
+        "route": {"decision": "review", "parts": None},
     }
     assert 0 < row["uncertainty"]["seconds"] < 60
     large, sound = (line["reason"] for line in rows(counts.errors))

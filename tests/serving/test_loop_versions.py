@@ -8,9 +8,10 @@ import pytest
 
 from models import versions as version_files
 from models.errors import InvalidInput, NotFound, Refused, Stale, UnreadableMedia
-from models.records import Correction, Item, Prediction
+from models.records import Box, Boxes, Correction, Item, Prediction
+from selection.parts import Plan
 from selection.risk import NoPromise, Threshold
-from serving.loop import Loop, StoredVersion
+from serving.loop import Answer, Loop, StoredVersion
 from serving.media_files import MediaFiles, content_id
 from serving.promotion import Pairs, quality_of
 from serving.store import Store
@@ -381,3 +382,51 @@ def test_a_fresh_store_serves_the_starters_and_an_old_one_keeps_its_choice(
         "s1": "retired", "s2": "candidate", "v2": "serving",
     }  # fmt: skip
     assert [one.actor for one in again.store.versions.promotions("detection")] == ["starter", "boss"]
+
+
+def two_boxes(loop: Loop, number: int) -> Item:
+    """A picture of a sure car and a doubtful one."""
+    data = str(number).encode()
+    item = Item(content_id(data), f"{number}.jpg")
+    label = Boxes(640, 480, (Box((0, 5, 10, 15), "car", 0.95), Box((20, 5, 30, 15), "car", 0.4)))
+    said = Prediction(label, 0.62, {"expected_missed": 0.0}, (0.1, 0.2))
+    loop.record("detection", item, data, said, "v1", None, "poster")
+    return item
+
+
+def test_a_person_is_shown_the_doubtful_parts_alone(build: Build) -> None:
+    loop = build(**EASY, promise_of="parts")
+    items = [two_boxes(loop, i) for i in range(120)]
+    whole_s = {answer.preannotation.uncertainty.seconds for answer in answers(loop, items)}
+    assert {decision(loop, item) for item in items} == {"audit", "review"}
+    for item in items:
+        if decision(loop, item) == "audit":
+            correct(loop, item, "car", "bus")
+    loop.recalibrate("v1", "tester")
+    assert loop.report()["tasks"]["detection"]["promise"]["of"] == "parts"
+    waiting = [answer for answer in answers(loop, items) if answer.decision.decision == "review"]
+    partial = [answer for answer in waiting if answer.decision.parts is not None]
+    assert {answer.decision.parts for answer in partial} == {Plan(accepted=(0,), shown=(1,), asked=False)}
+    assert max(answer.preannotation.uncertainty.seconds for answer in partial) < min(whole_s)
+    gold = {item.id for item in items if loop._is_gold(item.id)}
+    whole = {answer.preannotation.item_id for answer in waiting if answer.decision.parts is None}
+    assert whole <= gold
+    assert not gold & {answer.preannotation.item_id for answer in partial}
+    held = [one.answer.decision for one in loop.lease("detection", 100, "ann", "tester")]
+    assert any(one.parts == Plan((0,), (1,), False) for one in held)
+    assert all(one.parts is None for one in held if one.decision == "audit")
+
+
+def test_a_promise_of_items_is_none_of_parts(build: Build) -> None:
+    loop = build(**EASY)
+    items = [post(loop, i, score=i / 300) for i in range(300)]
+    work_off(loop, items, wrong=lambda i: i >= 200)
+    assert loop.recalibrate("v1", "tester").holds
+    other = build(**EASY, promise_of="parts")
+    assert not other.trust("v1").holds
+    assert [version.name for version in other.due_for_calibration()] == ["v1"]
+
+
+def answers(loop: Loop, items: list[Item]) -> list[Answer]:
+    found = [loop.answered(item.id, "detection", "v1") for item in items]
+    return [answer for answer in found if answer is not None]

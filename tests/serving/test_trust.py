@@ -6,19 +6,19 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from numpy.typing import NDArray
 
 from models.evaluate import Evaluation
-from models.records import PreAnnotation, Prediction
+from models.records import Box, Boxes, PreAnnotation, Prediction
 from models.versions import read_version, write_manifest
 from selection.calibration import IDENTITY, Calibrator, fit
+from selection.parts import PartPromise
 from selection.risk import NoPromise, Threshold
 from serving.store.records import Audited
-from serving.trust import Trust, first_calibration, learn, untried
+from serving.trust import Pool, Trust, first_calibration, learn, untried
 from tests.serving.work import answer, boxes, item, item_id
 from tests.tiny_versions import make_version
 
-POOL: NDArray[np.float64] = np.full(9, 0.3)
+POOL = Pool(np.full(9, 0.3))
 
 
 def audited(name: int, group: str | None, draw: float, wrong: bool = False) -> Audited:
@@ -102,3 +102,29 @@ def test_features_teach_where_they_tell_more_than_the_score() -> None:
 
 def _told(name: int, count: float) -> PreAnnotation:
     return replace(answer(name, score=0.3, label=boxes("car")).preannotation, features={"boxes": count})
+
+
+def test_parts_are_judged_one_by_one_and_what_is_missing_apart() -> None:
+    """Pictures of two boxes: the second one, which the model doubts, is always wrong; one in ten lacks a box."""
+    said = Boxes(640, 480, (Box((0, 5, 10, 15), "car", 0.95), Box((20, 5, 30, 15), "car", 0.4)))
+    audits = [
+        replace(
+            audited(i, None, 0.5),
+            answer=replace(answer(i, label=said).preannotation, features={"expected_missed": 2.0 * (i % 10 == 0)}),
+            truth=boxes("car", "bus", *(["car"] if i % 10 == 0 else [])),
+        )
+        for i in range(100)
+    ]
+    pool = Pool.of_parts(np.full(9, 0.3), [one.answer for one in audits[:9]])
+    trust = learn("detection", audits, 0.6, pool, alpha=0.1, delta=0.2)
+    held = trust.promise
+    assert isinstance(held, PartPromise)
+    assert isinstance(held.parts, Threshold)
+    assert held.parts.threshold == pytest.approx(0.05)
+    assert (held.parts.errors, held.most) == (0, 2)
+    assert isinstance(held.missing, Threshold)
+    assert (held.missing.threshold, held.missing.errors) == (0.0, 0)
+    assert Trust.from_json(*json.loads(json.dumps(trust.to_json()))) == trust
+    told = trust.told()
+    assert (told["of"], told["holds"], told["most"], told["missing_part"]["n"]) == ("parts", True, 2, 100)
+    assert not trust.without("of other terms", of_parts=True).holds

@@ -4,7 +4,9 @@ import json
 import re
 import tomllib
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 import pytest
 import typer
 import yaml
@@ -98,3 +100,12 @@ def test_the_lock_names_every_dependency_exactly() -> None:
         assert name in locked, f"requirements.lock: {name}; run make lock"
     bento = yaml.safe_load((ROOT / "bentofile.yaml").read_text(encoding="utf-8"))
     assert bento["python"]["requirements_txt"] == "./requirements.lock"
+
+
+def test_the_examples_of_choosing_run(capsys: pytest.CaptureFixture[str]) -> None:
+    (example,) = re.findall(r"```python\n(.*?)```", (ROOT / "docs" / "choosing.md").read_text(encoding="utf-8"), re.S)
+    made: dict[str, Any] = {}
+    exec(example, made)
+    assert np.bincount(made["clips"][made["picks"]]).tolist() == [5] * 10
+    assert 3500 < made["seconds"][made["an_hour"]].sum() <= 3600
+    assert capsys.readouterr().out

@@ -23,8 +23,9 @@ def within_seconds(
     """The strategy's picks that together cost at most ``budget_s``, by what each second is expected to change.
 
     The strategy sees ``per_second`` in place of scores (n,); class probabilities (n, K) it sees as they are. Of its
-    ranking each item is taken that the seconds left pay for, and then again of the items that they still do. With
-    ``uncertainty`` this is the greedy algorithm for the knapsack problem (Dantzig 1957).
+    ranking each item is taken that the seconds left pay for, and then again of the items that they still do, where
+    wrappers count what is taken as what people have. With ``uncertainty`` this is the greedy algorithm for the knapsack
+    problem (Dantzig 1957).
 
     Raises:
         InvalidInput: as the strategy; ``seconds`` (n,) not finite and above 0, naming the item's index; a budget that
@@ -38,7 +39,7 @@ def within_seconds(
     picks, left, rest = list[int](), Fraction(budget_s), np.arange(len(costs))  # exact: sums of many seconds are
     while len(rest := rest[costs[rest] <= float(left)]):
         most = int(np.searchsorted(np.cumsum(np.sort(costs[rest])), float(left), side="right"))
-        ranked = rest[narrowed(strategy, rest)(values[rest], points[rest], max(1, most), rng)]
+        ranked = rest[narrowed(strategy, rest, picks)(values[rest], points[rest], max(1, most), rng)]
         for item in ranked.tolist():
             if Fraction(costs[item]) <= left:
                 picks.append(item)

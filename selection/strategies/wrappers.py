@@ -21,7 +21,7 @@ from selection.strategies.pool import Embeddings, Indices, Scores, Strategy, che
 Keys: TypeAlias = Sequence[Hashable] | NDArray[Any]  # one an item
 Columns: TypeAlias = tuple[NDArray[Any], ...]
 Pick: TypeAlias = Callable[[Indices, int], Indices]  # (items, budget) -> those that the inner strategy picks of them
-Choose: TypeAlias = Callable[[Pick, Floats, Columns, int], Indices]  # (pick, doubts, columns, budget) -> picks
+Choose: TypeAlias = Callable[[Pick, Floats, Columns, Columns, int], Indices]  # (.., doubts, columns, had, budget)
 
 
 def balanced(strategy: Strategy, groups: Keys, labelled: Mapping[Any, int] | None = None) -> Strategy:
@@ -35,7 +35,7 @@ def balanced(strategy: Strategy, groups: Keys, labelled: Mapping[Any, int] | Non
     """
     numbers, names = _numbered("groups", groups, lonely=False)
     already = np.array([(labelled or {}).get(name, 0) for name in names], np.intp)
-    return _Wrapped(strategy, (numbers,), partial(_balanced, already))
+    return _Wrapped(strategy, (numbers,), (numbers[:0],), partial(_balanced, already))
 
 
 def distinct(strategy: Strategy, keys: Keys) -> Strategy:
@@ -47,7 +47,7 @@ def distinct(strategy: Strategy, keys: Keys) -> Strategy:
         InvalidInput: a key that is NaN, naming its item's index.
     """
     numbers, _ = _numbered("keys", keys)
-    return _Wrapped(strategy, (numbers,), _distinct)
+    return _Wrapped(strategy, (numbers,), (numbers[:0],), _distinct)
 
 
 def spaced(
@@ -63,33 +63,34 @@ def spaced(
         InvalidInput: a sequence or a place that is NaN, naming its item's index; another shape; ``apart`` not above 0.
     """
     numbers, names = _numbered("sequences", sequences)
-    where = np.asarray(places, np.float64)
+    where = _finite("places", places)
     if where.shape != numbers.shape:
         raise InvalidInput(f"places: expected shape {numbers.shape} as sequences, got {where.shape}")
-    if not np.isfinite(where).all():
-        broken = int(np.argmin(np.isfinite(where)))
-        raise InvalidInput(f"places[{broken}]: expected a finite number, got {where[broken]}")
     if not apart > 0:
         raise InvalidInput(f"apart: expected a number > 0, got {apart}")
     number_of = {name: number for number, name in enumerate(names)}
-    had = [(number_of[sequence], float(place)) for sequence, place in known if sequence in number_of]
-    return _Wrapped(strategy, (numbers, where), partial(_spaced, apart, sorted(had)))
+    near = [(number_of[sequence], place) for sequence, place in known if sequence in number_of]
+    had = np.array([number for number, _ in near], np.intp), _finite("known", [place for _, place in near])
+    return _Wrapped(strategy, (numbers, where), had, partial(_spaced, apart))
 
 
-def narrowed(strategy: Strategy, items: Indices) -> Strategy:
-    """The same strategy for these items of its pool alone."""
+def narrowed(strategy: Strategy, items: Indices, taken: Sequence[int] = ()) -> Strategy:
+    """The same strategy for these items of its pool alone, where people also have those that are taken."""
     if not isinstance(strategy, _Wrapped):
         return strategy
     columns = tuple(column[items] for column in strategy.columns)
-    return _Wrapped(narrowed(strategy.inner, items), columns, strategy.choose)
+    more = np.array(taken, np.intp)
+    had = tuple(np.append(had, column[more]) for had, column in zip(strategy.had, strategy.columns, strict=True))
+    return _Wrapped(narrowed(strategy.inner, items, taken), columns, had, strategy.choose)
 
 
 @dataclass(frozen=True)
 class _Wrapped:
-    """A strategy that knows more of the items of a pool: columns, (n,) each."""
+    """A strategy that knows more of the items of a pool, columns (n,), and of those that people have, ``had`` (m,)."""
 
     inner: Strategy
     columns: Columns
+    had: Columns
     choose: Choose
 
     def __call__(self, scores: Scores, embeddings: Embeddings, budget: int, rng: np.random.Generator) -> Indices:
@@ -104,11 +105,12 @@ class _Wrapped:
         def pick(items: Indices, budget: int) -> Indices:
             return items[narrowed(self.inner, items)(values[items], points[items], budget, rng)]
 
-        return self.choose(pick, doubts, self.columns, budget)
+        return self.choose(pick, doubts, self.columns, self.had, budget)
 
 
-def _balanced(already: Indices, pick: Pick, doubts: Floats, columns: Columns, budget: int) -> Indices:
+def _balanced(already: Indices, pick: Pick, doubts: Floats, columns: Columns, had: Columns, budget: int) -> Indices:
     (groups,) = columns
+    already = already + np.bincount(had[0], minlength=len(already))
     sizes = np.bincount(groups, minlength=len(already))
     members = np.split(np.argsort(groups, kind="stable"), np.cumsum(sizes)[:-1])
     shares = _shares(sizes, already, budget)
@@ -126,20 +128,19 @@ def _shares(sizes: Indices, already: Indices, budget: int) -> Indices:
     return np.minimum(np.maximum(shares, 0), np.minimum(sizes, budget))
 
 
-def _distinct(pick: Pick, doubts: Floats, columns: Columns, budget: int) -> Indices:
+def _distinct(pick: Pick, doubts: Floats, columns: Columns, had: Columns, budget: int) -> Indices:
     (keys,) = columns
     ranked = np.argsort(-doubts, kind="stable")
+    ranked = ranked[~np.isin(keys[ranked], had[0])]
     _, firsts = np.unique(keys[ranked], return_index=True)
     return pick(np.sort(ranked[firsts]), budget)
 
 
-def _spaced(
-    apart: float, had: Sequence[tuple[int, float]], pick: Pick, doubts: Floats, columns: Columns, budget: int
-) -> Indices:
+def _spaced(apart: float, pick: Pick, doubts: Floats, columns: Columns, had: Columns, budget: int) -> Indices:
     sequences, places = columns
     kept, taken = list[int](), dict[int, list[float]]()
-    for sequence, place in had:
-        taken.setdefault(sequence, []).append(place)
+    for at in np.argsort(had[1]).tolist():
+        taken.setdefault(int(had[0][at]), []).append(float(had[1][at]))
     for item in np.argsort(-doubts, kind="stable").tolist():
         near, place = taken.setdefault(int(sequences[item]), []), float(places[item])
         after = bisect_left(near, place)
@@ -147,6 +148,14 @@ def _spaced(
             near.insert(after, place)
             kept.append(item)
     return pick(np.sort(np.array(kept, np.intp)), budget)
+
+
+def _finite(name: str, values: ArrayLike) -> Floats:
+    numbers = np.asarray(values, np.float64)
+    if not np.isfinite(numbers).all():
+        broken = int(np.argmin(np.isfinite(numbers)))
+        raise InvalidInput(f"{name}[{broken}]: expected a finite number, got {numbers[broken]}")
+    return numbers
 
 
 def _numbered(name: str, keys: Keys, lonely: bool = True) -> tuple[Indices, list[Hashable]]:

@@ -2,6 +2,7 @@
 
 import math
 from fractions import Fraction
+from itertools import combinations
 from typing import Any
 
 import numpy as np
@@ -10,7 +11,17 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from models.errors import InvalidInput
-from selection.strategies import Strategy, badge, balanced, k_center, random, uncertainty, within_seconds
+from selection.strategies import (
+    Strategy,
+    badge,
+    balanced,
+    distinct,
+    k_center,
+    random,
+    spaced,
+    uncertainty,
+    within_seconds,
+)
 from tests.selection.pools import Pool, pools, rng
 
 
@@ -70,6 +81,31 @@ def test_it_is_never_exceeded_and_nothing_that_fits_is_left(
     assert left >= 0
     assert all(Fraction(float(seconds[i])) > left for i in range(n) if i not in picks)
     assert picks == within_seconds(each, *pool, seconds, budget_s, rng(seed)).tolist()
+
+
+def test_what_is_taken_hides_what_is_like_it_to_the_end() -> None:
+    # What is unlike costs 9 s of 10; the 1 s left would pay for item 3 or 4, were they not like those that are taken.
+    scores, seconds = np.array([1.0, 0.9, 0.8, 0.05, 0.04, 0.03]), np.array([2.0, 3, 3, 1, 1, 1])
+    for strategy in (distinct(uncertainty, "abcabd"), spaced(uncertainty, "aaaaaa", [0, 10, 20, 1, 9, 30], 3)):
+        assert within_seconds(strategy, scores, np.zeros((6, 0)), seconds, 10, rng()).tolist() == [0, 1, 2, 5]
+
+
+def test_turns_go_on_where_they_were() -> None:
+    # 6 s may pay for two items: a's and b's best, of which b's is too dear after all. It is still b's turn.
+    scores, seconds = np.array([1.0, 1.0, 0.5, 0.4]), np.array([2.0, 5.0, 3.0, 3.0])
+    turns = balanced(uncertainty, "abab")
+    assert within_seconds(turns, scores, np.zeros((4, 0)), seconds, 6, rng()).tolist() == [0, 3]
+
+
+@given(pool=pools(), budget_s=st.integers(0, 40), data=st.data())
+@settings(deadline=None)
+def test_no_two_alike_in_a_batch(pool: Pool, budget_s: float, data: st.DataObject) -> None:
+    n = len(pool[0])
+    column = st.lists(st.integers(0, 3), min_size=n, max_size=n)
+    clips, frames, seconds = data.draw(column), data.draw(column), 1.0 + np.array(data.draw(column))
+    strategy = distinct(spaced(uncertainty, clips, frames, 2), list(zip(clips, frames, strict=True)))
+    picks = within_seconds(strategy, *pool, seconds, budget_s, rng()).tolist()
+    assert all(clips[i] != clips[j] or abs(frames[i] - frames[j]) >= 2 for i, j in combinations(picks, 2))
 
 
 @pytest.mark.parametrize("budget_s", [-1.0, math.nan, math.inf])

@@ -126,6 +126,7 @@ def test_balance_is_as_even_as_can_be(pool: Pool, budget: int, data: st.DataObje
         (lambda: distinct(random, np.array([math.nan, 1.0])), r"keys\[0\]: expected a key, got nan"),
         (lambda: spaced(random, [math.nan], [0], 1), r"sequences\[0\]: expected a key, got nan"),
         (lambda: spaced(random, "aa", [0, math.nan], 1), r"places\[1\]: expected a finite number, got nan"),
+        (lambda: spaced(random, "aa", [0, 1], 1, [("a", 1), ("a", math.nan)]), r"known\[1\]: expected a finite number"),
         (lambda: spaced(random, "aa", [0], 1), r"places: expected shape \(2,\) as sequences, got \(1,\)"),
         (lambda: spaced(random, "aa", [0, 1], 0), "apart: expected a number > 0, got 0"),
         (lambda: spaced(random, "aa", [0, 1], math.nan), "apart: expected a number > 0, got nan"),

@@ -77,7 +77,7 @@ def evaluate(
         InvalidInput: a journal that holds something else, or that another run is writing.
     """
     items, truths, predictions = [], [], []
-    with _asking(task, runtime, journal) as ask:
+    with asking(task, runtime, journal) as ask:
         for item, truth in pairs:
             predictions.append(replace(ask(item), embedding=()))
             items.append(item)
@@ -109,8 +109,13 @@ def read_bytes(item: Item) -> bytes:
 
 
 @contextmanager
-def _asking(task: Task, runtime: Runtime, journal: Path | None) -> Iterator[Callable[[Item], Prediction]]:
-    """The model as a function of an item; with a journal it answers the same bytes once, whatever stops it."""
+def asking(
+    task: Task, runtime: Runtime, journal: Path | None, *, embeddings: bool = False
+) -> Iterator[Callable[[Item], Prediction]]:
+    """The model as a function of an item; with a journal it answers the same bytes once, whatever stops it.
+
+    Where ``embeddings`` are not asked for, the journal does not keep them.
+    """
     if journal is None:
         yield lambda item: runtime.predict(read_item(task, item))
         return
@@ -121,7 +126,8 @@ def _asking(task: Task, runtime: Runtime, journal: Path | None) -> Iterator[Call
             data = read_bytes(item)
             content = hashlib.sha256(data).hexdigest()
             if content not in known:
-                known[content] = replace(runtime.predict(media.read(task, data, item.uri)), embedding=())
+                said = runtime.predict(media.read(task, data, item.uri))
+                known[content] = said if embeddings else replace(said, embedding=())
                 append(lines, _line(content, known[content]))
             return known[content]
 
@@ -131,7 +137,8 @@ def _asking(task: Task, runtime: Runtime, journal: Path | None) -> Iterator[Call
 def _line(content: str, said: Prediction) -> dict[str, Any]:
     faint = [asdict(box) for box in said.faint]
     label, features = to_json(said.label), dict(said.features)
-    return {"sha256": content, "label": label, "score": said.score, "features": features, "faint": faint}
+    line = {"sha256": content, "label": label, "score": said.score, "features": features, "faint": faint}
+    return {**line, "embedding": said.embedding} if said.embedding else line
 
 
 def _said_before(task: Task, journal: Path, lines: IO[bytes]) -> Iterator[tuple[str, Prediction]]:
@@ -140,6 +147,7 @@ def _said_before(task: Task, journal: Path, lines: IO[bytes]) -> Iterator[tuple[
             values = json.loads(line)
             label = from_json(LABEL_TYPES[task], values["label"])
             faint = tuple(Box(**{**box, "xyxy": tuple(box["xyxy"])}) for box in values["faint"])
-            yield values["sha256"], Prediction(label, values["score"], values["features"], (), faint)
+            embedding = tuple(values.get("embedding", ()))
+            yield values["sha256"], Prediction(label, values["score"], values["features"], embedding, faint)
         except (ValueError, KeyError, TypeError) as error:
             raise InvalidInput(f"{journal}:{number}: expected a line of an evaluation, got {line[:100]!r}") from error

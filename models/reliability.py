@@ -12,6 +12,7 @@ from typing import Any, TypeAlias
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
+from scipy.special import betaincinv
 
 from models.errors import InvalidInput
 
@@ -146,6 +147,16 @@ def risk_coverage(scores: ArrayLike, errors: ArrayLike) -> RiskCoverage:
 def aurc(scores: ArrayLike, errors: ArrayLike) -> float | None:
     """The area under ``risk_coverage``."""
     return risk_coverage(scores, errors).area
+
+
+def most_errors(errors: int, n: int, delta: float = 0.05) -> float:
+    """The error rate is at most this, with probability 1 - delta, where ``errors`` of ``n`` independent ones are wrong.
+
+    In (0, 1]; 1 where nothing was looked at. Source: Clopper and Pearson 1934, the exact upper bound, one-sided.
+    """
+    if not 0 <= errors <= n:
+        raise InvalidInput(f"errors: expected a number from 0 to n = {n}, got {errors}")
+    return float(betaincinv(errors + 1, n - errors, 1 - delta)) if errors < n else 1.0
 
 
 def interval(

@@ -13,6 +13,7 @@ from typing import Any, Protocol, cast
 import numpy as np
 from numpy.typing import NDArray
 
+from models.changes import Changes
 from models.errors import NotFound
 from models.figures import Statistics
 from models.onnx_files import description
@@ -105,6 +106,12 @@ def part_errors(task: Task, predicted: Label, truth: Label) -> PartErrors:
     """Which parts of a label a person would change, and how many are missing."""
     errors: PartErrors = _module(task, "metrics").part_errors(predicted, truth)
     return errors
+
+
+def changes(task: Task, shown: Label, given: Label) -> Changes:
+    """What a person does who is shown one label and gives another."""
+    counted: Changes = _module(task, "metrics").changes(shown, given)
+    return counted
 
 
 def results(task: Task) -> ModuleType:

@@ -149,6 +149,52 @@ def evaluate(
     raise typer.Exit(1 if missed else 0)
 
 
+@app.command()
+def simulate(
+    task: TaskName,
+    to: Annotated[Path, typer.Option("--out", help="folder for report.json, report.html and the work until then")],
+    data: Data = None,
+    held_out: Annotated[list[str] | None, typer.Option(help="unseen data to measure models on")] = None,
+    model: Annotated[str | None, typer.Option(help="the first version; default: the serving one")] = None,
+    starter: Annotated[bool, typer.Option("--starter", help="the first version is the one that came along")] = False,
+    rounds: Annotated[int, typer.Option(min=1, max=12, help="each as long as all before it together")] = 5,
+    seeds: Annotated[int, typer.Option(min=1)] = 5,
+    epochs: Annotated[int, typer.Option("--epochs-per-round", min=1)] = 4,
+    retrain: Annotated[bool, typer.Option(help="train a candidate after each round")] = True,
+    learn_until: Annotated[
+        float, typer.Option(help="share labelled after which a version may earn its promise")
+    ] = 0.25,
+    mistakes: Annotated[float, typer.Option(help="share of items in which the simulated annotator slips")] = 0.01,
+    limit: Annotated[int | None, typer.Option(min=1, help="the most items, drawn at random")] = None,
+    groups: Annotated[bool, typer.Option(help="items of a speaker or clip are no independent evidence")] = True,
+    db: Database = None,
+) -> None:
+    """Measure what labels cost: the loop on known labels beside simpler ways of working; goes on where it stopped."""
+    from serving.simulate import Request, overview
+    from serving.simulate import simulate as run
+    from serving.simulate import starter as starter_of
+
+    if starter and model:
+        raise InvalidInput(f"simulate: expected --starter or --model, got both, --model {model}")
+    settings, name = _settings(database_url=db), parse_task(task)
+    request = Request(
+        task=name,
+        data=tuple(data or ()),
+        held_out=tuple(held_out or ()),
+        model=starter_of(name) if starter else model,
+        rounds=rounds,
+        seeds=seeds,
+        epochs=epochs if retrain else 0,
+        learn_until=learn_until,
+        mistakes=mistakes,
+        limit=limit,
+        groups=groups,
+    )
+    report = run(request, Loop.open(settings), settings, to, utc_now())
+    out.print(_table(*overview(report)))
+    out.print(f"{to / 'report.html'}")
+
+
 @models_app.callback()
 def models(context: typer.Context, db: Database = None) -> None:
     """List the versions of every task and which of them serve, or import a model."""

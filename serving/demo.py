@@ -14,13 +14,14 @@ from rich.console import Console
 from models import datasets, scenes, tasks
 from models.errors import InvalidInput, Refused
 from models.evaluate import read_item
-from models.lane.culane_matching import matches
-from models.records import Correction, Label, Lanes, Seconds, Task
+from models.records import Correction, Label, Seconds, Task
 from models.versions import read_version
+from selection.actions import spent_seconds
 from selection.cost import Costs
 from serving.loop import Loop, Registration, StoredVersion, utc_now
 from serving.promotion import quality_of
 from serving.settings import Settings
+from serving.simulation.person import Person, actions
 from serving.training import Request, train_version
 
 ACTOR = "demo"
@@ -104,14 +105,14 @@ def _round(
     console: Console,
 ) -> Round:
     """The annotator's share of one round, then training and promotion."""
-    costs, changed, seconds, scratch = Costs(), 0, 0.0, 0.0
+    person, costs, changed, seconds, scratch = Person(), Costs(), 0, 0.0, 0.0
     leased = loop.lease(TASK, limit, ANNOTATOR, ACTOR)
     for work in leased:
-        predicted, label = work.answer.preannotation.label, truth[work.item.id]
-        spent = annotator_seconds(predicted, label, costs)
+        predicted, label = work.answer.preannotation.label, person.label(work.item.id, truth[work.item.id])
+        spent = spent_seconds(TASK, actions(TASK, predicted, label), costs)
         changed += tasks.differs(TASK, predicted, label)
         seconds += spent
-        scratch += annotator_seconds(_nothing(label), label, costs)
+        scratch += spent_seconds(TASK, actions(TASK, None, label), costs)
         correction = Correction(
             item_id=work.item.id,
             task=TASK,
@@ -142,25 +143,6 @@ def _improve(loop: Loop, settings: Settings, version: StoredVersion, console: Co
         return f"promoted {candidate.name}: {loop.promote(candidate.name, ACTOR, compare=quality_of).comparison.note}"
     except Refused as refused:
         return f"refused: {refused}"
-
-
-def annotator_seconds(shown: Label, truth: Label, costs: Costs) -> Seconds:
-    """A look, a check of every shown line, an adjustment of those that are none, a drawing of those not shown."""
-    assert isinstance(shown, Lanes)
-    assert isinstance(truth, Lanes)
-    right = len(matches(shown, truth))
-    checks = len(shown.lanes) * costs.lane_verify_s
-    return (
-        costs.image_s
-        + checks
-        + (len(shown.lanes) - right) * costs.lane_adjust_s
-        + (len(truth.lanes) - right) * costs.lane_draw_s
-    )
-
-
-def _nothing(label: Label) -> Lanes:
-    assert isinstance(label, Lanes)
-    return Lanes(label.width, label.height)
 
 
 def _serving(loop: Loop) -> StoredVersion:

@@ -16,6 +16,7 @@ from models.datasets import FORMATS
 from models.report import document
 from serving.cli import app
 from serving.settings import Settings
+from serving.simulation import document as simulation
 
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -80,8 +81,12 @@ def test_links_lead_somewhere(page: Path) -> None:
 
 @pytest.mark.parametrize(
     ("name", "schema"),
-    [("records", records.json_schema()), ("report", document.json_schema())],
-    ids=("records", "report"),
+    [
+        ("records", records.json_schema()),
+        ("report", document.json_schema()),
+        ("simulation", simulation.json_schema()),
+    ],
+    ids=("records", "report", "simulation"),
 )
 def test_the_published_schemas_are_the_schemas(name: str, schema: object) -> None:
     published = json.loads((ROOT / "docs" / f"{name}.schema.json").read_text(encoding="utf-8"))

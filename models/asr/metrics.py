@@ -7,6 +7,7 @@ import jiwer
 import numpy as np
 
 from models.asr.transcripts import NORMALISER, normalise
+from models.changes import Changes
 from models.errors import InvalidInput
 from models.parts import PartErrors
 from models.records import Label, Transcript
@@ -76,6 +77,12 @@ def part_errors(predicted: Label, truth: Label) -> PartErrors:
         elif edit.type != "equal":
             wrong[owner[edit.hyp_start_idx : edit.hyp_end_idx]] = True
     return PartErrors(wrong, missing)
+
+
+def changes(shown: Label, given: Label) -> Changes:
+    """The words that a person keeps, corrects, deletes and inserts, at the least."""
+    said = jiwer.process_words([_text(given)], [_text(shown)])
+    return Changes(kept=said.hits, altered=said.substitutions, removed=said.insertions, added=said.deletions)
 
 
 def _rate(output: jiwer.WordOutput | jiwer.CharacterOutput) -> float:

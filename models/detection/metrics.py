@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.optimize import linear_sum_assignment
 
+from models.changes import Changes
 from models.detection.coco_ap import Matches, average_precision, compare
 from models.detection.ignored import NOTHING, Ignored
 from models.detection.suppression import pairwise_iou
@@ -21,6 +22,7 @@ from models.records import Box, Boxes, Label
 from models.reliability import calibration_gap
 
 LEAST_IOU = 0.5
+SAME_OBJECT_IOU = 0.1  # a wrong box that overlaps a missed object as much is moved or renamed, not drawn anew
 CALIBRATION_BINS = 25  # as in Kuzucu et al. 2024
 _AT_50, _AT_75 = 0, 5  # among the IoUs of average precision
 _MATCHED_AT_50 = 1  # among those of the matches, where boxes that only touch come first
@@ -163,6 +165,21 @@ def part_errors(predicted: Label, truth: Label) -> PartErrors:
     iou = pairwise_iou(_corners([ours[row] for row in left]), _corners([theirs[column] for column in there]))
     paired = linear_sum_assignment(-iou)
     return PartErrors(wrong, len(there) - int((iou[paired] > 0).sum()))
+
+
+def changes(shown: Label, given: Label) -> Changes:
+    """The boxes that a person leaves, moves or renames, takes away, and draws."""
+    ours, theirs, kept = list[Box](), list[Box](), 0
+    for _, said, true in _by_category(_boxes(shown).boxes, _boxes(given).boxes):
+        matched = match(said, true)
+        kept += int((matched >= 0).sum())
+        ours += [box for box, row in zip(said, matched, strict=True) if row < 0]
+        theirs += [box for row, box in enumerate(true) if row not in matched]
+    altered = 0
+    if ours and theirs:
+        overlap = pairwise_iou(_corners(ours), _corners(theirs))
+        altered = int((overlap[linear_sum_assignment(-overlap)] >= SAME_OBJECT_IOU).sum())
+    return Changes(kept, altered, removed=len(ours) - altered, added=len(theirs) - altered)
 
 
 def _joined(parts: Sequence[NDArray[np.generic]]) -> NDArray[np.float64]:

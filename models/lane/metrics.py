@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.optimize import linear_sum_assignment
 
+from models.changes import Changes
 from models.errors import InvalidInput
 from models.lane import tusimple_accuracy
 from models.lane.culane_matching import matches, polyline
@@ -22,6 +23,7 @@ from models.records import Label, Lane, Lanes
 Array = NDArray[np.float64]
 
 MOSTLY = 0.9  # of a line's length: as much must be right for nobody to change it
+SAME_LINE = 0.2  # of a line's length: a wrong line that is right for as much is moved, not drawn anew
 TOLERANCE = 8 / 512  # of the image width
 _STEP = 4 / 512  # of the image width, between the points at which lines are compared
 
@@ -146,6 +148,16 @@ def part_errors(predicted: Label, truth: Label) -> PartErrors:
     wrong = np.ones(len(ours.lanes), np.bool_)
     wrong[rows] = agreement[rows, columns] < MOSTLY
     return PartErrors(wrong, len(theirs.lanes) - int((agreement[rows, columns] > 0).sum()))
+
+
+def changes(shown: Label, given: Label) -> Changes:
+    """The lines that a person leaves, moves, takes away, and draws."""
+    ours, theirs = _lanes(shown), _lanes(given)
+    _require_same_size(ours, theirs)
+    agreement = agreements(ours, theirs)
+    matched = agreement[linear_sum_assignment(-agreement)]
+    kept, same = int((matched >= MOSTLY).sum()), int((matched >= SAME_LINE).sum())
+    return Changes(kept, same - kept, removed=len(ours.lanes) - same, added=len(theirs.lanes) - same)
 
 
 def agreements(predicted: Lanes, truth: Lanes) -> Array:

@@ -25,11 +25,15 @@ class Dot:
 
 @dataclass(frozen=True)
 class Curve:
-    """A line through points; ``name`` stands in the legend, ``hue`` is the colour that its category has elsewhere."""
+    """A line through points; ``name`` stands in the legend, ``hue`` is the colour that its category has elsewhere.
+
+    ``band`` are the corners of the area in which the line may lie, where that is known.
+    """
 
     name: str
     points: tuple[Point, ...]
     hue: int | None = None
+    band: tuple[Point, ...] = ()
 
 
 @dataclass(frozen=True)

@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
+from scipy.stats import binom
 from sklearn.metrics import roc_auc_score
 
 from models.errors import InvalidInput
@@ -18,6 +19,7 @@ from models.reliability import (
     auroc,
     ece,
     interval,
+    most_errors,
     nce,
     paired_interval,
     reliability_bins,
@@ -243,3 +245,23 @@ def test_bad_samples_are_refused() -> None:
         interval(mean, [1.0, 2.0], rng=rng(), groups=["a"])
     with pytest.raises(InvalidInput, match="a number or None, got nan"):
         interval(mean, [1.0, float("nan")], rng=rng())
+
+
+@pytest.mark.parametrize(
+    ("errors", "n", "most"),
+    [(0, 149, 1 - 0.05 ** (1 / 149)), (0, 59, 1 - 0.05 ** (1 / 59)), (1, 473, 0.00999), (10, 10, 1.0), (0, 0, 1.0)],
+)
+def test_the_exact_bound_by_hand(errors: int, n: int, most: float) -> None:
+    """Of none in n it is where (1 - p)^n = 5 %; one in 473 is what a promise of 1 % needs."""
+    assert most_errors(errors, n) == pytest.approx(most, abs=1e-5)
+
+
+@given(st.integers(1, 200).flatmap(lambda n: st.tuples(st.integers(0, n - 1), st.just(n))))
+def test_at_the_exact_bound_so_few_errors_are_as_rare_as_said(counts: tuple[int, int]) -> None:
+    errors, n = counts
+    assert binom.cdf(errors, n, most_errors(errors, n, 0.1)) == pytest.approx(0.1)
+
+
+def test_more_errors_than_looks_are_refused() -> None:
+    with pytest.raises(InvalidInput, match="expected a number from 0 to n = 3, got 4"):
+        most_errors(4, 3)

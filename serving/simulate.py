@@ -1,0 +1,246 @@
+"""One simulation command: the loop on items with known labels, in several ways of working, and what each cost.
+
+Each round of an arm and a seed is finished or not there, and every core works at one of its own; the same command
+goes on where it was stopped, and with more seeds it adds those.
+"""
+
+import hashlib
+import json
+import multiprocessing
+import os
+import tempfile
+from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, replace
+from datetime import datetime
+from itertools import product
+from pathlib import Path
+
+from rich.console import Console
+
+from models import tasks
+from models.errors import InvalidInput, NotFound
+from models.progress import progress_bar
+from models.records import Task, to_json
+from models.versions import Version, read_version, starters
+from selection.cost import Costs
+from serving.loop import Loop
+from serving.settings import Settings
+from serving.simulation import document, page
+from serving.simulation.arms import ARMS, Arm, ArmName
+from serving.simulation.document import SimulationReport
+from serving.simulation.figures import Before, arm_reports, sensitivity
+from serving.simulation.person import nothing
+from serving.simulation.pool import read_pool
+from serving.simulation.rounds import Plan, Round, turn
+
+QUALITY: Mapping[Task, str] = {
+    "asr": "1 less the character error rate",
+    "detection": "average precision at IoU 0.5",
+    "lane": "F1 of points within 8 px of 512",
+}
+TERMS = ("alpha", "delta", "audit_share", "calibration_share", "gold_share", "strategy")
+
+
+@dataclass(frozen=True)
+class Request:
+    """What to simulate: ``rounds`` of twice as many labels each, from the version ``model`` (None: the serving one).
+
+    After each round a candidate is trained for ``epochs``; 0 leaves the first model as it is.
+    """
+
+    task: Task
+    data: tuple[str, ...]
+    held_out: tuple[str, ...] = ()
+    model: str | None = None
+    rounds: int = 5
+    seeds: int = 5
+    epochs: int = 4
+    learn_until: float = 0.25
+    mistakes: float = 0.01
+    limit: int | None = None
+    groups: bool = True
+
+
+def simulate(
+    request: Request,
+    loop: Loop,
+    settings: Settings,
+    out: Path,
+    now: datetime,
+    *,
+    console: Console | None = None,
+    processes: int | None = None,
+) -> SimulationReport:
+    """Writes ``report.json`` and ``report.html`` below ``out``.
+
+    Args:
+        processes: that work side by side, each with one thread; None for one a core, 1 for this one alone.
+
+    Raises:
+        InvalidInput: nothing to label or to measure on that the first model has not seen.
+        NotFound: there is no such version or data.
+    """
+    start, seen, unknown = _start(request, loop)
+    pool = read_pool(request.task, request.data, request.held_out, seen, request.limit, request.groups)
+    shares = tuple(2.0 ** (number - request.rounds) for number in range(1, request.rounds + 1))
+    plan = Plan(
+        task=request.task,
+        start=start,
+        pool=pool,
+        settings=settings,
+        shares=shares,
+        epochs=request.epochs,
+        learn_until=request.learn_until,
+        mistakes=request.mistakes,
+        folder=Path(),
+    )
+    plan = replace(plan, folder=(out / f"work-{_digest(plan)}").absolute())
+    before = _before(plan)
+    runs = _turned(plan, request.seeds, console or Console(stderr=True), processes or len(os.sched_getaffinity(0)))
+    costs = Costs()
+    report = SimulationReport(
+        task=request.task,
+        created_at=now,
+        start=start.name,
+        ancestors_unknown=unknown,
+        data=pool.sources,
+        held_out=pool.held_out_sources,
+        n=len(pool.pairs),
+        groups=len({item.group for item, _ in pool.pairs if item.group}),
+        held_out_n=len(pool.held_out),
+        seeds=request.seeds,
+        shares=shares,
+        epochs_per_round=request.epochs,
+        learn_until=request.learn_until,
+        mistakes=request.mistakes,
+        terms={name: getattr(settings, name) for name in TERMS},
+        quality=QUALITY[request.task],
+        costs=asdict(costs),
+        arms=arm_reports(request.task, runs, before, costs),
+        sensitivity=sensitivity(request.task, runs, costs),
+    )
+    _write(out, report)
+    return report
+
+
+def overview(report: SimulationReport) -> tuple[list[str], list[list[str]]]:
+    """A report as a table for a terminal: its columns and its rows."""
+    columns = ["arm", "human time", "of all-human", "95 % over seeds", "labels wrong", "model"]
+    rows = [
+        [
+            arm.name,
+            page.hours(arm.human_hours.mean),
+            page.percent(arm.of_all_human.mean),
+            page.between(arm.of_all_human),
+            page.percent(arm.labels_wrong.mean),
+            f"{arm.model_quality.mean:.3f}",
+        ]
+        for arm in report.arms
+    ]
+    return columns, rows
+
+
+def _start(request: Request, loop: Loop) -> tuple[Version, frozenset[str], bool]:
+    """The first model, all items that it or an ancestor was trained on, and whether some of those may be unknown."""
+    stored = loop.version(request.model) if request.model else loop.serving(request.task)
+    if stored is None or stored.task != request.task:
+        got = request.model or "none that serves"
+        raise NotFound(f"simulate {request.task}: expected a version of that task, got {got}")
+    version = read_version(stored.folder)
+    if request.epochs and not version.checkpoint.is_file():
+        raise InvalidInput(f"simulate {request.task}: expected a version with a checkpoint to learn from, "
+                           f"got {version.name}; let it be with --no-retrain")  # fmt: skip
+    names, unknown = loop.store.versions.ancestry(stored.name)
+    seen = version.training_ids() | frozenset(loop.store.versions.trained_on(names))
+    return version, seen, unknown is not None or "imported" in version.training
+
+
+def starter(task: Task) -> str:
+    """The name of the version that comes with the product."""
+    return next(version.name for version in starters() if version.task == task)
+
+
+def _digest(plan: Plan) -> str:
+    """What a simulation is, but for its number of seeds: its work is kept under this name."""
+    known = [plan.task, plan.start.name, plan.shares, plan.epochs, plan.learn_until, plan.mistakes]
+    terms = {name: getattr(plan.settings, name) for name in TERMS}
+    labels = [[item.id, item.group, to_json(label)] for item, label in plan.pool.pairs]
+    held_out = [item.id for item, _ in plan.pool.held_out]
+    return hashlib.sha256(json.dumps([known, terms, labels, held_out]).encode()).hexdigest()[:12]
+
+
+def _before(plan: Plan) -> Before:
+    """What the first model says of everything, which every arm begins with."""
+    pairs = plan.pool.pairs
+    said = plan.workshop.answers(plan.start, [item for item, _ in pairs])
+    labels = [(said[item.id].label, label) for item, label in pairs]
+    empty = [(nothing(label), label) for _, label in pairs]
+    return Before(
+        n=len(pairs),
+        labels_wrong=sum(tasks.differs(plan.task, *pair) for pair in labels),
+        label_quality=tasks.measure(plan.task, labels).quality,
+        model_quality=plan.workshop.quality(plan.start, plan.pool.held_out),
+        nothing_wrong=sum(tasks.differs(plan.task, *pair) for pair in empty),
+        nothing_quality=tasks.measure(plan.task, empty).quality,
+    )
+
+
+def _turned(plan: Plan, seeds: int, console: Console, processes: int) -> dict[ArmName, list[list[Round]]]:
+    """All rounds of all arms and seeds; those of one arm and seed follow one another, others run side by side."""
+    runs: dict[ArmName, list[list[Round]]] = {arm.name: [[] for _ in range(seeds)] for arm in ARMS}
+    with progress_bar(console) as progress, _workers(processes) as workers:
+        bar = progress.add_task("rounds", total=len(ARMS) * seeds * len(plan.shares))
+        waiting: dict[Future[Round], Arm] = {
+            workers.submit(turn, plan, arm, seed, 1): arm for seed, arm in product(range(seeds), ARMS)
+        }
+        while waiting:
+            for future in wait(waiting, return_when=FIRST_COMPLETED).done:
+                arm, done = waiting.pop(future), future.result()
+                runs[arm.name][done.seed].append(done)
+                left = len(plan.shares) - done.number
+                progress.advance(bar, 1 + left if done.finished else 1)
+                if not done.finished:
+                    waiting[workers.submit(turn, plan, arm, done.seed, done.number + 1)] = arm
+    return runs
+
+
+class _Here:
+    """Does at once, in this process, what is submitted."""
+
+    def submit(self, turn: Callable[..., Round], plan: Plan, arm: Arm, seed: int, number: int) -> Future[Round]:
+        future: Future[Round] = Future()
+        future.set_result(turn(plan, arm, seed, number))
+        return future
+
+
+@contextmanager
+def _workers(processes: int) -> Iterator["ProcessPoolExecutor | _Here"]:
+    """Processes of one thread each. They are started afresh: a copy of one that has threads may hang."""
+    if processes == 1:
+        yield _Here()
+        return
+    fresh = multiprocessing.get_context("spawn")
+    with ProcessPoolExecutor(processes, mp_context=fresh, initializer=_one_thread) as workers:
+        try:
+            yield workers
+        except BaseException:
+            workers.shutdown(wait=False, cancel_futures=True)
+            raise
+
+
+def _one_thread() -> None:
+    for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
+        os.environ[name] = "1"
+
+
+def _write(out: Path, report: SimulationReport) -> None:
+    """Each file appears whole or not at all, the report for programs last."""
+    with tempfile.TemporaryDirectory(prefix=".writing-", dir=out) as name:
+        work = Path(name)
+        text = json.dumps(document.to_json(report), indent=2, ensure_ascii=False, allow_nan=False)
+        (work / "report.json").write_text(text + "\n", encoding="utf-8")
+        (work / "report.html").write_text(page.render(report), encoding="utf-8")
+        for file in sorted(work.iterdir()):
+            file.replace(out / file.name)

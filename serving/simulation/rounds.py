@@ -1,0 +1,303 @@
+"""One round of one arm: people work through their share of the queue, then the model learns.
+
+Nothing here knows how the loop works: it is the service's own ``Loop`` on a store of its own. A round is there whole or
+not at all, with the state of the store after it, and follows from the plan, the arm, the seed and its number alone.
+"""
+
+import shutil
+import tempfile
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+from pydantic import TypeAdapter
+
+from models import tasks
+from models.errors import Refused
+from models.records import Correction, Item, Label, Prediction, Seconds, Task
+from models.versions import Version, read_version
+from selection.actions import Actions, spent_seconds
+from selection.cost import Costs
+from selection.risk import Threshold
+from serving.loop import Leased, Loop, Registration, StoredVersion
+from serving.settings import Settings
+from serving.simulation.arms import Arm
+from serving.simulation.person import Person, actions, nothing
+from serving.simulation.pool import Pool
+from serving.simulation.workshop import Workshop
+
+ACTOR = "simulation"
+BEGUN = datetime(2026, 1, 1, tzinfo=UTC)  # of every simulated working time
+LEASE = 20  # items that a person takes at once
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What is simulated; ``shares`` are the parts of the pool that are worked through by the end of each round.
+
+    A candidate is trained for ``epochs`` from ``start`` after each round, never where ``epochs`` is 0. Where labels are
+    accepted unseen, training stops once a promise holds or the share ``learn_until`` is labelled: a new version has to
+    earn its promise anew.
+    """
+
+    task: Task
+    start: Version
+    pool: Pool
+    settings: Settings
+    shares: tuple[float, ...]
+    epochs: int
+    learn_until: float
+    mistakes: float
+    folder: Path
+
+    @property
+    def workshop(self) -> Workshop:
+        return Workshop(self.task, self.folder)
+
+
+@dataclass(frozen=True)
+class Round:
+    """What one round did, and how things stand after it.
+
+    ``work`` is what people did at each item of this round, ``decisions`` why they saw it. ``labelled``, ``accepted``
+    and ``accepted_wrong`` count items so far; the truth would change those that are wrong. ``label_quality`` and
+    ``labels_wrong`` are of the whole pool, as it would be handed over now: people's labels, accepted ones, and for the
+    rest what the model says. ``model_quality`` is of the version that serves after the round, on unseen data.
+    """
+
+    arm: str
+    seed: int
+    number: int
+    version: str
+    work: tuple[Actions, ...]
+    decisions: tuple[str, ...]
+    labelled: int
+    accepted: int
+    accepted_wrong: int
+    labels_wrong: int
+    label_quality: float
+    model_quality: float
+    promise: Mapping[str, Any] = field(default_factory=dict)
+    learnt: str = ""
+    finished: bool = False
+
+
+_ADAPTER = TypeAdapter(Round)
+
+
+def turn(plan: Plan, arm: Arm, seed: int, number: int) -> Round:
+    """The round of that number, from 1 on; one that was finished before is not done again.
+
+    The rounds before it must be finished.
+    """
+    target = _folder(plan, arm, seed, number)
+    if not target.is_dir():
+        target.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(prefix=".turning-", dir=target.parent) as name:
+            work = Path(name) / "round"
+            work.mkdir()
+            before = _folder(plan, arm, seed, number - 1) / "store.db"
+            if number > 1:
+                shutil.copy(before, work / "store.db")
+            done = _Turn(plan, arm, seed, number, work / "store.db").round()
+            text = _ADAPTER.dump_json(done).decode()
+            (work / "round.json").write_text(text, encoding="utf-8")
+            work.rename(target)
+        before.unlink(missing_ok=True)
+    done = _ADAPTER.validate_json((target / "round.json").read_bytes())
+    if done.finished:
+        (target / "store.db").unlink(missing_ok=True)
+    return done
+
+
+def _folder(plan: Plan, arm: Arm, seed: int, number: int) -> Path:
+    return plan.folder / "rounds" / f"{arm.name}-{seed}" / str(number)
+
+
+class _Turn:
+    """The state of one round: the loop, its person and the simulated time."""
+
+    def __init__(self, plan: Plan, arm: Arm, seed: int, number: int, database: Path) -> None:
+        self.plan, self.arm, self.seed, self.number = plan, arm, seed, number
+        self.truths = plan.pool.truths
+        self.person = Person(plan.mistakes, seed, plan.pool.vocabulary)
+        self.items = {item.id: item for item, _ in plan.pool.pairs}
+        self.now = BEGUN + timedelta(days=number)
+        self.settings = plan.settings.model_copy(
+            update={
+                "database_url": f"sqlite:///{database}",
+                "data_dir": plan.folder,
+                "seed": seed,
+                "strategy": plan.settings.strategy if arm.chooses else "random",
+            }
+        )
+        self.loop = Loop.open(self.settings, lambda: self.now)
+        self.said: dict[str, Prediction] = {}  # by the version that serves
+
+    def round(self) -> Round:
+        """Works, learns and looks at what came of it."""
+        try:
+            if self.number == 1:
+                self._begin()
+            version = self._serving()
+            done = self._work(version)
+            open_items = bool(self._open())
+            last = not open_items or self.number == len(self.plan.shares)
+            learnt = self._learn(version, last)
+            return self._told(done, learnt, last)
+        finally:
+            self.loop.store.close()
+
+    def _begin(self) -> None:
+        start = self.plan.start
+        self.loop.add_version(start.folder, ACTOR)
+        serving = self.loop.serving(self.plan.task)
+        if serving is None or serving.name != start.name:
+            self.loop.promote(start.name, ACTOR, force=True)
+        self.loop.register(
+            (Registration(item.uri, self.plan.task, Path(item.uri), item.group) for item, _ in self.plan.pool.pairs),
+            ACTOR,
+        )
+
+    def _serving(self) -> StoredVersion:
+        version = self.loop.serving(self.plan.task)
+        assert version is not None
+        return version
+
+    # -- people
+
+    def _work(self, version: StoredVersion) -> list[tuple[str, Actions]]:
+        """People's share of the round, a few items at a time, as a person would take them from the queue."""
+        self._ask(version)
+        share = self.plan.shares[self.number - 1]
+        room = round(share * len(self.items)) - self._labelled()
+        if share == 1:
+            room = len(self.items)
+        done: list[tuple[str, Actions]] = []
+        while len(done) < room:
+            leased = self.loop.lease(self.plan.task, min(LEASE, room - len(done)), "person", ACTOR)
+            if not leased:
+                break
+            done += [self._correct(work) for work in leased]
+            self._calibrate()
+        return done
+
+    def _ask(self, version: StoredVersion) -> None:
+        """The version's answer on every item that waits."""
+        trained = read_version(version.folder)
+        new = [item for item_id, item in self.items.items() if item_id not in trained.training_ids()]
+        self.said = self.plan.workshop.answers(trained, new)
+        while waiting := self.loop.pending(self.plan.task, 500):
+            for item in waiting:
+                said = self.said[item.id]
+                self.loop.record(self.plan.task, item, None, said, version.name, _duration(said), ACTOR)
+        self._calibrate()
+
+    def _calibrate(self) -> None:
+        """As the service does in the background, where labels may be accepted."""
+        if not self.arm.accepts:
+            return
+        for due in self.loop.due_for_calibration():
+            if due.task == self.plan.task:
+                self.loop.recalibrate(due.name, ACTOR, lambda item: (self.said[item.id], _duration(self.said[item.id])))
+
+    def _correct(self, work: Leased) -> tuple[str, Actions]:
+        task, answer = self.plan.task, work.answer
+        decision = answer.decision.decision if self.arm.shown else "annotate"
+        given = self.person.label(work.item.id, self.truths[work.item.id])
+        shown = None if decision == "annotate" else answer.preannotation.label
+        did = actions(task, shown, given, answer.preannotation.features.get("duration_s"))
+        spent = spent_seconds(task, did, Costs())
+        self.now += timedelta(seconds=max(spent, 0.001))
+        version = None if shown is None else answer.preannotation.model_version
+        self.loop.correct(
+            Correction(work.item.id, task, given, "person", spent, ACTOR, self.now, version), work.lease_id, ACTOR
+        )
+        return decision, did
+
+    # -- the model
+
+    def _learn(self, version: StoredVersion, last: bool) -> str:
+        """Trains a candidate and promotes it if it is no worse; says what came of it."""
+        plan, arm = self.plan, self.arm
+        if not plan.epochs or not arm.learns:
+            return "the first model goes on"
+        if arm.accepts and not last:
+            if isinstance(self.loop.trust(version.name).promise, Threshold):
+                return "a promise holds: its version goes on"
+            if self._labelled() > plan.learn_until * len(self.items):
+                return (
+                    f"more than {100 * plan.learn_until:.4g} % are labelled: this version goes on, to earn its promise"
+                )
+        pairs = list(self.loop.training_data(plan.task))
+        try:
+            candidate = plan.workshop.trained(plan.start, pairs, plan.epochs, self.seed)
+            self.loop.add_version(candidate.folder, ACTOR)
+            return self.loop.promote(candidate.name, ACTOR, compare=self._quality).comparison.note
+        except Refused as refused:
+            return f"refused: {refused}"
+
+    def _quality(self, version: StoredVersion, pairs: list[tuple[Item, Label]]) -> float:
+        said = self.plan.workshop.answers(read_version(version.folder), [self.items[item.id] for item, _ in pairs])
+        return tasks.measure(self.plan.task, [(said[item.id].label, label) for item, label in pairs]).quality
+
+    # -- what came of it
+
+    def _told(self, done: Sequence[tuple[str, Actions]], learnt: str, last: bool) -> Round:
+        task, version = self.plan.task, read_version(self._serving().folder)
+        people, accepted = self._labels()
+        rest = [self.items[item_id] for item_id in self.items if item_id not in people and item_id not in accepted]
+        handed_over = {**people, **accepted, **self._unlooked(version, rest)}
+        pairs = [(handed_over[item_id], truth) for item_id, truth in self.truths.items()]
+        return Round(
+            arm=self.arm.name,
+            seed=self.seed,
+            number=self.number,
+            version=version.name,
+            work=tuple(did for _, did in done),
+            decisions=tuple(decision for decision, _ in done),
+            labelled=len(people),
+            accepted=len(accepted),
+            accepted_wrong=sum(tasks.differs(task, label, self.truths[key]) for key, label in accepted.items()),
+            labels_wrong=sum(tasks.differs(task, label, truth) for label, truth in pairs),
+            label_quality=tasks.measure(task, pairs).quality,
+            model_quality=self.plan.workshop.quality(version, self.plan.pool.held_out),
+            promise=self.loop.trust(version.name).told() if self.arm.accepts else {},
+            learnt=learnt,
+            finished=last,
+        )
+
+    def _unlooked(self, version: Version, rest: Sequence[Item]) -> dict[str, Label]:
+        """What stands for a label where nobody looked: what the model says, or nothing where there is no model."""
+        if not self.arm.shown:
+            return {item.id: nothing(self.truths[item.id]) for item in rest}
+        said = self.plan.workshop.answers(version, rest)
+        return {item_id: one.label for item_id, one in said.items()}
+
+    def _labels(self) -> tuple[dict[str, Label], dict[str, Label]]:
+        """People's labels and those accepted unseen, by id."""
+        people = dict(self._by_id(accepted=False))
+        both = dict(self._by_id(accepted=True))
+        return people, {item_id: label for item_id, label in both.items() if item_id not in people}
+
+    def _by_id(self, accepted: bool) -> list[tuple[str, Label]]:
+        paths = {str(Path(item.uri).absolute()): item_id for item_id, item in self.items.items()}
+        return [(paths[item.uri], label) for item, label in self.loop.labels(self.plan.task, accepted=accepted)]
+
+    def _labelled(self) -> int:
+        return int(self.loop.report()["tasks"][self.plan.task]["items"].get("corrected", 0))
+
+    def _open(self) -> int:
+        items = self.loop.report()["tasks"][self.plan.task]["items"]
+        return sum(count for state, count in items.items() if state not in ("corrected", "accepted", "failed"))
+
+
+def seconds(task: Task, work: Sequence[Actions], costs: Costs) -> Seconds:
+    """What some work takes at these costs."""
+    return sum(spent_seconds(task, did, costs) for did in work)
+
+
+def _duration(said: Prediction) -> Seconds | None:
+    return said.features.get("duration_s")

@@ -1,0 +1,261 @@
+"""The simulation: its annotator, what takes part, its arms on tiny versions, and that nothing stops it."""
+
+import json
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+import soundfile
+
+from models import datasets
+from models.errors import InvalidInput, NotFound
+from models.records import Box, Boxes, Item, Lane, Lanes, Task, Transcript
+from models.versions import CHECKPOINT, TRAINING_IDS, Version
+from serving.loop import Loop
+from serving.media_files import content_id
+from serving.settings import Settings
+from serving.simulate import Request, overview, simulate
+from serving.simulation import page
+from serving.simulation.document import ArmReport, SimulationReport, to_json
+from serving.simulation.figures import estimate
+from serving.simulation.person import Person
+from serving.simulation.pool import read_pool
+from serving.simulation.rounds import Round, _Turn
+from serving.simulation.workshop import Workshop
+from tests.labelled import data_set
+from tests.serving.work import settings
+from tests.tiny_versions import NOW, make_version
+
+SMALL: dict[str, Any] = {"rounds": 2, "seeds": 2, "epochs": 0, "mistakes": 0.0, "groups": False}
+
+
+class TestPerson:
+    LABELS = (
+        Transcript("one two three"),
+        Boxes(9, 9, (Box((0, 0, 2, 2), "car"), Box((4, 4, 8, 8), "bus"))),
+        Lanes(9, 9, (Lane(((0, 0), (1, 9))), Lane(((5, 0), (5, 9))))),
+    )
+
+    @pytest.mark.parametrize("label", LABELS, ids=lambda label: type(label).__name__)
+    def test_slips_at_the_set_rate_at_the_same_items_and_by_one_part(self, label: Any) -> None:
+        person = Person(0.2, 3, ("one", "four"))
+        said = [person.label(str(number), label) for number in range(1000)]
+        slips = [one for one in said if one != label]
+        assert 150 <= len(slips) <= 250
+        assert said == [person.label(str(number), label) for number in range(1000)]
+        assert all(len(parts(label)) - 1 <= len(parts(one)) <= len(parts(label)) for one in slips)
+
+    def test_mishears_a_word_as_another(self) -> None:
+        heard = {Person(0.999, 0, ("one", "two")).label(str(number), Transcript("one")) for number in range(50)}
+        assert heard == {Transcript("two")}
+
+    def test_misses_nothing_where_nothing_is(self) -> None:
+        assert Person(0.999).label("a", Boxes(9, 9)) == Boxes(9, 9)
+        assert Person(0.999).label("a", Transcript("")) == Transcript("")
+
+    def test_never_slips_unless_told(self) -> None:
+        assert all(Person().label(str(number), self.LABELS[0]) == self.LABELS[0] for number in range(100))
+        with pytest.raises(InvalidInput, match=r"expected a share of mistakes in \[0, 1\), got 1"):
+            Person(1)
+
+
+def parts(label: Any) -> Any:
+    return label.text.split() if isinstance(label, Transcript) else getattr(label, "boxes", getattr(label, "lanes", ()))
+
+
+@pytest.fixture
+def chosen(tmp_path: Path) -> Settings:
+    return settings(tmp_path / "kept", database_url=f"sqlite:///{tmp_path}/store.db", calibration_share=0.5)
+
+
+@pytest.fixture
+def served(tmp_path: Path, chosen: Settings) -> Callable[..., tuple[Loop, Version]]:
+    """A store in which a tiny version of the task serves."""
+
+    def serve(task: Task, size: float = 32) -> tuple[Loop, Version]:
+        loop, version = Loop.open(chosen), make_version(tmp_path / "versions", task, size=size)
+        loop.add_version(version.folder, "tester")
+        loop.promote(version.name, "tester", force=True)
+        return loop, version
+
+    return serve
+
+
+def sound_s(item: Item) -> float:
+    return float(soundfile.info(item.uri).duration)
+
+
+# What the tiny versions say: "yes"; a car that is there, and never the bus; a line at 130.
+FROM_NOTHING: dict[Task, Callable[[Item, Any], float]] = {
+    "asr": lambda item, _: 5 * sound_s(item),
+    "detection": lambda _, label: 3.4 + 7 * len(label.boxes),
+    "lane": lambda _, label: 3.4 + 9.6 * len(label.lanes),
+}
+REVIEWED: dict[Task, Callable[[Item, Any], float]] = {
+    "asr": lambda item, label: (1.8 if label.text == "yes" else 5) * sound_s(item),
+    "detection": lambda _, label: 3.4 + 1.7 + 7 * (len(label.boxes) - 1),
+    "lane": lambda _, label: 3.4 + 1.7 + (4.8 + 9.6) * (label.lanes[0].points[0][0] != 130),
+}
+
+
+def arm(report: SimulationReport, name: str) -> ArmReport:
+    return next(one for one in report.arms if one.name == name)
+
+
+class TestWhatTakesPart:
+    def test_what_the_first_model_was_trained_on_is_left_out_and_counted(
+        self, tmp_path: Path, served: Any, chosen: Settings
+    ) -> None:
+        loop, version = served("asr")
+        data = data_set(tmp_path / "clips", "asr", 12)
+        seen = [content_id(Path(item.uri)) for item, _ in list(datasets.read(data))[:4]]
+        (version.folder / TRAINING_IDS).write_text("".join(f"{one}\n" for one in sorted(seen)))
+        request = Request("asr", (data,), **SMALL)
+        report = simulate(request, loop, chosen, tmp_path / "out", NOW, processes=1)
+        assert (report.data[0].items, report.data[0].trained_on, report.n + report.held_out_n) == (8, 4, 8)
+
+    def test_nothing_new_to_label_is_refused(self, tmp_path: Path, served: Any, chosen: Settings) -> None:
+        loop, version = served("asr")
+        data = data_set(tmp_path / "clips", "asr", 3)
+        seen = [content_id(Path(item.uri)) for item, _ in datasets.read(data)]
+        (version.folder / TRAINING_IDS).write_text("".join(f"{one}\n" for one in seen))
+        with pytest.raises(InvalidInput, match=r"expected items to label that the first model has not seen.*3 trained"):
+            simulate(Request("asr", (data,), **SMALL), loop, chosen, tmp_path / "out", NOW, processes=1)
+
+    def test_what_measures_is_not_labelled(self, tmp_path: Path, served: Any, chosen: Settings) -> None:
+        loop, _ = served("asr")
+        data = data_set(tmp_path / "clips", "asr", 6)
+        more = data_set(tmp_path / "more", "asr", 9)  # the same six and three others
+        report = simulate(Request("asr", (more,), (data,), **SMALL), loop, chosen, tmp_path / "out", NOW, processes=1)
+        assert (report.n, report.data[0].repeated, report.held_out_n) == (3, 6, 6)
+
+    def test_data_of_another_task_and_versions_of_another_are_refused(
+        self, tmp_path: Path, served: Any, chosen: Settings
+    ) -> None:
+        loop, version = served("lane")
+        with pytest.raises(InvalidInput, match="expected data with asr labels, got lane"):
+            simulate(Request("asr", ("culane:x",), **SMALL), loop, chosen, tmp_path / "out", NOW)
+        with pytest.raises(NotFound, match=f"expected a version of that task, got {version.name}"):
+            simulate(Request("asr", ("nemo:x",), model=version.name), loop, chosen, tmp_path / "out", NOW)
+        with pytest.raises(InvalidInput, match="expected a version with a checkpoint to learn from"):
+            simulate(Request("lane", ("culane:x",)), loop, chosen, tmp_path / "out", NOW)
+
+
+class TestArms:
+    @pytest.mark.parametrize("task", ["asr", "detection", "lane"])
+    def test_people_label_the_whole_pool_in_the_seconds_of_the_costs(
+        self, tmp_path: Path, served: Any, chosen: Settings, task: Task
+    ) -> None:
+        loop, _ = served(task)
+        request = Request(task, (data_set(tmp_path / "pool", task, 12),), **SMALL)
+        report = simulate(request, loop, chosen, tmp_path / "out", NOW, processes=1)
+        pool = read_pool(task, request.data, (), frozenset(), None, groups=False).pairs
+        for name, work in (("all-human", FROM_NOTHING), ("pre-annotation", REVIEWED), ("active", REVIEWED)):
+            found, expected = arm(report, name), sum(work[task](item, label) for item, label in pool)
+            assert found.human_hours.mean * 3600 == pytest.approx(expected)
+            assert found.points[1].labelled.mean == round(len(pool) / 2) / len(pool)
+            assert (found.points[-1].labelled.mean, found.labels_wrong.mean) == (1, 0)
+        assert arm(report, "all-human").points[0].labels_wrong.mean == 1
+        assert 0 < arm(report, "random").points[0].labels_wrong.mean < 0.6
+        assert arm(report, "all-human").of_all_human == estimate([1.0, 1.0])
+
+    def test_labels_are_accepted_under_a_promise_by_the_system_alone(
+        self, tmp_path: Path, served: Any, chosen: Settings
+    ) -> None:
+        loop, _ = served("detection")
+        lenient = chosen.model_copy(update={"alpha": 0.7})
+        data = data_set(tmp_path / "pool", "detection", 130)
+        report = simulate(Request("detection", (data,), **SMALL), loop, lenient, tmp_path / "out", NOW, processes=1)
+        system, active = arm(report, "system"), arm(report, "active")
+        assert active.points[-1].accepted.mean == 0
+        assert system.points[-1].accepted.mean > 0.2
+        assert system.points[-1].accepted.mean + system.points[-1].labelled.mean == pytest.approx(1)
+        assert system.of_all_human.mean < active.of_all_human.mean
+        for audit in system.audits:
+            assert 0 < audit.wrong / audit.accepted < (audit.most_wrong or 0) < 0.7
+        assert system.labels_wrong.mean == pytest.approx(sum(one.wrong for one in system.audits) / 2 / report.n)
+
+    def test_the_report_is_written_for_programs_and_for_people(
+        self, tmp_path: Path, served: Any, chosen: Settings
+    ) -> None:
+        loop, version = served("detection")
+        request = Request("detection", (data_set(tmp_path / "pool", "detection", 12),), **SMALL)
+        report = simulate(request, loop, chosen, tmp_path / "out", NOW, processes=1)
+        assert json.loads((tmp_path / "out" / "report.json").read_text()) == to_json(report)
+        told = (tmp_path / "out" / "report.html").read_text()
+        assert version.name in told
+        assert all(one.words in told for one in report.arms)
+        assert told.count("<polyline") == 3 * len(report.arms)
+        by_constant = {(one.constant, one.factor): one.of_all_human for one in report.sensitivity}
+        assert {name for name, _ in by_constant} == {"image_s", "box_verify_s", "box_draw_s"}  # nothing was adjusted
+        assert by_constant["box_verify_s", 0.5]["active"] < arm(report, "active").of_all_human.mean
+        assert by_constant["box_verify_s", 1.5]["all-human"] == 1
+        assert [row[0] for row in overview(report)[1]] == [one.name for one in report.arms]
+
+
+class TestWork:
+    def test_goes_on_where_it_was_stopped_and_adds_seeds_to_what_is_there(
+        self, tmp_path: Path, served: Any, chosen: Settings, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        loop, _ = served("lane")
+        request = Request("lane", (data_set(tmp_path / "pool", "lane", 12),), **{**SMALL, "seeds": 1})
+        whole = simulate(request, loop, chosen, tmp_path / "whole", NOW, processes=1)
+        turned = 0
+        round_of = _Turn.round
+
+        def stopped(self: _Turn) -> Round:
+            nonlocal turned
+            turned += 1
+            if turned == 4:
+                raise KeyboardInterrupt
+            return round_of(self)
+
+        monkeypatch.setattr(_Turn, "round", stopped)
+        with pytest.raises(KeyboardInterrupt):
+            simulate(request, loop, chosen, tmp_path / "out", NOW, processes=1)
+        assert simulate(request, loop, chosen, tmp_path / "out", NOW, processes=1) == whole
+        assert turned == 4 + 10 - 3  # three rounds were there
+        simulate(replace(request, seeds=2), loop, chosen, tmp_path / "out", NOW, processes=1)
+        assert turned == 11 + 10
+
+    def test_processes_come_to_the_same(self, tmp_path: Path, served: Any, chosen: Settings) -> None:
+        loop, _ = served("detection")
+        request = Request("detection", (data_set(tmp_path / "pool", "detection", 8),), **{**SMALL, "mistakes": 0.3})
+        alone, together = (
+            simulate(request, loop, chosen, tmp_path / f"{count}", NOW, processes=count) for count in (1, 2)
+        )
+        assert alone == together
+        assert arm(alone, "active").labels_wrong.mean > 0
+
+    def test_the_model_learns_and_is_promoted_and_arms_share_what_they_learn(
+        self, tmp_path: Path, served: Any, chosen: Settings, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """The first version looks for the line at 200; the one that is learnt at 130, where two thirds are."""
+        loop, start = served("lane", 49.5)
+        (start.folder / CHECKPOINT).touch()
+        better, asked = make_version(tmp_path / "better", "lane"), list[Any]()
+
+        def trained(self: Workshop, first: Version, pairs: Any, epochs: int, seed: int) -> Version:
+            asked.append((seed, tuple(item.id for item, _ in pairs)))
+            assert (first.name, epochs) == (start.name, 3)
+            return better
+
+        monkeypatch.setattr(Workshop, "trained", trained)
+        request = Request("lane", (data_set(tmp_path / "pool", "lane", 12),), **{**SMALL, "epochs": 3})
+        report = simulate(request, loop, chosen, tmp_path / "out", NOW, processes=1)
+        assert arm(report, "pre-annotation").learnt[0] == "seed 0, round 1: the first model goes on"
+        assert arm(report, "random").points[1].model_quality.mean > arm(report, "random").points[0].model_quality.mean
+        assert (len(asked), len(set(asked))) == (14, 6)  # a seed: two first rounds, and the last of all
+
+
+class TestFigures:
+    def test_the_interval_of_a_mean_over_seeds_by_hand(self) -> None:
+        found = estimate([1.0, 2.0, 3.0])  # t of 2 degrees of freedom is 4.3027
+        assert (found.low, found.high) == pytest.approx((2 - 4.3027 / 3**0.5, 2 + 4.3027 / 3**0.5), abs=1e-4)
+        assert estimate([5.0]).low is None
+
+    def test_scales_end_at_round_numbers(self) -> None:
+        assert [page._rounded_up(value) for value in (0, 0.013, 0.2, 3, 1000.0)] == [1, 0.02, 0.2, 5, 1000]
+        assert (page.hours(0.5), page.hours(2)) == ("30.0 min", "2.00 h")

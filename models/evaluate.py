@@ -20,6 +20,7 @@ from models import media, tasks
 from models.errors import InvalidInput, NotFound
 from models.figures import each
 from models.journal import append, open_journal, written_lines
+from models.marks import Mark
 from models.records import LABEL_TYPES, Box, Item, Label, Prediction, Task, from_json, to_json
 from models.tasks import Measured, Results, Runtime
 
@@ -28,12 +29,16 @@ Pairs: TypeAlias = Iterable[tuple[Item, Label]]
 
 @dataclass(frozen=True)
 class Evaluation:
-    """What a model said about n labelled items; everything is in the order of the items, without embeddings."""
+    """What a model said about n labelled items; everything is in the order of the items, without embeddings.
+
+    ``marks`` is empty, or what the data sets say of each item beside its label.
+    """
 
     task: Task
     items: tuple[Item, ...]
     truths: tuple[Label, ...]
     predictions: tuple[Prediction, ...]
+    marks: tuple[Mark | None, ...] = ()
 
     @cached_property
     def scores(self) -> NDArray[np.float64]:
@@ -42,13 +47,14 @@ class Evaluation:
 
     @cached_property
     def errors(self) -> NDArray[np.bool_]:
-        """Whether a person would change the label (n,)."""
-        return np.array([tasks.differs(self.task, *pair) for pair in self._labels()], np.bool_)
+        """Whether a person would change the label (n,): there are mistakes in it."""
+        return np.asarray(self.results.mistakes > 0) if self.items else np.zeros(0, np.bool_)
 
     @cached_property
     def results(self) -> Results:
         """The task's own counts of each item."""
-        results: Results = tasks.results(self.task).Results(self.predictions, self.truths)
+        marks = [self.marks] if any(self.marks) else []  # speech has none
+        results: Results = tasks.results(self.task).Results(self.predictions, self.truths, *marks)
         return results
 
     @cached_property

@@ -52,12 +52,15 @@ def evaluate(
             raise InvalidInput(
                 f"evaluate {request.task}: expected data with {request.task} labels, got {labelled}: {spec}"
             )
+    subject = find(request.task, request.model, loop)
+    marked = {spec: list(datasets.read_marked(spec)) for spec in request.data}
     return report(
         request.task,
-        find(request.task, request.model, loop),
-        {spec: list(datasets.read(spec)) for spec in request.data},
+        subject,
+        {spec: [(item, label) for item, label, _ in items] for spec, items in marked.items()},
         out,
         now=now,
+        marks=[mark for items in marked.values() for *_, mark in items],
         against=find(request.task, request.against, loop) if request.against else None,
         wishes=wishes,
         threads=settings.threads,

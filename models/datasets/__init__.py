@@ -31,33 +31,72 @@ from models.datasets import (
     yolo,
 )
 from models.errors import InvalidDataset, InvalidInput, NotFound
+from models.marks import Mark
 from models.records import Item, Label, Task
 
 Reader: TypeAlias = Callable[[Path, str | None], Iterator[tuple[Item, Label]]]
+MarkedReader: TypeAlias = Callable[[Path, str | None], Iterator[tuple[Item, Label, Mark]]]
 Writer: TypeAlias = Callable[[Path, Iterable[tuple[Item, Any]]], None]  # the labels are those of the format's task
 
 
 @dataclass(frozen=True)
 class Format:
-    """What a format labels, the files it consists of, and how it is read and written, where it is."""
+    """What a format labels, the files it consists of, and how it is read and written, where it is.
+
+    ``read_marked`` is there where the benchmark's own rules ask for more than labels.
+    """
 
     task: Task
     layout: str
     read: Reader | None = None
     write: Writer | None = None
+    read_marked: MarkedReader | None = None
 
 
 FORMATS: dict[str, Format] = {
-    "coco": Format("detection", "annotations/instances_SPLIT.json; images/, or a folder SPLIT/", coco.read, coco.write),
-    "voc": Format("detection", "ImageSets/Main/SPLIT.txt, Annotations/*.xml, JPEGImages/", voc.read, voc.write),
+    "coco": Format(
+        "detection",
+        "annotations/instances_SPLIT.json; images/, or a folder SPLIT/",
+        coco.read,
+        coco.write,
+        coco.read_marked,
+    ),
+    "voc": Format(
+        "detection",
+        "ImageSets/Main/SPLIT.txt, Annotations/*.xml, JPEGImages/",
+        voc.read,
+        voc.write,
+        voc.read_marked,
+    ),
     "yolo": Format("detection", "data.yaml, images/**, labels/**.txt", yolo.read, yolo.write),
     "kitti": Format(
-        "detection", "training/image_2/, training/label_2/*.txt; ImageSets/SPLIT.txt", kitti.read, kitti.write
+        "detection",
+        "training/image_2/, training/label_2/*.txt; ImageSets/SPLIT.txt",
+        kitti.read,
+        kitti.write,
+        kitti.read_marked,
     ),
-    "bdd100k": Format("detection", "labels/det_20/det_SPLIT.json, images/100k/SPLIT/", bdd100k.read_boxes),
+    "bdd100k": Format(
+        "detection",
+        "labels/det_20/det_SPLIT.json, images/100k/SPLIT/",
+        bdd100k.read_boxes,
+        read_marked=bdd100k.read_marked_boxes,
+    ),
     "mot": Format("detection", "SPLIT/SEQUENCE/gt/gt.txt, seqinfo.ini and img1/", mot.read),
-    "culane": Format("lane", "list/SPLIT.txt, and A.lines.txt beside each A.jpg", culane.read, culane.write),
-    "tusimple": Format("lane", "FILE.json, or label_data_SPLIT.json; clips/", tusimple.read, tusimple.write),
+    "culane": Format(
+        "lane",
+        "list/SPLIT.txt, and A.lines.txt beside each A.jpg",
+        culane.read,
+        culane.write,
+        culane.read_marked,
+    ),
+    "tusimple": Format(
+        "lane",
+        "FILE.json, or label_data_SPLIT.json; clips/",
+        tusimple.read,
+        tusimple.write,
+        tusimple.read_marked,
+    ),
     "curvelanes": Format("lane", "SPLIT/SPLIT.txt, SPLIT/images/, SPLIT/labels/*.lines.json", curvelanes.read),
     "bdd100k-lanes": Format("lane", "labels/lane/polygons/lane_SPLIT.json, images/100k/SPLIT/", bdd100k.read_lanes),
     "commonvoice": Format("asr", "SPLIT.tsv, clips/", commonvoice.read),
@@ -84,6 +123,20 @@ def read(spec: str) -> Iterator[tuple[Item, Label]]:
     reader, rest = _reader(spec)
     root, split = _root_and_split(rest)
     return reader(root, split)
+
+
+def read_marked(spec: str) -> Iterator[tuple[Item, Label, Mark | None]]:
+    """The items of ``read``, each with what its data set says of it beside the label, where it says anything.
+
+    Raises:
+        InvalidDataset, NotFound: as ``read``.
+    """
+    _reader(spec)
+    name, _, rest = spec.partition(":")
+    marked = FORMATS[name].read_marked
+    if marked is None:
+        return ((item, label, None) for item, label in read(spec))
+    return ((item, label, mark) for item, label, mark in marked(*_root_and_split(rest)))
 
 
 def task_of(spec: str) -> Task:

@@ -10,6 +10,7 @@ from typing import Any, TypeAlias
 
 from models.datasets.documents import list_of
 from models.datasets.layout import below, broken, chosen_split, clipped, existing, finite, text_field
+from models.marks import Ignored
 from models.media import image_size
 from models.records import Box, Boxes, Item, Lane, Lanes, Pixels
 
@@ -32,6 +33,11 @@ def read_boxes(root: Path, split: str | None = None) -> Iterator[tuple[Item, Box
         NotFound: no such split.
         UnreadableMedia: an image whose header does not give its size.
     """
+    return ((item, label) for item, label, _ in read_marked_boxes(root, split))
+
+
+def read_marked_boxes(root: Path, split: str | None = None) -> Iterator[tuple[Item, Boxes, Ignored]]:
+    """The same, each image with its crowds."""
     return _boxes(root, _frames(root, _file(root, _BOXES_2020, split)))
 
 
@@ -74,15 +80,16 @@ def _labels(where: str, frame: _Json) -> Iterator[tuple[str, str, _Json]]:
         yield f"{where}.labels[{index}]", category.removeprefix("lane/"), label
 
 
-def _boxes(root: Path, frames: Iterator[_Frame]) -> Iterator[tuple[Item, Boxes]]:
+def _boxes(root: Path, frames: Iterator[_Frame]) -> Iterator[tuple[Item, Boxes, Ignored]]:
     for where, image, frame in frames:
         width, height = image_size(image)
         found = [
-            _box(at, category, label["box2d"], width, height)
+            (_box(at, category, label["box2d"], width, height), bool(_attribute(label, "crowd")))
             for at, category, label in _labels(where, frame)
-            if label.get("box2d") is not None and not _attribute(label, "crowd")
+            if label.get("box2d") is not None
         ]
-        yield Item(below(root, image), str(image)), Boxes(width, height, tuple(box for box in found if box))
+        boxes, crowds = (tuple(box for box, is_crowd in found if box and is_crowd == crowd) for crowd in (False, True))
+        yield Item(below(root, image), str(image)), Boxes(width, height, boxes), Ignored(crowds=crowds)
 
 
 def _box(where: str, category: str, box: Any, width: int, height: int) -> Box | None:

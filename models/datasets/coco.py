@@ -15,6 +15,7 @@ from models.datasets.documents import lists_of
 from models.datasets.layout import below, broken, clipped, existing, finite, split_file, text_field
 from models.datasets.output import SPLIT, file_name, new_folder, place
 from models.datasets.shelf import Shelf
+from models.marks import Ignored
 from models.records import Box, Boxes, Item
 
 _Json: TypeAlias = dict[str, Any]
@@ -30,17 +31,23 @@ def read(root: Path, split: str | None = None) -> Iterator[tuple[Item, Boxes]]:
         InvalidDataset: a broken document, naming the entry.
         NotFound: no such split.
     """
+    return ((item, label) for item, label, _ in read_marked(root, split))
+
+
+def read_marked(root: Path, split: str | None = None) -> Iterator[tuple[Item, Boxes, Ignored]]:
+    """The same, each image with its crowds."""
     file, chosen = split_file(root / "annotations", "instances_", split, ".json")
     return _read(root, file, root / "images" if (root / "images").is_dir() else root / chosen)
 
 
-def _read(root: Path, file: Path, folder: Path) -> Iterator[tuple[Item, Boxes]]:
+def _read(root: Path, file: Path, folder: Path) -> Iterator[tuple[Item, Boxes, Ignored]]:
     document = _Document(file)
     for where, image in document.images():
         width, height = _size(where, image)
         path = existing(where, folder / text_field(where, image, "file_name"))
-        boxes = tuple(document.boxes(image["id"], width, height))
-        yield Item(below(root, path), str(path)), Boxes(width, height, boxes)
+        found = [*document.boxes(image["id"], width, height)]
+        boxes, crowds = (tuple(box for box, is_crowd in found if is_crowd == crowd) for crowd in (False, True))
+        yield Item(below(root, path), str(path)), Boxes(width, height, boxes), Ignored(crowds=crowds)
 
 
 class _Document:
@@ -65,15 +72,16 @@ class _Document:
         for _, (where, image) in self._images.as_added():
             yield where, image
 
-    def boxes(self, image_id: int, width: int, height: int) -> Iterator[Box]:
+    def boxes(self, image_id: int, width: int, height: int) -> Iterator[tuple[Box, bool]]:
+        """Each box of an image, and whether it is a crowd."""
         for where, annotation in self._annotations.values(_key(image_id)):
             category_id = _key(annotation["category_id"])
             if category_id not in self._categories:
                 broken(f"{where}.category_id", "the id of a category", annotation["category_id"])
             x, y, w, h = _bbox(f"{where}.bbox", annotation["bbox"])
             box = clipped(x, y, x + w, y + h, width, height, self._categories[category_id])
-            if box is not None and not annotation["iscrowd"]:
-                yield box
+            if box is not None:
+                yield box, bool(annotation["iscrowd"])
 
 
 def _needed(annotation: _Json) -> _Json:

@@ -1,6 +1,7 @@
 """KITTI object detection: one text file an image. Source: the object development kit, readme.txt.
 
-A line has 15 columns, of which the first is the category and the fifth to eighth are the box, in pixels from 0.
+A line has 15 columns, of which the first is the category, the second and third say how far the object is truncated
+and occluded, and the fifth to eighth are the box, in pixels from 0.
 """
 
 from collections.abc import Iterable, Iterator
@@ -18,9 +19,11 @@ from models.datasets.layout import (
     numbered_lines,
 )
 from models.datasets.output import file_name, new_folder, number, place
+from models.marks import KittiFrame, KittiObject
 from models.media import image_size
-from models.records import Box, Boxes, Item
+from models.records import Boxes, Item
 
+REGION = "DontCare"  # the category of what does not count
 _ALL = "training"  # the folder, and the split of all that is in it
 _COLUMNS = 15
 _UNKNOWN = "-1 -1 -10", "-1 -1 -1 -1000 -1000 -1000 -10"  # the kit's own values for all that is no 2D box
@@ -37,6 +40,11 @@ def read(root: Path, split: str | None = None) -> Iterator[tuple[Item, Boxes]]:
         NotFound: no such split.
         UnreadableMedia: an image whose header does not give its size.
     """
+    return ((item, label) for item, label, _ in read_marked(root, split))
+
+
+def read_marked(root: Path, split: str | None = None) -> Iterator[tuple[Item, Boxes, KittiFrame]]:
+    """The same, each image with all that its label file says of how hard its objects are, regions included."""
     lists = sorted(path.stem for path in (root / "ImageSets").glob("*.txt"))
     there = [_ALL] * (root / _ALL / "label_2").is_dir()
     chosen = chosen_split(root, [*there, *lists], split, "training/label_2 or ImageSets/*.txt")
@@ -52,22 +60,25 @@ def _listed(file: Path, images: Path) -> Iterator[tuple[str, Path]]:
         yield where, existing(where, next((path for path in candidates if path.is_file()), candidates[0]))
 
 
-def _read(root: Path, images: Iterable[tuple[str, Path]]) -> Iterator[tuple[Item, Boxes]]:
+def _read(root: Path, images: Iterable[tuple[str, Path]]) -> Iterator[tuple[Item, Boxes, KittiFrame]]:
     for where, image in images:
         width, height = image_size(image)
         labels = existing(where, root / _ALL / "label_2" / f"{image.stem}.txt")
-        boxes = (_box(at, line, width, height) for at, line in numbered_lines(labels))
-        yield Item(below(root, image), str(image)), Boxes(width, height, tuple(box for box in boxes if box))
+        objects = tuple(_object(at, line) for at, line in numbered_lines(labels))
+        boxes = (clipped(*one.xyxy, width, height, one.category) for one in objects if one.category != REGION)
+        label = Boxes(width, height, tuple(box for box in boxes if box))
+        yield Item(below(root, image), str(image)), label, KittiFrame(objects)
 
 
-def _box(where: str, line: str, width: int, height: int) -> Box | None:
+def _object(where: str, line: str) -> KittiObject:
     columns = line.split()
     if len(columns) != _COLUMNS:
         broken(where, f"{_COLUMNS} columns", line)
+    truncation, occlusion = finite(where, "numbers in columns 2 and 3: truncation, occlusion", columns[1:3])
     x1, y1, x2, y2 = finite(where, "numbers in columns 5 to 8: left, top, right, bottom", columns[4:8])
     if x1 > x2 or y1 > y2:
         broken(where, "left <= right and top <= bottom", columns[4:8])
-    return None if columns[0] == "DontCare" else clipped(x1, y1, x2, y2, width, height, columns[0])
+    return KittiObject(columns[0], (x1, y1, x2, y2), truncation, int(occlusion))
 
 
 def write(root: Path, pairs: Iterable[tuple[Item, Boxes]]) -> None:

@@ -9,6 +9,7 @@ from typing import Any
 
 from models.datasets.layout import below, broken, json_lines, split_file, text_field
 from models.datasets.output import SPLIT, file_name, new_folder, place, token
+from models.marks import TusimpleFrame
 from models.media import image_size
 from models.records import Item, Lane, Lanes
 
@@ -28,29 +29,40 @@ def read(root: Path, split: str | None = None) -> Iterator[tuple[Item, Lanes]]:
         InvalidDataset: a broken line, naming file and line.
         NotFound: no such split.
     """
+    return ((item, label) for item, label, _ in read_marked(root, split))
+
+
+def read_marked(root: Path, split: str | None = None) -> Iterator[tuple[Item, Lanes, TusimpleFrame]]:
+    """The same, each frame with its label as it stands."""
     if root.is_file():
         return _read(root.parent, root)
     file, _ = split_file(root, "label_data_", split, ".json")
     return _read(root, file)
 
 
-def _read(root: Path, file: Path) -> Iterator[tuple[Item, Lanes]]:
+def _read(root: Path, file: Path) -> Iterator[tuple[Item, Lanes, TusimpleFrame]]:
     for where, values in json_lines(file):
         image = (root / text_field(where, values, "raw_file")).absolute()
         rows = _whole_numbers(where, "h_samples", values.get("h_samples"))
         lanes = values.get("lanes")
         if not isinstance(lanes, list):
             broken(where, "a list under 'lanes'", lanes)
-        found = [_lane(f"{where}: lanes[{index}]", columns, rows) for index, columns in enumerate(lanes)]
+        lines = [_columns_at(f"{where}: lanes[{index}]", columns, rows) for index, columns in enumerate(lanes)]
+        found = [_lane(columns, rows) for columns in lines]
         size = image_size(image) if image.is_file() else _FRAME_SIZE
         item = Item(below(root, image), str(image), below(root, image.parent))
-        yield item, Lanes(*size, tuple(lane for lane in found if lane is not None))
+        label = Lanes(*size, tuple(lane for lane in found if lane is not None))
+        yield item, label, TusimpleFrame(tuple(rows), tuple(map(tuple, lines)))
 
 
-def _lane(where: str, columns: Any, rows: list[int]) -> Lane | None:
+def _columns_at(where: str, columns: Any, rows: list[int]) -> list[int]:
     xs = _whole_numbers(where, "lane", columns)
     if len(xs) != len(rows):
         broken(where, f"{len(rows)} columns, one for each of h_samples", len(xs))
+    return xs
+
+
+def _lane(xs: list[int], rows: list[int]) -> Lane | None:
     points = tuple((float(x), float(y)) for x, y in zip(xs, rows, strict=True) if x >= 0)
     return Lane(points) if len(points) >= 2 else None
 

@@ -12,6 +12,7 @@ from xml.sax.saxutils import escape
 
 from models.datasets.layout import below, broken, existing, numbered_lines, split_file
 from models.datasets.output import SPLIT, file_name, new_folder, number, place
+from models.marks import Ignored
 from models.records import Box, Boxes, Item
 
 
@@ -24,11 +25,16 @@ def read(root: Path, split: str | None = None) -> Iterator[tuple[Item, Boxes]]:
         InvalidDataset: a broken list or XML file, naming file and line.
         NotFound: no such split.
     """
+    return ((item, label) for item, label, _ in read_marked(root, split))
+
+
+def read_marked(root: Path, split: str | None = None) -> Iterator[tuple[Item, Boxes, Ignored]]:
+    """The same, each image with its difficult objects."""
     file, _ = split_file(root / "ImageSets" / "Main", "", split, ".txt")
     return _read(root, file)
 
 
-def _read(root: Path, file: Path) -> Iterator[tuple[Item, Boxes]]:
+def _read(root: Path, file: Path) -> Iterator[tuple[Item, Boxes, Ignored]]:
     for where, line in numbered_lines(file):
         columns = line.split()
         if len(columns) != 1:
@@ -37,7 +43,7 @@ def _read(root: Path, file: Path) -> Iterator[tuple[Item, Boxes]]:
         document = _Annotation(annotation)
         suffix = Path(document.text("filename")).suffix or ".jpg"
         image = existing(where, root / "JPEGImages" / f"{columns[0]}{suffix}")
-        yield Item(below(root, image), str(image)), document.boxes()
+        yield Item(below(root, image), str(image)), *document.boxes()
 
 
 class _Annotation:
@@ -50,11 +56,15 @@ class _Annotation:
         except ElementTree.ParseError as error:
             broken(f"{path}:{error.position[0]}", "XML", str(error))
 
-    def boxes(self) -> Boxes:
+    def boxes(self) -> tuple[Boxes, Ignored]:
+        """The objects, and apart from them the difficult ones."""
         width, height = self._whole("size/width"), self._whole("size/height")
-        objects = enumerate(self.root.iterfind("object"))
-        boxes = [self._box(index, element, width, height) for index, element in objects if not _difficult(element)]
-        return Boxes(width, height, tuple(boxes))
+        objects = [*enumerate(self.root.iterfind("object"))]
+        plain, difficult = (
+            tuple(self._box(index, element, width, height) for index, element in objects if _difficult(element) == hard)
+            for hard in (False, True)
+        )
+        return Boxes(width, height, plain), Ignored(objects=difficult)
 
     def text(self, tag: str) -> str:
         return (self.root.findtext(tag) or "").strip()

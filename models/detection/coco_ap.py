@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pycocotools.cocoeval import COCOeval
 
-from models.detection.ignored import NOTHING, Ignored
+from models.marks import NOTHING, Ignored
 from models.records import Box
 
 Floats: TypeAlias = NDArray[np.float64]

@@ -1,28 +1,27 @@
 """KITTI's average precision at 40 recalls in the image plane, by the rules of its development kit.
 
 How hard an object is follows from its height, occlusion and truncation, which stand in the label files and in no other
-label: ``read_objects`` takes them from there. Source: ``cpp/evaluate_object.cpp`` of the kit for 40 recall positions.
+label, so the reader hands them on as marks. Source: ``cpp/evaluate_object.cpp`` of the kit for 40 recall positions.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
-from models.datasets.layout import broken, numbered_lines
-from models.detection.suppression import pairwise_iou
+from models.datasets.kitti import REGION
+from models.detection.suppression import pairwise_iou, share_inside
+from models.marks import KittiObject
 from models.records import Box
 
 Floats: TypeAlias = NDArray[np.float64]
+Indices: TypeAlias = NDArray[np.intp]
 
 LEAST_OVERLAP = {"Car": 0.7, "Pedestrian": 0.5, "Cyclist": 0.5}
 NEIGHBOURS = {"Car": "Van", "Pedestrian": "Person_sitting"}  # neither to be found nor wrong
-REGION = "DontCare"
 RECALLS = 40
-_COLUMNS = 15
 
 
 @dataclass(frozen=True)
@@ -41,27 +40,7 @@ DIFFICULTIES = {
 }
 
 
-@dataclass(frozen=True)
-class KittiObject:
-    """A labelled object: corners in pixels, the share of it beyond the image, and 0 visible, 1 partly, 2 largely
-    occluded, 3 unknown. Regions that do not count are of the category ``DontCare``; there both are -1."""
-
-    category: str
-    xyxy: tuple[float, float, float, float]
-    truncation: float
-    occlusion: int
-
-
 Frame: TypeAlias = tuple[Sequence[Box], Sequence[KittiObject]]  # predicted boxes, labelled objects
-
-
-def read_objects(file: Path) -> tuple[KittiObject, ...]:
-    """The objects of a label file, regions that do not count included.
-
-    Raises:
-        InvalidDataset: a broken line, naming file and line.
-    """
-    return tuple(_object(where, line) for where, line in numbered_lines(file))
 
 
 def average_precision(frames: Iterable[Frame]) -> dict[str, dict[str, float | None]]:
@@ -72,13 +51,70 @@ def average_precision(frames: Iterable[Frame]) -> dict[str, dict[str, float | No
     lower one counts. Their mean leaves out the first, at which hardly anything is found.
     """
     kept = [*frames]
+    every = np.ones(len(kept))
     return {
-        category: {
-            name: _average_precision([_Scene.of(frame, category, difficulty) for frame in kept])
-            for name, difficulty in DIFFICULTIES.items()
-        }
+        category: {level: rank(kept, category, level).average_precision(every) for level in DIFFICULTIES}
         for category in LEAST_OVERLAP
     }
+
+
+@dataclass(frozen=True)
+class Ranked:
+    """One category at one difficulty in n frames, for any sample of them.
+
+    ``found`` (f,) are the scores of boxes that find an object, highest first, and ``found_frame`` (f,) the rows of
+    their frames. Lowering the threshold to ``score`` (s,), highest first, adds ``right`` and ``false`` (s,) boxes in
+    the frame ``frame``. ``truths`` (n,) counts what is to be found in each frame.
+    """
+
+    found: Floats
+    found_frame: Indices
+    score: Floats
+    frame: Indices
+    right: Indices
+    false: Indices
+    truths: Indices
+
+    def average_precision(self, weights: Floats) -> float | None:
+        """In [0, 1], if frame i were there ``weights[i]`` times; None where there is nothing to find."""
+        to_find = int(weights @ self.truths)
+        if not to_find:
+            return None
+        reached = np.cumsum(weights[self.found_frame]).astype(int)  # boxes that have found something
+        places = positions(int(reached[-1]) if len(reached) else 0, to_find)
+        thresholds = self.found[np.searchsorted(reached, places, side="right")]
+        steps = np.searchsorted(-self.score, -thresholds, side="right") - 1
+        right, false = (np.cumsum(weights[self.frame] * each)[steps] for each in (self.right, self.false))
+        precision = np.zeros(RECALLS + 1)
+        precision[: len(steps)] = right / np.maximum(right + false, 1)
+        best = np.maximum.accumulate(precision[::-1])[::-1]
+        return float(best[1:].sum() / RECALLS)
+
+
+def rank(frames: Sequence[Frame], category: str, level: str) -> Ranked:
+    """The boxes of a category of ``LEAST_OVERLAP`` in n frames, as one of ``DIFFICULTIES`` sees them."""
+    scenes = [_Scene.of(frame, category, DIFFICULTIES[level]) for frame in frames]
+    found = sorted(((-score, row) for row, scene in enumerate(scenes) for score in _found_scores(scene)))
+    steps = sorted((step for row, scene in enumerate(scenes) for step in _steps(row, scene)), reverse=True)
+    score, frame, right, false = np.array(steps, np.float64).reshape(-1, 4).T
+    return Ranked(
+        found=np.array([-negative for negative, _ in found], np.float64),
+        found_frame=np.array([row for _, row in found], np.intp),
+        score=score,
+        frame=frame.astype(np.intp),
+        right=right.astype(np.intp),
+        false=false.astype(np.intp),
+        truths=np.array([sum(scene.to_find) for scene in scenes], np.intp),
+    )
+
+
+def _steps(row: int, scene: "_Scene") -> Iterator[tuple[float, int, int, int]]:
+    """(score, row, right, false): what each lower threshold adds in a frame."""
+    before = (0, 0)
+    for score in sorted(set(scene.scores), reverse=True):
+        now = _right_and_false(scene, score)
+        yield score, row, now[0] - before[0], now[1] - before[1]
+        before = now
 
 
 @dataclass(frozen=True)
@@ -114,34 +150,22 @@ class _Scene:
             counted=[not is_low for _, is_low in boxes],
             to_find=[_same(o.category, category) and _visible(o, difficulty) for o in there],
             near=[[(j, value) for j, value in enumerate(row) if value > least] for row in overlap.tolist()],
-            spared=[bool(row.any()) for row in _share_inside(corners, areas) > least],
+            spared=[bool(row.any()) for row in share_inside(corners, areas) > least],
         )
 
 
-def _average_precision(scenes: Sequence[_Scene]) -> float | None:
-    to_find = sum(sum(scene.to_find) for scene in scenes)
-    if not to_find:
-        return None
-    scores = sorted((score for scene in scenes for score in _found_scores(scene)), reverse=True)
-    precision = np.zeros(RECALLS + 1)
-    for i, threshold in enumerate(thresholds(scores, to_find)):
-        counts = [_right_and_false(scene, threshold) for scene in scenes]
-        right, false = (sum(each) for each in zip(*counts, strict=True))
-        precision[i] = right / (right + false) if right + false else 0.0
-    best = np.maximum.accumulate(precision[::-1])[::-1]
-    return float(best[1:].sum() / RECALLS)
-
-
-def thresholds(scores: Sequence[float], to_find: int) -> list[float]:
-    """The scores, of those found from the highest down, at which recall is nearest to the next 40th, and the last."""
-    kept, recall = list[float](), 0.0
-    for i, score in enumerate(scores):
-        last = i == len(scores) - 1
+def positions(found: int, to_find: int) -> list[int]:
+    """The places, among scores of ``found`` boxes from the highest down, at which recall is nearest to the next 40th,
+    and the last."""
+    kept, recall, i = list[int](), 0.0, 0
+    while i < found:
+        i = max(i, min(int(recall * to_find) - 3, found - 1))  # nothing nearer lies before
+        last = i == found - 1
         here, beyond = (i + 1) / to_find, (i + 1 if last else i + 2) / to_find
-        if beyond - recall < recall - here and not last:
-            continue
-        kept.append(score)
-        recall += 1 / RECALLS
+        if beyond - recall >= recall - here or last:
+            kept.append(i)
+            recall += 1 / RECALLS
+        i += 1
     return kept
 
 
@@ -178,24 +202,5 @@ def _visible(found: KittiObject, difficulty: Difficulty) -> bool:
     return height > difficulty.height and not hidden
 
 
-def _share_inside(boxes: Floats, regions: Floats) -> Floats:
-    """Share (n, m) of each box that lies in each region."""
-    sizes = np.minimum(boxes[:, None, 2:], regions[None, :, 2:]) - np.maximum(boxes[:, None, :2], regions[None, :, :2])
-    areas = (boxes[:, 2:] - boxes[:, :2]).prod(axis=1)
-    return np.asarray(sizes.clip(min=0).prod(axis=2) / areas[:, None])
-
-
 def _same(one: str, other: str) -> bool:
     return one.casefold() == other.casefold()
-
-
-def _object(where: str, line: str) -> KittiObject:
-    columns = line.split()
-    if len(columns) != _COLUMNS:
-        broken(where, f"{_COLUMNS} columns", line)
-    try:
-        truncation, occlusion = float(columns[1]), int(columns[2])
-        x1, y1, x2, y2 = map(float, columns[4:8])
-    except ValueError:
-        broken(where, "numbers for truncation, occlusion and the box", line)
-    return KittiObject(columns[0], (x1, y1, x2, y2), truncation, occlusion)

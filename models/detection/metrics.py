@@ -14,9 +14,9 @@ from scipy.optimize import linear_sum_assignment
 
 from models.changes import Changes
 from models.detection.coco_ap import Matches, average_precision, compare
-from models.detection.ignored import NOTHING, Ignored
-from models.detection.suppression import pairwise_iou
+from models.detection.suppression import pairwise_iou, share_inside
 from models.errors import InvalidRecord
+from models.marks import NOTHING, Ignored
 from models.parts import PartErrors
 from models.records import Box, Boxes, Label
 from models.reliability import calibration_gap
@@ -137,6 +137,26 @@ def match(predicted: Sequence[Box], truth: Sequence[Box]) -> NDArray[np.int64]:
     return matched
 
 
+def counted(predicted: Boxes, truth: Boxes, ignored: Ignored) -> Boxes:
+    """The predicted label without boxes that are neither right nor false: those which match no true box at IoU 0.5, but
+    an ignored one, or lie in a crowd by half."""
+    if ignored == NOTHING:
+        return predicted
+    out = set[int]()
+    for name in {box.category for box in predicted.boxes}:
+        rows = [row for row, box in enumerate(predicted.boxes) if box.category == name]
+        ours = [predicted.boxes[row] for row in rows]
+        theirs, objects, crowds = (
+            [box for box in boxes if box.category == name] for boxes in (truth.boxes, ignored.objects, ignored.crowds)
+        )
+        near = pairwise_iou(_corners(ours), _corners(objects)).max(axis=1, initial=0.0)
+        inside = share_inside(_corners(ours), _corners(crowds)).max(axis=1, initial=0.0)
+        spared = (match(ours, theirs) < 0) & (np.maximum(near, inside) >= LEAST_IOU)
+        out |= {row for row, is_spared in zip(rows, spared, strict=True) if is_spared}
+    kept = (box for row, box in enumerate(predicted.boxes) if row not in out)
+    return Boxes(predicted.width, predicted.height, tuple(kept))
+
+
 def differs(predicted: Label, truth: Label) -> bool:
     """Whether a person would change a box: one missed, false, badly placed (IoU < 0.5) or wrongly named."""
     return any(
@@ -195,7 +215,7 @@ def _by_category(predicted: Sequence[Box], truth: Sequence[Box]) -> list[tuple[s
 
 
 def _corners(boxes: Sequence[Box]) -> NDArray[np.float64]:
-    return np.array([box.xyxy for box in boxes], np.float64)
+    return np.array([box.xyxy for box in boxes], np.float64).reshape(-1, 4)
 
 
 def _boxes(label: Label) -> Boxes:

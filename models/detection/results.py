@@ -4,18 +4,20 @@ import hashlib
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, partial
 from math import sqrt
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from models.detection import kitti_ap, voc_ap
 from models.detection.coco_ap import IOUS, Matches, compare
-from models.detection.metrics import CALIBRATION_BINS, match
+from models.detection.metrics import CALIBRATION_BINS, counted, match
 from models.detection.sampled_ap import Ranked, rank
 from models.drawing.shapes import hue
 from models.figures import Meaning, Rows, Statistic, Statistics
+from models.marks import Ignored, KittiFrame, Mark
 from models.records import Box, Boxes, Label, Prediction
 from models.reliability import calibration_gap
 from models.report.charts import Chart, Columns, Curve, Curves, Matrix, binned, thinned
@@ -28,6 +30,9 @@ METRICS = {
     "f1": Meaning("harmonic mean of precision and recall", "higher"),
     "precision": Meaning("share of the boxes handed out that are right, at IoU 0.5", "higher"),
     "recall": Meaning("share of the true boxes that are handed out, at IoU 0.5", "higher"),
+    "voc_ap": Meaning("Pascal VOC 2010: average precision at IoU 0.5, mean over categories", "higher"),
+    "voc_ap_by_category": Meaning("Pascal VOC 2010: average precision at IoU 0.5", "higher"),
+    "kitti_ap40": Meaning("KITTI: average precision at 40 recalls, of KITTI's own labels", "higher"),
     "d_ece": Meaning("gap between confidence and precision of the boxes handed out, at IoU 0.5", "lower"),
     "laece": Meaning("gap between confidence and IoU of the boxes handed out, mean over categories", "lower"),
 }
@@ -46,7 +51,8 @@ class _Given:
     """The d boxes of one category that were handed out for n images.
 
     ``image`` (d,) is the row of each box's image, ``right`` (d,) whether it matches at IoU 0.5, ``overlap`` (d,) its
-    IoU with the true box that it touches, ``truths`` (n,) the number of true boxes.
+    IoU with the true box that it touches, ``truths`` (n,) the number of true boxes. ``left_out`` (d,) marks boxes that
+    match something ignored at IoU 0.5, ``left_out_of_all`` (d,) those that touch it.
     """
 
     image: NDArray[np.intp]
@@ -54,18 +60,21 @@ class _Given:
     right: NDArray[np.bool_]
     overlap: Array
     truths: NDArray[np.int64]
+    left_out: NDArray[np.bool_]
+    left_out_of_all: NDArray[np.bool_]
 
-    def sampled(self, weights: NDArray[np.int64]) -> NDArray[np.intp]:
-        """The boxes of a sample in which image i is ``weights[i]`` times."""
-        return np.repeat(np.arange(len(self.image)), weights[self.image])
+    def sampled(self, weights: NDArray[np.int64], left_out: NDArray[np.bool_]) -> NDArray[np.intp]:
+        """The boxes of a sample in which image i is ``weights[i]`` times, but for some."""
+        return np.repeat(np.arange(len(self.image)), weights[self.image] * ~left_out)
 
 
 @dataclass(frozen=True)
 class Results:
-    """Images as a model labelled them and as they are."""
+    """Images as a model labelled them and as they are; ``marks`` say what does not count, where the data says so."""
 
     predictions: Sequence[Prediction]
     truths: Sequence[Label]
+    marks: Sequence[Mark | None] = ()
 
     @cached_property
     def columns(self) -> Mapping[str, NDArray[Any]]:
@@ -105,6 +114,11 @@ class Results:
                 for index, (name, ranked) in enumerate(self._ranked.items())
                 if ranked.truths.any()
             },
+            "voc_ap": self._voc_mean,
+            "voc_ap_by_category": {
+                name: partial(self._voc_of, found) for name, found in self._voc.items() if found.truths.any()
+            },
+            "kitti_ap40": {name: partial(self._kitti_of, ranked) for name, ranked in self._kitti.items()},
             "f1": share(2, false, missed),
             "precision": share(1, false),
             "recall": share(1, missed),
@@ -127,8 +141,19 @@ class Results:
 
     @cached_property
     def _labels(self) -> list[tuple[Boxes, Boxes]]:
-        """(handed out, true) of each image."""
-        return [(_boxes(p.label), _boxes(truth)) for p, truth in zip(self.predictions, self.truths, strict=True)]
+        """(handed out, true) of each image, without what does not count."""
+        pairs = zip(self.predictions, self.truths, self._ignored, strict=True)
+        return [(counted(_boxes(p.label), _boxes(truth), left_out), _boxes(truth)) for p, truth, left_out in pairs]
+
+    @cached_property
+    def _ignored(self) -> list[Ignored]:
+        marks = self.marks or [None] * len(self.truths)
+        return [mark if isinstance(mark, Ignored) else Ignored() for mark in marks]
+
+    @cached_property
+    def _candidates(self) -> list[tuple[Box, ...]]:
+        """All boxes of each image, faint ones too: average precision looks at them."""
+        return [(*_boxes(said.label).boxes, *said.faint) for said in self.predictions]
 
     @cached_property
     def _matched(self) -> list[tuple[list[tuple[Box, bool]], list[tuple[Box, bool]]]]:
@@ -137,10 +162,28 @@ class Results:
 
     @cached_property
     def _ranked(self) -> dict[str, Ranked]:
-        faint = [said.faint for said in self.predictions]
-        said = [[*label.boxes, *more] for (label, _), more in zip(self._labels, faint, strict=True)]
         truths = [truth.boxes for _, truth in self._labels]
-        return dict(rank([compare(*pair) for pair in zip(said, truths, strict=True)]))
+        return dict(rank([compare(*each) for each in zip(self._candidates, truths, self._ignored, strict=True)]))
+
+    @cached_property
+    def _voc(self) -> dict[str, voc_ap.Outcomes]:
+        truths, difficult = [truth.boxes for _, truth in self._labels], [each.objects for each in self._ignored]
+        return voc_ap.judged([*zip(self._candidates, truths, difficult, strict=True)])
+
+    @cached_property
+    def _kitti(self) -> dict[str, kitti_ap.Ranked]:
+        """What KITTI's labels ask for, by category and difficulty; images of other data sets hold nothing to find."""
+        seen = zip(self._candidates, self.marks, strict=bool(self.marks))
+        frames: list[kitti_ap.Frame] = [
+            (said, mark.objects) if isinstance(mark, KittiFrame) else ((), ()) for said, mark in seen
+        ]
+        found = {
+            f"{category} {level}": kitti_ap.rank(frames, category, level)
+            for category in kitti_ap.LEAST_OVERLAP
+            for level in kitti_ap.DIFFICULTIES
+            if any(objects for _, objects in frames)
+        }
+        return {name: ranked for name, ranked in found.items() if ranked.truths.any()}
 
     @property
     def _commonest(self) -> dict[str, str]:
@@ -151,7 +194,9 @@ class Results:
     @cached_property
     def _given(self) -> list[_Given]:
         """The boxes handed out, by category."""
-        images = [compare(said.boxes, truth.boxes) for said, truth in self._labels]
+        said = [_boxes(one.label).boxes for one in self.predictions]
+        truths = [truth.boxes for _, truth in self._labels]
+        images = [compare(*each) for each in zip(said, truths, self._ignored, strict=True)]
         return [_given(images, name) for name in sorted({name for image in images for name in image})]
 
     @cached_property
@@ -177,19 +222,31 @@ class Results:
 
         return statistic
 
+    def _voc_of(self, found: voc_ap.Outcomes, rows: Rows) -> float | None:
+        return found.average_precision(np.bincount(rows, minlength=len(self.truths)).astype(np.float64))
+
+    def _voc_mean(self, rows: Rows) -> float | None:
+        """The mean over categories that occur; None where none does."""
+        known = [value for found in self._voc.values() if (value := self._voc_of(found, rows)) is not None]
+        return float(np.mean(known)) if known else None
+
+    def _kitti_of(self, ranked: kitti_ap.Ranked, rows: Rows) -> float | None:
+        return ranked.average_precision(np.bincount(rows, minlength=len(self.truths)).astype(np.float64))
+
     def _d_ece(self, rows: Rows) -> float | None:
         weights = np.bincount(rows, minlength=len(self.truths))
-        sampled = [(given, given.sampled(weights)) for given in self._given]
+        sampled = [(given, given.sampled(weights, given.left_out)) for given in self._given]
         said = [given.confidence[boxes] for given, boxes in sampled]
         right = [given.right[boxes] for given, boxes in sampled]
         return calibration_gap(np.concatenate([[], *said]), np.concatenate([[], *right]), CALIBRATION_BINS)
 
     def _laece(self, rows: Rows) -> float | None:
         weights = np.bincount(rows, minlength=len(self.truths))
-        sampled = [(given, given.sampled(weights)) for given in self._given if weights @ given.truths]
+        known = [given for given in self._given if weights @ given.truths]
+        sampled = [(given, given.sampled(weights, given.left_out_of_all)) for given in known]
         gaps = [calibration_gap(g.confidence[boxes], g.overlap[boxes], CALIBRATION_BINS) for g, boxes in sampled]
-        known = [gap for gap in gaps if gap is not None]
-        return float(np.mean(known)) if known else None
+        values = [gap for gap in gaps if gap is not None]
+        return float(np.mean(values)) if values else None
 
     def _precision_recall(self) -> Curves:
         every, curves = np.ones(len(self.truths)), []
@@ -228,6 +285,8 @@ def _given(images: Sequence[Mapping[str, Matches]], name: str) -> _Given:
         right=np.concatenate([matches.matched[_AT_50] for _, matches in found]),
         overlap=np.concatenate([matches.overlap for _, matches in found]),
         truths=truths,
+        left_out=np.concatenate([matches.ignored[_AT_50] for _, matches in found]),
+        left_out_of_all=np.concatenate([matches.ignored[0] for _, matches in found]),
     )
 
 

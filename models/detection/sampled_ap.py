@@ -21,13 +21,16 @@ class Ranked:
     """The boxes of one category in n images, the surest first, as COCO matches them.
 
     ``image`` (d,) is the row of each box's image. Only the h boxes that match a true box at some IoU shape a curve:
-    ``hit`` (h,) are their places, ``right`` (ious, h) says at which IoU each matches. ``truths`` (n,) counts the true
-    boxes of each image.
+    ``hit`` (h,) are their places, ``right`` (ious, h) says at which IoU each matches. The o boxes at the places
+    ``out`` (o,) are neither right nor false at the IoUs that ``left_out`` (ious, o) says. ``truths`` (n,) counts the
+    true boxes of each image.
     """
 
     image: NDArray[np.intp]
     hit: NDArray[np.intp]
     right: NDArray[np.bool_]
+    out: NDArray[np.intp]
+    left_out: NDArray[np.bool_]
     truths: NDArray[np.int64]
 
     def curves(self, weights: Array) -> tuple[Array, Array]:
@@ -35,7 +38,9 @@ class Ranked:
         ``weights[i]`` times. There must be something to find."""
         weight = weights[self.image]
         hits = np.cumsum(self.right * weight[self.hit], axis=1)
-        precision = hits / np.maximum(np.cumsum(weight)[self.hit], 1)
+        ignored = np.cumsum(self.left_out * weight[self.out], axis=1)
+        ignored = np.pad(ignored, ((0, 0), (1, 0)))[:, np.searchsorted(self.out, self.hit)]
+        precision = hits / np.maximum(np.cumsum(weight)[self.hit] - ignored, 1)
         return hits / (weights @ self.truths), np.maximum.accumulate(precision[:, ::-1], axis=1)[:, ::-1]
 
     def average_precision(self, weights: Array) -> Array:
@@ -54,8 +59,12 @@ def rank(images: Sequence[Mapping[str, Matches]]) -> Iterator[tuple[str, Ranked]
         confidence = np.concatenate([matches.confidence for _, matches in found])
         order = np.argsort(-confidence, kind="stable")
         image = np.repeat([row for row, _ in found], [len(matches.confidence) for _, matches in found])[order]
-        right = np.concatenate([matches.matched[1:] for _, matches in found], axis=1)[:, order]
-        hit = np.flatnonzero(right.any(axis=0))
+        matched, ignored = (
+            np.concatenate([getattr(matches, kind)[1:] for _, matches in found], axis=1)[:, order]
+            for kind in ("matched", "ignored")
+        )
+        right = matched & ~ignored
+        hit, out = np.flatnonzero(right.any(axis=0)), np.flatnonzero(ignored.any(axis=0))
         to_find = np.zeros(len(images), np.int64)
         to_find[[row for row, _ in found]] = [matches.to_find.sum() for _, matches in found]
-        yield name, Ranked(image.astype(np.intp), hit, right[:, hit], to_find)
+        yield name, Ranked(image.astype(np.intp), hit, right[:, hit], out, ignored[:, out], to_find)

@@ -17,6 +17,13 @@ def pairwise_iou(first: Floats, second: Floats) -> NDArray[np.float64]:
     return iou
 
 
+def share_inside(boxes: Floats, regions: Floats) -> NDArray[np.float64]:
+    """Share (n, m) of the area of boxes (n, 4) that lies in regions (m, 4), xyxy."""
+    sizes = np.minimum(boxes[:, None, 2:], regions[None, :, 2:]) - np.maximum(boxes[:, None, :2], regions[None, :, :2])
+    areas = (boxes[:, 2:] - boxes[:, :2]).prod(axis=1)
+    return np.asarray(sizes.clip(min=0).prod(axis=2) / areas[:, None], np.float64)
+
+
 def suppress(boxes: Floats, confidences: Floats, categories: Indices, most_overlap: float) -> Indices:
     """Greedy non-maximum suppression within each category.
 

@@ -6,15 +6,15 @@ turns such boxes into plain corners, on which the same overlaps follow without t
 """
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from itertools import repeat
 from typing import Literal, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
-from models.detection.ignored import NOTHING, Ignored
 from models.detection.suppression import pairwise_iou
+from models.marks import NOTHING, Ignored
 from models.records import Box, Boxes
 
 Floats: TypeAlias = NDArray[np.float64]
@@ -24,13 +24,25 @@ LEAST_IOU = 0.5
 RIGHT, FALSE, NEITHER = 1, 0, -1
 
 
-@dataclass
-class _Tally:
-    """One category: confidence and outcome of every predicted box, and how many true boxes there are to find."""
+@dataclass(frozen=True)
+class Outcomes:
+    """The d boxes of one category in n images, the surest first: the row of each box's image, and whether it is
+    ``RIGHT``, ``FALSE`` or ``NEITHER``. ``truths`` (n,) counts what is to be found in each image.
+    """
 
-    confidences: list[float] = field(default_factory=list)
-    outcomes: list[int] = field(default_factory=list)
-    to_find: int = 0
+    image: NDArray[np.intp]
+    outcome: NDArray[np.int64]
+    truths: NDArray[np.int64]
+
+    def average_precision(self, weights: Floats | None = None, year: Year = 2010) -> float | None:
+        """The average precision if image i were there ``weights[i]`` times; None where there is nothing to find."""
+        times = np.ones(len(self.truths)) if weights is None else weights
+        to_find = int(times @ self.truths)
+        if not to_find:
+            return None
+        right, false = (np.cumsum(times[self.image] * (self.outcome == kind)) for kind in (RIGHT, FALSE))
+        area = _eleven_points if year == 2007 else _every_point
+        return area(right, right / np.maximum(right + false, 1), to_find)
 
 
 def average_precision(
@@ -44,20 +56,27 @@ def average_precision(
         year: of the rule. 2007: the mean over recalls 0, 0.1 .. 1 of the best precision there or beyond. 2010 and
             later: the area under the best precision at each recall or beyond.
     """
-    tallies: dict[str, _Tally] = {}
     marked = zip(pairs, repeat(NOTHING)) if ignored is None else zip(pairs, ignored, strict=True)
-    for (predicted, truth), left_out in marked:
-        for name in sorted({box.category for box in (*predicted.boxes, *truth.boxes)}):
-            ours, theirs, difficult = (
-                [box for box in boxes if box.category == name]
-                for boxes in (predicted.boxes, truth.boxes, left_out.objects)
-            )
-            tally = tallies.setdefault(name, _Tally())
-            tally.confidences += [box.confidence for box in ours]
-            tally.outcomes += outcomes(ours, theirs, difficult)
-            tally.to_find += len(theirs)
-    area = _eleven_points if year == 2007 else _every_point
-    return {name: area(*_hits(tally), tally.to_find) for name, tally in sorted(tallies.items()) if tally.to_find}
+    found = judged([(said.boxes, truth.boxes, left_out.objects) for (said, truth), left_out in marked])
+    values = {name: one.average_precision(year=year) for name, one in found.items()}
+    return {name: value for name, value in values.items() if value is not None}
+
+
+def judged(images: Sequence[tuple[Sequence[Box], Sequence[Box], Sequence[Box]]]) -> dict[str, Outcomes]:
+    """The outcome of every box of n images, each (predicted, true, difficult), by category."""
+    names = sorted({box.category for said, truth, _ in images for box in (*said, *truth)})
+    return {
+        name: _of_category([[[box for box in some if box.category == name] for some in image] for image in images])
+        for name in names
+    }
+
+
+def _of_category(images: Sequence[Sequence[list[Box]]]) -> Outcomes:
+    confidence = np.array([box.confidence for said, _, _ in images for box in said], np.float64)
+    order = np.argsort(-confidence, kind="stable")
+    outcome = np.array([one for image in images for one in outcomes(*image)], np.int64)
+    image = np.repeat(np.arange(len(images)), [len(said) for said, _, _ in images])
+    return Outcomes(image[order], outcome[order], np.array([len(truth) for _, truth, _ in images], np.int64))
 
 
 def outcomes(predicted: Sequence[Box], truth: Sequence[Box], difficult: Sequence[Box] = ()) -> list[int]:
@@ -83,22 +102,13 @@ def outcomes(predicted: Sequence[Box], truth: Sequence[Box], difficult: Sequence
     return found
 
 
-def _hits(tally: _Tally) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """How many are right, and how many are counted, among the surest k boxes that count, for each k."""
-    order = np.argsort(-np.array(tally.confidences, np.float64), kind="stable")
-    outcome = np.array(tally.outcomes, np.int64)[order]
-    right = np.cumsum(outcome[outcome != NEITHER] == RIGHT)
-    return right, np.arange(1, len(right) + 1)
-
-
-def _eleven_points(right: NDArray[np.int64], counted: NDArray[np.int64], to_find: int) -> float:
-    precision = right / counted
+def _eleven_points(right: Floats, precision: Floats, to_find: int) -> float:
     best = [precision[10 * right >= tenth * to_find].max(initial=0.0) for tenth in range(11)]  # in whole numbers
     return float(np.mean(best))
 
 
-def _every_point(right: NDArray[np.int64], counted: NDArray[np.int64], to_find: int) -> float:
-    best = np.maximum.accumulate((right / counted)[::-1])[::-1]
+def _every_point(right: Floats, precision: Floats, to_find: int) -> float:
+    best = np.maximum.accumulate(precision[::-1])[::-1]
     return float((np.diff(right, prepend=0) * best).sum() / to_find)
 
 

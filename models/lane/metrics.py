@@ -17,6 +17,7 @@ from models.errors import InvalidInput
 from models.lane import tusimple_accuracy
 from models.lane.culane_matching import matches, polyline
 from models.lane.tusimple_accuracy import FrameScore
+from models.marks import CulaneImage, Mark, TusimpleFrame
 from models.parts import PartErrors
 from models.records import Label, Lane, Lanes
 
@@ -67,31 +68,32 @@ class LaneCounts:
     category: str | None = None
 
 
-def measure(pairs: Iterable[tuple[Label, Label]], categories: Iterable[str | None] | None = None) -> LaneMetrics:
+def measure(pairs: Iterable[tuple[Label, Label]], marks: Iterable[Mark | None] | None = None) -> LaneMetrics:
     """The metrics over (predicted, truth); without any line, predicted or true, everything is right: 1.0.
 
     Args:
         pairs: labels of the same image.
-        categories: what each image shows, such as "night"; None where nobody says.
+        marks: what CULane and TuSimple say of each image beside its label.
 
     Raises:
         InvalidInput: a label that is no lanes, or a prediction for an image of another size.
     """
-    named = zip(pairs, repeat(None)) if categories is None else zip(pairs, categories, strict=True)
-    return total([count(predicted, truth, category) for (predicted, truth), category in named])
+    marked = zip(pairs, repeat(None)) if marks is None else zip(pairs, marks, strict=True)
+    return total([count(predicted, truth, mark) for (predicted, truth), mark in marked])
 
 
-def count(predicted: Label, truth: Label, category: str | None = None, rows: Array | None = None) -> LaneCounts:
-    """What one image adds to the metrics; ``rows`` are those of its TuSimple label, where it has one."""
+def count(predicted: Label, truth: Label, mark: Mark | None = None) -> LaneCounts:
+    """What one image adds to the metrics."""
     ours, theirs = _lanes(predicted), _lanes(truth)
     _require_same_size(ours, theirs)
+    culane = mark if isinstance(mark, CulaneImage) else CulaneImage()
     return LaneCounts(
         matched=len(matches(ours, theirs)),
         predicted=len(ours.lanes),
-        true=len(theirs.lanes),
+        true=len(theirs.lanes) + culane.dots,
         near=_near(ours, theirs),
-        tusimple=tusimple_accuracy.score(ours, theirs, rows),
-        category=category,
+        tusimple=tusimple_accuracy.score(ours, theirs, mark if isinstance(mark, TusimpleFrame) else None),
+        category=culane.category,
     )
 
 

@@ -10,7 +10,8 @@ from numpy.typing import NDArray
 from scipy.optimize import linear_sum_assignment
 
 from models.figures import Meaning, Rows, Statistic, Statistics
-from models.lane.metrics import MOSTLY, TOLERANCE, agreements, count, distances, points_along
+from models.lane.metrics import MOSTLY, TOLERANCE, LaneCounts, agreements, count, distances, points_along
+from models.marks import Mark
 from models.records import Label, Lanes, Prediction
 from models.reliability import interval
 from models.report.charts import Chart, Column, Columns, Curve, Curves, Matrix, share_column
@@ -23,6 +24,8 @@ METRICS = {
     "recall": Meaning("CULane: share of true lines that match", "higher"),
     "tusimple_fp": Meaning("TuSimple: share of predicted lines that are false, mean over images", "lower"),
     "tusimple_fn": Meaning("TuSimple: share of true lines that are missed, mean over images", "lower"),
+    "f1_by_category": Meaning("CULane: f1 of the images that its lists put into a category", "higher"),
+    "false_by_category": Meaning("CULane: lines said in a category that has none, as cross roads", "lower"),
 }
 MAX_PROBABILITY = "min_existence"
 BANDS = 5  # of an image's height
@@ -34,10 +37,11 @@ Array = NDArray[np.float64]
 
 @dataclass(frozen=True)
 class Results:
-    """Images as a model labelled them and as they are."""
+    """Images as a model labelled them and as they are; ``marks`` say more of them, where the data does."""
 
     predictions: Sequence[Prediction]
     truths: Sequence[Label]
+    marks: Sequence[Mark | None] = ()
 
     @cached_property
     def columns(self) -> Mapping[str, NDArray[Any]]:
@@ -46,15 +50,17 @@ class Results:
         ``lanes_*`` are as a person would say, ``culane_*`` and ``tusimple_*`` as these benchmarks count, ``points_*``
         lie along the lines, evenly apart.
         """
-        counts = [count(said, truth) for said, truth in self._labels]
+        counts = self._counts
         right = np.array([_right(said, truth) for said, truth in self._labels], np.int64)
-        said, true = (np.array([getattr(each, name) for each in counts], np.int64) for name in ("predicted", "true"))
+        lines = [(len(said.lanes), len(truth.lanes)) for said, truth in self._labels]
+        said, true = np.array(lines, np.int64).reshape(-1, 2).T
         near = np.array([each.near for each in counts], np.int64).reshape(-1, 4)
         return {
             "lanes_right": right,
             "lanes_false": said - right,
             "lanes_missed": true - right,
             "culane_matched": np.array([each.matched for each in counts], np.int64),
+            "culane_true": np.array([each.true for each in counts], np.int64),
             "points_said_near": near[:, 0],
             "points_said": near[:, 1],
             "points_true_near": near[:, 2],
@@ -76,19 +82,45 @@ class Results:
 
     def statistics(self) -> Statistics:
         c = self.columns
-        said, true = c["lanes_right"] + c["lanes_false"], c["lanes_right"] + c["lanes_missed"]
+        said, true = c["lanes_right"] + c["lanes_false"], c["culane_true"]
+
+        def f1(rows: Rows) -> float:
+            return _f1(_share(c["culane_matched"], said, rows), _share(c["culane_matched"], true, rows))
+
+        def within(shown: NDArray[np.bool_], statistic: Statistic) -> Statistic:
+            return lambda rows: statistic(rows[shown[rows]]) if shown[rows].any() else None
+
         return {
-            "f1": lambda rows: _f1(_share(c["culane_matched"], said, rows), _share(c["culane_matched"], true, rows)),
+            "f1": f1,
             "f1_8px": self._f1_8px,
             "tusimple_accuracy": _mean(c["tusimple_accuracy"]),
             "precision": lambda rows: _share(c["culane_matched"], said, rows),
             "recall": lambda rows: _share(c["culane_matched"], true, rows),
             "tusimple_fp": _mean(c["tusimple_fp"]),
             "tusimple_fn": _mean(c["tusimple_fn"]),
+            "f1_by_category": {
+                name: within(shown, f1) for name, shown in self._categories.items() if true[shown].any()
+            },
+            "false_by_category": {
+                name: within(shown, lambda rows: float(said[rows].sum()))
+                for name, shown in self._categories.items()
+                if not true[shown].any()
+            },
         }
 
     def charts(self) -> list[Chart]:
         return [self._distances(), self._missed_by_height(), self._found(), self._error_by_lines()]
+
+    @cached_property
+    def _counts(self) -> list[LaneCounts]:
+        marks = self.marks or [None] * len(self.truths)
+        return [count(*pair, mark) for pair, mark in zip(self._labels, marks, strict=True)]
+
+    @property
+    def _categories(self) -> dict[str, NDArray[np.bool_]]:
+        """Which images (n,) are of each category."""
+        names = np.array([each.category or "" for each in self._counts], np.str_)
+        return {name: names == name for name in sorted(set(names.tolist()) - {""})}
 
     @cached_property
     def _labels(self) -> list[tuple[Lanes, Lanes]]:

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from models.errors import InvalidInput
+from models.marks import TusimpleFrame
 from models.records import Lane, Lanes
 
 Array: TypeAlias = NDArray[np.float64]
@@ -33,19 +34,21 @@ class FrameScore:
     missed: float
 
 
-def score(predicted: Lanes, truth: Lanes, rows: Array | None = None) -> FrameScore:
+def score(predicted: Lanes, truth: Lanes, frame: TusimpleFrame | None = None) -> FrameScore:
     """The score of one frame.
 
     Args:
         predicted: lines of an image of the same size as ``truth``.
-        rows: (r,) in pixels from the top, where the data set gives its own; otherwise every 10 pixels from 160 to 710
-            of 720, scaled with the height.
+        frame: the label as it stands, where the data set is TuSimple's; otherwise ``truth`` is looked at every 10
+            pixels from 160 to 710 of 720, scaled with the height.
     """
-    rows = ROWS * truth.height / 720 if rows is None else rows
+    rows = ROWS * truth.height / 720 if frame is None else np.array(frame.rows, np.float64)
     ours, theirs = (
         np.array([columns(lane, rows, label.width) for lane in label.lanes]).reshape(-1, len(rows))
         for label in (predicted, truth)
     )
+    if frame is not None:
+        theirs = np.array(frame.lines, np.float64).reshape(-1, len(rows))
     return compare(ours, theirs, rows, near=NEAR * truth.width)
 
 

@@ -3,7 +3,7 @@
 import json
 import tempfile
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
 from typing import TypeAlias
@@ -16,6 +16,7 @@ from models.asr.transcripts import NORMALISER
 from models.errors import InvalidInput
 from models.evaluate import evaluate
 from models.figures import Figures, Rows, Statistics, differences, figures
+from models.marks import Mark
 from models.progress import progress_bar
 from models.records import Item, Label, Task
 from models.reliability import ROUNDS
@@ -44,6 +45,7 @@ def report(
     out: Path,
     *,
     now: datetime,
+    marks: Sequence[Mark | None] = (),
     against: Subject | None = None,
     wishes: Sequence[Wish] = (),
     threads: int = 2,
@@ -55,6 +57,9 @@ def report(
     Until these are there, a journal for each model keeps its answers, and the same command goes on from them. The
     other model's items are in ``against.parquet``.
 
+    Args:
+        marks: empty, or what the data sets say of each item beside its label, in the order of ``data``.
+
     Raises:
         InvalidInput: no items, a wish about what was not measured, or a model against itself.
         UnreadableMedia, TooLarge, NotFound: an item that cannot be read.
@@ -64,7 +69,8 @@ def report(
         raise InvalidInput(f"evaluate {task}: expected another model to compare with, got {against.model.name} twice")
     journals = [out / f"answers-{one.model.name}.jsonl" for one in subjects]
     with progress_bar(console or Console(stderr=True)) as progress:
-        judged = [_judged(task, *each, data, threads, progress) for each in zip(subjects, journals, strict=True)]
+        pairs = zip(subjects, journals, strict=True)
+        judged = [_judged(task, *each, data, tuple(marks), threads, progress) for each in pairs]
         found = _found(task, judged, data, now, wishes, rounds, progress)
     _write(out, found, judged, [name for name, pairs in data.items() for _ in pairs])
     for journal in journals:
@@ -72,12 +78,20 @@ def report(
     return found
 
 
-def _judged(task: Task, subject: Subject, journal: Path, data: Data, threads: int, progress: Progress) -> Judged:
+def _judged(
+    task: Task,
+    subject: Subject,
+    journal: Path,
+    data: Data,
+    marks: tuple[Mark | None, ...],
+    threads: int,
+    progress: Progress,
+) -> Judged:
     pairs = [pair for part in data.values() for pair in part]
     bar = progress.add_task(f"evaluate {subject.model.name}", total=len(pairs))
     runtime = load_runtime(task, subject.onnx, threads)
     evaluation = evaluate(task, runtime, pairs, journal=journal, tell=lambda: progress.advance(bar))
-    return judge(subject.model, evaluation, subject.calibrate)
+    return judge(subject.model, replace(evaluation, marks=marks), subject.calibrate)
 
 
 def _found(

@@ -14,7 +14,7 @@ from pycocotools.coco import COCO
 from pycocotools.cocoeval import COCOeval
 
 from models.detection.coco_ap import IOUS, average_precision, compare
-from models.detection.ignored import NOTHING, Ignored
+from models.marks import NOTHING, Ignored
 from models.records import Box
 
 Image = tuple[Sequence[Box], Sequence[Box], Ignored]

@@ -1,13 +1,11 @@
 """KITTI's average precision: the kit's rules by hand, and its loops written out slowly."""
 
-from pathlib import Path
-
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from models.detection.kitti_ap import KittiObject, average_precision, read_objects, thresholds
-from models.errors import InvalidDataset
+from models.detection.kitti_ap import average_precision, positions
+from models.marks import KittiObject
 from models.records import Box
 
 Corners = tuple[float, float, float, float]
@@ -65,7 +63,7 @@ def test_recall_is_taken_from_the_second_position_on() -> None:
     ],
 )
 def test_positions_by_hand(scores: list[float], to_find: int, expected: list[float]) -> None:
-    assert thresholds(scores, to_find) == expected
+    assert [scores[place] for place in positions(len(scores), to_find)] == expected
 
 
 def sure(boxes: list[Box], objects: list[KittiObject]) -> float:
@@ -166,24 +164,6 @@ def test_overlaps_are_larger_than_asked() -> None:
     assert (found("Car", 70), found("Car", 71)) == (0, 1 / 40)
     assert (found("Pedestrian", 50), found("Pedestrian", 51)) == (0, 1 / 40)
     assert (found("Cyclist", 50), found("Cyclist", 51)) == (0, 1 / 40)
-
-
-def test_label_files_are_read(tmp_path: Path) -> None:
-    file = tmp_path / "000000.txt"
-    file.write_text(
-        "Car 0.25 1 1.85 387.63 181.54 423.81 203.12 1.67 1.87 3.69 -16.53 2.39 58.49 1.57\n"
-        "DontCare -1 -1 -10 503.89 169.71 590.61 190.13 -1 -1 -1 -1000 -1000 -1000 -10\n"
-    )
-    assert read_objects(file) == (
-        KittiObject("Car", (387.63, 181.54, 423.81, 203.12), 0.25, 1),
-        KittiObject("DontCare", (503.89, 169.71, 590.61, 190.13), -1, -1),
-    )
-    file.write_text("Car 0.25 1 1.85\n")
-    with pytest.raises(InvalidDataset, match=r"000000.txt:1: expected 15 columns"):
-        read_objects(file)
-    file.write_text("Car a 1" + " 1" * 12)
-    with pytest.raises(InvalidDataset, match=r"000000.txt:1: expected numbers for truncation"):
-        read_objects(file)
 
 
 def slow(frames: list[Scene], category: str, height: int, occlusion: int, truncation: float) -> float | None:

@@ -7,10 +7,10 @@ import torchvision  # type: ignore[import-untyped]
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from models.detection.ignored import Ignored
 from models.detection.metrics import DetectionCounts, count, d_ece, differs, laece, match, measure
 from models.detection.suppression import pairwise_iou, suppress
 from models.errors import InvalidRecord
+from models.marks import Ignored
 from models.records import Box, Boxes, Transcript
 
 CORNER = st.integers(0, 20)

@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from models.detection.ignored import Ignored
 from models.detection.voc_ap import FALSE, NEITHER, RIGHT, Year, average_precision, outcomes
+from models.marks import Ignored
 from models.records import Box, Boxes
 
 

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from models.errors import InvalidInput
 from models.lane.culane_matching import matches
 from models.lane.metrics import count, differs, distances, measure, total
+from models.marks import CulaneImage, TusimpleFrame
 from models.records import Boxes, Lane, Lanes
 
 WIDTH, HEIGHT = 512, 256
@@ -76,18 +77,27 @@ def test_tusimple_figures_are_means_of_images() -> None:
 def test_categories_have_their_own_figures() -> None:
     right, nothing = _lanes(_upright(100)), _lanes()
     pairs = [(right, right), (nothing, right), (right, right), (right, nothing), (nothing, nothing)]
-    got = measure(pairs, ["normal", "normal", "night", "cross", "cross"])
+    shown = ["normal", "normal", "night", "cross", "cross"]
+    got = measure(pairs, map(CulaneImage, shown))
     assert got.f1_by_category == {"night": 1, "normal": pytest.approx(2 / 3)}
     assert got.false_by_category == {"cross": 1}  # no F1 where no line is true
     assert (got.precision, got.recall) == (2 / 3, 2 / 3)  # the false line at the crossing counts for the whole
-    assert measure(pairs, ["normal", None, None, None, None]).f1_by_category == {"normal": 1}
+    assert measure(pairs, [CulaneImage("normal"), *[None] * 4]).f1_by_category == {"normal": 1}
     assert measure(pairs).f1_by_category == {}
 
 
-def test_the_rows_of_a_label_are_used() -> None:
-    short, long = _lanes(_upright(100, top=128)), _lanes(_upright(100))
-    counts = [count(short, long, rows=np.array(rows)) for rows in ([100.0, 140.0], [10.0, 20.0, 30.0, 140.0])]
+def test_a_label_of_tusimple_is_looked_at_as_it_stands() -> None:
+    short, other = _lanes(_upright(100, top=128)), _lanes()
+    frames = [TusimpleFrame((100, 140), ((100, 100),)), TusimpleFrame((10, 20, 30, 140), ((100, 100, 100, 100),))]
+    counts = [count(short, other, frame) for frame in frames]
     assert total(counts).tusimple_accuracy == pytest.approx((1 / 2 + 1 / 4) / 2)
+
+
+def test_lines_of_one_point_are_asked_for_and_never_found() -> None:
+    line = _lanes(_upright(100))
+    got = measure([(line, line)], [CulaneImage("night", dots=1)])
+    assert (got.precision, got.recall) == (1, 1 / 2)
+    assert got.f1_by_category == {"night": pytest.approx(2 / 3)}
 
 
 def test_totals_are_of_all_images_not_means_of_images() -> None:

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from models.errors import InvalidInput
 from models.lane.tusimple_accuracy import FrameScore, columns, compare, score
+from models.marks import TusimpleFrame
 from models.records import Lane, Lanes
 
 ROWS = np.arange(0.0, 200.0, 10.0)  # 20 rows
@@ -159,4 +160,14 @@ def test_rows_and_distances_scale_with_the_image(scale: float) -> None:
 def test_the_benchmark_has_56_rows_unless_the_label_says_otherwise() -> None:
     short = Lanes(1280, 720, (Lane(((600.0, 710.0), (600.0, 430.0))),))
     assert score(short, frame(600)).accuracy == 29 / 56  # rows 430 to 710 of 160 to 710
-    assert score(short, frame(600), rows=np.arange(240.0, 720.0, 10.0)).accuracy == 29 / 48
+    rows = tuple(range(240, 720, 10))
+    assert score(short, frame(600), TusimpleFrame(rows, ((600,) * 48,))).accuracy == 29 / 48
+
+
+def test_a_gap_in_a_label_stays_a_gap() -> None:
+    """Three rows: the label is absent on the second, so a line through all three is right on two."""
+    through, rows = Lanes(1280, 720, (Lane(((600.0, 300.0), (600.0, 280.0))),)), (280, 290, 300)
+    assert score(through, through, TusimpleFrame(rows, ((600, -2, 600),))).accuracy == 2 / 3
+    assert score(through, through).accuracy == 1
+    # A line of a single point is a line to be found; absent on two rows and right on one, where both say nothing.
+    assert score(Lanes(1280, 720), Lanes(1280, 720), TusimpleFrame(rows, ((600, -2, -2),))) == FrameScore(0, 0, 1)

@@ -18,6 +18,7 @@ from models.detection.metrics import count, d_ece, laece
 from models.detection.results import Results as Detection
 from models.evaluate import Evaluation
 from models.figures import Statistic, Statistics
+from models.marks import CulaneImage, Ignored, KittiFrame, KittiObject, Mark, TusimpleFrame
 from models.records import Box, Boxes, Item, Label, Lane, Lanes, Prediction, Task, Transcript
 from models.report.charts import Columns, Curves, Matrix, Mistake, Mistakes
 
@@ -75,8 +76,36 @@ def roads(draw: st.DrawFn) -> list[Pair]:
 ANY: dict[Task, st.SearchStrategy[list[Pair]]] = {"asr": speech(), "detection": pictures(), "lane": roads()}
 
 
-def results(task: Task, pairs: Sequence[Pair]) -> tasks.Results:
-    found: tasks.Results = tasks.results(task).Results([p for p, _ in pairs], [truth for _, truth in pairs])
+@st.composite
+def left_out(draw: st.DrawFn) -> Ignored:
+    objects, crowds = (boxes(*draw(BOXES)) for _ in range(2))
+    return Ignored(objects, crowds)
+
+
+@st.composite
+def kitti_frames(draw: st.DrawFn) -> KittiFrame:
+    kinds = st.sampled_from(["Car", "Van", "DontCare"])
+    objects = [
+        KittiObject(draw(kinds), (x, y, x + w, y + 2 * h), draw(st.sampled_from([0.0, 0.4])), draw(st.integers(0, 2)))
+        for (x, y, w, h), _ in draw(BOXES)
+    ]
+    return KittiFrame(tuple(objects))
+
+
+MARKS: dict[Task, st.SearchStrategy[Any]] = {
+    "asr": st.none(),
+    "detection": st.one_of(st.none(), left_out(), kitti_frames()),
+    "lane": st.one_of(
+        st.none(),
+        st.builds(CulaneImage, st.sampled_from(["night", "cross"]), st.integers(0, 1)),
+        st.integers(0, 200).map(lambda x: TusimpleFrame((60, 80, 100), ((x, x, -2),))),
+    ),
+}
+
+
+def results(task: Task, pairs: Sequence[Pair], marks: Sequence[Mark | None] = ()) -> tasks.Results:
+    given_ = [marks] if any(marks) else []
+    found: tasks.Results = tasks.results(task).Results([p for p, _ in pairs], [truth for _, truth in pairs], *given_)
     return found
 
 
@@ -96,9 +125,10 @@ def flat(statistics: Statistics) -> dict[str, Statistic]:
 def test_a_sample_is_as_good_as_its_items_written_out(task: Task, data: st.DataObject) -> None:
     """Rows of a table against the results of the very items that they name, repeated as often."""
     pairs = data.draw(ANY[task])
+    marks = [data.draw(MARKS[task]) for _ in pairs]
     rows = np.array(data.draw(st.lists(st.integers(0, len(pairs) - 1), min_size=1, max_size=8)), np.intp)
-    sampled = flat(results(task, pairs).statistics())
-    written_out = flat(results(task, [pairs[row] for row in rows]).statistics())
+    sampled = flat(results(task, pairs, marks).statistics())
+    written_out = flat(results(task, [pairs[row] for row in rows], [marks[row] for row in rows]).statistics())
     for name, statistic in written_out.items():
         assert sampled[name](rows) == pytest.approx(statistic(np.arange(len(rows)))), name
     for name in set(sampled) - set(written_out):  # a category that the sample has none of
@@ -127,7 +157,7 @@ def test_something_is_to_change_exactly_where_a_person_would_change_it(task: Tas
     pairs = data.draw(ANY[task])
     items = tuple(Item(str(i), str(i)) for i in range(len(pairs)))
     evaluation = Evaluation(task, items, tuple(truth for _, truth in pairs), tuple(p for p, _ in pairs))
-    assert (results(task, pairs).mistakes > 0).tolist() == evaluation.errors.tolist()
+    assert evaluation.errors.tolist() == [tasks.differs(task, p.label, truth) for p, truth in pairs]
 
 
 @pytest.mark.parametrize("task", ANY)
@@ -186,6 +216,8 @@ class TestDetection:
             "ap50": pytest.approx(ap),
             "ap75": pytest.approx(ap),
             "ap50_by_category.car": pytest.approx(ap),
+            "voc_ap": pytest.approx((1 + 2 / 3) / 2),
+            "voc_ap_by_category.car": pytest.approx((1 + 2 / 3) / 2),
             "f1": 0.5,
             "precision": 0.5,
             "recall": 0.5,
@@ -199,11 +231,35 @@ class TestDetection:
             "boxes_missed": [1],
         }
 
+    def test_what_is_ignored_is_neither_false_nor_missed(self) -> None:
+        """Of four boxes one is right, one lies on a hard object, one half in a crowd, and one less than half."""
+        places = [(0, 0, 10, 10), (50, 50, 10, 10), (75, 0, 10, 10), (74, 20, 10, 10)]
+        given = boxes(*((place, "car") for place in places), confidences=[0.6, 0.9, 0.8, 0.7])
+        hidden = Ignored(boxes((places[1], "car")), boxes(((80, 0, 20, 100), "car")))
+        truth = Boxes(100, 100, boxes((places[0], "car")))
+        found = Detection([said(Boxes(100, 100, given))], [truth], [hidden])
+        assert {name: counts.tolist() for name, counts in found.columns.items()} == {
+            "boxes_right": [1],
+            "boxes_false": [1],
+            "boxes_missed": [0],
+        }
+        values = {name: statistic(np.array([0])) for name, statistic in flat(found.statistics()).items()}
+        assert (values["precision"], values["recall"]) == (0.5, 1)
+        assert values["ap50"] == pytest.approx(0.5)
+        assert values["voc_ap"] == pytest.approx(1 / 3)  # VOC knows no crowds: false, false, right
+        assert values["d_ece"] == pytest.approx((0.7 + 0.4) / 2)
+        evaluation = Evaluation(
+            "detection", (Item("a", "a"),), (truth,), (said(Boxes(100, 100, given[:3])),), (hidden,)
+        )
+        assert evaluation.errors.tolist() == [False]
+
     @settings(max_examples=40, deadline=None)
-    @given(pictures())
-    def test_average_precision_is_that_of_the_official_evaluator(self, pairs: list[Pair]) -> None:
-        found = results("detection", pairs).statistics()
-        official = coco(pairs)
+    @given(st.data())
+    def test_average_precision_is_that_of_the_official_evaluator(self, data: st.DataObject) -> None:
+        pairs = data.draw(pictures())
+        crowds = [boxes(*data.draw(BOXES)) for _ in pairs]
+        found = results("detection", pairs, [Ignored(crowds=some) for some in crowds]).statistics()
+        official = coco(pairs, crowds)
         for name, value in official.items():
             statistic = found[name]
             assert callable(statistic)
@@ -243,16 +299,18 @@ def test_the_calibration_of_boxes_is_that_of_the_metrics(pairs: list[Pair]) -> N
         assert statistic(rows) == (None if value is None else pytest.approx(value)), name
 
 
-def coco(pairs: Sequence[Pair]) -> dict[str, float]:
+def coco(pairs: Sequence[Pair], crowds: Sequence[Sequence[Box]]) -> dict[str, float]:
     """AP, AP50 and AP75 by pycocotools itself, through files as it wants them; -1 where nothing is to be found."""
     from pycocotools.coco import COCO
     from pycocotools.cocoeval import COCOeval
 
     names = ["bus", "car"]
     documents = []
-    for labels in ([t.boxes for _, t in pairs], [(*p.label.boxes, *p.faint) for p, _ in pairs]):  # type: ignore[union-attr]
+    truths = [(*t.boxes, *some) for (_, t), some in zip(pairs, crowds, strict=True)]  # type: ignore[union-attr]
+    for labels in (truths, [(*p.label.boxes, *p.faint) for p, _ in pairs]):  # type: ignore[union-attr]
         annotations = [
-            {"image_id": i, "category_id": names.index(b.category), "score": b.confidence, "iscrowd": 0,
+            {"image_id": i, "category_id": names.index(b.category), "score": b.confidence,
+             "iscrowd": int(labels is truths and any(b is one for one in crowds[i])),
              "bbox": [b.xyxy[0], b.xyxy[1], b.xyxy[2] - b.xyxy[0], b.xyxy[3] - b.xyxy[1]],
              "area": math.prod((b.xyxy[2] - b.xyxy[0], b.xyxy[3] - b.xyxy[1]))}
             for i, some in enumerate(labels) for b in some

@@ -7,7 +7,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from models.datasets import read
+from models.datasets import read, read_marked
+from models.marks import Ignored
 from models.records import Box, Boxes, Item, Lanes
 from tests.models.datasets.corpora import expect_broken, labels, photo, put
 
@@ -119,3 +120,11 @@ def test_a_document_or_an_image_that_is_not_there_is_named(tmp_path: Path) -> No
     expect_broken(f"bdd100k:{tmp_path}", file, "[1]", "expected a file that exists, got")
     put(file, '{"name": "a.jpg"}')
     expect_broken(f"bdd100k:{tmp_path}", file, 1, "expected a JSON list, got '{")
+
+
+def test_crowds_are_handed_on_apart(tmp_path: Path) -> None:
+    boxes_2020(tmp_path, BOX, {**BOX, "attributes": {"crowd": True}}, {**BOX, "attributes": {"crowd": False}})
+    (_, _, nothing), (_, label, crowd) = read_marked(f"bdd100k:{tmp_path}:val")
+    assert nothing == Ignored()
+    assert label == Boxes(64, 48, (Box((10, 8.5, 30, 24), "car"),) * 2)
+    assert crowd == Ignored(crowds=(Box((10, 8.5, 30, 24), "car"),))

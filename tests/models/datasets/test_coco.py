@@ -8,7 +8,8 @@ import pytest
 from hypothesis import given, settings
 
 from models.datasets import coco as module
-from models.datasets import read
+from models.datasets import read, read_marked
+from models.marks import Ignored
 from models.records import Box, Boxes, Item
 from tests.models.datasets.corpora import expect_broken, labels, photo, put
 from tests.models.datasets.round_trips import assert_same_boxes, box_sets, round_trip
@@ -133,3 +134,11 @@ def test_what_is_written_is_what_others_read(tmp_path: Path) -> None:
     first, second, third = document["annotations"]
     assert first == {"id": 1, "image_id": 2, "category_id": 1, "iscrowd": 0, "bbox": [1, 2, 4.5, 8], "area": 36}
     assert (second["id"], second["category_id"], third["id"], third["category_id"]) == (2, 2, 3, 1)
+
+
+def test_crowds_are_handed_on_apart(tmp_path: Path) -> None:
+    coco(tmp_path)
+    (b, _, nothing), (a, label, crowd) = read_marked(f"coco:{tmp_path}:val")
+    assert (b.id, nothing) == ("images/sub/b.jpg", Ignored())
+    assert (a, label) == list(read(f"coco:{tmp_path}:val"))[1]
+    assert crowd == Ignored(crowds=(Box((0, 0, 64, 48), "car"),))

@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 
-from models.datasets import culane, read
+from models.datasets import culane, read, read_marked
+from models.marks import CulaneImage
 from models.records import Item, Lane, Lanes
 from tests.models.datasets.corpora import expect_broken, photo, put
 from tests.models.datasets.round_trips import lane_sets, round_trip
@@ -71,3 +72,13 @@ def test_a_group_is_written_as_the_folder_of_a_clip(tmp_path: Path) -> None:
     assert listing == "/driver_1_clip.MP4/f_0.jpg\n/b.MP4/f_1.jpg\n/images/f_2.jpg\n"
     assert (tmp_path / "out" / "b.MP4" / "f_1.lines.txt").read_text() == "-3.5 48 10 30\n"
     assert [item.group for item, _ in read(f"culane:{tmp_path}/out")] == ["driver_1_clip.MP4", "b.MP4", None]
+
+
+def test_the_test_lists_name_the_category_and_single_points_are_counted(tmp_path: Path) -> None:
+    corpus(tmp_path, "10 30 20 20 \n5 40 \n6 41\n")
+    put(tmp_path / "list" / "test_split" / "test8_night.txt", "images/a.jpg\n")
+    put(tmp_path / "list" / "test_split" / "test0_normal.txt", "driver_1/clip.MP4/00001.jpg\n")
+    marks = [mark for *_, mark in read_marked(f"culane:{tmp_path}:val")]
+    assert marks == [CulaneImage(None, 0), CulaneImage("night", 2)]
+    listing = put(tmp_path / "list" / "test_split" / "test1_crowd.txt", "a.jpg 1\n")
+    expect_broken(f"culane:{tmp_path}", listing, 1, "expected 1 column, the path of an image, got 'a.jpg 1'")

@@ -9,7 +9,7 @@ from uuid import uuid4
 
 import pytest
 
-from models.datasets import FORMATS, read, task_of, writer
+from models.datasets import FORMATS, read, read_marked, task_of, writer
 from models.errors import InvalidDataset, InvalidInput, NotFound
 from models.records import LABEL_TYPES, Box, Boxes, Item, Label, Lane, Lanes, Transcript
 from tests.models.datasets.corpora import CORPORA, labels, parts, photo, put, sound
@@ -175,3 +175,9 @@ def test_real_samples_are_read_completely(spec: str, items: int, expected: int, 
     counts = [parts(label) for _, label in pairs]
     assert (len(pairs), sum(counts), len({item.group for item, _ in pairs})) == (items, expected, groups)
     assert len({item.id for item, _ in pairs}) == items
+
+
+def test_a_format_that_says_no_more_than_labels_has_no_marks(tmp_path: Path) -> None:
+    split = CORPORA["yolo"](tmp_path / "yolo", 2)
+    spec = f"yolo:{tmp_path}/yolo:{split}"
+    assert list(read_marked(spec)) == [(item, label, None) for item, label in read(spec)]

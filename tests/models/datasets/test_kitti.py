@@ -6,7 +6,8 @@ import pytest
 from hypothesis import given, settings
 
 from models.datasets import kitti as module
-from models.datasets import read
+from models.datasets import read, read_marked
+from models.marks import KittiFrame, KittiObject
 from models.records import Box, Boxes, Item
 from tests.models.datasets.corpora import expect_broken, labels, photo, put
 from tests.models.datasets.round_trips import box_sets, round_trip
@@ -84,3 +85,17 @@ def test_a_written_line_has_the_kits_own_words_for_what_is_unknown(tmp_path: Pat
     module.write(tmp_path / "out", [(Item("x/a.jpg", str(photo(tmp_path / "a.jpg"))), label)])
     text = (tmp_path / "out" / "training" / "label_2" / "x_a.txt").read_text()
     assert text == "traffic_light -1 -1 -10 1 2 5.5 10 -1 -1 -1 -1000 -1000 -1000 -10\n"
+
+
+def test_how_hard_objects_are_is_handed_on(tmp_path: Path) -> None:
+    corpus(tmp_path, LINES.replace("Person_sitting 0.00 1", "Person_sitting 0.25 1"))
+    (_, _, frame), (_, _, nothing) = read_marked(f"kitti:{tmp_path}")
+    assert frame == KittiFrame(
+        (
+            KittiObject("Car", (10.5, 8, 30, 24.25), 0, 0),
+            KittiObject("DontCare", (1, 2, 3, 4), -1, -1),
+            KittiObject("Person_sitting", (50, 10, 64, 48), 0.25, 1),
+            KittiObject("Car", (7, 7, 7, 9), 0, 0),
+        )
+    )
+    assert nothing == KittiFrame(())

@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 from hypothesis import given, settings
 
-from models.datasets import read, tusimple
+from models.datasets import read, read_marked, tusimple
+from models.marks import TusimpleFrame
 from models.records import Item, Lane, Lanes
 from tests.models.datasets.corpora import expect_broken, photo, put
 from tests.models.datasets.round_trips import lane_sets, round_trip
@@ -104,3 +105,10 @@ def distance(x: float, y: float, lane: Lane) -> float:
             share = (y - y1) / (y2 - y1)
             crossings.append((1 - share) * x1 + share * x2)
     return min(abs(x - crossing) for crossing in crossings)
+
+
+def test_a_label_is_handed_on_as_it_stands(tmp_path: Path) -> None:
+    file = corpus(tmp_path, lanes=[])
+    lines = ((-2, 632, 625), (-2, -2, -2), (-2, 7, -2), (0, 1, 2))
+    marks = [mark for *_, mark in read_marked(f"tusimple:{file}")]
+    assert marks == [TusimpleFrame((240, 250, 260), lines), TusimpleFrame((240, 250, 260), ())]

@@ -5,8 +5,9 @@ from pathlib import Path
 import pytest
 from hypothesis import given, settings
 
-from models.datasets import read, voc
+from models.datasets import read, read_marked, voc
 from models.errors import InvalidDataset
+from models.marks import Ignored
 from models.records import Box, Boxes, Item
 from tests.models.datasets.corpora import expect_broken, photo, put
 from tests.models.datasets.round_trips import assert_same_boxes, box_sets, round_trip
@@ -89,3 +90,10 @@ def test_a_category_that_xml_would_change_is_refused(tmp_path: Path, category: s
     with pytest.raises(InvalidDataset, match="a: expected a category that XML keeps as it is, got"):
         voc.write(tmp_path / "out", [(Item("a", str(photo(tmp_path / "a.jpg"))), label)])
     assert not (tmp_path / "out").exists()
+
+
+def test_difficult_objects_are_handed_on_apart(tmp_path: Path) -> None:
+    corpus(tmp_path)
+    ((item, label, mark),) = read_marked(f"voc:{tmp_path}:test")
+    assert [(item, label)] == list(read(f"voc:{tmp_path}:test"))
+    assert mark == Ignored(objects=(Box((0, 0, 9, 9), "cell"),))

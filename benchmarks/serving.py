@@ -33,8 +33,7 @@ from models.records import Task
 from models.tasks import load_runtime, parse_task
 from models.versions import ONNX, STARTERS
 from serving.loop import Loop
-from serving.service import environment
-from serving.settings import Settings
+from serving.settings import Settings, environment
 
 ROOT = Path(__file__).parent.parent
 CLIENTS = (1, 8)

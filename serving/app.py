@@ -43,6 +43,7 @@ from serving.dashboard import pages
 from serving.deployment import Deployment
 from serving.description import PUBLIC, documented, json_lines, media_or_uri, one_json
 from serving.http_errors import Unavailable, error_detail
+from serving.label_studio import backend
 from serving.loop import Actor, Answer
 from serving.metrics import Measured
 from serving.registration import parse_lines, register
@@ -63,6 +64,7 @@ def create_app(settings: Settings) -> FastAPI:
     app.include_router(routes)
     app.include_router(description.routes)
     app.include_router(pages.routes)
+    app.include_router(backend.routes)
     http_errors.install(app)
     app.add_middleware(BodyLimit, limit=int(settings.max_body_mb * 1_000_000))
     app.add_middleware(TokenAuth, store=lambda: app.state.deployment.loop.store)

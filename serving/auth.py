@@ -5,6 +5,7 @@ for it: a web page that somebody visits may not talk to it through their browser
 everything but the health checks and the API's description needs one.
 """
 
+import base64
 import ipaddress
 import re
 from collections.abc import Callable
@@ -36,6 +37,9 @@ RULES: tuple[tuple[str, re.Pattern[str], tuple[tokens.Scope, ...]], ...] = (
     ("GET", re.compile(r"/v1/queue/[^/]+"), ("correct",)),
     ("POST", re.compile(r"/v1/items/[^/]+/correction"), ("correct",)),
     ("POST", re.compile(r"/v1/models/[^/]+/promote"), ("promote",)),
+    ("POST", re.compile(r"/label-studio/[^/]+/(setup|predict)"), ("annotate",)),
+    ("POST", re.compile(r"/label-studio/[^/]+/webhook"), ("correct",)),
+    ("POST", re.compile(r"/label-studio/[^/]+/train"), ("promote",)),
     ("GET", re.compile(r".*"), tokens.SCOPES),  # whoever has a token may look
 )
 
@@ -102,7 +106,7 @@ def presented(scope: Scope, headers: Headers) -> str | None:
     Raises:
         Unauthenticated: the header is of another kind.
     """
-    secret = _bearer(headers)
+    secret = _authorized(headers)
     if secret is None and scope["method"] in ("GET", "HEAD") and not _foreign(scope, headers):
         secret = _cookie(headers)
     return secret
@@ -135,12 +139,17 @@ def is_loopback(host: str) -> bool:
         return host == "localhost"
 
 
-def _bearer(headers: Headers) -> str | None:
+def _authorized(headers: Headers) -> str | None:
     value = headers.get("authorization")
     if value is None:
         return None
     scheme, _, secret = value.partition(" ")
-    if scheme.lower() != "bearer" or not secret.strip():
+    if scheme.lower() == "basic":  # all that Label Studio can send: the token is the password, whoever the user
+        try:
+            _, _, secret = base64.b64decode(secret, validate=True).decode().partition(":")
+        except ValueError:
+            secret = ""
+    if scheme.lower() not in ("bearer", "basic") or not secret.strip():
         raise Unauthenticated("expected the header 'Authorization: Bearer TOKEN', got another scheme")
     return secret.strip()
 

@@ -18,6 +18,11 @@ from serving.background import Background
 from serving.bodies import CorrectionBody
 from serving.fetch import Fetcher, new_client
 from serving.http_errors import Unavailable
+from serving.label_studio.client import Client, connect
+from serving.label_studio.corrections import Corrections
+from serving.label_studio.predictor import Media, Predictor
+from serving.label_studio.training import Training
+from serving.label_studio.worker import Worker
 from serving.live import Live, LoadRuntime
 from serving.loop import Actor, Answer, Leased, Loop, Promotion, Receipt, utc_now
 from serving.metrics import Metrics
@@ -35,6 +40,7 @@ class Deployment:
         *,
         client: httpx.AsyncClient | None = None,
         load: LoadRuntime = load_runtime,
+        studio: Client | None = None,
     ) -> None:
         self.cores = cores = len(os.sched_getaffinity(0))
         self.settings = settings
@@ -54,6 +60,12 @@ class Deployment:
             timeout_s=settings.uri_timeout_s,
             client=client or new_client(),
         )
+        self.studio = studio or connect(settings)
+        media = Media(settings, self.studio)
+        self.predictor = Predictor(loop, self.live, self.annotator, media, settings)
+        self.corrections = Corrections(loop, media, self.studio, settings)
+        self.label_studio = Worker(loop, self.predictor, self.corrections, self.studio)
+        self.training = Training(settings)
         self._correcting = threading.Lock()
         self.metrics.watch("waiting", "Media that wait for a model.", lambda: self.admission.waiting)
 
@@ -66,10 +78,13 @@ class Deployment:
         """Loads what serves, and begins to work in the background."""
         self.live.start()
         self.background.start()
+        self.label_studio.start()
 
     def close(self) -> None:
         """Ends the threads and closes the store, after what is at hand."""
         self.threads.shutdown()
+        self.training.close()
+        self.label_studio.close()
         self.background.close()
         self.live.close()
         self.loop.store.close()

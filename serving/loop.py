@@ -222,6 +222,14 @@ class Loop:
         storable(correction.model_version or "", "model_version")
         return self._store.queue.correct(correction, lease_id, actor, self._clock())
 
+    def withdraw(self, correction_id: int, actor: Actor) -> None:
+        """Lets a correction count no longer, as who gave it took it back; the item may be open again.
+
+        Raises:
+            NotFound: there is no such correction.
+        """
+        self._store.queue.withdraw(correction_id, actor, self._clock())
+
     # -- learning
 
     def training_data(self, task: Task) -> Iterator[tuple[Item, Label]]:

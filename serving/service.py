@@ -5,7 +5,6 @@ own routes know no token and no error shape, its timeout answers while the work 
 what a string names, its tracing costs more than the rest of a request: so none of them is reached.
 """
 
-import json
 import os
 import socket
 
@@ -18,7 +17,7 @@ from serving.app import create_app
 from serving.auth import is_loopback
 from serving.deployment import Deployment
 from serving.http_errors import log
-from serving.settings import Settings
+from serving.settings import Settings, environment
 from serving.store import Store
 from serving.store.database import parse_url
 
@@ -87,13 +86,6 @@ def serve(settings: Settings) -> None:
     shown = f"[{address}]" if ":" in address else address
     print(f"prelabel at http://{shown}:{port} ({told}); Ctrl-C ends it", flush=True)
     Prelabel.serve_http(host=address, port=port)
-
-
-def environment(settings: Settings) -> dict[str, str]:
-    """The settings as environment variables, from which ``Settings()`` makes the same ones."""
-    values = settings.model_dump(mode="json")
-    return {f"PRELABEL_{name.upper()}": value if isinstance(value, str) else json.dumps(value)
-            for name, value in values.items()}  # fmt: skip
 
 
 def _free_address(settings: Settings) -> tuple[str, int]:

@@ -1,5 +1,6 @@
 """Every setting, read from the environment once; each is ``PRELABEL_`` and its name in capitals."""
 
+import json
 from pathlib import Path
 from typing import Literal, TypeAlias
 
@@ -42,4 +43,14 @@ class Settings(BaseSettings):
     audit_share: float = Field(0.02, gt=0, le=1, description="random share of items that people always check")
     calibration_share: float = Field(0.2, gt=0, le=1, description="that share until the first promise holds")
     gold_share: float = Field(0.1, ge=0, lt=1, description="random share of corrected items kept out of training")
+    label_studio_url: str | None = Field(None, description="the Label Studio that this service works with")
+    label_studio_token: str | None = Field(None, repr=False, description="a token of it, legacy or personal")
+    label_studio_labels: dict[str, str] = Field({}, description="its labels and what the model calls them, as JSON")
     seed: int = Field(0, ge=0, description="seed of every random draw")
+
+
+def environment(settings: Settings) -> dict[str, str]:
+    """The settings as environment variables, from which ``Settings()`` makes the same ones."""
+    values = settings.model_dump(mode="json")
+    return {f"PRELABEL_{name.upper()}": value if isinstance(value, str) else json.dumps(value)
+            for name, value in values.items() if value is not None}  # fmt: skip

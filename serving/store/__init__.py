@@ -1,12 +1,14 @@
 """Everything that is kept: the only place with SQL in it.
 
-``store.items``, ``store.queue``, ``store.versions`` and ``store.tokens`` are the four drawers. Each method is one
-transaction; when it returns, a killed process loses nothing of it. Times come in as arguments, aware of their zone.
+``store.items``, ``store.queue``, ``store.versions``, ``store.tokens`` and ``store.studio`` are the five drawers. Each
+method is one transaction; when it returns, a killed process loses nothing of it. Times come in as arguments, aware of
+their zone.
 """
 
 from serving.store.database import Database
 from serving.store.items import Items
 from serving.store.queue import Queue
+from serving.store.studio import Studio
 from serving.store.tokens import Tokens
 from serving.store.versions import Versions
 
@@ -19,6 +21,7 @@ class Store:
         self.queue = Queue(database)
         self.versions = Versions(database)
         self.tokens = Tokens(database)
+        self.studio = Studio(database)
         self._database = database
 
     @classmethod

@@ -106,9 +106,7 @@ class Queue:
             values = _columns(correction, key) | {"received_at": now, "lease_id": lease_id, "actor": actor}
             values["counted_at"] = min(correction.created_at, now)
             added = connection.execute(corrections.insert().values(**values).returning(corrections.c.id)).scalar_one()
-            newest = select(corrections.c.id).where(corrections.c.item_id == item_id, corrections.c.task == task)
-            newest = newest.order_by(corrections.c.counted_at.desc(), corrections.c.id.desc()).limit(1)
-            done = {"state": "corrected", "correction_id": connection.execute(newest).scalar_one(), "lease_id": None,
+            done = {"state": "corrected", "correction_id": _newest(connection, item_id, task), "lease_id": None,
                     "lease_until": None, "failure": None, "updated_at": now, "actor": actor}  # fmt: skip
             connection.execute(update(item_tasks).where(where).values(**done))
             if current.lease_id is not None:
@@ -116,6 +114,30 @@ class Queue:
                 connection.execute(ended.values(ended_at=now, correction_id=added))
             log(connection, now, actor, "correct", item_id, {"task": task, "correction": added})
         return Receipt(item_id, added, repeated=False)
+
+    def withdraw(self, correction_id: int, actor: Actor, now: datetime) -> None:
+        """Lets a correction count no longer; the newest other one does, or else the item is open again.
+
+        Raises:
+            NotFound: there is no such correction.
+        """
+        with self._database.writing() as connection:
+            where = corrections.c.id == correction_id
+            given = connection.execute(select(corrections).where(where).with_for_update()).one_or_none()
+            if given is None:
+                raise NotFound(f"correction: expected the id of one, got {correction_id}")
+            if given.withdrawn_at is not None:
+                return
+            connection.execute(update(corrections).where(where).values(withdrawn_at=now))
+            of_item = and_(item_tasks.c.item_id == given.item_id, item_tasks.c.task == given.task)
+            current = connection.execute(select(item_tasks).where(of_item).with_for_update()).one()
+            if current.correction_id == correction_id:
+                newest = _newest(connection, given.item_id, given.task)
+                opened = "preannotated" if current.preannotation_id is not None else "registered"
+                state = current.state if newest is not None else opened
+                change = {"state": state, "correction_id": newest, "updated_at": now, "actor": actor}
+                connection.execute(update(item_tasks).where(of_item).values(**change))
+            log(connection, now, actor, "withdraw", given.item_id, {"task": given.task, "correction": correction_id})
 
     def corrected(self, task: Task) -> Iterator[tuple[Item, Label]]:
         """Every corrected item with the label that counts, in the order of item ids."""
@@ -292,6 +314,15 @@ def _with_answers(task: Task, ids: Sequence[str]) -> Select[Any]:
     chosen = chosen.join(item_tasks, item_tasks.c.preannotation_id == preannotations.c.id)
     chosen = chosen.join(items, items.c.id == item_tasks.c.item_id)
     return chosen.where(item_tasks.c.task == task, item_tasks.c.item_id.in_(ids))
+
+
+def _newest(connection: Connection, item_id: str, task: Task) -> int | None:
+    """The correction of an item that counts: the newest that was not withdrawn."""
+    chosen = select(corrections.c.id).where(corrections.c.item_id == item_id, corrections.c.task == task)
+    chosen = chosen.where(corrections.c.withdrawn_at.is_(None))
+    return connection.execute(
+        chosen.order_by(corrections.c.counted_at.desc(), corrections.c.id.desc()).limit(1)
+    ).scalar()
 
 
 def _check_lease(connection: Connection, item_id: str, task: Task, lease_id: str, now: datetime) -> None:

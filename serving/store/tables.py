@@ -150,6 +150,7 @@ corrections = Table(
     _required("received_at", UtcTime),
     Column("model_version", String),
     Column("lease_id", String),
+    Column("withdrawn_at", UtcTime),  # by who gave it; it counts no longer, its seconds do
     _required("actor", String),
     ForeignKeyConstraint(["item_id", "task"], ["item_tasks.item_id", "item_tasks.task"]),
     UniqueConstraint("key"),
@@ -247,6 +248,52 @@ tokens = Table(
     Column("revoked_by", String),
     UniqueConstraint("sha256"),
 )
+
+studio_projects = Table(
+    "studio_projects",  # of Label Studio, that show what our versions say
+    metadata,
+    Column("task", String, primary_key=True),
+    Column("project", Integer, primary_key=True),
+    Column("version", String),  # the one whose predictions order the project's queue
+    _required("attached_at", UtcTime),
+    _required("actor", String),
+)
+
+studio_tasks = Table(
+    "studio_tasks",
+    metadata,
+    Column("task", String, primary_key=True),
+    Column("studio_task", BigId, primary_key=True, autoincrement=False),
+    _required("uri", String),  # as the task names its medium
+    _required("item_id", String, ForeignKey("items.id")),
+)
+
+studio_annotations = Table(
+    "studio_annotations",
+    metadata,
+    Column("task", String, primary_key=True),
+    Column("annotation", BigId, primary_key=True, autoincrement=False),
+    Column("project", Integer),
+    Column("studio_task", BigId),
+    Column("changed_at", UtcTime),  # of the newest state that was seen
+    _required("seconds", Float),  # that were counted so far
+    _required("corrections", JSON),  # the ids of those it gave
+    _required("gone", Boolean),  # deleted or cancelled: whatever of it comes later is old
+)
+
+studio_events = Table(
+    "studio_events",  # what a webhook said and nobody has worked on yet, and what could not be worked on
+    metadata,
+    Column("id", BigId, primary_key=True),
+    _required("task", String),
+    _required("body", JSON),
+    _required("received_at", UtcTime),
+    _required("due_at", UtcTime),
+    _required("attempts", Integer),
+    Column("failure", String),
+    _required("dead", Boolean),
+)
+Index("ix_studio_events_dead_due_at", studio_events.c.dead, studio_events.c.due_at)
 
 events = Table(
     "events",

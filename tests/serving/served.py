@@ -20,6 +20,7 @@ from models.tasks import load_runtime
 from models.versions import Version
 from serving.app import create_app
 from serving.deployment import Deployment
+from serving.label_studio.client import Client
 from serving.live import LoadRuntime
 from serving.loop import Loop, utc_now
 from serving.media_files import MediaFiles
@@ -67,7 +68,12 @@ def loop_of(settings: Settings) -> Loop:
 
 @contextmanager
 def serving(
-    folder: Path, *, tasks: Sequence[Task] = TASKS, load: LoadRuntime = load_runtime, **settings: Any
+    folder: Path,
+    *,
+    tasks: Sequence[Task] = TASKS,
+    load: LoadRuntime = load_runtime,
+    studio: Client | None = None,
+    **settings: Any,
 ) -> Iterator[Served]:
     """A deployment with a tiny version of each task."""
     values = {"database_url": f"sqlite:///{folder}/store.db", "data_dir": folder / "data", **settings}
@@ -77,7 +83,7 @@ def serving(
         version = make_version(folder / "versions", task)
         loop.add_version(version.folder, "tester")
         loop.promote(version.name, "tester", force=True)
-    deployment = Deployment(chosen, loop, load=load)
+    deployment = Deployment(chosen, loop, load=load, studio=studio)
     deployment.start()
     app = create_app(chosen)
     app.state.deployment = deployment

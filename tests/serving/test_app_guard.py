@@ -77,6 +77,10 @@ class TestTokens:
             ("GET", "/v1/queue/{task}"): ("correct",),
             ("POST", "/v1/items/{item_id}/correction"): ("correct",),
             ("POST", "/v1/models/{version}/promote"): ("promote",),
+            ("POST", "/label-studio/{task}/setup"): ("annotate",),
+            ("POST", "/label-studio/{task}/predict"): ("annotate",),
+            ("POST", "/label-studio/{task}/webhook"): ("correct",),
+            ("POST", "/label-studio/{task}/train"): ("promote",),
         }
         for path, operations in served.client.get("/openapi.json").json()["paths"].items():
             for method in operations:

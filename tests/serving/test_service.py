@@ -17,8 +17,8 @@ import pytest
 
 from models.errors import InvalidInput, NotAllowed
 from serving.loop import utc_now
-from serving.service import environment, serve
-from serving.settings import Settings
+from serving.service import serve
+from serving.settings import Settings, environment
 from serving.tokens import make_token, revoke_token
 from tests.serving.served import eventually, loop_of, picture, sound
 from tests.tiny_versions import make_version

@@ -1,0 +1,184 @@
+"""Label Studio's own API, as far as it is needed. Blocking; safe to share between threads."""
+
+import base64
+import threading
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from time import monotonic
+from typing import Any
+
+import httpx
+
+from models.errors import InvalidInput, NotAllowed, NotFound, TooLarge
+from serving.http_errors import Unavailable
+from serving.settings import Settings
+
+PAGE = 100  # tasks a request
+FRESH_S = 240.0  # an access token lives for five minutes
+
+
+class Client:
+    """One Label Studio under one user's token: a legacy one, or a personal one, which buys short-lived ones."""
+
+    def __init__(self, url: str, token: str, transport: httpx.BaseTransport | None = None) -> None:
+        self.url = url.rstrip("/")
+        self._token = token
+        self._http = httpx.Client(
+            base_url=self.url, timeout=30, trust_env=False, transport=transport, follow_redirects=False
+        )
+        self._access: tuple[str, float] | None = None
+        self._renewing = threading.Lock()
+
+    def close(self) -> None:
+        """Ends open connections."""
+        self._http.close()
+
+    def project(self, project: int) -> dict[str, Any]:
+        """A project with its ``label_config``, ``model_version`` and counts."""
+        return dict(self._json("GET", f"/api/projects/{project}"))
+
+    def tasks(self, project: int) -> Iterator[list[dict[str, Any]]]:
+        """Every task with its annotations and predictions, in pages."""
+        page = 1
+        while True:
+            asked = {"project": project, "page": page, "page_size": PAGE, "fields": "all"}
+            found = self._json("GET", "/api/tasks", params=asked)
+            if found["tasks"]:
+                yield list(found["tasks"])
+            if page * PAGE >= int(found["total"]):
+                return
+            page += 1
+
+    def task(self, task: int) -> dict[str, Any]:
+        """A task with its data."""
+        return dict(self._json("GET", f"/api/tasks/{task}"))
+
+    def prediction(self, prediction: int) -> dict[str, Any]:
+        """A prediction as it was stored."""
+        return dict(self._json("GET", f"/api/predictions/{prediction}"))
+
+    def add_predictions(self, project: int, predictions: Sequence[Mapping[str, Any]]) -> None:
+        """Stores predictions, each ``{"task", "model_version", "score", "result"}``."""
+        self._json("POST", f"/api/projects/{project}/import/predictions", json=list(predictions))
+
+    def show_version(self, project: int, version: str) -> None:
+        """Makes the predictions of a version those that the project shows and orders its queue by."""
+        self._json("PATCH", f"/api/projects/{project}", json={"model_version": version})
+
+    def backends(self, project: int) -> list[dict[str, Any]]:
+        """The machine-learning backends of a project."""
+        return list(self._json("GET", "/api/ml", params={"project": project}))
+
+    def keep_backend(self, project: int, url: str, title: str, secret: str | None) -> None:
+        """Connects a backend, or changes the one of that address; ``secret`` is the password it asks for.
+
+        Raises:
+            InvalidInput: Label Studio does not reach it, or got an error from it.
+        """
+        values: dict[str, Any] = {"url": url, "project": project, "title": title}
+        if secret is not None:
+            values |= {"auth_method": "BASIC_AUTH", "basic_auth_user": "prelabel", "basic_auth_pass": secret}
+        known = next((one["id"] for one in self.backends(project) if one["url"].rstrip("/") == url.rstrip("/")), None)
+        method, path = ("POST", "/api/ml") if known is None else ("PATCH", f"/api/ml/{known}")
+        kept = self._json(method, path, json=values)
+        if kept.get("state") == "ER" or kept.get("error_message"):
+            raise InvalidInput(f"{self.url}: expected to reach {url}, got {kept.get('error_message')}")
+
+    def sign_webhooks(self, project: int, url: str, secret: str | None) -> int:
+        """Gives the webhooks that lead to a backend the password it asks for, and returns how many there are."""
+        headers = {"Authorization": basic(secret)} if secret is not None else {}
+        ours = [one for one in self._json("GET", "/api/webhooks/", params={"project": project})
+                if one["url"].rstrip("/") == f"{url.rstrip('/')}/webhook"]  # fmt: skip
+        for one in ours:
+            self._json("PATCH", f"/api/webhooks/{one['id']}/", json={"url": one["url"], "headers": headers})
+        return len(ours)
+
+    def add_webhook(self, project: int, url: str, secret: str | None) -> None:
+        """Sends all events of a project to a backend."""
+        headers = {"Authorization": basic(secret)} if secret is not None else {}
+        values = {"project": project, "url": f"{url.rstrip('/')}/webhook", "send_payload": True,
+                  "send_for_all_actions": True, "headers": headers}  # fmt: skip
+        self._json("POST", "/api/webhooks/", json=values)
+
+    def download(self, path: str, limit: int) -> bytes:
+        """The bytes of a medium that Label Studio holds.
+
+        Raises:
+            TooLarge: more than ``limit``.
+            NotFound, NotAllowed, Unavailable: they are not to be had.
+        """
+        data = bytearray()
+        with self._asking(path), self._http.stream("GET", path, headers=self._authorization()) as response:
+            if not response.is_success:
+                response.read()
+            self._check(response, path)
+            for chunk in response.iter_bytes():
+                data += chunk
+                if len(data) > limit:
+                    raise TooLarge(f"{path}: expected at most {limit} bytes, got more")
+        return bytes(data)
+
+    def _json(self, method: str, path: str, **how: Any) -> Any:
+        with self._asking(path):
+            response = self._http.request(method, path, headers=self._authorization(), **how)
+        self._check(response, path)
+        try:
+            return response.json() if response.content else None
+        except ValueError as error:
+            raise InvalidInput(f"{self.url}{path}: expected JSON of Label Studio, got something else") from error
+
+    def _check(self, response: httpx.Response, path: str) -> None:
+        where, status = f"{self.url}{path}", response.status_code
+        if response.is_success:
+            return
+        got = f"{status} {' '.join(response.text.split())[:300]}"
+        if status in (401, 403):
+            raise NotAllowed(f"{where}: expected that PRELABEL_LABEL_STUDIO_TOKEN may do this, got {got}")
+        if status == 404:
+            raise NotFound(f"{where}: expected to find it, got {got}")
+        if status == 429 or status >= 500:
+            raise Unavailable(f"{where}: expected an answer, got {got}")
+        raise InvalidInput(f"{where}: expected to be understood, got {got}")
+
+    def _authorization(self) -> dict[str, str]:
+        if self._token.count(".") != 2:
+            return {"Authorization": f"Token {self._token}"}
+        with self._renewing:
+            if self._access is None or monotonic() - self._access[1] > FRESH_S:
+                path = "/api/token/refresh/"
+                response = self._http.post(path, json={"refresh": self._token})
+                self._check(response, path)
+                self._access = str(response.json()["access"]), monotonic()
+            return {"Authorization": f"Bearer {self._access[0]}"}
+
+    @contextmanager
+    def _asking(self, path: str) -> Iterator[None]:
+        """Turns the failures of a connection into ours."""
+        try:
+            yield
+        except (httpx.HTTPError, httpx.InvalidURL) as error:
+            got = str(error) or type(error).__name__
+            raise Unavailable(f"{self.url}{path}: expected Label Studio to answer, got {got}") from error
+
+
+def require(client: Client | None) -> Client:
+    """The client.
+
+    Raises:
+        InvalidInput: the settings name no Label Studio.
+    """
+    if client is None:
+        raise InvalidInput("Label Studio: expected PRELABEL_LABEL_STUDIO_URL and PRELABEL_LABEL_STUDIO_TOKEN, got none")
+    return client
+
+
+def connect(settings: Settings) -> Client | None:
+    """A client of the Label Studio that the settings name, if they name one."""
+    if not settings.label_studio_url or not settings.label_studio_token:
+        return None
+    return Client(settings.label_studio_url, settings.label_studio_token)
+
+
+def basic(secret: str) -> str:
+    """The header's value that carries a token of ours, as Label Studio can send it."""
+    return "Basic " + base64.b64encode(f"prelabel:{secret}".encode()).decode()

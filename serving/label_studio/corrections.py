@@ -1,0 +1,220 @@
+"""From annotations to corrections: out of webhooks, in any order and any number of times, or by looking there.
+
+An annotation is known by its id and the time of its last change; its seconds (``lead_time``) grow from change to
+change, so that each correction carries what was added. What is deleted or cancelled there counts no longer here.
+"""
+
+import logging
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from datetime import datetime
+from typing import Any
+
+from models.errors import InvalidInput, NotAllowed, NotFound, PrelabelError
+from models.media import image_size
+from models.records import Correction, Task
+from serving.http_errors import Unavailable
+from serving.label_studio.client import Client, require
+from serving.label_studio.config import View, view
+from serving.label_studio.predictor import Media, categories_of, uri_of
+from serving.label_studio.regions import label_of
+from serving.loop import Loop, Registration
+from serving.media_files import content_id
+from serving.settings import Settings
+from serving.store.studio import Annotation, Event, later
+
+log = logging.getLogger("bentoml.prelabel")
+
+TOOL = "label-studio"
+EVENTS_AT_ONCE = 100
+
+
+@dataclass(frozen=True)
+class Reconciled:
+    """What a look at a project brought: corrections new, known and withdrawn; failures."""
+
+    new: int = 0
+    known: int = 0
+    withdrawn: int = 0
+    failed: tuple[str, ...] = ()
+
+
+class Corrections:
+    """Takes annotations over. Safe to use from several processes: doing something twice changes nothing."""
+
+    def __init__(self, loop: Loop, media: Media, client: Client | None, settings: Settings) -> None:
+        self._loop = loop
+        self._studio = loop.store.studio
+        self._media = media
+        self._client = client
+        self._settings = settings
+
+    def work(self, now: datetime) -> int:
+        """Works on the events that are due, and returns how many there were.
+
+        What cannot be had at the moment is tried again later; what can never be is kept with the reason.
+        """
+        events = self._studio.due(now, EVENTS_AT_ONCE)
+        for event in events:
+            try:
+                self.heed(event.task, event.body)
+            except (Unavailable, NotAllowed) as error:
+                self._studio.put_off(event, str(error), later(now, event.attempts))
+            except PrelabelError as error:
+                log.warning("Label Studio's event %d cannot be worked on: %s", event.id, error)
+                self._studio.bury(event, str(error))
+            except Exception as error:
+                log.exception("Label Studio's event %d failed", event.id)
+                self._give_up_or_put_off(event, error, now)
+            else:
+                self._studio.done(event)
+        return len(events)
+
+    def _give_up_or_put_off(self, event: Event, error: Exception, now: datetime) -> None:
+        """A bug of ours, or a database that is away for a moment: after some hours it is the former."""
+        if event.attempts < 20:
+            self._studio.put_off(event, repr(error), later(now, event.attempts))
+        else:
+            self._studio.bury(event, repr(error))
+
+    def heed(self, task: Task, body: Mapping[str, Any]) -> None:
+        """Does what an event asks for.
+
+        Raises:
+            PrelabelError: it cannot be done, now or ever.
+        """
+        try:
+            if body.get("action") == "ANNOTATIONS_DELETED":
+                for one in _listed(body.get("annotations")):
+                    self.forget(self._studio.annotation(task, int(one["id"])))
+                return
+            project = body.get("project") or {}
+            tasks = {int(one["id"]): one for one in _listed(body.get("task")) if "id" in one}
+            for one in _listed(body.get("annotation")) + _listed(body.get("annotations")):
+                studio_task = int(one["task"])
+                self.take(task, one, tasks.get(studio_task) or {"id": studio_task}, project)
+        except (KeyError, TypeError, ValueError, AttributeError) as error:
+            if isinstance(error, PrelabelError):
+                raise
+            raise InvalidInput(f"webhook: expected an event as Label Studio sends it, got {error!r}") from error
+
+    def take(
+        self, task: Task, given: Mapping[str, Any], studio_task: Mapping[str, Any], project: Mapping[str, Any]
+    ) -> bool:
+        """Makes a correction of an annotation, and says whether it is new.
+
+        Raises:
+            PrelabelError: its medium is not to be had, or its regions are not the project's.
+        """
+        changed_at = datetime.fromisoformat(given.get("updated_at") or given["created_at"])
+        known = self._studio.annotation(task, int(given["id"]))
+        is_old = known.changed_at is not None and changed_at < known.changed_at
+        if known.gone or (is_old and not known.corrections):
+            return False
+        known = replace(known, project=int(project["id"]), studio_task=int(studio_task["id"]),
+                        changed_at=known.changed_at if is_old else changed_at)  # fmt: skip
+        if given.get("was_cancelled"):
+            if not is_old:
+                self._take_back(known)
+            return False
+        shown = self._view(task, project)
+        item_id = self._item_id(task, studio_task, shown)
+        lead_s = float(given.get("lead_time") or 0)
+        correction = Correction(
+            item_id=item_id,
+            task=task,
+            label=label_of(given["result"], shown, lambda: image_size(self._loop.path(self._loop.item(item_id)))),
+            annotator=f"{TOOL}:{_annotator(given)}",
+            seconds=max(0.0, lead_s - known.seconds),
+            tool=TOOL,
+            created_at=changed_at,
+            model_version=self._started_from(given),
+        )
+        receipt = self._loop.correct(correction, None, TOOL)
+        gave = (*known.corrections, receipt.correction_id)
+        corrections = tuple(dict.fromkeys(gave))
+        self._studio.keep(replace(known, seconds=max(known.seconds, lead_s), corrections=corrections))
+        return not receipt.repeated
+
+    def forget(self, known: Annotation) -> bool:
+        """Takes back what a deleted annotation gave, also before it is known; says whether there was something."""
+        self._take_back(replace(known, gone=True))
+        return bool(known.corrections)
+
+    def _take_back(self, known: Annotation) -> None:
+        for correction_id in known.corrections:
+            self._loop.withdraw(correction_id, TOOL)
+        self._studio.keep(replace(known, corrections=()))
+
+    def reconcile(self, task: Task, project_id: int) -> Reconciled:
+        """Looks at every annotation of a project: takes over what is new and takes back what was deleted there.
+
+        A task that is gone takes nothing with it: its labels were given.
+
+        Raises:
+            NotFound: Label Studio has no such project, or none is set up.
+            Unavailable: it does not answer.
+        """
+        client = require(self._client)
+        before = self._studio.annotations(task, project_id)
+        project = client.project(project_id)
+        new = known = 0
+        failed: list[str] = []
+        tasks: set[int] = set()
+        there: set[int] = set()
+        for page in client.tasks(project_id):
+            for studio_task in page:
+                tasks.add(int(studio_task["id"]))
+                for given in studio_task["annotations"]:
+                    there.add(int(given["id"]))
+                    try:
+                        is_new = self.take(task, given, studio_task, project)
+                        new, known = new + is_new, known + (not is_new)
+                    except Unavailable:
+                        raise
+                    except PrelabelError as error:
+                        failed.append(f"annotation {given['id']}: {error}")
+        deleted = [one for one in before if one.annotation not in there and one.studio_task in tasks]
+        withdrawn = sum(self.forget(one) for one in deleted)
+        return Reconciled(new, known, withdrawn, tuple(failed))
+
+    def _view(self, task: Task, project: Mapping[str, Any]) -> View:
+        label_config = project.get("label_config") or require(self._client).project(int(project["id"]))["label_config"]
+        return view(label_config, task, categories_of(self._loop, task), self._settings.label_studio_labels)
+
+    def _item_id(self, task: Task, studio_task: Mapping[str, Any], shown: View) -> str:
+        """The item that a task is about; one that no model was asked about is registered now."""
+        number = int(studio_task["id"])
+        known = self._studio.item_of(task, number, uri_of(studio_task, shown) if studio_task.get("data") else None)
+        if known is not None:
+            return known
+        whole = studio_task if studio_task.get("data") else require(self._client).task(number)
+        uri = uri_of(whole, shown)
+        medium = self._media.fetch(uri)
+        entry = Registration(medium.uri, task, medium.path or medium.data)
+        self._loop.register([entry], TOOL)
+        item_id = content_id(entry.data)
+        self._studio.remember(task, number, uri, item_id)
+        return item_id
+
+    def _started_from(self, given: Mapping[str, Any]) -> str | None:
+        """The version of ours whose prediction the person changed, if there was one."""
+        prediction: Mapping[str, Any] = given.get("prediction") or {}
+        parent = given.get("parent_prediction")
+        try:
+            if not prediction and parent is not None and self._client is not None:
+                prediction = self._client.prediction(int(parent))
+            return self._loop.version(str(prediction.get("model_version") or "")).name
+        except NotFound:
+            return None
+
+
+def _listed(found: Any) -> list[Mapping[str, Any]]:
+    if found is None:
+        return []
+    return list(found) if isinstance(found, list) else [found]
+
+
+def _annotator(given: Mapping[str, Any]) -> str:
+    who = given.get("completed_by")
+    return str(who.get("id") if isinstance(who, Mapping) else who or "unknown")

@@ -1,0 +1,125 @@
+"""A project becomes one of ours: connected, its predictions stored page by page and counted, its queue in our order."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, TypeAlias
+
+import httpx
+
+from models.errors import InvalidInput, Refused
+from models.records import Task
+from serving import tokens
+from serving.http_errors import Unavailable
+from serving.label_studio.client import Client
+from serving.loop import Actor, Loop, utc_now
+from serving.store.studio import Project
+
+Predict: TypeAlias = Callable[[list[dict[str, Any]]], list[dict[str, Any]]]  # tasks -> as many predictions
+Progress: TypeAlias = Callable[[int, int], None]  # (tasks done, of so many)
+
+AT_ONCE = 10  # tasks a request to a service, which answers within its time on slow machines too
+PREDICT_S = 300.0
+
+
+@dataclass(frozen=True)
+class Attached:
+    """What attaching came to: tasks of the project that show the version's prediction."""
+
+    version: str
+    stored: int
+    tasks: int
+
+
+def push(client: Client, project: int, version: str, predict: Predict, progress: Progress | None = None) -> int:
+    """Stores a version's predictions for every task that has none of it, and returns how many tasks have one then.
+
+    Raises:
+        Refused: Label Studio stored fewer than it was given.
+        Unavailable: it does not answer.
+    """
+    done = 0
+    for page in client.tasks(project):
+        missing = [one for one in page if not _shows(one, version)]
+        done += len(page) - len(missing)
+        for start in range(0, len(missing), AT_ONCE):
+            some = missing[start : start + AT_ONCE]
+            answers = predict(some)
+            told = [{"task": one["id"], **answer} for one, answer in zip(some, answers, strict=True)]
+            client.add_predictions(project, told)
+            done += len(some)
+            if progress:
+                progress(done, done)
+    stored = sum(_shows(one, version) for page in client.tasks(project) for one in page)
+    if stored < done:
+        raise Refused(f"project {project}: expected {done} predictions of {version} to be stored, got {stored}")
+    return stored
+
+
+def _shows(studio_task: dict[str, Any], version: str) -> bool:
+    return any(one.get("model_version") == version for one in studio_task["predictions"])
+
+
+def attach(
+    loop: Loop, client: Client, task: Task, project_id: int, service: str, actor: Actor, progress: Progress
+) -> Attached:
+    """Connects the service as a backend of a project; doing it again goes on where it stopped.
+
+    Raises:
+        InvalidInput: the configuration is none for the task, or one of the two does not reach the other.
+        NotAllowed, NotFound, Unavailable: Label Studio says so.
+        Refused: it did not store what it was given.
+    """
+    project = client.project(project_id)
+    backend = f"{service.rstrip('/')}/label-studio/{task}"
+    secret = _secret(loop, project_id, task, actor)
+    with httpx.Client(timeout=PREDICT_S, trust_env=False, auth=("prelabel", secret) if secret else None) as http:
+        given = {"project": str(project_id), "schema": project["label_config"]}
+        version = _asked(http, f"{backend}/setup", given)["model_version"]
+        client.keep_backend(project_id, backend, version, secret)
+        if client.sign_webhooks(project_id, backend, secret) == 0:
+            client.add_webhook(project_id, backend, secret)
+
+        def predict(tasks: list[dict[str, Any]]) -> list[dict[str, Any]]:
+            plain = [{"id": one["id"], "data": one["data"], "project": project_id} for one in tasks]
+            asked = {"tasks": plain, "project": str(project_id), "label_config": project["label_config"]}
+            return list(_asked(http, f"{backend}/predict", asked)["results"])
+
+        total = int(project.get("task_number") or 0)
+        stored = push(client, project_id, version, predict, lambda done, _: progress(done, max(done, total)))
+    client.show_version(project_id, version)
+    loop.store.studio.attach(task, project_id, actor, utc_now())
+    loop.store.studio.in_step(Project(task, project_id, None), version)
+    return Attached(version, stored, total)
+
+
+def _secret(loop: Loop, project: int, task: Task, actor: Actor) -> str | None:
+    """A new token for Label Studio in place of its former one; none where the service is open."""
+    known = tokens.list_tokens(loop.store)
+    if not known:
+        return None
+    beginning = f"label-studio {task} {project} "
+    now = utc_now()
+    secret = tokens.make_token(
+        loop.store, f"{beginning}{now:%Y-%m-%d %H:%M:%S.%f}", ("annotate", "correct"), actor, now
+    )
+    for former in known:
+        if former.name.startswith(beginning) and former.revoked_at is None:
+            tokens.revoke_token(loop.store, former.name, actor, now)
+    return secret
+
+
+def _asked(http: httpx.Client, url: str, body: dict[str, Any]) -> dict[str, Any]:
+    """The answer of our own service.
+
+    Raises:
+        InvalidInput: it refuses, with its words.
+        Unavailable: nothing answers there.
+    """
+    try:
+        answer = http.post(url, json=body)
+        told = answer.json()
+    except (httpx.HTTPError, httpx.InvalidURL, ValueError) as error:
+        raise Unavailable(f"{url}: expected the service of prelabel to answer, got {error}") from error
+    if not answer.is_success:
+        raise InvalidInput(f"{url}: {told.get('error', {}).get('message', answer.text)}")
+    return dict(told)

@@ -1,0 +1,104 @@
+"""The thread that does what Label Studio need not wait for: corrections, and projects that follow promotions."""
+
+import logging
+import threading
+from datetime import timedelta
+
+from models.errors import PrelabelError
+from serving.http_errors import Unavailable
+from serving.label_studio.client import Client
+from serving.label_studio.corrections import Corrections
+from serving.label_studio.predictor import NONE_SERVES, Predictor
+from serving.label_studio.projects import push
+from serving.loop import Actor, Loop, utc_now
+from serving.store.studio import Project
+
+log = logging.getLogger("bentoml.prelabel")
+
+ACTOR: Actor = "label-studio"
+IDLE_S = 1.0  # until it looks again, where nobody wakes it
+LOOK_AGAIN = timedelta(minutes=10)  # for what no webhook told
+AFTER_FAILURE = timedelta(seconds=30)
+
+
+class Worker:
+    """Works on events at once, shows new versions when they serve, and looks for what was missed now and then."""
+
+    def __init__(self, loop: Loop, predictor: Predictor, corrections: Corrections, client: Client | None) -> None:
+        self._loop = loop
+        self._predictor = predictor
+        self._corrections = corrections
+        self._client = client
+        self._stopped = threading.Event()
+        self._woken = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="label-studio", daemon=True)
+
+    def start(self) -> None:
+        """Begins to work."""
+        self._thread.start()
+
+    def wake(self) -> None:
+        """Says that there is an event."""
+        self._woken.set()
+
+    def close(self) -> None:
+        """Ends after the work at hand."""
+        self._stopped.set()
+        self._woken.set()
+        if self._thread.is_alive():
+            self._thread.join()
+
+    def _run(self) -> None:
+        looks_at = follows_at = utc_now()
+        while not self._stopped.is_set():
+            self._woken.clear()
+            try:
+                worked = self._corrections.work(utc_now())
+                if self._client is not None and utc_now() >= follows_at:
+                    follows_at = utc_now() + (timedelta() if self._follow() else AFTER_FAILURE)
+                if self._client is not None and utc_now() >= looks_at:
+                    looks_at = utc_now() + LOOK_AGAIN
+                    self._look()
+            except Exception:  # the database may be away for a moment; the work is still there afterwards
+                log.exception("work for Label Studio failed")
+                worked = 0
+            if not worked:
+                self._woken.wait(IDLE_S)
+
+    def _follow(self) -> bool:
+        """Shows what serves now in every project that shows something else; says whether all went well."""
+        try:
+            for project in self._loop.store.studio.projects():
+                version = self._predictor.version(project.task)
+                if version not in (project.version, NONE_SERVES):
+                    self._show(project, version)
+        except PrelabelError as error:
+            log.warning("a project of Label Studio does not follow: %s", error)
+            return False
+        return True
+
+    def _show(self, project: Project, version: str) -> None:
+        """Stores the version's predictions first, and then lets them order the queue."""
+        assert self._client is not None
+        label_config = self._client.project(project.project)["label_config"]
+        shown = self._predictor.view(project.task, label_config)
+
+        def predict(tasks: list[dict[str, object]]) -> list[dict[str, object]]:
+            if self._stopped.is_set() or self._predictor.version(project.task) != version:
+                raise Unavailable(f"{version} does not serve any more")
+            self._corrections.work(utc_now())  # people do not wait for predictions
+            return [self._predictor.result(project.task, one, shown, ACTOR) for one in tasks]
+
+        stored = push(self._client, project.project, version, predict)
+        self._client.show_version(project.project, version)
+        self._loop.store.studio.in_step(project, version)
+        log.info("Label Studio's project %d shows %s on %d tasks", project.project, version, stored)
+
+    def _look(self) -> None:
+        for project in self._loop.store.studio.projects():
+            try:
+                found = self._corrections.reconcile(project.task, project.project)
+                if found.new or found.withdrawn or found.failed:
+                    log.info("Label Studio's project %d had more to tell: %s", project.project, found)
+            except PrelabelError as error:
+                log.warning("Label Studio's project %d was not looked at: %s", project.project, error)

@@ -1,0 +1,97 @@
+"""Label Studio as far as prelabel talks to it, in memory: its answers have the fields that 1.23.2 gives."""
+
+import json
+import re
+from typing import Any
+
+import httpx
+
+from serving.label_studio.client import Client
+
+URL = "http://studio.test"
+RECTANGLES = """<View><Image name="image" value="$image"/><RectangleLabels name="label" toName="image">
+<Label value="car"/></RectangleLabels></View>"""
+
+
+class FakeStudio:
+    """One project, its tasks, predictions and annotations."""
+
+    def __init__(self, label_config: str = RECTANGLES) -> None:
+        self.project: dict[str, Any] = {"id": 1, "label_config": label_config, "model_version": "", "task_number": 0}
+        self.media: dict[str, bytes] = {}
+        self.tasks: list[dict[str, Any]] = []
+        self.backends: list[dict[str, Any]] = []
+        self.webhooks: list[dict[str, Any]] = []
+        self.posts: list[int] = []  # predictions in each
+        self.stores = True
+        self.answers = True
+
+    def client(self, token: str = "a" * 40) -> Client:
+        return Client(URL, token, httpx.MockTransport(self._answer))
+
+    def add_task(self, name: str, data: bytes, key: str = "image") -> dict[str, Any]:
+        self.media[f"/data/upload/1/{name}"] = data
+        task = {"id": len(self.tasks) + 1, "project": 1, "data": {key: f"/data/upload/1/{name}"},
+                "annotations": [], "predictions": []}  # fmt: skip
+        self.tasks.append(task)
+        return task
+
+    def annotate(self, task: dict[str, Any], result: list[Any], at: int = 0, **more: Any) -> dict[str, Any]:
+        """A new annotation of a task, or a changed one where ``more`` has its id."""
+        number = 100 + sum(len(one["annotations"]) for one in self.tasks)
+        given = {"id": number, "task": task["id"], "result": result, "lead_time": 12.5, "completed_by": 7,
+                 "was_cancelled": False, "parent_prediction": None, "updated_at": f"2026-01-01T10:00:{at:02d}.5Z",
+                 **more}  # fmt: skip
+        task["annotations"] = [one for one in task["annotations"] if one["id"] != given["id"]] + [given]
+        return given
+
+    def event(self, action: str, given: dict[str, Any]) -> dict[str, Any]:
+        """What the webhook says of an annotation."""
+        task = self.tasks[given["task"] - 1]
+        about = {key: task[key] for key in ("id", "data", "project")}
+        return {"action": action, "annotation": given, "task": about, "project": self.project}
+
+    def _answer(self, request: httpx.Request) -> httpx.Response:
+        path, body = request.url.path, self._body(request)
+        if not self.answers:
+            raise httpx.ConnectError("refused")
+        if path == "/api/token/refresh/":
+            return httpx.Response(200, json={"access": "short-lived"})
+        if request.headers.get("authorization") not in (f"Token {'a' * 40}", "Bearer short-lived"):
+            return httpx.Response(401, json={"detail": "Invalid token."})
+        if path in self.media:
+            return httpx.Response(200, content=self.media[path])
+        if request.method == "GET":
+            return self._told(path, request.url.params)
+        if path == "/api/projects/1":
+            self.project |= body
+        elif path == "/api/projects/1/import/predictions":
+            self.posts.append(len(body))
+            for one in body if self.stores else ():
+                self.tasks[one["task"] - 1]["predictions"].append({"id": sum(self.posts), **one})
+        elif path == "/api/ml":
+            self.backends.append({"id": 1, "state": "CO", **body})
+            self.webhooks.append({"id": 5, "url": f"{body['url']}/webhook", "headers": {}})
+            self.project["model_version"] = body["title"]
+        elif found := re.fullmatch(r"/api/(ml|webhooks)/\d/?", path):
+            (self.backends if found[1] == "ml" else self.webhooks)[0] |= body
+        else:
+            return httpx.Response(404, json={"detail": path})
+        return httpx.Response(200, json={"state": "CO"})
+
+    @staticmethod
+    def _body(request: httpx.Request) -> Any:
+        return json.loads(request.content) if request.content else None
+
+    def _told(self, path: str, params: httpx.QueryParams) -> httpx.Response:
+        if path == "/api/tasks":
+            page, size = int(params["page"]), int(params["page_size"])
+            some = self.tasks[(page - 1) * size : page * size]
+            return httpx.Response(200, json={"tasks": some, "total": len(self.tasks)})
+        if found := re.fullmatch(r"/api/predictions/(\d+)", path):
+            for one in (one for task in self.tasks for one in task["predictions"]):
+                if one["id"] == int(found[1]):
+                    return httpx.Response(200, json=one)
+        known = {"/api/projects/1": self.project, "/api/ml": self.backends, "/api/webhooks/": self.webhooks}
+        known |= {f"/api/tasks/{task['id']}": task for task in self.tasks}
+        return httpx.Response(200, json=known[path]) if path in known else httpx.Response(404, json={"detail": path})

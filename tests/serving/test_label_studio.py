@@ -1,0 +1,324 @@
+"""prelabel as Label Studio's backend: one prediction a task whatever happens, and no correction is ever lost."""
+
+import random
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from models.errors import NotAllowed, Refused
+from models.records import Boxes
+from serving.label_studio.client import basic
+from serving.label_studio.corrections import Reconciled
+from serving.label_studio.projects import push
+from serving.loop import utc_now
+from serving.tokens import make_token
+from tests.serving.fake_studio import RECTANGLES, FakeStudio
+from tests.serving.served import Served, eventually, picture, serving, sound
+
+HERE = "/label-studio/detection"
+
+
+@pytest.fixture
+def studio() -> FakeStudio:
+    return FakeStudio()
+
+
+@pytest.fixture
+def joined(tmp_path: Path, studio: FakeStudio) -> Iterator[Served]:
+    """A deployment that works with that Label Studio."""
+    with serving(tmp_path, studio=studio.client(), uri_roots=(tmp_path / "media",)) as running:
+        yield running
+
+
+def predict(served: Served, *tasks: dict[str, Any], config: str = RECTANGLES, where: str = HERE, **more: Any) -> Any:
+    body = {"tasks": tasks, "project": "1.1795426557", "label_config": config, **more}
+    answer = served.client.post(f"{where}/predict", json=body)
+    assert answer.status_code == 200, answer.text
+    return answer.json()["results"]
+
+
+def box(x: float = 10, **more: Any) -> dict[str, Any]:
+    value = {"x": x, "y": 20, "width": 30, "height": 40, "rotation": 0, "rectanglelabels": ["car"]}
+    return {"id": "r", "from_name": "label", "to_name": "image", "type": "rectanglelabels", "value": value, **more}
+
+
+def tell(served: Served, body: dict[str, Any]) -> None:
+    assert served.client.post(f"{HERE}/webhook", json=body).json() == {"status": "stored"}
+
+
+def settled(served: Served) -> None:
+    """Waits until every event was worked on."""
+    eventually(lambda: served.loop.store.studio.counts()[0] == 0)
+
+
+def labels(served: Served) -> list[Boxes]:
+    return [label for _, label in served.loop.store.queue.corrected("detection") if isinstance(label, Boxes)]
+
+
+def given(served: Served, item_id: str) -> list[dict[str, Any]]:
+    return list(served.loop.history(item_id)["corrections"])
+
+
+class TestBackend:
+    def test_health_setup_and_versions(self, joined: Served) -> None:
+        assert joined.client.get(f"{HERE}/health").json()["status"] == "UP"
+        assert joined.client.get(HERE).json()["status"] == "UP"
+        assert joined.client.get("/label-studio/ocr/health").status_code == 404
+        body = {"project": "1.2", "schema": RECTANGLES, "hostname": "http://x", "access_token": "secret"}
+        assert joined.client.post(f"{HERE}/setup", json=body).json() == {"model_version": joined.version}
+        refused = joined.client.post(f"{HERE}/setup", json=body | {"schema": RECTANGLES.replace("car", "cow")})
+        assert refused.status_code == 422
+        assert "got cow among cow" in refused.json()["error"]["message"]
+        newer = joined.add("detection", size=48)
+        assert joined.client.get(f"{HERE}/versions").json() == {"versions": [joined.version, newer.name]}
+
+    def test_a_prediction_has_its_version_its_place_and_its_regions(self, joined: Served, studio: FakeStudio) -> None:
+        task = studio.add_task("a.png", picture())
+        (result,) = predict(joined, task)
+        assert result["model_version"] == joined.version
+        (region,) = result["result"]
+        assert region["value"] == {"x": pytest.approx(100 * 10 / 120), "y": pytest.approx(100 * 10 / 90),
+                                   "width": pytest.approx(100 * 40 / 120), "height": pytest.approx(100 * 40 / 90),
+                                   "rotation": 0, "rectanglelabels": ["car"]}  # fmt: skip
+        item_id = joined.loop.store.studio.item_of("detection", 1)
+        assert item_id is not None
+        answer = joined.loop.answered(item_id, "detection", joined.version)
+        assert answer is not None
+        assert answer.decision.reason in region["meta"]["text"][0]
+        studio.media.clear()
+        assert predict(joined, task) == [result]  # what is known is not fetched again
+
+    def test_every_task_gets_exactly_one_result(self, joined: Served, studio: FakeStudio) -> None:
+        good, broken = studio.add_task("a.png", picture(1)), studio.add_task("b.png", picture(2)[:50])
+        elsewhere = {"id": 3, "data": {"image": "/etc/passwd"}}
+        nothing, odd = {"id": 4, "data": {}}, {"id": "x", "data": {"image": "/data/upload/1/a.png"}}
+        results = predict(joined, broken, elsewhere, good, nothing, odd)
+        assert [len(one["result"]) for one in results] == [0, 0, 1, 0, 0]
+        assert all(one["model_version"] == joined.version for one in results)
+        assert results[0]["score"] == 0
+        assert [one["result"] for one in predict(joined, good, good, config="<View/>")] == [[], []]
+
+    def test_nothing_serves_and_still_there_is_a_result(self, tmp_path: Path, studio: FakeStudio) -> None:
+        with serving(tmp_path, tasks=("lane",), studio=studio.client()) as served:
+            task = studio.add_task("a.png", picture())
+            assert predict(served, task) == [{"model_version": "none", "score": 0, "result": []}]
+
+    def test_media_of_files_are_read_as_the_settings_allow(self, joined: Served) -> None:
+        path = joined.folder / "media" / "a.png"
+        path.parent.mkdir()
+        path.write_bytes(picture())
+        assert len(predict(joined, {"id": 1, "data": {"image": str(path)}})[0]["result"]) == 1
+
+    def test_speech_and_lanes_too(self, joined: Served, studio: FakeStudio) -> None:
+        speech = '<View><Audio name="a" value="$audio"/><TextArea name="t" toName="a"/></View>'
+        task = studio.add_task("a.wav", sound(), "audio")
+        (result,) = predict(joined, task, config=speech, where="/label-studio/asr")
+        assert result["result"][0]["value"] == {"text": ["yes"]}
+        lines = """<View><Image name="i" value="$image"/><VectorLabels name="v" toName="i"><Label value="Any"/>
+        </VectorLabels></View>"""
+        (result,) = predict(joined, studio.add_task("r.png", picture(7)), config=lines, where="/label-studio/lane")
+        assert result["result"][0]["value"]["vectorlabels"] == ["Any"]
+
+    def test_an_interactive_call_gets_what_the_hand_touches(self, joined: Served, studio: FakeStudio) -> None:
+        task = studio.add_task("a.png", picture())  # a car at (10, 10, 50, 50) of 120 x 90
+        for x, found in ((20, 1), (80, 0)):
+            drawn = {"value": {"x": x, "y": 20, "width": 5, "height": 5}}
+            (result,) = predict(joined, task, params={"context": {"result": [drawn]}})
+            assert len(result["result"]) == found
+
+    def test_the_queue_is_in_our_order(self, joined: Served, studio: FakeStudio) -> None:
+        """Doubt decides, accepted ones are last, and those to check at random are anywhere."""
+        predictor = joined.deployment.predictor
+        predict(joined, studio.add_task("a.png", picture()))
+        item_id = joined.loop.store.studio.item_of("detection", 1)
+        answer = joined.loop.answered(item_id or "", "detection", joined.version)
+        assert answer is not None
+
+        def place(decision: str, score: float) -> float:
+            doubt = type(answer.preannotation.uncertainty)(0.5, 3.0, score)
+            said = type(answer.preannotation)(**{**vars(answer.preannotation), "uncertainty": doubt})
+            return predictor.place(type(answer)(said, type(answer.decision)(decision, "so")))  # type: ignore[arg-type]
+
+        assert place("review", 0.9) < place("annotate", 0.8) < place("review", 0.1) < place("accept", 0.05)
+        assert place("audit", 0.9) == place("audit", 0.1)
+
+    def test_label_studio_brings_the_token_as_a_password(self, joined: Served) -> None:
+        secret = make_token(joined.loop.store, "studio", ("annotate", "correct"), "tester", utc_now())
+        for headers, status in (({"Authorization": basic(secret)}, 200), ({"Authorization": basic("wrong")}, 401),
+                                ({"Authorization": "Basic nonsense"}, 401)):  # fmt: skip
+            assert joined.client.get(f"{HERE}/health", headers=headers).status_code == status
+
+    def test_training_is_begun_once_and_its_end_is_told(self, joined: Served) -> None:
+        where = "/label-studio/asr"
+        assert joined.client.get(f"{where}/job_status").json() == {"job_status": "idle"}
+        event = {"action": "START_TRAINING", "project": {"id": 1}}
+        assert joined.client.post(f"{where}/webhook", json=event).json() == {"status": "running"}
+        assert joined.client.post(f"{where}/train").json() == {"status": "running"}
+        assert len(joined.deployment.training._processes) == 1
+
+
+class TestCorrections:
+    def test_an_annotation_becomes_a_correction_of_what_was_shown(self, joined: Served, studio: FakeStudio) -> None:
+        task = studio.add_task("a.png", picture())
+        (result,) = predict(joined, task)
+        prediction = {"id": 4, "model_version": result["model_version"]}
+        tell(joined, studio.event("ANNOTATION_CREATED", studio.annotate(task, [box()], prediction=prediction)))
+        settled(joined)
+        (label,) = labels(joined)
+        assert label.boxes[0].xyxy == (12, 18, 48, 54)
+        (one,) = given(joined, joined.loop.store.studio.item_of("detection", 1) or "")
+        assert (one["annotator"], one["seconds"], one["tool"]) == ("label-studio:7", 12.5, "label-studio")
+        assert one["model_version"] == joined.version
+
+    def test_seconds_grow_with_each_change_and_only_the_newest_counts(self, joined: Served, studio: FakeStudio) -> None:
+        task = studio.add_task("a.png", picture())
+        first = studio.event("ANNOTATION_CREATED", studio.annotate(task, [box(10)], id=100, at=1))
+        second = studio.event("ANNOTATION_UPDATED", studio.annotate(task, [box(20)], id=100, at=2, lead_time=20.0))
+        for body in (first, second, first, second):
+            tell(joined, body)
+        settled(joined)
+        assert labels(joined)[0].boxes[0].xyxy[0] == 24
+        corrections = given(joined, joined.loop.store.studio.item_of("detection", 1) or "")
+        assert [one["seconds"] for one in corrections] == [12.5, 7.5]
+
+    def test_the_other_way_round_the_same_counts(self, joined: Served, studio: FakeStudio) -> None:
+        task = studio.add_task("a.png", picture())
+        first = studio.event("ANNOTATION_CREATED", studio.annotate(task, [box(10)], id=100, at=1))
+        second = studio.event("ANNOTATION_UPDATED", studio.annotate(task, [box(20)], id=100, at=2, lead_time=20.0))
+        for body in (second, first):
+            tell(joined, body)
+        settled(joined)
+        assert labels(joined)[0].boxes[0].xyxy[0] == 24
+        corrections = given(joined, joined.loop.store.studio.item_of("detection", 1) or "")
+        assert sum(one["seconds"] for one in corrections) == 20
+
+    def test_a_deleted_annotation_counts_no_longer_even_if_it_comes_late(
+        self, joined: Served, studio: FakeStudio
+    ) -> None:
+        task = studio.add_task("a.png", picture())
+        kept, deleted, late = (studio.annotate(task, [box(x)], at=x) for x in (10, 20, 30))
+        for one in (kept, deleted):
+            tell(joined, studio.event("ANNOTATION_CREATED", one))
+        tell(joined, {"action": "ANNOTATIONS_DELETED", "annotations": [{"id": deleted["id"]}, {"id": late["id"]}]})
+        tell(joined, studio.event("ANNOTATION_CREATED", late))
+        settled(joined)
+        assert labels(joined)[0].boxes[0].xyxy[0] == 12
+        tell(joined, {"action": "ANNOTATIONS_DELETED", "annotations": [{"id": kept["id"]}]})
+        settled(joined)
+        assert labels(joined) == []
+        history = joined.loop.history(joined.loop.store.studio.item_of("detection", 1) or "")
+        assert history["tasks"][0]["state"] in ("registered", "preannotated")
+        assert len(history["corrections"]) == 2
+
+    def test_a_skipped_task_gives_nothing_and_takes_back_what_was_given(
+        self, joined: Served, studio: FakeStudio
+    ) -> None:
+        task = studio.add_task("a.png", picture())
+        tell(joined, studio.event("ANNOTATION_CREATED", studio.annotate(task, [box()], id=100, at=1)))
+        skipped = studio.annotate(task, [], id=100, at=2, was_cancelled=True)
+        tell(joined, studio.event("ANNOTATION_UPDATED", skipped))
+        settled(joined)
+        assert labels(joined) == []
+
+    def test_bulk_conversion_names_its_prediction_by_number_alone(self, joined: Served, studio: FakeStudio) -> None:
+        task = studio.add_task("a.png", picture())
+        task["predictions"].append({"id": 3, "model_version": joined.version})
+        one = studio.annotate(task, [box()], prediction={}, parent_prediction=3)
+        about = {"id": task["id"], "data": task["data"]}
+        tell(joined, {"action": "ANNOTATIONS_CREATED", "annotation": [one], "task": [about], "project": studio.project})
+        settled(joined)
+        (correction,) = given(joined, joined.loop.store.studio.item_of("detection", 1) or "")
+        assert correction["model_version"] == joined.version
+
+    def test_a_burst_of_a_thousand_loses_none_shuffled_and_repeated(self, joined: Served, studio: FakeStudio) -> None:
+        task = studio.add_task("a.png", picture())
+        given_by = [studio.annotate(task, [box()], id=1000 + i, completed_by=i, lead_time=1.0) for i in range(800)]
+        events = [studio.event("ANNOTATION_CREATED", one) for one in given_by]
+        events += random.Random(0).sample(events, 200)
+        random.Random(1).shuffle(events)
+        for body in events:
+            tell(joined, body)
+        eventually(lambda: joined.loop.store.studio.counts()[0] == 0, within_s=120)
+        corrections = given(joined, joined.loop.store.studio.item_of("detection", 1) or "")
+        assert joined.loop.store.studio.counts() == (0, 0)
+        assert len(joined.loop.store.studio.annotations("detection", 1)) == 800
+        assert sum(one["seconds"] for one in corrections) == 800
+
+    def test_what_cannot_be_had_now_is_tried_again_and_what_never_can_is_kept(
+        self, joined: Served, studio: FakeStudio
+    ) -> None:
+        studio.answers = False
+        task = studio.add_task("a.png", picture())
+        tell(joined, studio.event("ANNOTATION_CREATED", studio.annotate(task, [box()])))
+        wrong = studio.annotate(task, [box() | {"value": {"rectanglelabels": ["cow"]}}])
+        eventually(lambda: joined.loop.store.studio.due(utc_now(), 9) == [])
+        assert joined.loop.store.studio.counts() == (1, 0)
+        studio.answers = True
+        tell(joined, studio.event("ANNOTATION_CREATED", wrong))
+        tell(joined, {"action": "ANNOTATION_CREATED", "annotation": {"nonsense": 1}})
+        settled(joined)
+        assert joined.loop.store.studio.counts() == (0, 2)
+        assert len(labels(joined)) == 1
+
+    def test_what_does_not_concern_corrections_is_acknowledged(self, joined: Served) -> None:
+        for action in ("TASKS_CREATED", "PROJECT_UPDATED", "SOMETHING_NEW"):
+            answer = joined.client.post(f"{HERE}/webhook", json={"action": action})
+            assert answer.json() == {"status": "ignored"}
+        assert joined.client.post(f"{HERE}/webhook", content=b"no json").status_code == 422
+        assert joined.loop.store.studio.counts() == (0, 0)
+
+    def test_a_look_finds_what_was_missed_and_another_one_changes_nothing(
+        self, joined: Served, studio: FakeStudio
+    ) -> None:
+        tasks = [studio.add_task(f"{i}.png", picture(i)) for i in range(3)]
+        first = [studio.annotate(task, [box()]) for task in tasks]
+        corrections = joined.deployment.corrections
+        assert corrections.reconcile("detection", 1) == Reconciled(new=3)
+        assert corrections.reconcile("detection", 1) == Reconciled(known=3)
+        tasks[0]["annotations"].clear()
+        studio.annotate(tasks[1], [box(20)], id=first[1]["id"], at=9)
+        studio.tasks.remove(tasks[2])  # a task that is gone takes no label with it
+        assert corrections.reconcile("detection", 1) == Reconciled(new=1, withdrawn=1)
+        assert corrections.reconcile("detection", 1) == Reconciled(known=1)
+        assert sorted(label.boxes[0].xyxy[0] for label in labels(joined)) == [12, 24]
+
+
+class TestProjects:
+    def test_predictions_are_stored_in_pages_and_counted(self, studio: FakeStudio) -> None:
+        for i in range(25):
+            studio.add_task(f"{i}.png", b"")
+
+        def predicted(tasks: list[dict[str, Any]]) -> list[dict[str, Any]]:
+            return [{"model_version": "v1", "score": 0.5, "result": []} for _ in tasks]
+
+        assert push(studio.client(), 1, "v1", predicted) == 25
+        assert max(studio.posts) <= 10
+        assert push(studio.client(), 1, "v1", predicted) == 25
+        assert sum(studio.posts) == 25
+        studio.stores = False
+        with pytest.raises(Refused, match="expected 25 predictions of v2 to be stored, got 0"):
+            push(studio.client(), 1, "v2", lambda tasks: [{"model_version": "v2"}] * len(tasks))
+
+    def test_a_promotion_is_shown_after_its_predictions_are_stored(self, joined: Served, studio: FakeStudio) -> None:
+        studio.add_task("a.png", picture())
+        joined.loop.store.studio.attach("detection", 1, "tester", utc_now())
+        eventually(lambda: studio.project["model_version"] == joined.version)
+        newer = joined.add("detection", size=48)
+        joined.loop.promote(newer.name, "tester", force=True)
+        eventually(lambda: studio.project["model_version"] == newer.name)
+        assert [one["model_version"] for one in studio.tasks[0]["predictions"]][1:] == [newer.name]
+
+    def test_a_personal_token_buys_short_lived_ones(self, studio: FakeStudio) -> None:
+        assert studio.client("head.body.signature").project(1)["id"] == 1
+        with pytest.raises(NotAllowed, match="expected that PRELABEL_LABEL_STUDIO_TOKEN may do this, got 401"):
+            studio.client("b" * 40).project(1)
+
+    def test_the_backend_of_an_address_is_changed_and_not_doubled(self, studio: FakeStudio) -> None:
+        client = studio.client()
+        for title in ("v1", "v2"):
+            client.keep_backend(1, "http://here/label-studio/asr", title, "secret")
+        assert [(one["title"], one["basic_auth_pass"]) for one in studio.backends] == [("v2", "secret")]
+        assert client.sign_webhooks(1, "http://here/label-studio/asr/", "secret") == 1
+        assert studio.webhooks[0]["headers"] == {"Authorization": basic("secret")}

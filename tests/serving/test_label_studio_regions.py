@@ -1,0 +1,171 @@
+"""Labelling configurations are understood or refused, and labels become regions and come back as they were."""
+
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from models.errors import InvalidInput
+from models.records import Box, Boxes, Label, Lane, Lanes, PreAnnotation, Task, Transcript, Uncertainty, Word
+from selection.routing import Decision
+from serving.label_studio.config import View, view
+from serving.label_studio.predictor import touches
+from serving.label_studio.regions import label_of, regions_of
+from serving.store.records import Answer
+
+BOXES = """<View><Image name="i" value="$photo"/><RectangleLabels name="r" toName="i">
+<Label value="Auto" alias="car"/><Label value="person"/></RectangleLabels></View>"""
+LANES = """<View><Image name="i" value="$road"/><VectorLabels name="v" toName="i" closable="false">
+<Label value="Line"/></VectorLabels></View>"""
+POINTS = """<View><Image name="i" value="$road"/><KeyPointLabels name="k" toName="i">
+<Label value="left"/><Label value="right"/></KeyPointLabels></View>"""
+TEXT = '<View><Audio name="a" value="$sound"/><TextArea name="t" toName="a"/></View>'
+SEGMENTS = """<View><Labels name="l" toName="a"><Label value="Speech"/></Labels><Audio name="a" value="$sound"/>
+<TextArea name="t" toName="a" perRegion="true"/></View>"""
+
+
+def answer(task: Task, label: Label, **features: float) -> Answer:
+    said = PreAnnotation("item", task, "v1", label, Uncertainty(0.31, 8.2, 0.4), features)
+    return Answer(said, Decision("review", "because"))
+
+
+def back(task: Task, label: Label, shown: View, size: tuple[int, int] = (200, 100)) -> Label:
+    return label_of(regions_of(answer(task, label), shown), shown, lambda: size)
+
+
+class TestConfig:
+    def test_names_and_keys_are_found(self) -> None:
+        control = view(BOXES, "detection", ["car", "person"], {}).control
+        assert (control.kind, control.from_name, control.to_name, control.key) == ("RectangleLabels", "r", "i", "photo")
+        assert control.labels == ("car", "person")
+        control = view(SEGMENTS, "asr", (), {}).control
+        assert (control.kind, control.from_name, control.labels_name) == ("Segments", "t", "l")
+
+    @pytest.mark.parametrize(
+        ("config", "task", "says"),
+        [
+            ("<View", "asr", "label_config: expected XML, got"),
+            ("<!DOCTYPE x [<!ENTITY a 'b'>]><View/>", "asr", "without declarations"),
+            (TEXT, "detection", "expected RectangleLabels on Image for task detection, got Audio, TextArea"),
+            (BOXES, "lane", "expected VectorLabels or KeyPointLabels on Image for task lane, got Image, Rect"),
+            (TEXT.replace("$", ""), "asr", r'expected <Audio value="\$KEY">'),
+            (TEXT.replace('toName="a"', 'toName="a" perRegion="true"'), "asr", "expected Labels on 'a'"),
+            (BOXES.replace("Label ", "Other "), "detection", "expected labels in RectangleLabels 'r'"),
+        ],
+    )
+    def test_what_is_not_understood_is_refused(self, config: str, task: Task, says: str) -> None:
+        with pytest.raises(InvalidInput, match=says):
+            view(config, task, ["car"], {})
+
+    def test_a_label_is_the_models_own_or_an_alias_or_refused_with_both_lists(self) -> None:
+        with pytest.raises(InvalidInput, match=r"of the model, car, dog, or aliases .* got person among car, person"):
+            view(BOXES, "detection", ["car", "dog"], {})
+        names = view(BOXES, "detection", ["car", "pedestrian"], {"person": "pedestrian"}).names
+        assert names.to_category == {"car": "car", "person": "pedestrian"}
+        assert names.to_label == {"car": "car", "pedestrian": "person"}
+
+    def test_of_several_kinds_of_lines_one_must_be_the_models(self) -> None:
+        two = LANES.replace("</Vec", '<Label value="Kerb"/></Vec')
+        with pytest.raises(InvalidInput, match=r"labels of the model, lane, .* got Line, Kerb"):
+            view(two, "lane", (), {})
+        assert view(two, "lane", (), {"Line": "lane"}).names.to_label["lane"] == "Line"
+
+
+class TestRegions:
+    def test_a_box_in_percent_with_its_doubt(self) -> None:
+        label = Boxes(200, 100, (Box((20.0, 10.0, 80.0, 60.0), "car", 0.9), Box((0.0, 0.0, 5.0, 5.0), "cow")))
+        shown = view(BOXES, "detection", ["car", "person", "cow"], {})
+        (region,) = regions_of(answer("detection", label), shown)  # nobody asked for cows
+        assert region == {
+            "id": "box-0", "from_name": "r", "to_name": "i", "type": "rectanglelabels", "score": 0.9,
+            "original_width": 200, "original_height": 100, "image_rotation": 0,
+            "value": {"x": 10, "y": 10, "width": 30, "height": 50, "rotation": 0, "rectanglelabels": ["car"]},
+            "meta": {"text": ["p_error 0.31, about 8 s; review: because"]},
+        }  # fmt: skip
+
+    def test_a_lane_is_a_chain_of_vertices(self) -> None:
+        label = Lanes(200, 100, (Lane(((50.0, 100.0), (100.0, 50.0)), confidence=0.7),))
+        (region,) = regions_of(answer("lane", label), view(LANES, "lane", (), {}))
+        assert region["type"] == "vectorlabels"
+        assert region["value"]["vectorlabels"] == ["Line"]
+        assert region["value"]["closed"] is False
+        assert [(v["x"], v["y"], v["prevPointId"]) for v in region["value"]["vertices"]] == [
+            (25, 100, None), (50, 50, region["value"]["vertices"][0]["id"]),
+        ]  # fmt: skip
+
+    def test_points_number_the_surest_lanes_from_left_to_right(self) -> None:
+        def lane(x: float, sure: float) -> Lane:
+            return Lane(((x, 90.0), (x + 20, 40.0)), confidence=sure)
+
+        shown = view(POINTS, "lane", (), {})
+        regions = regions_of(answer("lane", Lanes(200, 100, (lane(150, 0.8), lane(80, 0.2), lane(10, 0.9)))), shown)
+        assert [r["value"]["keypointlabels"][0] for r in regions] == ["left", "left", "right", "right"]
+        assert back("lane", Lanes(200, 100, (lane(150, 0.8), lane(10, 0.9))), shown) == Lanes(
+            200, 100, (Lane(((10.0, 90.0), (30.0, 40.0))), Lane(((150.0, 90.0), (170.0, 40.0))))
+        )
+
+    def test_a_text_of_the_whole_file(self) -> None:
+        shown = view(TEXT, "asr", (), {})
+        (region,) = regions_of(answer("asr", Transcript("so it is")), shown)
+        assert (region["type"], region["value"]) == ("textarea", {"text": ["so it is"]})
+        assert back("asr", Transcript("so it is"), shown) == Transcript("so it is")
+        assert regions_of(answer("asr", Transcript("")), shown) == []
+        assert label_of([], shown, lambda: (1, 1)) == Transcript("")
+
+    def test_segments_end_at_pauses_and_keep_the_times_of_words_that_nobody_changed(self) -> None:
+        words = (Word("so", 0.2, 0.4, 0.9), Word("it", 0.5, 0.6, 0.8), Word("is", 1.4, 1.9, 0.7))
+        label, shown = Transcript("so it is", words), view(SEGMENTS, "asr", (), {})
+        regions = regions_of(answer("asr", label, duration_s=3.0), shown)
+        assert [(r["id"], r["from_name"], r["type"], r["score"]) for r in regions] == [
+            ("segment-0", "l", "labels", 0.8), ("segment-0", "t", "textarea", 0.8),
+            ("segment-1", "l", "labels", 0.7), ("segment-1", "t", "textarea", 0.7),
+        ]  # fmt: skip
+        assert regions[0]["value"] == {"start": 0.2, "end": 0.6, "channel": 0, "labels": ["Speech"]}
+        assert regions[0]["original_length"] == 3.0
+        assert regions[1]["value"]["text"] == ["so it"]
+        sure = tuple(Word(word.text, word.start_s, word.end_s) for word in words)
+        assert label_of(regions[::-1], shown, lambda: (1, 1)) == Transcript("so it is", sure)
+        regions[3]["value"]["text"] = ["was"]
+        assert label_of(regions, shown, lambda: (1, 1)) == Transcript("so it was")
+
+    def test_a_turned_box_is_the_upright_one_around_it(self) -> None:
+        value = {"x": 50, "y": 20, "width": 10, "height": 20, "rotation": 90, "rectanglelabels": ["car"]}
+        shown = view(BOXES, "detection", ["car", "person"], {})
+        label = label_of([{"from_name": "r", "value": value}], shown, lambda: (200, 100))
+        assert label == Boxes(200, 100, (Box((80.0, 20.0, 100.0, 40.0), "car"),))
+
+    @pytest.mark.parametrize(
+        "value",
+        [{}, {"x": 1, "y": 1, "width": 5, "height": 5, "rectanglelabels": ["cow"]}, {"x": "a"}, None],
+    )
+    def test_a_region_that_is_none_is_refused(self, value: Any) -> None:
+        with pytest.raises(InvalidInput, match="annotation: expected"):
+            label_of([{"from_name": "r", "value": value}], view(BOXES, "detection", ["car", "person"], {}),
+                     lambda: (9, 9))  # fmt: skip
+
+    def test_an_interactive_call_wants_what_the_hand_touches(self) -> None:
+        box = {"value": {"x": 10, "y": 10, "width": 20, "height": 20}}
+        lane = {"value": {"vertices": [{"x": 10, "y": 90}, {"x": 40, "y": 20}]}}
+        assert touches(box, [{"value": {"x": 15, "y": 15, "width": 0.3}}])  # a click
+        assert not touches(box, [{"value": {"x": 40, "y": 15, "width": 5, "height": 5}}])
+        assert touches(lane, [{"value": {"x": 20, "y": 30, "width": 5, "height": 5}}])
+        assert touches({"value": {"text": ["all"]}}, [{"value": {"start": 0, "end": 1}}])
+        assert not touches({"value": {"start": 2, "end": 3}}, [{"value": {"start": 0, "end": 1}}])
+
+
+sides = st.tuples(st.integers(0, 1919), st.integers(0, 1079), st.integers(1, 1920), st.integers(1, 1080))
+
+
+@given(st.lists(sides, max_size=5), st.sampled_from([(1920, 1080), (333, 777)]))
+def test_boxes_come_back_to_a_thousandth_of_a_pixel(drawn: list[tuple[int, ...]], size: tuple[int, int]) -> None:
+    width, height = size
+    wide, high = width / 1920, height / 1080
+    corners = [(x * wide, y * high, min(width, (x + w) * wide), min(height, (y + h) * high)) for x, y, w, h in drawn]
+    boxes = [Box(xyxy, "car") for xyxy in corners]
+    label = Boxes(*size, tuple(boxes))
+    again = back("detection", label, view(BOXES, "detection", ["car", "person"], {}), size)
+    assert isinstance(again, Boxes)
+    assert len(again.boxes) == len(boxes)
+    for mine, theirs in zip(boxes, again.boxes, strict=True):
+        assert theirs.xyxy == pytest.approx(mine.xyxy, abs=0.00051)

@@ -1,11 +1,14 @@
 """What checks by people taught about each version: learnt when there are enough new ones, kept, and asked for often."""
 
-from collections.abc import Callable
+import threading
+from collections.abc import Callable, Sequence
 from datetime import datetime
+from typing import Any
 
 from models.records import TASKS, Task
 from models.versions import read_version
 from selection.calibration import MINIMUM
+from serving.audits import Audits, Made, Watch
 from serving.deciding import Deciding
 from serving.settings import Settings
 from serving.store import Store
@@ -13,6 +16,7 @@ from serving.store.records import Actor, Answer, Calibration, Pending, StoredVer
 from serving.trust import Pool, Trust, learn, no_promise, untried
 
 BATCH = 500  # items a transaction
+_AUDITED = {"items": "labels were wrong", "parts": "parts were wrong", "missing": "items lacked something"}
 
 
 class Calibrations:
@@ -27,6 +31,8 @@ class Calibrations:
         self._clock = clock
         self._learnt: dict[int, Trust] = {}
         self._as_made: dict[str, Trust] = {}
+        self._looking = threading.Lock()
+        self._audits: dict[tuple[str, datetime | None], Audits] = {}
 
     def trust(self, version: str) -> Trust:
         """How far a version is to be trusted: what checks of it taught, or else the calibration that it came with."""
@@ -62,7 +68,8 @@ class Calibrations:
         Uses none that the version or one it descends from was trained on.
         """
         names, unknown = self._store.versions.ancestry(version.name)
-        known = self._store.queue.audited(version.task, version.name, names)
+        checks_from = self._checks_from(self._store.versions.calibrations(version.name))
+        known = self._store.queue.audited(version.task, version.name, names, checks_from)
         before = self._untried(version.name).calibrator
         policy = self._deciding.policy
         share = max(policy.calibration_share, policy.audit_share)
@@ -71,9 +78,66 @@ class Calibrations:
             why = f"nobody knows what its ancestor {unknown} was trained on"
             trust = Trust(before, no_promise(why, self._of_parts))
         learnt = (*trust.to_json(), *self._terms, audited)
-        self._learnt[self._store.versions.calibrate(version, *learnt, actor, self._clock())] = trust
+        self._learnt[self._store.versions.calibrate(version, *learnt, actor, self._clock(), checks_from)] = trust
         self._reroute(version, trust, actor)
         return trust
+
+    def watch(self, task: Task, actor: Actor) -> None:
+        """Looks at the audits that came since the last look; a promise that they break is withdrawn.
+
+        Then nothing is accepted unseen any more, what was accepted since the last good audit is queued again, and the
+        next promise rests on checks from then on alone.
+        """
+        version = self._store.versions.serving(task)
+        if version is None or not self.trust(version.name).holds:
+            return
+        broken = self._audited(version).broken
+        if broken is not None:
+            self._withdraw(version, *broken, actor)
+
+    def told(self, version: str) -> dict[str, Any]:
+        """The promise for a report, and what audits say of it."""
+        trust = self.trust(version)
+        audits = self._audited(self._store.versions.get(version)) if trust.holds else Audits()
+        return {**trust.told(), "audits": audits.told()}
+
+    def _audited(self, version: StoredVersion) -> Audits:
+        """What audits say since the last promise that was withdrawn."""
+        kept = self._store.versions.calibrations(version.name)
+        checks_from = self._checks_from(kept)
+        made = [
+            Made(Trust.from_json(one.calibrator, one.promise).promise, one.at)
+            for one in kept
+            if one.checks_from == checks_from and self._fits(one)
+        ]
+        names, _ = self._store.versions.ancestry(version.name)
+        with self._looking:
+            audits = self._audits.setdefault((version.name, checks_from), Audits())
+            new = self._store.queue.audits_after(version.task, version.name, names, audits.last)
+            audits.take(version.task, made, [one for one in new if one.draw < self._deciding.policy.audit_share])
+        return audits
+
+    def _withdraw(self, version: StoredVersion, of: str, watch: Watch, actor: Actor) -> None:
+        bound, now = watch.bound, self._clock()
+        since = watch.in_doubt_since or self._first_made(version, now)
+        wrong = f"{bound.errors:g} of {bound.judged:g} audited {_AUDITED[of]} in {bound.n} audits"
+        why = (
+            f"withdrawn at {now:%Y-%m-%d %H:%M} UTC: {wrong}, which proves a rate above alpha {100 * bound.alpha:.4g} %"
+        )
+        again = f"everything accepted since {since:%Y-%m-%d %H:%M} UTC is queued again"
+        trust = self.trust(version.name).without(f"{why}; {again}", self._of_parts)
+        learnt = (*trust.to_json(), *self._terms, self.audited(version.task))
+        self._store.versions.calibrate(version, *learnt, actor, now, checks_from=since, withdrawn=True)
+        self._reroute(version, trust, actor)
+
+    def _first_made(self, version: StoredVersion, now: datetime) -> datetime:
+        kept = self._store.versions.calibrations(version.name)
+        checks_from = self._checks_from(kept)
+        return min((one.at for one in kept if one.checks_from == checks_from and self._fits(one)), default=now)
+
+    @staticmethod
+    def _checks_from(kept: Sequence[Calibration]) -> datetime | None:
+        return max((one.checks_from for one in kept if one.checks_from is not None), default=None)
 
     def _pool(self, version: StoredVersion) -> Pool:
         scores = self._store.items.open_scores(version.task, version.name)

@@ -220,7 +220,9 @@ class Loop:
         storable(correction.annotator, "annotator")
         storable(correction.tool, "tool")
         storable(correction.model_version or "", "model_version")
-        return self._store.queue.correct(correction, lease_id, actor, self._clock())
+        receipt = self._store.queue.correct(correction, lease_id, actor, self._clock())
+        self._calibrations.watch(correction.task, actor)
+        return receipt
 
     def withdraw(self, correction_id: int, actor: Actor) -> None:
         """Lets a correction count no longer, as who gave it took it back; the item may be open again.
@@ -402,7 +404,9 @@ class Loop:
 
     def report(self) -> dict[str, Any]:
         """Items by state, human seconds and seconds a label, by task and model version, and what is promised."""
-        return {"tasks": {task: task_report(self._store, task, self.trust, self._clock()) for task in TASKS}}
+        return {
+            "tasks": {task: task_report(self._store, task, self._calibrations.told, self._clock()) for task in TASKS}
+        }
 
 
 def _readable_id(item: Item) -> str:

@@ -6,10 +6,9 @@ from typing import Any
 
 from models.records import Task
 from serving.store import Store
-from serving.trust import Trust
 
 
-def task_report(store: Store, task: Task, trust_of: Callable[[str], Trust], now: datetime) -> dict[str, Any]:
+def task_report(store: Store, task: Task, told_of: Callable[[str], dict[str, Any]], now: datetime) -> dict[str, Any]:
     """Items by state, human seconds, and seconds a label; a label is a corrected item or one accepted unseen."""
     serving = store.versions.serving(task)
     states = store.items.counts(task, now)
@@ -18,7 +17,7 @@ def task_report(store: Store, task: Task, trust_of: Callable[[str], Trust], now:
     human_seconds = sum(seconds for _, _, seconds in lines)
     return {
         "serving": serving.name if serving else None,
-        "promise": trust_of(serving.name).told() if serving else None,
+        "promise": told_of(serving.name) if serving else None,
         "items": states,
         "labels": labels,
         "corrections": sum(corrections for _, corrections, _ in lines),

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from sqlalchemy import Connection, Row, and_, bindparam, func, select, update
+from sqlalchemy import Connection, Row, and_, bindparam, func, or_, select, update
 
 from models.errors import NotFound
 from models.records import LABEL_TYPES, Item, Label, PreAnnotation, Seconds, Task, Uncertainty, from_json, to_json
@@ -232,6 +232,17 @@ class Items:
             counted["leased"] -= back
             counted["preannotated"] = counted.get("preannotated", 0) + back
         return {state: n for state, n in sorted(counted.items()) if n}
+
+
+def requeue(connection: Connection, task: Task, version: str, since: datetime, actor: Actor, now: datetime) -> int:
+    """Queues again what nobody looked at since then, or only in parts, and returns how many items that are."""
+    partial = select(preannotations.c.id).where(
+        preannotations.c.task == task, preannotations.c.version == version, preannotations.c.parts.is_not(None)
+    )
+    in_parts = and_(item_tasks.c.state == "corrected", item_tasks.c.preannotation_id.in_(partial))
+    where = and_(item_tasks.c.task == task, item_tasks.c.version == version, item_tasks.c.updated_at >= since)
+    change = update(item_tasks).where(where, or_(item_tasks.c.state == "accepted", in_parts))
+    return connection.execute(change.values(state="preannotated", updated_at=now, actor=actor)).rowcount
 
 
 def _distinct(found: Iterable[Item]) -> list[Item]:

@@ -155,18 +155,21 @@ class Queue:
         for row in self._pages(chosen):
             yield item_of(row), label_of(task, row.label)
 
-    def audited(self, task: Task, version: str, ancestry: Sequence[str]) -> Iterator[Audited]:
-        """What ``version`` said about corrected audit items that no version of ``ancestry`` was trained on."""
-        chosen = select(preannotations, items.c.item_group, item_tasks.c.draw.label("item_draw"),
-                        corrections.c.label.label("truth"))  # fmt: skip
-        chosen = chosen.join(item_tasks, and_(item_tasks.c.item_id == preannotations.c.item_id,
-                                              item_tasks.c.task == preannotations.c.task))  # fmt: skip
-        chosen = chosen.join(items, items.c.id == item_tasks.c.item_id)
-        chosen = chosen.join(corrections, corrections.c.id == item_tasks.c.correction_id)
-        chosen = chosen.where(preannotations.c.version == version, *_fresh_audits(task, ancestry))
-        for row in self._pages(chosen, preannotations.c.item_id):
-            yield Audited(row.item_id, row.item_group, row.item_draw, preannotation_of(row),
-                          label_of(task, row.truth))  # fmt: skip
+    def audited(
+        self, task: Task, version: str, ancestry: Sequence[str], since: datetime | None = None
+    ) -> Iterator[Audited]:
+        """What ``version`` said about audit items, corrected after ``since``, that no version of ``ancestry`` was
+        trained on."""
+        chosen = _audited(task, version, ancestry)
+        if since is not None:
+            chosen = chosen.where(corrections.c.received_at > since)
+        return map(_audit, self._pages(chosen, preannotations.c.item_id))
+
+    def audits_after(self, task: Task, version: str, ancestry: Sequence[str], last: int) -> list[Audited]:
+        """The same audit items, of corrections after the ``last`` one, in the order in which these came."""
+        chosen = _audited(task, version, ancestry).where(corrections.c.id > last).order_by(corrections.c.id)
+        with self._database.reading() as connection:
+            return [_audit(row) for row in connection.execute(chosen).all()]
 
     def unanswered_audits(self, task: Task, version: str, ancestry: Sequence[str]) -> Iterator[Item]:
         """The same audit items where ``version`` has not been asked yet."""
@@ -337,6 +340,21 @@ def _check_lease(connection: Connection, item_id: str, task: Task, lease_id: str
     if now >= lease.expires_at:
         raise Stale(f"lease {lease_id} of item {item_id}: expected a correction before "
                     f"{lease.expires_at:%Y-%m-%d %H:%M:%S} UTC, got it at {now:%Y-%m-%d %H:%M:%S} UTC")  # fmt: skip
+
+
+def _audited(task: Task, version: str, ancestry: Sequence[str]) -> Select[Any]:
+    checked = corrections.c.id.label("correction_id"), corrections.c.received_at, corrections.c.label.label("truth")
+    chosen = select(preannotations, items.c.item_group, item_tasks.c.draw.label("item_draw"), *checked)
+    chosen = chosen.join(item_tasks, and_(item_tasks.c.item_id == preannotations.c.item_id,
+                                          item_tasks.c.task == preannotations.c.task))  # fmt: skip
+    chosen = chosen.join(items, items.c.id == item_tasks.c.item_id)
+    chosen = chosen.join(corrections, corrections.c.id == item_tasks.c.correction_id)
+    return chosen.where(preannotations.c.version == version, *_fresh_audits(task, ancestry))
+
+
+def _audit(row: Row[Any]) -> Audited:
+    return Audited(row.item_id, row.item_group, row.item_draw, preannotation_of(row), label_of(row.task, row.truth),
+                   row.correction_id, row.created_at, row.received_at)  # fmt: skip
 
 
 def _fresh_audits(task: Task, ancestry: Sequence[str]) -> tuple[Any, ...]:

@@ -87,8 +87,9 @@ class Promotion:
 class Calibration:
     """What was learnt for one version: a calibrator and a promise for ``alpha`` and ``delta``, both as JSON.
 
-    ``audited`` counts the task's corrected audit items at that time, so that it can be told when to learn again. Stores
-    of before kept no terms: there they are None.
+    ``audited`` counts the task's corrected audit items at that time, so that it can be told when to learn again. Only
+    checks after ``checks_from`` count, if a promise was withdrawn then. Stores of before kept no terms: there they are
+    None.
     """
 
     id: int
@@ -97,17 +98,22 @@ class Calibration:
     calibrator: Mapping[str, Any]
     promise: Mapping[str, Any]
     audited: int
+    checks_from: datetime | None
+    at: datetime
 
 
 @dataclass(frozen=True)
 class Audited:
-    """A corrected audit item for calibration: the version's label and score, and the label a person gave."""
+    """A corrected audit item: the version's answer, and the label that a person gave, by which correction and when."""
 
     item_id: str
     group: str | None
     draw: float
     answer: PreAnnotation
     truth: Any
+    correction_id: int
+    answered_at: datetime
+    checked_at: datetime
 
 
 @dataclass(frozen=True)

@@ -231,6 +231,7 @@ calibrations = Table(
     Column("alpha", Float),  # what the promise was made for; what was learnt before they were kept has none
     Column("delta", Float),
     _required("audited", Integer),  # corrected audit items of the task at that time
+    Column("checks_from", UtcTime),  # when a promise was broken: checks of before say nothing of what came after
     _required("at", UtcTime),
     _required("actor", String),
 )

@@ -10,6 +10,7 @@ from sqlalchemy import Connection, Row, and_, bindparam, case, func, select, upd
 from models.errors import NotFound, Refused, Stale
 from models.records import Task
 from serving.store.database import Database, log
+from serving.store.items import requeue
 from serving.store.records import Actor, Calibration, Comparison, Promotion, StoredVersion
 from serving.store.tables import calibrations, promotions, trained_items, versions
 
@@ -182,14 +183,22 @@ class Versions:
         audited: int,
         actor: Actor,
         now: datetime,
+        checks_from: datetime | None = None,
+        withdrawn: bool = False,
     ) -> int:
-        """Keeps what was learnt for a version, beside what was learnt before, and returns its id."""
+        """Keeps what was learnt for a version, beside what was learnt before, and returns its id.
+
+        Where a promise is ``withdrawn``, what was accepted since ``checks_from`` is queued again, both or neither.
+        """
         values = {"task": version.task, "version": version.name, "calibrator": dict(calibrator),
                   "promise": dict(promise), "alpha": alpha, "delta": delta, "audited": audited, "at": now,
-                  "actor": actor}  # fmt: skip
+                  "checks_from": checks_from, "actor": actor}  # fmt: skip
         with self._database.writing() as connection:
             added = connection.execute(calibrations.insert().values(**values).returning(calibrations.c.id)).scalar_one()
-            log(connection, now, actor, "calibrate", version.name, {"calibration": added, "audited": audited})
+            detail = {"calibration": added, "audited": audited}
+            if withdrawn and checks_from is not None:
+                detail["queued_again"] = requeue(connection, version.task, version.name, checks_from, actor, now)
+            log(connection, now, actor, "withdraw" if withdrawn else "calibrate", version.name, detail)
         return int(added)
 
     def calibration(self, name: str, alpha: float, delta: float) -> Calibration | None:
@@ -197,7 +206,18 @@ class Versions:
         with self._database.reading() as connection:
             terms = {"of_alpha": alpha, "of_delta": delta}
             row = connection.execute(_CALIBRATION, {"of_version": name} | terms).one_or_none()
-        return Calibration(row.id, row.alpha, row.delta, row.calibrator, row.promise, row.audited) if row else None
+        return _calibration(row) if row else None
+
+    def calibrations(self, name: str) -> list[Calibration]:
+        """All that was learnt for a version, oldest first."""
+        chosen = select(calibrations).where(calibrations.c.version == name).order_by(calibrations.c.id)
+        with self._database.reading() as connection:
+            return [_calibration(row) for row in connection.execute(chosen).all()]
+
+
+def _calibration(row: Row[Any]) -> Calibration:
+    terms = row.alpha, row.delta
+    return Calibration(row.id, *terms, row.calibrator, row.promise, row.audited, row.checks_from, row.at)
 
 
 def _version(connection: Connection, name: str) -> StoredVersion:

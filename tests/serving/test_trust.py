@@ -15,7 +15,7 @@ from selection.parts import PartPromise
 from selection.risk import NoPromise, Threshold
 from serving.store.records import Audited
 from serving.trust import Pool, Trust, first_calibration, learn, untried
-from tests.serving.work import answer, boxes, item, item_id
+from tests.serving.work import START, answer, boxes, item, item_id
 from tests.tiny_versions import make_version
 
 POOL = Pool(np.full(9, 0.3))
@@ -23,7 +23,7 @@ POOL = Pool(np.full(9, 0.3))
 
 def audited(name: int, group: str | None, draw: float, wrong: bool = False) -> Audited:
     said = answer(name, score=0.3, label=boxes("car")).preannotation
-    return Audited(item_id(name), group, draw, said, boxes("bus" if wrong else "car"))
+    return Audited(item_id(name), group, draw, said, boxes("bus" if wrong else "car"), 1, START, START)
 
 
 def _learn(known: list[Audited], share: float = 1.0, before: Calibrator = IDENTITY) -> Trust:

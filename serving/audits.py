@@ -1,0 +1,103 @@
+"""Whether a version keeps its promise: every audit of what it would have accepted, in the order in which they came.
+
+An audit counts once its promise was made without it. It speaks of an item that was drawn at random and would have been
+accepted otherwise, so the error rate of the accepted is that of the audits but for chance (``selection.audit``).
+"""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from models.parts import has_parts
+from models.records import Task
+from models.tasks import differs, part_errors
+from selection.audit import AuditBound
+from selection.cost import part_doubts
+from selection.parts import PartPromise, missing_doubt, plan
+from selection.risk import Threshold
+from serving.store.records import Audited
+from serving.trust import Promise
+
+
+@dataclass(frozen=True)
+class Made:
+    """A promise and when it was made."""
+
+    promise: Promise
+    at: datetime
+
+
+class Watch:
+    """One bound, and the moments at which the audited items would have been accepted."""
+
+    def __init__(self, promise: Threshold) -> None:
+        self.bound = AuditBound(promise.alpha, promise.delta)
+        self._moments: list[datetime] = []
+
+    def take(self, wrong: float, judged: float, moment: datetime) -> None:
+        """Counts one more audit."""
+        self.bound = self.bound.after(wrong, judged)
+        self._moments.append(moment)
+
+    @property
+    def in_doubt_since(self) -> datetime | None:
+        """When the last audit was accepted after which all was in order; None: it never was."""
+        good = self.bound.good
+        return min(self._moments[good - 1 :]) if good else None
+
+
+class Audits:
+    """What audits say of a version's promises: a bound for each thing that is promised (items; parts, missing)."""
+
+    def __init__(self) -> None:
+        self.watches: dict[str, Watch] = {}
+        self.last = 0  # the correction that was counted last
+        self._judged: set[str] = set()
+
+    def take(self, task: Task, made: Sequence[Made], audits: Iterable[Audited]) -> None:
+        """Counts further audits, in their order, each judged by the promise that held when it came."""
+        for audit in audits:
+            self.last = audit.correction_id
+            standing = [one for one in made if one.at < audit.checked_at]
+            if not standing or audit.item_id in self._judged:
+                continue
+            self._judged.add(audit.item_id)
+            moment = max(standing[-1].at, audit.answered_at)
+            for name, (promise, shares) in _found(task, standing[-1].promise, audit).items():
+                self.watches.setdefault(name, Watch(promise)).take(*shares, moment)
+
+    @property
+    def broken(self) -> tuple[str, Watch] | None:
+        """What of the promise is proven not to be kept, if anything."""
+        return next(((name, watch) for name, watch in self.watches.items() if watch.bound.crosses), None)
+
+    def told(self) -> dict[str, Any]:
+        """The audits for a report: how many, how wrong, and the rate that is not exceeded at all times at once."""
+        bounds = {name: watch.bound for name, watch in self.watches.items()}
+        return {
+            name: {"n": bound.n, "judged": bound.judged, "errors": bound.errors, "at_most": bound.upper}
+            for name, bound in bounds.items()
+        }
+
+
+def _found(task: Task, promise: Promise, audit: Audited) -> dict[str, tuple[Threshold, tuple[float, float]]]:
+    """By what is promised: the promise, and the shares (wrong, judged) of this audit, where it would be accepted."""
+    said = audit.answer
+    if isinstance(promise, PartPromise):
+        return _found_parts(task, promise, audit) if has_parts(said.label) else {}
+    if isinstance(promise, Threshold) and said.uncertainty.score <= promise.threshold:
+        return {"items": (promise, (float(differs(task, said.label, audit.truth)), 1.0))}
+    return {}
+
+
+def _found_parts(task: Task, promise: PartPromise, audit: Audited) -> dict[str, tuple[Threshold, tuple[float, float]]]:
+    said, found = audit.answer, dict[str, tuple[Threshold, tuple[float, float]]]()
+    doubt = missing_doubt(said.label, said.features, said.uncertainty.score)
+    done, errors = plan(part_doubts(said.label), doubt, promise), part_errors(task, said.label, audit.truth)
+    if isinstance(promise.parts, Threshold) and done.accepted:
+        wrong, most = int(errors.wrong[list(done.accepted)].sum()), promise.most
+        found["parts"] = (promise.parts, (wrong / most, len(done.accepted) / most))
+    if isinstance(promise.missing, Threshold) and not done.asked:
+        found["missing"] = (promise.missing, (float(errors.missing > 0), 1.0))
+    return found

@@ -1,0 +1,201 @@
+"""Audits of what is accepted unseen: what counts as one, and what happens when they break a promise."""
+
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from models.records import Box, Boxes, Correction, Item, Prediction
+from selection.audit import AuditBound
+from selection.parts import PartPromise
+from selection.risk import NoPromise, Threshold
+from serving.audits import Audits, Made
+from serving.loop import Loop
+from serving.media_files import MediaFiles, content_id
+from serving.store import Store
+from serving.store.records import Audited
+from tests.serving.work import Clock, after, answer, boxes, item_id, prediction, settings, version_folder
+
+HELD = Threshold(0.3, 0.1, 0.2, 100, 90, 2)
+
+
+def audit(number: int, at: float, score: float = 0.1, wrong: bool = False) -> Audited:
+    said = answer(number, score=score, label=boxes("car")).preannotation
+    truth = boxes("bus" if wrong else "car")
+    return Audited(item_id(number), None, 0.01, said, truth, number, after(at - 1), after(at))
+
+
+def test_an_audit_is_judged_by_the_promise_that_was_made_before_it() -> None:
+    made = [Made(HELD, after(10)), Made(replace(HELD, threshold=0.5), after(20)), Made(NoPromise("none"), after(30))]
+    audits = Audits()
+    audits.take("detection", made, [
+        audit(1, 10),  # the promise was made with it
+        audit(2, 11), audit(3, 12, score=0.4), audit(4, 13, wrong=True),
+        audit(5, 21, score=0.4),
+        audit(6, 31),
+    ])  # fmt: skip
+    expected = AuditBound(0.1, 0.2).after_all([False, True, False])
+    assert audits.watches["items"].bound == expected
+    assert audits.last == 6
+    audits.take("detection", made, [replace(audit(2, 12, wrong=True), correction_id=7)])  # corrected once more
+    assert audits.watches["items"].bound == expected
+    assert audits.told() == {"items": {"n": 3, "judged": 3.0, "errors": 1.0, "at_most": expected.upper}}
+    assert audits.broken is None
+
+
+def test_what_is_in_doubt_began_with_the_last_good_audit() -> None:
+    audits = Audits()
+    good = [audit(i, 10.0 * i) for i in range(1, 6)]
+    audits.take("detection", [Made(HELD, after(0))], good + [audit(i, 10.0 * i, wrong=True) for i in range(6, 16)])
+    assert audits.broken is not None
+    name, watch = audits.broken
+    assert (name, watch.in_doubt_since) == ("items", after(49))
+    never = Audits()
+    never.take("detection", [Made(HELD, after(0))], [audit(i, 10.0 * i, wrong=True) for i in range(1, 11)])
+    assert never.broken is not None
+    assert never.broken[1].in_doubt_since is None
+
+
+def test_parts_of_an_audited_item_are_one_audit_of_their_share() -> None:
+    said = Boxes(640, 480, tuple(Box((20.0 * i, 5, 20.0 * i + 10, 15), "car", 0.9) for i in range(3)))
+    promise = PartPromise(replace(HELD, threshold=0.2), replace(HELD, threshold=0.01), most=4)
+    one = audit(1, 5)
+    checked = replace(one, answer=replace(one.answer, label=said, features={"expected_missed": 0.0}),
+                      truth=boxes("car", "bus", "car", "car"))  # fmt: skip
+    audits = Audits()
+    audits.take("detection", [Made(promise, after(0))], [checked])
+    told = audits.told()
+    assert (told["parts"]["judged"], told["parts"]["errors"]) == (0.75, 0.25)
+    assert (told["missing"]["judged"], told["missing"]["errors"]) == (1.0, 1.0)
+
+
+# -- in the loop
+
+SURE = prediction(0.1)
+EASY = {"alpha": 0.2, "delta": 0.2, "calibration_share": 0.5, "audit_share": 0.3}
+
+
+class World:
+    """A loop whose clock moves with everything that happens; its model is right until it drifts."""
+
+    def __init__(self, folder: Path, **values: Any) -> None:
+        self.clock = Clock()
+        chosen = settings(folder / "data", **values)
+        store = Store.open(f"sqlite:///{folder}/store.db")
+        self.loop = Loop(store, MediaFiles(chosen.data_dir / "media"), chosen, self.clock)
+        self.loop.add_version(version_folder(folder / "versions", "v1"), "tester")
+        self.loop.promote("v1", "tester")
+        self.items: list[Item] = []
+
+    def post(self, n: int, said: Prediction = SURE) -> list[Item]:
+        posted = []
+        for _ in range(n):
+            self.clock.forward(1)
+            data = str(len(self.items)).encode()
+            item = Item(content_id(data), f"{len(self.items)}.jpg")
+            self.loop.record("detection", item, data, said, "v1", None, "poster")
+            self.items.append(item)
+            posted.append(item)
+        return posted
+
+    def decision(self, item: Item) -> str:
+        found = self.loop.answered(item.id, "detection", "v1")
+        assert found is not None
+        return found.decision.decision
+
+    def check(self, items: list[Item], *categories: str, decision: str = "audit") -> None:
+        """People correct those of a decision, until a promise that held is withdrawn."""
+        held = self.loop.trust("v1").holds
+        for item in items:
+            if self.decision(item) == decision and self.loop.trust("v1").holds == held:
+                self.clock.forward(1)
+                given = Correction(item.id, "detection", boxes(*categories), "ann", 4.0, "test", self.clock(), "v1")
+                self.loop.correct(given, None, "tester")
+
+    def learn(self) -> bool:
+        self.clock.forward(1)
+        return self.loop.recalibrate("v1", "tester").holds
+
+    def state(self, item: Item) -> str:
+        return str(self.loop.history(item.id)["tasks"][0]["state"])
+
+    def told(self) -> dict[str, Any]:
+        return dict(self.loop.report()["tasks"]["detection"]["promise"])
+
+
+@pytest.fixture
+def world(tmp_path: Path) -> Callable[..., World]:
+    return lambda **values: World(tmp_path, **{**EASY, **values})
+
+
+def test_a_promise_that_audits_break_is_withdrawn_and_what_rests_on_it_queued_again(
+    world: Callable[..., World],
+) -> None:
+    here = world()
+    here.check(here.post(60), "car")
+    assert here.learn()
+    early = here.post(60)
+    here.check(early, "car")
+    told = here.told()
+    assert told["audits"]["items"]["errors"] == 0
+    assert 0 < told["audits"]["items"]["at_most"] < 0.4
+    late = here.post(60)
+    accepted = [item for item in late if here.decision(item) == "accept"]
+    here.check(late, "bus")  # the world has changed
+    told = here.told()
+    assert told["holds"] is False
+    assert "audited labels were wrong" in told["reason"]
+    assert "proves a rate above alpha 20 %; everything accepted since 2026-01-01" in told["reason"]
+    assert {here.state(item) for item in accepted} == {"preannotated"}
+    assert {here.decision(item) for item in accepted} <= {"audit", "review", "annotate"}
+    kept = [item for item in early[:40] if here.decision(item) == "accept"]
+    assert kept
+    assert {here.state(item) for item in kept} == {"accepted"}
+    found = here.loop.answered(accepted[0].id, "detection", "v1")
+    assert found is not None
+    assert "nothing is accepted unseen yet: withdrawn at 2026-01-01" in found.decision.reason
+
+
+def test_the_next_promise_rests_on_checks_from_then_on(world: Callable[..., World]) -> None:
+    here = world()
+    here.check(here.post(200), "car")
+    assert here.learn()
+    here.check(here.post(100), "bus")
+    assert here.told()["holds"] is False
+    assert not here.learn()  # two hundred good checks of before do not bring it back
+    assert here.told()["missing"] > 0
+    here.check(here.post(200), "car")  # the model is right again
+    assert here.learn()
+    assert here.told()["n"] < 200
+    assert here.told()["audits"] == {}
+
+
+def test_a_withdrawal_is_known_to_every_process(world: Callable[..., World], tmp_path: Path) -> None:
+    here = world()
+    here.check(here.post(60), "car")
+    assert here.learn()
+    here.check(here.post(100), "bus")
+    values = settings(tmp_path / "data", **EASY)
+    other = Loop(Store.open(f"sqlite:///{tmp_path}/store.db"), MediaFiles(tmp_path / "data"), values, here.clock)
+    assert not other.trust("v1").holds
+    assert other.report()["tasks"]["detection"]["promise"]["reason"] == here.told()["reason"]
+
+
+def test_what_people_saw_in_parts_is_queued_again_too(world: Callable[..., World]) -> None:
+    here = world(promise_of="parts", gold_share=0.0)
+    label = Boxes(640, 480, (Box((0, 5, 10, 15), "car", 0.95), Box((20, 5, 30, 15), "car", 0.4)))
+    said = replace(prediction(0.62, label), features={"expected_missed": 0.0})
+    here.check(here.post(100, said), "car", "bus")
+    assert here.learn()
+    late = here.post(80, said)
+    here.check(late, "car", "bus", decision="review")  # people see the second box alone
+    partly = [item for item in late if here.state(item) == "corrected"]
+    assert partly
+    here.check(late, "truck", "bus")
+    assert "audited parts were wrong" in here.told()["reason"]
+    assert {here.state(item) for item in partly} == {"preannotated"}
+    shown = here.loop.answered(partly[0].id, "detection", "v1")
+    assert shown is not None
+    assert shown.decision.parts is None

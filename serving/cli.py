@@ -195,6 +195,25 @@ def simulate(
     out.print(f"{to / 'report.html'}")
 
 
+@app.command()
+def suspects(
+    task: TaskName,
+    to: Annotated[Path, typer.Option("--out", help="FILE.csv or FILE.jsonl, every label in it, worst first")],
+    data: Data = None,
+    model: Annotated[str | None, typer.Option(help="version or FILE.onnx; default: the serving version")] = None,
+    db: Database = None,
+) -> None:
+    """Rank labels by how probably they are wrong: those of data sets or, without --data, those in the store."""
+    from serving.suspects import Request
+    from serving.suspects import suspects as run
+
+    settings = _settings(database_url=db)
+    ranked = run(Request(parse_task(task), tuple(data or ()), model), Loop.open(settings), settings, to)
+    worst = [(str(one.rank), f"{one.suspicion.score:.3f}", one.item.id, one.suspicion.reason) for one in ranked[:10]]
+    out.print(_table(("rank", "score", "item", "why it may be wrong"), worst))
+    out.print(f"{len(ranked)} labels in {to}")
+
+
 @models_app.callback()
 def models(context: typer.Context, db: Database = None) -> None:
     """List the versions of every task and which of them serve, or import a model."""

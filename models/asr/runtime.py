@@ -88,7 +88,10 @@ class Runtime:
         1 - e^-expected. An empty transcript has score 1.0: that nothing was said is for a person to confirm; its
         feature ``empty_probability`` tells confident silence from speech that the model could not read.
         """
-        log_probs, embedding = self.log_probs(media)
+        return self.read(media, *self.log_probs(media))
+
+    def read(self, media: Waveform, log_probs: NDArray[np.float64], embedding: NDArray[np.float64]) -> Prediction:
+        """The same, where ``log_probs`` has been asked already."""
         duration_s = len(media) / SAMPLE_RATE
         parts = [self._decode(log_probs, *span) for span in passages(log_probs, self._space)]
         aligned = spell([symbol for part in parts for symbol in part.symbols], duration_s, self._begins)

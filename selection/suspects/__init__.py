@@ -1,0 +1,55 @@
+"""Which labels are probably wrong, and why: what a model says of each medium, against the label given for it.
+
+``transcripts`` asks how likely the given text is to the recogniser, ``boxes`` and ``rehearsal`` what an error would
+look like to the detector, ``lanes`` how far the lines are from the predicted distribution. A model's own mistakes look
+like errors of a label, so this is an order in which to look, and no verdict.
+"""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+
+from models.errors import InvalidInput
+from models.records import LABEL_TYPES, Label, Task
+from selection.suspects import lanes, rehearsal, transcripts
+from selection.suspects.findings import Finding, Suspicion
+
+LEAST_TOLD = 0.05  # less suspicious parts of a label are not spoken of
+
+__all__ = ["Finding", "Suspicion", "suspicions", "worst_first"]
+
+
+def suspicions(task: Task, labels: Sequence[Label], said: Sequence[Any], rng: np.random.Generator) -> list[Suspicion]:
+    """One suspicion a label, in their order.
+
+    Args:
+        task: of all of them.
+        labels: as they were given.
+        said: what one model says of each medium: for speech ``models.asr.posterior.Heard``, which knows the given text,
+            else a ``Prediction``.
+        rng: decides which errors are rehearsed.
+
+    Raises:
+        InvalidInput: a label of another task.
+    """
+    for number, label in enumerate(labels):
+        if not isinstance(label, LABEL_TYPES[task]):
+            expected = LABEL_TYPES[task].__name__
+            raise InvalidInput(f"suspects[{number}]: expected {expected}, got {type(label).__name__}")
+    judges: dict[Task, Any] = {
+        "asr": lambda: transcripts.suspicions(labels, said),  # type: ignore[arg-type]
+        "detection": lambda: rehearsal.suspicions(labels, said, rng),  # type: ignore[arg-type]
+        "lane": lambda: lanes.suspicions(labels, said),  # type: ignore[arg-type]
+    }
+    return [_worth_telling(one) for one in judges[task]()]
+
+
+def worst_first(found: Sequence[Suspicion], item_ids: Sequence[str]) -> list[int]:
+    """The places of the labels, the most suspicious first; ties by item id."""
+    return sorted(range(len(found)), key=lambda place: (-found[place].score, item_ids[place]))
+
+
+def _worth_telling(found: Suspicion) -> Suspicion:
+    return replace(found, findings=tuple(one for one in found.findings if one.score >= LEAST_TOLD))

@@ -1,0 +1,173 @@
+"""Labels that are probably wrong, worst first: of data sets, as one command, or of the store."""
+
+import csv
+import hashlib
+import json
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import nullcontext
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import IO, Any
+
+import numpy as np
+from rich.console import Console
+
+from models import datasets, media
+from models.asr.posterior import Heard, hear
+from models.errors import InvalidInput
+from models.evaluate import evaluate, read_bytes
+from models.journal import append, open_journal, written_lines
+from models.progress import progress_bar
+from models.records import Item, Label, Task, Transcript
+from models.tasks import Runtime, load_runtime
+from selection.suspects import Suspicion, suspicions, worst_first
+from serving.evaluation import find
+from serving.loop import Loop
+from serving.settings import Settings
+
+COLUMNS = ("rank", "score", "item_id", "uri", "kind", "reason")
+SEED = 0
+
+Pairs = Sequence[tuple[Item, Label]]
+
+
+@dataclass(frozen=True)
+class Request:
+    """Which labels to look at, those of data sets or, without any, those that people gave in the store, and which
+    model to ask: a version or an ONNX file, None the serving version."""
+
+    task: Task
+    data: tuple[str, ...] = ()
+    model: str | None = None
+
+
+@dataclass(frozen=True)
+class Suspect:
+    """A label with its rank, 1 for the worst, and what speaks against it."""
+
+    rank: int
+    item: Item
+    suspicion: Suspicion
+
+    @property
+    def row(self) -> dict[str, Any]:
+        """The columns of a table."""
+        first = self.suspicion.findings[:1]
+        return {
+            "rank": self.rank,
+            "score": round(self.suspicion.score, 6),
+            "item_id": self.item.id,
+            "uri": self.item.uri,
+            "kind": first[0].kind if first else "",
+            "reason": self.suspicion.reason,
+        }
+
+    @property
+    def told(self) -> dict[str, Any]:
+        """The same with all that was found."""
+        return {**self.row, "findings": [asdict(one) for one in self.suspicion.findings]}
+
+
+def suspects(
+    request: Request, loop: Loop, settings: Settings, out: Path, console: Console | None = None
+) -> list[Suspect]:
+    """Writes every label, worst first, as a CSV or JSON-lines file; the same command goes on where it was stopped.
+
+    Raises:
+        InvalidInput: data of another task, nothing to look at, or a file that is to be neither CSV nor JSON lines.
+        NotFound: there is no such version, file or data.
+        UnreadableMedia, TooLarge: an item that cannot be read.
+    """
+    write = _writer(out)
+    pairs = _pairs(request, loop)
+    subject = find(request.task, request.model, loop)
+    journal = out.with_name(f"{out.stem}-answers-{subject.model.name}.jsonl")
+    with progress_bar(console or Console(stderr=True)) as progress:
+        bar = progress.add_task(f"suspects {request.task}", total=len(pairs))
+        runtime = load_runtime(request.task, subject.onnx, settings.threads)
+        ranked = rank(request.task, runtime, pairs, journal=journal, tell=lambda: progress.advance(bar))
+    unfinished = out.with_name(f".{out.name}.unfinished")
+    write(unfinished, ranked)
+    unfinished.replace(out)
+    journal.unlink()
+    return ranked
+
+
+def rank(
+    task: Task, runtime: Runtime, pairs: Pairs, *, journal: Path | None = None, tell: Callable[[], None] = lambda: None
+) -> list[Suspect]:
+    """The labels, worst first, as a model sees them; ``tell`` is called after each medium.
+
+    Raises:
+        UnreadableMedia, TooLarge, NotFound: an item that cannot be read; what was said until then is in the journal.
+    """
+    labels = [label for _, label in pairs]
+    said: Sequence[Any]
+    if task == "asr":
+        said = _heard(runtime, pairs, journal, tell)
+    else:
+        said = evaluate(task, runtime, pairs, journal=journal, tell=tell).predictions
+    found = suspicions(task, labels, said, np.random.default_rng(SEED))
+    order = worst_first(found, [item.id for item, _ in pairs])
+    return [Suspect(number, pairs[place][0], found[place]) for number, place in enumerate(order, 1)]
+
+
+def _pairs(request: Request, loop: Loop) -> list[tuple[Item, Label]]:
+    task = request.task
+    if len(set(request.data)) < len(request.data):
+        raise InvalidInput(f"suspects {task}: expected data sets, each once, got {list(request.data)}")
+    for spec in request.data:
+        if (labelled := datasets.task_of(spec)) != task:
+            raise InvalidInput(f"suspects {task}: expected data with {task} labels, got {labelled}: {spec}")
+    found = [pair for spec in request.data for pair in datasets.read(spec)]
+    if not request.data:
+        found = [*loop.training_data(task), *loop.gold_data(task)]
+    if not found:
+        raise InvalidInput(f"suspects {task}: expected labels to look at, got none")
+    return found
+
+
+def _heard(runtime: Runtime, pairs: Pairs, journal: Path | None, tell: Callable[[], None]) -> list[Heard]:
+    """What a recogniser hears in each clip beside the text that was given."""
+    heard = []
+    with open_journal(journal) if journal else nullcontext() as lines:
+        known = dict(_heard_before(lines)) if lines else {}
+        for item, label in pairs:
+            assert isinstance(label, Transcript)
+            data = read_bytes(item)
+            key = hashlib.sha256(data + b"\0" + label.text.encode()).hexdigest()
+            if key not in known:
+                known[key] = hear(runtime, media.read("asr", data, item.uri), label.text)
+                if lines:
+                    append(lines, {"sha256": key, **asdict(known[key])})
+            heard.append(known[key])
+            tell()
+    return heard
+
+
+def _heard_before(lines: IO[bytes]) -> Iterator[tuple[str, Heard]]:
+    for number, line in enumerate(written_lines(lines), 1):
+        try:
+            values = json.loads(line)
+            yield values.pop("sha256"), Heard(**values)
+        except (ValueError, KeyError, TypeError) as error:
+            raise InvalidInput(f"{lines.name}:{number}: expected a line of this command, got {line[:100]!r}") from error
+
+
+def _writer(out: Path) -> Callable[[Path, Iterable[Suspect]], None]:
+    writers = {".csv": _write_csv, ".jsonl": _write_lines}
+    if out.suffix not in writers:
+        raise InvalidInput(f"suspects: expected a file that ends in .csv or .jsonl, got {out}")
+    return writers[out.suffix]
+
+
+def _write_csv(path: Path, ranked: Iterable[Suspect]) -> None:
+    with path.open("w", encoding="utf-8", newline="") as file:
+        table = csv.DictWriter(file, COLUMNS)
+        table.writeheader()
+        table.writerows(one.row for one in ranked)
+
+
+def _write_lines(path: Path, ranked: Iterable[Suspect]) -> None:
+    with path.open("w", encoding="utf-8") as file:
+        file.writelines(json.dumps(one.told, ensure_ascii=False, allow_nan=False) + "\n" for one in ranked)

@@ -43,7 +43,7 @@ def order_of(settings: Settings, limit: int, audits: int) -> Order:
         picks: list[int] = picked(settings, waiting, budget).tolist()
         return picks
 
-    return Order(by, audits, max(WINDOW, limit), choose)
+    return Order(by, audits, max(WINDOW, limit), choose, settings.balance == "class")
 
 
 def picked(settings: Settings, waiting: Waiting, budget: int) -> Indices:
@@ -52,10 +52,11 @@ def picked(settings: Settings, waiting: Waiting, budget: int) -> Indices:
     if settings.strategy == "per-second":
         worth = per_second(worth, np.maximum(waiting.seconds, LEAST_S))
     if settings.balance != "none":
-        turn = _group if settings.balance == "group" else _class
-        strategy = balanced(strategy, [*map(turn, waiting.answers)], Counter(map(turn, waiting.had)))
-    if settings.frames_apart > 1:
-        frames = [_frame(answer) for answer in waiting.answers]
+        by_class = settings.balance == "class"
+        turn = (lambda item: _class(waiting.labels[item.id])) if by_class else (lambda item: item.group)
+        strategy = balanced(strategy, [*map(turn, waiting.items)], Counter(map(turn, waiting.had)))
+    if settings.frames_apart > 1 and waiting.task != "asr":
+        frames = [_frame(item) for item in waiting.items]
         clips, numbers = [clip for clip, _ in frames], [number for _, number in frames]
         strategy = spaced(strategy, clips, numbers, settings.frames_apart, map(_frame, waiting.had))
     return strategy(worth, waiting.embeddings, budget, np.random.default_rng(settings.seed))
@@ -77,13 +78,9 @@ def _strategy(strategy: QueueStrategy, waiting: Waiting) -> Strategy:
             return cluster_margin
 
 
-def _group(answer: tuple[Item, Label]) -> str | None:
-    return answer[0].group
-
-
-def _class(answer: tuple[Item, Label]) -> str | None:
+def _class(label: Label) -> str | None:
     """What an answer is mostly about: its words, the category of its least certain box, or how many lanes it has."""
-    match answer[1]:
+    match label:
         case Transcript(text):
             return text
         case Boxes(boxes=boxes):
@@ -92,8 +89,7 @@ def _class(answer: tuple[Item, Label]) -> str | None:
             return str(len(lanes))
 
 
-def _frame(answer: tuple[Item, Label]) -> tuple[str | None, float]:
+def _frame(item: Item) -> tuple[str | None, float]:
     """The clip that an image belongs to, and its number there: the last one in the name of its file."""
-    item, label = answer
     found = re.search(r"\d{1,15}(?=\D*$)", PurePosixPath(urlsplit(item.uri).path).stem)
-    return (None, 0.0) if found is None or isinstance(label, Transcript) else (item.group, float(found.group()))
+    return (item.group, float(found.group())) if found else (None, 0.0)

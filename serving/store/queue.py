@@ -3,7 +3,7 @@
 import hashlib
 import json
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, TypeAlias
@@ -26,19 +26,21 @@ KNOWN = 512  # items that people had last, which a strategy is told of
 
 @dataclass(frozen=True, eq=False)
 class Waiting:
-    """What a strategy chooses from: items that wait, in the order of their ids, and what people already have.
+    """What a strategy chooses from: items of a task that wait, in the order of their ids, and what people already have.
 
-    ``p_error`` (n,) in [0, 1], ``seconds`` (n,) expected of a person, ``embeddings`` (n, d), and ``answers``: the n
-    items and what a version said of each. ``had`` are those items, with their answers, that are held or were corrected
-    last, and ``known`` (m, d) the embeddings of them, where those are as wide.
+    ``items`` (n,), ``p_error`` (n,) in [0, 1], ``seconds`` (n,) expected of a person, ``embeddings`` (n, d). ``had``
+    are the items that are held or were corrected last, ``known`` (m, d) the embeddings of those where they are as wide.
+    ``labels`` is what a version said of each of all these, by id, where the order reads them.
     """
 
+    task: Task
+    items: Sequence[Item]
     p_error: NDArray[np.float64]
     seconds: NDArray[np.float64]
     embeddings: NDArray[np.float32]
+    had: Sequence[Item]
     known: NDArray[np.float32]
-    answers: Sequence[tuple[Item, Label]]
-    had: Sequence[tuple[Item, Label]]
+    labels: Mapping[str, Label]
 
 
 Choose: TypeAlias = Callable[[Waiting, int], Sequence[int]]  # (what waits, budget) -> indices
@@ -48,7 +50,8 @@ Choose: TypeAlias = Callable[[Waiting, int], Sequence[int]]  # (what waits, budg
 class Order:
     """Which items come first: by ``priority`` (the raw doubt) or by their random ``draw``.
 
-    Where ``choose(waiting, budget) -> indices`` is given, it picks among the first ``window``.
+    Where ``choose(waiting, budget) -> indices`` is given, it picks among the first ``window``, and sees their labels if
+    it ``reads_labels``.
     ``audits`` of the places go to audit items, in the order of their draw: whom people look at to keep the promise
     honest must not depend on any score.
     """
@@ -57,6 +60,7 @@ class Order:
     audits: int
     window: int = 0
     choose: Choose | None = None
+    reads_labels: bool = False
 
 
 class Queue:
@@ -77,7 +81,7 @@ class Queue:
             others = connection.execute(_waiting(task, False, ranking, max(limit, order.window))).scalars().all()
             n_audits = min(len(audits), max(order.audits, limit - len(others)))
             if order.choose is not None:
-                others = _chosen(connection, task, others, order.choose, limit - n_audits)
+                others = _chosen(connection, task, others, order.choose, limit - n_audits, order.reads_labels)
             ids = _mixed(others[: limit - n_audits], audits[:n_audits])
             whose = {"task": task, "annotator": annotator, "leased_at": now, "expires_at": until, "actor": actor}
             held: list[dict[str, Any]] = [{"id": uuid4().hex, "item_id": item_id, **whose} for item_id in ids]
@@ -248,45 +252,56 @@ def _end_leases(connection: Connection, task: Task, now: datetime) -> None:
         connection.execute(change, back)
 
 
-def _chosen(connection: Connection, task: Task, ids: Sequence[str], choose: Choose, budget: int) -> list[str]:
+def _chosen(
+    connection: Connection, task: Task, ids: Sequence[str], choose: Choose, budget: int, labels: bool
+) -> list[str]:
     """The strategy's picks first, then the others as they came.
 
     While a new version has not seen all of them, embeddings may have two widths: the strategy sees the more common one.
     """
-    found = connection.execute(_with_answers(task, ids).order_by(preannotations.c.item_id)).all()  # ties break by id
+    found = connection.execute(_outlines(task, ids, labels)).all()
     if not found:
         return []
     (width, _), *_ = Counter(len(row.embedding) for row in found).most_common()
     rows = [row for row in found if len(row.embedding) == width]
-    had = _had(connection, task)
+    had = connection.execute(_outlines(task, _had(connection, task), labels)).all()
     waiting = Waiting(
+        task=task,
+        items=_items(rows),
         p_error=np.array([row.p_error for row in rows], dtype=np.float64),
         seconds=np.array([row.seconds for row in rows], dtype=np.float64),
         embeddings=_embeddings(rows, width),
+        had=_items(had),
         known=_embeddings(had, width),
-        answers=_said(rows),
-        had=_said(had),
+        labels={row.item_id: label_of(task, row.label) for row in (*rows, *had)} if labels else {},
     )
     picks = [rows[index].item_id for index in choose(waiting, min(budget, len(rows)))]
-    return picks + [item_id for item_id in ids if item_id not in set(picks)]
+    return list(dict.fromkeys([*picks, *ids]))
 
 
-def _had(connection: Connection, task: Task) -> Sequence[Row[Any]]:
-    """The answers on items that people hold or corrected last."""
+def _had(connection: Connection, task: Task) -> list[str]:
+    """The items that people hold or corrected last."""
     held = select(item_tasks.c.item_id).where(item_tasks.c.task == task, item_tasks.c.state == "leased").limit(KNOWN)
     last = select(corrections.c.item_id).where(corrections.c.task == task).order_by(corrections.c.id.desc())
-    ids = {item_id for some in (held, last.limit(KNOWN)) for item_id in connection.execute(some).scalars()}
-    return connection.execute(_with_answers(task, list(ids)).order_by(preannotations.c.item_id)).all()
+    return [item_id for some in (held, last.limit(KNOWN)) for item_id in connection.execute(some).scalars()]
+
+
+def _outlines(task: Task, ids: Sequence[str], labels: bool) -> Select[Any]:
+    """What strategies look at, in the order of ids, by which their ties break."""
+    said = preannotations.c
+    columns = [said.item_id, said.p_error, said.seconds, said.embedding, *([said.label] if labels else [])]
+    chosen = _with_answers(task, ids).with_only_columns(*columns, items.c.uri, items.c.item_group)
+    return chosen.order_by(said.item_id)
+
+
+def _items(rows: Sequence[Row[Any]]) -> list[Item]:
+    return [Item(row.item_id, row.uri, row.item_group) for row in rows]
 
 
 def _embeddings(rows: Sequence[Row[Any]], width: int) -> NDArray[np.float32]:
     """Those (n, width) of that width; other versions' may have another."""
     found = [row.embedding for row in rows if len(row.embedding) == width]
     return np.array(found, np.float32).reshape(-1, width)
-
-
-def _said(rows: Sequence[Row[Any]]) -> list[tuple[Item, Label]]:
-    return [(Item(row.item_id, row.uri, row.item_group), label_of(row.task, row.label)) for row in rows]
 
 
 def _mixed(first: Sequence[str], second: Sequence[str]) -> list[str]:

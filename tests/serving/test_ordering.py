@@ -1,5 +1,6 @@
 """Which items each strategy hands out, on a waiting list small enough to work out by hand."""
 
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, get_args
@@ -14,22 +15,22 @@ from serving.settings import QueueStrategy
 from serving.store.queue import Waiting
 from tests.serving.work import boxes, settings
 
-CAR = boxes("car")
 
-
-def frame(clip: str | None, number: int, label: Label = CAR) -> tuple[Item, Label]:
-    return Item(f"{clip}-{number}", f"file:///frames-2/{clip}_{number:05}.left.jpg", clip), label
+def frame(clip: str | None, number: int) -> Item:
+    return Item(f"{clip}-{number}", f"file:///frames-2/{clip}_{number:05}.left.jpg", clip)
 
 
 # Two clumps on a line, and an item apart. Half the doubt for a tenth of the seconds is worth more a second.
 PLACES = np.array([[0.0], [1.0], [2.0], [10.0], [11.0], [12.0], [30.0]], np.float32)
 WAITING = Waiting(
+    task="detection",
+    items=[frame("a", i) for i in range(7)],
     p_error=np.array([0.1, 0.8, 0.7, 0.4, 0.3, 0.2, 0.05]),
     seconds=np.array([5.0, 50.0, 50.0, 5.0, 5.0, 5.0, 5.0]),
     embeddings=PLACES,
-    known=PLACES[:0],
-    answers=[frame("a", i) for i in range(7)],
     had=[],
+    known=PLACES[:0],
+    labels={},
 )
 
 
@@ -92,8 +93,7 @@ def test_no_other_strategy_is_taken(tmp_path: Path) -> None:
 
 
 def test_groups_take_turns_whatever_the_strategy() -> None:
-    answers = [frame(clip, i) for i, clip in enumerate(["a", "a", "a", "a", "b", "b", None])]
-    waiting = replace(WAITING, answers=answers)
+    waiting = replace(WAITING, items=[frame(clip, i) for i, clip in enumerate(["a", "a", "a", "a", "b", "b", None])])
     assert picks("uncertainty", 7, waiting, balance="group") == [1, 4, 6, 2, 5, 3, 0]
     had = replace(waiting, had=[frame("b", 0), frame("b", 1), frame(None, 3), frame("z", 1)])
     assert picks("uncertainty", 7, had, balance="group") == [1, 2, 6, 3, 4, 5, 0]
@@ -101,25 +101,27 @@ def test_groups_take_turns_whatever_the_strategy() -> None:
     assert picks("per-second", 3, waiting, balance="group") == [3, 4, 6]
 
 
+def saying(*labels: Label, had: Sequence[Label] = ()) -> Waiting:
+    """The seven items with these labels, and what people had."""
+    known = [frame("z", i) for i in range(len(had))]
+    said = {item.id: label for item, label in zip([*WAITING.items, *known], [*labels, *had], strict=True)}
+    return replace(WAITING, had=known, labels=said)
+
+
 def test_classes_take_turns() -> None:
+    car, none = boxes("car"), boxes()
     rare = Boxes(99, 9, (Box((0, 0, 9, 9), "car", 0.9), Box((9, 0, 20, 9), "tram", 0.3)))
-    labels = [boxes("car"), boxes("car"), boxes("car"), rare, boxes(), rare, boxes()]
-    waiting = replace(WAITING, answers=[frame(None, i, label) for i, label in enumerate(labels)])
-    assert picks("uncertainty", 4, waiting, balance="class") == [1, 3, 4, 2]
-    had = replace(waiting, had=[frame(None, 9, rare), frame(None, 8, boxes())])
-    assert picks("uncertainty", 4, had, balance="class") == [1, 2, 3, 4]
+    labels = [car, car, car, rare, none, rare, none]
+    assert picks("uncertainty", 4, saying(*labels), balance="class") == [1, 3, 4, 2]
+    assert picks("uncertainty", 4, saying(*labels, had=[rare, none]), balance="class") == [1, 2, 3, 4]
 
 
 @pytest.mark.parametrize(
-    "labels",
-    [
-        [Transcript("yes")] * 5 + [Transcript("no")] * 2,
-        [Lanes(9, 9, (Lane(((1, 1), (2, 2))),))] * 5 + [Lanes(9, 9)] * 2,
-    ],
+    ("most", "few"),
+    [(Transcript("yes"), Transcript("no")), (Lanes(9, 9, (Lane(((1, 1), (2, 2))),)), Lanes(9, 9))],
 )
-def test_words_and_numbers_of_lanes_are_classes(labels: list[Label]) -> None:
-    waiting = replace(WAITING, answers=[frame(None, i, label) for i, label in enumerate(labels)])
-    assert picks("uncertainty", 4, waiting, balance="class") == [1, 5, 2, 6]
+def test_words_and_numbers_of_lanes_are_classes(most: Label, few: Label) -> None:
+    assert picks("uncertainty", 4, saying(*[most] * 5, few, few), balance="class") == [1, 5, 2, 6]
 
 
 def test_frames_near_to_others_wait() -> None:
@@ -130,22 +132,16 @@ def test_frames_near_to_others_wait() -> None:
     assert picks("random", 7, had, frames_apart=9) == []
 
 
-@pytest.mark.parametrize(
-    "unnumbered",
-    [
-        frame(None, 4),
-        (Item("1", "file:///frames-2/left.jpg", "a"), boxes()),
-        frame("a", 4, Transcript("yes")),
-    ],
-)
-def test_what_is_no_frame_of_a_clip_is_near_to_nothing(unnumbered: tuple[Item, Label]) -> None:
-    waiting = replace(WAITING, answers=[unnumbered] * 7, had=[unnumbered])
-    assert len(picks("uncertainty", 7, waiting, frames_apart=9)) == 7
+def test_what_is_no_frame_of_a_clip_is_near_to_nothing() -> None:
+    for item in (frame(None, 4), Item("1", "file:///frames-2/left.jpg", "a")):
+        waiting = replace(WAITING, items=[item] * 7, had=[item])
+        assert len(picks("uncertainty", 7, waiting, frames_apart=9)) == 7
+    assert len(picks("uncertainty", 7, replace(WAITING, task="asr"), frames_apart=9)) == 7
 
 
 def test_names_may_hold_numbers_of_any_length() -> None:
-    endless = (Item("1", f"file:///{'7' * 500}.jpg", "a"), boxes())
-    assert picks("uncertainty", 7, replace(WAITING, answers=[endless] * 7), frames_apart=9) == [1]
+    endless = Item("1", f"file:///{'7' * 500}.jpg", "a")
+    assert picks("uncertainty", 7, replace(WAITING, items=[endless] * 7), frames_apart=9) == [1]
 
 
 @pytest.mark.parametrize("more", [{"balance": "group"}, {"balance": "class"}, {"frames_apart": 2}])
@@ -153,6 +149,7 @@ def test_names_may_hold_numbers_of_any_length() -> None:
 def test_turns_and_distance_go_with_every_strategy(strategy: QueueStrategy, more: dict[str, Any]) -> None:
     order = order_of(settings(Path("nowhere"), strategy=strategy, **more), 2, 1)
     assert order.choose is not None
-    assert len(set(order.choose(WAITING, 2))) == 2
-    nothing = Waiting(np.empty(0), np.empty(0), PLACES[:0], PLACES[:0], [], [])
+    assert order.reads_labels == (more == {"balance": "class"})
+    assert len(set(order.choose(saying(*[boxes("car")] * 7), 2))) == 2
+    nothing = Waiting("detection", [], np.empty(0), np.empty(0), PLACES[:0], [], PLACES[:0], {})
     assert order.choose(nothing, 2) == []

@@ -183,11 +183,12 @@ def test_a_strategy_knows_what_people_have(store: Store) -> None:
 
     def choose(waiting: Waiting, budget: int) -> list[int]:
         known.extend(sorted(waiting.known.tolist()))
-        assert sorted(one.id for one, _ in waiting.had) == sorted([item_id(0), item_id(7)])
-        assert waiting.answers[0] == (min((item(i) for i in range(3, 7)), key=lambda one: one.id), boxes("car"))
+        assert sorted(one.id for one in waiting.had) == sorted([item_id(0), item_id(7)])
+        assert waiting.items == sorted((item(i) for i in range(3, 7)), key=lambda one: one.id)
+        assert waiting.labels == {item_id(i): boxes("car") for i in (0, 3, 4, 5, 6, 7)}
         return list(range(budget))
 
-    lease(store, 1, order=Order("priority", audits=0, window=4, choose=choose))
+    lease(store, 1, order=Order("priority", audits=0, window=4, choose=choose, reads_labels=True))
     assert known == [[0.0, 0.25], [0.875, 0.25]]
 
 

@@ -1,10 +1,10 @@
 """What choosing costs: every strategy from ten thousand to ten million items, and beside its peers, in one run.
 
-``python -m benchmarks.selection [--quick] [--items 10000 100000 1000000 10000000]`` measures each contestant in a
-process of its own: processor seconds (of all threads), seconds by the clock, and the most memory that the process ever
-held, embeddings and libraries included. Pools are made up: embeddings from one normal distribution, where almost no
-item is much nearer than another, or from a hundred clusters. Of k-center it also says whether the picks are those of
-the plain greedy algorithm.
+``python -m benchmarks.selection [--quick] [--only peers|large|growth] [--items 10000 100000 ..]`` measures each
+contestant in a process of its own: processor seconds (of all threads), seconds by the clock, and the most memory that
+the process ever held, embeddings and libraries included. Pools are made up: embeddings from one normal distribution,
+where almost no item is much nearer than another, or from a hundred clusters. Of k-center it also says whether the picks
+are those of the plain greedy algorithm. What was measured stands in docs/choosing.md.
 
 The peers, scikit-activeml (1.0.1) and modAL (0.4.2.1), are no part of the product: ``pip install --no-deps --target
 FOLDER scikit-activeml==1.0.1 makefun modAL-python==0.4.2.1 pandas python-dateutil six``, then ``PYTHONPATH=FOLDER``.
@@ -201,6 +201,7 @@ def main() -> None:
     """Parses, measures, prints."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--quick", action="store_true", help="small pools, to see that all of it runs")
+    parser.add_argument("--only", choices=("peers", "large", "growth"), help="one of the three tables")
     parser.add_argument("--items", type=int, nargs="+", help="how many, for the growth of each strategy")
     given = parser.parse_args()
     console = Console(width=120)
@@ -208,10 +209,12 @@ def main() -> None:
     for name in missing:
         console.print(f"{name} is not installed: it is left out")
     race, large, items = QUICK if given.quick else FULL
-    race_cases = [case for case in races(*race) if not case.contestant.startswith(missing or ("none",))]
-    run("Beside peers", race_cases, console)
-    run("k-center in a large pool", coverings(*large, goal_s=4), console)
-    run("Growth", [Case(name, n, large[1], large[2]) for name in OURS for n in given.items or items], console)
+    if given.only in (None, "peers"):
+        run("Beside peers", [case for case in races(*race) if not case.contestant.startswith(missing)], console)
+    if given.only in (None, "large"):
+        run("k-center in a large pool", coverings(*large, goal_s=4), console)
+    if given.only in (None, "growth"):
+        run("Growth", [Case(name, n, large[1], large[2]) for name in OURS for n in given.items or items], console)
 
 
 def races(items: int, width: int, picks: int) -> list[Case]:

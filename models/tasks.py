@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from models.changes import Changes
 from models.errors import NotFound
 from models.figures import Statistics
+from models.matters import ANYTHING, Matters
 from models.onnx_files import description
 from models.parts import PartErrors
 from models.records import TASKS, Label, Prediction, Task
@@ -97,14 +98,14 @@ def measure(task: Task, pairs: Iterable[tuple[Label, Label]]) -> Measured:
     return Measured(quality=metrics.quality, values=asdict(metrics))
 
 
-def differs(task: Task, predicted: Label, truth: Label) -> bool:
+def differs(task: Task, predicted: Label, truth: Label, matters: Matters = ANYTHING) -> bool:
     """Whether a person would change something that matters."""
-    return bool(_module(task, "metrics").differs(predicted, truth))
+    return bool(_module(task, "metrics").differs(predicted, truth, matters))
 
 
-def part_errors(task: Task, predicted: Label, truth: Label) -> PartErrors:
+def part_errors(task: Task, predicted: Label, truth: Label, matters: Matters = ANYTHING) -> PartErrors:
     """Which parts of a label a person would change, and how many are missing."""
-    errors: PartErrors = _module(task, "metrics").part_errors(predicted, truth)
+    errors: PartErrors = _module(task, "metrics").part_errors(predicted, truth, matters)
     return errors
 
 

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
+from models.matters import ANYTHING, Matters
 from models.parts import has_parts
 from models.records import Task
 from models.tasks import differs, part_errors
@@ -50,7 +51,8 @@ class Watch:
 class Audits:
     """What audits say of a version's promises: a bound for each thing that is promised (items; parts, missing)."""
 
-    def __init__(self) -> None:
+    def __init__(self, matters: Matters = ANYTHING) -> None:
+        self._matters = matters
         self.watches: dict[str, Watch] = {}
         self.last = 0  # the correction that was counted last
         self._judged: set[str] = set()
@@ -64,7 +66,7 @@ class Audits:
                 continue
             self._judged.add(audit.item_id)
             moment = max(standing[-1].at, audit.answered_at)
-            for name, (promise, shares) in _found(task, standing[-1].promise, audit).items():
+            for name, (promise, shares) in _found(task, standing[-1].promise, audit, self._matters).items():
                 self.watches.setdefault(name, Watch(promise)).take(*shares, moment)
 
     @property
@@ -81,20 +83,24 @@ class Audits:
         }
 
 
-def _found(task: Task, promise: Promise, audit: Audited) -> dict[str, tuple[Threshold, tuple[float, float]]]:
+def _found(
+    task: Task, promise: Promise, audit: Audited, matters: Matters
+) -> dict[str, tuple[Threshold, tuple[float, float]]]:
     """By what is promised: the promise, and the shares (wrong, judged) of this audit, where it would be accepted."""
     said = audit.answer
     if isinstance(promise, PartPromise):
-        return _found_parts(task, promise, audit) if has_parts(said.label) else {}
+        return _found_parts(task, promise, audit, matters) if has_parts(said.label) else {}
     if isinstance(promise, Threshold) and said.uncertainty.score <= promise.threshold:
-        return {"items": (promise, (float(differs(task, said.label, audit.truth)), 1.0))}
+        return {"items": (promise, (float(differs(task, said.label, audit.truth, matters)), 1.0))}
     return {}
 
 
-def _found_parts(task: Task, promise: PartPromise, audit: Audited) -> dict[str, tuple[Threshold, tuple[float, float]]]:
+def _found_parts(
+    task: Task, promise: PartPromise, audit: Audited, matters: Matters
+) -> dict[str, tuple[Threshold, tuple[float, float]]]:
     said, found = audit.answer, dict[str, tuple[Threshold, tuple[float, float]]]()
     doubt = missing_doubt(said.label, said.features, said.uncertainty.score)
-    done, errors = plan(part_doubts(said.label), doubt, promise), part_errors(task, said.label, audit.truth)
+    done, errors = plan(part_doubts(said.label), doubt, promise), part_errors(task, said.label, audit.truth, matters)
     if isinstance(promise.parts, Threshold) and done.accepted:
         wrong, most = int(errors.wrong[list(done.accepted)].sum()), promise.most
         found["parts"] = (promise.parts, (wrong / most, len(done.accepted) / most))

@@ -2,9 +2,11 @@
 
 import threading
 from collections.abc import Callable, Sequence
+from dataclasses import asdict
 from datetime import datetime
 from typing import Any
 
+from models.matters import ANYTHING
 from models.records import TASKS, Task
 from models.versions import read_version
 from selection.calibration import MINIMUM
@@ -27,6 +29,7 @@ class Calibrations:
         self._deciding = deciding
         self._terms = settings.alpha, settings.delta
         self._of_parts = settings.promise_of == "parts"
+        self._matters = settings.matters
         self._data_dir = settings.data_dir
         self._clock = clock
         self._learnt: dict[int, Trust] = {}
@@ -73,11 +76,11 @@ class Calibrations:
         before = self._untried(version.name).calibrator
         policy = self._deciding.policy
         share = max(policy.calibration_share, policy.audit_share)
-        trust = learn(version.task, known, share, self._pool(version), *self._terms, before)
+        trust = learn(version.task, known, share, self._pool(version), *self._terms, before, self._matters)
         if unknown:
             why = f"nobody knows what its ancestor {unknown} was trained on"
             trust = Trust(before, no_promise(why, self._of_parts))
-        learnt = (*trust.to_json(), *self._terms, audited)
+        learnt = (*self._to_json(trust), *self._terms, audited)
         self._learnt[self._store.versions.calibrate(version, *learnt, actor, self._clock(), checks_from)] = trust
         self._reroute(version, trust, actor)
         return trust
@@ -97,9 +100,13 @@ class Calibrations:
 
     def told(self, version: str) -> dict[str, Any]:
         """The promise for a report, and what audits say of it."""
-        trust = self.trust(version)
-        audits = self._audited(self._store.versions.get(version)) if trust.holds else Audits()
-        return {**trust.told(), "audits": audits.told()}
+        trust, stored = self.trust(version), self._store.versions.get(version)
+        audits = self._audited(stored) if trust.holds else Audits()
+        return {**trust.told(), "matters": self._matters.told(stored.task), "audits": audits.told()}
+
+    def _to_json(self, trust: Trust) -> tuple[dict[str, Any], dict[str, Any]]:
+        calibrator, promise = trust.to_json()
+        return calibrator, {**promise, "matters": asdict(self._matters)}
 
     def _audited(self, version: StoredVersion) -> Audits:
         """What audits say since the last promise that was withdrawn."""
@@ -112,7 +119,7 @@ class Calibrations:
         ]
         names, _ = self._store.versions.ancestry(version.name)
         with self._looking:
-            audits = self._audits.setdefault((version.name, checks_from), Audits())
+            audits = self._audits.setdefault((version.name, checks_from), Audits(self._matters))
             new = self._store.queue.audits_after(version.task, version.name, names, audits.last)
             audits.take(version.task, made, [one for one in new if one.draw < self._deciding.policy.audit_share])
         return audits
@@ -126,7 +133,7 @@ class Calibrations:
         )
         again = f"everything accepted since {since:%Y-%m-%d %H:%M} UTC is queued again"
         trust = self.trust(version.name).without(f"{why}; {again}", self._of_parts)
-        learnt = (*trust.to_json(), *self._terms, self.audited(version.task))
+        learnt = (*self._to_json(trust), *self._terms, self.audited(version.task))
         self._store.versions.calibrate(version, *learnt, actor, now, checks_from=since, withdrawn=True)
         self._reroute(version, trust, actor)
 
@@ -166,9 +173,13 @@ class Calibrations:
         return self._store.versions.calibration(version, *self._terms)
 
     def _fits(self, calibration: Calibration) -> bool:
-        of_parts = "most" in calibration.promise
-        return (calibration.alpha, calibration.delta, of_parts) == (*self._terms, self._of_parts)
+        """Whether its promise was made for the terms that the settings ask for, of what they say matters."""
+        kept = calibration.promise
+        same = "most" in kept, kept.get("matters", asdict(ANYTHING))
+        asked = self._of_parts, asdict(self._matters)
+        return (calibration.alpha, calibration.delta) == self._terms and same == asked
 
     def _told_terms(self) -> str:
         alpha, delta = (f"{100 * share:.4g} %" for share in self._terms)
-        return f"alpha {alpha}, delta {delta}" + (", part by part" if self._of_parts else "")
+        other = "" if self._matters == ANYTHING else ", by the rule of what matters"
+        return f"alpha {alpha}, delta {delta}" + (", part by part" if self._of_parts else "") + other

@@ -7,6 +7,8 @@ from typing import Literal, TypeAlias
 from pydantic import Field
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from models.matters import Matters
+
 QueueStrategy: TypeAlias = Literal[
     "random", "uncertainty", "per-second", "k-center", "badge", "cluster-margin", "typiclust"
 ]
@@ -40,6 +42,10 @@ class Settings(BaseSettings):
     promise_of: Literal["items", "parts"] = Field(
         "items", description="what is accepted unseen: whole items, or words, boxes and lines one by one"
     )
+    matters_wer: float = Field(0.0, ge=0, lt=1, description="a transcript is wrong above this word error rate")
+    matters_iou: float = Field(0.5, gt=0, le=1, description="a box is wrong below this IoU with the true one")
+    matters_category: bool = Field(True, description="whether a box's wrong category is an error")
+    matters_lane_px: float = Field(8, gt=0, le=512, description="a line is wrong farther off, in pixels of 512")
     audit_share: float = Field(0.02, gt=0, le=1, description="random share of items that people always check")
     calibration_share: float = Field(0.2, gt=0, le=1, description="that share until the first promise holds")
     gold_share: float = Field(0.1, ge=0, lt=1, description="random share of corrected items kept out of training")
@@ -47,6 +53,11 @@ class Settings(BaseSettings):
     label_studio_token: str | None = Field(None, repr=False, description="a token of it, legacy or personal")
     label_studio_labels: dict[str, str] = Field({}, description="its labels and what the model calls them, as JSON")
     seed: int = Field(0, ge=0, description="seed of every random draw")
+
+    @property
+    def matters(self) -> Matters:
+        """What counts as an error of a model."""
+        return Matters(self.matters_wer, self.matters_iou, self.matters_category, self.matters_lane_px)
 
 
 def environment(settings: Settings) -> dict[str, str]:

@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from models.evaluate import Evaluation
+from models.matters import ANYTHING, Matters
 from models.parts import has_parts
 from models.records import PreAnnotation, Task
 from models.tasks import differs, part_errors
@@ -97,7 +98,8 @@ def no_promise(reason: str, of_parts: bool) -> NoPromise | PartPromise:
 
 
 def _simple(promise: Mapping[str, Any]) -> Threshold | NoPromise:
-    return (Threshold if "threshold" in promise else NoPromise)(**promise)
+    figures = {name: value for name, value in promise.items() if name != "matters"}
+    return (Threshold if "threshold" in promise else NoPromise)(**figures)
 
 
 def untried(version: Version, of_parts: bool = False) -> Trust:
@@ -122,6 +124,7 @@ def learn(
     alpha: float,
     delta: float,
     before: Calibrator = IDENTITY,
+    matters: Matters = ANYTHING,
 ) -> Trust:
     """What corrected audit items, drawn with a number below ``share``, teach about the version that answered them.
 
@@ -131,24 +134,24 @@ def learn(
     parts, the promise is one for parts.
     """
     known = [one for one in audited if one.draw < share]  # a larger share of before is left out, whatever it says
-    checks, calibrator = _checks(task, known, share), before
+    checks, calibrator = _checks(task, known, share, matters), before
     if len(known) >= MINIMUM:
         features = [one.answer.features for one in known]
         calibrator = fit(checks.scores, checks.errors, features=features, groups=checks.groups)
     if pool.parts is None or pool.missing is None:
         return Trust(calibrator, promise(checks, alpha=alpha, delta=delta, pool_scores=pool.scores))
-    parts = _part_checks(task, [one for one in known if has_parts(one.answer.label)], share)
+    parts = _part_checks(task, [one for one in known if has_parts(one.answer.label)], share, matters)
     pools = {"pool_parts": pool.parts, "pool_missing": pool.missing}
     return Trust(calibrator, promise_parts(parts, alpha=alpha, delta=delta, **pools))
 
 
-def _checks(task: Task, known: Sequence[Audited], share: float) -> RandomChecks:
-    wrong = [differs(task, one.answer.label, one.truth) for one in known]
+def _checks(task: Task, known: Sequence[Audited], share: float, matters: Matters) -> RandomChecks:
+    wrong = [differs(task, one.answer.label, one.truth, matters) for one in known]
     return _random(known, share, [one.answer.uncertainty.score for one in known], wrong)
 
 
-def _part_checks(task: Task, known: Sequence[Audited], share: float) -> PartChecks:
-    errors = [part_errors(task, one.answer.label, one.truth) for one in known]
+def _part_checks(task: Task, known: Sequence[Audited], share: float, matters: Matters) -> PartChecks:
+    errors = [part_errors(task, one.answer.label, one.truth, matters) for one in known]
     items = _random(known, share, [_missing(one.answer) for one in known], [each.missing > 0 for each in errors])
     scores = np.concatenate([np.zeros(0), *(part_doubts(one.answer.label) for one in known)])
     wrong = np.concatenate([np.zeros(0, np.bool_), *(each.wrong for each in errors)])

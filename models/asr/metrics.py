@@ -9,6 +9,7 @@ import numpy as np
 from models.asr.transcripts import NORMALISER, normalise
 from models.changes import Changes
 from models.errors import InvalidInput
+from models.matters import ANYTHING, Matters
 from models.parts import PartErrors
 from models.records import Label, Transcript
 
@@ -53,12 +54,15 @@ def measure(pairs: Iterable[tuple[Label, Label]]) -> AsrMetrics:
     )
 
 
-def differs(predicted: Label, truth: Label) -> bool:
-    """Whether a person would change any word."""
-    return _text(predicted) != _text(truth)
+def differs(predicted: Label, truth: Label, matters: Matters = ANYTHING) -> bool:
+    """Whether a person would change any word, or more of them than the rule allows."""
+    said, spoken = _text(predicted), _text(truth)
+    if said == spoken or not matters.wer:
+        return said != spoken
+    return _rate(jiwer.process_words([spoken], [said])) > matters.wer
 
 
-def part_errors(predicted: Label, truth: Label) -> PartErrors:
+def part_errors(predicted: Label, truth: Label, matters: Matters = ANYTHING) -> PartErrors:
     """Which words were said differently or not at all, and how many are missing, by the fewest edits.
 
     Where the words cannot be told apart as the metric reads them (Chinese), an error is one of every word, and missing.

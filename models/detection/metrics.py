@@ -4,7 +4,7 @@ Average precision is COCO's, as ``coco_ap`` has it; ``voc_ap`` and ``kitti_ap`` 
 """
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import repeat
 from typing import TypeAlias
 
@@ -17,6 +17,7 @@ from models.detection.coco_ap import Matches, average_precision, compare
 from models.detection.suppression import pairwise_iou, share_inside
 from models.errors import InvalidRecord
 from models.marks import NOTHING, Ignored
+from models.matters import ANYTHING, Matters
 from models.parts import PartErrors
 from models.records import Box, Boxes, Label
 from models.reliability import calibration_gap
@@ -120,10 +121,10 @@ def laece(counts: Sequence[DetectionCounts]) -> float | None:
     return float(np.mean(gaps)) if gaps else None
 
 
-def match(predicted: Sequence[Box], truth: Sequence[Box]) -> NDArray[np.int64]:
+def match(predicted: Sequence[Box], truth: Sequence[Box], least_iou: float = LEAST_IOU) -> NDArray[np.int64]:
     """For each predicted box, most confident first, the row of the free true box it overlaps most, or -1.
 
-    Boxes are of one category; a match needs IoU >= 0.5. The answer is in the order of ``predicted``.
+    Boxes are of one category; a match needs IoU >= ``least_iou``. The answer is in the order of ``predicted``.
     """
     matched = np.full(len(predicted), -1, np.int64)
     if not predicted or not truth:
@@ -131,7 +132,7 @@ def match(predicted: Sequence[Box], truth: Sequence[Box]) -> NDArray[np.int64]:
     iou = pairwise_iou(_corners(predicted), _corners(truth))
     for row in np.argsort([-box.confidence for box in predicted], kind="stable"):
         best = int(iou[row].argmax())
-        if iou[row, best] >= LEAST_IOU:
+        if iou[row, best] >= least_iou:
             matched[row] = best
             iou[:, best] = -1.0
     return matched
@@ -157,25 +158,25 @@ def counted(predicted: Boxes, truth: Boxes, ignored: Ignored) -> Boxes:
     return Boxes(predicted.width, predicted.height, tuple(kept))
 
 
-def differs(predicted: Label, truth: Label) -> bool:
-    """Whether a person would change a box: one missed, false, badly placed (IoU < 0.5) or wrongly named."""
+def differs(predicted: Label, truth: Label, matters: Matters = ANYTHING) -> bool:
+    """Whether a person would change a box: one missed, false, badly placed or wrongly named, as far as it matters."""
     return any(
-        len(ours) != len(theirs) or bool((match(ours, theirs) < 0).any())
-        for _, ours, theirs in _by_category(_boxes(predicted).boxes, _boxes(truth).boxes)
+        len(ours) != len(theirs) or bool((match(ours, theirs, matters.iou) < 0).any())
+        for _, ours, theirs in _by_category(_judged(predicted, matters), _judged(truth, matters))
     )
 
 
-def part_errors(predicted: Label, truth: Label) -> PartErrors:
-    """Which boxes are false, badly placed (IoU < 0.5) or wrongly named, and how many objects no box touches.
+def part_errors(predicted: Label, truth: Label, matters: Matters = ANYTHING) -> PartErrors:
+    """Which boxes are false, badly placed or wrongly named, and how many objects no box touches.
 
     The objects left over are paired with the wrong boxes, of whatever category, by the largest overlap.
     """
-    ours, theirs = _boxes(predicted).boxes, _boxes(truth).boxes
+    ours, theirs = _judged(predicted, matters), _judged(truth, matters)
     wrong, found = np.ones(len(ours), np.bool_), np.zeros(len(theirs), np.bool_)
     for name in {box.category for box in ours}:
         rows = [row for row, box in enumerate(ours) if box.category == name]
         columns = [column for column, box in enumerate(theirs) if box.category == name]
-        matched = match([ours[row] for row in rows], [theirs[column] for column in columns])
+        matched = match([ours[row] for row in rows], [theirs[column] for column in columns], matters.iou)
         for row, at in zip(rows, matched.tolist(), strict=True):
             if at >= 0:
                 wrong[row], found[columns[at]] = False, True
@@ -200,6 +201,12 @@ def changes(shown: Label, given: Label) -> Changes:
         overlap = pairwise_iou(_corners(ours), _corners(theirs))
         altered = int((overlap[linear_sum_assignment(-overlap)] >= SAME_OBJECT_IOU).sum())
     return Changes(kept, altered, removed=len(ours) - altered, added=len(theirs) - altered)
+
+
+def _judged(label: Label, matters: Matters) -> tuple[Box, ...]:
+    """The boxes, all of one category where names do not matter."""
+    boxes = _boxes(label).boxes
+    return boxes if matters.category else tuple(replace(box, category="any") for box in boxes)
 
 
 def _joined(parts: Sequence[NDArray[np.generic]]) -> NDArray[np.float64]:

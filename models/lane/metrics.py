@@ -18,6 +18,7 @@ from models.lane import tusimple_accuracy
 from models.lane.culane_matching import matches, polyline
 from models.lane.tusimple_accuracy import FrameScore
 from models.marks import CulaneImage, Mark, TusimpleFrame
+from models.matters import ANYTHING, Matters
 from models.parts import PartErrors
 from models.records import Label, Lane, Lanes
 
@@ -122,8 +123,8 @@ def total(counts: Sequence[LaneCounts]) -> LaneMetrics:
     )
 
 
-def differs(predicted: Label, truth: Label) -> bool:
-    """Whether a person would change something: a line missed, false, or off by more than 8 px of 512.
+def differs(predicted: Label, truth: Label, matters: Matters = ANYTHING) -> bool:
+    """Whether a person would change something: a line missed, false, or off by more than 8 px of 512, or what matters.
 
     Every line must have its counterpart, one to one: at least ``MOSTLY`` of the length of each within that distance
     of the other. CULane's IoU is no judge of this: at 512 px it already fails at 3 px.
@@ -132,20 +133,20 @@ def differs(predicted: Label, truth: Label) -> bool:
     _require_same_size(ours, theirs)
     if len(ours.lanes) != len(theirs.lanes):
         return True
-    agreement = agreements(ours, theirs)
+    agreement = agreements(ours, theirs, matters.lane_px / 512)
     rows, columns = linear_sum_assignment(-agreement)
     return bool((agreement[rows, columns] < MOSTLY).any())
 
 
-def part_errors(predicted: Label, truth: Label) -> PartErrors:
-    """Which lines are false or off by more than 8 px of 512, and how many lines none stands for, not even a wrong one.
+def part_errors(predicted: Label, truth: Label, matters: Matters = ANYTHING) -> PartErrors:
+    """Which lines are false or off by more than matters, and how many lines none stands for, not even a wrong one.
 
     Lines are paired one to one so that they agree best. A wrong line stands for the true one that it is paired with if
     any of its length lies within that distance.
     """
     ours, theirs = _lanes(predicted), _lanes(truth)
     _require_same_size(ours, theirs)
-    agreement = agreements(ours, theirs)
+    agreement = agreements(ours, theirs, matters.lane_px / 512)
     rows, columns = linear_sum_assignment(-agreement)
     wrong = np.ones(len(ours.lanes), np.bool_)
     wrong[rows] = agreement[rows, columns] < MOSTLY
@@ -162,9 +163,12 @@ def changes(shown: Label, given: Label) -> Changes:
     return Changes(kept, same - kept, removed=len(ours.lanes) - same, added=len(theirs.lanes) - same)
 
 
-def agreements(predicted: Lanes, truth: Lanes) -> Array:
-    """Share (predicted lines, true lines) of the length that lies within 8 px of 512 of the other, the lesser way."""
-    tolerance = TOLERANCE * truth.width
+def agreements(predicted: Lanes, truth: Lanes, tolerance_share: float = TOLERANCE) -> Array:
+    """Share (predicted lines, true lines) of the length that lies within 8 px of 512 of the other, the lesser way.
+
+    Or within another ``tolerance_share`` of the image's width.
+    """
+    tolerance = tolerance_share * truth.width
     shares = np.zeros((len(predicted.lanes), len(truth.lanes)))
     for i, one in enumerate(predicted.lanes):
         for j, other in enumerate(truth.lanes):

@@ -430,3 +430,16 @@ def test_a_promise_of_items_is_none_of_parts(build: Build) -> None:
 def answers(loop: Loop, items: list[Item]) -> list[Answer]:
     found = [loop.answered(item.id, "detection", "v1") for item in items]
     return [answer for answer in found if answer is not None]
+
+
+def test_another_rule_of_what_matters_needs_another_promise(build: Build) -> None:
+    loop = build(**EASY)
+    items = [post(loop, i, score=i / 300) for i in range(300)]
+    work_off(loop, items, wrong=lambda i: i >= 200)
+    assert loop.recalibrate("v1", "tester").calibrator.errors > 0
+    other = build(**EASY, matters_category=False)  # all that was wrong are names
+    assert not other.trust("v1").holds
+    assert [version.name for version in other.due_for_calibration()] == ["v1"]
+    assert other.recalibrate("v1", "tester").calibrator.errors == 0
+    assert "wrongly named" not in other.report()["tasks"]["detection"]["promise"]["matters"]
+    assert "wrongly named" in loop.report()["tasks"]["detection"]["promise"]["matters"]

@@ -14,12 +14,13 @@ from starlette.requests import ClientDisconnect
 
 from models.errors import InvalidInput, PrelabelError
 from models.media import media_type
-from models.records import Task
+from models.records import TASKS, Task
 from models.tasks import parse_task
 from serving import description, http_errors
 from serving.admission import Visit
 from serving.auth import TokenAuth
 from serving.bodies import (
+    AnnotatorsBody,
     AnswerBody,
     CorrectionBody,
     FailedBody,
@@ -31,11 +32,13 @@ from serving.bodies import (
     RegisteredBody,
     ReportBody,
     StatusBody,
+    SuspectsBody,
     UriBody,
     answer_body,
     leased_body,
     parse,
     promotion_body,
+    suspects_body,
     version_body,
 )
 from serving.body_limit import BodyLimit
@@ -51,6 +54,7 @@ from serving.settings import QueueStrategy, Settings
 
 MOST_FILES = 100  # of one request
 MOST_LEASED = 100
+MOST_SUSPECTS = 1000
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -241,6 +245,34 @@ async def promote(version: str, request: Request) -> Response:
 async def report(request: Request) -> Response:
     """Items by state, human seconds, seconds a label, by task and model version, and what is promised."""
     return JSONResponse(await run_sync(deployment_of(request).loop.report))
+
+
+@routes.get(
+    "/v1/suspects",
+    summary="Labels that are probably wrong",
+    response_model=SuspectsBody,
+    responses=documented(401, 403, 404, 422, 503),
+)
+async def suspects(
+    task: str,
+    request: Request,
+    limit: Annotated[int, Query(ge=1, le=MOST_SUSPECTS)] = 50,
+    offset: Annotated[int, Query(ge=0)] = 0,
+) -> Response:
+    """People's labels of a task, worst first, with reasons. They are ranked anew when they or the serving version have
+    changed; the first time that may take a while, and is answered with 503 until it is done."""
+    name = parse_task(task)
+    ranking = await run_sync(deployment_of(request).suspecting.ranking, name)
+    return _json(suspects_body(name, ranking, offset, limit))
+
+
+@routes.get("/v1/annotators", summary="Who labels how well", response_model=AnnotatorsBody,
+            responses=documented(401, 403, 404, 422))  # fmt: skip
+async def annotators(request: Request, task: str | None = None) -> Response:
+    """Of each person the seconds a label, and the shares that are right on gold items, whose answer somebody else gave,
+    and by the consensus of three people or more; with exact 95 % intervals."""
+    loop, names = deployment_of(request).loop, [parse_task(task)] if task else TASKS
+    return _json(AnnotatorsBody(tasks={name: await run_sync(loop.annotators, name) for name in names}))
 
 
 @routes.get("/livez", summary="Does the process answer?", response_model=StatusBody, openapi_extra=PUBLIC)

@@ -18,9 +18,12 @@ from models.records import (
     explain,
     from_json,
 )
+from selection.annotators import Standing
 from selection.routing import Decision
+from selection.suspects import Finding
 from serving.http_errors import ErrorDetail
 from serving.loop import Answer, Leased, Promotion, StoredVersion
+from serving.suspecting import Ranking
 
 Label = Transcript | Boxes | Lanes
 
@@ -180,6 +183,36 @@ class ReportBody(BaseModel):
     tasks: dict[Task, dict[str, Any]]
 
 
+class SuspectBody(BaseModel):
+    """A label that may be wrong: how likely in [0, 1], why, and who gave it."""
+
+    rank: int
+    score: float
+    item_id: str
+    uri: str
+    group: str | None
+    annotator: str
+    reason: str
+    findings: list[Finding]
+
+
+class SuspectsBody(BaseModel):
+    """A page of a task's labels, worst first, as a version saw them; ``next`` is the offset of the page after it."""
+
+    task: Task
+    model_version: str
+    ranked_at: datetime
+    total: int
+    suspects: list[SuspectBody]
+    next: int | None
+
+
+class AnnotatorsBody(BaseModel):
+    """Who labelled, by task and name."""
+
+    tasks: dict[Task, list[Standing]]
+
+
 class StatusBody(BaseModel):
     """The answer of a probe."""
 
@@ -213,6 +246,31 @@ def version_body(version: StoredVersion) -> VersionBody:
         onnx_sha256=version.onnx_sha256,
         metrics=dict(version.metrics),
         failure=version.failure,
+    )
+
+
+def suspects_body(task: Task, ranking: Ranking, offset: int, limit: int) -> SuspectsBody:
+    """The page of a ranking that begins at ``offset``."""
+    end = offset + limit
+    return SuspectsBody(
+        task=task,
+        model_version=ranking.version,
+        ranked_at=ranking.ranked_at,
+        total=len(ranking.suspects),
+        suspects=[
+            SuspectBody(
+                rank=one.rank,
+                score=one.suspicion.score,
+                item_id=one.item.id,
+                uri=one.item.uri,
+                group=one.item.group,
+                annotator=ranking.annotators[one.item.id],
+                reason=one.suspicion.reason,
+                findings=list(one.suspicion.findings),
+            )
+            for one in ranking.suspects[offset:end]
+        ],
+        next=end if end < len(ranking.suspects) else None,
     )
 
 

@@ -274,12 +274,14 @@ def export(
     to: Annotated[Path, typer.Option("--out", help="new folder for the data set")],
     name: Annotated[str, typer.Option("--format", help="a format that is written; see `prelabel datasets`")],
     accepted: Annotated[bool, typer.Option(help="also labels that were accepted unseen")] = False,
+    consensus: Annotated[bool, typer.Option(help="what people agree on where several labelled an item")] = False,
     db: Database = None,
 ) -> None:
     """Write the labels that people gave as a data set."""
     from serving.labels import export as write
 
-    written = write(Loop.open(_settings(database_url=db)), parse_task(task), name, to, accepted=accepted)
+    loop = Loop.open(_settings(database_url=db))
+    written = write(loop, parse_task(task), name, to, accepted=accepted, consensus=consensus)
     out.print(f"{written} items in {to}")
 
 

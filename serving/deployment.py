@@ -28,6 +28,7 @@ from serving.loop import Actor, Answer, Leased, Loop, Promotion, Receipt, utc_no
 from serving.metrics import Metrics
 from serving.promotion import quality_of
 from serving.settings import QueueStrategy, Settings
+from serving.suspecting import Suspecting
 
 
 class Deployment:
@@ -52,6 +53,7 @@ class Deployment:
         self.turns = Semaphore(cores, max_value=cores)  # requests that decode and predict at the same time
         self.threads = ThreadPoolExecutor(cores, "annotate")
         self.background = Background(loop, self.live, self.annotator, lambda: self.admission.inside > 0)
+        self.suspecting = Suspecting(loop, lambda: self.admission.inside > 0, load)
         self.body_limit = int(settings.max_body_mb * 1_000_000)
         self.fetcher = Fetcher(
             settings.uri_roots,
@@ -83,6 +85,7 @@ class Deployment:
     def close(self) -> None:
         """Ends the threads and closes the store, after what is at hand."""
         self.threads.shutdown()
+        self.suspecting.close()
         self.training.close()
         self.label_studio.close()
         self.background.close()

@@ -12,17 +12,25 @@ from serving.loop import Loop
 
 
 def export(
-    loop: Loop, task: Task, name: str, out: Path, *, accepted: bool = False, console: Console | None = None
+    loop: Loop,
+    task: Task,
+    name: str,
+    out: Path,
+    *,
+    accepted: bool = False,
+    consensus: bool = False,
+    console: Console | None = None,
 ) -> int:
     """Writes the labels that people gave and, where asked, those accepted unseen; returns how many there were.
 
-    ``out`` is made whole or not at all.
+    Of an item that several people labelled, the newest label or, where asked, their consensus. ``out`` is made whole or
+    not at all.
 
     Raises:
         InvalidInput: not a format for that task, or ``out`` is not empty; a medium was changed since it came.
         NotFound: a medium is gone.
     """
-    return _written(name, task, loop.labels(task, accepted), out, console)
+    return _written(name, task, loop.labels(task, accepted, consensus), out, console)
 
 
 def convert(spec: str, name: str, out: Path, *, console: Console | None = None) -> int:

@@ -14,7 +14,9 @@ from urllib.parse import urlsplit
 from models.errors import InvalidInput, NotFound, Refused
 from models.records import TASKS, Correction, Item, Label, Prediction, Seconds, Task
 from models.versions import read_version, starters
+from selection.annotators import Standing
 from selection.routing import draw
+from serving import opinions
 from serving.calibrations import Calibrations
 from serving.deciding import Deciding, undecided
 from serving.media_files import MediaFiles, content_id
@@ -28,6 +30,7 @@ from serving.store.records import (
     Answer,
     Comparison,
     Leased,
+    Opinions,
     Promotion,
     Receipt,
     StoredVersion,
@@ -252,14 +255,28 @@ class Loop:
             if self._is_gold(item.id) == gold:
                 yield self._files.unchanged(item), label
 
-    def labels(self, task: Task, accepted: bool = False) -> Iterator[tuple[Item, Label]]:
+    def labels(self, task: Task, accepted: bool = False, consensus: bool = False) -> Iterator[tuple[Item, Label]]:
         """Every corrected item, gold or not, and where asked those accepted unseen; otherwise like ``training_data``.
 
-        Their id is one for people: the name of the medium, and the beginning of its hash.
+        Of an item that several people labelled, the newest label or, where asked, what they agree on. Their id is one
+        for people: the name of the medium, and the beginning of its hash.
         """
         unseen = self._store.queue.accepted(task) if accepted else ()
-        for item, label in chain(self._store.queue.corrected(task), unseen):
+        agreed = ((one.item, one.label) for one in opinions.agreed(task, lambda: self.opinions(task)))
+        for item, label in chain(agreed if consensus else self._store.queue.corrected(task), unseen):
             yield replace(self._files.unchanged(item), id=_readable_id(item)), label
+
+    def opinions(self, task: Task) -> Iterator[Opinions]:
+        """Every corrected item with what each person said of it, by id."""
+        return self._store.said.of(task)
+
+    def label_changes(self, task: Task) -> tuple[int, int]:
+        """Numbers that change whenever people's labels of a task do; cheap to ask often."""
+        return self._store.said.changes(task)
+
+    def annotators(self, task: Task) -> list[Standing]:
+        """How good and how fast each person is at a task, by name."""
+        return opinions.annotators(task, self.opinions(task), self._is_gold)
 
     def _is_gold(self, item_id: str) -> bool:
         return self._deciding.is_gold(item_id)

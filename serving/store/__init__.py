@@ -1,12 +1,13 @@
 """Everything that is kept: the only place with SQL in it.
 
-``store.items``, ``store.queue``, ``store.versions``, ``store.tokens`` and ``store.studio`` are the five drawers. Each
-method is one transaction; when it returns, a killed process loses nothing of it. Times come in as arguments, aware of
-their zone.
+``store.items``, ``store.queue``, ``store.said``, ``store.versions``, ``store.tokens`` and ``store.studio`` are the six
+drawers. Each method is one transaction; when it returns, a killed process loses nothing of it. Times come in as
+arguments, aware of their zone.
 """
 
 from serving.store.database import Database
 from serving.store.items import Items
+from serving.store.opinions import Said
 from serving.store.queue import Queue
 from serving.store.studio import Studio
 from serving.store.tokens import Tokens
@@ -22,6 +23,7 @@ class Store:
         self.versions = Versions(database)
         self.tokens = Tokens(database)
         self.studio = Studio(database)
+        self.said = Said(database)
         self._database = database
 
     @classmethod

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any, Literal, TypeAlias
 
 from models.errors import InvalidInput
-from models.records import Item, PreAnnotation, Seconds, Task
+from models.records import Item, Label, PreAnnotation, Seconds, Task
 from selection.routing import Decision
 
 Actor: TypeAlias = str  # the name of the token that made a change; "local" or "cli" where there was none
@@ -123,6 +123,29 @@ class Pending:
     preannotation_id: int
     preannotation: PreAnnotation
     duration_s: Seconds | None
+
+
+@dataclass(frozen=True)
+class Opinion:
+    """What one person said about an item, in how many seconds, and whether it is what counts."""
+
+    annotator: str
+    label: Label
+    seconds: Seconds
+    counts: bool
+
+
+@dataclass(frozen=True)
+class Opinions:
+    """A corrected item, and the newest label of each person who gave one."""
+
+    item: Item
+    given: tuple[Opinion, ...]
+
+    @property
+    def counting(self) -> Opinion:
+        """The newest of all."""
+        return next(one for one in self.given if one.counts)
 
 
 @dataclass(frozen=True)

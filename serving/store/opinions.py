@@ -1,0 +1,60 @@
+"""What several people said about the same items: of each person the newest label that was not taken back."""
+
+from collections.abc import Iterator
+from typing import Any
+
+from sqlalchemy import Row, func, select
+
+from models.records import Task
+from serving.store.database import Database
+from serving.store.items import item_of, label_of
+from serving.store.records import Opinion, Opinions
+from serving.store.tables import corrections, item_tasks, items
+
+BATCH = 500
+
+
+class Said:
+    """Reads corrections by item and person."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    def of(self, task: Task) -> Iterator[Opinions]:
+        """Every corrected item with what each person said of it, in the order of item ids."""
+        chosen = select(items, item_tasks.c.correction_id).join(item_tasks, item_tasks.c.item_id == items.c.id)
+        chosen = chosen.where(item_tasks.c.task == task, item_tasks.c.state == "corrected")
+        last = ""
+        while True:
+            with self._database.reading() as connection:
+                page = connection.execute(chosen.where(items.c.id > last).order_by(items.c.id).limit(BATCH)).all()
+                given = select(corrections).where(
+                    corrections.c.task == task,
+                    corrections.c.item_id.in_([row.id for row in page]),
+                    corrections.c.withdrawn_at.is_(None),
+                )
+                oldest_first = given.order_by(corrections.c.counted_at, corrections.c.id)
+                found = connection.execute(oldest_first).all() if page else []
+            said: dict[str, dict[str, Row[Any]]] = {row.id: {} for row in page}
+            for row in found:
+                said[row.item_id][row.annotator] = row
+            for row in page:
+                yield _opinions(task, row, said[row.id])
+            if len(page) < BATCH:
+                return
+            last = page[-1].id
+
+    def changes(self, task: Task) -> tuple[int, int]:
+        """Numbers that change with every correction and every withdrawal of one; cheap to ask."""
+        chosen = select(func.max(corrections.c.id), func.count(corrections.c.withdrawn_at))
+        with self._database.reading() as connection:
+            newest, withdrawn = connection.execute(chosen.where(corrections.c.task == task)).one()
+        return int(newest or 0), int(withdrawn)
+
+
+def _opinions(task: Task, row: Row[Any], said: dict[str, Row[Any]]) -> Opinions:
+    given = tuple(
+        Opinion(one.annotator, label_of(task, one.label), one.seconds, counts=one.id == row.correction_id)
+        for one in said.values()
+    )
+    return Opinions(item_of(row), given)

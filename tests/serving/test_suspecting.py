@@ -1,0 +1,103 @@
+"""Over HTTP: people's labels in the store, worst first and in pages, and who labels how well."""
+
+import threading
+from typing import Any
+
+import pytest
+
+from models.errors import NotFound
+from serving.suspecting import Suspecting
+from tests.serving.served import Served, picture, serving
+from tests.serving.work import after
+
+PATH = "/v1/suspects"
+CAR = {"xyxy": [8, 8, 40, 40], "category": "car"}  # as the tiny detector sees it
+BUS = {"xyxy": [70, 20, 100, 70], "category": "bus"}
+
+
+def label(served: Served, shade: int, *boxes: dict[str, Any], annotator: str = "ada") -> str:
+    """Posts a picture and what a person says of it."""
+    answer = served.client.post("/v1/detection/annotate", content=picture(shade)).json()
+    correction = {
+        "task": "detection", "label": {"width": 120, "height": 90, "boxes": boxes}, "annotator": annotator,
+        "seconds": 4.0, "tool": "test", "created_at": after(shade).isoformat(),
+    }  # fmt: skip
+    path = f"/v1/items/{answer['item_id']}/correction"
+    assert served.client.post(path, json=correction).status_code == 200
+    return str(answer["item_id"])
+
+
+def ranked(served: Served, **query: Any) -> dict[str, Any]:
+    answer = served.client.get(PATH, params={"task": "detection", **query})
+    assert answer.status_code == 200, answer.text
+    return dict(answer.json())
+
+
+def test_labels_worst_first_in_pages_and_anew_when_they_change(served: Served) -> None:
+    good = [label(served, shade, CAR) for shade in range(6)]
+    bad = label(served, 9, CAR, BUS, annotator="bob")
+    first = ranked(served, limit=3)
+    worst = first["suspects"][0]
+    assert (worst["item_id"], worst["annotator"], worst["rank"], first["total"]) == (bad, "bob", 1, 7)
+    assert worst["reason"] == "the model is only 0 % sure of a bus here"
+    assert worst["findings"][0]["where"] == BUS["xyxy"]
+    assert worst["uri"].startswith("posted:")
+    assert first["model_version"] == served.version
+    pages = [first]
+    while pages[-1]["next"] is not None:
+        pages.append(ranked(served, limit=3, offset=pages[-1]["next"]))
+    assert [one["rank"] for page in pages for one in page["suspects"]] == list(range(1, 8))
+    assert {page["ranked_at"] for page in pages} == {first["ranked_at"]}
+    label(served, 9, CAR, annotator="cyd")  # puts it right
+    again = ranked(served)
+    assert again["ranked_at"] > first["ranked_at"]
+    assert {one["item_id"] for one in again["suspects"]} == {*good, bad}
+    assert again["suspects"][0]["score"] < worst["score"]
+
+
+def test_no_labels_are_an_empty_page(served: Served) -> None:
+    assert ranked(served) | {"ranked_at": ""} == {
+        "task": "detection", "model_version": served.version, "ranked_at": "", "total": 0, "suspects": [], "next": None,
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize(("query", "status"), [("task=ocr", 404), ("", 422), ("task=lane&limit=0", 422)])
+def test_what_cannot_be_answered(served: Served, query: str, status: int) -> None:
+    assert served.client.get(f"{PATH}?{query}").status_code == status
+
+
+def test_a_long_ranking_asks_to_come_again(served: Served, monkeypatch: pytest.MonkeyPatch) -> None:
+    """While the first medium is being looked at, the answer says how far it is; afterwards it is there."""
+    label(served, 1, CAR)
+    released, load = threading.Event(), served.deployment.suspecting._load
+
+    def slowly(*given: Any) -> Any:
+        assert released.wait(20)
+        return load(*given)
+
+    monkeypatch.setattr(served.deployment.suspecting, "_load", slowly)
+    monkeypatch.setattr("serving.suspecting.WAIT_S", 0.0)
+    answer = served.client.get(PATH, params={"task": "detection"})
+    assert (answer.status_code, answer.json()["error"]["code"]) == (503, "unavailable")
+    assert "0 of" in answer.json()["error"]["message"]
+    released.set()
+    monkeypatch.setattr("serving.suspecting.WAIT_S", 20.0)
+    assert ranked(served)["total"] == 1
+
+
+def test_a_task_without_a_version_has_no_ranking(tmp_path: Any) -> None:
+    with serving(tmp_path, tasks=["lane"]) as served, pytest.raises(NotFound, match="expected a serving version"):
+        Suspecting(served.loop, lambda: False).ranking("asr")
+
+
+def test_who_labels_how_well(served: Served) -> None:
+    for annotator in ("ada", "bob", "cyd"):
+        label(served, 1, CAR, *[BUS] * (annotator == "bob"), annotator=annotator)
+    told = served.client.get("/v1/annotators").json()["tasks"]
+    assert told["asr"] == told["lane"] == []
+    found = {one["annotator"]: one for one in told["detection"]}
+    assert {name: one["consensus"]["right"] for name, one in found.items()} == {"ada": 1, "bob": 0, "cyd": 1}
+    assert found["ada"]["speed"] == {"n": 1, "total": 4.0, "median": 4.0, "low": None, "high": None}
+    assert found["bob"]["consensus"]["high"] == pytest.approx(0.975)
+    assert served.client.get("/v1/annotators?task=ocr").status_code == 404
+    assert list(served.client.get("/v1/annotators?task=lane").json()["tasks"]) == ["lane"]

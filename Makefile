@@ -1,5 +1,5 @@
 # make run starts the service, make test runs the checks; both set up .venv first, once.
-.PHONY: run test install lint lock
+.PHONY: run test install lint lock label-studio
 .DEFAULT_GOAL := run
 
 SUITABLE := import sys, venv, ensurepip; sys.exit(not (3, 11) <= sys.version_info < (3, 14))
@@ -29,6 +29,13 @@ install: .venv/installed
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --requirement requirements.lock
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --editable .
 	@touch $@
+
+# The real Label Studio, for the tests that work with it; in an environment of its own, beside ours.
+label-studio: .label-studio/bin/label-studio
+
+.label-studio/bin/label-studio:
+	@$(PYTHON) -m venv .label-studio
+	@.label-studio/bin/python -m pip install --quiet --disable-pip-version-check label-studio==1.23.2
 
 # Resolves pyproject.toml anew into exact versions for every supported Python; needs uv.
 lock:

@@ -34,6 +34,8 @@ models_app = typer.Typer(
 app.add_typer(models_app, name="models")
 datasets_app = typer.Typer(invoke_without_command=True)
 app.add_typer(datasets_app, name="datasets")
+studio_app = typer.Typer(help="Attach a project of Label Studio, or take over what it has.", no_args_is_help=True)
+app.add_typer(studio_app, name="label-studio")
 out = Console(soft_wrap=True, width=400)  # tables keep whole names; the terminal wraps
 
 Database = Annotated[str | None, typer.Option("--db", help="SQLite file or PostgreSQL URL")]
@@ -321,6 +323,54 @@ def download_dataset(
     from serving.download import download, source
 
     out.print(f"read it as {download(source(name), to or Path(name))}")
+
+
+@studio_app.command("attach")
+def attach_project(
+    project: Annotated[int, typer.Option(min=1, help="the project's number in Label Studio")],
+    task: Annotated[str, typer.Option(help="asr, detection or lane")],
+    url: Annotated[str | None, typer.Option(help="Label Studio's address, instead of the setting's")] = None,
+    service: Annotated[str | None, typer.Option(help="where Label Studio reaches this service")] = None,
+    db: Database = None,
+) -> None:
+    """Connect a project with the running service. Exit code 1 when a medium could not be read."""
+    from models.progress import progress_bar
+    from serving.label_studio.client import connect, require
+    from serving.label_studio.projects import attach
+
+    name, settings = parse_task(task), _settings(database_url=db, label_studio_url=url)
+    here = service or f"http://{settings.host}:{settings.port}"
+    with progress_bar(Console(stderr=True)) as bar:
+        shown = bar.add_task("predictions", total=None)
+        attached = attach(
+            Loop.open(settings),
+            require(connect(settings)),
+            name,
+            project,
+            here,
+            ACTOR,
+            lambda done, total: bar.update(shown, completed=done, total=total),
+        )
+    for why in attached.unread:
+        out.print(f"unread: {why}")
+    out.print(f"project {project}: {attached.stored} tasks have a prediction of {attached.version}, which it shows now")
+    raise typer.Exit(1 if attached.unread else 0)
+
+
+@studio_app.command("sync")
+def sync_projects(db: Database = None) -> None:
+    """Take over what no webhook told of every attached project. Exit code 1 when something could not be."""
+    from serving.label_studio.projects import sync
+
+    settings = _settings(database_url=db)
+    found, waiting, dead = sync(Loop.open(settings), settings)
+    rows = [(f"{one.task} {one.project}", *map(str, (got.new, got.known, got.withdrawn, len(got.failed))))
+            for one, got in found]  # fmt: skip
+    out.print(_table(("project", "new", "known", "withdrawn", "failed"), rows))
+    for why in [why for _, got in found for why in got.failed]:
+        out.print(f"failed: {why}")
+    out.print(f"events: {waiting} wait, {dead} could not be worked on")
+    raise typer.Exit(1 if dead or any(got.failed for _, got in found) else 0)
 
 
 @tokens_app.command("make")

@@ -84,7 +84,9 @@ class Predictor:
 
         Raises:
             InvalidInput: its configuration is none for the task or the version.
+            Unavailable: no version serves.
         """
+        self._live.version(task)
         return view(label_config, task, categories_of(self._loop, task), self._settings.label_studio_labels)
 
     def result(
@@ -95,7 +97,7 @@ class Predictor:
         actor: Actor,
         drawn: Sequence[Mapping[str, Any]] = (),
     ) -> dict[str, Any]:
-        """The prediction for one task; an empty one, with the reason in the log, where there is none.
+        """The prediction for one task; an empty one, with the reason as ``error``, where there is none.
 
         ``drawn`` are regions that a person draws at the moment: then only what they touch is wanted.
         """
@@ -108,9 +110,11 @@ class Predictor:
             return {"model_version": answer.preannotation.model_version, "score": self.place(answer), "result": wanted}
         except PrelabelError as error:
             log.warning("Label Studio's task %s gets no prediction: %s", studio_task.get("id"), error)
-        except Exception:  # the other tasks of the request must not suffer for it
+            why = str(error)
+        except Exception as error:  # the other tasks of the request must not suffer for it
             log.exception("Label Studio's task %s gets no prediction", studio_task.get("id"))
-        return {"model_version": self.version(task), "score": 0.0, "result": []}
+            why = f"internal error: {error!r}"
+        return {"model_version": self.version(task), "score": 0.0, "result": [], "error": why}
 
     def answer(self, task: Task, studio_task: Mapping[str, Any], shown: View, actor: Actor) -> Answer:
         """What the serving version says about a task's medium, which becomes an item.

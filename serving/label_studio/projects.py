@@ -10,8 +10,11 @@ from models.errors import InvalidInput, Refused
 from models.records import Task
 from serving import tokens
 from serving.http_errors import Unavailable
-from serving.label_studio.client import Client
+from serving.label_studio.client import Client, connect, require
+from serving.label_studio.corrections import Corrections, Reconciled
+from serving.label_studio.predictor import Media
 from serving.loop import Actor, Loop, utc_now
+from serving.settings import Settings
 from serving.store.studio import Project
 
 Predict: TypeAlias = Callable[[list[dict[str, Any]]], list[dict[str, Any]]]  # tasks -> as many predictions
@@ -23,36 +26,41 @@ PREDICT_S = 300.0
 
 @dataclass(frozen=True)
 class Attached:
-    """What attaching came to: tasks of the project that show the version's prediction."""
+    """What attaching came to: so many tasks have a prediction of the version; why others have an empty one."""
 
     version: str
     stored: int
-    tasks: int
+    unread: tuple[str, ...]
 
 
-def push(client: Client, project: int, version: str, predict: Predict, progress: Progress | None = None) -> int:
-    """Stores a version's predictions for every task that has none of it, and returns how many tasks have one then.
+def push(client: Client, project: int, version: str, predict: Predict, progress: Progress | None = None) -> Attached:
+    """Stores a version's predictions for every task that has none of it, page by page, and counts them afterwards.
 
     Raises:
         Refused: Label Studio stored fewer than it was given.
         Unavailable: it does not answer.
     """
-    done = 0
+    done, unread = 0, []
     for page in client.tasks(project):
         missing = [one for one in page if not _shows(one, version)]
         done += len(page) - len(missing)
         for start in range(0, len(missing), AT_ONCE):
             some = missing[start : start + AT_ONCE]
             answers = predict(some)
-            told = [{"task": one["id"], **answer} for one, answer in zip(some, answers, strict=True)]
-            client.add_predictions(project, told)
+            unread += [f"task {one['id']}: {answer['error']}" for one, answer in zip(some, answers, strict=True)
+                       if "error" in answer]  # fmt: skip
+            client.add_predictions(project, [_told(one, answer) for one, answer in zip(some, answers, strict=True)])
             done += len(some)
             if progress:
                 progress(done, done)
     stored = sum(_shows(one, version) for page in client.tasks(project) for one in page)
     if stored < done:
         raise Refused(f"project {project}: expected {done} predictions of {version} to be stored, got {stored}")
-    return stored
+    return Attached(version, stored, tuple(unread))
+
+
+def _told(studio_task: dict[str, Any], answer: dict[str, Any]) -> dict[str, Any]:
+    return {"task": studio_task["id"], **{name: answer[name] for name in ("model_version", "score", "result")}}
 
 
 def _shows(studio_task: dict[str, Any], version: str) -> bool:
@@ -85,11 +93,27 @@ def attach(
             return list(_asked(http, f"{backend}/predict", asked)["results"])
 
         total = int(project.get("task_number") or 0)
-        stored = push(client, project_id, version, predict, lambda done, _: progress(done, max(done, total)))
+        attached = push(client, project_id, version, predict, lambda done, _: progress(done, max(done, total)))
     client.show_version(project_id, version)
     loop.store.studio.attach(task, project_id, actor, utc_now())
     loop.store.studio.in_step(Project(task, project_id, None), version)
-    return Attached(version, stored, total)
+    return attached
+
+
+def sync(loop: Loop, settings: Settings) -> tuple[list[tuple[Project, Reconciled]], int, int]:
+    """Takes over what every attached project has; with it, how many events wait and how many could not be worked on.
+
+    Raises:
+        InvalidInput: no Label Studio is set up, or no project is attached.
+        NotAllowed, NotFound, Unavailable: Label Studio says so.
+    """
+    client = require(connect(settings))
+    projects = loop.store.studio.projects()
+    if not projects:
+        raise InvalidInput("label-studio sync: expected an attached project, got none; see `label-studio attach`")
+    corrections = Corrections(loop, Media(settings, client), client, settings)
+    found = [(one, corrections.reconcile(one.task, one.project)) for one in projects]
+    return found, *loop.store.studio.counts()
 
 
 def _secret(loop: Loop, project: int, task: Task, actor: Actor) -> str | None:

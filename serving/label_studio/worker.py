@@ -89,10 +89,10 @@ class Worker:
             self._corrections.work(utc_now())  # people do not wait for predictions
             return [self._predictor.result(project.task, one, shown, ACTOR) for one in tasks]
 
-        stored = push(self._client, project.project, version, predict)
+        attached = push(self._client, project.project, version, predict)
         self._client.show_version(project.project, version)
         self._loop.store.studio.in_step(project, version)
-        log.info("Label Studio's project %d shows %s on %d tasks", project.project, version, stored)
+        log.info("Label Studio's project %d shows %s on %d tasks", project.project, version, attached.stored)
 
     def _look(self) -> None:
         for project in self._loop.store.studio.projects():

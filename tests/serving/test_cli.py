@@ -46,6 +46,8 @@ def prelabel(folder: Path, *words: str, **environment: str) -> Done:
         (["datasets", "download", "mnist"], "data set: expected one of librispeech-dev-clean, "),
         (["models", "--db", "mysql://x"], "expected"),
         (["serve", "--port", "70000"], "port"),
+        (["label-studio", "attach", "--project", "1", "--task", "ocr"], "task: expected one of asr"),
+        (["label-studio", "sync"], "Label Studio: expected PRELABEL_LABEL_STUDIO_URL and PRELABEL_LABEL_STUDIO_TOKEN"),
     ],
 )
 def test_a_mistake_is_one_line_and_exit_2(tmp_path: Path, words: list[str], message: str) -> None:

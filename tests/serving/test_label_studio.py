@@ -11,7 +11,7 @@ from models.errors import NotAllowed, Refused
 from models.records import Boxes
 from serving.label_studio.client import basic
 from serving.label_studio.corrections import Reconciled
-from serving.label_studio.projects import push
+from serving.label_studio.projects import Attached, push
 from serving.loop import utc_now
 from serving.tokens import make_token
 from tests.serving.fake_studio import RECTANGLES, FakeStudio
@@ -103,7 +103,9 @@ class TestBackend:
     def test_nothing_serves_and_still_there_is_a_result(self, tmp_path: Path, studio: FakeStudio) -> None:
         with serving(tmp_path, tasks=("lane",), studio=studio.client()) as served:
             task = studio.add_task("a.png", picture())
-            assert predict(served, task) == [{"model_version": "none", "score": 0, "result": []}]
+            (result,) = predict(served, task)
+            assert "expected a version that serves" in result.pop("error")
+            assert result == {"model_version": "none", "score": 0, "result": []}
 
     def test_media_of_files_are_read_as_the_settings_allow(self, joined: Served) -> None:
         path = joined.folder / "media" / "a.png"
@@ -293,13 +295,13 @@ class TestProjects:
         def predicted(tasks: list[dict[str, Any]]) -> list[dict[str, Any]]:
             return [{"model_version": "v1", "score": 0.5, "result": []} for _ in tasks]
 
-        assert push(studio.client(), 1, "v1", predicted) == 25
+        assert push(studio.client(), 1, "v1", predicted) == Attached("v1", 25, ())
         assert max(studio.posts) <= 10
-        assert push(studio.client(), 1, "v1", predicted) == 25
+        assert push(studio.client(), 1, "v1", predicted).stored == 25
         assert sum(studio.posts) == 25
         studio.stores = False
         with pytest.raises(Refused, match="expected 25 predictions of v2 to be stored, got 0"):
-            push(studio.client(), 1, "v2", lambda tasks: [{"model_version": "v2"}] * len(tasks))
+            push(studio.client(), 1, "v2", predicted)
 
     def test_a_promotion_is_shown_after_its_predictions_are_stored(self, joined: Served, studio: FakeStudio) -> None:
         studio.add_task("a.png", picture())

@@ -1,0 +1,149 @@
+"""The whole round with the real Label Studio: attach, predictions, order, annotations, promotion, what was missed."""
+
+import io
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import soundfile
+import uvicorn
+from PIL import Image
+
+from models import scenes
+from models.records import TASKS, Task
+from serving.loop import utc_now
+from serving.tokens import make_token
+from tests.serving.real_studio import TOKEN, RealStudio, command, free_port, running
+from tests.serving.served import Served, eventually, serving
+from tests.serving.test_cli import prelabel
+from tests.tiny_versions import make_version
+
+PROGRAM = command()
+pytestmark = pytest.mark.skipif(PROGRAM is None, reason="Label Studio is not installed; `make label-studio` does so")
+
+CONFIGS: dict[Task, str] = {
+    "detection": """<View><Image name="image" value="$image"/><RectangleLabels name="label" toName="image">
+        <Label value="car"/></RectangleLabels></View>""",
+    "lane": """<View><Image name="image" value="$image"/><VectorLabels name="label" toName="image" closable="false"
+        minPoints="2"><Label value="Line"/></VectorLabels></View>""",
+    "asr": """<View><Labels name="label" toName="audio"><Label value="Speech"/></Labels>
+        <Audio name="audio" value="$audio"/><TextArea name="text" toName="audio" perRegion="true"/></View>""",
+}
+MEDIA = 4
+
+
+@pytest.fixture(scope="module")
+def studio(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RealStudio]:
+    assert PROGRAM is not None
+    with running(PROGRAM, tmp_path_factory.mktemp("studio") / "data") as started:
+        yield started
+
+
+@contextmanager
+def on_a_port(served: Served, port: int) -> Iterator[None]:
+    """The deployment's app, answering where Label Studio can reach it."""
+    server = uvicorn.Server(uvicorn.Config(served.app, "127.0.0.1", port, log_level="warning", lifespan="off"))
+    thread = threading.Thread(target=server.run)
+    thread.start()
+    eventually(lambda: server.started)
+    try:
+        yield
+    finally:
+        server.should_exit = True
+        thread.join()
+
+
+def files(task: Task) -> dict[str, bytes]:
+    """A few media, each with other bytes."""
+    made = {}
+    for number in range(MEDIA):
+        file = io.BytesIO()
+        if task == "asr":
+            time_s = np.arange(16000 + 1600 * number) / 16000
+            soundfile.write(file, 0.3 * np.sin((1000 + 500 * number) * time_s), 16000, format="WAV")
+        else:
+            Image.fromarray(scenes.render(np.random.default_rng(number), 320, 192).image).save(file, "PNG")
+        made[f"{task}-{number}.{'wav' if task == 'asr' else 'png'}"] = file.getvalue()
+    return made
+
+
+@pytest.mark.parametrize("task", TASKS)
+def test_the_whole_round(task: Task, studio: RealStudio, tmp_path: Path) -> None:
+    port = free_port()
+    settings: dict[str, Any] = {"port": port, "label_studio_url": studio.url, "label_studio_token": TOKEN}
+    with serving(tmp_path, tasks=[task], **settings) as served, on_a_port(served, port):
+        make_token(served.loop.store, "somebody", ("admin",), "tester", utc_now())  # from now on the service is guarded
+        version = served.deployment.live.version(task)
+        project = studio.new_project(f"{task} of a test", CONFIGS[task], files(task))
+        done = attach(tmp_path, studio, task, project, port)
+        assert done.returncode == 0, done.stderr
+        assert f"{MEDIA} tasks have a prediction of {version}" in done.stdout
+
+        predictions = studio.predictions(project)
+        assert [one["model_version"] for one in predictions] == [version] * MEDIA
+        assert all(one["result"] for one in predictions)
+        assert studio.shown_version(project) == version
+        first = min(predictions, key=lambda one: float(one["score"]))
+        assert studio.call("GET", f"/api/projects/{project}/next")["id"] == first["task"]
+
+        selected = {"selectedItems": {"all": True, "excluded": []}}
+        studio.call("POST", f"/api/dm/actions?id=retrieve_tasks_predictions&project={project}", json=selected)
+        assert len({one["task"] for one in studio.predictions(project)}) == MEDIA
+
+        annotation = studio.annotate(first["task"], first["result"], lead_time=12.5, parent_prediction=first["id"])
+        eventually(lambda: len(corrections(served, task)) == 1, within_s=60)
+        (given,) = corrections(served, task)
+        assert (given["seconds"], given["model_version"], given["annotator"]) == (12.5, version, "label-studio:1")
+        studio.call("PATCH", f"/api/annotations/{annotation}/", json={"result": first["result"], "lead_time": 15.0})
+        eventually(lambda: len(corrections(served, task)) == 2, within_s=60)
+        assert sum(one["seconds"] for one in corrections(served, task)) == 15
+
+        newer = make_version(tmp_path / "newer", task, size=24, word="no")
+        served.loop.add_version(newer.folder, "tester")
+        served.loop.promote(newer.name, "tester", force=True)
+        eventually(lambda: studio.shown_version(project) == newer.name, within_s=120)
+        assert sum(one["model_version"] == newer.name for one in studio.predictions(project)) == MEDIA
+
+        missed_and_deleted(served, studio, task, project, annotation)
+        assert served.loop.store.studio.counts() == (0, 0)
+
+
+def attach(folder: Path, studio: RealStudio, task: Task, project: int, port: int) -> Any:
+    words = ["label-studio", "attach", "--project", str(project), "--task", task, "--url", studio.url]
+    return prelabel(folder, *words, **environment(folder, studio, port))
+
+
+def environment(folder: Path, studio: RealStudio, port: int) -> dict[str, str]:
+    return {"PRELABEL_DATABASE_URL": f"sqlite:///{folder}/store.db", "PRELABEL_DATA_DIR": str(folder / "data"),
+            "PRELABEL_LABEL_STUDIO_URL": studio.url, "PRELABEL_LABEL_STUDIO_TOKEN": TOKEN,
+            "PRELABEL_PORT": str(port)}  # fmt: skip
+
+
+def corrections(served: Served, task: Task) -> list[dict[str, Any]]:
+    """Every correction of the task that was not taken back."""
+    items = {item.id for item, _ in served.loop.store.queue.corrected(task)}
+    given = [one for item_id in sorted(items) for one in served.loop.history(item_id)["corrections"]]
+    return [one for one in given if one["withdrawn_at"] is None]
+
+
+def missed_and_deleted(served: Served, studio: RealStudio, task: Task, project: int, annotation: int) -> None:
+    """While no webhook tells, one annotation is made and one deleted; one look finds both, another changes nothing."""
+    for one in studio.call("GET", "/api/webhooks/", params={"project": project}):
+        studio.call("DELETE", f"/api/webhooks/{one['id']}/")
+    other = next(one for one in studio.predictions(project) if one["task"] != studio_task(studio, annotation))
+    studio.annotate(other["task"], other["result"], lead_time=4.0)
+    studio.call("DELETE", f"/api/annotations/{annotation}/")
+    port = served.deployment.settings.port
+    for expected in ([f"{task} {project}", "1", "0", "1", "0"], [f"{task} {project}", "0", "1", "0", "0"]):
+        done = prelabel(served.folder, "label-studio", "sync", **environment(served.folder, studio, port))
+        assert done.returncode == 0, done.stderr + done.stdout
+        assert done.stdout.splitlines()[1].split() == " ".join(expected).split()
+    assert [one["seconds"] for one in corrections(served, task)] == [4]
+
+
+def studio_task(studio: RealStudio, annotation: int) -> int:
+    return int(studio.call("GET", f"/api/annotations/{annotation}/")["task"])

@@ -13,6 +13,8 @@ NEIGHBOURS = 20  # by which an item is typical, at most
 WITNESSES = 200  # members of a cluster among which neighbours are looked for, at most
 CANDIDATES = 10  # doubtful items for each one to be picked
 ROUNDS = 10  # of k-means, at most
+LEARNT = 256  # points for each cluster, at most, from which k-means learns; of few clusters, LEAST in all
+LEAST = 1 << 16
 _BLOCK = 1024  # items of one matrix product
 
 
@@ -57,13 +59,20 @@ def cluster_margin(scores: Scores, embeddings: Embeddings, budget: int, rng: np.
 def k_means(points: Embeddings, k: int, rng: np.random.Generator) -> Indices:
     """The cluster, from 0 to k - 1, of each point (n, d); copies of a point share one, so that some may stay empty.
 
-    Source: Lloyd 1982, from the centres of k-means++.
+    Of very many points a random sample makes the clusters. Source: Lloyd 1982, from the centres of k-means++.
     """
-    n = len(points)
-    if not n or not k:
-        return np.zeros(n, np.intp)
+    if not len(points) or not k:
+        return np.zeros(len(points), np.intp)
     (points,) = in_range(points)
-    points = points - points.mean(axis=0, dtype=np.float64).astype(np.promote_types(points.dtype, np.float32))
+    most = max(LEARNT * k, LEAST)
+    sample = points if len(points) <= most else points[np.sort(rng.choice(len(points), most, replace=False))]
+    mean = sample.mean(axis=0, dtype=np.float64).astype(np.promote_types(points.dtype, np.float32))
+    return _nearest(points, _centres(sample - mean, k, rng), mean)
+
+
+def _centres(points: Embeddings, k: int, rng: np.random.Generator) -> Embeddings:
+    """At most k centres of clusters among points (n, d) whose mean is 0."""
+    n = len(points)
     centres = points[spread(np.ones((n, 1)), points, k, rng, first=int(rng.integers(n)))]
     clusters = _nearest(points, centres)
     for _ in range(ROUNDS):
@@ -73,16 +82,16 @@ def k_means(points: Embeddings, k: int, rng: np.random.Generator) -> Indices:
         before, clusters = clusters, _nearest(points, centres)
         if np.array_equal(before, clusters):
             break
-    return clusters
+    return centres
 
 
-def _nearest(points: Embeddings, centres: Embeddings) -> Indices:
-    """The nearest of the centres (k, d) to each point (n, d), the first of equals."""
+def _nearest(points: Embeddings, centres: Embeddings, mean: Embeddings | float = 0.0) -> Indices:
+    """The nearest of the centres (k, d) to each point (n, d), less the mean (d,); the first of equals."""
     nearest = np.empty(len(points), np.intp)
     halves = np.einsum("kd,kd->k", centres, centres) / 2
     for first in range(0, len(points), _BLOCK):
         block = slice(first, first + _BLOCK)
-        nearest[block] = (points[block] @ centres.T - halves).argmax(axis=1)
+        nearest[block] = ((points[block] - mean) @ centres.T - halves).argmax(axis=1)
     return nearest
 
 

@@ -73,6 +73,24 @@ def test_k_means_finds_clumps(seed: int) -> None:
     assert len({found[0], found[5], found[8]}) == 3
 
 
+@pytest.mark.parametrize("seed", range(8))
+def test_k_means_learns_from_a_sample_of_many_points(seed: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    sizes, centres = list[int](), clusters._centres
+
+    def watched(points: NDArray[np.floating], k: int, draws: np.random.Generator) -> NDArray[np.floating]:
+        sizes.append(len(points))
+        return centres(points, k, draws)
+
+    monkeypatch.setattr(clusters, "_centres", watched)
+    monkeypatch.setattr(clusters, "LEARNT", 20)
+    monkeypatch.setattr(clusters, "LEAST", 1)
+    places = np.repeat([0.0, 100.0, 300.0], [50, 30, 40])[:, None] + rng(seed).random((120, 1))
+    found = k_means(places, 3, rng(seed))
+    assert sizes == [60]
+    assert len(set(found)) == 3
+    assert [len(set(found[part])) for part in (slice(50), slice(50, 80), slice(80, 120))] == [1, 1, 1]
+
+
 def test_k_means_ends_where_lloyd_does() -> None:
     points = rng(4).normal(size=(200, 5))
     found = k_means(points, 7, rng())

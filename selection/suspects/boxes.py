@@ -46,7 +46,7 @@ class Parts:
 
 
 def parts(label: Boxes, said: Prediction, categories: Sequence[str]) -> Parts:
-    """The parts of one image; ``categories`` are all those of the data set."""
+    """The parts of one image; ``categories`` are those that have features of their own."""
     assert isinstance(said.label, Boxes)
     guesses = (*said.label.boxes, *(box for box in said.faint if isinstance(box, Box)))
     ours, theirs = _corners(label.boxes), _corners(guesses)

@@ -3,9 +3,11 @@
 At each place of a given line, the model's chance that a line runs there is ``confidence * exp(-d^2 / 2 s^2)`` for the
 predicted line that gives most, ``d`` pixels away, where ``s^2`` is its own variance there and that of what people call
 the same place; at each place of a predicted line, the chance that none does is one less its confidence where nobody
-drew one. The negative logarithms of these chances, along all lines, are how surprising a label is.
+drew one. The negative logarithms of these chances along a line are how surprising the line is; of a label, the root of
+the sum of the squares of its lines', so that one great surprise counts for more than many small ones.
 """
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -18,7 +20,8 @@ from selection.suspects.findings import Finding, Suspicion
 
 Floats = NDArray[np.float64]
 
-FLOOR = 0.2  # nothing is less likely: a model knows little of what it has not seen
+SPREAD = 0.75 * TOLERANCE  # of the image's width: the deviation of what people call the same place
+FLOOR = 0.3  # nothing is less likely: a model knows little of what it has not seen
 HALF = 50.0  # nats at which the score is 0.5
 SPURIOUS = 0.5  # of a line's places are near no predicted one: it is not badly located but not there
 
@@ -33,7 +36,7 @@ class _Line:
 
 
 def suspicions(labels: Sequence[Lanes], said: Sequence[Prediction]) -> list[Suspicion]:
-    """One suspicion a label, by all of its surprises together."""
+    """One suspicion a label, by the surprises of its lines and of those that it lacks."""
     return [_suspicion(label, one) for label, one in zip(labels, said, strict=True)]
 
 
@@ -42,8 +45,7 @@ def _suspicion(label: Lanes, said: Prediction) -> Suspicion:
     lines = [line for lane in said.label.lanes if len((line := _line(lane, label)).points)]
     found = [_given(lane, lines, label) for lane in label.lanes] + [_predicted(line, label) for line in lines]
     told = sorted((one for one in found if one), key=lambda one: -one.score)
-    total = sum(_nats(one.score) for one in told)
-    return Suspicion(_score(total), tuple(told))
+    return Suspicion(_score(math.hypot(*(_nats(one.score) for one in told))), tuple(told))
 
 
 def _given(lane: Lane, lines: Sequence[_Line], image: Lanes) -> Finding | None:
@@ -90,7 +92,7 @@ def _line(lane: Lane, image: Lanes) -> _Line:
 
 def _near(distance: Floats, std: Floats, width: int) -> Floats:
     """The chance (n,) of a place so far from the middle of a distribution, 1 in the middle."""
-    return np.asarray(np.exp(-0.5 * distance**2 / ((TOLERANCE * width) ** 2 + std**2)))
+    return np.asarray(np.exp(-0.5 * distance**2 / ((SPREAD * width) ** 2 + std**2)))
 
 
 def _surprise(chances: Floats) -> float:

@@ -5,6 +5,7 @@ then disagrees with the model is compared with what disagrees with it anyhow. A 
 is asked about the labels as they are; each image by weights that were learnt on other images.
 """
 
+from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
@@ -24,6 +25,7 @@ Spoil = Callable[[Boxes, Sequence[Box], Sequence[str], np.random.Generator], Box
 
 FOLDS = 4
 MOST_IMAGES = 400  # that a rehearsal looks at
+MOST_CATEGORIES = 20  # with weights of their own
 REPEATS = 4  # of each kind of error in each image
 ERROR_RATE = 0.05  # of parts that is supposed to be wrong before anything is known; no order depends on it
 
@@ -40,10 +42,7 @@ class _Rehearsed:
 
 def suspicions(labels: Sequence[Boxes], said: Sequence[Prediction], rng: np.random.Generator) -> list[Suspicion]:
     """One suspicion a label, that of its worst part."""
-    categories = sorted(
-        {box.category for label in labels for box in label.boxes}
-        | {box.category for one in said for box in (*one.label.boxes, *one.faint)}  # type: ignore[union-attr]
-    )
+    categories = _commonest(labels)
     every = [parts(label, one, categories) for label, one in zip(labels, said, strict=True)]
     folds = rng.permutation(len(labels)) % FOLDS
     given, missing = _rehearse(labels, said, every, categories, rng)
@@ -55,6 +54,12 @@ def suspicions(labels: Sequence[Boxes], said: Sequence[Prediction], rng: np.rand
     return [Suspicion(some[0].score if some else 0.0, some) for some in worst_first]
 
 
+def _commonest(labels: Sequence[Boxes]) -> list[str]:
+    """The categories that have weights of their own; the rest share theirs."""
+    counts = Counter(box.category for label in labels for box in label.boxes)
+    return sorted(sorted(counts, key=lambda name: (-counts[name], name))[:MOST_CATEGORIES])
+
+
 def _rehearse(
     labels: Sequence[Boxes], said: Sequence[Prediction], every: Sequence[Parts], categories: Sequence[str],
     rng: np.random.Generator,
@@ -62,19 +67,22 @@ def _rehearse(
     """Given boxes and missing ones, as they are and with errors."""
     chosen = np.sort(rng.permutation(len(labels))[:MOST_IMAGES]).tolist()
     drawn = [box for label in labels for box in label.boxes]
-    wrong = list[tuple[int, Parts]]()
+    names = sorted({box.category for box in drawn})
+    wrong = list[tuple[int, Floats, Floats]]()
     for image in chosen:
+        known = _rows(every[image].given) | _rows(every[image].missing)
         for spoil in SPOILERS * REPEATS:
-            spoilt = spoil(labels[image], drawn, categories, rng)
+            spoilt = spoil(labels[image], drawn, names, rng)
             if spoilt is not None:
-                wrong.append((image, parts(spoilt, said[image], categories)))
-    known = {image: _rows(every[image].given) | _rows(every[image].missing) for image in chosen}
-    given, missing = (
-        _Rehearsed(
-            *_stacked([(image, getattr(every[image], side)) for image in chosen]),
-            *_stacked([(image, _new(getattr(one, side), known[image])) for image, one in wrong]),
-        )
-        for side in ("given", "missing")
+                of = parts(spoilt, said[image], categories)
+                wrong.append((image, _new(of.given, known), _new(of.missing, known)))
+    given = _Rehearsed(
+        *_stacked([(image, every[image].given) for image in chosen]),
+        *_stacked([(image, given) for image, given, _ in wrong]),
+    )
+    missing = _Rehearsed(
+        *_stacked([(image, every[image].missing) for image in chosen]),
+        *_stacked([(image, missing) for image, _, missing in wrong]),
     )
     return given, missing
 

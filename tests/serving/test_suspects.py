@@ -122,17 +122,20 @@ def test_the_command_tells_the_worst(tmp_path: Path) -> None:
     assert f"{COUNT} labels in worst.csv" in done.stdout
 
 
-REAL = {
-    f"nemo:{SAMPLES}/speech/dspspeech20/dev.jsonl": 0.7,
-    f"culane:{SAMPLES}/lane/f1tenth:val": 0.5,
+REAL = {  # data set: draws, and the share that is found at least
+    f"nemo:{SAMPLES}/speech/dspspeech20/dev.jsonl": (2, 0.7),
+    f"coco:{SAMPLES}/detection/camvid:val": (4, 0.5),
+    f"culane:{SAMPLES}/lane/f1tenth:val": (30, 0.5),
 }
 
 
 @needs_samples
-@pytest.mark.parametrize(("spec", "least"), REAL.items(), ids=["dspspeech20", "f1tenth"])
-def test_planted_errors_are_among_the_worst(spec: str, least: float) -> None:
-    """Of errors in 5 % of the labels, so many are in the tenth ranked worst; ``benchmarks/suspects.py`` tells more."""
-    asked = ask(spec)
-    draws = 3 if asked.task == "asr" else 40
-    hits = [hit for draw in range(draws) for _, hit in found(asked, draw)]
+@pytest.mark.parametrize(("spec", "asked_for"), REAL.items(), ids=["dspspeech20", "camvid", "f1tenth"])
+def test_planted_errors_are_among_the_worst(spec: str, asked_for: tuple[int, float]) -> None:
+    """Of errors in 5 % of the labels, so many are in the tenth ranked worst; a blind order finds a tenth of them.
+
+    Few draws are fast and waver; ``benchmarks/suspects.py`` tells the figures.
+    """
+    data, (draws, least) = ask(spec), asked_for
+    hits = [hit for draw in range(draws) for _, hit in found(data, draw)]
     assert np.mean(hits) >= least

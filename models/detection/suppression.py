@@ -36,15 +36,15 @@ def suppress(boxes: Floats, confidences: Floats, categories: Indices, most_overl
     Returns:
         Rows of the boxes that stay, most confident first; equal confidence keeps the order of the rows.
     """
-    rows = np.argsort(-confidences, kind="stable")
-    kept = []
-    while len(rows):
-        best, rows = rows[0], rows[1:]
-        kept.append(best)
-        same = categories[rows] == categories[best]
-        overlapping = pairwise_iou(boxes[best][None], boxes[rows])[0] > most_overlap
-        rows = rows[~(same & overlapping)]
-    return np.array(kept, np.int64)
+    order = np.argsort(-confidences, kind="stable")
+    stays = np.ones(len(order), bool)
+    for category in np.unique(categories):
+        rows = order[categories[order] == category]
+        overlapping = pairwise_iou(boxes[rows], boxes[rows]) > most_overlap
+        for place, row in enumerate(rows):
+            if stays[row]:
+                stays[rows[place + 1 :][overlapping[place, place + 1 :]]] = False
+    return order[stays[order]]
 
 
 def _area(boxes: NDArray[np.float64]) -> NDArray[np.float64]:

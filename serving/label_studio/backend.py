@@ -18,6 +18,7 @@ from serving.label_studio.config import View
 from serving.loop import utc_now
 
 ANNOTATIONS = {"ANNOTATION_CREATED", "ANNOTATION_UPDATED", "ANNOTATIONS_CREATED", "ANNOTATIONS_DELETED"}
+NEW_TASKS = "TASKS_CREATED"
 TRAIN = "START_TRAINING"
 
 routes = APIRouter(prefix="/label-studio/{task}", tags=["Label Studio"])
@@ -86,6 +87,9 @@ async def webhook(task: str, request: Request) -> dict[str, str]:
     body: EventBody = parse(EventBody, await request.body(), "body")
     if body.action == TRAIN:
         return {"status": deployment.training.begin(name)}
+    if body.action == NEW_TASKS:
+        deployment.label_studio.new_tasks()
+        return {"status": "noted"}
     if body.action not in ANNOTATIONS:
         return {"status": "ignored"}
     await run_sync(deployment.loop.store.studio.receive, name, body.model_dump(), utc_now())

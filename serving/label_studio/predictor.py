@@ -23,6 +23,7 @@ from serving.settings import Settings
 
 log = logging.getLogger("bentoml.prelabel")
 
+ACCEPTED = 0.9  # the places of accepted items begin here; Label Studio shows a score as percent, so none is above 1
 NONE_SERVES = "none"  # as a version's name
 
 
@@ -142,12 +143,12 @@ class Predictor:
         doubt = said.uncertainty.score
         if self._settings.strategy == "per-second":
             doubt = said.uncertainty.p_error / max(said.uncertainty.seconds, 1.0)
-        match answer.decision.decision:
-            case "accept":
-                return round(2 - doubt, 6)
-            case "audit":
-                return round(by_chance, 6)
-        return round(by_chance if self._settings.strategy == "random" else 1 - doubt, 6)
+        sure = 1 - doubt
+        if answer.decision.decision == "audit" or self._settings.strategy == "random":
+            sure = by_chance
+        if answer.decision.decision == "accept":
+            return round(ACCEPTED + (1 - ACCEPTED) * (1 - doubt), 6)
+        return round(ACCEPTED * sure, 6)
 
 
 def categories_of(loop: Loop, task: Task) -> tuple[str, ...]:

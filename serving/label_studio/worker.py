@@ -31,6 +31,7 @@ class Worker:
         self._client = client
         self._stopped = threading.Event()
         self._woken = threading.Event()
+        self._new_tasks = threading.Event()
         self._thread = threading.Thread(target=self._run, name="label-studio", daemon=True)
 
     def start(self) -> None:
@@ -41,6 +42,11 @@ class Worker:
         """Says that there is an event."""
         self._woken.set()
 
+    def new_tasks(self) -> None:
+        """Says that a project has tasks which may have no prediction yet."""
+        self._new_tasks.set()
+        self.wake()
+
     def close(self) -> None:
         """Ends after the work at hand."""
         self._stopped.set()
@@ -49,7 +55,7 @@ class Worker:
             self._thread.join()
 
     def _run(self) -> None:
-        looks_at = follows_at = utc_now()
+        looks_at, follows_at = utc_now(), utc_now()
         while not self._stopped.is_set():
             self._woken.clear()
             try:
@@ -59,6 +65,7 @@ class Worker:
                 if self._client is not None and utc_now() >= looks_at:
                     looks_at = utc_now() + LOOK_AGAIN
                     self._look()
+                    self._new_tasks.set()
             except Exception:  # the database may be away for a moment; the work is still there afterwards
                 log.exception("work for Label Studio failed")
                 worked = 0
@@ -66,14 +73,19 @@ class Worker:
                 self._woken.wait(IDLE_S)
 
     def _follow(self) -> bool:
-        """Shows what serves now in every project that shows something else; says whether all went well."""
+        """Shows what serves now in every project that shows something else or has new tasks; says whether all went
+        well."""
+        is_told = self._new_tasks.is_set()
         try:
+            self._new_tasks.clear()
             for project in self._loop.store.studio.projects():
                 version = self._predictor.version(project.task)
-                if version not in (project.version, NONE_SERVES):
+                if version != NONE_SERVES and (is_told or version != project.version):
                     self._show(project, version)
         except PrelabelError as error:
             log.warning("a project of Label Studio does not follow: %s", error)
+            if is_told:
+                self._new_tasks.set()
             return False
         return True
 

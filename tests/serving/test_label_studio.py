@@ -265,7 +265,7 @@ class TestCorrections:
         assert len(labels(joined)) == 1
 
     def test_what_does_not_concern_corrections_is_acknowledged(self, joined: Served) -> None:
-        for action in ("TASKS_CREATED", "PROJECT_UPDATED", "SOMETHING_NEW"):
+        for action in ("TASKS_DELETED", "PROJECT_UPDATED", "SOMETHING_NEW"):
             answer = joined.client.post(f"{HERE}/webhook", json={"action": action})
             assert answer.json() == {"status": "ignored"}
         assert joined.client.post(f"{HERE}/webhook", content=b"no json").status_code == 422
@@ -311,6 +311,14 @@ class TestProjects:
         joined.loop.promote(newer.name, "tester", force=True)
         eventually(lambda: studio.project["model_version"] == newer.name)
         assert [one["model_version"] for one in studio.tasks[0]["predictions"]][1:] == [newer.name]
+
+    def test_tasks_that_come_later_get_a_prediction_too(self, joined: Served, studio: FakeStudio) -> None:
+        joined.loop.store.studio.attach("detection", 1, "tester", utc_now())
+        eventually(lambda: studio.project["model_version"] == joined.version)
+        task = studio.add_task("a.png", picture())
+        body = {"action": "TASKS_CREATED", "tasks": [{"id": task["id"]}], "project": studio.project}
+        assert joined.client.post(f"{HERE}/webhook", json=body).json() == {"status": "noted"}
+        eventually(lambda: [one["model_version"] for one in task["predictions"]] == [joined.version])
 
     def test_a_personal_token_buys_short_lived_ones(self, studio: FakeStudio) -> None:
         assert studio.client("head.body.signature").project(1)["id"] == 1

@@ -2,7 +2,7 @@
 
 import threading
 from collections.abc import Callable, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from datetime import datetime
 from typing import Any
 
@@ -14,9 +14,10 @@ from serving.audits import Audits, Made, Watch
 from serving.deciding import Deciding
 from serving.settings import Settings
 from serving.store import Store
-from serving.store.records import Actor, Answer, Calibration, Pending, StoredVersion
-from serving.trust import Pool, Trust, learn, no_promise, untried
+from serving.store.records import Actor, Answer, Calibration, Pending, StoredVersion, Worked
+from serving.trust import Pool, Trust, learn, learn_costs, no_promise, untried
 
+RECENT = 2000  # corrections whose seconds count
 BATCH = 500  # items a transaction
 _AUDITED = {"items": "labels were wrong", "parts": "parts were wrong", "missing": "items lacked something"}
 
@@ -80,6 +81,7 @@ class Calibrations:
         if unknown:
             why = f"nobody knows what its ancestor {unknown} was trained on"
             trust = Trust(before, no_promise(why, self._of_parts))
+        trust = replace(trust, costs=learn_costs(version.task, self._worked(version)))
         learnt = (*self._to_json(trust), *self._terms, audited)
         self._learnt[self._store.versions.calibrate(version, *learnt, actor, self._clock(), checks_from)] = trust
         self._reroute(version, trust, actor)
@@ -102,7 +104,8 @@ class Calibrations:
         """The promise for a report, and what audits say of it."""
         trust, stored = self.trust(version), self._store.versions.get(version)
         audits = self._audited(stored) if trust.holds else Audits()
-        return {**trust.told(), "matters": self._matters.told(stored.task), "audits": audits.told()}
+        costs = asdict(trust.costs) if trust.costs else None
+        return {**trust.told(), "matters": self._matters.told(stored.task), "audits": audits.told(), "costs": costs}
 
     def _to_json(self, trust: Trust) -> tuple[dict[str, Any], dict[str, Any]]:
         calibrator, promise = trust.to_json()
@@ -145,6 +148,9 @@ class Calibrations:
     @staticmethod
     def _checks_from(kept: Sequence[Calibration]) -> datetime | None:
         return max((one.checks_from for one in kept if one.checks_from is not None), default=None)
+
+    def _worked(self, version: StoredVersion) -> list[Worked]:
+        return self._store.queue.worked(version.task, version.name, RECENT)
 
     def _pool(self, version: StoredVersion) -> Pool:
         scores = self._store.items.open_scores(version.task, version.name)

@@ -39,18 +39,18 @@ class Deciding:
 
     def answer(self, said: PreAnnotation, duration_s: Seconds | None, trust: Trust) -> Answer:
         """Calibrate, cost, route: the answer for a pre-annotation of which only the raw doubt is known to be right."""
-        score = said.uncertainty.score
+        score, costs = said.uncertainty.score, trust.costs.costs if trust.costs else self.costs
         p_error = trust.p_error(score, said.features)
-        seconds = expected_seconds(said.task, said.label, p_error, said.features, duration_s, self.costs)
-        scratch_s = from_scratch_seconds(said.task, said.label, said.features, duration_s, self.costs)
+        seconds = expected_seconds(said.task, said.label, p_error, said.features, duration_s, costs)
+        scratch_s = from_scratch_seconds(said.task, said.label, said.features, duration_s, costs)
         uncertainty = Uncertainty(p_error=p_error, seconds=seconds, score=score)
         if isinstance(trust.promise, PartPromise):
-            return self._by_parts(replace(said, uncertainty=uncertainty), duration_s, scratch_s, trust.promise)
+            return self._by_parts(replace(said, uncertainty=uncertainty), duration_s, scratch_s, trust.promise, costs)
         decision = route(uncertainty, scratch_s, trust.promise, self.policy, self.draw(said.item_id))
         return Answer(replace(said, uncertainty=uncertainty), decision)
 
     def _by_parts(
-        self, said: PreAnnotation, duration_s: Seconds | None, scratch_s: Seconds, promise: PartPromise
+        self, said: PreAnnotation, duration_s: Seconds | None, scratch_s: Seconds, promise: PartPromise, costs: Costs
     ) -> Answer:
         """The decision where parts are accepted one by one, and the seconds that those shown will take.
 
@@ -63,7 +63,7 @@ class Deciding:
         seconds = said.uncertainty.seconds
         if todo.partial:
             asked = todo.shown, todo.asked
-            seconds = parts_seconds(said.task, said.label, *asked, said.features, duration_s, self.costs)
+            seconds = parts_seconds(said.task, said.label, *asked, said.features, duration_s, costs)
         decision = route_parts(missing, seconds, scratch_s, todo, promise, self.policy, self.draw(said.item_id))
         if decision.parts is None:
             return Answer(said, decision)

@@ -10,15 +10,17 @@ from numpy.typing import NDArray
 from models.evaluate import Evaluation
 from models.matters import ANYTHING, Matters
 from models.parts import has_parts
-from models.records import PreAnnotation, Task
+from models.records import Label, PreAnnotation, Task, Transcript
 from models.tasks import differs, part_errors
 from models.versions import Version
 from selection.calibration import IDENTITY, MINIMUM, Calibrator, fit
 from selection.checks import RandomChecks
-from selection.cost import part_doubts
+from selection.cost import Costs, part_doubts
+from selection.fitting import FittedCosts, fit_costs
 from selection.parts import PartChecks, PartPromise, missing_doubt, promise_parts
 from selection.risk import NoPromise, Threshold, promise
-from serving.store.records import Audited
+from serving.simulation.person import actions
+from serving.store.records import Audited, Worked
 
 Floats: TypeAlias = NDArray[np.float64]
 Promise: TypeAlias = Threshold | NoPromise | PartPromise
@@ -43,10 +45,12 @@ class Pool:
 
 @dataclass(frozen=True)
 class Trust:
-    """A version's calibration, and the promise under which its labels are accepted unseen, if there is one."""
+    """A version's calibration, the promise under which its labels are accepted unseen, if there is one, and what its
+    corrections cost, once enough people told their seconds."""
 
     calibrator: Calibrator
     promise: Promise
+    costs: FittedCosts | None = None
 
     @property
     def holds(self) -> bool:
@@ -81,15 +85,18 @@ class Trust:
 
     def to_json(self) -> tuple[dict[str, Any], dict[str, Any]]:
         """Calibrator and promise as plain values, from which ``from_json`` restores them."""
-        return self.calibrator.to_json(), asdict(self.promise)
+        costs = {"costs": asdict(self.costs)} if self.costs else {}
+        return {**self.calibrator.to_json(), **costs}, asdict(self.promise)
 
     @staticmethod
     def from_json(calibrator: Mapping[str, Any], promise: Mapping[str, Any]) -> "Trust":
         """What ``to_json`` wrote."""
+        kept = calibrator.get("costs")
+        costs = FittedCosts(Costs(**kept["costs"]), kept["n"]) if kept else None
         if "most" not in promise:
-            return Trust(Calibrator.from_json(calibrator), _simple(promise))
+            return Trust(Calibrator.from_json(calibrator), _simple(promise), costs)
         parts, missing = _simple(promise["parts"]), _simple(promise["missing"])
-        return Trust(Calibrator.from_json(calibrator), PartPromise(parts, missing, promise["most"]))
+        return Trust(Calibrator.from_json(calibrator), PartPromise(parts, missing, promise["most"]), costs)
 
 
 def no_promise(reason: str, of_parts: bool) -> NoPromise | PartPromise:
@@ -114,6 +121,20 @@ def first_calibration(unseen: Evaluation) -> dict[str, Any] | None:
         return None
     features, groups = [said.features for said in unseen.predictions], [item.group for item in unseen.items]
     return fit(unseen.scores, unseen.errors, features=features, groups=groups).to_json()
+
+
+def learn_costs(task: Task, worked: Sequence[Worked]) -> FittedCosts | None:
+    """What corrections cost by the seconds that people told; None from too few.
+
+    A label of another size than the image's cannot be compared with what was shown, and is left out.
+    """
+    known = [one for one in worked if one.shown is None or _size(one.shown) == _size(one.given)]
+    did = [actions(task, one.shown, one.given, one.duration_s) for one in known]
+    return fit_costs(task, did, [one.seconds for one in known])
+
+
+def _size(label: Label) -> tuple[int, int] | None:
+    return None if isinstance(label, Transcript) else (label.width, label.height)
 
 
 def learn(

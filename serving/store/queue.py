@@ -17,7 +17,7 @@ from models.errors import NotFound, Stale
 from models.records import Correction, Item, Label, Task, to_json
 from serving.store.database import Database, log
 from serving.store.items import answer_of, item_of, label_of, preannotation_of
-from serving.store.records import Actor, Audited, Leased, Receipt
+from serving.store.records import Actor, Audited, Leased, Receipt, Worked
 from serving.store.tables import corrections, item_tasks, items, leases, preannotations, trained_items
 
 BATCH = 500
@@ -174,6 +174,20 @@ class Queue:
         chosen = _audited(task, version, ancestry).where(corrections.c.id > last).order_by(corrections.c.id)
         with self._database.reading() as connection:
             return [_audit(row) for row in connection.execute(chosen).all()]
+
+    def worked(self, task: Task, version: str, limit: int) -> list[Worked]:
+        """The last corrections of what a version said, as far as people saw all of it or began from nothing."""
+        chosen = select(corrections.c.label.label("given"), corrections.c.seconds, preannotations.c.label,
+                        preannotations.c.decision, preannotations.c.duration_s)  # fmt: skip
+        chosen = chosen.join(preannotations, and_(preannotations.c.item_id == corrections.c.item_id,
+                                                  preannotations.c.task == corrections.c.task,
+                                                  preannotations.c.version == corrections.c.model_version))  # fmt: skip
+        chosen = chosen.where(corrections.c.task == task, corrections.c.model_version == version,
+                              corrections.c.seconds > 0, preannotations.c.parts.is_(None))  # fmt: skip
+        with self._database.reading() as connection:
+            rows = connection.execute(chosen.order_by(corrections.c.id.desc()).limit(limit)).all()
+        return [Worked(None if row.decision == "annotate" else label_of(task, row.label), label_of(task, row.given),
+                       row.seconds, row.duration_s) for row in rows]  # fmt: skip
 
     def unanswered_audits(self, task: Task, version: str, ancestry: Sequence[str]) -> Iterator[Item]:
         """The same audit items where ``version`` has not been asked yet."""

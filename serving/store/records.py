@@ -117,6 +117,16 @@ class Audited:
 
 
 @dataclass(frozen=True)
+class Worked:
+    """What a person was shown of an item (None: nothing), what they gave, and the seconds that they took."""
+
+    shown: Label | None
+    given: Label
+    seconds: Seconds
+    duration_s: Seconds | None
+
+
+@dataclass(frozen=True)
 class Pending:
     """An open item's pre-annotation, to be routed anew."""
 

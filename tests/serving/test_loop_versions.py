@@ -443,3 +443,22 @@ def test_another_rule_of_what_matters_needs_another_promise(build: Build) -> Non
     assert other.recalibrate("v1", "tester").calibrator.errors == 0
     assert "wrongly named" not in other.report()["tasks"]["detection"]["promise"]["matters"]
     assert "wrongly named" in loop.report()["tasks"]["detection"]["promise"]["matters"]
+
+
+def test_what_corrections_cost_is_learnt_from_the_seconds_that_people_told(build: Build) -> None:
+    loop = build(**EASY | {"alpha": 0.001})  # nothing is accepted
+    items = [post(loop, i, score=i / 300) for i in range(100)]
+    before = loop.answered(items[0].id, "detection", "v1")
+    work_off(loop, items, wrong=lambda i: False)  # each takes 4 s
+    learnt = loop.recalibrate("v1", "tester")
+    assert learnt.costs is not None
+    costs = learnt.costs.costs
+    assert costs.image_s + costs.box_verify_s == pytest.approx(4.0, rel=0.05)  # all were shown one box, and left it
+    assert build(**EASY | {"alpha": 0.001}).trust("v1") == learnt
+    told = loop.report()["tasks"]["detection"]["promise"]["costs"]
+    assert told["n"] == learnt.costs.n > 30
+    waiting = [item for item in items if decision(loop, item) == "review"]
+    after_it = loop.answered(waiting[0].id, "detection", "v1")
+    assert before is not None
+    assert after_it is not None
+    assert after_it.preannotation.uncertainty.seconds < before.preannotation.uncertainty.seconds

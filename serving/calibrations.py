@@ -67,7 +67,15 @@ class Calibrations:
         return self._store.queue.count_audited(task)
 
     def learn(self, version: StoredVersion, audited: int, actor: Actor) -> Trust:
-        """Learns from the checks of a version, of which ``audited`` were known before it began, and routes anew.
+        """Learns from the checks of a version, of which ``audited`` were known before it began, and routes anew."""
+        trust, checks_from = self.weigh(version), self._checks_from(self._store.versions.calibrations(version.name))
+        learnt = (*self._to_json(trust), *self._terms, audited)
+        self._learnt[self._store.versions.calibrate(version, *learnt, actor, self._clock(), checks_from)] = trust
+        self._reroute(version, trust, actor)
+        return trust
+
+    def weigh(self, version: StoredVersion) -> Trust:
+        """What the checks of a version teach by now, kept nowhere.
 
         Uses none that the version or one it descends from was trained on.
         """
@@ -81,11 +89,7 @@ class Calibrations:
         if unknown:
             why = f"nobody knows what its ancestor {unknown} was trained on"
             trust = Trust(before, no_promise(why, self._of_parts))
-        trust = replace(trust, costs=learn_costs(version.task, self._worked(version)))
-        learnt = (*self._to_json(trust), *self._terms, audited)
-        self._learnt[self._store.versions.calibrate(version, *learnt, actor, self._clock(), checks_from)] = trust
-        self._reroute(version, trust, actor)
-        return trust
+        return replace(trust, costs=learn_costs(version.task, self._worked(version)))
 
     def watch(self, task: Task, actor: Actor) -> None:
         """Looks at the audits that came since the last look; a promise that they break is withdrawn.

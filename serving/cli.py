@@ -271,6 +271,35 @@ def rollback(task: TaskName, db: Database = None) -> None:
 
 
 @app.command()
+def route(
+    task: TaskName,
+    policy: Annotated[Path, typer.Option(help="TOML file of what to decide by instead of the settings")],
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="only say what would be so; nothing is changed")] = False,
+    db: Database = None,
+) -> None:
+    """Say what would go where under another policy, and what it would cost people."""
+    from serving.dry_run import dry_run as decide
+    from serving.dry_run import read_policy
+
+    if not dry_run:
+        raise InvalidInput("route: expected --dry-run; the service decides by its settings, so put the policy there")
+    settings = _settings(database_url=db)
+    asked = read_policy(policy, settings)
+    store, named = Loop.open(settings).store, parse_task(task)
+    for name, chosen in (("settings", settings), (asked.version, asked.over(settings))):
+        outcome = decide(store, chosen, named, name, utc_now)
+        promise = outcome.promise
+        held = f"accepts scores up to {promise['threshold']:.4g}" if promise["holds"] else promise["reason"]
+        table = Table("decision", "items", "human s", "for example", title=f"{name}: {held}", title_justify="left")
+        for where, n in sorted(outcome.items.items()):
+            table.add_row(where, str(n), f"{outcome.seconds.get(where, 0):.0f}", outcome.examples[where])
+        out.print(table)
+        budget = asked.budget_s_per_day
+        days = f", {outcome.total_s / budget:.1f} days at {budget:g} s a day" if budget else ""
+        out.print(f"{name}: {sum(outcome.items.values())} open items, {outcome.total_s:.0f} human seconds{days}")
+
+
+@app.command()
 def export(
     task: TaskName,
     to: Annotated[Path, typer.Option("--out", help="new folder for the data set")],

@@ -16,7 +16,7 @@ from serving.loop import Loop, Registration
 from serving.media_files import MediaFiles, content_id
 from serving.store import Store
 from serving.store.records import Answer
-from tests.serving.work import START, add_version, boxes, correction, settings
+from tests.serving.work import START, boxes, correction, settings, version_folder
 
 
 def photo(path: Path, shade: int) -> Path:
@@ -31,7 +31,8 @@ def loop(tmp_path: Path) -> Iterator[Loop]:
     store = Store.open(f"sqlite:///{tmp_path}/store.db")
     files = MediaFiles(tmp_path / "media")
     loop = Loop(store, files, settings(tmp_path / "data"), lambda: START)
-    add_version(store)
+    loop.add_version(version_folder(tmp_path / "versions", "v1"), "tester")
+    store.versions.promote_first("v1", "tester", START)
     for name, shade in (("street.0001", 1), ("accepted", 3), ("waiting", 4)):
         path = photo(tmp_path / "photos" / f"{name}.png", shade)
         loop.register([Registration(str(path), "detection", path, "clip")], "tester")

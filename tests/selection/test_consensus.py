@@ -130,12 +130,12 @@ def boxes(*given: Box) -> Boxes:
 
 
 def test_boxes_are_fused_by_the_median_of_their_sides() -> None:
-    shifted = [Box((10 + d, 10, 50 + d, 50), "car") for d in (0, 2, 4)]
+    shifted = [Box((10 + d, 10, 50 + d, 50), "car") for d in (0, 2, 7)]
     found = agree("detection", [dict(zip("abc", map(boxes, shifted), strict=True))])
     (box,) = found.items[0].label.boxes  # type: ignore[union-attr]
     assert box.xyxy == (12, 10, 52, 50)
     assert box.category == "car"
-    assert found.items[0].agreement == pytest.approx((1 + 2 * 38 / 42) / 3)
+    assert found.items[0].agreement == pytest.approx((1 + 38 / 42 + 35 / 45) / 3)
 
 
 def test_a_box_that_one_of_three_drew_is_left_out() -> None:

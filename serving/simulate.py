@@ -79,9 +79,12 @@ def simulate(
         processes: that work side by side, each with one thread; None for one a core, 1 for this one alone.
 
     Raises:
-        InvalidInput: nothing to label or to measure on that the first model has not seen.
+        InvalidInput: nothing to label or to measure on that the first model has not seen, or a promise of parts.
         NotFound: there is no such version or data.
     """
+    if settings.promise_of != "items":
+        raise InvalidInput(f"simulate {request.task}: expected PRELABEL_PROMISE_OF=items, got {settings.promise_of}; "
+                           "the simulated annotator looks at whole items")  # fmt: skip
     start, seen, unknown = _start(request, loop)
     pool = read_pool(request.task, request.data, request.held_out, seen, request.limit, request.groups)
     shares = tuple(2.0 ** (number - request.rounds) for number in range(1, request.rounds + 1))

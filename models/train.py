@@ -35,6 +35,7 @@ CHECKPOINT_EVERY_S = 60.0
 MEMORY_BYTES = 8 << 30
 EMA_DECAY = 0.999
 WEIGHT_DECAY = 0.05
+MUON_PACE = 2.5  # times the learning rate, for the matrices that learn by Muon
 CLIP_NORM = 5.0
 WARM_UP_SHARE = 0.05
 
@@ -67,7 +68,7 @@ class Run:
 
     network: nn.Module
     average: nn.Module
-    optimizer: torch.optim.Optimizer
+    optimizers: list[torch.optim.Optimizer]
     epoch: int = 0
     batch: int = 0  # of this epoch
     step: int = 0  # of all epochs
@@ -77,7 +78,7 @@ class Run:
         state = {
             "network": self.network.state_dict(),
             "average": self.average.state_dict(),
-            "optimizer": self.optimizer.state_dict(),
+            "optimizers": [optimizer.state_dict() for optimizer in self.optimizers],
             "progress": [self.epoch, self.batch, self.step],
         }
         temporary = path.with_suffix(".partial")
@@ -92,7 +93,8 @@ class Run:
         state = torch.load(path, map_location=device, weights_only=True)
         self.network.load_state_dict(state["network"])
         self.average.load_state_dict(state["average"])
-        self.optimizer.load_state_dict(state["optimizer"])
+        for optimizer, own in zip(self.optimizers, state["optimizers"], strict=True):
+            optimizer.load_state_dict(own)
         self.epoch, self.batch, self.step = state["progress"]
 
 
@@ -210,11 +212,32 @@ def _begin(
         state = load_file(start.checkpoint)
         recipe.warm_start(network, state, module.Settings(**start.settings))
     network.to(device)
-    decayed = [p for p in network.parameters() if p.ndim > 1]
-    plain = [p for p in network.parameters() if p.ndim <= 1]
-    groups = [{"params": decayed, "weight_decay": WEIGHT_DECAY}, {"params": plain, "weight_decay": 0.0}]
     average = deepcopy(network).requires_grad_(False)
-    return Run(network, average, torch.optim.AdamW(groups, lr=plan.learning_rate))
+    return Run(network, average, optimizers(network, plan.learning_rate))
+
+
+def optimizers(network: nn.Module, learning_rate: float) -> list[torch.optim.Optimizer]:
+    """AdamW; but Muon (Jordan 2024) for the matrices between the hidden layers of our own networks.
+
+    Muon's steps have the size of AdamW's at one learning rate (Liu et al. 2025) and bear to be longer. What others
+    pretrained with AdamW stays with it.
+    """
+    own = tasks.architecture(network.settings) is None
+    named = [(name, p) for name, p in network.named_parameters() if p.requires_grad]
+    matrices = [p for name, p in named if own and p.ndim == 2 and not name.startswith("head")]
+    others = [p for name, p in named if not own or p.ndim != 2 or name.startswith("head")]
+    groups = [
+        {"params": [p for p in others if p.ndim > 1], "weight_decay": WEIGHT_DECAY},
+        {"params": [p for p in others if p.ndim <= 1], "weight_decay": 0.0},
+    ]
+    made: list[torch.optim.Optimizer] = [torch.optim.AdamW(groups, lr=learning_rate)]
+    if matrices:
+        made.append(
+            torch.optim.Muon(
+                matrices, MUON_PACE * learning_rate, weight_decay=WEIGHT_DECAY, adjust_lr_fn="match_rms_adamw"
+            )
+        )
+    return made
 
 
 def _loop(
@@ -268,10 +291,11 @@ def _step(run: Run, plan: Plan, batch: Any, learning_rate: float, ids: list[str]
     """One optimiser step; returns the loss."""
     torch.manual_seed(int(np.random.SeedSequence([plan.seed, run.step]).generate_state(1)[0]))
     device = next(run.network.parameters()).device
-    for group in run.optimizer.param_groups:
-        group["lr"] = learning_rate
+    for optimizer in run.optimizers:
+        for group in optimizer.param_groups:
+            group["lr"] = learning_rate * (MUON_PACE if isinstance(optimizer, torch.optim.Muon) else 1.0)
     run.network.train()
-    run.optimizer.zero_grad(set_to_none=True)
+    run.network.zero_grad(set_to_none=True)
     with torch.autocast(device.type, dtype=torch.bfloat16, enabled=device.type == "cuda"):
         module = tasks.network(plan.task, tasks.architecture(run.network.settings))
         loss: Tensor = module.loss(run.network, batch.to(device))
@@ -282,7 +306,8 @@ def _step(run: Run, plan: Plan, batch: Any, learning_rate: float, ids: list[str]
     norm = float(nn.utils.clip_grad_norm_(run.network.parameters(), CLIP_NORM))
     if not math.isfinite(norm):
         raise LossNotFinite(f"step {run.step + 1}: expected finite gradients, got {norm}; items: {', '.join(ids)}")
-    run.optimizer.step()
+    for optimizer in run.optimizers:
+        optimizer.step()
     _follow(run.average, run.network, min(EMA_DECAY, (1 + run.step) / (10 + run.step)))
     return value
 

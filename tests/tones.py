@@ -12,7 +12,7 @@ from models.asr.recipe import Example
 from models.media import SAMPLE_RATE, Waveform
 
 PITCHES = {"a": 400, "b": 900, "c": 2000}
-SMALL = Settings((" ", "a", "b", "c"), mels=40, width=32, edge_blocks=1, middle_blocks=1, heads=2, kernel=9, dropout=0)
+SMALL = Settings((" ", "a", "b", "c"), mels=40, width=32, blocks=3, heads=2, kernel=9, dropout=0)
 
 
 def sound(text: str, rng: np.random.Generator) -> Waveform:

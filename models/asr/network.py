@@ -28,8 +28,7 @@ class Settings:
     spelling: str = ""
     mels: int = 80
     width: int = 144
-    edge_blocks: int = 1
-    middle_blocks: int = 4
+    blocks: int = 5
     heads: int = 4
     kernel: int = 15
     expansion: int = 2
@@ -72,9 +71,7 @@ class Network(nn.Module):
         self.warping = BandWarp()
         self.masking = SpecAugment()
         self.subsampling = Subsampling(settings.mels, settings.width)
-        self.first = nn.ModuleList(Block(settings) for _ in range(settings.edge_blocks))
-        self.middle = Middle(settings)
-        self.last = nn.ModuleList(Block(settings) for _ in range(settings.edge_blocks))
+        self.blocks = nn.ModuleList(Block(settings) for _ in range(settings.blocks))
         self.norm = nn.LayerNorm(settings.width)
         self.head = nn.Linear(settings.width, 1 + len(settings.alphabet))
 
@@ -95,10 +92,7 @@ class Network(nn.Module):
         """What ``forward`` returns, from log-mel features (batch, frames, mels) and their lengths in frames."""
         hidden, frames = self.subsampling(features, lengths)
         mask = _mask(frames, hidden.shape[1])
-        for block in self.first:
-            hidden = block(hidden, mask)
-        hidden = hidden + self.middle(hidden, frames)
-        for block in self.last:
+        for block in self.blocks:
             hidden = block(hidden, mask)
         hidden = self.norm(hidden)
         weight = mask.unsqueeze(2).to(hidden.dtype)
@@ -248,25 +242,6 @@ class Subsampling(nn.Module):
         hidden = hidden * _mask(lengths, hidden.shape[2]).unsqueeze(1).to(hidden.dtype)
         hidden = functional.silu(self.second(hidden))
         return hidden.transpose(1, 2), (lengths + 1) // 2
-
-
-class Middle(nn.Module):
-    """The blocks in the middle see every second frame only, at half the cost (Zipformer, Yao et al. 2023)."""
-
-    def __init__(self, settings: Settings) -> None:
-        super().__init__()
-        self.halve = nn.Conv1d(settings.width, settings.width, 3, stride=2, padding=1, groups=settings.width)
-        self.blocks = nn.ModuleList(Block(settings) for _ in range(settings.middle_blocks))
-
-    def forward(self, hidden: Tensor, lengths: Tensor) -> Tensor:
-        """(batch, frames, width), lengths in frames -> (batch, frames, width)."""
-        heard = hidden * _mask(lengths, hidden.shape[1]).unsqueeze(2).to(hidden.dtype)
-        slow: Tensor = self.halve(heard.transpose(1, 2)).transpose(1, 2)  # (batch, frames / 2, width)
-        mask = _mask((lengths + 1) // 2, slow.shape[1])
-        for block in self.blocks:
-            slow = block(slow, mask)
-        slow = slow.repeat_interleave(2, dim=1)
-        return slow[:, : hidden.shape[1]]
 
 
 class Block(nn.Module):

@@ -11,7 +11,7 @@ from models.asr.frames import CONTEXT, WINDOW
 from models.asr.network import BandWarp, Batch, LogMel, Network, Settings, dft_basis, disagreement, loss, mel_filters
 from models.media import SAMPLE_RATE
 
-SMALL = Settings(("a", "b", " ", "字"), mels=40, width=16, edge_blocks=1, middle_blocks=2, heads=2, kernel=5)
+SMALL = Settings(("a", "b", " ", "字"), mels=40, width=16, blocks=4, heads=2, kernel=5)
 
 
 @pytest.fixture(scope="module", autouse=True)

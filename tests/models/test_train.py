@@ -13,9 +13,11 @@ from rich.console import Console
 from torch import Tensor, nn
 
 from models import tasks
+from models.asr.network import Network
 from models.errors import InvalidInput, LossNotFinite
-from models.train import Plan, train
+from models.train import MUON_PACE, Plan, optimizers, train
 from tests.roads import road_pairs
+from tests.tones import SMALL
 
 ROOT = Path(__file__).parents[2]
 QUIET = Console(quiet=True)
@@ -68,7 +70,7 @@ def test_a_killed_run_ends_as_an_unbroken_one(tmp_path: Path) -> None:
     run = tmp_path / "killed"
     code = CHILD.format(tests=str(Path(__file__).parent), media=str(tmp_path / "media"), run=str(run))
     child = subprocess.Popen([sys.executable, "-c", code], cwd=ROOT)
-    deadline = time.monotonic() + 60
+    deadline = time.monotonic() + 180
     while not (run / "checkpoint.pt").exists() and time.monotonic() < deadline and child.poll() is None:
         time.sleep(0.01)
     os.kill(child.pid, signal.SIGKILL)
@@ -108,3 +110,22 @@ def test_nothing_to_train_on_is_refused(tmp_path: Path) -> None:
         train(plan(), [], tmp_path, console=QUIET, device=CPU)
     with pytest.raises(InvalidInput, match="expected epochs"):
         plan(epochs=0)
+
+
+def test_every_weight_has_one_optimizer_and_hidden_matrices_have_muon() -> None:
+    network = Network(SMALL)
+    adamw, muon = optimizers(network, 1e-3)
+    names = {p: name for name, p in network.named_parameters()}
+    held = [[names[p] for group in each.param_groups for p in group["params"]] for each in (adamw, muon)]
+    assert sorted(held[0] + held[1]) == sorted(names.values())
+    assert {"blocks.0.attention.project.weight", "blocks.2.after.1.weight"} < set(held[1])
+    assert {"head.weight", "subsampling.first.weight", "norm.bias"} < set(held[0])
+    assert muon.param_groups[0]["lr"] == MUON_PACE * adamw.param_groups[0]["lr"]
+
+
+def test_what_was_pretrained_elsewhere_stays_with_adamw() -> None:
+    network = Network(SMALL)
+    object.__setattr__(network, "settings", {"architecture": "wav2vec2"})
+    (only,) = optimizers(network, 1e-3)
+    assert isinstance(only, torch.optim.AdamW)
+    assert sum(len(group["params"]) for group in only.param_groups) == len(list(network.parameters()))

@@ -14,7 +14,8 @@ from torch.nn import functional
 from models.asr.frames import BLANK, CONTEXT, HOP, SUBSAMPLING, WINDOW
 from models.media import SAMPLE_RATE
 
-CONSISTENCY = 0.2  # weight of the disagreement between two views of a clip
+TWICE = 0.25  # share of the batches of which two views must agree; a second view doubles a batch's time
+CONSISTENCY = 0.2  # weight of the disagreement between the two
 
 
 @dataclass(frozen=True)
@@ -101,30 +102,32 @@ class Network(nn.Module):
 
 
 def loss(network: Network, batch: Batch) -> Tensor:
-    """CTC of two differently masked views of each clip, and how far the views disagree (CR-CTC, Yao et al. 2024).
+    """CTC of a masked view of each clip; some batches are seen twice, and the views have to agree (``TWICE``).
 
-    Each clip's loss is divided by its length in characters; the mean over the clips is returned. A clip too short for
-    its text has no path and counts nothing there.
+    The agreement is that of CR-CTC (Yao et al. 2024). Each clip's loss is divided by its length in characters; the mean
+    over the clips is returned. A clip too short for its text has no path and counts nothing there.
     """
     device = batch.waveform.device
+    views = 2 if torch.rand(()).item() < TWICE else 1
     features, lengths = network.mel(batch.waveform, batch.lengths)
     features = network.warping(features)
-    views = torch.cat([network.masking(features, lengths) for _ in range(2)])
+    masked = torch.cat([network.masking(features, lengths) for _ in range(views)])
     with torch.autocast(device.type, torch.bfloat16, enabled=has_fast_bfloat16(device)):
-        log_probs, frames, _ = network.heard(views, lengths.repeat(2))
+        log_probs, frames, _ = network.heard(masked, lengths.repeat(views))
     each = functional.ctc_loss(
         log_probs.transpose(0, 1),
-        batch.targets.repeat(2, 1),
+        batch.targets.repeat(views, 1),
         frames,
-        batch.target_lengths.repeat(2),
+        batch.target_lengths.repeat(views),
         blank=BLANK,
         reduction="none",
         zero_infinity=True,
     )
-    size = (batch.target_lengths + 1).repeat(2)
-    first, second = log_probs.chunk(2)
-    apart = disagreement(first, second, frames[: len(lengths)]).repeat(2)
-    return ((each + CONSISTENCY * apart) / size).mean()
+    size = (batch.target_lengths + 1).repeat(views)
+    if views == 2:
+        first, second = log_probs.chunk(2)
+        each = each + CONSISTENCY * disagreement(first, second, frames[: len(lengths)]).repeat(2)
+    return (each / size).mean()
 
 
 def disagreement(first: Tensor, second: Tensor, frames: Tensor) -> Tensor:
@@ -207,7 +210,7 @@ class SpecAugment(nn.Module):
     """Hides random stretches of time and of frequency while training (Park et al. 2019)."""
 
     def __init__(
-        self, time_masks: int = 5, time_share: float = 0.06, mel_masks: int = 2, mel_share: float = 0.25
+        self, time_masks: int = 4, time_share: float = 0.05, mel_masks: int = 2, mel_share: float = 0.2
     ) -> None:
         super().__init__()
         self.time_masks, self.time_share = time_masks, time_share

@@ -19,14 +19,14 @@ from models.errors import InvalidInput
 from models.media import SAMPLE_RATE, Waveform, read_audio
 from models.records import Item, Label, Transcript
 
-EPOCHS = 38
+EPOCHS = 37
 BATCH_SIZE = 32
 LEARNING_RATE = 2e-3
 
 BATCH_S = 32.0  # longest sound of one batch, its padding included
-SPEED = 0.18  # clips are played up to this much slower or faster
-NOISE_SHARE = 0.4  # clips that get background noise
-ROOM_SHARE = 0.6  # clips heard through another microphone or in another room; of these,
+SPEED = 0.12  # clips are played up to this much slower or faster
+NOISE_SHARE = 0.3  # clips that get background noise
+ROOM_SHARE = 0.4  # clips heard through another microphone or in another room; of these,
 NARROW_SHARE = 0.3  # so many lose everything above half the band, as on a telephone,
 ECHO_SHARE = 0.3  # and so many echo
 RESPONSE_DB, RESPONSE_KNOTS = 8.0, 8  # how far the response of a microphone is from flat, at so many places

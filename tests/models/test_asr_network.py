@@ -7,6 +7,7 @@ import pytest
 import torch
 from torch import Tensor
 
+from models.asr import network as asr_network
 from models.asr.frames import CONTEXT, WINDOW
 from models.asr.network import BandWarp, Batch, LogMel, Network, Settings, dft_basis, disagreement, loss, mel_filters
 from models.media import SAMPLE_RATE
@@ -105,6 +106,20 @@ def test_loss_of_silence_is_that_of_blanks() -> None:
 
 def test_a_text_too_long_for_its_clip_counts_nothing() -> None:
     assert float(loss(network(), batch([[1, 1] * 50], samples=400))) == 0.0
+
+
+def test_two_views_have_to_agree(monkeypatch: pytest.MonkeyPatch) -> None:
+    net, clips = network(), batch([[1, 2], []])
+
+    def of(twice: float, consistency: float) -> float:
+        monkeypatch.setattr(asr_network, "TWICE", twice)
+        monkeypatch.setattr(asr_network, "CONSISTENCY", consistency)
+        torch.manual_seed(3)
+        return float(loss(net, clips).detach())
+
+    assert of(1.0, 0.2) == pytest.approx(of(0.0, 0.2), rel=1e-3)  # nothing is hidden: the views are the same
+    net.train()
+    assert of(1.0, 0.2) > of(1.0, 0.0) > 0
 
 
 def test_masks_hide_something_while_training_only() -> None:

@@ -8,6 +8,7 @@ from models.asr.metrics import measure
 from models.asr.runtime import Runtime
 from models.evaluate import evaluate, read_item
 from models.records import Label, Transcript
+from models.reliability import auroc
 from models.versions import STARTERS, read_version
 from tests.samples import SAMPLES, needs_samples
 
@@ -32,22 +33,24 @@ def test_it_hears_no_word_in_silence(starter: Runtime) -> None:
 @pytest.mark.parametrize(
     ("corpus", "least"),
     [
-        ("nemo:{}/speech/speech_commands/dev.jsonl", 0.8),
-        ("nemo:{}/speech/fsdd/test.jsonl", 0.85),
-        ("nemo:{}/speech/dspspeech20/dev.jsonl", 0.75),
+        ("nemo:{}/speech/speech_commands/dev.jsonl", 0.87),
+        ("nemo:{}/speech/fsdd/test.jsonl", 0.9),
+        ("nemo:{}/speech/dspspeech20/dev.jsonl", 0.82),
     ],
 )
 def test_most_single_words_of_new_speakers_come_back_right(starter: Runtime, corpus: str, least: float) -> None:
     every = list(datasets.read(corpus.format(SAMPLES)))
     result = evaluate("asr", starter, every[:: len(every) // 120])
     assert 1 - result.errors.mean() >= least
-    assert result.scores[result.errors].mean() > result.scores[~result.errors].mean() + 0.1
+    told = auroc(result.scores, result.errors)
+    assert told is not None
+    assert told > 0.75
 
 
 @needs_samples
 def test_sentences_are_read_better_than_by_chance(starter: Runtime) -> None:
     pairs = list(datasets.read(f"commonvoice:{SAMPLES}/speech/commonvoice_hsb:dev"))
-    assert evaluate("asr", starter, pairs).measured.values["cer"] < 0.45
+    assert evaluate("asr", starter, pairs).measured.values["cer"] < 0.38
 
 
 @needs_samples

@@ -6,9 +6,10 @@ kept apart from what it costs, so that the same work can be priced anew with oth
 
 from dataclasses import dataclass
 
+from models import tasks
 from models.changes import Changes
 from models.errors import InvalidInput
-from models.records import Seconds, Task
+from models.records import Boxes, Label, Lanes, Seconds, Task, Transcript
 from selection.cost import Costs
 
 
@@ -26,6 +27,24 @@ class Actions:
     def __post_init__(self) -> None:
         if not self.shown and self.changes.shown:
             raise InvalidInput(f"actions: expected only additions where nothing was shown, got {self.changes}")
+
+
+def actions(task: Task, shown: Label | None, given: Label, duration_s: Seconds | None = None) -> Actions:
+    """What giving a label took, to whoever was ``shown`` one, or had to begin from nothing."""
+    return Actions(
+        tasks.changes(task, nothing(given) if shown is None else shown, given), shown is not None, duration_s
+    )
+
+
+def nothing(label: Label) -> Label:
+    """The label of a medium like this in which there is nothing."""
+    match label:
+        case Transcript():
+            return Transcript("")
+        case Boxes():
+            return Boxes(label.width, label.height)
+        case Lanes():
+            return Lanes(label.width, label.height)
 
 
 def spent_seconds(task: Task, actions: Actions, costs: Costs) -> Seconds:

@@ -91,8 +91,8 @@ def accept_threshold(
         errors: (n,) bool, whether a person changed something that matters.
         alpha: the share of wrong labels allowed among the accepted, in (0, 1).
         delta: the probability with which the promise may fail, in (0, 1).
-        pool_scores: (m,) of unlabelled items; their quantiles are the thresholds tried. Where there are none the
-            calibration scores stand for them.
+        pool_scores: (m,) of items such as the calibration items were drawn from, labelled since or not; their quantiles
+            are the thresholds tried. Where there are none the calibration scores stand for them.
         groups: (n,) what an item shares with others (clip, speaker); None is a group of its own. Items of one group
             may depend on one another in any way. No group of later items may be larger than the largest here.
 

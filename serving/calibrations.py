@@ -157,10 +157,12 @@ class Calibrations:
         return self._store.queue.worked(version.task, version.name, RECENT)
 
     def _pool(self, version: StoredVersion) -> Pool:
-        scores = self._store.items.open_scores(version.task, version.name)
+        """All that the version answered, as its checks are drawn from all: what waits is surer than they are, once
+        people have worked on what was doubtful."""
+        scores = self._store.items.scores(version.task, version.name)
         if not self._of_parts:
             return Pool(scores)
-        batches = self._store.items.open_answers(version.task, version.name, BATCH)
+        batches = self._store.items.answers(version.task, version.name, BATCH)
         return Pool.of_parts(scores, (one.preannotation for batch in batches for one in batch))
 
     def _reroute(self, version: StoredVersion, trust: Trust, actor: Actor) -> None:

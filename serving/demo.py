@@ -16,12 +16,12 @@ from models.errors import InvalidInput, Refused
 from models.evaluate import read_item
 from models.records import Correction, Label, Seconds, Task
 from models.versions import read_version
-from selection.actions import spent_seconds
+from selection.actions import actions, spent_seconds
 from selection.cost import Costs
 from serving.loop import Loop, Registration, StoredVersion, utc_now
 from serving.promotion import quality_of
 from serving.settings import Settings
-from serving.simulation.person import Person, actions
+from serving.simulation.person import Person
 from serving.training import Request, train_version
 
 ACTOR = "demo"

@@ -24,6 +24,7 @@ from models.errors import InvalidInput, NotFound
 from models.progress import progress_bar
 from models.records import Task, to_json
 from models.versions import Version, read_version, starters
+from selection.actions import nothing
 from selection.cost import Costs
 from serving.loop import Loop
 from serving.settings import Settings
@@ -31,7 +32,6 @@ from serving.simulation import document, page
 from serving.simulation.arms import ARMS, Arm, ArmName
 from serving.simulation.document import SimulationReport
 from serving.simulation.figures import Before, arm_reports, sensitivity
-from serving.simulation.person import nothing
 from serving.simulation.pool import read_pool
 from serving.simulation.rounds import Plan, Round, turn
 

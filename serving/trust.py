@@ -13,13 +13,13 @@ from models.parts import has_parts
 from models.records import Label, PreAnnotation, Task, Transcript
 from models.tasks import differs, part_errors
 from models.versions import Version
+from selection.actions import actions
 from selection.calibration import IDENTITY, MINIMUM, Calibrator, fit
 from selection.checks import RandomChecks
 from selection.cost import Costs, part_doubts
 from selection.fitting import FittedCosts, fit_costs
 from selection.parts import PartChecks, PartPromise, missing_doubt, promise_parts
 from selection.risk import NoPromise, Threshold, promise
-from serving.simulation.person import actions
 from serving.store.records import Audited, Worked
 
 Floats: TypeAlias = NDArray[np.float64]
@@ -28,7 +28,7 @@ Promise: TypeAlias = Threshold | NoPromise | PartPromise
 
 @dataclass(frozen=True)
 class Pool:
-    """What a version said of items that nobody corrected: the doubt (n,) about each; where parts are accepted one by
+    """What a version said of its items, corrected or not: the doubt (n,) about each; where parts are accepted one by
     one, that about each part (p,), and whether something is missing (m,)."""
 
     scores: Floats

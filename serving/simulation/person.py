@@ -4,10 +4,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import TypeVar
 
-from models import tasks
 from models.errors import InvalidInput
-from models.records import Boxes, Label, Lanes, Seconds, Task, Transcript
-from selection.actions import Actions
+from models.records import Boxes, Label, Lanes, Transcript
 from selection.routing import draw
 
 Part = TypeVar("Part")
@@ -48,24 +46,6 @@ class Person:
             others = [word for word in self.vocabulary if word != words[at]]
             words[at : at + 1] = [others[int(to_what * len(others))]] if others else []
         return Transcript(" ".join(words))
-
-
-def actions(task: Task, shown: Label | None, given: Label, duration_s: Seconds | None = None) -> Actions:
-    """What giving a label took, to whoever was ``shown`` one, or had to begin from nothing."""
-    return Actions(
-        tasks.changes(task, nothing(given) if shown is None else shown, given), shown is not None, duration_s
-    )
-
-
-def nothing(label: Label) -> Label:
-    """The label of a medium like this in which there is nothing."""
-    match label:
-        case Transcript():
-            return Transcript("")
-        case Boxes():
-            return Boxes(label.width, label.height)
-        case Lanes():
-            return Lanes(label.width, label.height)
 
 
 def _without(parts: tuple[Part, ...], place: float) -> tuple[Part, ...]:

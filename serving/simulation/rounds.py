@@ -18,13 +18,13 @@ from models import tasks
 from models.errors import Refused
 from models.records import Correction, Item, Label, Prediction, Seconds, Task
 from models.versions import Version, read_version
-from selection.actions import Actions, spent_seconds
+from selection.actions import Actions, actions, nothing, spent_seconds
 from selection.cost import Costs
 from selection.risk import Threshold
 from serving.loop import Leased, Loop, Registration, StoredVersion
 from serving.settings import Settings
 from serving.simulation.arms import Arm
-from serving.simulation.person import Person, actions, nothing
+from serving.simulation.person import Person
 from serving.simulation.pool import Pool
 from serving.simulation.workshop import Workshop
 

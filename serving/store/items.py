@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from sqlalchemy import Connection, Row, and_, bindparam, func, or_, select, update
+from sqlalchemy import ColumnElement, Connection, Row, and_, bindparam, func, or_, select, true, update
 
 from models.errors import NotFound
 from models.records import LABEL_TYPES, Item, Label, PreAnnotation, Seconds, Task, Uncertainty, from_json, to_json
@@ -19,6 +19,7 @@ from serving.store.tables import corrections, item_tasks, items, leases, preanno
 
 _DECIDED = ("p_error", "seconds", "decision", "reason", "parts")  # what changes when an item is routed anew
 _KEPT = ("corrected", "accepted")  # states that another pre-annotation does not change
+_ANSWERED = ("preannotated", "leased", *_KEPT)
 
 # Built once: what every answered request and every rerouted item executes.
 _OF_ITEM = and_(item_tasks.c.item_id == bindparam("of_item"), item_tasks.c.task == bindparam("of_task"))
@@ -181,13 +182,20 @@ class Items:
 
     def open_answers(self, task: Task, version: str, batch: int) -> Iterator[list[Pending]]:
         """The version's answers on items that wait in the queue, in batches of ids that rise."""
+        return self._answers(task, version, batch, item_tasks.c.state == "preannotated")
+
+    def answers(self, task: Task, version: str, batch: int) -> Iterator[list[Pending]]:
+        """The version's answers that stand, whatever became of the items, in batches of ids that rise."""
+        return self._answers(task, version, batch, true())
+
+    def _answers(self, task: Task, version: str, batch: int, which: ColumnElement[bool]) -> Iterator[list[Pending]]:
         same_item = and_(item_tasks.c.item_id == preannotations.c.item_id, item_tasks.c.task == preannotations.c.task)
         joined = select(preannotations).join(item_tasks, same_item)
-        waiting = and_(preannotations.c.version == version, item_tasks.c.preannotation_id == preannotations.c.id,
-                       item_tasks.c.task == task, item_tasks.c.state == "preannotated")  # fmt: skip
+        standing = and_(preannotations.c.version == version, item_tasks.c.preannotation_id == preannotations.c.id,
+                        item_tasks.c.task == task, which)  # fmt: skip
         last = 0
         while True:
-            batch_of = joined.where(waiting, preannotations.c.id > last).order_by(preannotations.c.id).limit(batch)
+            batch_of = joined.where(standing, preannotations.c.id > last).order_by(preannotations.c.id).limit(batch)
             with self._database.reading() as connection:
                 rows = connection.execute(batch_of).all()
             if not rows:
@@ -212,11 +220,11 @@ class Items:
                     changed += 1
         return changed
 
-    def open_scores(self, task: Task, version: str) -> NDArray[np.float64]:
-        """The raw doubt (n,) of every item the version has seen and nobody has corrected."""
-        uncorrected = item_tasks.c.state.in_(("preannotated", "leased", "accepted"))
+    def scores(self, task: Task, version: str) -> NDArray[np.float64]:
+        """The raw doubt (n,) of the version's answers that stand, whatever became of the items."""
         chosen = select(item_tasks.c.priority)  # which is the score; an index has all that is asked here
-        chosen = chosen.where(item_tasks.c.task == task, uncorrected, item_tasks.c.version == version)
+        answered = item_tasks.c.state.in_(_ANSWERED)
+        chosen = chosen.where(item_tasks.c.task == task, answered, item_tasks.c.version == version)
         with self._database.reading() as connection:
             return np.array(connection.execute(chosen).scalars().all(), dtype=np.float64)
 

@@ -181,7 +181,17 @@ def test_rerouting_leaves_leased_and_corrected_items_alone(store: Store) -> None
     changed = store.items.answer(item_id(2), "detection", "v1")
     assert changed is not None
     assert (changed.preannotation.uncertainty.p_error, changed.decision.decision) == (0.1, "accept")
-    assert sorted(store.items.open_scores("detection", "v1")) == [0.5, 0.75]
+
+
+def test_answers_and_scores_stand_whatever_became_of_the_items(store: Store) -> None:
+    add_version(store)
+    fill(store, 3)
+    store.queue.correct(correction(0, "car"), None, "tester", START)
+    answers = [one for batch in store.items.answers("detection", "v1", 2) for one in batch]
+    assert [one.preannotation.item_id for one in answers] == [item_id(i) for i in range(3)]
+    scores = [one.preannotation.uncertainty.score for one in answers]
+    assert sorted(store.items.scores("detection", "v1")) == sorted(scores)
+    assert store.items.scores("detection", "v2").tolist() == []
 
 
 def test_the_history_tells_everything_with_who_did_it(store: Store) -> None:

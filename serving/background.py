@@ -1,7 +1,6 @@
 """The thread that keeps the queue full: it asks the serving version about registered items, and calibrates it."""
 
 import logging
-import threading
 from collections.abc import Callable
 
 from models.errors import PrelabelError
@@ -10,54 +9,30 @@ from serving.annotator import Annotator
 from serving.http_errors import Unavailable
 from serving.live import Live
 from serving.loop import Actor, Loop, StoredVersion
+from serving.worker_thread import WorkerThread
 
 log = logging.getLogger("bentoml.prelabel")
 
 ACTOR: Actor = "worker"
 BATCH = 16  # items looked up at once
-IDLE_S = 1.0  # until it looks again, where nobody wakes it
 YIELD_S = 0.5  # the longest wait, before each item, for requests to be done
 
 
-class Background:
+class Background(WorkerThread):
     """Works through what is pending, one item at a time, behind the requests that people wait for."""
 
     def __init__(self, loop: Loop, live: Live, annotator: Annotator, is_busy: Callable[[], bool]) -> None:
+        super().__init__("background")
         self._loop = loop
         self._live = live
         self._annotator = annotator
         self._is_busy = is_busy
-        self._stopped = threading.Event()
-        self._woken = threading.Event()
-        self._thread = threading.Thread(target=self._run, name="background", daemon=True)
 
-    def start(self) -> None:
-        """Begins to work."""
-        self._thread.start()
-
-    def wake(self) -> None:
-        """Says that there is work."""
-        self._woken.set()
-
-    def close(self) -> None:
-        """Ends after the item at hand."""
-        self._stopped.set()
-        self._woken.set()
-        if self._thread.is_alive():
-            self._thread.join()
-
-    def _run(self) -> None:
-        while not self._stopped.is_set():
-            self._woken.clear()
-            try:
-                worked = self._annotate_all()
-                for version in self._loop.due_for_calibration():
-                    self._calibrate(version)
-            except Exception:  # the database may be away for a moment; the work is still there afterwards
-                log.exception("background work failed")
-                worked = False
-            if not worked:
-                self._woken.wait(IDLE_S)
+    def _work(self) -> bool:
+        worked = self._annotate_all()
+        for version in self._loop.due_for_calibration():
+            self._calibrate(version)
+        return worked
 
     def _annotate_all(self) -> bool:
         worked = [self._annotate(task) for task in self._live.tasks()]  # each task its turn

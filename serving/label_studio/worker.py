@@ -12,65 +12,41 @@ from serving.label_studio.predictor import NONE_SERVES, Predictor
 from serving.label_studio.projects import push
 from serving.loop import Actor, Loop, utc_now
 from serving.store.studio import Project
+from serving.worker_thread import WorkerThread
 
 log = logging.getLogger("bentoml.prelabel")
 
 ACTOR: Actor = "label-studio"
-IDLE_S = 1.0  # until it looks again, where nobody wakes it
 LOOK_AGAIN = timedelta(minutes=10)  # for what no webhook told
 AFTER_FAILURE = timedelta(seconds=30)
 
 
-class Worker:
+class Worker(WorkerThread):
     """Works on events at once, shows new versions when they serve, and looks for what was missed now and then."""
 
     def __init__(self, loop: Loop, predictor: Predictor, corrections: Corrections, client: Client | None) -> None:
+        super().__init__("label-studio")
         self._loop = loop
         self._predictor = predictor
         self._corrections = corrections
         self._client = client
-        self._stopped = threading.Event()
-        self._woken = threading.Event()
         self._new_tasks = threading.Event()
-        self._thread = threading.Thread(target=self._run, name="label-studio", daemon=True)
-
-    def start(self) -> None:
-        """Begins to work."""
-        self._thread.start()
-
-    def wake(self) -> None:
-        """Says that there is an event."""
-        self._woken.set()
+        self._looks_at = self._follows_at = utc_now()
 
     def new_tasks(self) -> None:
         """Says that a project has tasks which may have no prediction yet."""
         self._new_tasks.set()
         self.wake()
 
-    def close(self) -> None:
-        """Ends after the work at hand."""
-        self._stopped.set()
-        self._woken.set()
-        if self._thread.is_alive():
-            self._thread.join()
-
-    def _run(self) -> None:
-        looks_at, follows_at = utc_now(), utc_now()
-        while not self._stopped.is_set():
-            self._woken.clear()
-            try:
-                worked = self._corrections.work(utc_now())
-                if self._client is not None and utc_now() >= follows_at:
-                    follows_at = utc_now() + (timedelta() if self._follow() else AFTER_FAILURE)
-                if self._client is not None and utc_now() >= looks_at:
-                    looks_at = utc_now() + LOOK_AGAIN
-                    self._look()
-                    self._new_tasks.set()
-            except Exception:  # the database may be away for a moment; the work is still there afterwards
-                log.exception("work for Label Studio failed")
-                worked = 0
-            if not worked:
-                self._woken.wait(IDLE_S)
+    def _work(self) -> bool:
+        worked = self._corrections.work(utc_now())
+        if self._client is not None and utc_now() >= self._follows_at:
+            self._follows_at = utc_now() + (timedelta() if self._follow() else AFTER_FAILURE)
+        if self._client is not None and utc_now() >= self._looks_at:
+            self._looks_at = utc_now() + LOOK_AGAIN
+            self._look()
+            self._new_tasks.set()
+        return bool(worked)
 
     def _follow(self) -> bool:
         """Shows what serves now in every project that shows something else or has new tasks; says whether all went

@@ -1,0 +1,48 @@
+"""A thread that works while there is work, sleeps when there is none, and outlives what goes wrong for a moment."""
+
+import logging
+import threading
+from abc import ABC, abstractmethod
+
+log = logging.getLogger("bentoml.prelabel")
+
+IDLE_S = 1.0  # until it looks again, where nobody wakes it
+
+
+class WorkerThread(ABC):
+    """Calls ``_work`` again and again, at once while it finds something to do."""
+
+    def __init__(self, name: str) -> None:
+        self._stopped = threading.Event()
+        self._woken = threading.Event()
+        self._thread = threading.Thread(target=self._run, name=name, daemon=True)
+
+    def start(self) -> None:
+        """Begins to work."""
+        self._thread.start()
+
+    def wake(self) -> None:
+        """Says that there is work."""
+        self._woken.set()
+
+    def close(self) -> None:
+        """Ends after the work at hand."""
+        self._stopped.set()
+        self._woken.set()
+        if self._thread.is_alive():
+            self._thread.join()
+
+    @abstractmethod
+    def _work(self) -> bool:
+        """Does what there is to do; says whether there was any."""
+
+    def _run(self) -> None:
+        while not self._stopped.is_set():
+            self._woken.clear()
+            try:
+                worked = self._work()
+            except Exception:  # the database may be away for a moment; the work is still there afterwards
+                log.exception("the work of thread %r failed", self._thread.name)
+                worked = False
+            if not worked:
+                self._woken.wait(IDLE_S)

@@ -102,11 +102,24 @@ def simulate(
     plan = replace(plan, folder=(out / f"work-{_digest(plan)}").absolute())
     before = _before(plan)
     runs = _turned(plan, request.seeds, console or Console(stderr=True), processes or len(os.sched_getaffinity(0)))
-    costs = Costs()
-    report = SimulationReport(
-        task=request.task,
+    report = _report(request, plan, unknown, runs, before, now)
+    _write(out, report)
+    return report
+
+
+def _report(
+    request: Request,
+    plan: Plan,
+    unknown: bool,
+    runs: Mapping[ArmName, list[list[Round]]],
+    before: Before,
+    now: datetime,
+) -> SimulationReport:
+    pool, costs = plan.pool, Costs()
+    return SimulationReport(
+        task=plan.task,
         created_at=now,
-        start=start.name,
+        start=plan.start.name,
         ancestors_unknown=unknown,
         data=pool.sources,
         held_out=pool.held_out_sources,
@@ -114,18 +127,16 @@ def simulate(
         groups=len({item.group for item, _ in pool.pairs if item.group}),
         held_out_n=len(pool.held_out),
         seeds=request.seeds,
-        shares=shares,
-        epochs_per_round=request.epochs,
-        learn_until=request.learn_until,
-        mistakes=request.mistakes,
-        terms={name: getattr(settings, name) for name in TERMS},
-        quality=QUALITY[request.task],
+        shares=plan.shares,
+        epochs_per_round=plan.epochs,
+        learn_until=plan.learn_until,
+        mistakes=plan.mistakes,
+        terms={name: getattr(plan.settings, name) for name in TERMS},
+        quality=QUALITY[plan.task],
         costs=asdict(costs),
-        arms=arm_reports(request.task, runs, before, costs),
-        sensitivity=sensitivity(request.task, runs, costs),
+        arms=arm_reports(plan.task, runs, before, costs),
+        sensitivity=sensitivity(plan.task, runs, costs),
     )
-    _write(out, report)
-    return report
 
 
 def overview(report: SimulationReport) -> tuple[list[str], list[list[str]]]:

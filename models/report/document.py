@@ -104,16 +104,27 @@ _ADAPTER = TypeAdapter(Report)
 
 def to_json(report: Report) -> dict[str, Any]:
     """The report as plain JSON values."""
-    values: dict[str, Any] = _ADAPTER.dump_python(report, mode="json")
-    return {"schema_version": values.pop("schema_version"), **values}
+    return plain(_ADAPTER, report)
 
 
 def json_schema() -> dict[str, Any]:
     """The published JSON schema, with what each metric means and which ones each task has at least."""
-    schema = _ADAPTER.json_schema()
-    schema["title"] = f"prelabel evaluation report, version {SCHEMA_VERSION}"
-    schema["required"] = ["schema_version", *schema["required"]]
+    schema = schema_of(_ADAPTER, f"prelabel evaluation report, version {SCHEMA_VERSION}")
     schema["allOf"] = [_of_task(task) for task in TASKS]
+    return schema
+
+
+def plain(adapter: TypeAdapter[Any], report: object) -> dict[str, Any]:
+    """A report that has a ``schema_version`` as plain JSON values, the version first."""
+    values: dict[str, Any] = adapter.dump_python(report, mode="json")
+    return {"schema_version": values.pop("schema_version"), **values}
+
+
+def schema_of(adapter: TypeAdapter[Any], title: str) -> dict[str, Any]:
+    """The JSON schema of what ``plain`` returns."""
+    schema = adapter.json_schema()
+    schema["title"] = title
+    schema["required"] = ["schema_version", *schema["required"]]
     return schema
 
 

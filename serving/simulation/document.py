@@ -8,6 +8,7 @@ from typing import Any, Literal
 from pydantic import ConfigDict, TypeAdapter
 
 from models.records import Seconds, Task
+from models.report.document import plain, schema_of
 from serving.simulation.arms import ArmName
 from serving.simulation.pool import Source
 
@@ -136,13 +137,9 @@ _ADAPTER = TypeAdapter(SimulationReport)
 
 def to_json(report: SimulationReport) -> dict[str, Any]:
     """The report as plain JSON values."""
-    values: dict[str, Any] = _ADAPTER.dump_python(report, mode="json")
-    return {"schema_version": values.pop("schema_version"), **values}
+    return plain(_ADAPTER, report)
 
 
 def json_schema() -> dict[str, Any]:
     """The published JSON schema."""
-    schema = _ADAPTER.json_schema()
-    schema["title"] = f"prelabel simulation report, version {SCHEMA_VERSION}"
-    schema["required"] = ["schema_version", *schema["required"]]
-    return schema
+    return schema_of(_ADAPTER, f"prelabel simulation report, version {SCHEMA_VERSION}")

@@ -19,7 +19,7 @@ from models.errors import InvalidInput
 from models.media import SAMPLE_RATE, Waveform, read_audio
 from models.records import Item, Label, Transcript
 
-EPOCHS = 37
+EPOCHS = 34
 BATCH_SIZE = 32
 LEARNING_RATE = 2e-3
 

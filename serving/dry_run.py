@@ -36,6 +36,27 @@ class Outcome:
     def total_s(self) -> Seconds:
         return sum(self.seconds.values())
 
+    @property
+    def title(self) -> str:
+        """The policy, and what it accepts or why nothing."""
+        promise = self.promise
+        held = f"accepts scores up to {promise['threshold']:.4g}" if promise["holds"] else promise["reason"]
+        return f"{self.policy}: {held}"
+
+    def rows(self) -> list[tuple[str, str, str, str]]:
+        """Each decision with its items, seconds and an example, as words."""
+        return [
+            (where, str(n), f"{self.seconds.get(where, 0):.0f}", self.examples[where])
+            for where, n in sorted(self.items.items())
+        ]
+
+    def summed_up(self, budget_s_per_day: Seconds | None) -> str:
+        """All decisions in one line, in days of a budget where there is one."""
+        days = (
+            f", {self.total_s / budget_s_per_day:.1f} days at {budget_s_per_day:g} s a day" if budget_s_per_day else ""
+        )
+        return f"{self.policy}: {sum(self.items.values())} open items, {self.total_s:.0f} human seconds{days}"
+
 
 @dataclass(frozen=True)
 class Policy:

@@ -1,0 +1,60 @@
+"""``prelabel label-studio``: projects are attached, and what they have is taken over."""
+
+from typing import Annotated
+
+import typer
+from rich.console import Console
+
+from models.tasks import parse_task
+from serving.loop import Loop
+from serving.verbs.console import ACTOR, Database, out, settings_of, table
+
+app = typer.Typer(help="Attach a project of Label Studio, or take over what it has.", no_args_is_help=True)
+
+
+@app.command("attach")
+def attach_project(
+    project: Annotated[int, typer.Option(min=1, help="the project's number in Label Studio")],
+    task: Annotated[str, typer.Option(help="asr, detection or lane")],
+    url: Annotated[str | None, typer.Option(help="Label Studio's address, instead of the setting's")] = None,
+    service: Annotated[str | None, typer.Option(help="where Label Studio reaches this service")] = None,
+    db: Database = None,
+) -> None:
+    """Connect a project with the running service. Exit code 1 when a medium could not be read."""
+    from models.progress import progress_bar
+    from serving.label_studio.client import connect, require
+    from serving.label_studio.projects import attach
+
+    name, settings = parse_task(task), settings_of(database_url=db, label_studio_url=url)
+    here = service or f"http://{settings.host}:{settings.port}"
+    with progress_bar(Console(stderr=True)) as bar:
+        shown = bar.add_task("predictions", total=None)
+        attached = attach(
+            Loop.open(settings),
+            require(connect(settings)),
+            name,
+            project,
+            here,
+            ACTOR,
+            lambda done, total: bar.update(shown, completed=done, total=total),
+        )
+    for why in attached.unread:
+        out.print(f"unread: {why}")
+    out.print(f"project {project}: {attached.stored} tasks have a prediction of {attached.version}, which it shows now")
+    raise typer.Exit(1 if attached.unread else 0)
+
+
+@app.command("sync")
+def sync_projects(db: Database = None) -> None:
+    """Take over what no webhook told of every attached project. Exit code 1 when something could not be."""
+    from serving.label_studio.projects import sync
+
+    settings = settings_of(database_url=db)
+    found, waiting, dead = sync(Loop.open(settings), settings)
+    rows = [(f"{one.task} {one.project}", *map(str, (got.new, got.known, got.withdrawn, len(got.failed))))
+            for one, got in found]  # fmt: skip
+    out.print(table(("project", "new", "known", "withdrawn", "failed"), rows))
+    for why in [why for _, got in found for why in got.failed]:
+        out.print(f"failed: {why}")
+    out.print(f"events: {waiting} wait, {dead} could not be worked on")
+    raise typer.Exit(1 if dead or any(got.failed for _, got in found) else 0)

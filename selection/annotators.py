@@ -4,10 +4,11 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.stats import beta, binom
+from scipy.stats import binom
 
 from models.errors import InvalidInput
 from models.records import Seconds
+from models.reliability import most_errors
 
 CONFIDENCE = 0.95
 
@@ -81,9 +82,7 @@ def share(outcomes: Sequence[bool | None]) -> Share:
     """How many of the known outcomes are right."""
     known = [outcome for outcome in outcomes if outcome is not None]
     right, wrong, tail = sum(known), len(known) - sum(known), (1 - CONFIDENCE) / 2
-    low = float(beta.ppf(tail, right, wrong + 1)) if right else 0.0
-    high = float(beta.ppf(1 - tail, right + 1, wrong)) if wrong else 1.0
-    return Share(right, len(known), low, high)
+    return Share(right, len(known), 1 - most_errors(wrong, len(known), tail), most_errors(right, len(known), tail))
 
 
 def speed(seconds: Sequence[Seconds]) -> Speed:

@@ -16,7 +16,7 @@ from models.errors import InvalidInput, PrelabelError
 from models.media import media_type
 from models.records import TASKS, Task
 from models.tasks import parse_task
-from serving import description, http_errors
+from serving import dashboard, description, http_errors
 from serving.admission import Visit
 from serving.auth import TokenAuth
 from serving.bodies import (
@@ -42,7 +42,6 @@ from serving.bodies import (
     version_body,
 )
 from serving.body_limit import BodyLimit
-from serving.dashboard import pages
 from serving.deployment import Deployment
 from serving.description import PUBLIC, documented, json_lines, media_or_uri, one_json
 from serving.http_errors import Unavailable, error_detail
@@ -67,7 +66,7 @@ def create_app(settings: Settings) -> FastAPI:
     app = FastAPI(**description.OF_APP, redirect_slashes=False)
     app.include_router(routes)
     app.include_router(description.routes)
-    app.include_router(pages.routes)
+    app.include_router(dashboard.routes)
     app.include_router(backend.routes)
     http_errors.install(app)
     app.add_middleware(BodyLimit, limit=int(settings.max_body_mb * 1_000_000))

@@ -12,7 +12,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from http.cookies import CookieError, SimpleCookie
 from time import monotonic
-from urllib.parse import urlsplit
+from urllib.parse import urlencode, urlsplit
 
 from anyio.to_thread import run_sync
 from starlette.datastructures import Headers
@@ -26,11 +26,11 @@ from serving.store import Store
 from serving.store.records import Actor, Token
 
 LOCAL: Actor = "local"  # who acts while the service is open
-COOKIE = "prelabel_token"  # set by the sign-in form; good for looking, never for changing anything
+COOKIE = "prelabel_token"  # set by the sign-in form; good for looking, and for what our own pages send
 SIGN_IN = "/sign-in"
 FRESH_S = 0.2  # a token is looked up again after that: so long one may still pass that was revoked
 
-PUBLIC = re.compile(r"/livez|/healthz|/readyz|/docs|/openapi\.json|/sign-in|/static/[^/]+")
+PUBLIC = re.compile(r"/livez|/healthz|/readyz|/docs|/openapi\.json|/sign-in|/sign-out|/static/[^/]+")
 RULES: tuple[tuple[str, re.Pattern[str], tuple[tokens.Scope, ...]], ...] = (
     ("POST", re.compile(r"/v1/[^/]+/annotate"), ("annotate",)),
     ("POST", re.compile(r"/v1/items"), ("annotate",)),
@@ -73,10 +73,12 @@ class TokenAuth:
             try:
                 headers = Headers(scope=scope)
                 standing = await self._standing(presented(scope, headers))
-                scope.setdefault("state", {})["actor"] = actor_of(scope, headers, standing)
+                state = scope.setdefault("state", {})
+                state["actor"] = actor_of(scope, headers, standing)
+                state["scopes"] = tokens.SCOPES if standing.token is None else standing.token.scopes
             except NotAllowed as error:
-                lost = isinstance(error, Unauthenticated) and scope["path"] == "/"
-                answer = RedirectResponse(SIGN_IN, 303) if lost else explained(error)
+                lost = isinstance(error, Unauthenticated) and _is_page(scope, headers)
+                answer = RedirectResponse(_sign_in(scope), 303) if lost else explained(error)
                 await answer(scope, receive, send)
                 return
         await self._app(scope, receive, send)
@@ -101,13 +103,16 @@ def look_up(store: Store, secret: str | None) -> Standing:
 
 
 def presented(scope: Scope, headers: Headers) -> str | None:
-    """The secret that came with a request: in its header or, for looking alone, in the cookie of our own page.
+    """The secret that came with a request: in its header or in the cookie of our own pages.
+
+    The cookie changes something only where the browser says that one of our pages asks for it.
 
     Raises:
         Unauthenticated: the header is of another kind.
     """
     secret = _authorized(headers)
-    if secret is None and scope["method"] in ("GET", "HEAD") and not _foreign(scope, headers):
+    looks = scope["method"] in ("GET", "HEAD") and not _foreign(scope, headers)
+    if secret is None and (looks or _own(headers)):
         secret = _cookie(headers)
     return secret
 
@@ -172,6 +177,22 @@ def _require_local(scope: Scope, headers: Headers) -> None:
         raise NotAllowed(f"host: expected localhost or a loopback address while no token is made, got {host!r}")
     if _foreign(scope, headers):
         raise NotAllowed("expected a request of this service's own page or of a program, got one of another web page")
+
+
+def _is_page(scope: Scope, headers: Headers) -> bool:
+    """Whether a browser wants to show what it asks for to a person."""
+    return scope["method"] == "GET" and "text/html" in headers.get("accept", "")
+
+
+def _sign_in(scope: Scope) -> str:
+    query = scope["query_string"].decode("latin-1")
+    return f"{SIGN_IN}?{urlencode({'next': scope['path'] + (f'?{query}' if query else '')})}"
+
+
+def _own(headers: Headers) -> bool:
+    """Whether a browser says that one of our pages makes this request."""
+    origin = headers.get("origin")
+    return origin is not None and urlsplit(origin).netloc == headers.get("host")
 
 
 def _foreign(scope: Scope, headers: Headers) -> bool:

@@ -1,1 +1,9 @@
-"""The page at ``/``: figures, the latest pre-annotations as pictures, and the versions; all of it from this package."""
+"""The pages for people, rendered here, with everything they need from this package."""
+
+from fastapi import APIRouter
+
+from serving.dashboard import assets, overview, sign_in
+
+routes = APIRouter(include_in_schema=False)
+for page in (overview, sign_in, assets):
+    routes.include_router(page.routes)

@@ -16,7 +16,7 @@ from models.tasks import Runtime, load_runtime
 from serving.auth import COOKIE, FRESH_S, scopes_for
 from serving.loop import utc_now
 from serving.tokens import SCOPES, make_token, revoke_token
-from tests.serving.served import Served, picture, serving
+from tests.serving.served import ORIGIN, Served, picture, serving
 
 
 def token(served: Served, *scopes: str, name: str = "") -> dict[str, str]:
@@ -107,10 +107,13 @@ class TestTokens:
         assert anyio.run(post) == 401
         assert read <= 1
 
-    def test_a_browser_signs_in_to_look_and_to_change_nothing(self, served: Served) -> None:
+    def test_a_browser_signs_in_to_look_and_changes_things_from_our_own_pages_alone(self, served: Served) -> None:
         secret = token(served, "admin")["Authorization"].removeprefix("Bearer ")
         client = served.client
-        assert client.get("/", follow_redirects=False).headers["location"] == "/sign-in"
+        browser = {"Accept": "text/html,*/*"}
+        lost = client.get("/?lang=en", headers=browser, follow_redirects=False)
+        assert lost.headers["location"] == "/sign-in?next=%2F%3Flang%3Den"
+        assert client.get("/").status_code == 401
         assert client.get("/sign-in").status_code == 200
         assert client.post("/sign-in", data={"token": "wrong"}).status_code == 401
         answer = client.post("/sign-in", data={"token": secret}, follow_redirects=False)
@@ -121,9 +124,33 @@ class TestTokens:
         assert client.get("/").status_code == 200
         assert client.get("/v1/report").status_code == 200
         assert client.post("/v1/models/none/promote").status_code == 401
+        for origin, status in (
+            (ORIGIN, 404),
+            ("https://example.org", 401),
+            ("http://127.0.0.1:3001", 401),
+            ("null", 401),
+        ):
+            assert client.post("/v1/models/none/promote", headers={"Origin": origin}).status_code == status
         foreign = {"Sec-Fetch-Site": "same-site"}  # another port of this machine counts as the same site
         assert client.get("/v1/queue/detection", headers=foreign).status_code == 401
         assert COOKIE in client.cookies
+        assert client.post("/sign-out", follow_redirects=False).headers["location"] == "/sign-in"
+        assert COOKIE not in client.cookies
+
+    @pytest.mark.parametrize(
+        ("wanted", "goes_to"),
+        [
+            ("/models?task=asr", "/models?task=asr"),
+            ("https://example.org/", "/"),
+            ("//example.org", "/"),
+            ("/\\\\example.org", "/"),
+            ("javascript:alert(1)", "/"),
+        ],
+    )
+    def test_signing_in_leads_back_to_a_page_of_ours_alone(self, served: Served, wanted: str, goes_to: str) -> None:
+        secret = token(served, "admin")["Authorization"].removeprefix("Bearer ")
+        answer = served.client.post("/sign-in", data={"token": secret, "next": wanted}, follow_redirects=False)
+        assert answer.headers["location"] == goes_to
 
 
 class TestOpen:

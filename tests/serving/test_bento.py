@@ -33,7 +33,7 @@ def test_it_holds_the_packages_and_the_weights_and_nothing_else(home: Path) -> N
     source = home / "bentos" / "prelabel" / "test" / "src"
     found = {str(path.relative_to(source)) for path in source.rglob("*") if path.is_file()}
     assert {f"models/weights/{task}/model.onnx" for task in TASKS} <= found
-    assert {"serving/dashboard/templates/page.html", "serving/migrations/env.py", "requirements.lock"} <= found
+    assert {"serving/dashboard/templates/layout.html", "serving/migrations/env.py", "requirements.lock"} <= found
     assert {path.split("/")[0] for path in found} == {
         "models", "selection", "serving", "README.md", "requirements.lock", "bentofile.yaml",
     }  # fmt: skip

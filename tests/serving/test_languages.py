@@ -1,0 +1,65 @@
+"""The pages in other languages: nothing is left in English, nothing is translated that no page says."""
+
+import re
+from importlib.resources import files
+from typing import get_args
+
+import pytest
+
+from selection.routing import Route
+from serving.dashboard.frame import TASK_NAMES, templates
+from serving.dashboard.languages import ENGLISH, LANGUAGES, preferred, translations
+from serving.store.records import ItemState, VersionState
+from tests.serving.served import Served
+
+OTHERS = sorted(set(LANGUAGES) - {ENGLISH})
+
+
+def said() -> set[str]:
+    """Every sentence of the templates, and the names that they say by ``_(name)``."""
+    environment = templates(ENGLISH)
+    found = {*TASK_NAMES.values(), *get_args(ItemState), *get_args(VersionState), *get_args(Route)}
+    for template in (files("serving.dashboard") / "templates").iterdir():
+        text = template.read_text(encoding="utf-8")
+        for _, _, message in environment.extract_translations(text):  # type: ignore[attr-defined]
+            found |= {message} if isinstance(message, str) else {part for part in message or () if part}
+    return found
+
+
+@pytest.mark.parametrize("language", OTHERS)
+def test_every_sentence_is_translated_and_no_other(language: str) -> None:
+    assert set(translations(language)) == said()
+
+
+@pytest.mark.parametrize("language", OTHERS)
+def test_translations_keep_what_is_filled_in(language: str) -> None:
+    for sentence, translated in translations(language).items():
+        for mark in (r"%\(\w+\)s", "%%"):
+            assert sorted(re.findall(mark, sentence)) == sorted(re.findall(mark, translated)), sentence
+
+
+@pytest.mark.parametrize(
+    ("accepted", "language"),
+    [
+        ("", "en"),
+        ("zh-CN,zh;q=0.9,en;q=0.8", "zh-Hans"),
+        ("de,en;q=0.7,zh;q=0.3", "en"),
+        ("en;q=0.3, zh-TW;q=0.5", "zh-Hans"),
+        ("fr", "en"),
+        ("zh;q=much", "zh-Hans"),
+    ],
+)
+def test_the_browser_says_which_language_is_best(accepted: str, language: str) -> None:
+    assert preferred(accepted) == language
+
+
+def test_a_chosen_language_stays_and_leads_elsewhere(served: Served) -> None:
+    client = served.client
+    assert '<html lang="en">' in client.get("/").text
+    chosen = client.get("/?lang=zh-Hans&page=2")
+    assert '<html lang="zh-Hans">' in chosen.text
+    assert 'href="/?page=2&amp;lang=en"' in chosen.text
+    again = client.get("/", headers={"Accept-Language": "en"})
+    assert "最新预标注" in again.text
+    assert again.headers["content-language"] == "zh-Hans"
+    assert '<html lang="zh-Hans">' in client.get("/?lang=xx").text

@@ -14,6 +14,8 @@ from numpy.typing import ArrayLike, NDArray
 from models.errors import InvalidInput
 from models.reliability import checked_errors, checked_scores
 
+SURE = 0.1  # below this probability of an error, a slip of the person who contradicts is a good guess
+
 
 @dataclass(frozen=True, eq=False)
 class RandomChecks:
@@ -65,6 +67,16 @@ class RandomChecks:
         if len(set(self.item_ids)) != n:
             twice = next(one for one in sorted(self.item_ids) if self.item_ids.count(one) > 1)
             raise InvalidInput(f"random checks: expected each item once, got {twice!r} twice")
+
+
+def wants_second_look(p_error: float, wrong: bool) -> bool:
+    """Whether a check shall be looked at by a second person, who is not told of the first.
+
+    A slip of a person counts as an error of the model. At alpha 2 % and one slip in a hundred, slips alone take half of
+    what is allowed. Only what the first person found wrong is looked at again: an error that a person overlooked stays
+    overlooked, as it does without second looks, and a real one is lost where the second person overlooks it, too.
+    """
+    return wrong and p_error < SURE
 
 
 def group_rows(groups: Sequence[Hashable] | None, n: int) -> NDArray[np.int64]:

@@ -7,9 +7,11 @@ from datetime import datetime
 from typing import Any
 
 from models.matters import ANYTHING
-from models.records import TASKS, Task
+from models.records import TASKS, Correction, Task
+from models.tasks import differs
 from models.versions import read_version
 from selection.calibration import MINIMUM
+from selection.checks import wants_second_look
 from serving.audits import Audits, Made, Watch
 from serving.deciding import Deciding
 from serving.settings import Settings
@@ -64,7 +66,7 @@ class Calibrations:
 
     def audited(self, task: Task) -> int:
         """How many audit items of a task are corrected."""
-        return self._store.queue.count_audited(task)
+        return self._store.checks.count(task)
 
     def learn(self, version: StoredVersion, audited: int, actor: Actor) -> Trust:
         """Learns from the checks of a version, of which ``audited`` were known before it began, and routes anew."""
@@ -81,7 +83,7 @@ class Calibrations:
         """
         names, unknown = self._store.versions.ancestry(version.name)
         checks_from = self._checks_from(self._store.versions.calibrations(version.name))
-        known = self._store.queue.audited(version.task, version.name, names, checks_from)
+        known = self._store.checks.audited(version.task, version.name, names, checks_from)
         before = self._untried(version.name).calibrator
         policy = self._deciding.policy
         share = max(policy.calibration_share, policy.audit_share)
@@ -90,6 +92,19 @@ class Calibrations:
             why = f"nobody knows what its ancestor {unknown} was trained on"
             trust = Trust(before, no_promise(why, self._of_parts))
         return replace(trust, costs=learn_costs(version.task, self._worked(version)))
+
+    def look_again(self, correction: Correction, correction_id: int, actor: Actor) -> None:
+        """Has somebody else look at an audit item where a person contradicts a version that was sure.
+
+        People slip as rarely as a sure version errs, and each slip would count as an error of the version.
+        """
+        item_id, task, version = correction.item_id, correction.task, correction.model_version
+        said = self._store.items.answer(item_id, task, version) if version else None
+        if said is None:
+            return
+        wrong = differs(task, said.preannotation.label, correction.label, self._matters)
+        if wants_second_look(said.preannotation.uncertainty.p_error, wrong):
+            self._store.checks.contest(item_id, task, correction_id, actor, self._clock())
 
     def watch(self, task: Task, actor: Actor) -> None:
         """Looks at the audits that came since the last look; a promise that they break is withdrawn.
@@ -127,7 +142,7 @@ class Calibrations:
         names, _ = self._store.versions.ancestry(version.name)
         with self._looking:
             audits = self._audits.setdefault((version.name, checks_from), Audits(self._matters))
-            new = self._store.queue.audits_after(version.task, version.name, names, audits.last)
+            new = self._store.checks.after(version.task, version.name, names, audits.last)
             audits.take(version.task, made, [one for one in new if one.draw < self._deciding.policy.audit_share])
         return audits
 

@@ -224,6 +224,8 @@ class Loop:
         storable(correction.tool, "tool")
         storable(correction.model_version or "", "model_version")
         receipt = self._store.queue.correct(correction, lease_id, actor, self._clock())
+        if lease_id is not None:  # of people who do not take their work from the queue nobody asks again
+            self._calibrations.look_again(correction, receipt.correction_id, actor)
         self._calibrations.watch(correction.task, actor)
         return receipt
 
@@ -307,7 +309,7 @@ class Loop:
 
     def _ask(self, version: StoredVersion, predict: Predict, actor: Actor) -> None:
         ancestry, _ = self._store.versions.ancestry(version.name)
-        for item in self._store.queue.unanswered_audits(version.task, version.name, ancestry):
+        for item in self._store.checks.unanswered(version.task, version.name, ancestry):
             try:
                 prediction, duration_s = predict(self._files.unchanged(item))
             except (InvalidInput, NotFound):

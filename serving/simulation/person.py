@@ -16,12 +16,13 @@ class Person:
     """Someone who gives the true label but for a slip in a share ``mistakes`` of the items.
 
     A slip is one part of a label: a word that is another one of ``vocabulary`` or missing, a box or a line that is
-    missing. The same person makes the same slip at an item whenever asked, whatever is shown.
+    missing. The same person makes the same slip at an item whenever asked, whatever is shown; others slip elsewhere.
     """
 
     mistakes: float = 0.0
     seed: int = 0
     vocabulary: Sequence[str] = ()
+    name: str = "ada"
 
     def __post_init__(self) -> None:
         if not 0 <= self.mistakes < 1:
@@ -29,16 +30,19 @@ class Person:
 
     def label(self, item_id: str, truth: Label) -> Label:
         """What this person says of an item; where there is nothing in it, nothing can be missed."""
-        if draw(item_id, self.seed, "slip") >= self.mistakes:
+        if self._draw(item_id, "slip") >= self.mistakes:
             return truth
-        place = draw(item_id, self.seed, "slip where")
+        place = self._draw(item_id, "slip where")
         match truth:
             case Transcript():
-                return self._misheard(truth.text.split(), place, draw(item_id, self.seed, "slip to what"))
+                return self._misheard(truth.text.split(), place, self._draw(item_id, "slip to what"))
             case Boxes():
                 return replace(truth, boxes=_without(truth.boxes, place))
             case Lanes():
                 return replace(truth, lanes=_without(truth.lanes, place))
+
+    def _draw(self, item_id: str, what: str) -> float:
+        return draw(item_id, self.seed, f"{self.name}: {what}")
 
     def _misheard(self, words: list[str], place: float, to_what: float) -> Transcript:
         if words:

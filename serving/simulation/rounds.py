@@ -9,6 +9,7 @@ import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from itertools import cycle
 from pathlib import Path
 from typing import Any
 
@@ -31,6 +32,7 @@ from serving.simulation.workshop import Workshop
 ACTOR = "simulation"
 BEGUN = datetime(2026, 1, 1, tzinfo=UTC)  # of every simulated working time
 LEASE = 20  # items that a person takes at once
+PEOPLE = "ada", "ben"  # take turns, so that a second look is another person's
 
 
 @dataclass(frozen=True)
@@ -122,7 +124,7 @@ class _Turn:
     def __init__(self, plan: Plan, arm: Arm, seed: int, number: int, database: Path) -> None:
         self.plan, self.arm, self.seed, self.number = plan, arm, seed, number
         self.truths = plan.pool.truths
-        self.person = Person(plan.mistakes, seed, plan.pool.vocabulary)
+        self.people = [Person(plan.mistakes, seed, plan.pool.vocabulary, name) for name in PEOPLE]
         self.items = {item.id: item for item, _ in plan.pool.pairs}
         self.now = BEGUN + timedelta(days=number)
         self.settings = plan.settings.model_copy(
@@ -174,14 +176,17 @@ class _Turn:
         share = self.plan.shares[self.number - 1]
         room = round(share * len(self.items)) - self._labelled()
         if share == 1:
-            room = len(self.items)
+            room = 2 * len(self.items)  # with all second looks
         done: list[tuple[str, Actions]] = []
-        while len(done) < room:
-            leased = self.loop.lease(self.plan.task, min(LEASE, room - len(done)), "person", ACTOR)
-            if not leased:
-                break
-            done += [self._correct(work) for work in leased]
-            self._calibrate()
+        idle = 0
+        for person in cycle(self.people):
+            leased = self.loop.lease(self.plan.task, min(LEASE, room - len(done)), person.name, ACTOR)
+            done += [self._correct(work, person) for work in leased]
+            idle = 0 if leased else idle + 1
+            if len(done) == room or idle == len(self.people):
+                return done
+            if leased:
+                self._calibrate()
         return done
 
     def _ask(self, version: StoredVersion) -> None:
@@ -203,18 +208,18 @@ class _Turn:
             if due.task == self.plan.task:
                 self.loop.recalibrate(due.name, ACTOR, lambda item: (self.said[item.id], _duration(self.said[item.id])))
 
-    def _correct(self, work: Leased) -> tuple[str, Actions]:
+    def _correct(self, work: Leased, person: Person) -> tuple[str, Actions]:
         task, answer = self.plan.task, work.answer
         decision = answer.decision.decision if self.arm.shown else "annotate"
-        given = self.person.label(work.item.id, self.truths[work.item.id])
+        given = person.label(work.item.id, self.truths[work.item.id])
         shown = None if decision == "annotate" else answer.preannotation.label
         did = actions(task, shown, given, answer.preannotation.features.get("duration_s"))
         spent = spent_seconds(task, did, Costs())
         self.now += timedelta(seconds=max(spent, 0.001))
         version = None if shown is None else answer.preannotation.model_version
-        self.loop.correct(
-            Correction(work.item.id, task, given, "person", spent, ACTOR, self.now, version), work.lease_id, ACTOR
-        )
+        correction = Correction(work.item.id, task, given, person.name, spent, ACTOR, self.now, version)
+        # Nobody asks for second looks where no promise rests on them.
+        self.loop.correct(correction, work.lease_id if self.arm.accepts else None, ACTOR)
         return decision, did
 
     # -- the model

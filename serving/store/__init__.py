@@ -1,10 +1,11 @@
 """Everything that is kept: the only place with SQL in it.
 
-``store.items``, ``store.queue``, ``store.said``, ``store.versions``, ``store.tokens`` and ``store.studio`` are the six
-drawers. Each method is one transaction; when it returns, a killed process loses nothing of it. Times come in as
-arguments, aware of their zone.
+``store.items``, ``store.queue``, ``store.checks``, ``store.said``, ``store.versions``, ``store.tokens`` and
+``store.studio`` are its drawers. Each method is one transaction; when it returns, a killed process loses nothing of it.
+Times come in as arguments, aware of their zone.
 """
 
+from serving.store.checks import Checks
 from serving.store.database import Database
 from serving.store.items import Items
 from serving.store.opinions import Said
@@ -20,6 +21,7 @@ class Store:
     def __init__(self, database: Database) -> None:
         self.items = Items(database)
         self.queue = Queue(database)
+        self.checks = Checks(database)
         self.versions = Versions(database)
         self.tokens = Tokens(database)
         self.studio = Studio(database)

@@ -16,7 +16,7 @@ from alembic import command
 from alembic.config import Config
 from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
-from sqlalchemy import Connection, Engine, create_engine, event, text
+from sqlalchemy import ColumnElement, Connection, Engine, Row, Select, create_engine, event, text
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import ArgumentError, OperationalError
@@ -27,6 +27,7 @@ from serving import migrations
 from serving.store.tables import events
 
 BUSY_S = 60.0  # the longest wait for another writer
+PAGE = 500  # rows that are read at once
 _OURS = 0x70726C61  # the first half of the key of every PostgreSQL advisory lock
 _migrating = threading.Lock()  # alembic keeps the running migration in globals
 
@@ -77,6 +78,17 @@ class Database:
         """A transaction that is kept when the block ends and undone when it raises."""
         with self._one_writer, self._writer.begin() as connection:
             yield connection
+
+    def pages(self, chosen: Select[Any], key: ColumnElement[str]) -> Iterator[Row[Any]]:
+        """The rows in the order of ``key``, read in pages, so that no transaction stays open meanwhile."""
+        last = ""
+        while True:
+            with self.reading() as connection:
+                rows = connection.execute(chosen.where(key > last).order_by(key).limit(PAGE)).all()
+            yield from rows
+            if len(rows) < PAGE:
+                return
+            last = rows[-1]._mapping[key]
 
     def insert(self, table: Table) -> "sqlite.Insert | postgresql.Insert":
         """An INSERT that can say ON CONFLICT."""

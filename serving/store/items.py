@@ -18,7 +18,7 @@ from serving.store.records import Actor, Answer, ItemState, Pending
 from serving.store.tables import corrections, item_tasks, items, leases, preannotations, versions
 
 _DECIDED = ("p_error", "seconds", "decision", "reason", "parts")  # what changes when an item is routed anew
-_KEPT = ("corrected", "accepted")  # states that another pre-annotation does not change
+_KEPT = ("corrected", "contested", "accepted")  # states that another pre-annotation does not change
 _ANSWERED = ("preannotated", "leased", *_KEPT)
 
 # Built once: what every answered request and every rerouted item executes.
@@ -232,13 +232,14 @@ class Items:
         """How many items of the task are in each state; a lease that has ended by its time does not count as one."""
         of_task = item_tasks.c.task == task
         by_state = select(item_tasks.c.state, func.count().label("n")).where(of_task).group_by(item_tasks.c.state)
-        ended = select(func.count()).where(of_task, item_tasks.c.state == "leased", item_tasks.c.lease_until <= now)
+        ended = select(func.count(), func.count(item_tasks.c.contested_at))
+        ended = ended.where(of_task, item_tasks.c.state == "leased", item_tasks.c.lease_until <= now)
         with self._database.reading() as connection:
             counted: dict[ItemState, int] = {row.state: row.n for row in connection.execute(by_state).all()}
-            back = connection.execute(ended).scalar_one()
-        if back:
-            counted["leased"] -= back
-            counted["preannotated"] = counted.get("preannotated", 0) + back
+            back, contested = connection.execute(ended).one()
+        back_to: dict[ItemState, int] = {"leased": -back, "contested": contested, "preannotated": back - contested}
+        for state, n in back_to.items():
+            counted[state] = counted.get(state, 0) + n
         return {state: n for state, n in sorted(counted.items()) if n}
 
 

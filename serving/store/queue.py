@@ -11,16 +11,15 @@ from uuid import uuid4
 
 import numpy as np
 from numpy.typing import NDArray
-from sqlalchemy import Connection, Row, Select, and_, bindparam, exists, func, select, update
+from sqlalchemy import Connection, Row, Select, and_, bindparam, case, exists, func, or_, select, update
 
 from models.errors import NotFound, Stale
 from models.records import Correction, Item, Label, Task, to_json
 from serving.store.database import Database, log
-from serving.store.items import answer_of, item_of, label_of, preannotation_of
-from serving.store.records import Actor, Audited, Leased, Receipt, Worked
-from serving.store.tables import corrections, item_tasks, items, leases, preannotations, trained_items
+from serving.store.items import answer_of, item_of, label_of
+from serving.store.records import Actor, Leased, Receipt, Worked
+from serving.store.tables import corrections, item_tasks, items, leases, preannotations
 
-BATCH = 500
 KNOWN = 512  # items that people had last, which a strategy is told of
 
 
@@ -76,7 +75,9 @@ class Queue:
         with self._database.writing() as connection:
             self._database.lock(connection, f"lease {task}")
             _end_leases(connection, task, now)
-            audits = connection.execute(_waiting(task, True, item_tasks.c.draw, limit)).scalars().all()
+            contested = connection.execute(_second_looks(task, annotator, now - (until - now), limit)).scalars().all()
+            drawn = connection.execute(_waiting(task, True, item_tasks.c.draw, limit)).scalars().all()
+            audits = [*contested, *drawn]
             ranking = item_tasks.c.draw if order.by == "draw" else item_tasks.c.priority.desc()
             others = connection.execute(_waiting(task, False, ranking, max(limit, order.window))).scalars().all()
             n_audits = min(len(audits), max(order.audits, limit - len(others)))
@@ -148,7 +149,7 @@ class Queue:
         chosen = select(items, corrections.c.label).join(item_tasks, item_tasks.c.item_id == items.c.id)
         chosen = chosen.join(corrections, corrections.c.id == item_tasks.c.correction_id)
         chosen = chosen.where(item_tasks.c.task == task, item_tasks.c.state == "corrected")
-        for row in self._pages(chosen):
+        for row in self._database.pages(chosen, items.c.id):
             yield item_of(row), label_of(task, row.label)
 
     def accepted(self, task: Task) -> Iterator[tuple[Item, Label]]:
@@ -156,24 +157,8 @@ class Queue:
         chosen = select(items, preannotations.c.label).join(item_tasks, item_tasks.c.item_id == items.c.id)
         chosen = chosen.join(preannotations, preannotations.c.id == item_tasks.c.preannotation_id)
         chosen = chosen.where(item_tasks.c.task == task, item_tasks.c.state == "accepted")
-        for row in self._pages(chosen):
+        for row in self._database.pages(chosen, items.c.id):
             yield item_of(row), label_of(task, row.label)
-
-    def audited(
-        self, task: Task, version: str, ancestry: Sequence[str], since: datetime | None = None
-    ) -> Iterator[Audited]:
-        """What ``version`` said about audit items, corrected after ``since``, that no version of ``ancestry`` was
-        trained on."""
-        chosen = _audited(task, version, ancestry)
-        if since is not None:
-            chosen = chosen.where(corrections.c.received_at > since)
-        return map(_audit, self._pages(chosen, preannotations.c.item_id))
-
-    def audits_after(self, task: Task, version: str, ancestry: Sequence[str], last: int) -> list[Audited]:
-        """The same audit items, of corrections after the ``last`` one, in the order in which these came."""
-        chosen = _audited(task, version, ancestry).where(corrections.c.id > last).order_by(corrections.c.id)
-        with self._database.reading() as connection:
-            return [_audit(row) for row in connection.execute(chosen).all()]
 
     def worked(self, task: Task, version: str, limit: int) -> list[Worked]:
         """The last corrections of what a version said, as far as people saw all of it or began from nothing."""
@@ -189,24 +174,6 @@ class Queue:
         return [Worked(None if row.decision == "annotate" else label_of(task, row.label), label_of(task, row.given),
                        row.seconds, row.duration_s) for row in rows]  # fmt: skip
 
-    def unanswered_audits(self, task: Task, version: str, ancestry: Sequence[str]) -> Iterator[Item]:
-        """The same audit items where ``version`` has not been asked yet."""
-        answered = exists().where(
-            preannotations.c.item_id == items.c.id,
-            preannotations.c.task == task,
-            preannotations.c.version == version,
-        )
-        chosen = select(items).join(item_tasks, item_tasks.c.item_id == items.c.id)
-        for row in self._pages(chosen.where(~answered, *_fresh_audits(task, ancestry))):
-            yield item_of(row)
-
-    def count_audited(self, task: Task) -> int:
-        """How many audit items of the task are corrected."""
-        chosen = select(func.count()).select_from(item_tasks)
-        chosen = chosen.where(item_tasks.c.task == task, item_tasks.c.state == "corrected", item_tasks.c.audit)
-        with self._database.reading() as connection:
-            return int(connection.execute(chosen).scalar_one())
-
     def seconds(self, task: Task) -> list[tuple[str | None, int, float]]:
         """(model version, corrections, human seconds), one line for each version that people corrected."""
         version = corrections.c.model_version
@@ -214,17 +181,6 @@ class Queue:
         with self._database.reading() as connection:
             rows = connection.execute(chosen.group_by(version)).all()
         return sorted(((name, n, float(seconds)) for name, n, seconds in rows), key=lambda line: line[0] or "")
-
-    def _pages(self, chosen: Select[Any], key: Any = items.c.id) -> Iterator[Row[Any]]:
-        """The rows in the order of ``key``, read in pages, so that no transaction stays open meanwhile."""
-        last = ""
-        while True:
-            with self._database.reading() as connection:
-                rows = connection.execute(chosen.where(key > last).order_by(key).limit(BATCH)).all()
-            yield from rows
-            if len(rows) < BATCH:
-                return
-            last = rows[-1]._mapping[key]
 
 
 def correction_key(correction: Correction) -> str:
@@ -255,6 +211,16 @@ def _waiting(task: Task, audit: bool, ranking: Any, limit: int) -> Select[Any]:
     return chosen.with_for_update(skip_locked=True)
 
 
+def _second_looks(task: Task, annotator: str, since: datetime, limit: int) -> Select[Any]:
+    """Items that wait for a second look, oldest first: by somebody else than who had the first, or after ``since`` by
+    anybody."""
+    own = exists().where(corrections.c.id == item_tasks.c.correction_id, corrections.c.annotator == annotator)
+    chosen = select(item_tasks.c.item_id).where(item_tasks.c.task == task, item_tasks.c.state == "contested")
+    chosen = chosen.where(or_(item_tasks.c.contested_at <= since, ~own))
+    chosen = chosen.order_by(item_tasks.c.contested_at, item_tasks.c.item_id).limit(limit)
+    return chosen.with_for_update(skip_locked=True)
+
+
 def _end_leases(connection: Connection, task: Task, now: datetime) -> None:
     """Puts items back whose lease has ended by its time."""
     ended = select(item_tasks.c.item_id).where(item_tasks.c.task == task, item_tasks.c.state == "leased")
@@ -262,7 +228,8 @@ def _end_leases(connection: Connection, task: Task, now: datetime) -> None:
     back = [{"of_item": item_id} for item_id in connection.execute(ended).scalars().all()]
     if back:
         where = and_(item_tasks.c.item_id == bindparam("of_item"), item_tasks.c.task == task)
-        change = update(item_tasks).where(where).values(state="preannotated", lease_id=None, lease_until=None)
+        back_to = case((item_tasks.c.contested_at.is_not(None), "contested"), else_="preannotated")
+        change = update(item_tasks).where(where).values(state=back_to, lease_id=None, lease_until=None)
         connection.execute(change, back)
 
 
@@ -369,25 +336,3 @@ def _check_lease(connection: Connection, item_id: str, task: Task, lease_id: str
     if now >= lease.expires_at:
         raise Stale(f"lease {lease_id} of item {item_id}: expected a correction before "
                     f"{lease.expires_at:%Y-%m-%d %H:%M:%S} UTC, got it at {now:%Y-%m-%d %H:%M:%S} UTC")  # fmt: skip
-
-
-def _audited(task: Task, version: str, ancestry: Sequence[str]) -> Select[Any]:
-    checked = corrections.c.id.label("correction_id"), corrections.c.received_at, corrections.c.label.label("truth")
-    chosen = select(preannotations, items.c.item_group, item_tasks.c.draw.label("item_draw"), *checked)
-    chosen = chosen.join(item_tasks, and_(item_tasks.c.item_id == preannotations.c.item_id,
-                                          item_tasks.c.task == preannotations.c.task))  # fmt: skip
-    chosen = chosen.join(items, items.c.id == item_tasks.c.item_id)
-    chosen = chosen.join(corrections, corrections.c.id == item_tasks.c.correction_id)
-    return chosen.where(preannotations.c.version == version, *_fresh_audits(task, ancestry))
-
-
-def _audit(row: Row[Any]) -> Audited:
-    return Audited(row.item_id, row.item_group, row.item_draw, preannotation_of(row), label_of(row.task, row.truth),
-                   row.correction_id, row.created_at, row.received_at)  # fmt: skip
-
-
-def _fresh_audits(task: Task, ancestry: Sequence[str]) -> tuple[Any, ...]:
-    trained_on = exists().where(
-        trained_items.c.item_id == item_tasks.c.item_id, trained_items.c.version.in_(list(ancestry))
-    )
-    return item_tasks.c.task == task, item_tasks.c.state == "corrected", item_tasks.c.audit, ~trained_on

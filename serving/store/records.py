@@ -11,7 +11,7 @@ from models.records import Item, Label, PreAnnotation, Seconds, Task
 from selection.routing import Decision
 
 Actor: TypeAlias = str  # the name of the token that made a change; "local" or "cli" where there was none
-ItemState: TypeAlias = Literal["registered", "preannotated", "leased", "corrected", "accepted", "failed"]
+ItemState: TypeAlias = Literal["registered", "preannotated", "leased", "corrected", "contested", "accepted", "failed"]
 VersionState: TypeAlias = Literal["candidate", "serving", "retired", "failed"]
 
 

@@ -91,7 +91,7 @@ item_tasks = Table(
     metadata,
     Column("item_id", String, ForeignKey("items.id"), primary_key=True),
     Column("task", String, primary_key=True),
-    _required("state", String),  # registered | preannotated | leased | corrected | accepted | failed
+    _required("state", String),  # registered | preannotated | leased | corrected | contested | accepted | failed
     _required("audit", Boolean),  # drawn at random for people; what it was when the item was corrected stays
     _required("draw", Float),  # the random draw in [0, 1) that decides on audits
     _required("priority", Float),  # higher is handed out first
@@ -100,6 +100,7 @@ item_tasks = Table(
     Column("correction_id", BigId),  # the one that counts
     Column("lease_id", String),
     Column("lease_until", UtcTime),
+    Column("contested_at", UtcTime),  # a check that contradicts a sure version: when a second look was asked for, once
     Column("failure", String),
     _required("updated_at", UtcTime),
     _required("actor", String),

@@ -31,6 +31,9 @@ from tests.tiny_versions import NOW, make_version
 SMALL: dict[str, Any] = {"rounds": 2, "seeds": 2, "epochs": 0, "mistakes": 0.0, "groups": False}
 
 
+ONE = Transcript("one")
+
+
 class TestPerson:
     LABELS = (
         Transcript("one two three"),
@@ -46,6 +49,12 @@ class TestPerson:
         assert 150 <= len(slips) <= 250
         assert said == [person.label(str(number), label) for number in range(1000)]
         assert all(len(parts(label)) - 1 <= len(parts(one)) <= len(parts(label)) for one in slips)
+
+    def test_two_people_slip_at_different_items(self) -> None:
+        slips = [{number for number in range(1000) if Person(0.1, 0, ("two",), name).label(str(number), ONE) != ONE}
+                 for name in ("ada", "ben")]  # fmt: skip
+        assert 1 <= len(slips[0] & slips[1]) <= 30
+        assert len(slips[0] | slips[1]) > 150
 
     def test_mishears_a_word_as_another(self) -> None:
         heard = {Person(0.999, 0, ("one", "two")).label(str(number), Transcript("one")) for number in range(50)}

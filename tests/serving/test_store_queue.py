@@ -156,7 +156,7 @@ def test_a_leased_item_keeps_the_decision_it_was_handed_out_under(store: Store) 
     store.versions.promote("v2", "old", Comparison(), "tester", after(1))
     store.items.save(item(0), answer(0, "v2", 0.1, "audit"), 0.0, None, "tester", after(2))
     store.queue.correct(correction(0, "car"), held.lease_id, "tester", after(3))
-    assert store.queue.count_audited("detection") == 0
+    assert store.checks.count("detection") == 0
 
 
 def test_a_strategy_chooses_inside_the_window(store: Store) -> None:
@@ -252,15 +252,15 @@ def test_calibration_sees_audits_alone_and_none_that_was_trained_on(store: Store
         store.items.save(item(name, "clip"), answer(name, decision=decision), 0.5, None, "tester", START)
     for name in ("a0", "a1", "a2", "r"):
         store.queue.correct(correction(name, "bus"), None, "tester", after(1))
-    assert store.queue.count_audited("detection") == 3
-    seen = list(store.queue.audited("detection", "v1", ["v1"]))
+    assert store.checks.count("detection") == 3
+    seen = list(store.checks.audited("detection", "v1", ["v1"]))
     assert {one.item_id for one in seen} == {item_id("a0"), item_id("a2")}
     assert {(one.group, one.answer.label, one.truth) for one in seen} == {("clip", boxes("car"), boxes("bus"))}
-    asked = list(store.queue.unanswered_audits("detection", "v2", ["v2", "v1"]))
+    asked = list(store.checks.unanswered("detection", "v2", ["v2", "v1"]))
     assert asked == [item("a0", "clip")]
     store.items.save(asked[0], answer("a0", "v2"), 0.5, None, "tester", after(2))
-    assert [one.item_id for one in store.queue.audited("detection", "v2", ["v2", "v1"])] == [item_id("a0")]
-    assert list(store.queue.unanswered_audits("detection", "v2", ["v2", "v1"])) == []
+    assert [one.item_id for one in store.checks.audited("detection", "v2", ["v2", "v1"])] == [item_id("a0")]
+    assert list(store.checks.unanswered("detection", "v2", ["v2", "v1"])) == []
 
 
 def test_seconds_are_counted_by_version(store: Store) -> None:

@@ -1,0 +1,97 @@
+"""What people found on audit items, drawn at random: all that calibrations and promises may rest on."""
+
+from collections.abc import Iterator, Sequence
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Row, Select, and_, exists, func, or_, select, update
+
+from models.records import Item, Task
+from serving.store.database import Database, log
+from serving.store.items import item_of, label_of, preannotation_of
+from serving.store.records import Actor, Audited
+from serving.store.tables import corrections, item_tasks, items, preannotations, trained_items
+
+# While a check waits for a second look, what the first one found counts.
+_CHECKED = or_(item_tasks.c.state == "corrected", item_tasks.c.contested_at.is_not(None))
+
+
+class Checks:
+    """Reads corrected audit items beside what a version said of them, and puts some up for a second look."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    def audited(
+        self, task: Task, version: str, ancestry: Sequence[str], since: datetime | None = None
+    ) -> Iterator[Audited]:
+        """What ``version`` said about audit items, corrected after ``since``, that no version of ``ancestry`` was
+        trained on."""
+        chosen = _audited(task, version, ancestry)
+        if since is not None:
+            chosen = chosen.where(corrections.c.received_at > since)
+        return map(_audit, self._database.pages(chosen, preannotations.c.item_id))
+
+    def after(self, task: Task, version: str, ancestry: Sequence[str], last: int) -> list[Audited]:
+        """The same audit items, of corrections after the ``last`` one, in the order in which these came; those that
+        wait for a second look come with that."""
+        chosen = _audited(task, version, ancestry).where(corrections.c.id > last, item_tasks.c.state == "corrected")
+        chosen = chosen.order_by(corrections.c.id)
+        with self._database.reading() as connection:
+            return [_audit(row) for row in connection.execute(chosen).all()]
+
+    def unanswered(self, task: Task, version: str, ancestry: Sequence[str]) -> Iterator[Item]:
+        """The same audit items where ``version`` has not been asked yet."""
+        answered = exists().where(
+            preannotations.c.item_id == items.c.id,
+            preannotations.c.task == task,
+            preannotations.c.version == version,
+        )
+        chosen = select(items).join(item_tasks, item_tasks.c.item_id == items.c.id)
+        chosen = chosen.where(~answered, *_fresh(task, ancestry))
+        for row in self._database.pages(chosen, items.c.id):
+            yield item_of(row)
+
+    def count(self, task: Task) -> int:
+        """How many audit items of the task are corrected."""
+        chosen = select(func.count()).select_from(item_tasks)
+        chosen = chosen.where(item_tasks.c.task == task, _CHECKED, item_tasks.c.audit)
+        with self._database.reading() as connection:
+            return int(connection.execute(chosen).scalar_one())
+
+    def contest(self, item_id: str, task: Task, correction_id: int, actor: Actor, now: datetime) -> bool:
+        """Puts a checked audit item up for a second look, and returns whether it was; only once in its life.
+
+        Until somebody has looked, the correction counts as the truth of the check.
+        """
+        where = and_(item_tasks.c.item_id == item_id, item_tasks.c.task == task, item_tasks.c.state == "corrected",
+                     item_tasks.c.audit, item_tasks.c.correction_id == correction_id,
+                     item_tasks.c.contested_at.is_(None))  # fmt: skip
+        change = {"state": "contested", "contested_at": now, "updated_at": now, "actor": actor}
+        with self._database.writing() as connection:
+            contested = connection.execute(update(item_tasks).where(where).values(**change)).rowcount > 0
+            if contested:
+                log(connection, now, actor, "contest", item_id, {"task": task, "correction": correction_id})
+        return contested
+
+
+def _audited(task: Task, version: str, ancestry: Sequence[str]) -> Select[Any]:
+    checked = corrections.c.id.label("correction_id"), corrections.c.received_at, corrections.c.label.label("truth")
+    chosen = select(preannotations, items.c.item_group, item_tasks.c.draw.label("item_draw"), *checked)
+    chosen = chosen.join(item_tasks, and_(item_tasks.c.item_id == preannotations.c.item_id,
+                                          item_tasks.c.task == preannotations.c.task))  # fmt: skip
+    chosen = chosen.join(items, items.c.id == item_tasks.c.item_id)
+    chosen = chosen.join(corrections, corrections.c.id == item_tasks.c.correction_id)
+    return chosen.where(preannotations.c.version == version, *_fresh(task, ancestry))
+
+
+def _audit(row: Row[Any]) -> Audited:
+    return Audited(row.item_id, row.item_group, row.item_draw, preannotation_of(row), label_of(row.task, row.truth),
+                   row.correction_id, row.created_at, row.received_at)  # fmt: skip
+
+
+def _fresh(task: Task, ancestry: Sequence[str]) -> tuple[Any, ...]:
+    trained_on = exists().where(
+        trained_items.c.item_id == item_tasks.c.item_id, trained_items.c.version.in_(list(ancestry))
+    )
+    return item_tasks.c.task == task, _CHECKED, item_tasks.c.audit, ~trained_on

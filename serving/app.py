@@ -271,7 +271,7 @@ async def annotators(request: Request, task: str | None = None) -> Response:
     """Of each person the seconds a label, and the shares that are right on gold items, whose answer somebody else gave,
     and by the consensus of three people or more; with exact 95 % intervals."""
     loop, names = deployment_of(request).loop, [parse_task(task)] if task else TASKS
-    return _json(AnnotatorsBody(tasks={name: await run_sync(loop.annotators, name) for name in names}))
+    return _json(AnnotatorsBody(tasks={name: await run_sync(loop.labelled.annotators, name) for name in names}))
 
 
 @routes.get("/livez", summary="Does the process answer?", response_model=StatusBody, openapi_extra=PUBLIC)

@@ -133,7 +133,7 @@ def _improve(loop: Loop, settings: Settings, version: StoredVersion, console: Co
     candidate = train_version(
         Request(task=TASK, data=(), epochs=EPOCHS, batch_size=BATCH_SIZE),
         start=read_version(version.folder),
-        corrections=lambda: list(loop.training_data(TASK)),
+        corrections=lambda: list(loop.labelled.training_data(TASK)),
         runs_dir=settings.data_dir / "runs",
         versions_dir=settings.data_dir / "models",
         console=console,

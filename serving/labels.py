@@ -30,7 +30,7 @@ def export(
         InvalidInput: not a format for that task, or ``out`` is not empty; a medium was changed since it came.
         NotFound: a medium is gone.
     """
-    return _written(name, task, loop.labels(task, accepted, consensus), out, console)
+    return _written(name, task, loop.labelled.labels(task, accepted, consensus), out, console)
 
 
 def convert(spec: str, name: str, out: Path, *, console: Console | None = None) -> int:

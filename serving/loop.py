@@ -3,23 +3,21 @@
 Free of any framework; safe to call from several threads and processes.
 """
 
-from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterable
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
-from itertools import chain, islice
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import Any, TypeAlias
-from urllib.parse import urlsplit
 
 from models.errors import InvalidInput, NotFound, Refused
-from models.records import TASKS, Correction, Item, Label, Prediction, Seconds, Task
+from models.records import TASKS, Correction, Item, Prediction, Seconds, Task
 from models.versions import read_version, starters
-from selection.annotators import Standing
 from selection.routing import draw
-from serving import opinions
 from serving.calibrations import Calibrations
 from serving.deciding import Deciding, undecided
-from serving.media_files import MediaFiles, content_id
+from serving.intake import Intake, Registered, Registration
+from serving.labelled import Labelled
+from serving.media_files import MediaFiles
 from serving.ordering import order_of
 from serving.promotion import Broken, Compare, Pairs, compared
 from serving.report import task_report
@@ -30,7 +28,6 @@ from serving.store.records import (
     Answer,
     Comparison,
     Leased,
-    Opinions,
     Promotion,
     Receipt,
     StoredVersion,
@@ -44,27 +41,6 @@ __all__ = [
 ]  # fmt: skip
 
 Predict: TypeAlias = Callable[[Item], tuple[Prediction, Seconds | None]]  # and how long the medium is, if it sounds
-
-BATCH = 500  # items a transaction
-
-
-@dataclass(frozen=True)
-class Registration:
-    """A medium to be labelled: its bytes, which are then kept here, or the file that holds them."""
-
-    uri: str
-    task: Task
-    data: bytes | Path
-    group: str | None = None
-
-
-@dataclass(frozen=True)
-class Registered:
-    """How many (item, task) were new and known, and the uris that could not be read, with the reason."""
-
-    new: int
-    known: int
-    failed: tuple[tuple[str, str], ...]
 
 
 def utc_now() -> datetime:
@@ -82,6 +58,8 @@ class Loop:
         self._clock = clock
         self._deciding = Deciding.by(settings)
         self._calibrations = Calibrations(store, self._deciding, settings, clock)
+        self._intake = Intake(store, files, self._deciding.draw)
+        self.labelled = Labelled(store, files, self._deciding.is_gold)
 
     @classmethod
     def open(cls, settings: Settings, clock: Callable[[], datetime] = utc_now) -> "Loop":
@@ -104,26 +82,7 @@ class Loop:
         Raises:
             InvalidInput: a uri or group that cannot be stored.
         """
-        new = seen = 0
-        failed: list[tuple[str, str]] = []
-        rest = iter(entries)
-        while batch := list(islice(rest, BATCH)):
-            readable = []
-            for entry in batch:
-                try:
-                    readable.append((self._kept(entry), entry.task))
-                except OSError as error:
-                    failed.append((entry.uri, f"{entry.data!s:.500}: {error.strerror or error}"))
-            seen += len(readable)
-            drawn = [(item, task, self._draw(item.id)) for item, task in readable]
-            new += self._store.items.register(drawn, actor, self._clock())
-        return Registered(new=new, known=seen - new, failed=tuple(failed))
-
-    def _kept(self, entry: Registration) -> Item:
-        uri = storable(entry.uri, "uri")
-        group = None if entry.group is None else storable(entry.group, "group")
-        item_id = self._files.save(entry.data) if isinstance(entry.data, bytes) else content_id(entry.data)
-        return Item(item_id, uri, group)
+        return self._intake.register(entries, actor, self._clock())
 
     def answered(self, item_id: str, task: Task, version: str) -> Answer | None:
         """What a version said about the same bytes before, so that asking again costs nothing."""
@@ -157,7 +116,7 @@ class Loop:
         item = replace(item, uri=storable(item.uri, "uri"))
         said = undecided(item.id, task, version, prediction)
         answer = self._deciding.answer(said, duration_s, self.trust(version))
-        return self._store.items.save(item, answer, self._draw(item.id), duration_s, actor, self._clock())
+        return self._store.items.save(item, answer, self._deciding.draw(item.id), duration_s, actor, self._clock())
 
     def pending(self, task: Task, limit: int) -> list[Item]:
         """Items that the serving version has not seen yet; none while nothing serves."""
@@ -238,53 +197,6 @@ class Loop:
         self._store.queue.withdraw(correction_id, actor, self._clock())
 
     # -- learning
-
-    def training_data(self, task: Task) -> Iterator[tuple[Item, Label]]:
-        """Corrected items that are not gold, by id; their uri is the path of a file.
-
-        Raises:
-            NotFound: a medium is gone.
-            InvalidInput: a file was changed since it was registered.
-        """
-        return self._corrected(task, gold=False)
-
-    def gold_data(self, task: Task) -> Iterator[tuple[Item, Label]]:
-        """Corrected items that no training ever sees, drawn by id alone; otherwise like ``training_data``."""
-        return self._corrected(task, gold=True)
-
-    def _corrected(self, task: Task, gold: bool) -> Iterator[tuple[Item, Label]]:
-        for item, label in self._store.queue.corrected(task):
-            if self._is_gold(item.id) == gold:
-                yield self._files.unchanged(item), label
-
-    def labels(self, task: Task, accepted: bool = False, consensus: bool = False) -> Iterator[tuple[Item, Label]]:
-        """Every corrected item, gold or not, and where asked those accepted unseen; otherwise like ``training_data``.
-
-        Of an item that several people labelled, the newest label or, where asked, what they agree on. Their id is one
-        for people: the name of the medium, and the beginning of its hash.
-        """
-        unseen = self._store.queue.accepted(task) if accepted else ()
-        agreed = ((one.item, one.label) for one in opinions.agreed(task, lambda: self.opinions(task)))
-        for item, label in chain(agreed if consensus else self._store.queue.corrected(task), unseen):
-            yield replace(self._files.unchanged(item), id=_readable_id(item)), label
-
-    def opinions(self, task: Task) -> Iterator[Opinions]:
-        """Every corrected item with what each person said of it, by id."""
-        return self._store.said.of(task)
-
-    def label_changes(self, task: Task) -> tuple[int, int]:
-        """Numbers that change whenever people's labels of a task do; cheap to ask often."""
-        return self._store.said.changes(task)
-
-    def annotators(self, task: Task) -> list[Standing]:
-        """How good and how fast each person is at a task, by name."""
-        return opinions.annotators(task, self.opinions(task), self._is_gold)
-
-    def _is_gold(self, item_id: str) -> bool:
-        return self._deciding.is_gold(item_id)
-
-    def _draw(self, item_id: str) -> float:
-        return self._deciding.draw(item_id)
 
     def due_for_calibration(self) -> list[StoredVersion]:
         """Serving versions that would learn from the audit items corrected since they were last calibrated, and those
@@ -403,7 +315,7 @@ class Loop:
     def _untrained_gold(self, candidate: StoredVersion, serving: StoredVersion) -> Pairs:
         names = [name for version in (candidate, serving) for name in self._store.versions.ancestry(version.name)[0]]
         seen = self._store.versions.trained_on(names)
-        return [(item, label) for item, label in self.gold_data(candidate.task) if item.id not in seen]
+        return [(item, label) for item, label in self.labelled.gold_data(candidate.task) if item.id not in seen]
 
     def rollback(self, task: Task, actor: Actor) -> Promotion:
         """Lets the version serve again that did so before.
@@ -426,8 +338,3 @@ class Loop:
         return {
             "tasks": {task: task_report(self._store, task, self._calibrations.told, self._clock()) for task in TASKS}
         }
-
-
-def _readable_id(item: Item) -> str:
-    name = PurePosixPath(urlsplit(item.uri).path).stem
-    return item.id if name == item.id else f"{name}-{item.id[:12]}"

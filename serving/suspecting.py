@@ -66,7 +66,7 @@ class Suspecting:
         serving = self._loop.serving(task)
         if serving is None:
             raise NotFound(f"suspects {task}: expected a serving version, got none")
-        state = serving.name, self._loop.label_changes(task)
+        state = serving.name, self._loop.labelled.changes(task)
         with self._lock:
             known = self._rankings.get(task)
             if known is not None and known.state == state:
@@ -109,7 +109,7 @@ class Suspecting:
     def _ranked(self, task: Task, state: State, work: _Work) -> Ranking:
         """Looks at every label whose medium is there."""
         pairs, annotators = list[tuple[Item, Label]](), dict[str, str]()
-        for one in self._loop.opinions(task):
+        for one in self._loop.labelled.opinions(task):
             try:
                 pairs.append((replace(one.item, uri=str(self._loop.path(one.item))), one.counting.label))
             except (NotFound, InvalidInput):

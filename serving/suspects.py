@@ -121,7 +121,7 @@ def _pairs(request: Request, loop: Loop) -> list[tuple[Item, Label]]:
             raise InvalidInput(f"suspects {task}: expected data with {task} labels, got {labelled}: {spec}")
     found = [pair for spec in request.data for pair in datasets.read(spec)]
     if not request.data:
-        found = [*loop.training_data(task), *loop.gold_data(task)]
+        found = [*loop.labelled.training_data(task), *loop.labelled.gold_data(task)]
     if not found:
         raise InvalidInput(f"suspects {task}: expected labels to look at, got none")
     return found

@@ -76,7 +76,7 @@ def train_candidate(
     version = train_version(
         request,
         start=_start(request.task, name, loop, runs_dir) if name else None,
-        corrections=lambda: list(loop.training_data(request.task)),
+        corrections=lambda: list(loop.labelled.training_data(request.task)),
         runs_dir=runs_dir,
         versions_dir=out or settings.data_dir / "models",
     )

@@ -236,7 +236,7 @@ class _Turn:
                 return (
                     f"more than {100 * plan.learn_until:.4g} % are labelled: this version goes on, to earn its promise"
                 )
-        pairs = list(self.loop.training_data(plan.task))
+        pairs = list(self.loop.labelled.training_data(plan.task))
         try:
             candidate = plan.workshop.trained(plan.start, pairs, plan.epochs, self.seed)
             self.loop.add_version(candidate.folder, ACTOR)
@@ -289,7 +289,8 @@ class _Turn:
 
     def _by_id(self, accepted: bool) -> list[tuple[str, Label]]:
         paths = {str(Path(item.uri).absolute()): item_id for item_id, item in self.items.items()}
-        return [(paths[item.uri], label) for item, label in self.loop.labels(self.plan.task, accepted=accepted)]
+        labels = self.loop.labelled.labels(self.plan.task, accepted=accepted)
+        return [(paths[item.uri], label) for item, label in labels]
 
     def _labelled(self) -> int:
         return int(self.loop.report()["tasks"][self.plan.task]["items"].get("corrected", 0))

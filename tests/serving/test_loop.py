@@ -180,7 +180,7 @@ def test_gold_and_training_share_nothing_and_never_change_sides(build: Build) ->
     items = [post(loop, i) for i in range(60)]
     for item in items:
         loop.correct(corrected(item, "bus"), None, "tester")
-    gold, training = list(loop.gold_data("detection")), list(loop.training_data("detection"))
+    gold, training = list(loop.labelled.gold_data("detection")), list(loop.labelled.training_data("detection"))
     gold_ids, training_ids = {item.id for item, _ in gold}, {item.id for item, _ in training}
     assert gold_ids | training_ids == {item.id for item in items}
     assert not gold_ids & training_ids
@@ -188,8 +188,8 @@ def test_gold_and_training_share_nothing_and_never_change_sides(build: Build) ->
     assert {label for _, label in gold + training} == {boxes("bus")}
     assert all(content_id(Path(item.uri)) == item.id for item, _ in gold + training)
     post(loop, "one more")
-    assert {item.id for item, _ in build(gold_share=0.3).gold_data("detection")} == gold_ids
-    wider = {item.id for item, _ in build(gold_share=0.6).gold_data("detection")}
+    assert {item.id for item, _ in build(gold_share=0.3).labelled.gold_data("detection")} == gold_ids
+    wider = {item.id for item, _ in build(gold_share=0.6).labelled.gold_data("detection")}
     assert gold_ids < wider  # a larger share only adds
 
 
@@ -199,13 +199,13 @@ def test_training_names_a_file_that_is_gone_or_was_changed(build: Build, tmp_pat
     file.write_bytes(b"photo")
     loop.register([Registration(str(file), "detection", file)], "tester")
     loop.correct(corrected(Item(content_id(file), str(file)), "car"), None, "tester")
-    assert [item.uri for item, _ in loop.training_data("detection")] == [str(file)]
+    assert [item.uri for item, _ in loop.labelled.training_data("detection")] == [str(file)]
     file.write_bytes(b"another photo")
     with pytest.raises(InvalidInput, match=r"photo\.jpg: expected the bytes with SHA-256 .*; the file was changed"):
-        list(loop.training_data("detection"))
+        list(loop.labelled.training_data("detection"))
     file.unlink()
     with pytest.raises(NotFound, match=r"expected its medium at .*photo\.jpg"):
-        list(loop.training_data("detection"))
+        list(loop.labelled.training_data("detection"))
 
 
 def test_an_unreadable_medium_leaves_the_work(build: Build) -> None:

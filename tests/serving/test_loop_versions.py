@@ -245,7 +245,7 @@ def test_a_worse_candidate_is_refused_with_the_figures_unless_forced(build: Buil
 def test_a_candidate_as_good_is_promoted_and_only_unseen_gold_decides(build: Build, tmp_path: Path) -> None:
     loop = build(gold_share=0.99)
     fill_gold(loop)
-    gold = [item.id for item, _ in loop.gold_data("detection")]
+    gold = [item.id for item, _ in loop.labelled.gold_data("detection")]
     add(loop, tmp_path, "v2", "v1", (gold[0],))
 
     def compare(version: StoredVersion, pairs: Pairs) -> float:
@@ -408,7 +408,7 @@ def test_a_person_is_shown_the_doubtful_parts_alone(build: Build) -> None:
     partial = [answer for answer in waiting if answer.decision.parts is not None]
     assert {answer.decision.parts for answer in partial} == {Plan(accepted=(0,), shown=(1,), asked=False)}
     assert max(answer.preannotation.uncertainty.seconds for answer in partial) < min(whole_s)
-    gold = {item.id for item in items if loop._is_gold(item.id)}
+    gold = {item.id for item in items if loop._deciding.is_gold(item.id)}
     whole = {answer.preannotation.item_id for answer in waiting if answer.decision.parts is None}
     assert whole <= gold
     assert not gold & {answer.preannotation.item_id for answer in partial}

@@ -82,7 +82,7 @@ def test_an_export_has_the_newest_label_or_the_consensus(loop: Loop, tmp_path: P
 
 def test_who_is_right_on_gold_and_by_the_others(loop: Loop) -> None:
     """Cyd's labels are the known answers, so cyd is not measured by them; the others are, rightly or not."""
-    told = {one.annotator: one for one in loop.annotators("detection")}
+    told = {one.annotator: one for one in loop.labelled.annotators("detection")}
     assert list(told) == ["ada", "bob", "cyd", "dan"]
     assert (told["ada"].gold.right, told["ada"].gold.of) == (2, 4)
     assert (told["bob"].gold.right, told["bob"].gold.of) == (2, 4)

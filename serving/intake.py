@@ -1,0 +1,69 @@
+"""Media that come in to be labelled: each becomes one item, named by its bytes."""
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from datetime import datetime
+from itertools import islice
+from pathlib import Path
+
+from models.records import Item, Task
+from serving.media_files import MediaFiles, content_id
+from serving.store import Store
+from serving.store.records import Actor, storable
+
+BATCH = 500  # items a transaction
+
+
+@dataclass(frozen=True)
+class Registration:
+    """A medium to be labelled: its bytes, which are then kept here, or the file that holds them."""
+
+    uri: str
+    task: Task
+    data: bytes | Path
+    group: str | None = None
+
+
+@dataclass(frozen=True)
+class Registered:
+    """How many (item, task) were new and known, and the uris that could not be read, with the reason."""
+
+    new: int
+    known: int
+    failed: tuple[tuple[str, str], ...]
+
+
+class Intake:
+    """Registers media; ``draw`` gives each item the random number that it keeps."""
+
+    def __init__(self, store: Store, files: MediaFiles, draw: Callable[[str], float]) -> None:
+        self._store = store
+        self._files = files
+        self._draw = draw
+
+    def register(self, entries: Iterable[Registration], actor: Actor, now: datetime) -> Registered:
+        """Registers media for labelling, batch by batch.
+
+        Raises:
+            InvalidInput: a uri or group that cannot be stored.
+        """
+        new = seen = 0
+        failed: list[tuple[str, str]] = []
+        rest = iter(entries)
+        while batch := list(islice(rest, BATCH)):
+            readable = []
+            for entry in batch:
+                try:
+                    readable.append((self._kept(entry), entry.task))
+                except OSError as error:
+                    failed.append((entry.uri, f"{entry.data!s:.500}: {error.strerror or error}"))
+            seen += len(readable)
+            drawn = [(item, task, self._draw(item.id)) for item, task in readable]
+            new += self._store.items.register(drawn, actor, now)
+        return Registered(new=new, known=seen - new, failed=tuple(failed))
+
+    def _kept(self, entry: Registration) -> Item:
+        uri = storable(entry.uri, "uri")
+        group = None if entry.group is None else storable(entry.group, "group")
+        item_id = self._files.save(entry.data) if isinstance(entry.data, bytes) else content_id(entry.data)
+        return Item(item_id, uri, group)

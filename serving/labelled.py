@@ -1,0 +1,69 @@
+"""What labels there are: those that people gave, what several of them agree on, and those accepted unseen."""
+
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from itertools import chain
+from pathlib import PurePosixPath
+from urllib.parse import urlsplit
+
+from models.records import Item, Label, Task
+from selection.annotators import Standing
+from serving import opinions
+from serving.media_files import MediaFiles
+from serving.store import Store
+from serving.store.records import Opinions
+
+
+class Labelled:
+    """The labels in the store, with the files of their media; ``is_gold`` tells by its id which items train nothing."""
+
+    def __init__(self, store: Store, files: MediaFiles, is_gold: Callable[[str], bool]) -> None:
+        self._store = store
+        self._files = files
+        self._is_gold = is_gold
+
+    def training_data(self, task: Task) -> Iterator[tuple[Item, Label]]:
+        """Corrected items that are not gold, by id; their uri is the path of a file.
+
+        Raises:
+            NotFound: a medium is gone.
+            InvalidInput: a file was changed since it was registered.
+        """
+        return self._corrected(task, gold=False)
+
+    def gold_data(self, task: Task) -> Iterator[tuple[Item, Label]]:
+        """Corrected items that no training ever sees, drawn by id alone; otherwise like ``training_data``."""
+        return self._corrected(task, gold=True)
+
+    def _corrected(self, task: Task, gold: bool) -> Iterator[tuple[Item, Label]]:
+        for item, label in self._store.queue.corrected(task):
+            if self._is_gold(item.id) == gold:
+                yield self._files.unchanged(item), label
+
+    def labels(self, task: Task, accepted: bool = False, consensus: bool = False) -> Iterator[tuple[Item, Label]]:
+        """Every corrected item, gold or not, and where asked those accepted unseen; otherwise like ``training_data``.
+
+        Of an item that several people labelled, the newest label or, where asked, what they agree on. Their id is one
+        for people: the name of the medium, and the beginning of its hash.
+        """
+        unseen = self._store.queue.accepted(task) if accepted else ()
+        agreed = ((one.item, one.label) for one in opinions.agreed(task, lambda: self.opinions(task)))
+        for item, label in chain(agreed if consensus else self._store.queue.corrected(task), unseen):
+            yield replace(self._files.unchanged(item), id=_readable_id(item)), label
+
+    def opinions(self, task: Task) -> Iterator[Opinions]:
+        """Every corrected item with what each person said of it, by id."""
+        return self._store.said.of(task)
+
+    def changes(self, task: Task) -> tuple[int, int]:
+        """Numbers that change whenever people's labels of a task do; cheap to ask often."""
+        return self._store.said.changes(task)
+
+    def annotators(self, task: Task) -> list[Standing]:
+        """How good and how fast each person is at a task, by name."""
+        return opinions.annotators(task, self.opinions(task), self._is_gold)
+
+
+def _readable_id(item: Item) -> str:
+    name = PurePosixPath(urlsplit(item.uri).path).stem
+    return item.id if name == item.id else f"{name}-{item.id[:12]}"

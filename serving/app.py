@@ -1,8 +1,7 @@
 """The routes. Each reads its request, makes one call, and gives the answer its shape."""
 
-from asyncio import get_running_loop
-from collections.abc import Callable, Sequence
-from typing import Annotated, Any, ParamSpec, TypeVar
+from collections.abc import Sequence
+from typing import Annotated, Any
 
 from anyio import create_task_group
 from anyio.to_thread import run_sync
@@ -10,7 +9,6 @@ from fastapi import APIRouter, FastAPI, Query, Request
 from fastapi.responses import JSONResponse, Response
 from pydantic import BaseModel
 from starlette.datastructures import UploadFile
-from starlette.requests import ClientDisconnect
 
 from models.errors import InvalidInput, PrelabelError
 from models.media import media_type
@@ -42,10 +40,11 @@ from serving.bodies import (
     version_body,
 )
 from serving.body_limit import BodyLimit
+from serving.cvat import backend as cvat
 from serving.deployment import Deployment
 from serving.description import PUBLIC, documented, json_lines, media_or_uri, one_json
 from serving.http_errors import Unavailable, error_detail
-from serving.label_studio import backend
+from serving.label_studio import backend as label_studio
 from serving.loop import Actor, Answer
 from serving.metrics import Measured
 from serving.registration import parse_lines, register
@@ -54,9 +53,6 @@ from serving.settings import QueueStrategy, Settings
 MOST_FILES = 100  # of one request
 MOST_LEASED = 100
 MOST_SUSPECTS = 1000
-
-P = ParamSpec("P")
-T = TypeVar("T")
 
 routes = APIRouter()
 
@@ -67,7 +63,8 @@ def create_app(settings: Settings) -> FastAPI:
     app.include_router(routes)
     app.include_router(description.routes)
     app.include_router(dashboard.routes)
-    app.include_router(backend.routes)
+    app.include_router(label_studio.routes)
+    app.include_router(cvat.routes)
     http_errors.install(app)
     app.add_middleware(BodyLimit, limit=int(settings.max_body_mb * 1_000_000))
     app.add_middleware(TokenAuth, store=lambda: app.state.deployment.loop.store)
@@ -103,9 +100,9 @@ async def annotate(task: str, request: Request) -> Response:
         body = await request.body()
         if _is_json(request, body):
             medium = await deployment.fetcher.fetch(parse(UriBody, body, "body").uri)
-            answer = await _work(request, deployment.annotator.fetched, name, medium, actor_of(request))
+            answer = await deployment.work(request, deployment.annotator.fetched, name, medium, actor_of(request))
         else:
-            answer = await _work(request, deployment.annotator.posted, name, body, "body", actor_of(request))
+            answer = await deployment.work(request, deployment.annotator.posted, name, body, "body", actor_of(request))
     return _json(answer_body(answer))
 
 
@@ -120,7 +117,9 @@ async def _annotate_files(task: Task, request: Request, visit: Visit) -> Respons
         async def one(index: int, file: UploadFile) -> None:
             try:
                 data, name = await file.read(), file.filename or f"file {index + 1}"
-                outcomes[index] = await _work(request, deployment.annotator.posted, task, data, name, actor_of(request))
+                outcomes[index] = await deployment.work(
+                    request, deployment.annotator.posted, task, data, name, actor_of(request)
+                )
             except PrelabelError as error:
                 outcomes[index] = error
 
@@ -200,7 +199,7 @@ async def queue(
     """Most useful first. Nobody else gets these items before their lease ends; an empty list means nothing is open."""
     name, deployment, actor = parse_task(task), deployment_of(request), actor_of(request)
     with deployment.admission.enter():
-        leased = await _work(request, deployment.lease, name, limit, annotator or actor, actor, strategy)
+        leased = await deployment.work(request, deployment.lease, name, limit, annotator or actor, actor, strategy)
     return _json(QueueBody.model_construct(items=[leased_body(one, answer) for one, answer in leased]))
 
 
@@ -300,15 +299,6 @@ async def metrics(request: Request) -> Response:
     """In Prometheus' text format, by route template."""
     figures = deployment_of(request).metrics
     return Response(figures.text(), media_type=figures.content_type)
-
-
-async def _work(request: Request, call: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> T:
-    """Calls in a thread when it is this request's turn; nothing is done for a client that has left meanwhile."""
-    deployment = deployment_of(request)
-    async with deployment.turns:
-        if await request.is_disconnected():
-            raise ClientDisconnect
-        return await get_running_loop().run_in_executor(deployment.threads, lambda: call(*args, **kwargs))
 
 
 def _is_json(request: Request, body: bytes) -> bool:

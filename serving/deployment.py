@@ -2,12 +2,15 @@
 
 import os
 import threading
+from asyncio import get_running_loop
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime
-from typing import Any
+from typing import Any, ParamSpec, TypeVar
 
 import httpx
 from anyio import Semaphore
+from starlette.requests import ClientDisconnect, Request
 
 from models.errors import NotFound, Refused
 from models.records import LABEL_TYPES, Task, from_json, to_json
@@ -16,6 +19,8 @@ from serving.admission import Admission
 from serving.annotator import Annotator, limits_of
 from serving.background import Background
 from serving.bodies import CorrectionBody
+from serving.cvat.detector import Detector
+from serving.cvat.tracker import Tracker
 from serving.fetch import Fetcher, new_client
 from serving.http_errors import Unavailable
 from serving.label_studio.client import Client, connect
@@ -29,6 +34,9 @@ from serving.metrics import Metrics
 from serving.promotion import quality_of
 from serving.settings import QueueStrategy, Settings
 from serving.suspecting import Suspecting
+
+P = ParamSpec("P")
+T = TypeVar("T")
 
 
 class Deployment:
@@ -68,6 +76,8 @@ class Deployment:
         self.corrections = Corrections(loop, media, self.studio, settings)
         self.label_studio = Worker(loop, self.predictor, self.corrections, self.studio)
         self.training = Training(settings)
+        self.detector = Detector(loop, self.annotator, settings)
+        self.tracker = Tracker(self.annotator)
         self._correcting = threading.Lock()
         self.metrics.watch("waiting", "Media that wait for a model.", lambda: self.admission.waiting)
 
@@ -91,6 +101,13 @@ class Deployment:
         self.background.close()
         self.live.close()
         self.loop.store.close()
+
+    async def work(self, request: Request, call: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> T:
+        """Calls in a thread when it is this request's turn; nothing is done for a client that has left meanwhile."""
+        async with self.turns:
+            if await request.is_disconnected():
+                raise ClientDisconnect
+            return await get_running_loop().run_in_executor(self.threads, lambda: call(*args, **kwargs))
 
     def lease(
         self, task: Task, limit: int, annotator: str, actor: Actor, strategy: QueueStrategy | None = None

@@ -79,6 +79,8 @@ def json_lines() -> dict[str, Any]:
 
 
 def one_json(kind: type[Body], required: bool = True) -> dict[str, Any]:
-    """A body that is one JSON object."""
-    content = {"application/json": {"schema": kind.model_json_schema()}}
+    """A body that is one JSON object; parts with a name of their own are those of some answer."""
+    schema = kind.model_json_schema(ref_template="#/components/schemas/{model}")
+    schema.pop("$defs", None)
+    content = {"application/json": {"schema": schema}}
     return {"requestBody": {"required": required, "content": content}}

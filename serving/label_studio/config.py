@@ -13,10 +13,11 @@ from xml.etree.ElementTree import Element
 
 from models.errors import InvalidInput
 from models.records import Task
+from serving.label_names import Names, category_names, lane_names
 
 Kind: TypeAlias = Literal["RectangleLabels", "VectorLabels", "KeyPointLabels", "TextArea", "Segments"]
 
-LANE = "lane"  # what a lane is called where several labels could mean it
+SETTING = "PRELABEL_LABEL_STUDIO_LABELS"
 _MEDIUM: dict[Task, str] = {"detection": "Image", "lane": "Image", "asr": "Audio"}
 _CONTROLS: dict[Task, tuple[Kind, ...]] = {
     "detection": ("RectangleLabels",),
@@ -38,14 +39,6 @@ class Control:
     key: str
     labels: tuple[str, ...] = ()
     labels_name: str = ""
-
-
-@dataclass(frozen=True)
-class Names:
-    """How the project's labels and the model's categories are called by each other."""
-
-    to_category: Mapping[str, str]
-    to_label: Mapping[str, str]
 
 
 @dataclass(frozen=True)
@@ -84,30 +77,18 @@ def control_of(label_config: str, task: Task) -> Control:
 
 
 def names_of(control: Control, categories: Sequence[str], aliases: Mapping[str, str]) -> Names:
-    """Which label means which category: the same name, or the one that the alias table gives.
-
-    The only label for lanes means them whatever it is called; KeyPointLabels number the lanes. Categories that no
-    label names are not shown.
+    """Which label means which category; KeyPointLabels number the lanes. Categories that no label names are not shown.
 
     Raises:
         InvalidInput: a label means none of the categories, and no alias says otherwise.
     """
-    if control.kind in ("TextArea", "Segments", "KeyPointLabels"):
-        return Names({}, {})
-    known: Sequence[str] = categories
-    if control.kind == "VectorLabels":
-        known = [LANE]
-        aliases = {control.labels[0]: LANE} | dict(aliases) if len(control.labels) == 1 else aliases
-    to_category = {label: aliases.get(label, label) for label in control.labels}
-    unknown = [label for label in control.labels if label not in aliases and label not in known]
-    if control.kind == "VectorLabels":  # other lines are people's own, as long as one label is the model's
-        unknown = [] if LANE in to_category.values() else unknown
-    if unknown:
-        raise InvalidInput(
-            f"label_config: expected labels of the model, {', '.join(known)}, or aliases in "
-            f"PRELABEL_LABEL_STUDIO_LABELS, got {', '.join(unknown)} among {', '.join(control.labels)}"
-        )
-    return Names(to_category, {category: label for label, category in reversed(to_category.items())})
+    match control.kind:
+        case "RectangleLabels":
+            return category_names(control.labels, categories, aliases, "label_config", SETTING)
+        case "VectorLabels":
+            return lane_names(control.labels, aliases, "label_config", SETTING)
+        case _:
+            return Names({}, {})
 
 
 def _parsed(label_config: str) -> Element:

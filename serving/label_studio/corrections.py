@@ -14,9 +14,10 @@ from models.errors import InvalidInput, NotAllowed, NotFound, PrelabelError
 from models.media import image_size
 from models.records import Correction, Task
 from serving.http_errors import Unavailable
+from serving.label_names import categories_of
 from serving.label_studio.client import Client, require
 from serving.label_studio.config import View, view
-from serving.label_studio.predictor import Media, categories_of, uri_of
+from serving.label_studio.predictor import Media, uri_of
 from serving.label_studio.regions import label_of
 from serving.loop import Loop, Registration
 from serving.media_files import content_id

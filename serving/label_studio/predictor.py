@@ -3,17 +3,15 @@
 import asyncio
 import logging
 from collections.abc import Mapping, Sequence
-from functools import lru_cache
-from pathlib import Path
 from typing import Any
 
 from models.errors import InvalidInput, PrelabelError
 from models.records import Task
-from models.versions import read_version
 from selection.routing import draw
 from serving.annotator import Annotator
 from serving.fetch import Fetched, Fetcher, new_client
 from serving.http_errors import Unavailable
+from serving.label_names import categories_of
 from serving.label_studio.client import Client
 from serving.label_studio.config import View, view
 from serving.label_studio.regions import Region, regions_of
@@ -149,19 +147,6 @@ class Predictor:
         if answer.decision.decision == "accept":
             return round(ACCEPTED + (1 - ACCEPTED) * (1 - doubt), 6)
         return round(ACCEPTED * sure, 6)
-
-
-def categories_of(loop: Loop, task: Task) -> tuple[str, ...]:
-    """What the serving version can name; nothing where nothing serves."""
-    serving = loop.serving(task)
-    return _named(serving.folder) if serving else ()
-
-
-@lru_cache(maxsize=16)
-def _named(folder: Path) -> tuple[str, ...]:
-    """The categories of the version in a folder, which never change."""
-    settings = read_version(folder).settings
-    return tuple(settings.get("categories", settings.get("classes", ())))
 
 
 def uri_of(studio_task: Mapping[str, Any], shown: View) -> str:

@@ -11,7 +11,8 @@ from typing import Any, TypeAlias
 
 from models.errors import InvalidInput
 from models.records import Box, Boxes, Label, Lane, Lanes, Pixels, Transcript, Word
-from serving.label_studio.config import LANE, Control, View
+from serving.label_names import LANE
+from serving.label_studio.config import Control, View
 from serving.store.records import Answer
 
 Region: TypeAlias = dict[str, Any]

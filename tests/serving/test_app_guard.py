@@ -81,6 +81,8 @@ class TestTokens:
             ("POST", "/label-studio/{task}/predict"): ("annotate",),
             ("POST", "/label-studio/{task}/webhook"): ("correct",),
             ("POST", "/label-studio/{task}/train"): ("promote",),
+            ("POST", "/cvat/{task}"): ("annotate",),
+            ("POST", "/cvat/detection/tracker"): ("annotate",),
         }
         for path, operations in served.client.get("/openapi.json").json()["paths"].items():
             for method in operations:

@@ -1,0 +1,149 @@
+"""The routes that CVAT's functions ask, in the words of its serverless contract."""
+
+import base64
+from typing import Any
+
+import yaml
+from anyio.to_thread import run_sync
+from fastapi import APIRouter, Request
+from fastapi.responses import JSONResponse, Response
+from pydantic import BaseModel, Field
+
+from models.errors import InvalidInput
+from models.tasks import parse_task
+from serving.bodies import Body, parse
+from serving.cvat.nuclio import description
+from serving.cvat.shapes import kind_of
+from serving.cvat.tracker import Corners, State
+from serving.deployment import Deployment
+from serving.description import documented, one_json
+
+TRACKER = "/detection/tracker"
+
+routes = APIRouter(prefix="/cvat", tags=["CVAT"])
+
+
+class FrameBody(Body, extra="ignore"):
+    """A frame of CVAT."""
+
+    image: str = Field(description="a JPEG, PNG or WebP image, in base64")
+
+    def frame(self) -> bytes:
+        """The bytes of the image.
+
+        Raises:
+            InvalidInput: it is no base64.
+        """
+        try:
+            return base64.b64decode(self.image, validate=True)
+        except ValueError as error:
+            raise InvalidInput(f"image: expected base64, got {error}") from error
+
+
+class DetectBody(FrameBody):
+    """A frame to find shapes on."""
+
+    threshold: float | None = Field(None, ge=0, le=1, description="the least confidence that is wanted")
+    labels: list[str] | None = Field(None, min_length=1, description="the only labels that are wanted")
+
+
+class TrackBody(FrameBody):
+    """A frame on which shapes are looked for; a state of null belongs to a shape that was drawn on this very frame."""
+
+    shapes: list[Corners] = Field(description="x1, y1, x2, y2 in pixels")
+    states: list[State | None] = Field([], description="as the frame before gave them back; those missing are null")
+
+    def known(self) -> list[State | None]:
+        """A state for each shape."""
+        return [*self.states, *[None] * len(self.shapes)][: len(self.shapes)]
+
+
+class TrackedBody(BaseModel):
+    """The shapes on the frame, and what to bring along with the next one."""
+
+    shapes: list[Corners]
+    states: list[State]
+
+
+@routes.get(TRACKER, summary="The tracker's description", responses=documented(401, 403))
+async def describe_tracker(request: Request) -> dict[str, Any]:
+    """How nuclio deploys it."""
+    return description("prelabel-tracker", "tracker", [], f"{request.base_url}cvat{TRACKER}")
+
+
+@routes.get(
+    f"{TRACKER}/function.yaml",
+    summary="The tracker's description for nuclio",
+    response_class=Response,
+    responses=documented(401, 403),
+)
+async def tracker_yaml(request: Request) -> Response:
+    """The same as a file, for ``nuctl deploy``."""
+    return _yaml(await describe_tracker(request))
+
+
+@routes.post(
+    TRACKER,
+    summary="Follow shapes to a frame",
+    response_model=TrackedBody,
+    openapi_extra=one_json(TrackBody),
+    responses=documented(401, 403, 413, 422, 429, 503),
+)
+async def track(request: Request) -> Response:
+    """Each shape moves to the detection that it overlaps; one without stays, and its state says for how many frames."""
+    deployment = deployment_of(request)
+    with deployment.admission.enter():
+        body: TrackBody = parse(TrackBody, await request.body(), "body")
+        asked = body.frame(), body.shapes, body.known()
+        shapes, states = await deployment.work(request, deployment.tracker.track, *asked)
+    return Response(TrackedBody(shapes=shapes, states=states).model_dump_json(), media_type="application/json")
+
+
+@routes.get("/{task}", summary="A detector's description", responses=documented(401, 403, 404, 422))
+async def describe(task: str, request: Request) -> dict[str, Any]:
+    """Its labels, and how nuclio deploys it."""
+    return await run_sync(_description, task, request)
+
+
+@routes.get(
+    "/{task}/function.yaml",
+    summary="A detector's description for nuclio",
+    response_class=Response,
+    responses=documented(401, 403, 404, 422),
+)
+async def function_yaml(task: str, request: Request) -> Response:
+    """The same as a file, for ``nuctl deploy``."""
+    return _yaml(await run_sync(_description, task, request))
+
+
+@routes.post(
+    "/{task}",
+    summary="Find shapes on a frame",
+    openapi_extra=one_json(DetectBody),
+    responses=documented(401, 403, 404, 413, 422, 429, 503),
+)
+async def detect(task: str, request: Request) -> Response:
+    """Rectangles for detection, polylines for lanes; the frame becomes an item with its pre-annotation."""
+    name, deployment = parse_task(task), deployment_of(request)
+    kind_of(name)
+    with deployment.admission.enter():
+        body: DetectBody = parse(DetectBody, await request.body(), "body")
+        asked = body.frame(), body.threshold or 0.0, body.labels, str(request.state.actor)
+        return JSONResponse(await deployment.work(request, deployment.detector.shapes, name, *asked))
+
+
+def _description(task: str, request: Request) -> dict[str, Any]:
+    name = parse_task(task)
+    kind = kind_of(name)
+    labels = [(label, kind) for label in deployment_of(request).detector.names(name).to_category]
+    return description(f"prelabel-{name}", "detector", labels, f"{request.base_url}cvat/{name}")
+
+
+def _yaml(described: dict[str, Any]) -> Response:
+    return Response(yaml.safe_dump(described, sort_keys=False, width=10_000), media_type="application/yaml")
+
+
+def deployment_of(request: Request) -> Deployment:
+    """The deployment of this process."""
+    deployment: Deployment = request.app.state.deployment
+    return deployment

@@ -22,8 +22,8 @@ from models import tasks
 from models.errors import Refused
 from models.evaluate import Evaluation, evaluate, read_item
 from models.importing import check_sane, sample_media
-from models.onnx_files import DESCRIPTION
-from models.quantise import Choice, Pairs, choose
+from models.onnx_files import DESCRIPTION, OPERATING_POINTS, metadata
+from models.quantise import LEAST_ITEMS, Choice, Pairs, choose
 from models.records import Task
 from models.versions import (
     CARD,
@@ -57,6 +57,7 @@ class Origin:
 
 
 Calibrate: TypeAlias = Callable[[Evaluation], Mapping[str, Any] | None]
+Operate: TypeAlias = Callable[[Evaluation], Mapping[str, float]]
 
 
 def publish(
@@ -68,6 +69,7 @@ def publish(
     versions_dir: Path,
     *,
     unseen: Pairs = (),
+    operate: Operate | None = None,
     calibrate: Calibrate | None = None,
 ) -> Version:
     """Exports, checks and measures a network, and puts the finished version below ``versions_dir``.
@@ -78,7 +80,8 @@ def publish(
         held_out: items that give the figures of the model card.
         unseen: items like those of training, but kept out of it: on them int8 is tried against fp32, and from the
             winner's doubt about them ``calibrate`` learns how true it is.
-        calibrate: what the version says of ``unseen`` -> its calibration.
+        operate: what the version says of ``unseen`` -> from which confidence on it hands out boxes, by category.
+        calibrate: what it then says of ``unseen`` -> its calibration.
 
     Raises:
         Refused: torch and ONNX disagree on a real medium.
@@ -95,6 +98,10 @@ def publish(
         check_parity(origin.task, network, runtime, work / ONNX, media)
         choice = choose(origin.task, work / ONNX, trained_on, unseen)
         runtime = tasks.load_runtime(origin.task, work / ONNX)
+        points = operate(evaluate(origin.task, runtime, unseen)) if operate and len(unseen) >= LEAST_ITEMS else {}
+        if points:
+            _describe(work / ONNX, {OPERATING_POINTS: dict(points)})
+            runtime = tasks.load_runtime(origin.task, work / ONNX)
         save_file({name: tensor.contiguous() for name, tensor in network.state_dict().items()}, work / CHECKPOINT)
         training_ids = {file_sha256(Path(item.uri)) for item, _ in trained_on}
         digest = file_sha256(work / ONNX)
@@ -108,7 +115,12 @@ def publish(
             data=origin.data,
             training_ids_sha256=ids_sha256(training_ids),
             settings=asdict(settings),
-            training={**origin.training, "items": len(training_ids), "arithmetic": asdict(choice) if choice else FP32},
+            training={
+                **origin.training,
+                "items": len(training_ids),
+                "arithmetic": asdict(choice) if choice else FP32,
+                **({OPERATING_POINTS: dict(points)} if points else {}),
+            },
             metrics=_metrics(origin, runtime, held_out),
             calibration=_calibration(origin.task, runtime, unseen, calibrate),
         )
@@ -145,6 +157,14 @@ def export_onnx(task: Task, network: nn.Module, settings: Any, path: Path) -> No
     if tasks.architecture(settings):
         about["declaration"] = recipe.declared(settings)
     onnx.helper.set_model_props(model, {DESCRIPTION: json.dumps(about)})
+    onnx.save(model, path)
+
+
+def _describe(path: Path, more: Mapping[str, Any]) -> None:
+    """Lets a file say more of itself; the version's name, which follows from the file, is not yet given."""
+    model = onnx.load(path)
+    about = json.loads(metadata(path)[DESCRIPTION])
+    onnx.helper.set_model_props(model, {DESCRIPTION: json.dumps({**about, **more})})
     onnx.save(model, path)
 
 

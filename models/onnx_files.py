@@ -15,6 +15,7 @@ from models.errors import InvalidInput, NotFound
 from models.records import Task
 
 DESCRIPTION = "prelabel"  # the metadata entry that says what a version is
+OPERATING_POINTS = "operating_points"  # in it: from which confidence on boxes are handed out, by category
 _METADATA = 14  # the number of ModelProto.metadata_props
 _TYPES: dict[str, type[np.generic]] = {
     "tensor(float)": np.float32,

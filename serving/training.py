@@ -19,7 +19,7 @@ from models.versions import Version, read_version
 from selection.calibration import MINIMUM
 from serving.loop import Actor, Loop
 from serving.settings import Settings
-from serving.trust import first_calibration
+from serving.trust import first_calibration, operating_points
 
 # Beside a service the cores are busy: torch's threads then wait asleep, for spinning would take the time of those that
 # they wait for. It must be said before torch is loaded.
@@ -157,7 +157,17 @@ def train_version(
         training=settings_of_run,
         notes=request.notes,
     )
-    return publish(origin, network, settings, kept, held_out, versions_dir, unseen=unseen, calibrate=first_calibration)
+    return publish(
+        origin,
+        network,
+        settings,
+        kept,
+        held_out,
+        versions_dir,
+        unseen=unseen,
+        operate=operating_points,
+        calibrate=first_calibration,
+    )
 
 
 def _trained_here(start: "Version | Pretrained | None") -> bool:

@@ -7,6 +7,7 @@ from typing import Any, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
+from models.detection.results import Results as Detected
 from models.evaluate import Evaluation
 from models.matters import ANYTHING, Matters
 from models.parts import has_parts
@@ -20,6 +21,7 @@ from selection.cost import Costs, part_doubts
 from selection.fitting import FittedCosts, fit_costs
 from selection.parts import PartChecks, PartPromise, missing_doubt, promise_parts
 from selection.risk import NoPromise, Threshold, promise
+from selection.showing import least_confidence
 from serving.store.records import Audited, Worked
 
 Floats: TypeAlias = NDArray[np.float64]
@@ -121,6 +123,17 @@ def first_calibration(unseen: Evaluation) -> dict[str, Any] | None:
         return None
     features, groups = [said.features for said in unseen.predictions], [item.group for item in unseen.items]
     return fit(unseen.scores, unseen.errors, features=features, groups=groups).to_json()
+
+
+def operating_points(unseen: Evaluation) -> dict[str, float]:
+    """From which confidence on a detector shows boxes to people, by category, where enough was kept out of training."""
+    if not isinstance(unseen.results, Detected):
+        return {}
+    return {
+        name: least_confidence(confidences, right, Costs())
+        for name, (confidences, right) in unseen.results.rights().items()
+        if right.sum() >= MINIMUM
+    }
 
 
 def learn_costs(task: Task, worked: Sequence[Worked]) -> FittedCosts | None:

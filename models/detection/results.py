@@ -1,7 +1,7 @@
 """What an evaluation tells of detection: matched boxes of each image, the metrics from them, and what goes wrong."""
 
 import hashlib
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property, partial
@@ -154,6 +154,18 @@ class Results:
     def _candidates(self) -> list[tuple[Box, ...]]:
         """All boxes of each image, faint ones too: average precision looks at them."""
         return [(*_boxes(said.label).boxes, *said.faint) for said in self.predictions]
+
+    def rights(self) -> dict[str, tuple[Array, NDArray[np.bool_]]]:
+        """By category all boxes, faint ones too: the confidence of each, and whether it is right at IoU 0.5."""
+        said = [one for boxes, (_, truth) in zip(self._candidates, self._labels, strict=True)
+                for one in _matches(boxes, truth.boxes)[0]]  # fmt: skip
+        found: dict[str, list[tuple[float, bool]]] = defaultdict(list)
+        for box, right in said:
+            found[box.category].append((box.confidence, right))
+        return {
+            name: (np.array([p for p, _ in each]), np.array([right for _, right in each]))
+            for name, each in sorted(found.items())
+        }
 
     @cached_property
     def _matched(self) -> list[tuple[list[tuple[Box, bool]], list[tuple[Box, bool]]]]:

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import compress
 from pathlib import Path
 
 import numpy as np
@@ -11,14 +12,14 @@ from PIL import Image as Pictures
 from models.detection.suppression import suppress
 from models.errors import InvalidInput
 from models.media import Image
-from models.onnx_files import description, open_session
+from models.onnx_files import OPERATING_POINTS, description, open_session
 from models.records import Box, Boxes, Prediction
 
 LONG_SIDE = 640  # pixels of the longer side at which an image is read
 MOST_ENLARGED = 1.5  # an image is never enlarged further than this: it would show no more
 STEP = 32  # height and width of what the network reads are multiples of this
 GREY = 114  # what lies beside the image where it was filled up to a multiple
-OPERATING_POINT = 0.3  # boxes at least this confident are handed out
+OPERATING_POINT = 0.5  # boxes at least this confident are handed out, unless the version says otherwise
 FAINTEST = 0.02  # boxes less confident than this are no candidates for a missed object
 MOST_OVERLAP = 0.6  # IoU above which the less confident of two boxes of a category goes
 MOST_CANDIDATES = 1000
@@ -30,13 +31,15 @@ Floats = NDArray[np.float64]
 class Detections:
     """What survived suppression, most confident first: boxes (n, 4) in image pixels, (n,) confidences and categories.
 
-    ``doubt`` (n,) is the mean standard deviation of the sides as a share of the box's own size; ``faintest_trace``
-    the highest probability of all that was too faint to become a candidate.
+    ``given`` (n,) marks those that are handed out. ``doubt`` (n,) is the mean standard deviation of the sides as a
+    share of the box's own size; ``faintest_trace`` the highest probability of all that was too faint to become a
+    candidate.
     """
 
     boxes: Floats
     confidences: Floats
     categories: NDArray[np.int64]
+    given: NDArray[np.bool_]
     doubt: Floats
     faintest_trace: float
 
@@ -45,10 +48,12 @@ class Runtime:
     """An ONNX session that carries its own settings in its metadata."""
 
     def __init__(self, onnx: Path, threads: int = 2) -> None:
-        settings = description(onnx, "detection")["settings"]
+        about = description(onnx, "detection")
+        settings, points = about["settings"], about.get(OPERATING_POINTS, {})
         self._session = open_session(onnx, threads)
         self.categories: tuple[str, ...] = tuple(settings["categories"])
         self.long_side = int(settings["long_side"])
+        self.least = np.array([points.get(name, OPERATING_POINT) for name in self.categories])  # confidence by category
 
     def feeds(self, media: Image) -> dict[str, NDArray[np.float32]]:
         """The image (1, 3, height, width) in [0, 1]: fitted to the long side, filled up to multiples of 32."""
@@ -65,24 +70,24 @@ class Runtime:
         height, width = media.shape[:2]
         read = fitted_size(width, height, self.long_side)
         scale = np.array([width / read[0], height / read[1]] * 2)
-        found = detections(probabilities, boxes * scale, side_std * scale, width, height)
+        found = detections(probabilities, boxes * scale, side_std * scale, width, height, self.least)
         label, faint = boxes_of(found, self.categories, width, height)
         return Prediction(label, score(found), features(found), tuple(embedding.tolist()), faint)
 
 
 def boxes_of(found: Detections, categories: Sequence[str], width: int, height: int) -> tuple[Boxes, tuple[Box, ...]]:
     """The label, whose boxes are confident enough to be handed out, and the fainter boxes."""
-    named = tuple(
+    named = [
         Box(tuple(found.boxes[i].tolist()), categories[found.categories[i]], float(found.confidences[i]))
         for i in range(len(found.confidences))
-    )
-    given = int((found.confidences >= OPERATING_POINT).sum())
-    return Boxes(width, height, named[:given]), named[given:]
+    ]
+    given = Boxes(width, height, tuple(compress(named, found.given)))
+    return given, tuple(compress(named, ~found.given))
 
 
 def detections(
     probabilities: NDArray[np.floating], boxes: NDArray[np.floating], side_std: NDArray[np.floating],
-    width: int, height: int, most_overlap: float = MOST_OVERLAP,
+    width: int, height: int, least: float | Floats = OPERATING_POINT, most_overlap: float = MOST_OVERLAP,
 ) -> Detections:  # fmt: skip
     """The network's answer for one image, reduced to one box an object.
 
@@ -92,6 +97,7 @@ def detections(
         side_std: (points, 4) in the same pixels.
         width: of the image; boxes are cut off at its border.
         height: likewise.
+        least: confidence from which on a box is handed out, or (categories,) of them.
         most_overlap: IoU above which the less confident of two boxes of a category goes.
     """
     if not np.isfinite(probabilities).all():
@@ -108,7 +114,8 @@ def detections(
     chosen = points[rows]
     doubt = (side_std[chosen] / np.tile(size[chosen], 2)).mean(axis=1) if len(chosen) else np.zeros(0)
     trace = float(np.where(likely < FAINTEST, likely, 0.0).max(initial=0.0))
-    return Detections(inside[chosen], confidences[rows], categories[rows], doubt, trace)
+    given = confidences[rows] >= np.broadcast_to(least, probabilities.shape[1:])[categories[rows]]
+    return Detections(inside[chosen], confidences[rows], categories[rows], given, doubt, trace)
 
 
 def score(found: Detections) -> float:
@@ -119,13 +126,12 @@ def score(found: Detections) -> float:
     the probability that the image is not entirely right. "Nothing is here" is an answer like any other: an
     image without boxes is as doubtful as its faint candidates are many, and near 0 only if there are none.
     """
-    given = found.confidences >= OPERATING_POINT
-    return float(1 - np.prod(found.confidences[given]) * np.exp(-_missed(found)))
+    return float(1 - np.prod(found.confidences[found.given]) * np.exp(-_missed(found)))
 
 
 def features(found: Detections) -> dict[str, float]:
     """Numbers from which calibration learns; a mean or an extreme over no boxes is that of a box without doubt."""
-    given = found.confidences >= OPERATING_POINT
+    given = found.given
     sure, faint = found.confidences[given], found.confidences[~given]
     p = np.clip(found.confidences, 1e-9, 1 - 1e-9)
     entropy = -(p * np.log2(p) + (1 - p) * np.log2(1 - p))
@@ -161,4 +167,4 @@ def fit(image: Image, long_side: int) -> Image:
 
 
 def _missed(found: Detections) -> float:
-    return float(found.confidences[found.confidences < OPERATING_POINT].sum()) + found.faintest_trace
+    return float(found.confidences[~found.given].sum()) + found.faintest_trace

@@ -1,5 +1,6 @@
 """The detector in use: ONNX against torch, images of every shape, and what the doubt means."""
 
+import json
 import subprocess
 import sys
 from dataclasses import replace
@@ -17,6 +18,7 @@ from models.detection.network import Network, Settings
 from models.detection.runtime import OPERATING_POINT, Detections, Runtime, detections, features, fit, fitted_size, score
 from models.errors import InvalidInput
 from models.export import check_parity, export_onnx
+from models.onnx_files import description
 from models.records import Boxes
 
 SETTINGS = Settings(("car", "person"), channels=(8, 8, 16, 16, 16), blocks=(1, 1, 1, 1), neck=16, bins=8, long_side=256)
@@ -76,6 +78,7 @@ def test_boxes_come_back_in_pixels_of_the_image_given(exported: Path) -> None:
     small = noise(128, 256)
     large = small.repeat(4, axis=0).repeat(4, axis=1)
     runtime = Runtime(exported, threads=1)
+    runtime.least[:] = 0.3  # a network that learnt nothing is not sure of anything
     near, far = runtime.predict(fit(large, 256)).label, runtime.predict(large).label
     assert isinstance(near, Boxes)
     assert isinstance(far, Boxes)
@@ -109,6 +112,20 @@ def test_the_description_travels_with_the_file(exported: Path, tmp_path: Path) -
         Runtime(tmp_path / "lane.onnx")
 
 
+def test_a_version_says_from_which_confidence_on_it_hands_out_boxes(exported: Path, tmp_path: Path) -> None:
+    assert Runtime(exported, threads=1).least.tolist() == [OPERATING_POINT] * 2
+    model, told = onnx.load(exported), description(exported, "detection")
+    onnx.helper.set_model_props(model, {"prelabel": json.dumps({**told, "operating_points": {"person": 0.3}})})
+    onnx.save(model, tmp_path / "model.onnx")
+    runtime = Runtime(tmp_path / "model.onnx", threads=1)
+    assert runtime.least.tolist() == [OPERATING_POINT, 0.3]
+    said = runtime.predict(noise(128, 256))
+    assert isinstance(said.label, Boxes)
+    assert said.label.boxes
+    assert {box.category for box in said.label.boxes} == {"person"}
+    assert all(box.category == "car" or box.confidence < 0.3 for box in said.faint)
+
+
 def test_serving_never_imports_torch() -> None:
     code = "import sys, models.detection.runtime, models.detection.metrics; sys.exit('torch' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
@@ -119,7 +136,7 @@ def found(confidences: list[float], trace: float = 0.0) -> Detections:
     p = np.sort(np.array(confidences, float))[::-1]
     x = np.arange(len(p)) * 20.0
     boxes = np.stack((x, 0 * x, x + 10, 0 * x + 10), axis=1)
-    return Detections(boxes, p, np.zeros(len(p), np.int64), np.full(len(p), 0.1), trace)
+    return Detections(boxes, p, np.zeros(len(p), np.int64), p >= OPERATING_POINT, np.full(len(p), 0.1), trace)
 
 
 def test_score_by_hand() -> None:
@@ -165,6 +182,9 @@ def test_detections_by_hand() -> None:
     assert answer.categories.tolist() == [0, 1, 0]
     assert answer.doubt.tolist() == pytest.approx([0.2, (2 / 50 + 2 / 30) / 2, (2 / 50 + 2 / 30) / 2])
     assert answer.faintest_trace == 0.015
+    assert answer.given.tolist() == [True, True, False]
+    surer = detections(probabilities, boxes, np.full((5, 4), 2.0), 100, 80, least=np.array([0.1, 0.6]))
+    assert surer.given.tolist() == [True, False, True]
 
 
 def test_a_network_that_answers_nan_is_told_so() -> None:

@@ -14,8 +14,9 @@ from torch import nn
 
 from models import export, quantise, tasks
 from models.errors import Refused
-from models.evaluate import read_item
+from models.evaluate import Evaluation, read_item
 from models.export import Origin, check_parity, publish
+from models.onnx_files import description
 from models.quantise import LEAST_ITEMS, Trial
 from models.records import Item, Label
 from models.versions import CARD, Version, read_version
@@ -96,6 +97,29 @@ def test_int8_goes_out_where_it_wins_and_training_still_starts_from_fp32(
     assert f"- arithmetic: int8; on {LEAST_ITEMS} items" in (narrow.folder / CARD).read_text(encoding="utf-8")
     assert narrow.onnx.stat().st_size < version.onnx.stat().st_size / 2
     assert narrow.checkpoint.read_bytes() == version.checkpoint.read_bytes()
+
+
+def test_what_is_handed_out_is_learnt_from_items_kept_out_of_training(made: Made, tmp_path: Path) -> None:
+    network, settings, pairs, version = made
+    unseen = road_pairs(tmp_path / "unseen", LEAST_ITEMS)
+
+    def published(n: int) -> Version:
+        asked = list[int]()
+
+        def operate(seen: Evaluation) -> dict[str, float]:
+            asked.append(len(seen.items))
+            return {"car": 0.65}
+
+        folder = tmp_path / f"versions-{n}"
+        again = publish(ORIGIN, network, settings, pairs[:4], pairs[4:], folder, unseen=unseen[:n], operate=operate)
+        assert asked == ([n] if n == LEAST_ITEMS else [])
+        return again
+
+    told = published(LEAST_ITEMS)
+    assert description(told.onnx, "lane")["operating_points"] == told.training["operating_points"] == {"car": 0.65}
+    assert description(told.onnx, "lane")["settings"] == description(version.onnx, "lane")["settings"]
+    assert told.name != version.name
+    assert "operating_points" not in published(LEAST_ITEMS - 1).training
 
 
 def test_a_network_that_disagrees_with_its_export_is_refused(made: Made) -> None:

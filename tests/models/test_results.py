@@ -337,3 +337,15 @@ def coco(pairs: Sequence[Pair], crowds: Sequence[Sequence[Box]]) -> dict[str, fl
         evaluator.accumulate()
         evaluator.summarize()
     return {"ap": evaluator.stats[0], "ap50": evaluator.stats[1], "ap75": evaluator.stats[2]}
+
+
+def test_faint_boxes_are_judged_beside_those_handed_out() -> None:
+    near, far = (0, 0, 10, 10), (50, 50, 10, 10)
+    handed = boxes((near, "car"), (far, "bus"), confidences=(0.9, 0.8))
+    faint = boxes((near, "car"), (far, "car"), confidences=(0.3, 0.2))
+    truth = Boxes(100, 100, boxes((near, "car"), (far, "car")))
+    found = Detection([said(Boxes(100, 100, handed), faint)], [truth]).rights()
+    assert {name: (list(p), list(right)) for name, (p, right) in found.items()} == {
+        "bus": ([0.8], [False]),
+        "car": ([0.9, 0.3, 0.2], [True, False, True]),
+    }

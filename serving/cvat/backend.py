@@ -1,6 +1,7 @@
 """The routes that CVAT's functions ask, in the words of its serverless contract."""
 
 import base64
+from pathlib import Path
 from typing import Any
 
 import yaml
@@ -19,6 +20,7 @@ from serving.deployment import Deployment
 from serving.description import documented, one_json
 
 TRACKER = "/detection/tracker"
+FUNCTION_FILE = Path(__file__).parent.with_name("cvat_function.py")
 
 routes = APIRouter(prefix="/cvat", tags=["CVAT"])
 
@@ -97,6 +99,17 @@ async def track(request: Request) -> Response:
         asked = body.frame(), body.shapes, body.known()
         shapes, states = await deployment.work(request, deployment.tracker.track, *asked)
     return Response(TrackedBody(shapes=shapes, states=states).model_dump_json(), media_type="application/json")
+
+
+@routes.get(
+    "/cvat_function.py",
+    summary="The function file for CVAT's command line",
+    response_class=Response,
+    responses=documented(401, 403),
+)
+async def function_file() -> Response:
+    """To be saved where ``cvat-cli task auto-annotate`` runs."""
+    return Response(await run_sync(FUNCTION_FILE.read_bytes), media_type="text/x-python")
 
 
 @routes.get("/{task}", summary="A detector's description", responses=documented(401, 403, 404, 422))

@@ -1,6 +1,7 @@
 """A whole deployment in the test's own process, on tiny versions: the app behind a client, with its threads running."""
 
 import io
+import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -11,6 +12,7 @@ from typing import Any
 import httpx
 import numpy as np
 import soundfile
+import uvicorn
 from fastapi import FastAPI
 from fastapi.testclient import TestClient
 from PIL import Image
@@ -92,6 +94,21 @@ def serving(
             yield Served(client, app, deployment, folder)
     finally:
         deployment.close()
+
+
+@contextmanager
+def listening(served: Served) -> Iterator[str]:
+    """The address of a real server in front of a deployment, for clients that bring their own sockets."""
+    server = uvicorn.Server(uvicorn.Config(served.app, port=0, lifespan="off", log_level="error"))
+    thread = threading.Thread(target=server.run, daemon=True)
+    thread.start()
+    try:
+        eventually(lambda: server.started)
+        host, port = server.servers[0].sockets[0].getsockname()[:2]
+        yield f"http://{host}:{port}"
+    finally:
+        server.should_exit = True
+        thread.join()
 
 
 def picture(shade: int = 0, width: int = 120, height: int = 90) -> bytes:

@@ -4,11 +4,8 @@ import base64
 import io
 import json
 import re
-import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
 from functools import reduce
-from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -30,7 +27,7 @@ from serving.cvat.tracker import Corners, State, followed
 from serving.loop import utc_now
 from serving.media_files import content_id
 from serving.tokens import make_token
-from tests.serving.served import Served, picture, serving
+from tests.serving.served import Served, listening, picture, serving
 
 CAR = {"confidence": "0.9000", "label": "car", "type": "rectangle", "points": [10.0, 10.0, 50.0, 50.0]}
 
@@ -106,30 +103,6 @@ class TestDetector:
                 answer = served.client.post(f"/cvat/{path}", json=body, headers={"Authorization": f"Bearer {secret}"})
                 assert answer.status_code == status
         assert served.client.post("/cvat/detection", json={}).status_code == 401
-
-
-@contextmanager
-def listening(served: Served) -> Iterator[str]:
-    """The app behind a real socket, for what runs elsewhere."""
-
-    class Passing(BaseHTTPRequestHandler):
-        def do_POST(self) -> None:
-            body = self.rfile.read(int(self.headers["Content-Length"]))
-            sent = {name: value for name, value in self.headers.items() if name in ("Authorization", "Content-Type")}
-            answer = served.client.post(self.path, content=body, headers=sent)
-            self.send_response(answer.status_code)
-            self.end_headers()
-            self.wfile.write(answer.content)
-
-        def log_message(self, *_: Any) -> None:
-            pass
-
-    with HTTPServer(("127.0.0.1", 0), Passing) as server:
-        threading.Thread(target=server.serve_forever, daemon=True).start()
-        try:
-            yield f"http://127.0.0.1:{server.server_port}"
-        finally:
-            server.shutdown()
 
 
 class TestNuclio:

@@ -1,0 +1,123 @@
+"""The function file for CVAT's command line, in the hands of CVAT's own packages, against a prelabel that runs."""
+
+import io
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import PIL.Image
+import pytest
+from cvat_cli.__main__ import main
+from cvat_cli._internal.common import FunctionLoader
+from cvat_sdk.auto_annotation import BadFunctionError
+from cvat_sdk.auto_annotation.driver import _DetectionFunctionContextImpl
+
+from models.media import read_image
+from models.scenes import render
+from serving import cvat_function
+from serving.loop import utc_now
+from serving.tokens import make_token
+from tests.serving.fake_cvat import FakeCvat, running
+from tests.serving.served import Served, listening, picture
+
+FILE = Path(cvat_function.__file__)
+
+
+@pytest.fixture
+def url(served: Served) -> Iterator[str]:
+    """The address of a prelabel."""
+    with listening(served) as address:
+        yield address
+
+
+def loaded(url: str, task: str = "detection", **more: Any) -> Any:
+    """The function as the command loads it."""
+    return FunctionLoader(None, FILE, {"url": url, "task": task, **more}).load()
+
+
+def context(threshold: float | None = None) -> Any:
+    return _DetectionFunctionContextImpl(frame_name="a.png", conf_threshold=threshold)
+
+
+def image(data: bytes) -> PIL.Image.Image:
+    return PIL.Image.open(io.BytesIO(data))
+
+
+class TestFunction:
+    def test_its_labels_are_those_of_the_version(self, url: str) -> None:
+        for task, name, kind in (("detection", "car", "rectangle"), ("lane", "lane", "polyline")):
+            (label,) = loaded(url, task).spec.labels
+            assert (label.id, label.name, label.type) == (0, name, kind)
+
+    def test_a_frame_gets_shapes_and_is_an_item_with_the_same_pixels(self, served: Served, url: str) -> None:
+        (shape,) = loaded(url).detect(context(), image(picture(7)))
+        assert (shape.type.value, shape.label_id, shape.frame) == ("rectangle", 0, 0)
+        assert shape.points == [pytest.approx(value) for value in (10, 10, 50, 50)]
+        assert shape.score == pytest.approx(0.9)
+        (item,) = served.client.get("/v1/queue/detection").json()["items"]
+        kept = served.client.get(f"/v1/items/{item['item_id']}/media").content
+        assert np.array_equal(read_image(kept, "kept"), read_image(picture(7), "sent"))
+        (line,) = loaded(url, "lane").detect(context(), image(picture(7)))
+        assert line.type.value == "polyline"
+
+    def test_the_commands_threshold_comes_before_the_functions(self, url: str) -> None:
+        function = loaded(url, threshold=0.95)
+        assert function.detect(context(), image(picture())) == []
+        assert len(function.detect(context(0.5), image(picture()))) == 1
+        assert function.detect(context(0.96), image(picture())) == []
+
+    def test_only_the_labels_that_are_wanted(self, url: str) -> None:
+        assert [label.name for label in loaded(url, labels="car").spec.labels] == ["car"]
+        with pytest.raises(RuntimeError, match=r"422 .* got cow among car, cow"):
+            loaded(url, labels="car, cow").detect(context(), image(picture()))
+
+    def test_a_token_is_brought_and_refusals_are_told(self, served: Served, url: str) -> None:
+        secret = make_token(served.loop.store, "cvat", ("annotate",), "tester", utc_now())
+        assert len(loaded(url, token=secret).detect(context(), image(picture()))) == 1
+        with pytest.raises(RuntimeError, match="expected an answer of prelabel, got 401"):
+            loaded(url)
+        with pytest.raises(RuntimeError, match="expected prelabel to answer, got"):
+            loaded("http://127.0.0.1:9")
+
+    def test_it_stands_alone_and_prelabel_gives_it_away(self, served: Served) -> None:
+        assert served.client.get("/cvat/cvat_function.py").content == FILE.read_bytes()
+        code = (
+            "import runpy, sys; runpy.run_path(sys.argv[1]); "
+            "sys.exit(bool({'torch', 'models', 'serving', 'selection', 'httpx'} & set(sys.modules)))"
+        )
+        finished = subprocess.run([sys.executable, "-c", code, str(FILE)], cwd="/", capture_output=True, check=False)
+        assert finished.returncode == 0, finished.stderr
+
+
+@pytest.fixture
+def command(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[tuple[FakeCvat, list[str]]]:
+    """A CVAT with a task of two pictures, and the command that annotates it."""
+    scene = io.BytesIO()
+    PIL.Image.fromarray(render(np.random.default_rng(3), 120, 90).image).save(scene, "JPEG")
+    cvat = FakeCvat({"a.png": picture(), "b.jpg": scene.getvalue()})
+    monkeypatch.setenv("CVAT_ACCESS_TOKEN", "personal.token")
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    with running(cvat) as address:
+        host, _, port = address.rpartition(":")
+        yield cvat, ["--server-host", host, "--server-port", port, "task", "auto-annotate", "7",
+                     "--function-file", str(FILE)]  # fmt: skip
+
+
+class TestCommand:
+    def test_the_command_annotates_a_task(self, url: str, command: tuple[FakeCvat, list[str]]) -> None:
+        cvat, words = command
+        assert main([*words, "-p", f"url=str:{url}", "-p", "task=str:detection", "--conf-threshold", "0.4"]) == 0
+        assert [(one["frame"], one["label_id"], one["type"], one["source"]) for one in cvat.shapes] == [
+            (0, 100, "rectangle", "auto"), (1, 100, "rectangle", "auto"),
+        ]  # fmt: skip
+        assert cvat.shapes[0]["points"] == [pytest.approx(value) for value in (10, 10, 50, 50)]
+
+    def test_the_command_wants_its_labels_to_be_there(self, url: str, command: tuple[FakeCvat, list[str]]) -> None:
+        cvat, words = command
+        cvat.labels = [("Auto", "rectangle")]
+        with pytest.raises(BadFunctionError, match="label 'car' is not in dataset"):
+            main([*words, "-p", f"url=str:{url}", "-p", "task=str:detection"])
+        assert cvat.shapes == []

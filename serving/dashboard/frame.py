@@ -6,6 +6,7 @@ from typing import Any
 from fastapi import Request
 from fastapi.responses import HTMLResponse
 from jinja2 import ChoiceLoader, Environment, PackageLoader
+from starlette.datastructures import URL
 
 from serving.dashboard.languages import COOKIE, LANGUAGES, asked_for, language_of, translations
 
@@ -19,7 +20,8 @@ _POLICY = (
 def page(request: Request, template: str, status: int = 200, **what: Any) -> HTMLResponse:
     """A page, in the language that the request wants.
 
-    The template finds ``scopes``, those of who looks, and ``here``, the path of the page, beside ``what``.
+    The template finds ``scopes``, those of who looks, and ``here``, the path of the page, beside ``what``. A list that
+    goes on finds ``first_page``, ``page_before(last)``, and whether it was ``turned`` already.
     """
     language = language_of(request)
     text = templates(language).get_template(template).render(
@@ -29,6 +31,9 @@ def page(request: Request, template: str, status: int = 200, **what: Any) -> HTM
         elsewhere=_elsewhere(request),
         scopes=getattr(request.state, "scopes", ()),
         task_names=TASK_NAMES,
+        turned="before" in request.query_params,
+        first_page=_address(request.url.remove_query_params("before")),
+        page_before=lambda last: _address(request.url.include_query_params(before=last)),
         **what,
     )  # fmt: skip
     headers = {"Content-Security-Policy": _POLICY, "Cache-Control": "no-store", "Content-Language": language}
@@ -59,5 +64,9 @@ def templates(language: str) -> Environment:
 
 def _elsewhere(request: Request) -> dict[str, str]:
     """Where this very page is in each language."""
-    address = {language: request.url.include_query_params(lang=language) for language in LANGUAGES}
-    return {language: f"{url.path}?{url.query}" for language, url in address.items()}
+    return {language: _address(request.url.include_query_params(lang=language)) for language in LANGUAGES}
+
+
+def _address(url: URL) -> str:
+    """Path and query alone: whatever name the service goes by outside."""
+    return f"{url.path}?{url.query}" if url.query else url.path

@@ -1,10 +1,11 @@
 """Everything that is kept: the only place with SQL in it.
 
-``store.items``, ``store.queue``, ``store.checks``, ``store.said``, ``store.versions``, ``store.tokens`` and
-``store.studio`` are its drawers. Each method is one transaction; when it returns, a killed process loses nothing of it.
-Times come in as arguments, aware of their zone.
+``store.items``, ``store.queue``, ``store.checks``, ``store.said``, ``store.versions``, ``store.tokens``,
+``store.studio`` and ``store.changes`` are its drawers. Each method is one transaction; when it returns, a killed
+process loses nothing of it. Times come in as arguments, aware of their zone.
 """
 
+from serving.store.changes import Changes
 from serving.store.checks import Checks
 from serving.store.database import Database
 from serving.store.items import Items
@@ -26,6 +27,7 @@ class Store:
         self.tokens = Tokens(database)
         self.studio = Studio(database)
         self.said = Said(database)
+        self.changes = Changes(database)
         self._database = database
 
     @classmethod

@@ -16,7 +16,7 @@ from alembic import command
 from alembic.config import Config
 from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
-from sqlalchemy import ColumnElement, Connection, Engine, Row, Select, create_engine, event, text
+from sqlalchemy import Column, ColumnElement, Connection, Engine, Row, Select, create_engine, event, func, select, text
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import ArgumentError, OperationalError
@@ -180,3 +180,15 @@ def log(
     connection.execute(
         events.insert().values(at=at, actor=actor, verb=verb, subject=subject, detail=dict(detail or {}))
     )
+
+
+def distinct(connection: Connection, column: Column[Any], limit: int, *where: ColumnElement[bool]) -> list[str]:
+    """The first values of a column in their order, read by jumps in an index that begins with it (and ``where``)."""
+    found: list[str] = []
+    while len(found) < limit:
+        rest = select(func.min(column)).where(*where, *([column > found[-1]] if found else []))
+        value = connection.execute(rest).scalar()
+        if value is None:
+            break
+        found.append(value)
+    return found

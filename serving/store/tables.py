@@ -307,3 +307,6 @@ events = Table(
     _required("subject", String),
     _required("detail", JSON),
 )
+Index("ix_events_at_id", events.c.at, events.c.id)
+Index("ix_events_actor_at_id", events.c.actor, events.c.at, events.c.id)
+Index("ix_events_verb_at_id", events.c.verb, events.c.at, events.c.id)

@@ -5,8 +5,10 @@ from itertools import count
 from pathlib import Path
 
 import pytest
+from playwright.sync_api import Browser
 
 from serving.store import Store
+from tests.serving import browser
 from tests.serving.postgres import new_schema, running_cluster
 from tests.serving.served import Served, serving
 
@@ -39,3 +41,13 @@ def served(tmp_path: Path) -> Iterator[Served]:
     """A deployment on tiny versions with the default settings; media below its folder may be named by path."""
     with serving(tmp_path, uri_roots=(tmp_path / "media",)) as running:
         yield running
+
+
+@pytest.fixture(scope="module")
+def chromium() -> Iterator[Browser]:
+    """A browser, for the tests of one module."""
+    program = browser.command()
+    if program is None:
+        pytest.skip("no chromium is installed (Debian: apt install chromium)")
+    with browser.launched(program) as opened:
+        yield opened

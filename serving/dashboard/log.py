@@ -1,0 +1,80 @@
+"""The page at ``/log``: who changed what when."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import date
+from types import MappingProxyType
+from typing import Any
+
+from anyio.to_thread import run_sync
+from fastapi import APIRouter, Request
+from fastapi.responses import Response
+
+from models.errors import InvalidInput
+from serving.dashboard.frame import page
+from serving.deployment import Deployment
+from serving.store.changes import Change
+
+LINES = 50
+MOST_NAMES = 200  # that a list offers
+
+# What was done, in words; a verb that is not here stands for itself.
+VERBS: Mapping[str, str] = MappingProxyType({
+    "register": "registered", "fail": "took out", "correct": "corrected", "contest": "asked for a second look",
+    "withdraw": "took back", "attach": "attached", "add-version": "added", "move-version": "moved",
+    "fail-version": "found broken", "promote": "promoted", "rollback": "rolled back to", "calibrate": "calibrated",
+    "make-token": "made a token", "revoke-token": "revoked a token",
+})  # fmt: skip
+_OF_VERSIONS = ("add-version", "move-version", "fail-version", "promote", "rollback", "calibrate")
+_OF_ITEMS = ("correct", "contest", "fail")
+
+routes = APIRouter()
+
+
+@dataclass(frozen=True)
+class Asked:
+    """What the page is to show: the lines of one actor, verb and day, where these are given, before a line."""
+
+    actor: str
+    verb: str
+    day: date | None
+    before: int | None
+
+
+@routes.get("/log")
+async def log(request: Request, actor: str = "", verb: str = "", day: str = "", before: int | None = None) -> Response:
+    """A page of the log, newest first."""
+    deployment: Deployment = request.app.state.deployment
+    asked = Asked(actor, verb, _day(day), before)
+    what = await run_sync(_what, deployment, asked)
+    return page(request, "log.html", asked=asked, verbs=VERBS, link=link, told=told, **what)
+
+
+def _what(deployment: Deployment, asked: Asked) -> dict[str, Any]:
+    changes = deployment.loop.store.changes
+    lines = changes.page(LINES + 1, asked.before, asked.actor, asked.verb, asked.day)
+    return {
+        "lines": lines[:LINES],
+        "more": len(lines) > LINES,
+        "actors": changes.actors(MOST_NAMES),
+        "known_verbs": changes.verbs(MOST_NAMES),
+    }
+
+
+def link(change: Change) -> str | None:
+    """The page of what was changed, if it has one."""
+    if change.verb in _OF_ITEMS or "correction" in change.detail:
+        return f"/items/{change.subject}"
+    return f"/models/{change.subject}" if change.verb in (*_OF_VERSIONS, "withdraw") else None
+
+
+def told(value: Any) -> str:
+    """A value of a line's details."""
+    return ", ".join(map(str, value)) if isinstance(value, list) else str(value)
+
+
+def _day(text: str) -> date | None:
+    try:
+        return date.fromisoformat(text) if text else None
+    except ValueError as error:
+        raise InvalidInput(f"day: expected YYYY-MM-DD, got {text!r}") from error

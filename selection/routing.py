@@ -7,23 +7,10 @@ from typing import Literal, TypeAlias
 from models.errors import InvalidInput
 from models.records import Seconds, Uncertainty
 from selection.parts import PartPromise, Plan
+from selection.policy import Policy
 from selection.risk import NoPromise, Threshold
 
 Route: TypeAlias = Literal["accept", "review", "annotate", "audit"]
-
-
-@dataclass(frozen=True)
-class Policy:
-    """The shares, each in (0, 1], of items that people check at random: before the first promise, and under one."""
-
-    calibration_share: float = 0.2
-    audit_share: float = 0.02
-
-    def __post_init__(self) -> None:
-        for name in ("calibration_share", "audit_share"):
-            share = getattr(self, name)
-            if not 0 < share <= 1:
-                raise InvalidInput(f"Policy.{name}: expected a share in (0, 1], got {share}")
 
 
 @dataclass(frozen=True)
@@ -31,11 +18,13 @@ class Decision:
     """Where an item goes, and why, in one sentence.
 
     With ``parts`` only some of them are shown to the person; without, all of the item is, or, accepted, nothing.
+    ``policy`` is the version of that by which it was decided; what was decided before there were any has none.
     """
 
     decision: Route
     reason: str
     parts: Plan | None = None
+    policy: str | None = None
 
 
 def draw(item_id: str, seed: int, purpose: str = "audit") -> float:

@@ -23,6 +23,8 @@ from serving.bodies import (
     CorrectionBody,
     FailedBody,
     ModelsBody,
+    PoliciesBody,
+    PolicyBody,
     PromoteBody,
     PromotionBody,
     QueueBody,
@@ -35,6 +37,7 @@ from serving.bodies import (
     answer_body,
     leased_body,
     parse,
+    policies_body,
     promotion_body,
     suspects_body,
     version_body,
@@ -237,6 +240,27 @@ async def promote(version: str, request: Request) -> Response:
     force = bool(body) and parse(PromoteBody, body, "body").force
     promotion = await run_sync(deployment_of(request).promote, version, force, actor_of(request))
     return _json(promotion_body(promotion))
+
+
+@routes.get("/v1/policy", summary="The policy in force", response_model=PoliciesBody, responses=documented(401, 403))
+async def policy(request: Request) -> Response:
+    """Of each task: by what terms is decided who must look at what, and who adopted them when."""
+    return _json(await run_sync(policies_body, deployment_of(request).loop.policies))
+
+
+@routes.put(
+    "/v1/policy",
+    summary="Adopt a policy",
+    response_model=PoliciesBody,
+    openapi_extra=one_json(PolicyBody),
+    responses=documented(401, 403, 413, 422),
+)
+async def adopt(request: Request) -> Response:
+    """For admins. The next decision goes by it; what waits is decided anew within moments, in every process."""
+    body: PolicyBody = parse(PolicyBody, await request.body(), "body")
+    deployment = deployment_of(request)
+    await run_sync(deployment.adopt, body.policy, body.task, actor_of(request))
+    return _json(await run_sync(policies_body, deployment.loop.policies))
 
 
 @routes.get("/v1/report", summary="The figures", response_model=ReportBody, responses=documented(401, 403))

@@ -8,6 +8,7 @@ from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 from models.errors import InvalidInput
 from models.records import (
     LABEL_TYPES,
+    TASKS,
     Boxes,
     Correction,
     Lanes,
@@ -23,6 +24,7 @@ from selection.routing import Decision
 from selection.suspects import Finding
 from serving.http_errors import ErrorDetail
 from serving.loop import Answer, Leased, Promotion, StoredVersion
+from serving.policies import Policies
 from serving.suspecting import Ranking
 
 Label = Transcript | Boxes | Lanes
@@ -177,6 +179,28 @@ class PromotionBody(BaseModel):
     actor: str
 
 
+class PolicyBody(Body):
+    """A policy for a task or, without one, for all; terms left out are as the settings say."""
+
+    task: Task | None = None
+    policy: dict[str, Any] = Field(description="terms, as docs/policy.schema.json describes them")
+
+
+class InForceBody(BaseModel):
+    """What is in force for a task: its version, all its terms, and who adopted it when, if anybody did."""
+
+    version: str
+    policy: dict[str, Any]
+    adopted_by: str | None
+    adopted_at: datetime | None
+
+
+class PoliciesBody(BaseModel):
+    """The policy in force for each task."""
+
+    tasks: dict[Task, InForceBody]
+
+
 class ReportBody(BaseModel):
     """The figures of each task."""
 
@@ -271,6 +295,21 @@ def suspects_body(task: Task, ranking: Ranking, offset: int, limit: int) -> Susp
             for one in ranking.suspects[offset:end]
         ],
         next=end if end < len(ranking.suspects) else None,
+    )
+
+
+def policies_body(policies: Policies) -> PoliciesBody:
+    """What is in force now."""
+    return PoliciesBody(tasks={task: _in_force(policies, task) for task in TASKS})
+
+
+def _in_force(policies: Policies, task: Task) -> InForceBody:
+    adopted = policies.adopted(task)
+    return InForceBody(
+        version=policies.of(task).version,
+        policy=policies.told(task),
+        adopted_by=adopted.actor if adopted else None,
+        adopted_at=adopted.at if adopted else None,
     )
 
 

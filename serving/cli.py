@@ -11,7 +11,7 @@ from models.errors import InvalidInput, NotFound, PrelabelError
 from models.tasks import parse_task
 from models.versions import read_version
 from serving.loop import Loop, utc_now
-from serving.verbs import datasets, label_studio, models, tokens
+from serving.verbs import datasets, label_studio, models, policies, tokens
 from serving.verbs.console import ACTOR, Data, Database, TaskName, out, settings_of, table
 
 app = typer.Typer(
@@ -22,6 +22,7 @@ app = typer.Typer(
 )
 app.add_typer(tokens.app, name="token")
 app.add_typer(models.app, name="models")
+app.add_typer(policies.app, name="policy")
 app.add_typer(datasets.app, name="datasets")
 app.add_typer(label_studio.app, name="label-studio")
 
@@ -222,25 +223,24 @@ def rollback(task: TaskName, db: Database = None) -> None:
 @app.command()
 def route(
     task: TaskName,
-    policy: Annotated[Path, typer.Option(help="TOML file of what to decide by instead of the settings")],
+    policy: Annotated[Path, typer.Option(help="TOML file of what to decide by instead of what is in force")],
     dry_run: Annotated[bool, typer.Option("--dry-run", help="only say what would be so; nothing is changed")] = False,
     db: Database = None,
 ) -> None:
     """Say what would go where under another policy, and what it would cost people."""
     from serving.dry_run import dry_run as decide
-    from serving.dry_run import read_policy
+    from serving.policies import read_policy
 
     if not dry_run:
-        raise InvalidInput("route: expected --dry-run; the service decides by its settings, so put the policy there")
-    settings = settings_of(database_url=db)
-    asked = read_policy(policy, settings)
-    store, named = Loop.open(settings).store, parse_task(task)
-    for name, chosen in (("settings", settings), (asked.version, asked.over(settings))):
-        outcome = decide(store, chosen, named, name, utc_now)
+        raise InvalidInput("route: expected --dry-run; `prelabel policy adopt` puts a policy in force")
+    loop, named = Loop.open(settings_of(database_url=db)), parse_task(task)
+    now = loop.policies.of(named)
+    for title, chosen in (("in force", now), ("tried", read_policy(policy, loop.policies.default))):
+        outcome = decide(loop, named, chosen)
         shown = table(("decision", "items", "human s", "for example"), outcome.rows())
-        shown.title, shown.title_justify = outcome.title, "left"
+        shown.title, shown.title_justify = f"{title}: {outcome.title}", "left"
         out.print(shown)
-        out.print(outcome.summed_up(asked.budget_s_per_day))
+        out.print(outcome.summed_up(chosen.budget_s_per_day))
 
 
 @app.command()

@@ -8,7 +8,8 @@ from models.parts import has_parts
 from models.records import PreAnnotation, Prediction, Seconds, Task, Uncertainty
 from selection.cost import Costs, expected_seconds, from_scratch_seconds, part_doubts, parts_seconds
 from selection.parts import PartPromise, Plan, missing_doubt, plan
-from selection.routing import Policy, draw, route, route_parts
+from selection.policy import Policy
+from selection.routing import draw, route, route_parts
 from serving.settings import Settings
 from serving.store.records import Answer
 from serving.trust import Trust
@@ -16,9 +17,8 @@ from serving.trust import Trust
 
 @dataclass(frozen=True)
 class Deciding:
-    """How this deployment decides; the same item gets the same decision from it, at any time."""
+    """How this deployment decides; the same item gets the same decision by the same policy, at any time."""
 
-    policy: Policy
     costs: Costs
     gold_share: float
     seed: int
@@ -26,8 +26,7 @@ class Deciding:
     @staticmethod
     def by(settings: Settings) -> "Deciding":
         """As the settings ask for."""
-        policy = Policy(settings.calibration_share, settings.audit_share)
-        return Deciding(policy, Costs(), settings.gold_share, settings.seed)
+        return Deciding(Costs(), settings.gold_share, settings.seed)
 
     def draw(self, item_id: str) -> float:
         """The random number in [0, 1) of an item that decides whether people check it whatever its score."""
@@ -37,7 +36,7 @@ class Deciding:
         """Whether the item, once corrected, is kept out of training and decides promotions."""
         return draw(item_id, self.seed, "gold") < self.gold_share
 
-    def answer(self, said: PreAnnotation, duration_s: Seconds | None, trust: Trust) -> Answer:
+    def answer(self, said: PreAnnotation, duration_s: Seconds | None, trust: Trust, policy: Policy) -> Answer:
         """Calibrate, cost, route: the answer for a pre-annotation of which only the raw doubt is known to be right."""
         score, costs = said.uncertainty.score, trust.costs.costs if trust.costs else self.costs
         p_error = trust.p_error(score, said.features)
@@ -45,12 +44,21 @@ class Deciding:
         scratch_s = from_scratch_seconds(said.task, said.label, said.features, duration_s, costs)
         uncertainty = Uncertainty(p_error=p_error, seconds=seconds, score=score)
         if isinstance(trust.promise, PartPromise):
-            return self._by_parts(replace(said, uncertainty=uncertainty), duration_s, scratch_s, trust.promise, costs)
-        decision = route(uncertainty, scratch_s, trust.promise, self.policy, self.draw(said.item_id))
-        return Answer(replace(said, uncertainty=uncertainty), decision)
+            whole = replace(said, uncertainty=uncertainty)
+            answer = self._by_parts(whole, duration_s, scratch_s, trust.promise, costs, policy)
+        else:
+            decision = route(uncertainty, scratch_s, trust.promise, policy, self.draw(said.item_id))
+            answer = Answer(replace(said, uncertainty=uncertainty), decision)
+        return replace(answer, decision=replace(answer.decision, policy=policy.version))
 
     def _by_parts(
-        self, said: PreAnnotation, duration_s: Seconds | None, scratch_s: Seconds, promise: PartPromise, costs: Costs
+        self,
+        said: PreAnnotation,
+        duration_s: Seconds | None,
+        scratch_s: Seconds,
+        promise: PartPromise,
+        costs: Costs,
+        policy: Policy,
     ) -> Answer:
         """The decision where parts are accepted one by one, and the seconds that those shown will take.
 
@@ -64,7 +72,7 @@ class Deciding:
         if todo.partial:
             asked = todo.shown, todo.asked
             seconds = parts_seconds(said.task, said.label, *asked, said.features, duration_s, costs)
-        decision = route_parts(missing, seconds, scratch_s, todo, promise, self.policy, self.draw(said.item_id))
+        decision = route_parts(missing, seconds, scratch_s, todo, promise, policy, self.draw(said.item_id))
         if decision.parts is None:
             return Answer(said, decision)
         return Answer(replace(said, uncertainty=replace(said.uncertainty, seconds=seconds)), decision)

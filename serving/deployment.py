@@ -3,7 +3,7 @@
 import os
 import threading
 from asyncio import get_running_loop
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime
 from typing import Any, ParamSpec, TypeVar
@@ -31,6 +31,7 @@ from serving.label_studio.worker import Worker
 from serving.live import Live, LoadRuntime
 from serving.loop import Actor, Answer, Leased, Loop, Promotion, Receipt, utc_now
 from serving.metrics import Metrics
+from serving.policies import parse_policy
 from serving.promotion import quality_of
 from serving.settings import QueueStrategy, Settings
 from serving.suspecting import Suspecting
@@ -136,6 +137,15 @@ class Deployment:
             created_at = body.created_at or _when_said_before(history, body) or utc_now()
             version = body.model_version or (_version_shown(history, body.task) if body.lease_id else None)
             return self.loop.correct(body.correction(item_id, created_at, version), body.lease_id, actor)
+
+    def adopt(self, terms: Mapping[str, Any], task: Task | None, actor: Actor) -> None:
+        """Puts a policy in force, for one task or for all.
+
+        Raises:
+            InvalidInput: a term is none of a policy's.
+        """
+        self.loop.adopt(parse_policy(terms, "policy", self.loop.policies.default), task, actor)
+        self.background.wake()
 
     def promote(self, version: str, force: bool, actor: Actor) -> Promotion:
         """Switches to a version, here at once and in every other process within a second.

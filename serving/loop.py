@@ -3,7 +3,7 @@
 Free of any framework; safe to call from several threads and processes.
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -12,6 +12,7 @@ from typing import Any, TypeAlias
 from models.errors import InvalidInput, NotFound, Refused
 from models.records import TASKS, Correction, Item, Prediction, Seconds, Task
 from models.versions import read_version, starters
+from selection.policy import Policy
 from selection.routing import draw
 from serving.calibrations import Calibrations
 from serving.deciding import Deciding, undecided
@@ -19,12 +20,14 @@ from serving.intake import Intake, Registered, Registration
 from serving.labelled import Labelled
 from serving.media_files import MediaFiles
 from serving.ordering import order_of
+from serving.policies import Policies
 from serving.promotion import Broken, Compare, Pairs, compared
 from serving.report import task_report
 from serving.settings import QueueStrategy, Settings
 from serving.store import Store
 from serving.store.records import (
     Actor,
+    Adoption,
     Answer,
     Comparison,
     Leased,
@@ -57,7 +60,8 @@ class Loop:
         self._settings = settings
         self._clock = clock
         self._deciding = Deciding.by(settings)
-        self._calibrations = Calibrations(store, self._deciding, settings, clock)
+        self.policies = Policies(store, settings)
+        self._calibrations = Calibrations(store, self._deciding, self.policies, settings.data_dir, clock)
         self._intake = Intake(store, files, self._deciding.draw)
         self.labelled = Labelled(store, files, self._deciding.is_gold)
 
@@ -115,7 +119,9 @@ class Loop:
             raise InvalidInput(f"item: expected the SHA-256 of its bytes, {actual}, got {item.id}")
         item = replace(item, uri=storable(item.uri, "uri"))
         said = undecided(item.id, task, version, prediction)
-        answer = self._deciding.answer(said, duration_s, self.trust(version))
+        policy = self.policies.of(task)
+        trust = self._calibrations.trust(version, policy)
+        answer = self._deciding.answer(said, duration_s, trust, policy)
         return self._store.items.save(item, answer, self._deciding.draw(item.id), duration_s, actor, self._clock())
 
     def pending(self, task: Task, limit: int) -> list[Item]:
@@ -151,6 +157,19 @@ class Loop:
         """
         return self._store.items.history(item_id)
 
+    # -- policies
+
+    def adopt(self, policy: Policy, task: Task | None, actor: Actor) -> Adoption:
+        """Puts a policy in force, for one task or for all, from the next decision on; what waits is decided anew soon.
+
+        What was accepted before stays accepted, on the terms that its answer names.
+        """
+        return self.policies.adopt(policy, task, actor, self._clock())
+
+    def tried(self, version: StoredVersion, policy: Policy) -> tuple[Trust, Iterator[Answer]]:
+        """What a policy would make of a version's checks, and of each item that waits; nothing is changed."""
+        return self._calibrations.tried(version, policy)
+
     # -- people
 
     def lease(
@@ -165,7 +184,7 @@ class Loop:
             raise InvalidInput(f"lease: expected limit >= 1 and an annotator, got {limit} and {annotator!r}")
         now, settings, annotator = self._clock(), self._settings, storable(annotator, "annotator")
         chance = draw(f"{annotator} {now.isoformat()}", settings.seed, "lease")
-        audits = int(limit * settings.calibration_share + chance)
+        audits = int(limit * self.policies.of(task).calibration_share + chance)
         order = order_of(settings.model_copy(update={"strategy": strategy or settings.strategy}), limit, audits)
         until = now + timedelta(seconds=settings.lease_s)
         return self._store.queue.lease(task, limit, order, annotator, actor, now, until)
@@ -230,7 +249,7 @@ class Loop:
 
     def trust(self, version: str) -> Trust:
         """How far a version is to be trusted: what checks of it taught, or else the calibration that it came with."""
-        return self._calibrations.trust(version)
+        return self._calibrations.trust(version, self.policies.of(self._store.versions.get(version).task))
 
     # -- versions
 

@@ -6,9 +6,12 @@ from typing import Any
 
 from models.records import Task
 from serving.store import Store
+from serving.store.records import StoredVersion
 
 
-def task_report(store: Store, task: Task, told_of: Callable[[str], dict[str, Any]], now: datetime) -> dict[str, Any]:
+def task_report(
+    store: Store, task: Task, told_of: Callable[[StoredVersion], dict[str, Any]], now: datetime
+) -> dict[str, Any]:
     """Items by state, human seconds, and seconds a label; a label is a corrected item or one accepted unseen."""
     serving = store.versions.serving(task)
     states = store.items.counts(task, now)
@@ -17,7 +20,7 @@ def task_report(store: Store, task: Task, told_of: Callable[[str], dict[str, Any
     human_seconds = sum(seconds for _, _, seconds in lines)
     return {
         "serving": serving.name if serving else None,
-        "promise": told_of(serving.name) if serving else None,
+        "promise": told_of(serving) if serving else None,
         "items": states,
         "labels": labels,
         "corrections": sum(corrections for _, corrections, _ in lines),

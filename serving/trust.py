@@ -1,7 +1,7 @@
 """How far a version is to be trusted: what people's checks of randomly drawn items say about it."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, fields, replace
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -107,8 +107,8 @@ def no_promise(reason: str, of_parts: bool) -> NoPromise | PartPromise:
 
 
 def _simple(promise: Mapping[str, Any]) -> Threshold | NoPromise:
-    figures = {name: value for name, value in promise.items() if name != "matters"}
-    return (Threshold if "threshold" in promise else NoPromise)(**figures)
+    kind = Threshold if "threshold" in promise else NoPromise
+    return kind(**{field.name: promise[field.name] for field in fields(kind) if field.name in promise})
 
 
 def untried(version: Version, of_parts: bool = False) -> Trust:

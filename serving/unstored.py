@@ -10,6 +10,7 @@ from models.tasks import load_runtime
 from models.versions import Version
 from serving.batch import Answering
 from serving.deciding import Deciding, undecided
+from serving.policies import default_policy
 from serving.settings import Settings
 from serving.trust import untried
 
@@ -21,13 +22,14 @@ def unstored(version: Version, settings: Settings) -> Answering:
     """
     runtime = load_runtime(version.task, version.onnx, settings.threads)
     limits = Limits(settings.max_image_megapixels, settings.max_audio_s)
-    deciding, trust = Deciding.by(settings), untried(version, settings.promise_of == "parts")
+    policy = default_policy(settings)
+    deciding, trust = Deciding.by(settings), untried(version, policy.of_parts)
 
     def answer(data: bytes, name: str) -> dict[str, Any]:
         media = read(version.task, data, name, limits)
         duration_s = len(media) / SAMPLE_RATE if version.task == "asr" else None
         said = undecided(hashlib.sha256(data).hexdigest(), version.task, version.name, runtime.predict(media))
-        decided = deciding.answer(said, duration_s, trust)
+        decided = deciding.answer(said, duration_s, trust, policy)
         return {
             "task": version.task,
             "model_version": version.name,

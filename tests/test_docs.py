@@ -14,6 +14,7 @@ import yaml
 from models import records
 from models.datasets import FORMATS
 from models.report import document
+from serving import policies
 from serving.cli import app
 from serving.settings import Settings
 from serving.simulation import document as simulation
@@ -85,8 +86,9 @@ def test_links_lead_somewhere(page: Path) -> None:
         ("records", records.json_schema()),
         ("report", document.json_schema()),
         ("simulation", simulation.json_schema()),
+        ("policy", policies.json_schema()),
     ],
-    ids=("records", "report", "simulation"),
+    ids=("records", "report", "simulation", "policy"),
 )
 def test_the_published_schemas_are_the_schemas(name: str, schema: object) -> None:
     published = json.loads((ROOT / "docs" / f"{name}.schema.json").read_text(encoding="utf-8"))

@@ -1,8 +1,8 @@
 """Everything that is kept: the only place with SQL in it.
 
-``store.items``, ``store.queue``, ``store.checks``, ``store.said``, ``store.versions``, ``store.tokens``,
-``store.studio`` and ``store.changes`` are its drawers. Each method is one transaction; when it returns, a killed
-process loses nothing of it. Times come in as arguments, aware of their zone.
+``store.items``, ``store.queue``, ``store.checks``, ``store.said``, ``store.versions``, ``store.policies``,
+``store.tokens``, ``store.studio`` and ``store.changes`` are its drawers. Each method is one transaction; when it
+returns, a killed process loses nothing of it. Times come in as arguments, aware of their zone.
 """
 
 from serving.store.changes import Changes
@@ -10,6 +10,7 @@ from serving.store.checks import Checks
 from serving.store.database import Database
 from serving.store.items import Items
 from serving.store.opinions import Said
+from serving.store.policies import Adoptions
 from serving.store.queue import Queue
 from serving.store.studio import Studio
 from serving.store.tokens import Tokens
@@ -24,6 +25,7 @@ class Store:
         self.queue = Queue(database)
         self.checks = Checks(database)
         self.versions = Versions(database)
+        self.policies = Adoptions(database)
         self.tokens = Tokens(database)
         self.studio = Studio(database)
         self.said = Said(database)

@@ -17,7 +17,7 @@ from serving.store.database import Database, log
 from serving.store.records import Actor, Answer, ItemState, Pending
 from serving.store.tables import corrections, item_tasks, items, leases, preannotations, versions
 
-_DECIDED = ("p_error", "seconds", "decision", "reason", "parts")  # what changes when an item is routed anew
+_DECIDED = ("p_error", "seconds", "decision", "reason", "parts", "policy")  # what changes when an item is routed anew
 _KEPT = ("corrected", "contested", "accepted")  # states that another pre-annotation does not change
 _ANSWERED = ("preannotated", "leased", *_KEPT)
 
@@ -289,7 +289,7 @@ def preannotation_of(row: Row[Any]) -> PreAnnotation:
 
 def answer_of(row: Row[Any]) -> Answer:
     """The answer in a row of ``preannotations``."""
-    return Answer(preannotation_of(row), Decision(row.decision, row.reason, plan_of(row)))
+    return Answer(preannotation_of(row), Decision(row.decision, row.reason, plan_of(row), row.policy))
 
 
 def plan_of(row: Row[Any]) -> Plan | None:
@@ -325,6 +325,7 @@ def _columns(answer: Answer) -> dict[str, Any]:
         "embedding": said.embedding,
         "decision": answer.decision.decision,
         "reason": answer.decision.reason,
+        "policy": answer.decision.policy,
         "parts": asdict(answer.decision.parts) if answer.decision.parts else None,
     }
 

@@ -103,6 +103,18 @@ class Calibration:
 
 
 @dataclass(frozen=True)
+class Adoption:
+    """One line of the log of policies: terms, as JSON, that somebody put in force for a task or (None) for all."""
+
+    id: int
+    task: Task | None
+    version: str
+    terms: Mapping[str, Any]
+    at: datetime
+    actor: Actor
+
+
+@dataclass(frozen=True)
 class Audited:
     """A corrected audit item: the version's answer, and the label that a person gave, by which correction and when."""
 

@@ -127,6 +127,7 @@ preannotations = Table(
     Column("duration_s", Float),
     _required("decision", String),  # accept | review | annotate | audit
     _required("reason", String),
+    Column("policy", String),  # the version by which it was decided; of before there were any, none
     Column("parts", JSON(none_as_null=True)),  # accepted one by one, shown to a person; none where all or nothing is
     _required("created_at", UtcTime),
     _required("actor", String),
@@ -237,6 +238,17 @@ calibrations = Table(
     _required("actor", String),
 )
 Index("ix_calibrations_version_id", calibrations.c.version, calibrations.c.id)
+
+policies = Table(
+    "policies",  # that were adopted; the newest line of a task is in force
+    metadata,
+    Column("id", BigId, primary_key=True),
+    Column("task", String),  # none: of all
+    _required("version", String),
+    _required("terms", JSON),
+    _required("at", UtcTime),
+    _required("actor", String),
+)
 
 tokens = Table(
     "tokens",

@@ -10,8 +10,9 @@ from hypothesis import strategies as st
 from models.errors import InvalidInput
 from models.records import Uncertainty
 from selection.parts import PartPromise, Plan
+from selection.policy import Policy
 from selection.risk import NoPromise, Threshold
-from selection.routing import Policy, draw, route, route_parts
+from selection.routing import draw, route, route_parts
 
 Promise = Threshold | NoPromise
 
@@ -122,14 +123,6 @@ def test_draws_are_stable_even_and_independent() -> None:
 def test_a_draw_out_of_range_is_refused(bad: float) -> None:
     with pytest.raises(InvalidInput, match=r"expected a draw in \[0, 1\)"):
         route(_doubt(0.5), 1.0, NONE, POLICY, bad)
-
-
-@pytest.mark.parametrize("name", ["audit_share", "calibration_share"])
-@pytest.mark.parametrize("bad", [0.0, 1.1, float("nan")])
-def test_a_policy_is_checked(name: str, bad: float) -> None:
-    assert Policy(audit_share=1.0, calibration_share=1.0).audit_share == 1.0
-    with pytest.raises(InvalidInput, match=rf"Policy\.{name}: expected a share"):
-        Policy(**{name: bad})
 
 
 # -- parts

@@ -77,6 +77,7 @@ class TestTokens:
             ("GET", "/v1/queue/{task}"): ("correct",),
             ("POST", "/v1/items/{item_id}/correction"): ("correct",),
             ("POST", "/v1/models/{version}/promote"): ("promote",),
+            ("PUT", "/v1/policy"): ("admin",),
             ("POST", "/label-studio/{task}/setup"): ("annotate",),
             ("POST", "/label-studio/{task}/predict"): ("annotate",),
             ("POST", "/label-studio/{task}/webhook"): ("correct",),

@@ -24,6 +24,7 @@ from models.records import LABEL_TYPES, Box, Boxes, Prediction, Task, from_json
 from models.versions import Version, starters
 from selection.routing import draw
 from serving.batch import Counts, annotate
+from serving.policies import default_policy
 from serving.settings import Settings
 from serving.unstored import unstored
 
@@ -266,7 +267,7 @@ def test_a_version_without_a_store_answers_like_the_service_and_accepts_nothing(
             "boxes": [{"xyxy": [1.0, 2.0, 39.0, 19.0], "category": "car", "confidence": 0.75}],
         },
         "uncertainty": {"p_error": 0.4, "seconds": row["uncertainty"]["seconds"], "score": 0.4},
-        "route": {"decision": "review", "parts": None},
+        "route": {"decision": "review", "parts": None, "policy": default_policy(settings).version},
     }
     assert 0 < row["uncertainty"]["seconds"] < 60
     large, sound = (line["reason"] for line in rows(counts.errors))

@@ -1,0 +1,70 @@
+"""A policy: the terms on which a deployment decides, as data that is named by its content."""
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, fields
+from functools import cached_property
+from typing import Any, ClassVar, Literal
+
+from models.errors import InvalidInput
+from models.matters import Matters
+from models.records import Seconds
+
+STRICT: dict[str, Any] = {"extra": "forbid", "allow_inf_nan": False}
+
+
+@dataclass(frozen=True)
+class Policy:
+    """All terms.
+
+    ``alpha`` and ``delta`` are those of the promise, ``promise_of`` what is accepted unseen. The shares, each in
+    (0, 1], are of items that people check at random: before the first promise, and under one. ``matters_*`` say what an
+    error is, ``budget_s_per_day`` how many human seconds there are a day (None: as many as people give).
+    """
+
+    alpha: float = 0.02
+    delta: float = 0.05
+    promise_of: Literal["items", "parts"] = "items"
+    audit_share: float = 0.02
+    calibration_share: float = 0.2
+    matters_wer: float = 0.0
+    matters_iou: float = 0.5
+    matters_category: bool = True
+    matters_lane_px: float = 8.0
+    budget_s_per_day: Seconds | None = None
+
+    __pydantic_config__: ClassVar[Mapping[str, Any]] = STRICT
+
+    def __post_init__(self) -> None:
+        for name in ("alpha", "delta"):
+            _require(0 < getattr(self, name) < 1, name, "a number in (0, 1)", getattr(self, name))
+        for name in ("audit_share", "calibration_share"):
+            _require(0 < getattr(self, name) <= 1, name, "a share in (0, 1]", getattr(self, name))
+        budget = self.budget_s_per_day
+        _require(budget is None or 0 < budget <= 1e9, "budget_s_per_day", "seconds above 0", budget)
+        assert self.matters  # which checks its own
+
+    @property
+    def matters(self) -> Matters:
+        """What counts as an error of a model."""
+        return Matters(self.matters_wer, self.matters_iou, self.matters_category, self.matters_lane_px)
+
+    @property
+    def of_parts(self) -> bool:
+        """Whether words, boxes and lines are accepted one by one."""
+        return self.promise_of == "parts"
+
+    @cached_property
+    def version(self) -> str:
+        """Its name: the same for the same terms, and for no others."""
+        told = json.dumps(asdict(self), sort_keys=True, default=str)
+        return f"policy-{hashlib.sha256(told.encode()).hexdigest()[:12]}"
+
+
+KEYS = tuple(field.name for field in fields(Policy))
+
+
+def _require(holds: bool, where: str, expected: str, got: object) -> None:
+    if not holds:
+        raise InvalidInput(f"{where}: expected {expected}, got {got!r}")

@@ -1,0 +1,103 @@
+"""The policy that is in force: the one adopted last or, where none was, what the settings say.
+
+Every decision asks for it, so an adoption holds at once in every process; what waits in the queue is decided anew when
+the background looks next.
+"""
+
+import tomllib
+from collections.abc import Mapping
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from pydantic import TypeAdapter, ValidationError
+
+from models.errors import InvalidInput, NotFound
+from models.records import Task, explain
+from selection.policy import KEYS, Policy
+from serving.settings import Settings
+from serving.store import Store
+from serving.store.records import Actor, Adoption
+
+_ADAPTER = TypeAdapter(Policy)
+
+
+class Policies:
+    """The policies of one deployment."""
+
+    def __init__(self, store: Store, settings: Settings) -> None:
+        self._store = store
+        self.default = default_policy(settings)
+        self._read: dict[int, Policy] = {}
+
+    def of(self, task: Task) -> Policy:
+        """What is in force for a task."""
+        adopted = self.adopted(task)
+        if adopted is None:
+            return self.default
+        if adopted.id not in self._read:
+            self._read[adopted.id] = _ADAPTER.validate_python(adopted.terms)
+        return self._read[adopted.id]
+
+    def adopted(self, task: Task) -> Adoption | None:
+        """Who put it in force, and when; None where nobody did."""
+        return self._store.policies.in_force(task)
+
+    def adopt(self, policy: Policy, task: Task | None, actor: Actor, now: datetime) -> Adoption:
+        """Puts a policy in force, for one task or for all; with all its terms, whatever the settings say later."""
+        return self._store.policies.add(task, policy.version, to_json(policy), actor, now)
+
+    def history(self) -> list[Adoption]:
+        """Every adoption, oldest first."""
+        return self._store.policies.all()
+
+    def told(self, task: Task) -> dict[str, Any]:
+        """What is in force for a task, as JSON values."""
+        return to_json(self.of(task))
+
+
+def default_policy(settings: Settings) -> Policy:
+    """What the settings say."""
+    return Policy(**{name: getattr(settings, name) for name in KEYS if hasattr(settings, name)})
+
+
+def read_policy(path: Path, default: Policy) -> Policy:
+    """The policy of a TOML file, with what it leaves out as in ``default``.
+
+    Raises:
+        NotFound: there is no such file.
+        InvalidInput: it is no TOML, or a key or value is none of a policy's, with the file.
+    """
+    try:
+        terms = tomllib.loads(path.read_bytes().decode())
+    except OSError as error:
+        raise NotFound(f"{path}: expected a policy, got {error.strerror}") from error
+    except (UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        raise InvalidInput(f"{path}: expected TOML, got an error: {error}") from error
+    return parse_policy(terms, str(path), default)
+
+
+def parse_policy(terms: Mapping[str, Any], where: str, default: Policy) -> Policy:
+    """The policy of terms as they stand in TOML or JSON, with those left out as in ``default``.
+
+    Raises:
+        InvalidInput: a key or value is none of a policy's, with the place.
+    """
+    if unknown := sorted(set(terms) - set(KEYS)):
+        raise InvalidInput(f"{where}: expected {', '.join(KEYS)}, got {unknown[0]!r}")
+    try:
+        policy: Policy = _ADAPTER.validate_python({**to_json(default), **terms})
+    except ValidationError as error:
+        raise InvalidInput(f"{where}: {explain(error)}") from error
+    return policy
+
+
+def to_json(policy: Policy) -> dict[str, Any]:
+    """All terms as plain JSON values."""
+    terms: dict[str, Any] = _ADAPTER.dump_python(policy, mode="json")
+    return terms
+
+
+def json_schema() -> dict[str, Any]:
+    """The published JSON schema of a policy."""
+    return {"title": "prelabel policy", **{k: v for k, v in _ADAPTER.json_schema().items() if k != "title"}}

@@ -1,0 +1,49 @@
+"""Policies that were adopted: an append-only log, of which the newest line of a task is in force."""
+
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Row, bindparam, or_, select
+
+from models.records import Task
+from serving.store.database import Database, log
+from serving.store.records import Actor, Adoption
+from serving.store.tables import policies
+
+_IN_FORCE = (  # built once: every answered request executes it
+    select(policies)
+    .where(or_(policies.c.task == bindparam("of_task"), policies.c.task.is_(None)))
+    .order_by(policies.c.id.desc())
+    .limit(1)
+)
+
+
+class Adoptions:
+    """Keeps who adopted which policy for what, and when."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    def add(self, task: Task | None, version: str, terms: Mapping[str, Any], actor: Actor, now: datetime) -> Adoption:
+        """Puts terms in force, for one task or for all."""
+        values = {"task": task, "version": version, "terms": dict(terms), "at": now, "actor": actor}
+        with self._database.writing() as connection:
+            added = connection.execute(policies.insert().values(**values).returning(policies.c.id)).scalar_one()
+            log(connection, now, actor, "adopt-policy", version, {"task": task})
+        return Adoption(int(added), task, version, terms, now, actor)
+
+    def in_force(self, task: Task) -> Adoption | None:
+        """The one adopted last for a task, or for all."""
+        with self._database.reading() as connection:
+            row = connection.execute(_IN_FORCE, {"of_task": task}).one_or_none()
+        return _adoption(row) if row else None
+
+    def all(self) -> list[Adoption]:
+        """Every adoption, oldest first."""
+        with self._database.reading() as connection:
+            return [_adoption(row) for row in connection.execute(select(policies).order_by(policies.c.id)).all()]
+
+
+def _adoption(row: Row[Any]) -> Adoption:
+    return Adoption(row.id, row.task, row.version, row.terms, row.at, row.actor)

@@ -1,0 +1,175 @@
+"""Policies: read from TOML, adopted in the store, in force from the next decision on."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from models.errors import InvalidInput, NotFound
+from models.records import TASKS, Task
+from selection.policy import KEYS, Policy
+from serving.loop import Loop
+from serving.policies import default_policy, parse_policy, read_policy, to_json
+from serving.settings import Settings
+from tests.serving.served import eventually, picture, serving
+from tests.serving.test_loop_versions import EASY, Build, build, decision, post, work_off
+from tests.serving.work import Clock
+
+__all__ = ["build"]
+
+DEFAULT = Policy()
+
+
+def test_a_policy_is_named_by_its_terms_alone(tmp_path: Path) -> None:
+    path = tmp_path / "p.toml"
+    path.write_text("# stricter\nalpha = 0.01\n")
+    first = read_policy(path, DEFAULT)
+    path.write_text("delta = 0.05   # as before\n\nalpha = 0.010\n")
+    assert read_policy(path, DEFAULT) == first
+    assert read_policy(path, DEFAULT).version == first.version != DEFAULT.version
+    assert first.version.startswith("policy-")
+    assert parse_policy(to_json(first), "again", Policy(alpha=0.5)) == first
+
+
+def test_the_settings_are_the_policy_by_default() -> None:
+    chosen = Settings.model_validate({"alpha": 0.1, "matters_iou": 0.7, "promise_of": "parts"})
+    policy = default_policy(chosen)
+    assert (policy.alpha, policy.matters_iou, policy.of_parts) == (0.1, 0.7, True)
+    assert policy.matters == chosen.matters
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("alpha = 2.0", r"p.toml: alpha: expected a number in \(0, 1\), got 2.0"),
+        ("delta = 'often'", "p.toml: delta: .*valid number.*, got 'often'"),
+        ("audit_share = 0", r"p.toml: audit_share: expected a share in \(0, 1\], got 0.0"),
+        ("promise_of = 'wholes'", "p.toml: promise_of: .*'items' or 'parts', got 'wholes'"),
+        ("matters_iou = 0", "p.toml: matters: expected .*0 < iou <= 1"),
+        ("alpha = ", "p.toml: expected TOML"),
+        ("host = 'x'", "p.toml: expected alpha, delta, .*, got 'host'"),
+        ("budget_s_per_day = 0", "p.toml: budget_s_per_day: expected seconds above 0, got 0.0"),
+        ("budget_s_per_day = 'long'", "p.toml: budget_s_per_day: .*valid number.*, got 'long'"),
+    ],
+)
+def test_a_broken_policy_is_refused(tmp_path: Path, text: str, said: str) -> None:
+    path = tmp_path / "p.toml"
+    path.write_text(text)
+    with pytest.raises(InvalidInput, match=said):
+        read_policy(path, DEFAULT)
+    with pytest.raises(NotFound, match="expected a policy"):
+        read_policy(tmp_path / "none.toml", DEFAULT)
+
+
+def test_every_term_of_a_policy_is_documented() -> None:
+    told = (Path(__file__).parents[2] / "docs" / "policy.md").read_text()
+    assert [name for name in KEYS if f"`{name}`" not in told] == []
+
+
+def test_each_decision_names_the_policy_that_was_in_force(build: Build) -> None:
+    loop = build(**EASY)
+    before = post(loop, "before", 0.5)
+    strict = Policy(alpha=0.1, delta=0.2, calibration_share=0.5, audit_share=0.1)
+    loop.adopt(strict, "asr", "ada")
+    assert policy_of(loop, post(loop, "of another task", 0.5)) == loop.policies.default.version
+    adopted = loop.adopt(strict, None, "ada")
+    after = post(loop, "after", 0.5)
+    assert [policy_of(loop, item) for item in (before, after)] == [loop.policies.default.version, strict.version]
+    assert [version.name for version in loop.due_for_calibration()] == ["v1"]
+    loop.recalibrate("v1", "worker")
+    assert policy_of(loop, before) == strict.version
+    assert loop.due_for_calibration() == []
+    assert (adopted.actor, adopted.version) == ("ada", strict.version)
+    assert [one.task for one in loop.policies.history()] == ["asr", None]
+    assert loop.report()["tasks"]["detection"]["promise"]["policy"] == strict.version
+
+
+def test_the_last_adoption_counts_for_a_task_and_for_all(build: Build) -> None:
+    loop = build(**EASY)
+    adoptions: tuple[tuple[Task | None, float], ...] = (("asr", 0.3), (None, 0.4), ("lane", 0.5))
+    for task, alpha in adoptions:
+        loop.adopt(Policy(alpha=alpha), task, "ada")
+    assert [loop.policies.of(task).alpha for task in TASKS] == [0.4, 0.4, 0.5]
+    assert build(alpha=0.9).policies.of("detection").alpha == 0.4
+
+
+def test_a_promise_for_other_terms_is_not_used(build: Build) -> None:
+    loop = build(**EASY)
+    work_off(loop, [post(loop, i, i / 300) for i in range(300)], wrong=lambda i: i >= 200)
+    loop.recalibrate("v1", "worker")
+    assert loop.trust("v1").holds
+    terms = to_json(loop.policies.default)
+    loop.adopt(parse_policy({"alpha": 0.001}, "p", loop.policies.default), None, "ada")
+    assert not loop.trust("v1").holds
+    assert decision(loop, post(loop, "sure", 0.001)) != "accept"
+    loop.adopt(parse_policy(terms, "p", loop.policies.default), None, "ada")
+    assert loop.trust("v1").holds
+
+
+def policy_of(loop: Loop, item: Any) -> str | None:
+    answer = loop.answered(item.id, "detection", "v1")
+    assert answer is not None
+    return answer.decision.policy
+
+
+def test_a_service_follows_while_it_runs(tmp_path: Path) -> None:
+    with serving(tmp_path, tasks=("detection",)) as served:
+        client = served.client
+        first = client.post("/v1/detection/annotate", content=picture(1)).json()
+        shown = client.get("/v1/policy").json()["tasks"]["detection"]
+        assert shown["version"] == first["route"]["policy"]
+        assert (shown["adopted_by"], shown["adopted_at"]) == (None, None)
+        answer = client.put("/v1/policy", json={"policy": {"alpha": 0.01, "calibration_share": 1.0}})
+        adopted = answer.json()["tasks"]["detection"]
+        assert answer.status_code == 200
+        assert (adopted["policy"]["alpha"], adopted["adopted_by"]) == (0.01, "local")
+        second = client.post("/v1/detection/annotate", content=picture(2)).json()
+        assert second["route"]["policy"] == adopted["version"] != shown["version"]
+        assert second["route"]["decision"] == "audit"  # all of them are checked now
+
+        def decided_anew() -> bool:
+            history = client.get(f"/v1/items/{first['item_id']}").json()
+            return [one["policy"] for one in history["preannotations"]] == [adopted["version"]]
+
+        eventually(decided_anew)
+        refused = client.put("/v1/policy", json={"policy": {"alpha": 7}})
+        assert (refused.status_code, "alpha: expected" in refused.text) == (422, True)
+        assert client.get("/v1/policy").json()["tasks"]["detection"]["version"] == adopted["version"]
+
+
+def test_only_an_admin_adopts(tmp_path: Path) -> None:
+    from serving.tokens import make_token
+
+    with serving(tmp_path, tasks=()) as served:
+        looks = make_token(served.loop.store, "ada", ["promote"], "cli", Clock().now)
+        rules = make_token(served.loop.store, "bob", ["admin"], "cli", Clock().now)
+        body = {"policy": {"alpha": 0.01}, "task": "asr"}
+        answers = [
+            served.client.put("/v1/policy", json=body, headers={"Authorization": f"Bearer {secret}"})
+            for secret in (looks, rules)
+        ]
+        assert [answer.status_code for answer in answers] == [403, 200]
+        tasks = answers[1].json()["tasks"]
+        assert (tasks["asr"]["adopted_by"], tasks["lane"]["adopted_by"]) == ("bob", None)
+
+
+def test_the_command_adopts_shows_and_tells_of_before(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    from serving.cli import app
+
+    db, path = f"sqlite:///{tmp_path}/store.db", tmp_path / "p.toml"
+    path.write_text("alpha = 0.01\nbudget_s_per_day = 3600\n")
+
+    def prelabel(*words: str) -> str:
+        app([*words, "--db", db], standalone_mode=False)
+        return capsys.readouterr().out
+
+    assert "as the settings say" in prelabel("policy", "show", "--task", "asr")
+    version = prelabel("policy", "adopt", str(path)).split()[0]
+    shown = prelabel("policy", "show", "--task", "lane")
+    assert f"lane: {version}, adopted by cli" in shown
+    again = tmp_path / "again.toml"
+    again.write_text(shown.split("UTC", 1)[1])
+    assert read_policy(again, Policy(delta=0.5)).version == version
+    assert prelabel("policy", "history").count(version) == 1
+    assert json.dumps(to_json(read_policy(path, DEFAULT)))

@@ -65,7 +65,7 @@ def test_a_database_that_does_not_answer_is_named_without_its_password(tmp_path:
 def test_a_database_of_a_newer_release_is_refused(store: Store, database_url: str) -> None:
     with store._database.writing() as connection:
         connection.exec_driver_sql("UPDATE alembic_version SET version_num = '9999'")
-    with pytest.raises(InvalidInput, match="at most revision [0-9]+, got 9999"):
+    with pytest.raises(InvalidInput, match=r"at most revision [0-9]+, got 9999"):
         Store.open(database_url)
 
 

@@ -206,6 +206,16 @@ async def queue(
     return _json(QueueBody.model_construct(items=[leased_body(one, answer) for one, answer in leased]))
 
 
+@routes.delete(
+    "/v1/leases/{lease_id}", summary="Give an item back", status_code=204, responses=documented(401, 403, 404)
+)
+async def release(lease_id: str, request: Request) -> Response:
+    """Others get it at once; who had it is not handed it again before the lease would have ended. Nothing happens where
+    the lease is over already."""
+    await run_sync(deployment_of(request).loop.release, lease_id, actor_of(request))
+    return Response(status_code=204)
+
+
 @routes.post(
     "/v1/items/{item_id}/correction",
     summary="Send a correction",

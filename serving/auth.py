@@ -35,6 +35,7 @@ RULES: tuple[tuple[str, re.Pattern[str], tuple[tokens.Scope, ...]], ...] = (
     ("POST", re.compile(r"/v1/[^/]+/annotate"), ("annotate",)),
     ("POST", re.compile(r"/v1/items"), ("annotate",)),
     ("GET", re.compile(r"/v1/queue/[^/]+"), ("correct",)),
+    ("DELETE", re.compile(r"/v1/leases/[^/]+"), ("correct",)),
     ("POST", re.compile(r"/v1/items/[^/]+/correction"), ("correct",)),
     ("POST", re.compile(r"/v1/models/[^/]+/promote"), ("promote",)),
     ("POST", re.compile(r"/label-studio/[^/]+/(setup|predict)"), ("annotate",)),

@@ -189,6 +189,14 @@ class Loop:
         until = now + timedelta(seconds=settings.lease_s)
         return self._store.queue.lease(task, limit, order, annotator, actor, now, until)
 
+    def release(self, lease_id: str, actor: Actor) -> None:
+        """Gives an item back before its lease is over: others get it at once, who had it not before that time.
+
+        Raises:
+            NotFound: there is no such lease.
+        """
+        self._store.queue.release(lease_id, actor, self._clock())
+
     def correct(self, correction: Correction, lease_id: str | None, actor: Actor) -> Receipt:
         """Adds a person's correction; nothing is overwritten, the newest counts, the same one twice counts once.
 

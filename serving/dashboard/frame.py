@@ -12,7 +12,7 @@ from serving.dashboard.languages import COOKIE, LANGUAGES, asked_for, language_o
 
 TASK_NAMES = {"asr": "Speech recognition", "detection": "Object detection", "lane": "Lane detection"}
 _POLICY = (
-    "default-src 'none'; script-src 'self'; connect-src 'self'; img-src 'self' data:; media-src 'self'; "
+    "default-src 'none'; script-src 'self'; connect-src 'self'; img-src 'self' data:; media-src 'self' blob:; "
     "style-src 'self' 'unsafe-inline'; form-action 'self'; frame-ancestors 'none'; base-uri 'none'"
 )
 

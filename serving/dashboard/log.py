@@ -21,12 +21,12 @@ MOST_NAMES = 200  # that a list offers
 # What was done, in words; a verb that is not here stands for itself.
 VERBS: Mapping[str, str] = MappingProxyType({
     "register": "registered", "fail": "took out", "correct": "corrected", "contest": "asked for a second look",
-    "withdraw": "took back", "attach": "attached", "add-version": "added", "move-version": "moved",
-    "fail-version": "found broken", "promote": "promoted", "rollback": "rolled back to", "calibrate": "calibrated",
-    "make-token": "made a token", "revoke-token": "revoked a token",
+    "release": "gave back", "withdraw": "took back", "attach": "attached", "add-version": "added",
+    "move-version": "moved", "fail-version": "found broken", "promote": "promoted", "rollback": "rolled back to",
+    "calibrate": "calibrated", "make-token": "made a token", "revoke-token": "revoked a token",
 })  # fmt: skip
 _OF_VERSIONS = ("add-version", "move-version", "fail-version", "promote", "rollback", "calibrate")
-_OF_ITEMS = ("correct", "contest", "fail")
+_OF_ITEMS = ("correct", "contest", "fail", "release")
 
 routes = APIRouter()
 

@@ -11,7 +11,7 @@ from uuid import uuid4
 
 import numpy as np
 from numpy.typing import NDArray
-from sqlalchemy import Connection, Row, Select, and_, bindparam, case, exists, func, or_, select, update
+from sqlalchemy import ColumnElement, Connection, Row, Select, and_, bindparam, case, exists, func, or_, select, update
 
 from models.errors import NotFound, Stale
 from models.records import Correction, Item, Label, Task, to_json
@@ -20,6 +20,11 @@ from serving.store.items import answer_of, item_of, label_of
 from serving.store.records import Actor, Leased, Receipt, Worked
 from serving.store.tables import corrections, item_tasks, items, leases, preannotations
 
+_BACK = {  # what becomes of an item that nobody holds any more
+    "state": case((item_tasks.c.contested_at.is_not(None), "contested"), else_="preannotated"),
+    "lease_id": None,
+    "lease_until": None,
+}
 KNOWN = 512  # items that people had last, which a strategy is told of
 
 
@@ -71,15 +76,21 @@ class Queue:
     def lease(
         self, task: Task, limit: int, order: Order, annotator: str, actor: Actor, now: datetime, until: datetime
     ) -> list[Leased]:
-        """Up to ``limit`` items that nobody holds, most useful first, held by ``annotator`` until ``until``."""
+        """Up to ``limit`` items that nobody holds, most useful first, held by ``annotator`` until ``until``.
+
+        What ``annotator`` gave back is kept from them until the lease of it would have ended.
+        """
         with self._database.writing() as connection:
             self._database.lock(connection, f"lease {task}")
             _end_leases(connection, task, now)
-            contested = connection.execute(_second_looks(task, annotator, now - (until - now), limit)).scalars().all()
-            drawn = connection.execute(_waiting(task, True, item_tasks.c.draw, limit)).scalars().all()
+            given_back = _given_back(task, annotator, now)
+            second = _second_looks(task, annotator, now - (until - now), limit, given_back)
+            contested = connection.execute(second).scalars().all()
+            drawn = connection.execute(_waiting(task, True, item_tasks.c.draw, limit, given_back)).scalars().all()
             audits = [*contested, *drawn]
             ranking = item_tasks.c.draw if order.by == "draw" else item_tasks.c.priority.desc()
-            others = connection.execute(_waiting(task, False, ranking, max(limit, order.window))).scalars().all()
+            window = max(limit, order.window)
+            others = connection.execute(_waiting(task, False, ranking, window, given_back)).scalars().all()
             n_audits = min(len(audits), max(order.audits, limit - len(others)))
             if order.choose is not None:
                 others = _chosen(connection, task, others, order.choose, limit - n_audits, order.reads_labels)
@@ -119,6 +130,23 @@ class Queue:
                 connection.execute(ended.values(ended_at=now, correction_id=added))
             log(connection, now, actor, "correct", item_id, {"task": task, "correction": added})
         return Receipt(item_id, added, repeated=False)
+
+    def release(self, lease_id: str, actor: Actor, now: datetime) -> None:
+        """Puts an item back that its person does not want to work on; a lease that is over already stays as it is.
+
+        Raises:
+            NotFound: there is no such lease.
+        """
+        with self._database.writing() as connection:
+            lease = connection.execute(select(leases).where(leases.c.id == lease_id)).one_or_none()
+            if lease is None:
+                raise NotFound(f"lease: expected the id of one, got {lease_id!r}")
+            held = and_(item_tasks.c.item_id == lease.item_id, item_tasks.c.task == lease.task,
+                        item_tasks.c.state == "leased", item_tasks.c.lease_id == lease_id)  # fmt: skip
+            back = update(item_tasks).where(held).values(**_BACK, updated_at=now, actor=actor)
+            if connection.execute(back).rowcount:
+                connection.execute(update(leases).where(leases.c.id == lease_id).values(ended_at=now))
+                log(connection, now, actor, "release", lease.item_id, {"task": lease.task, "lease": lease_id})
 
     def withdraw(self, correction_id: int, actor: Actor, now: datetime) -> None:
         """Lets a correction count no longer; the newest other one does, or else the item is open again.
@@ -204,21 +232,31 @@ def _columns(correction: Correction, key: str) -> dict[str, Any]:
     }
 
 
-def _waiting(task: Task, audit: bool, ranking: Any, limit: int) -> Select[Any]:
+def _waiting(task: Task, audit: bool, ranking: Any, limit: int, given_back: ColumnElement[bool]) -> Select[Any]:
     chosen = select(item_tasks.c.item_id)
     chosen = chosen.where(item_tasks.c.task == task, item_tasks.c.state == "preannotated")
+    chosen = chosen.where(~given_back)
     chosen = chosen.where(item_tasks.c.audit == audit).order_by(ranking, item_tasks.c.item_id).limit(limit)
     return chosen.with_for_update(skip_locked=True)
 
 
-def _second_looks(task: Task, annotator: str, since: datetime, limit: int) -> Select[Any]:
+def _second_looks(
+    task: Task, annotator: str, since: datetime, limit: int, given_back: ColumnElement[bool]
+) -> Select[Any]:
     """Items that wait for a second look, oldest first: by somebody else than who had the first, or after ``since`` by
     anybody."""
     own = exists().where(corrections.c.id == item_tasks.c.correction_id, corrections.c.annotator == annotator)
     chosen = select(item_tasks.c.item_id).where(item_tasks.c.task == task, item_tasks.c.state == "contested")
-    chosen = chosen.where(or_(item_tasks.c.contested_at <= since, ~own))
+    chosen = chosen.where(or_(item_tasks.c.contested_at <= since, ~own), ~given_back)
     chosen = chosen.order_by(item_tasks.c.contested_at, item_tasks.c.item_id).limit(limit)
     return chosen.with_for_update(skip_locked=True)
+
+
+def _given_back(task: Task, annotator: str, now: datetime) -> ColumnElement[bool]:
+    """Whether a person ended the lease of an item without a correction, and its time has not come yet."""
+    of_item = and_(leases.c.item_id == item_tasks.c.item_id, leases.c.task == task)
+    ended = and_(leases.c.ended_at.is_not(None), leases.c.correction_id.is_(None), leases.c.expires_at > now)
+    return exists().where(of_item, leases.c.annotator == annotator, ended)
 
 
 def _end_leases(connection: Connection, task: Task, now: datetime) -> None:
@@ -228,9 +266,7 @@ def _end_leases(connection: Connection, task: Task, now: datetime) -> None:
     back = [{"of_item": item_id} for item_id in connection.execute(ended).scalars().all()]
     if back:
         where = and_(item_tasks.c.item_id == bindparam("of_item"), item_tasks.c.task == task)
-        back_to = case((item_tasks.c.contested_at.is_not(None), "contested"), else_="preannotated")
-        change = update(item_tasks).where(where).values(state=back_to, lease_id=None, lease_until=None)
-        connection.execute(change, back)
+        connection.execute(update(item_tasks).where(where).values(**_BACK), back)
 
 
 def _chosen(

@@ -56,6 +56,10 @@ class TestTokens:
         told = served.client.get(f"/v1/items/{item_id}", headers=camera).json()
         assert told["preannotations"][0]["actor"] == "camera"
         assert (told["corrections"][0]["actor"], told["leases"][0]["annotator"]) == ("ada's tool", "ada's tool")
+        lease = f"/v1/leases/{leased['lease_id']}"
+        assert code_of(served.client.delete(lease, headers=camera)) == (403, "not_allowed")
+        assert served.client.delete(lease, headers=person).status_code == 204
+        assert code_of(served.client.delete("/v1/leases/none", headers=person)) == (404, "not_found")
         assert served.client.post("/v1/models/none/promote", headers=person).status_code == 403
         assert served.client.post("/v1/models/none/promote", headers=token(served, "promote")).status_code == 404
         assert served.client.post("/v1/models/none/promote", headers=token(served, "admin")).status_code == 404
@@ -76,6 +80,7 @@ class TestTokens:
             ("POST", "/v1/items"): ("annotate",),
             ("GET", "/v1/queue/{task}"): ("correct",),
             ("POST", "/v1/items/{item_id}/correction"): ("correct",),
+            ("DELETE", "/v1/leases/{lease_id}"): ("correct",),
             ("POST", "/v1/models/{version}/promote"): ("promote",),
             ("PUT", "/v1/policy"): ("admin",),
             ("POST", "/label-studio/{task}/setup"): ("annotate",),

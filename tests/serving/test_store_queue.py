@@ -14,7 +14,7 @@ import pytest
 
 from models.errors import NotFound, Stale
 from serving.store import Store
-from serving.store.queue import Order, Waiting, _waiting
+from serving.store.queue import Order, Waiting, _given_back, _waiting
 from serving.store.records import Comparison, Leased
 from serving.store.tables import item_tasks
 from tests.serving.processes import children
@@ -64,6 +64,35 @@ def test_a_lease_ends_after_its_time(store: Store) -> None:
     with pytest.raises(Stale, match="expected a correction before 2026-01-01 12:01:00 UTC"):
         store.queue.correct(correction(0, "car"), held.lease_id, "tester", after(61))
     store.queue.correct(correction(0, "car", annotator="bob"), taken.lease_id, "tester", after(61))
+
+
+def test_what_a_person_gives_back_others_get_at_once_and_they_when_the_lease_would_have_ended(store: Store) -> None:
+    add_version(store)
+    fill(store, 2)
+    (held,) = lease(store, 1)
+    store.queue.release(held.lease_id, "tester", after(1))
+    store.queue.release(held.lease_id, "tester", after(2))
+    assert store.items.counts("detection", after(2)) == {"preannotated": 2}
+    assert ids(lease(store, 2, now=after(2))) == [item_id(0)]
+    (others,) = lease(store, 2, "bob", after(3))
+    assert others.item == held.item
+    store.queue.release(held.lease_id, "tester", after(4))
+    assert lease(store, 2, "carl", after(4)) == []
+    store.queue.release(others.lease_id, "tester", after(5))
+    assert lease(store, 2, now=after(59)) == []
+    assert held.item.id in ids(lease(store, 2, now=after(60)))
+    with pytest.raises(NotFound, match="expected the id of one, got 'none'"):
+        store.queue.release("none", "tester", after(60))
+
+
+def test_a_correction_after_giving_back_is_still_taken(store: Store) -> None:
+    add_version(store)
+    fill(store, 1)
+    (held,) = lease(store, 1)
+    store.queue.release(held.lease_id, "tester", after(1))
+    store.queue.correct(correction(0, "car"), held.lease_id, "tester", after(2))
+    store.queue.release(held.lease_id, "tester", after(3))
+    assert store.items.counts("detection", after(3)) == {"corrected": 1}
 
 
 def test_a_correction_ends_the_item_and_the_newest_counts(store: Store) -> None:
@@ -234,9 +263,10 @@ def test_a_choice_that_takes_its_time_hides_nothing_from_others(store: Store) ->
 def test_the_queue_is_read_through_its_index(tmp_path: Path) -> None:
     """As SQLite plans it; PostgreSQL scans tables as small as a test's."""
     store = Store.open(f"sqlite:///{tmp_path}/store.db")
+    given_back = _given_back("detection", "ann", START)
     for ranking, index in [(item_tasks.c.priority.desc(), "by_priority"), (item_tasks.c.draw, "by_draw")]:
         with store._database.reading() as connection:
-            compiled = _waiting("detection", False, ranking, 10).compile(
+            compiled = _waiting("detection", False, ranking, 10, given_back).compile(
                 connection.engine, compile_kwargs={"literal_binds": True}
             )
             plan = str(connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {compiled}").all())

@@ -1,0 +1,68 @@
+"""The built-in editor: ``/review/{task}`` hands out the queue, one item after the other, to a person without a tool.
+
+The page brings its language and what it must know of the task; its scripts (``static/review*.js``) lease items and send
+corrections through the public routes.
+"""
+
+from typing import Any
+
+from anyio.to_thread import run_sync
+from fastapi import APIRouter, Request
+from fastapi.responses import RedirectResponse, Response
+
+from models.drawing.shapes import hue
+from models.errors import NotFound
+from models.records import Task
+from models.tasks import parse_task
+from serving.dashboard.frame import page
+from serving.deployment import Deployment
+from serving.label_names import categories_of
+from serving.loop import Loop, utc_now
+
+EDITED: tuple[Task, ...] = ("asr",)
+
+routes = APIRouter()
+
+
+@routes.get("/review")
+async def busiest(request: Request) -> Response:
+    """To the task with the most items that wait for a person."""
+    deployment: Deployment = request.app.state.deployment
+    task = await run_sync(_busiest, deployment.loop)
+    return RedirectResponse(f"/review/{task}", 303, {"Cache-Control": "no-store"})
+
+
+@routes.get("/review/{task}")
+async def from_queue(task: str, request: Request) -> Response:
+    """The next item of the queue, and then the others."""
+    return await _editor(request, parse_task(task), None)
+
+
+@routes.get("/review/{task}/{item_id}")
+async def one_item(task: str, item_id: str, request: Request) -> Response:
+    """That very item, whatever its state, and then the queue."""
+    deployment: Deployment = request.app.state.deployment
+    item = await run_sync(deployment.loop.item, item_id)
+    return await _editor(request, parse_task(task), item.id)
+
+
+async def _editor(request: Request, task: Task, item_id: str | None) -> Response:
+    deployment: Deployment = request.app.state.deployment
+    if task not in EDITED:
+        raise NotFound(f"review: expected one of {', '.join(EDITED)}, got {task!r}")
+    categories = await run_sync(categories_of, deployment.loop, task)
+    may = bool({"correct", "admin"} & set(request.state.scopes))
+    about = about_task(task, request.state.actor, item_id, categories)
+    return page(request, "review.html", tasks=EDITED, task=task, may=may, about=about)
+
+
+def about_task(task: Task, annotator: str, item_id: str | None, categories: tuple[str, ...]) -> dict[str, Any]:
+    """What the scripts must know: the task, who works, the first item, and categories with their hues in degrees."""
+    hues = [{"name": name, "hue": hue(name)} for name in categories]
+    return {"task": task, "annotator": annotator, "item_id": item_id, "categories": hues}
+
+
+def _busiest(loop: Loop) -> Task:
+    now = utc_now()
+    waiting = {task: loop.store.items.counts(task, now).get("preannotated", 0) for task in EDITED}
+    return max(EDITED, key=lambda task: waiting[task])

@@ -1,0 +1,262 @@
+// @ts-check
+/** The editor of transcripts: hear it, look at its words in time, and put its text right. */
+
+import { Failure, mediaOf } from "./review-api.js";
+import { element, fill, say } from "./review-page.js";
+import { Player } from "./review-player.js";
+import { Wave, outline } from "./review-wave.js";
+import { align, doubts, places, transcript } from "./review-words.js";
+
+/**
+ * @typedef {import("./review-supply.js").Item} Item
+ * @typedef {import("./review-supply.js").Work} Work
+ * @typedef {import("./review-words.js").Word} Word
+ * @typedef {{address: string, outline: import("./review-wave.js").Outline}} Sound
+ */
+
+const STEP_S = 2;
+const BY_ITSELF = "prelabel.plays-by-itself";
+
+export class AudioEditor {
+  /** @type {Item | null} */
+  #item = null;
+  /** @type {Word[]} that the model heard */
+  #words = [];
+  /** @type {boolean[]} */
+  #doubts = [];
+  /** @type {HTMLButtonElement[]} one a word, under the wave */
+  #chips = [];
+  #word = -1; // the one that is chosen
+  #now = -1; // the one that sounds
+  #address = "";
+
+  /** @param {import("./review-clock.js").ActiveTime} clock */
+  constructor(clock) {
+    this.text = /** @type {HTMLTextAreaElement} */ (element("text"));
+    this.player = new Player({
+      at: (time) => this.#at(time),
+      playing: (playing) => this.#playing(clock, playing),
+      round: () => clock.setPlaying(false), // a loop counts once, then keys and pointer do
+    });
+    this.wave = new Wave(element("wave"), (from, to) => this.#marked(from, to));
+    this.text.addEventListener("input", () => this.#mark());
+    this.text.addEventListener("scroll", () => (element("marks").scrollTop = this.text.scrollTop));
+    this.#connect();
+  }
+
+  #connect() {
+    const acts = { play: () => this.player.toggle(), loop: () => this.#loop(), slower: () => this.#rate(-1),
+      faster: () => this.#rate(1), heard: () => this.#takeHeard() };
+    for (const [name, act] of Object.entries(acts)) element(name).addEventListener("click", act);
+    const byItself = /** @type {HTMLInputElement} */ (element("by-itself"));
+    byItself.checked = localStorage.getItem(BY_ITSELF) !== "no";
+    byItself.addEventListener("change", () => localStorage.setItem(BY_ITSELF, byItself.checked ? "yes" : "no"));
+  }
+
+  /** @param {Item} item @returns {Promise<Sound>} */
+  async prepare(item) {
+    const answer = await fetch(mediaOf(item.item_id));
+    if (!answer.ok) throw new Failure(answer.status, (await answer.json().catch(() => null))?.error?.message ?? "");
+    const file = await answer.blob();
+    return { address: URL.createObjectURL(file), outline: await outline(await file.arrayBuffer()) };
+  }
+
+  /** @param {Work} work @param {Sound} sound */
+  show({ item, draft }, sound) {
+    const fresh = item.route.decision === "annotate" || !item.label;
+    this.#item = item;
+    this.#address = sound.address;
+    this.#words = item.label?.words ?? [];
+    this.#doubts = doubts(this.#words, item.route.parts);
+    this.#word = this.#now = -1;
+    this.wave.show(sound.outline);
+    this.player.load(sound.address, sound.outline.duration);
+    this.#showWords();
+    element("heard").hidden = !fresh || !item.label?.text;
+    element("asked").textContent = question(item.route.parts);
+    this.text.value = draft?.text ?? (fresh ? "" : item.label.text);
+    this.#mark();
+    this.text.focus({ preventScroll: true });
+    this.text.setSelectionRange(this.text.value.length, this.text.value.length);
+    if (/** @type {HTMLInputElement} */ (element("by-itself")).checked) this.player.play(0);
+    return this.text.value || say("nothing heard");
+  }
+
+  hide() {
+    this.player.pause();
+    URL.revokeObjectURL(this.#address);
+    this.#item = null;
+  }
+
+  draft() {
+    return { text: this.text.value };
+  }
+
+  label() {
+    return transcript(this.text.value, this.#words, this.#item?.route.parts ?? null);
+  }
+
+  /** @param {string} key */
+  press(key) {
+    const acts = {
+      Escape: () => this.player.toggle(),
+      "Ctrl+ ": () => this.player.toggle(),
+      "Alt+ArrowLeft": () => this.#choose(this.#word < 0 ? this.#caret() : this.#word - 1),
+      "Alt+ArrowRight": () => this.#choose(this.#word < 0 ? this.#caret() : this.#word + 1),
+      "Alt+ArrowUp": () => this.#nextDoubt(-1),
+      "Alt+ArrowDown": () => this.#nextDoubt(1),
+      "Alt+J": () => this.#jump(-STEP_S),
+      "Alt+K": () => this.#jump(STEP_S),
+      "Alt+L": () => this.#loop(),
+      "Alt+Comma": () => this.#rate(-1),
+      "Alt+Period": () => this.#rate(1),
+      "Alt+M": () => this.#takeHeard(),
+    };
+    const act = acts[/** @type {keyof typeof acts} */ (key)];
+    act?.();
+    return !!act;
+  }
+
+  #showWords() {
+    this.#chips = this.#words.map((word, row) => this.#chip(word, row));
+    fill(element("words"), this.#chips);
+    if (this.#chips[0]) this.#chips[0].tabIndex = 0;
+  }
+
+  /** @param {Word} word @param {number} row */
+  #chip(word, row) {
+    const chip = document.createElement("button");
+    chip.type = "button";
+    chip.tabIndex = -1; // one of them at a time can be reached by Tab, the others by arrows
+    chip.textContent = word.text;
+    chip.title = `${word.text} · ${word.confidence.toFixed(2)} · ${word.start_s.toFixed(2)}–${word.end_s.toFixed(2)} s`;
+    chip.classList.toggle("doubtful", this.#doubts[row]);
+    this.wave.place(chip, word.start_s, word.end_s);
+    chip.addEventListener("click", () => this.#choose(row));
+    chip.addEventListener("keydown", (event) => {
+      const step = { ArrowLeft: -1, ArrowRight: 1 }[event.key];
+      if (!step || event.altKey) return;
+      event.preventDefault();
+      this.#choose(row + step, true);
+    });
+    return chip;
+  }
+
+  /** Plays a word and marks it in the text, so that typing replaces it. @param {number} row @param {boolean} [stay] with the chips */
+  #choose(row, stay = false) {
+    const word = this.#words[row];
+    if (!word) return;
+    this.#chips.forEach((chip, other) => {
+      chip.tabIndex = other === row ? 0 : -1;
+      chip.classList.toggle("chosen", other === row);
+    });
+    this.#word = row;
+    this.wave.mark({ from: word.start_s, to: word.end_s });
+    this.player.play(word.start_s, word.end_s);
+    const typed = places(this.text.value)[this.#aligned().indexOf(row)];
+    if (typed) this.text.setSelectionRange(typed.from, typed.to);
+    if (stay) this.#chips[row].focus();
+    else this.text.focus();
+  }
+
+  /** The word in which the caret stands, or the first. */
+  #caret() {
+    const caret = this.text.selectionStart;
+    const place = places(this.text.value).findIndex(({ to }) => caret <= to);
+    return Math.max(0, this.#aligned()[place] ?? -1);
+  }
+
+  /** @param {number} step */
+  #nextDoubt(step) {
+    let row = this.#word < 0 && step < 0 ? this.#words.length : this.#word;
+    do row += step;
+    while (this.#words[row] && !this.#doubts[row]);
+    this.#choose(row);
+  }
+
+  #aligned() {
+    return align(this.#words.map((word) => word.text), places(this.text.value).map((place) => place.text));
+  }
+
+  /** Draws the marks beneath the text: what is doubtful, and what sounds now. */
+  #mark() {
+    const rows = this.#aligned();
+    const text = this.text.value;
+    /** @type {Node[]} */
+    const parts = [];
+    let end = 0;
+    places(text).forEach(({ from, to }, place) => {
+      parts.push(document.createTextNode(text.slice(end, from)), this.#word_mark(text.slice(from, to), rows[place]));
+      end = to;
+    });
+    fill(element("marks"), [...parts, document.createTextNode(`${text.slice(end)}\u200b`)]);
+  }
+
+  /** @param {string} word @param {number} row */
+  #word_mark(word, row) {
+    const mark = document.createElement("mark");
+    mark.textContent = word;
+    mark.classList.toggle("doubtful", !!this.#doubts[row]);
+    mark.classList.toggle("now", row >= 0 && row === this.#now);
+    return mark;
+  }
+
+  /** @param {number} time */
+  #at(time) {
+    this.wave.at(time);
+    const row = this.player.isPlaying ? this.#words.findIndex((word) => word.start_s <= time && time < word.end_s) : -1;
+    if (row === this.#now) return;
+    this.#chips[this.#now]?.classList.remove("now");
+    this.#chips[row]?.classList.add("now");
+    this.#now = row;
+    this.#mark();
+  }
+
+  /** @param {number} from @param {number} to */
+  #marked(from, to) {
+    this.#word = -1;
+    this.#chips.forEach((chip) => chip.classList.remove("chosen"));
+    if (to > from) return this.player.play(from, to);
+    this.wave.mark(null);
+    this.player.seek(from);
+  }
+
+  /** @param {import("./review-clock.js").ActiveTime} clock @param {boolean} playing */
+  #playing(clock, playing) {
+    clock.setPlaying(playing);
+    element("play").classList.toggle("playing", playing);
+    element("play").setAttribute("aria-pressed", String(playing));
+  }
+
+  /** @param {number} seconds */
+  #jump(seconds) {
+    const time = Math.max(0, Math.min(this.player.duration ?? 0, this.player.time + seconds));
+    if (this.player.isPlaying) this.player.play(time);
+    else this.player.seek(time);
+  }
+
+  #loop() {
+    this.player.isLooping = !this.player.isLooping;
+    element("loop").setAttribute("aria-pressed", String(this.player.isLooping));
+  }
+
+  /** @param {number} step */
+  #rate(step) {
+    this.player.change(step);
+    element("rate").textContent = `${this.player.rate} ×`;
+  }
+
+  /** Takes what the model heard as a start, where the person begins from nothing. */
+  #takeHeard() {
+    if (!this.#item?.label || this.text.value) return;
+    this.text.value = this.#item.label.text;
+    this.#mark();
+    this.text.focus();
+  }
+}
+
+/** What a person is asked where some parts are accepted already. @param {Item["route"]["parts"]} parts */
+function question(parts) {
+  if (!parts) return "";
+  return parts.asked ? say("Only the marked parts need a look. Is anything missing?") : say("Only the marked parts need a look.");
+}

@@ -1,0 +1,132 @@
+// @ts-check
+/**
+ * Corrections on their way. Each is kept in the browser before it is sent, and until the service has it: closing the
+ * page, a lost network or a restarted server lose nothing. Sending one twice is harmless: it carries its time, and the
+ * service counts the same correction once.
+ *
+ * What the service refuses for good (a lease that is over) is kept too, for the person to decide.
+ */
+
+import { Failure, call } from "./review-api.js";
+
+const PREFIX = "prelabel.outbox.";
+const FIRST_WAIT_MS = 2_000;
+const LONGEST_WAIT_MS = 60_000;
+
+/**
+ * @typedef {object} Letter
+ * @property {string} id
+ * @property {string} itemId
+ * @property {Record<string, unknown>} body of the correction
+ * @property {{status: number, message: string}} [refused] what the service said
+ */
+
+/** Sends letters one after the other, again and again until each has arrived or is refused. */
+export class Outbox {
+  /** @type {Map<string, Letter>} */
+  #letters = new Map();
+  #sending = false;
+  #wait = FIRST_WAIT_MS;
+  #timer = 0;
+
+  /** @param {() => void} changed told whenever there is something new to say */
+  constructor(changed) {
+    this.changed = changed;
+    /** @type {Failure | null} why the last attempt did not pass */
+    this.trouble = null;
+    this.isSafe = true; // whether the browser keeps what waits
+    for (const letter of stored()) this.#letters.set(letter.id, letter);
+    window.addEventListener("online", () => this.send());
+    window.addEventListener("beforeunload", (event) => {
+      if (!this.isSafe && this.waiting.length) event.preventDefault();
+    });
+  }
+
+  /** @returns {Letter[]} on their way */
+  get waiting() {
+    return [...this.#letters.values()].filter((letter) => !letter.refused);
+  }
+
+  /** @returns {Letter[]} that the service does not take as they are */
+  get refused() {
+    return [...this.#letters.values()].filter((letter) => letter.refused);
+  }
+
+  /** @param {string} itemId @param {Record<string, unknown>} body */
+  add(itemId, body) {
+    this.#keep({ id: crypto.randomUUID?.() ?? `${Date.now()}-${Math.random()}`, itemId, body });
+    return this.send();
+  }
+
+  /** Sends a refused one without its lease: then the service always takes it, and the newest counts. @param {Letter} letter */
+  insist(letter) {
+    this.#keep({ id: letter.id, itemId: letter.itemId, body: { ...letter.body, lease_id: null } });
+    return this.send();
+  }
+
+  /** @param {Letter} letter */
+  discard(letter) {
+    this.#letters.delete(letter.id);
+    localStorage.removeItem(PREFIX + letter.id);
+    this.changed();
+  }
+
+  /** Sends what waits, now. */
+  async send() {
+    window.clearTimeout(this.#timer);
+    this.changed();
+    if (this.#sending) return;
+    this.#sending = true;
+    try {
+      for (let [letter] = this.waiting; letter; [letter] = this.waiting) await this.#sendOne(letter);
+      this.#passed(null);
+    } catch (error) {
+      if (!(error instanceof Failure)) throw error;
+      this.#passed(error);
+      this.#timer = window.setTimeout(() => this.send(), this.#wait);
+      this.#wait = Math.min(LONGEST_WAIT_MS, 2 * this.#wait);
+    } finally {
+      this.#sending = false;
+      this.changed();
+    }
+  }
+
+  /** @param {Failure | null} trouble */
+  #passed(trouble) {
+    this.trouble = trouble;
+    if (!trouble) this.#wait = FIRST_WAIT_MS;
+  }
+
+  /** @param {Letter} letter */
+  async #sendOne(letter) {
+    try {
+      await call("POST", `/v1/items/${encodeURIComponent(letter.itemId)}/correction`, letter.body);
+      this.discard(letter);
+    } catch (error) {
+      if (!(error instanceof Failure) || error.passes) throw error;
+      this.#keep({ ...letter, refused: { status: error.status, message: error.message } });
+    }
+  }
+
+  /** @param {Letter} letter */
+  #keep(letter) {
+    this.#letters.set(letter.id, letter);
+    try {
+      localStorage.setItem(PREFIX + letter.id, JSON.stringify(letter));
+      this.isSafe = true;
+    } catch {
+      this.isSafe = false; // no room, or storage is forbidden: the page asks before it is closed
+    }
+  }
+}
+
+/** @returns {Letter[]} what an earlier page left behind, oldest first */
+function stored() {
+  try {
+    const keys = Object.keys(localStorage).filter((key) => key.startsWith(PREFIX));
+    const letters = keys.map((key) => JSON.parse(localStorage.getItem(key) ?? "null")).filter(Boolean);
+    return letters.sort((one, other) => String(one.body.created_at).localeCompare(String(other.body.created_at)));
+  } catch {
+    return [];
+  }
+}

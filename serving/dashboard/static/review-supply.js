@@ -1,0 +1,133 @@
+// @ts-check
+/**
+ * Where items come from: a few are leased ahead of the person, and their media fetched, so that nobody waits.
+ *
+ * A page that is closed puts down what it holds, drafts included, and the next one in this browser takes it up.
+ */
+
+import { call } from "./review-api.js";
+
+const AHEAD = 3;
+const HELD = "prelabel.held.";
+
+/**
+ * @typedef {object} Item as the queue hands it out
+ * @property {string} item_id
+ * @property {string} uri
+ * @property {any} label
+ * @property {string} model_version
+ * @property {{p_error: number, seconds: number, score: number}} uncertainty
+ * @property {{decision: string, reason: string, parts: {accepted: number[], shown: number[], asked: boolean} | null}} route
+ * @property {string | null} lease_id
+ * @property {string | null} expires_at
+ *
+ * @typedef {object} Work an item on the table
+ * @property {Item} item
+ * @property {Promise<any>} media what the editor prepared
+ * @property {any} [draft] the label as the person left it
+ * @property {number} seconds spent so far
+ * @property {string} [given] the label that was sent, as JSON, so that another one mends it
+ */
+
+/** Leases ahead, and takes care that nothing held is forgotten. */
+export class Supply {
+  /** @type {Work[]} */
+  #ready = [];
+  /** @type {Promise<void> | null} */
+  #asking = null;
+
+  /**
+   * @param {string} task
+   * @param {string} annotator
+   * @param {(item: Item) => Promise<any>} prepare fetches a medium
+   */
+  constructor(task, annotator, prepare) {
+    this.task = task;
+    this.annotator = annotator;
+    this.prepare = prepare;
+    this.#ready = this.#takeUp();
+  }
+
+  /** @returns {Promise<Work | null>} the next item; null while nothing is open */
+  async next() {
+    this.#ready = this.#ready.filter(({ item }) => !item.expires_at || Date.parse(item.expires_at) > Date.now());
+    if (!this.#ready.length) await this.#ask();
+    const work = this.#ready.shift() ?? null;
+    if (this.#ready.length < AHEAD && work) this.#ask().catch(() => {}); // `next` asks again, and tells
+    return work;
+  }
+
+  /** Gives an item back to others. @param {Work} work */
+  async release(work) {
+    if (work.item.lease_id) await call("DELETE", `/v1/leases/${work.item.lease_id}`);
+  }
+
+  /** Lets an item be the next one. @param {Work} work */
+  putBack(work) {
+    this.#ready.unshift(work);
+  }
+
+  /** Leaves everything that is held, and what is on the table, for the next page. @param {Work | null} current */
+  putDown(current) {
+    const held = [...(current ? [current] : []), ...this.#ready].filter(({ item }) => item.lease_id);
+    const kept = held.map(({ item, draft, seconds }) => ({ item, draft, seconds }));
+    if (kept.length) localStorage.setItem(this.#key, JSON.stringify(kept));
+    this.#ready = [];
+  }
+
+  /** @param {Item} item @returns {Work} */
+  work(item) {
+    const media = this.prepare(item);
+    media.catch(() => {}); // told when it is shown
+    return { item, media, seconds: 0 };
+  }
+
+  get #key() {
+    return `${HELD}${this.task}.${this.annotator}`;
+  }
+
+  /** @returns {Work[]} */
+  #takeUp() {
+    const kept = JSON.parse(localStorage.getItem(this.#key) ?? "[]");
+    localStorage.removeItem(this.#key);
+    return kept.map((/** @type {Work} */ one) => ({ ...this.work(one.item), draft: one.draft, seconds: one.seconds }));
+  }
+
+  #ask() {
+    this.#asking ??= this.#lease().finally(() => {
+      this.#asking = null;
+    });
+    return this.#asking;
+  }
+
+  async #lease() {
+    const query = new URLSearchParams({ annotator: this.annotator, limit: String(AHEAD + 1 - this.#ready.length) });
+    const { items } = await call("GET", `/v1/queue/${this.task}?${query}`);
+    this.#ready.push(...items.map((/** @type {Item} */ item) => this.work(item)));
+  }
+}
+
+/**
+ * One particular item out of its history, as the queue would hand it out but without a lease. What people said last
+ * of it is its draft.
+ *
+ * @param {any} history as `GET /v1/items/{id}` tells it
+ * @param {string} task
+ * @returns {{item: Item, draft: any}}
+ */
+export function itemOf(history, task) {
+  const newest = (/** @type {any[]} */ lines) => lines.filter((line) => line.task === task && !line.withdrawn_at).at(-1);
+  const version = newest(history.tasks)?.version;
+  const said = history.preannotations.find((/** @type {any} */ one) => one.task === task && one.version === version);
+  const item = {
+    item_id: history.item.id,
+    uri: history.item.uri,
+    label: said?.label ?? null,
+    model_version: version ?? null,
+    uncertainty: { p_error: said?.p_error ?? 1, seconds: said?.seconds ?? 0, score: said?.score ?? 1 },
+    route: { decision: said?.decision ?? "annotate", reason: said?.reason ?? "", parts: said?.parts ?? null },
+    lease_id: null,
+    expires_at: null,
+  };
+  return { item, draft: newest(history.corrections)?.label };
+}

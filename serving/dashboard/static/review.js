@@ -1,0 +1,286 @@
+// @ts-check
+/**
+ * The page at /review/{task}: one item after the other is shown, put right, and sent.
+ *
+ * An editor for the task shows an item and gives its label; everything around it is here: whose turn it is, what Enter
+ * does, how long it took, and what became of the corrections.
+ */
+
+import { call } from "./review-api.js";
+import { AudioEditor } from "./review-audio.js";
+import { ActiveTime, watch } from "./review-clock.js";
+import { acts, chord, composes, writes } from "./review-keys.js";
+import { Outbox } from "./review-outbox.js";
+import { Supply, itemOf } from "./review-supply.js";
+import { element, fill, say } from "./review-page.js";
+
+/**
+ * @typedef {import("./review-supply.js").Work} Work
+ * @typedef {import("./review-supply.js").Item} Item
+ *
+ * @typedef {object} Editor
+ * @property {(item: Item) => Promise<any>} prepare fetches a medium
+ * @property {(work: Work, media: any) => string} show shows an item, and says what is to be seen
+ * @property {() => void} hide lets go of it
+ * @property {() => any} draft the label as it stands, to be taken up again
+ * @property {() => any} label the label to be sent
+ * @property {(key: string, event: KeyboardEvent) => boolean} press whether the key meant something
+ */
+
+/** @type {Record<string, new (clock: ActiveTime, categories: {name: string, hue: number}[]) => Editor>} */
+const EDITORS = { asr: AudioEditor };
+const MEND = 30; // items of this session that can be called back
+const LOOK_AGAIN_MS = 15_000;
+
+class Review {
+  /** @type {Work | null} */
+  #work = null;
+  /** @type {Work[]} */
+  #done = [];
+  #busy = true;
+  #again = 0;
+
+  /** @param {{task: string, annotator: string, item_id: string | null, categories: any[]}} about */
+  constructor(about) {
+    this.about = about;
+    this.clock = new ActiveTime(() => performance.now());
+    this.editor = new EDITORS[about.task](this.clock, about.categories);
+    this.supply = new Supply(about.task, about.annotator, this.editor.prepare);
+    this.outbox = new Outbox(() => this.#tellOutbox());
+    this.tally = new Tally(`prelabel.tally.${about.task}`);
+  }
+
+  start() {
+    watch(this.clock);
+    document.addEventListener("keydown", (event) => this.#key(event));
+    const buttons = { send: () => this.send(), skip: () => this.skip(), back: () => this.back(), help };
+    for (const [name, act] of Object.entries(buttons)) element(name).addEventListener("click", act);
+    window.addEventListener("pagehide", () => this.supply.putDown(this.#leave()));
+    window.addEventListener("pageshow", (event) => event.persisted && location.reload());
+    window.setInterval(() => this.#tellTime(), 500);
+    this.outbox.send();
+    return this.#go(() => (this.about.item_id ? this.#thatItem(this.about.item_id) : this.supply.next()));
+  }
+
+  /** Sends the label as it stands, and goes on. */
+  send() {
+    if (this.#busy || !this.#work) return this.#busy ? undefined : this.#go(() => this.supply.next());
+    const work = /** @type {Work} */ (this.#leave());
+    const label = this.editor.label();
+    const given = JSON.stringify(label);
+    if (given !== work.given) this.#post(work, label);
+    this.tally.add(work.given ? 0 : 1, work.seconds);
+    this.#remember({ ...work, given, seconds: 0 });
+    return this.#go(() => this.supply.next());
+  }
+
+  /** @param {Work} work @param {any} label */
+  #post(work, label) {
+    this.outbox.add(work.item.item_id, {
+      task: this.about.task,
+      label,
+      annotator: this.about.annotator,
+      seconds: Math.round(100 * work.seconds) / 100,
+      tool: "prelabel",
+      created_at: new Date().toISOString(),
+      model_version: work.item.model_version,
+      lease_id: work.item.lease_id,
+    });
+  }
+
+  /** @param {Work} work that is done */
+  #remember(work) {
+    this.#done = [...this.#done, work].slice(-MEND);
+  }
+
+  /** Gives the item back to others; one that was called back stays as it was given. */
+  skip() {
+    if (this.#busy || !this.#work) return;
+    this.tally.add(0, this.clock.seconds);
+    if (this.#work.given) this.#remember(this.#work);
+    else this.supply.release(this.#work).catch(() => {}); // its lease ends by itself anyway
+    return this.#go(() => this.supply.next());
+  }
+
+  /** The item before this one again, to mend a slip; this one comes back after it. */
+  back() {
+    if (this.#busy) return;
+    const before = this.#done.at(-1);
+    if (!before) return announce(say("There is no item before this one."));
+    this.#done = this.#done.slice(0, -1);
+    const current = this.#leave();
+    if (current) this.supply.putBack({ ...current, media: this.supply.work(current.item).media });
+    return this.#go(async () => ({ ...before, media: this.supply.work(before.item).media }));
+  }
+
+  /** Takes the item off the table. @returns {Work | null} */
+  #leave() {
+    return this.#work && { ...this.#work, draft: this.editor.draft(), seconds: this.clock.seconds };
+  }
+
+  /** Shows what `next` brings. @param {() => Promise<Work | null>} next */
+  async #go(next) {
+    this.#busy = true;
+    this.#work = null;
+    window.clearTimeout(this.#again);
+    this.editor.hide();
+    const late = window.setTimeout(() => this.#stand("loading"), 150);
+    try {
+      const work = await next();
+      if (work) await this.#show(work);
+      else this.#nothing();
+    } catch (error) {
+      this.#stand("trouble", error instanceof Error ? error.message : String(error));
+    } finally {
+      window.clearTimeout(late);
+      this.#busy = false;
+      this.#tellTime();
+    }
+  }
+
+  /** @param {Work} work */
+  async #show(work) {
+    this.#work = work; // a medium that cannot be read can still be skipped
+    const media = await work.media;
+    this.#stand("work");
+    tellRoute(work.item);
+    const seen = this.editor.show(work, media);
+    this.clock.start(work.seconds);
+    announce(`${work.given ? say("Again:") : say("Next:")} ${seen}`);
+  }
+
+  #nothing() {
+    this.#stand("empty");
+    announce(element("empty").textContent ?? "");
+    this.#again = window.setTimeout(() => this.#go(() => this.supply.next()), LOOK_AGAIN_MS);
+  }
+
+  /** @param {string} itemId @returns {Promise<Work>} */
+  async #thatItem(itemId) {
+    const { item, draft } = itemOf(await call("GET", `/v1/items/${encodeURIComponent(itemId)}`), this.about.task);
+    return { ...this.supply.work(item), draft };
+  }
+
+  /** Which part of the page is there. @param {"loading" | "work" | "empty" | "trouble"} state */
+  #stand(state, why = "") {
+    element("desk").dataset.state = state;
+    element("why").textContent = why;
+    const working = state === "work";
+    for (const name of ["send", "skip"]) /** @type {HTMLButtonElement} */ (element(name)).disabled = state === "loading";
+    element("editor").toggleAttribute("inert", !working);
+  }
+
+  /** @param {KeyboardEvent} event */
+  #key(event) {
+    if (composes(event) || document.querySelector("dialog[open]")) return;
+    const key = chord(event);
+    const plain = !writes(event.target);
+    const handled = (this.#work && !this.#busy && this.editor.press(key, event)) || this.#press(key, event, plain);
+    if (handled) event.preventDefault();
+  }
+
+  /** @param {string} key @param {KeyboardEvent} event @param {boolean} plain whether keys write no text here */
+  #press(key, event, plain) {
+    if (key === "Enter" && !acts(event.target)) return event.repeat || (this.send(), true);
+    if (key === "Alt+S" || (plain && key === "S")) return this.skip(), true;
+    if (key === "Alt+B" || (plain && key === "B")) return this.back(), true;
+    if (key === "F1" || (plain && key === "?")) return help(), true;
+    return false;
+  }
+
+  #tellTime() {
+    const { items, seconds } = this.tally;
+    const now = this.#work ? this.clock.seconds : 0;
+    const all = seconds + now;
+    element("items").textContent = String(items);
+    element("pace").textContent = items ? String(Math.round((3600 * items) / seconds)) : "–";
+    element("spent").textContent = minutes(all);
+    element("now").textContent = `${now.toFixed(0)} s`;
+    element("now").classList.toggle("counts", !!this.#work && this.clock.counts);
+  }
+
+  #tellOutbox() {
+    const { waiting, refused, trouble, isSafe } = this.outbox;
+    const kept = isSafe ? say("They are kept in this browser.") : say("Do not close this page.");
+    const away = trouble?.status === 401 ? say("You are signed out.") : say("The service does not answer.");
+    element("waiting").textContent = trouble ? `${away} ${say("{n} not sent yet.", { n: waiting.length })} ${kept}` : "";
+    element("sign-in").hidden = trouble?.status !== 401;
+    fill(element("refused"), refused.map((letter) => this.#refusal(letter)));
+  }
+
+  /** @param {import("./review-outbox.js").Letter} letter */
+  #refusal(letter) {
+    const told = document.createElement("p");
+    const stale = letter.refused?.status === 409;
+    told.textContent = stale ? say("Your time for an item was over, or someone else was faster. Your work is kept.")
+      : say("The service refused a correction. It is kept.");
+    const detail = document.createElement("small");
+    detail.textContent = letter.refused?.message ?? "";
+    const row = document.createElement("div");
+    row.append(told, detail, ...(stale ? [button(say("Send it all the same"), () => this.outbox.insist(letter))] : []),
+      link(say("Look at the item"), `/review/${letter.body.task}/${letter.itemId}`),
+      button(say("Throw it away"), () => this.outbox.discard(letter)));
+    return row;
+  }
+}
+
+/** How many items, and how many seconds, in this tab; a reload keeps them. */
+class Tally {
+  /** @param {string} key */
+  constructor(key) {
+    const kept = JSON.parse(sessionStorage.getItem(key) ?? "{}");
+    this.key = key;
+    this.items = Number(kept.items ?? 0);
+    this.seconds = Number(kept.seconds ?? 0);
+  }
+
+  /** @param {number} items @param {number} seconds */
+  add(items, seconds) {
+    this.items += items;
+    this.seconds += seconds;
+    sessionStorage.setItem(this.key, JSON.stringify({ items: this.items, seconds: this.seconds }));
+  }
+}
+
+/** Why this item came to a person. @param {Item} item */
+function tellRoute({ route, uri, item_id, uncertainty }) {
+  const badge = element("route");
+  badge.textContent = say(route.decision);
+  badge.className = `badge ${route.decision}`;
+  element("reason").textContent = route.reason;
+  const name = /** @type {HTMLAnchorElement} */ (element("name"));
+  name.textContent = uri.startsWith("posted:") ? item_id.slice(0, 12) : decodeURI(uri.split("/").at(-1) ?? uri);
+  name.href = `/v1/items/${item_id}`;
+  element("p-error").textContent = uncertainty.p_error.toFixed(2);
+}
+
+function help() {
+  /** @type {HTMLDialogElement} */ (element("help-dialog")).showModal();
+}
+
+/** Tells a screen reader. @param {string} text */
+function announce(text) {
+  element("live").textContent = text;
+}
+
+/** @param {string} text @param {() => void} act */
+function button(text, act) {
+  const made = document.createElement("button");
+  made.type = "button";
+  made.textContent = text;
+  made.addEventListener("click", act);
+  return made;
+}
+
+/** @param {string} text @param {string} href */
+function link(text, href) {
+  return Object.assign(document.createElement("a"), { textContent: text, href });
+}
+
+/** @param {number} seconds */
+function minutes(seconds) {
+  const whole = Math.floor(seconds);
+  return `${Math.floor(whole / 60)}:${String(whole % 60).padStart(2, "0")}`;
+}
+
+new Review(JSON.parse(element("about").textContent ?? "")).start();

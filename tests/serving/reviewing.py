@@ -1,0 +1,81 @@
+"""A person in front of the built-in editor: a deployment behind a real socket, and Chromium looking at it."""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import httpx
+from playwright.sync_api import Browser, Page, expect
+
+from models.records import Task
+from tests.serving.browser import listening
+from tests.serving.served import Served, eventually, serving
+
+
+@dataclass
+class Desk:
+    """The page of a person, the API behind it, and what the browser complained of."""
+
+    page: Page
+    client: httpx.Client
+    served: Served
+    complaints: list[str] = field(default_factory=list)
+
+    def post(self, task: Task, *media: bytes) -> list[str]:
+        """The ids of new items, in the order in which the queue would hand them out or not."""
+        answers = [self.client.post(f"/v1/{task}/annotate", content=one) for one in media]
+        return [str(answer.raise_for_status().json()["item_id"]) for answer in answers]
+
+    def open(self, path: str) -> None:
+        """A page, as soon as an item lies on it."""
+        self.page.goto(path)
+        self.sees("work")
+
+    def sees(self, state: str) -> None:
+        """Waits until the page is in a state: work, empty, trouble."""
+        expect(self.page.locator("#desk")).to_have_attribute("data-state", state)
+
+    def item(self) -> str:
+        """The id of the item on the page."""
+        return str(self.page.get_attribute("#name", "href")).rsplit("/", 1)[-1]
+
+    def press(self, *keys: str) -> None:
+        for key in keys:
+            self.page.keyboard.press(key)
+
+    def until(self, holds: Callable[[], bool]) -> None:
+        """Waits until it holds; meanwhile the page goes on, and what the test answers for the server is answered."""
+
+        def holds_now() -> bool:
+            self.page.wait_for_timeout(20)
+            return holds()
+
+        eventually(holds_now)
+
+    def corrections(self, item_id: str) -> list[dict[str, Any]]:
+        """Those of an item in the store, oldest first."""
+        found: list[dict[str, Any]] = self.client.get(f"/v1/items/{item_id}").raise_for_status().json()["corrections"]
+        return found
+
+    def correction(self, item_id: str) -> dict[str, Any]:
+        """The first correction of an item, once it is there."""
+        self.until(lambda: len(self.corrections(item_id)) > 0)
+        return self.corrections(item_id)[0]
+
+
+@contextmanager
+def desk(chromium: Browser, folder: Path, **context: Any) -> Iterator[Desk]:
+    """A fresh deployment with tiny versions, and a fresh browser profile that looks at it."""
+    with serving(folder) as served, listening(served.app) as origin:
+        profile = chromium.new_context(base_url=origin, **context)
+        profile.set_default_timeout(10_000)
+        with httpx.Client(base_url=origin, trust_env=False) as client:
+            at = Desk(profile.new_page(), client, served)
+            at.page.on("console", lambda said: at.complaints.append(said.text) if said.type == "error" else None)
+            at.page.on("pageerror", lambda error: at.complaints.append(str(error)))
+            try:
+                yield at
+            finally:
+                profile.close()

@@ -1,0 +1,337 @@
+"""The built-in editor, driven as a person drives it: what it shows, what it sends, and how it counts their seconds."""
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from playwright.sync_api import Browser, Page, expect
+
+from models.records import Correction, Transcript
+from serving.loop import utc_now
+from serving.tokens import make_token
+from tests.serving.browser import faults
+from tests.serving.reviewing import Desk, desk
+from tests.serving.served import sound
+
+
+@pytest.fixture(scope="module")
+def idle(chromium: Browser, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Page]:
+    """A page of the editor without any work, for what its modules do by themselves."""
+    with desk(chromium, tmp_path_factory.mktemp("idle")) as opened:
+        opened.page.goto("/review/asr")
+        yield opened.page
+        assert opened.complaints == []
+
+
+@pytest.fixture
+def at(chromium: Browser, tmp_path: Path) -> Iterator[Desk]:
+    """An editor whose page must not complain of anything."""
+    with desk(chromium, tmp_path) as opened:
+        yield opened
+        assert opened.complaints == []
+
+
+@pytest.fixture
+def hushed(chromium: Browser, tmp_path: Path) -> Iterator[Desk]:
+    """An editor in whose tests requests fail: browsers tell of each as an error."""
+    with desk(chromium, tmp_path) as opened:
+        yield opened
+
+
+def seconds_of(page: Page, steps: list[list[Any]]) -> float:
+    """What the clock counts of some steps: after so many seconds, call a method with some arguments."""
+    script = """async (steps) => {
+      const { ActiveTime } = await import("/static/review-clock.js");
+      let now = 5000;
+      const clock = new ActiveTime(() => now);
+      for (const [after, method, ...values] of steps) { now += 1000 * after; clock[method](...values); }
+      return clock.seconds;
+    }"""
+    return float(page.evaluate(script, steps))
+
+
+class TestActiveSeconds:
+    @pytest.mark.parametrize(
+        ("steps", "seconds"),
+        [
+            ([[0, "start"], [4, "act"], [3, "act"]], 7),
+            ([[0, "start"], [25, "act"], [2, "act"]], 12),  # 10 of the 25, and 2
+            ([[0, "start"], [60, "act"]], 10),
+            ([[60, "start"], [3, "act"]], 3),  # what came before the item is not its own
+            ([[0, "start"], [3, "setPresent", False], [20, "setPresent", True], [2, "act"]], 5),
+            ([[0, "start"], [30, "setPresent", False], [5, "act"]], 10),
+            ([[0, "start"], [1, "setPlaying", True], [40, "setPlaying", False], [20, "act"]], 51),
+            ([[0, "start"], [1, "setPlaying", True], [5, "setPresent", False], [9, "setPresent", True], [2, "act"]], 8),
+            ([[0, "start"], [1, "setPlaying", False], [30, "act"]], 10),  # nothing played: its end is no act
+            ([[0, "start", 6.5], [2, "act"]], 8.5),  # an item that was on the table before
+        ],
+    )
+    def test_cases_worked_out_by_hand(self, idle: Page, steps: list[list[Any]], seconds: float) -> None:
+        assert seconds_of(idle, steps) == pytest.approx(seconds)
+
+    def test_a_person_who_is_away_costs_ten_seconds_and_no_more(self, at: Desk) -> None:
+        at.page.clock.install()
+        (item,) = at.post("asr", sound())
+        at.open("/review/asr")
+        at.page.locator("#by-itself").uncheck()
+        at.press("Escape") if at.page.locator("#play").get_attribute("aria-pressed") == "true" else None
+        before = float(at.page.evaluate("performance.now()"))
+        at.press("End")
+        at.page.clock.fast_forward(4_000)
+        at.press("End")
+        at.page.clock.fast_forward(60_000)
+        at.press("Enter")
+        spent = at.correction(item)["seconds"]
+        after = float(at.page.evaluate("performance.now()"))
+        assert 14 <= spent < 14 + (after - before) / 1000 - 64 + 5
+
+    def test_a_page_in_the_background_does_not_count(self, at: Desk) -> None:
+        at.page.clock.install()
+        (item,) = at.post("asr", sound())
+        at.open("/review/asr")
+        at.page.evaluate("window.dispatchEvent(new Event('blur'))")
+        for _ in range(20):
+            at.page.clock.fast_forward(5_000)
+            at.page.mouse.move(5, 5)
+        at.page.evaluate("window.dispatchEvent(new Event('focus'))")
+        at.press("Enter")
+        assert at.correction(item)["seconds"] < 10
+
+
+class TestSpeech:
+    def test_right_as_it_is_takes_one_key(self, at: Desk) -> None:
+        first, second = sorted(at.post("asr", sound(1), sound(2)))
+        at.open("/review/asr")
+        assert at.page.input_value("#text") == "yes"
+        shown = at.item()
+        at.press("Enter")
+        expect(at.page.locator("#name")).not_to_have_attribute("href", f"/v1/items/{shown}")
+        at.press("Enter")
+        at.sees("empty")
+        for item in (first, second):
+            given = at.correction(item)
+            assert given["label"]["text"] == "yes"
+            assert [word["text"] for word in given["label"]["words"]] == ["yes"]
+            assert (given["tool"], given["annotator"]) == ("prelabel", "local")
+            assert given["model_version"] == at.served.deployment.live.version("asr")
+            assert 0 < given["seconds"] < 60
+            assert given["lease_id"]
+        expect(at.page.locator("#items")).to_have_text("2")
+
+    def test_what_is_typed_is_what_is_sent(self, at: Desk) -> None:
+        (item,) = at.post("asr", sound())
+        at.open("/review/asr")
+        at.press("Control+A")
+        at.page.keyboard.type("no  matter? ")
+        at.press("Enter")
+        label = at.correction(item)["label"]
+        assert (label["text"], label["words"]) == ("no matter?", [])
+
+    def test_enter_that_ends_a_composition_sends_nothing(self, at: Desk) -> None:
+        at.post("asr", sound())
+        at.open("/review/asr")
+        shown = at.item()
+        at.page.evaluate("document.activeElement.dispatchEvent(new KeyboardEvent('keydown', "
+                         "{key: 'Enter', code: 'Enter', isComposing: true, bubbles: true}))")  # fmt: skip
+        at.page.wait_for_timeout(200)
+        assert at.item() == shown
+        assert at.corrections(shown) == []
+
+    def test_a_word_is_heard_selected_and_replaced_by_keys(self, at: Desk) -> None:
+        (item,) = at.post("asr", sound())
+        at.open("/review/asr")
+        at.press("Alt+ArrowRight")
+        expect(at.page.locator("#words .chosen")).to_have_text("yes")
+        assert at.page.evaluate("getSelection().toString() || text.value.slice(text.selectionStart, text.selectionEnd)")
+        at.page.keyboard.type("no")
+        at.press("Enter")
+        assert at.correction(item)["label"]["text"] == "no"
+
+    def test_playing_looping_and_speed(self, at: Desk) -> None:
+        at.post("asr", sound(20))
+        at.open("/review/asr")
+        play, loop = at.page.locator("#play"), at.page.locator("#loop")
+        expect(play).to_have_attribute("aria-pressed", "true")  # by itself
+        at.press("Escape")
+        expect(play).to_have_attribute("aria-pressed", "false")
+        at.press("Alt+L", "Alt+Comma", "Alt+ArrowRight")
+        expect(loop).to_have_attribute("aria-pressed", "true")
+        assert at.page.inner_text("#rate") == "0.75 ×"
+        at.page.wait_for_timeout(900)  # longer than the word
+        expect(play).to_have_attribute("aria-pressed", "true")
+        expect(at.page.locator("#words .now")).to_have_text("yes")
+        at.press("Alt+L")
+        expect(play).to_have_attribute("aria-pressed", "false")
+        assert at.page.input_value("#text") == "yes"
+
+
+class TestWords:
+    @pytest.mark.parametrize(
+        ("heard", "typed", "rows"),
+        [
+            ("a b c", "a b c", [0, 1, 2]),
+            ("a b c", "a x c", [0, -1, 2]),
+            ("a b c", "b c", [1, 2]),
+            ("a b c", "a b b c", [0, 1, -1, 2]),
+            ("a b c d", "a d c b d", [0, -1, 2, -1, 3]),
+            ("", "a", [-1]),
+            ("a", "", []),
+        ],
+    )
+    def test_typed_words_find_the_heard_ones(self, idle: Page, heard: str, typed: str, rows: list[int]) -> None:
+        script = "async ([a, b]) => (await import('/static/review-words.js')).align(a, b)"
+        assert idle.evaluate(script, [heard.split(), typed.split()]) == rows
+
+
+class TestTheQueue:
+    def test_a_skipped_item_is_open_for_others_and_not_handed_out_again(self, at: Desk) -> None:
+        (item,) = at.post("asr", sound())
+        at.open("/review/asr")
+        at.press("Alt+S")
+        at.sees("empty")
+        assert at.client.get(f"/v1/items/{item}").json()["tasks"][0]["state"] == "preannotated"
+        assert [one["item_id"] for one in at.client.get("/v1/queue/asr?annotator=ada").json()["items"]] == [item]
+        assert at.corrections(item) == []
+
+    def test_the_item_before_is_called_back_and_mended(self, at: Desk) -> None:
+        at.post("asr", sound(1), sound(2))
+        at.open("/review/asr")
+        first = at.item()
+        at.press("Enter")
+        expect(at.page.locator("#name")).not_to_have_attribute("href", f"/v1/items/{first}")
+        second = at.item()
+        at.page.keyboard.type(" no")
+        at.press("Alt+B")
+        expect(at.page.locator("#name")).to_have_attribute("href", f"/v1/items/{first}")
+        at.sees("work")
+        at.page.keyboard.type(" mended")
+        at.press("Enter")
+        expect(at.page.locator("#name")).to_have_attribute("href", f"/v1/items/{second}")
+        at.sees("work")
+        assert at.page.input_value("#text") == "yes no"  # what was begun is still there
+        at.until(lambda: len(at.corrections(first)) == 2)
+        assert [one["label"]["text"] for one in at.corrections(first)] == ["yes", "yes mended"]
+        expect(at.page.locator("#items")).to_have_text("1")
+
+    def test_a_reload_goes_on_with_the_same_item_and_draft(self, at: Desk) -> None:
+        at.post("asr", sound(1), sound(2), sound(3))
+        at.open("/review/asr")
+        shown = at.item()
+        at.page.keyboard.type(" begun")
+        at.page.reload()
+        at.sees("work")
+        assert (at.item(), at.page.input_value("#text")) == (shown, "yes begun")
+        for _ in range(3):
+            at.sees("work")
+            before = at.item()
+            at.press("Enter")
+            expect(at.page.locator("#desk")).not_to_have_attribute("data-state", "loading")
+            at.until(lambda before=before: len(at.corrections(before)) == 1)  # type: ignore[misc]
+        at.sees("empty")
+
+    def test_a_particular_item_needs_no_lease(self, at: Desk) -> None:
+        one, other = at.post("asr", sound(1), sound(2))
+        at.open(f"/review/asr/{other}")
+        assert at.item() == other
+        at.page.keyboard.type(" indeed")
+        at.press("Enter")
+        given = at.correction(other)
+        assert (given["label"]["text"], given["lease_id"]) == ("yes indeed", None)
+        assert given["model_version"] == at.served.deployment.live.version("asr")
+        expect(at.page.locator("#name")).to_have_attribute("href", f"/v1/items/{one}")
+        at.open(f"/review/asr/{other}")
+        assert at.page.input_value("#text") == "yes indeed"  # what a person said of it is what is shown
+        assert at.client.get("/review/asr/none").status_code == 404
+        assert at.client.get("/review/none").status_code == 404
+
+    def test_the_busiest_task_comes_first(self, at: Desk) -> None:
+        at.post("asr", sound())
+        at.page.goto("/review")
+        assert at.page.url.endswith("/review/asr")
+
+
+class TestNothingIsLost:
+    def test_what_cannot_be_sent_is_kept_over_a_reload_and_sent_later(self, hushed: Desk) -> None:
+        at = hushed
+        (item,) = at.post("asr", sound())
+        at.open("/review/asr")
+        at.page.route("**/correction", lambda route: route.abort())
+        at.page.keyboard.type(" kept")
+        at.press("Enter")
+        expect(at.page.locator("#waiting")).to_contain_text("1 not sent yet")
+        at.page.reload()
+        expect(at.page.locator("#waiting")).to_contain_text("1 not sent yet")
+        assert at.corrections(item) == []
+        at.page.unroute("**/correction")
+        at.page.evaluate("window.dispatchEvent(new Event('online'))")
+        assert at.correction(item)["label"]["text"] == "yes kept"
+        expect(at.page.locator("#waiting")).to_be_empty()
+        assert at.page.evaluate("Object.keys(localStorage).filter((key) => key.includes('outbox'))") == []
+
+    def test_a_server_that_fails_is_asked_again(self, hushed: Desk) -> None:
+        at = hushed
+        (item,) = at.post("asr", sound())
+        at.open("/review/asr")
+        answers = iter([503, 500])
+
+        def fail(route: Any) -> None:
+            status = next(answers, None)
+            route.continue_() if status is None else route.fulfill(status=status, body="{}")
+
+        at.page.route("**/correction", fail)
+        at.press("Enter")
+        assert at.correction(item)["label"]["text"] == "yes"
+
+    def test_a_lease_that_is_over_is_told_and_the_work_kept(self, hushed: Desk) -> None:
+        at = hushed
+        (item,) = at.post("asr", sound())
+        at.open("/review/asr")
+        faster = Correction(item, "asr", Transcript("bob's"), "bob", 1.0, "test", utc_now())
+        at.served.loop.correct(faster, None, "tester")
+        at.page.keyboard.type(" mine")
+        at.press("Enter")
+        expect(at.page.locator("#refused")).to_contain_text("Your work is kept")
+        expect(at.page.locator("#refused")).to_contain_text("bob")
+        assert len(at.corrections(item)) == 1
+        at.page.get_by_role("button", name="Send it all the same").click()
+        at.until(lambda: len(at.corrections(item)) == 2)
+        assert at.corrections(item)[-1]["label"]["text"] == "yes mine"
+        expect(at.page.locator("#refused")).to_be_empty()
+
+
+class TestThePage:
+    @pytest.mark.parametrize(("language", "button"), [("en-GB", "Right, next"), ("zh-CN", "正确，下一条")])
+    def test_it_speaks_both_languages(self, chromium: Browser, tmp_path: Path, language: str, button: str) -> None:
+        with desk(chromium, tmp_path, locale=language) as at:
+            at.post("asr", sound())
+            at.open("/review/asr")
+            expect(at.page.locator("#send")).to_contain_text(button)
+            assert at.complaints == []
+
+    def test_scripts_say_nothing_that_is_not_translated(self, at: Desk) -> None:
+        at.page.goto("/review/asr?lang=zh-Hans")
+        said = json.loads(at.page.locator("#said").inner_text() or at.page.locator("#said").text_content() or "")
+        assert [sentence for sentence, told in said.items() if sentence == told] == []
+
+    @pytest.mark.parametrize("scheme", ["light", "dark"])
+    def test_axe_finds_no_serious_fault(self, chromium: Browser, tmp_path: Path, scheme: str) -> None:
+        with desk(chromium, tmp_path, color_scheme=scheme) as at:
+            at.post("asr", sound())
+            at.open("/review/asr")
+            at.press("F1")
+            assert faults(at.page) == []
+            at.press("Escape")
+            assert faults(at.page) == []
+
+    def test_the_narrowest_phone_needs_no_scrolling_aside(self, chromium: Browser, tmp_path: Path) -> None:
+        with desk(chromium, tmp_path, viewport={"width": 360, "height": 640}) as at:
+            at.post("asr", sound())
+            at.open("/review/asr")
+            assert at.page.evaluate("document.documentElement.scrollWidth") <= 360
+
+    def test_who_may_not_correct_is_told_so(self, at: Desk) -> None:
+        secret = make_token(at.served.loop.store, "camera", ("annotate",), "tester", utc_now())
+        headers = {"Authorization": f"Bearer {secret}"}
+        assert "prelabel token make NAME --scope correct" in at.client.get("/review/asr", headers=headers).text

@@ -30,7 +30,10 @@ COOKIE = "prelabel_token"  # set by the sign-in form; good for looking, and for 
 SIGN_IN = "/sign-in"
 FRESH_S = 0.2  # a token is looked up again after that: so long one may still pass that was revoked
 
-PUBLIC = re.compile(r"/livez|/healthz|/readyz|/docs|/openapi\.json|/sign-in|/sign-out|/static/[^/]+")
+PUBLIC = re.compile(
+    r"/livez|/healthz|/readyz|/docs|/openapi\.json|/sign-in|/sign-out|/static/[^/]+"
+    r"|/cvat/webhook"  # whose body is signed
+)
 RULES: tuple[tuple[str, re.Pattern[str], tuple[tokens.Scope, ...]], ...] = (
     ("POST", re.compile(r"/v1/[^/]+/annotate"), ("annotate",)),
     ("POST", re.compile(r"/v1/items"), ("annotate",)),

@@ -19,8 +19,11 @@ from serving.admission import Admission
 from serving.annotator import Annotator, limits_of
 from serving.background import Background
 from serving.bodies import CorrectionBody
+from serving.cvat import client as cvat_client
+from serving.cvat.corrections import Corrections as CvatCorrections
 from serving.cvat.detector import Detector
 from serving.cvat.tracker import Tracker
+from serving.cvat.worker import Worker as CvatWorker
 from serving.fetch import Fetcher, new_client
 from serving.http_errors import Unavailable
 from serving.label_studio.client import Client, connect
@@ -79,6 +82,7 @@ class Deployment:
         self.training = Training(settings)
         self.detector = Detector(loop, self.annotator, settings)
         self.tracker = Tracker(self.annotator)
+        self.cvat = CvatWorker(CvatCorrections(loop, cvat_client.connect(settings), settings))
         self._correcting = threading.Lock()
         self.metrics.watch("waiting", "Media that wait for a model.", lambda: self.admission.waiting)
 
@@ -92,6 +96,7 @@ class Deployment:
         self.live.start()
         self.background.start()
         self.label_studio.start()
+        self.cvat.start()
 
     def close(self) -> None:
         """Ends the threads and closes the store, after what is at hand."""
@@ -99,6 +104,7 @@ class Deployment:
         self.suspecting.close()
         self.training.close()
         self.label_studio.close()
+        self.cvat.close()
         self.background.close()
         self.live.close()
         self.loop.store.close()

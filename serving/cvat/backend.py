@@ -1,6 +1,8 @@
-"""The routes that CVAT's functions ask, in the words of its serverless contract."""
+"""The routes that CVAT's functions ask, in the words of its serverless contract, and the one for its webhook."""
 
 import base64
+import hashlib
+import hmac
 from pathlib import Path
 from typing import Any
 
@@ -13,12 +15,16 @@ from pydantic import BaseModel, Field
 from models.errors import InvalidInput
 from models.tasks import parse_task
 from serving.bodies import Body, parse
+from serving.cvat.corrections import COMPLETED, TOOL
 from serving.cvat.nuclio import description
 from serving.cvat.shapes import kind_of
 from serving.cvat.tracker import Corners, State
 from serving.deployment import Deployment
-from serving.description import documented, one_json
+from serving.description import PUBLIC, documented, one_json
+from serving.http_errors import Unauthenticated
+from serving.loop import utc_now
 
+JOB_CHANGED = "update:job"
 TRACKER = "/detection/tracker"
 FUNCTION_FILE = Path(__file__).parent.with_name("cvat_function.py")
 
@@ -60,6 +66,13 @@ class TrackBody(FrameBody):
         return [*self.states, *[None] * len(self.shapes)][: len(self.shapes)]
 
 
+class EventBody(Body, extra="allow"):
+    """What happened in CVAT."""
+
+    event: str
+    job: dict[str, Any] | None = None
+
+
 class TrackedBody(BaseModel):
     """The shapes on the frame, and what to bring along with the next one."""
 
@@ -99,6 +112,25 @@ async def track(request: Request) -> Response:
         asked = body.frame(), body.shapes, body.known()
         shapes, states = await deployment.work(request, deployment.tracker.track, *asked)
     return Response(TrackedBody(shapes=shapes, states=states).model_dump_json(), media_type="application/json")
+
+
+@routes.post(
+    "/webhook",
+    summary="Tell that a job changed",
+    openapi_extra=one_json(EventBody) | PUBLIC,
+    responses=documented(401, 413, 422),
+)
+async def webhook(request: Request) -> dict[str, str]:
+    """Completed jobs are stored at once and taken over afterwards; what is of no use here is acknowledged too. Needs no
+    token, but the signature that CVAT makes of the body with the webhook's secret."""
+    deployment, data = deployment_of(request), await request.body()
+    require_signed(data, request.headers.get("x-signature-256"), deployment.settings.cvat_webhook_secret)
+    body: EventBody = parse(EventBody, data, "body")
+    if body.event != JOB_CHANGED or (body.job or {}).get("state") != COMPLETED:
+        return {"status": "ignored"}
+    await run_sync(deployment.loop.store.inbox.receive, TOOL, None, body.model_dump(), utc_now())
+    deployment.cvat.wake()
+    return {"status": "stored"}
 
 
 @routes.get(
@@ -143,6 +175,19 @@ async def detect(task: str, request: Request) -> Response:
         body: DetectBody = parse(DetectBody, await request.body(), "body")
         asked = body.frame(), body.threshold or 0.0, body.labels, str(request.state.actor)
         return JSONResponse(await deployment.work(request, deployment.detector.shapes, name, *asked))
+
+
+def require_signed(data: bytes, signature: str | None, secret: str | None) -> None:
+    """Lets a body pass that carries its HMAC-SHA256.
+
+    Raises:
+        Unauthenticated: it does not, or no secret is set.
+    """
+    if not secret:
+        raise Unauthenticated("webhook: expected PRELABEL_CVAT_WEBHOOK_SECRET to be set, got none")
+    expected = "sha256=" + hmac.new(secret.encode(), data, hashlib.sha256).hexdigest()
+    if not hmac.compare_digest(expected.encode(), (signature or "").encode()):
+        raise Unauthenticated("webhook: expected the header X-Signature-256 with the body's HMAC, got another or none")
 
 
 def _description(task: str, request: Request) -> dict[str, Any]:

@@ -1,13 +1,16 @@
 """A frame of CVAT in, its shapes out; the frame becomes an item like every medium that is posted."""
 
+import hashlib
 from collections.abc import Sequence
 
+from models.media import Limits, read_image
 from models.records import Task
-from serving.annotator import Annotator
+from serving.annotator import Annotator, limits_of
 from serving.cvat.shapes import Shape, kind_of, shapes_of
 from serving.label_names import LANE, Names, categories_of, category_names, lane_names
 from serving.loop import Actor, Loop
 from serving.settings import Settings
+from serving.store.cvat import Shown
 
 SETTING = "PRELABEL_CVAT_LABELS"
 
@@ -19,6 +22,7 @@ class Detector:
         self._loop = loop
         self._annotator = annotator
         self._aliases = settings.cvat_labels
+        self._limits = limits_of(settings)
 
     def names(self, task: Task, labels: Sequence[str] | None = None) -> Names:
         """How the labels that are asked for and the model's categories are called by each other.
@@ -49,5 +53,18 @@ class Detector:
             Unavailable: no version serves.
         """
         names = self.names(task, labels)
-        answer = self._annotator.posted(task, frame, "image", actor)
-        return shapes_of(answer.preannotation.label, names, threshold)
+        said = self._annotator.posted(task, frame, "image", actor).preannotation
+        self._loop.store.cvat.show(
+            task, pixels_of(frame, "image", self._limits), Shown(said.item_id, said.model_version)
+        )
+        return shapes_of(said.label, names, threshold)
+
+
+def pixels_of(frame: bytes, name: str, limits: Limits) -> str:
+    """The SHA-256 of a picture's size and pixels: the same for the file that CVAT holds, and for what its SDK decoded.
+
+    Raises:
+        UnreadableMedia, TooLarge: it is no picture, or beyond the limits.
+    """
+    image = read_image(frame, name, limits)
+    return hashlib.sha256(repr(image.shape).encode() + image.tobytes()).hexdigest()

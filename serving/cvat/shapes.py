@@ -1,14 +1,35 @@
-"""Labels as CVAT's shapes: rectangles and polylines in pixels of the picture."""
+"""Labels as CVAT's shapes, and back: rectangles and polylines in pixels of the picture.
 
+Rectangles, also turned ones, mean boxes; polylines mean lanes; tracks of rectangles are rectangles on every frame. What
+a person drew of another kind (polygon, mask, ellipse, cuboid, points, skeleton) with a label that means one of the
+model's categories is refused, for the label would be less than was said. With other labels it is the project's own,
+as are tags and attributes.
+"""
+
+import math
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any, TypeAlias
 
-from models.errors import NotFound
-from models.records import Boxes, Label, Lanes, Task
+from models.errors import InvalidInput, NotFound
+from models.records import Box, Boxes, Label, Lane, Lanes, Pixels, Task
 from serving.label_names import LANE, Names
 
 Shape: TypeAlias = dict[str, Any]
+Size: TypeAlias = tuple[int, int]  # width, height
 
 KINDS: dict[Task, str] = {"detection": "rectangle", "lane": "polyline"}  # what is drawn for each task
+
+
+@dataclass(frozen=True)
+class Drawn:
+    """A shape on one frame: its kind and label, x and y in turn, and the degrees that it is turned clockwise."""
+
+    kind: str
+    label: str
+    points: tuple[Pixels, ...]
+    rotation: float = 0.0
 
 
 def kind_of(task: Task) -> str:
@@ -37,3 +58,88 @@ def shapes_of(label: Label, names: Names, threshold: float) -> list[Shape]:
         for category, confidence, points in found
         if confidence >= threshold and category in names.to_label
     ]
+
+
+def drawn_on(annotations: Mapping[str, Any], labels: Mapping[int, str], last: int) -> dict[int, list[Drawn]]:
+    """The shapes on each frame that has some; ``labels`` by number, ``last`` is the last frame of the job.
+
+    Raises:
+        InvalidInput: they are not as CVAT writes them.
+    """
+    found: dict[int, list[Drawn]] = defaultdict(list)
+    try:
+        for shape in annotations["shapes"]:
+            found[int(shape["frame"])].append(_drawn(shape, labels[shape["label_id"]]))
+        for track in annotations["tracks"]:
+            for frame, one in _tracked(track, labels[track["label_id"]], last):
+                found[frame].append(one)
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        raise InvalidInput(f"annotations: expected them as CVAT writes them, got {error!r}") from error
+    return found
+
+
+def label_of(task: Task, drawn: Iterable[Drawn], names: Names, size: Size) -> Label:
+    """What a person drew on a frame, as a label of the task.
+
+    Raises:
+        InvalidInput: a kind of shape that does not tell what its label asks for, or a label that means no category.
+    """
+    ours = [(one, names.to_category[one.label]) for one in drawn if _is_ours(task, one, names)]
+    if task == "lane":
+        return Lanes(*size, tuple(Lane(_pairs(one.points)) for one, _ in ours))
+    boxes = ((_upright(one, size), category) for one, category in ours)
+    return Boxes(*size, tuple(Box(sides, category) for sides, category in boxes if sides is not None))
+
+
+def _is_ours(task: Task, drawn: Drawn, names: Names) -> bool:
+    """Whether a shape speaks of the task. Lines that mean no lane are the project's own."""
+    means = names.to_category.get(drawn.label)
+    if means is None or (task == "lane" and means != LANE):
+        return False
+    if drawn.kind != KINDS[task]:
+        raise InvalidInput(f"annotations: expected a {KINDS[task]} for label {drawn.label!r}, got a {drawn.kind}")
+    return True
+
+
+def _drawn(shape: Mapping[str, Any], label: str) -> Drawn:
+    return Drawn(str(shape["type"]), label, tuple(map(float, shape["points"])), float(shape.get("rotation") or 0))
+
+
+def _tracked(track: Mapping[str, Any], label: str, last: int) -> Iterator[tuple[int, Drawn]]:
+    """A track's shape on each frame up to ``last`` on which it is in the picture.
+
+    Between keyframes sides and angle go evenly, the angle the shorter way round; after the last one nothing moves.
+    """
+    keys = sorted(track["shapes"], key=lambda shape: int(shape["frame"]))
+    for left, right in zip(keys, [*keys[1:], None], strict=True):
+        begin, end = int(left["frame"]), last + 1 if right is None else int(right["frame"])
+        here = _drawn(left, label)
+        there = here if right is None else _drawn(right, label)
+        for frame in () if left.get("outside") else range(begin, min(end, last + 1)):
+            yield frame, _between(here, there, (frame - begin) / (end - begin))
+
+
+def _between(one: Drawn, other: Drawn, share: float) -> Drawn:
+    if one.kind != "rectangle" or one == other or share == 0:
+        return one
+    points = tuple(a + share * (b - a) for a, b in zip(one.points, other.points, strict=True))
+    turn = (other.rotation - one.rotation + 180) % 360 - 180
+    return Drawn(one.kind, one.label, points, one.rotation + share * turn)
+
+
+def _pairs(points: Sequence[Pixels]) -> tuple[tuple[Pixels, Pixels], ...]:
+    return tuple(zip(points[::2], points[1::2], strict=True))
+
+
+def _upright(drawn: Drawn, size: Size) -> tuple[Pixels, Pixels, Pixels, Pixels] | None:
+    """The upright box around a rectangle, which CVAT turns about its middle, within the picture; None if it has no
+    size there."""
+    x1, y1, x2, y2 = drawn.points
+    angle = math.radians(drawn.rotation)
+    along, across = abs(math.cos(angle)), abs(math.sin(angle))
+    width, height = abs(x2 - x1), abs(y2 - y1)
+    half = (width * along + height * across) / 2, (width * across + height * along) / 2
+    middle = (x1 + x2) / 2, (y1 + y2) / 2
+    low = [max(0.0, round(centre - reach, 3)) for centre, reach in zip(middle, half, strict=True)]
+    high = [min(float(most), round(c + r, 3)) for most, c, r in zip(size, middle, half, strict=True)]
+    return (low[0], low[1], high[0], high[1]) if low[0] < high[0] and low[1] < high[1] else None

@@ -15,6 +15,7 @@ from serving.bodies import Body, parse
 from serving.deployment import Deployment
 from serving.description import documented
 from serving.label_studio.config import View
+from serving.label_studio.corrections import TOOL
 from serving.loop import utc_now
 
 ANNOTATIONS = {"ANNOTATION_CREATED", "ANNOTATION_UPDATED", "ANNOTATIONS_CREATED", "ANNOTATIONS_DELETED"}
@@ -92,7 +93,7 @@ async def webhook(task: str, request: Request) -> dict[str, str]:
         return {"status": "noted"}
     if body.action not in ANNOTATIONS:
         return {"status": "ignored"}
-    await run_sync(deployment.loop.store.studio.receive, name, body.model_dump(), utc_now())
+    await run_sync(deployment.loop.store.inbox.receive, TOOL, name, body.model_dump(), utc_now())
     deployment.label_studio.wake()
     return {"status": "stored"}
 

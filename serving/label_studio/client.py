@@ -3,35 +3,27 @@
 import base64
 import threading
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
 from time import monotonic
 from typing import Any
 
 import httpx
 
-from models.errors import InvalidInput, NotAllowed, NotFound, TooLarge
-from serving.http_errors import Unavailable
+from models.errors import InvalidInput
 from serving.settings import Settings
+from serving.tool_api import ToolApi
 
 PAGE = 100  # tasks a request
 FRESH_S = 240.0  # an access token lives for five minutes
 
 
-class Client:
+class Client(ToolApi):
     """One Label Studio under one user's token: a legacy one, or a personal one, which buys short-lived ones."""
 
     def __init__(self, url: str, token: str, transport: httpx.BaseTransport | None = None) -> None:
-        self.url = url.rstrip("/")
+        super().__init__("Label Studio", url, "PRELABEL_LABEL_STUDIO_TOKEN", transport)
         self._token = token
-        self._http = httpx.Client(
-            base_url=self.url, timeout=30, trust_env=False, transport=transport, follow_redirects=False
-        )
         self._access: tuple[str, float] | None = None
         self._renewing = threading.Lock()
-
-    def close(self) -> None:
-        """Ends open connections."""
-        self._http.close()
 
     def project(self, project: int) -> dict[str, Any]:
         """A project with its ``label_config``, ``model_version`` and counts."""
@@ -100,46 +92,6 @@ class Client:
                   "send_for_all_actions": True, "headers": headers}  # fmt: skip
         self._json("POST", "/api/webhooks/", json=values)
 
-    def download(self, path: str, limit: int) -> bytes:
-        """The bytes of a medium that Label Studio holds.
-
-        Raises:
-            TooLarge: more than ``limit``.
-            NotFound, NotAllowed, Unavailable: they are not to be had.
-        """
-        data = bytearray()
-        with self._asking(path), self._http.stream("GET", path, headers=self._authorization()) as response:
-            if not response.is_success:
-                response.read()
-            self._check(response, path)
-            for chunk in response.iter_bytes():
-                data += chunk
-                if len(data) > limit:
-                    raise TooLarge(f"{path}: expected at most {limit} bytes, got more")
-        return bytes(data)
-
-    def _json(self, method: str, path: str, **how: Any) -> Any:
-        with self._asking(path):
-            response = self._http.request(method, path, headers=self._authorization(), **how)
-        self._check(response, path)
-        try:
-            return response.json() if response.content else None
-        except ValueError as error:
-            raise InvalidInput(f"{self.url}{path}: expected JSON of Label Studio, got something else") from error
-
-    def _check(self, response: httpx.Response, path: str) -> None:
-        where, status = f"{self.url}{path}", response.status_code
-        if response.is_success:
-            return
-        got = f"{status} {' '.join(response.text.split())[:300]}"
-        if status in (401, 403):
-            raise NotAllowed(f"{where}: expected that PRELABEL_LABEL_STUDIO_TOKEN may do this, got {got}")
-        if status == 404:
-            raise NotFound(f"{where}: expected to find it, got {got}")
-        if status == 429 or status >= 500:
-            raise Unavailable(f"{where}: expected an answer, got {got}")
-        raise InvalidInput(f"{where}: expected to be understood, got {got}")
-
     def _authorization(self) -> dict[str, str]:
         if self._token.count(".") != 2:
             return {"Authorization": f"Token {self._token}"}
@@ -150,15 +102,6 @@ class Client:
                 self._check(response, path)
                 self._access = str(response.json()["access"]), monotonic()
             return {"Authorization": f"Bearer {self._access[0]}"}
-
-    @contextmanager
-    def _asking(self, path: str) -> Iterator[None]:
-        """Turns the failures of a connection into ours."""
-        try:
-            yield
-        except (httpx.HTTPError, httpx.InvalidURL) as error:
-            got = str(error) or type(error).__name__
-            raise Unavailable(f"{self.url}{path}: expected Label Studio to answer, got {got}") from error
 
 
 def require(client: Client | None) -> Client:

@@ -4,16 +4,16 @@ An annotation is known by its id and the time of its last change; its seconds (`
 change, so that each correction carries what was added. What is deleted or cancelled there counts no longer here.
 """
 
-import logging
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
-from models.errors import InvalidInput, NotAllowed, NotFound, PrelabelError
+from models.errors import InvalidInput, NotFound, PrelabelError
 from models.media import image_size
 from models.records import Correction, Task
 from serving.http_errors import Unavailable
+from serving.inbox import work_off
 from serving.label_names import categories_of
 from serving.label_studio.client import Client, require
 from serving.label_studio.config import View, view
@@ -22,12 +22,10 @@ from serving.label_studio.regions import label_of
 from serving.loop import Loop, Registration
 from serving.media_files import content_id
 from serving.settings import Settings
-from serving.store.studio import Annotation, Event, later
-
-log = logging.getLogger("bentoml.prelabel")
+from serving.store.inbox import Event
+from serving.store.studio import Annotation
 
 TOOL = "label-studio"
-EVENTS_AT_ONCE = 100
 
 
 @dataclass(frozen=True)
@@ -51,39 +49,17 @@ class Corrections:
         self._settings = settings
 
     def work(self, now: datetime) -> int:
-        """Works on the events that are due, and returns how many there were.
+        """Works on the events that are due, and returns how many there were."""
+        return work_off(self._loop.store.inbox, TOOL, self.heed, now)
 
-        What cannot be had at the moment is tried again later; what can never be is kept with the reason.
-        """
-        events = self._studio.due(now, EVENTS_AT_ONCE)
-        for event in events:
-            try:
-                self.heed(event.task, event.body)
-            except (Unavailable, NotAllowed) as error:
-                self._studio.put_off(event, str(error), later(now, event.attempts))
-            except PrelabelError as error:
-                log.warning("Label Studio's event %d cannot be worked on: %s", event.id, error)
-                self._studio.bury(event, str(error))
-            except Exception as error:
-                log.exception("Label Studio's event %d failed", event.id)
-                self._give_up_or_put_off(event, error, now)
-            else:
-                self._studio.done(event)
-        return len(events)
-
-    def _give_up_or_put_off(self, event: Event, error: Exception, now: datetime) -> None:
-        """A bug of ours, or a database that is away for a moment: after some hours it is the former."""
-        if event.attempts < 20:
-            self._studio.put_off(event, repr(error), later(now, event.attempts))
-        else:
-            self._studio.bury(event, repr(error))
-
-    def heed(self, task: Task, body: Mapping[str, Any]) -> None:
+    def heed(self, event: Event) -> None:
         """Does what an event asks for.
 
         Raises:
             PrelabelError: it cannot be done, now or ever.
         """
+        task, body = event.task, event.body
+        assert task is not None, "every backend of Label Studio has its task"
         try:
             if body.get("action") == "ANNOTATIONS_DELETED":
                 for one in _listed(body.get("annotations")):

@@ -11,7 +11,7 @@ from models.records import Task
 from serving import tokens
 from serving.http_errors import Unavailable
 from serving.label_studio.client import Client, connect, require
-from serving.label_studio.corrections import Corrections, Reconciled
+from serving.label_studio.corrections import TOOL, Corrections, Reconciled
 from serving.label_studio.predictor import Media
 from serving.loop import Actor, Loop, utc_now
 from serving.settings import Settings
@@ -113,7 +113,7 @@ def sync(loop: Loop, settings: Settings) -> tuple[list[tuple[Project, Reconciled
         raise InvalidInput("label-studio sync: expected an attached project, got none; see `label-studio attach`")
     corrections = Corrections(loop, Media(settings, client), client, settings)
     found = [(one, corrections.reconcile(one.task, one.project)) for one in projects]
-    return found, *loop.store.studio.counts()
+    return found, *loop.store.inbox.counts(TOOL)
 
 
 def _secret(loop: Loop, project: int, task: Task, actor: Actor) -> str | None:

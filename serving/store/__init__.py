@@ -1,13 +1,16 @@
 """Everything that is kept: the only place with SQL in it.
 
 ``store.items``, ``store.queue``, ``store.checks``, ``store.said``, ``store.versions``, ``store.policies``,
-``store.tokens``, ``store.studio`` and ``store.changes`` are its drawers. Each method is one transaction; when it
-returns, a killed process loses nothing of it. Times come in as arguments, aware of their zone.
+``store.tokens``, ``store.inbox``, ``store.studio``, ``store.cvat`` and ``store.changes`` are its drawers. Each method
+is one transaction; when it returns, a killed process loses nothing of it. Times come in as arguments, aware of their
+zone.
 """
 
 from serving.store.changes import Changes
 from serving.store.checks import Checks
+from serving.store.cvat import Cvat
 from serving.store.database import Database
+from serving.store.inbox import Inbox
 from serving.store.items import Items
 from serving.store.opinions import Said
 from serving.store.policies import Adoptions
@@ -27,7 +30,9 @@ class Store:
         self.versions = Versions(database)
         self.policies = Adoptions(database)
         self.tokens = Tokens(database)
+        self.inbox = Inbox(database)
         self.studio = Studio(database)
+        self.cvat = Cvat(database)
         self.said = Said(database)
         self.changes = Changes(database)
         self._database = database

@@ -1,16 +1,15 @@
-"""What is known of Label Studio: the projects that are attached, their tasks, annotations, and events to work on."""
+"""What is known of Label Studio: the projects that are attached, their tasks and annotations."""
 
-from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Row, and_, delete, func, select, update
+from sqlalchemy import Row, and_, select, update
 
 from models.records import Seconds, Task
 from serving.store.database import Database, log
 from serving.store.records import Actor
-from serving.store.tables import studio_annotations, studio_events, studio_projects, studio_tasks
+from serving.store.tables import studio_annotations, studio_projects, studio_tasks
 
 
 @dataclass(frozen=True)
@@ -34,16 +33,6 @@ class Annotation:
     seconds: Seconds = 0.0
     corrections: tuple[int, ...] = ()
     gone: bool = False
-
-
-@dataclass(frozen=True)
-class Event:
-    """What a webhook said; ``attempts`` to work on it have failed."""
-
-    id: int
-    task: Task
-    body: Mapping[str, Any]
-    attempts: int
 
 
 class Studio:
@@ -123,50 +112,6 @@ class Studio:
         with self._database.reading() as connection:
             return [_annotation(row) for row in connection.execute(chosen.order_by(columns.annotation)).all()]
 
-    # -- events
-
-    def receive(self, task: Task, body: Mapping[str, Any], now: datetime) -> None:
-        """Keeps an event until somebody has worked on it."""
-        values = {"task": task, "body": dict(body), "received_at": now, "due_at": now, "attempts": 0, "dead": False}
-        with self._database.writing() as connection:
-            connection.execute(studio_events.insert().values(**values))
-
-    def due(self, now: datetime, limit: int) -> list[Event]:
-        """Events to work on, oldest first."""
-        columns = studio_events.c
-        chosen = select(studio_events).where(~columns.dead, columns.due_at <= now).order_by(columns.id).limit(limit)
-        with self._database.reading() as connection:
-            return [Event(row.id, row.task, row.body, row.attempts) for row in connection.execute(chosen).all()]
-
-    def done(self, event: Event) -> None:
-        """Forgets an event that was worked on."""
-        with self._database.writing() as connection:
-            connection.execute(delete(studio_events).where(studio_events.c.id == event.id))
-
-    def put_off(self, event: Event, why: str, until: datetime) -> None:
-        """Keeps an event for later, as what it needs is not there now."""
-        self._failed(event, {"failure": why, "attempts": event.attempts + 1, "due_at": until})
-
-    def bury(self, event: Event, why: str) -> None:
-        """Keeps an event that cannot be worked on, with the reason, for people to look at."""
-        self._failed(event, {"failure": why, "attempts": event.attempts + 1, "dead": True})
-
-    def _failed(self, event: Event, change: Mapping[str, Any]) -> None:
-        with self._database.writing() as connection:
-            connection.execute(update(studio_events).where(studio_events.c.id == event.id).values(**change))
-
-    def counts(self) -> tuple[int, int]:
-        """(events that wait, events that cannot be worked on)."""
-        chosen = select(studio_events.c.dead, func.count()).group_by(studio_events.c.dead)
-        with self._database.reading() as connection:
-            counted = {bool(dead): n for dead, n in connection.execute(chosen).all()}
-        return counted.get(False, 0), counted.get(True, 0)
-
 
 def _annotation(row: Row[Any]) -> Annotation:
     return Annotation(**{**row._mapping, "corrections": tuple(row.corrections)})
-
-
-def later(now: datetime, attempts: int) -> datetime:
-    """When to try again what has failed so often: after two seconds, then twice as long, at most ten minutes."""
-    return now + timedelta(seconds=min(600, 2.0 ** (attempts + 1)))

@@ -295,11 +295,12 @@ studio_annotations = Table(
     _required("gone", Boolean),  # deleted or cancelled: whatever of it comes later is old
 )
 
-studio_events = Table(
-    "studio_events",  # what a webhook said and nobody has worked on yet, and what could not be worked on
+inbox = Table(
+    "inbox",  # what tools told and nobody has worked on yet, and what could not be worked on
     metadata,
     Column("id", BigId, primary_key=True),
-    _required("task", String),
+    _required("tool", String),
+    Column("task", String),
     _required("body", JSON),
     _required("received_at", UtcTime),
     _required("due_at", UtcTime),
@@ -307,7 +308,24 @@ studio_events = Table(
     Column("failure", String),
     _required("dead", Boolean),
 )
-Index("ix_studio_events_dead_due_at", studio_events.c.dead, studio_events.c.due_at)
+Index("ix_inbox_tool_dead_due_at", inbox.c.tool, inbox.c.dead, inbox.c.due_at)
+
+cvat_frames = Table(
+    "cvat_frames",
+    metadata,
+    Column("task", String, primary_key=True),
+    Column("pixels", String, primary_key=True),  # their SHA-256: CVAT's own packages hand over pixels, no files
+    _required("item_id", String, ForeignKey("items.id")),
+    _required("version", String),  # whose shapes CVAT was given last
+)
+
+cvat_jobs = Table(
+    "cvat_jobs",
+    metadata,
+    Column("job", BigId, primary_key=True, autoincrement=False),
+    Column("annotator", String, primary_key=True),
+    _required("seconds", Float),  # that corrections carry
+)
 
 events = Table(
     "events",

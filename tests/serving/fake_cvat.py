@@ -75,7 +75,8 @@ class FakeCvat:
         return {"event": "update:job", "job": self.job(), "before_update": {"state": before}, "webhook_id": 1}
 
     def job(self) -> dict[str, Any]:
-        who = models.JobReadAssignee._from_openapi_data(username=self.assignee or "", id=3) if self.assignee else None
+        known = {"username": self.assignee, "id": 3, "_spec_property_naming": True}
+        who = models.JobReadAssignee._from_openapi_data(**known) if self.assignee else None
         return told(
             models.JobRead, id=9, task_id=7, assignee=who, state=self.state, stage="annotation", type="annotation",
             start_frame=0, stop_frame=len(self.frames) - 1, frame_count=len(self.frames), dimension="2d",

@@ -50,7 +50,7 @@ def tell(served: Served, body: dict[str, Any]) -> None:
 
 def settled(served: Served) -> None:
     """Waits until every event was worked on."""
-    eventually(lambda: served.loop.store.studio.counts()[0] == 0)
+    eventually(lambda: served.loop.store.inbox.counts("label-studio")[0] == 0)
 
 
 def labels(served: Served) -> list[Boxes]:
@@ -242,9 +242,9 @@ class TestCorrections:
         random.Random(1).shuffle(events)
         for body in events:
             tell(joined, body)
-        eventually(lambda: joined.loop.store.studio.counts()[0] == 0, within_s=120)
+        eventually(lambda: joined.loop.store.inbox.counts("label-studio")[0] == 0, within_s=120)
         corrections = given(joined, joined.loop.store.studio.item_of("detection", 1) or "")
-        assert joined.loop.store.studio.counts() == (0, 0)
+        assert joined.loop.store.inbox.counts("label-studio") == (0, 0)
         assert len(joined.loop.store.studio.annotations("detection", 1)) == 800
         assert sum(one["seconds"] for one in corrections) == 800
 
@@ -255,13 +255,13 @@ class TestCorrections:
         task = studio.add_task("a.png", picture())
         tell(joined, studio.event("ANNOTATION_CREATED", studio.annotate(task, [box()])))
         wrong = studio.annotate(task, [box() | {"value": {"rectanglelabels": ["cow"]}}])
-        eventually(lambda: joined.loop.store.studio.due(utc_now(), 9) == [])
-        assert joined.loop.store.studio.counts() == (1, 0)
+        eventually(lambda: joined.loop.store.inbox.due("label-studio", utc_now(), 9) == [])
+        assert joined.loop.store.inbox.counts("label-studio") == (1, 0)
         studio.answers = True
         tell(joined, studio.event("ANNOTATION_CREATED", wrong))
         tell(joined, {"action": "ANNOTATION_CREATED", "annotation": {"nonsense": 1}})
         settled(joined)
-        assert joined.loop.store.studio.counts() == (0, 2)
+        assert joined.loop.store.inbox.counts("label-studio") == (0, 2)
         assert len(labels(joined)) == 1
 
     def test_what_does_not_concern_corrections_is_acknowledged(self, joined: Served) -> None:
@@ -269,7 +269,7 @@ class TestCorrections:
             answer = joined.client.post(f"{HERE}/webhook", json={"action": action})
             assert answer.json() == {"status": "ignored"}
         assert joined.client.post(f"{HERE}/webhook", content=b"no json").status_code == 422
-        assert joined.loop.store.studio.counts() == (0, 0)
+        assert joined.loop.store.inbox.counts("label-studio") == (0, 0)
 
     def test_a_look_finds_what_was_missed_and_another_one_changes_nothing(
         self, joined: Served, studio: FakeStudio

@@ -109,7 +109,7 @@ def test_the_whole_round(task: Task, studio: RealStudio, tmp_path: Path) -> None
         assert sum(one["model_version"] == newer.name for one in studio.predictions(project)) == MEDIA
 
         missed_and_deleted(served, studio, task, project, annotation)
-        assert served.loop.store.studio.counts() == (0, 0)
+        assert served.loop.store.inbox.counts("label-studio") == (0, 0)
 
 
 def attach(folder: Path, studio: RealStudio, task: Task, project: int, port: int) -> Any:

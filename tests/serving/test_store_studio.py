@@ -4,22 +4,8 @@ import pytest
 
 from models.errors import NotFound
 from serving.store import Store
-from serving.store.studio import Annotation, Project, later
+from serving.store.studio import Annotation, Project
 from tests.serving.work import START, add_version, after, correction, fill, item, item_id
-
-
-def test_events_wait_until_they_are_done_and_come_back_when_they_are_due(store: Store) -> None:
-    for number in range(3):
-        store.studio.receive("asr", {"number": number}, START)
-    first, second, third = store.studio.due(START, 10)
-    assert [event.body for event in (first, second, third)] == [{"number": 0}, {"number": 1}, {"number": 2}]
-    store.studio.done(first)
-    store.studio.put_off(second, "nobody answers", later(START, second.attempts))
-    store.studio.bury(third, "nonsense")
-    assert store.studio.due(after(1), 10) == []
-    assert [event.attempts for event in store.studio.due(after(2), 10)] == [1]
-    assert store.studio.counts() == (1, 1)
-    assert later(START, 30) == after(600)
 
 
 def test_projects_tasks_and_annotations_are_remembered(store: Store) -> None:

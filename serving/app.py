@@ -207,7 +207,7 @@ async def queue(
 
 
 @routes.delete(
-    "/v1/leases/{lease_id}", summary="Give an item back", status_code=204, responses=documented(401, 403, 404)
+    "/v1/leases/{lease_id}", summary="Give an item back", status_code=204, responses=documented(401, 403, 404, 422)
 )
 async def release(lease_id: str, request: Request) -> Response:
     """Others get it at once; who had it is not handed it again before the lease would have ended. Nothing happens where

@@ -23,9 +23,10 @@ VERBS: Mapping[str, str] = MappingProxyType({
     "register": "registered", "fail": "took out", "correct": "corrected", "contest": "asked for a second look",
     "release": "gave back", "withdraw": "took back", "attach": "attached", "add-version": "added",
     "move-version": "moved", "fail-version": "found broken", "promote": "promoted", "rollback": "rolled back to",
-    "calibrate": "calibrated", "make-token": "made a token", "revoke-token": "revoked a token",
+    "calibrate": "calibrated", "adopt-policy": "adopted a policy for", "make-token": "made a token",
+    "revoke-token": "revoked a token",
 })  # fmt: skip
-_OF_VERSIONS = ("add-version", "move-version", "fail-version", "promote", "rollback", "calibrate")
+_OF_VERSIONS = ("add-version", "move-version", "fail-version", "promote", "rollback", "calibrate", "adopt-policy")
 _OF_ITEMS = ("correct", "contest", "fail", "release")
 
 routes = APIRouter()

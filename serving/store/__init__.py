@@ -1,11 +1,12 @@
 """Everything that is kept: the only place with SQL in it.
 
 ``store.items``, ``store.queue``, ``store.checks``, ``store.said``, ``store.versions``, ``store.policies``,
-``store.tokens``, ``store.inbox``, ``store.studio``, ``store.cvat`` and ``store.changes`` are its drawers. Each method
-is one transaction; when it returns, a killed process loses nothing of it. Times come in as arguments, aware of their
-zone.
+``store.tokens``, ``store.inbox``, ``store.studio``, ``store.cvat``, ``store.changes`` and ``store.browse`` are its
+drawers. Each method is one transaction; when it returns, a killed process loses nothing of it. Times come in as
+arguments, aware of their zone.
 """
 
+from serving.store.browsing import Browsing
 from serving.store.changes import Changes
 from serving.store.checks import Checks
 from serving.store.cvat import Cvat
@@ -35,6 +36,7 @@ class Store:
         self.cvat = Cvat(database)
         self.said = Said(database)
         self.changes = Changes(database)
+        self.browse = Browsing(database)
         self._database = database
 
     @classmethod

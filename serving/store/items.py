@@ -10,13 +10,25 @@ from numpy.typing import NDArray
 from sqlalchemy import ColumnElement, Connection, Row, and_, bindparam, func, or_, select, true, update
 
 from models.errors import NotFound
-from models.records import LABEL_TYPES, Item, Label, PreAnnotation, Seconds, Task, Uncertainty, from_json, to_json
+from models.records import (
+    LABEL_TYPES,
+    Item,
+    Label,
+    PreAnnotation,
+    Seconds,
+    Task,
+    Transcript,
+    Uncertainty,
+    from_json,
+    to_json,
+)
 from selection.parts import Plan
 from selection.routing import Decision
 from serving.store.database import Database, log
 from serving.store.records import Actor, Answer, ItemState, Pending
 from serving.store.tables import corrections, item_tasks, items, leases, preannotations, versions
 
+SEARCHED = 500  # characters of a transcript, from its beginning, that a search looks at
 _DECIDED = ("p_error", "seconds", "decision", "reason", "parts", "policy")  # what changes when an item is routed anew
 _KEPT = ("corrected", "contested", "accepted")  # states that another pre-annotation does not change
 _ANSWERED = ("preannotated", "leased", *_KEPT)
@@ -171,7 +183,7 @@ class Items:
             NotFound: there is no such item.
         """
         told: dict[str, Any] = {"item": to_json(self.item(item_id))}
-        hidden = {"embedding", "key", "preannotation_id", "draw"}
+        hidden = {"embedding", "key", "preannotation_id", "draw", "text"}
         with self._database.reading() as connection:
             for table in (item_tasks, preannotations, corrections, leases):
                 columns = [column for column in table.c if column.name not in hidden]
@@ -318,6 +330,7 @@ def _columns(answer: Answer) -> dict[str, Any]:
         "task": said.task,
         "version": said.model_version,
         "label": to_json(said.label),
+        "text": said.label.text[:SEARCHED] if isinstance(said.label, Transcript) else None,
         "score": said.uncertainty.score,
         "p_error": said.uncertainty.p_error,
         "seconds": said.uncertainty.seconds,

@@ -94,7 +94,7 @@ class Queue:
             n_audits = min(len(audits), max(order.audits, limit - len(others)))
             if order.choose is not None:
                 others = _chosen(connection, task, others, order.choose, limit - n_audits, order.reads_labels)
-            ids = _mixed(others[: limit - n_audits], audits[:n_audits])
+            ids = mixed(others[: limit - n_audits], audits[:n_audits])
             whose = {"task": task, "annotator": annotator, "leased_at": now, "expires_at": until, "actor": actor}
             held: list[dict[str, Any]] = [{"id": uuid4().hex, "item_id": item_id, **whose} for item_id in ids]
             _hold(connection, held)
@@ -321,7 +321,7 @@ def _embeddings(rows: Sequence[Row[Any]], width: int) -> NDArray[np.float32]:
     return np.array(found, np.float32).reshape(-1, width)
 
 
-def _mixed(first: Sequence[str], second: Sequence[str]) -> list[str]:
+def mixed(first: Sequence[str], second: Sequence[str]) -> list[str]:
     """Both in their own order, the shorter spread evenly through the longer."""
     placed = [((place + 0.5) / len(ids), ids is second, item_id)
               for ids in (first, second) for place, item_id in enumerate(ids)]  # fmt: skip

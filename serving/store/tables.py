@@ -85,6 +85,7 @@ items = Table(
     _required("registered_at", UtcTime),
     _required("actor", String),
 )
+Index("ix_items_item_group", items.c.item_group)
 
 item_tasks = Table(
     "item_tasks",
@@ -108,6 +109,8 @@ item_tasks = Table(
 Index("ix_item_tasks_by_priority", *(item_tasks.c[name] for name in ("task", "state", "audit")),
       item_tasks.c.priority.desc(), item_tasks.c.item_id)  # fmt: skip
 Index("ix_item_tasks_by_draw", *(item_tasks.c[name] for name in ("task", "state", "audit", "draw", "item_id")))
+Index("ix_item_tasks_failed", item_tasks.c.updated_at, item_tasks.c.item_id,
+      sqlite_where=text("state = 'failed'"), postgresql_where=text("state = 'failed'"))  # fmt: skip
 Index("ix_item_tasks_by_version", *(item_tasks.c[name] for name in ("task", "state", "version")),
       item_tasks.c.priority.desc(), item_tasks.c.item_id)  # fmt: skip
 
@@ -119,6 +122,7 @@ preannotations = Table(
     _required("task", String),
     _required("version", String, ForeignKey("versions.name")),
     _required("label", JSON),
+    Column("text", String),  # the beginning of a transcript, to be searched
     _required("score", Float),
     _required("p_error", Float),
     _required("seconds", Float),
@@ -134,6 +138,7 @@ preannotations = Table(
     ForeignKeyConstraint(["item_id", "task"], ["item_tasks.item_id", "item_tasks.task"]),
     UniqueConstraint("item_id", "task", "version"),
 )
+Index("ix_preannotations_task_text", preannotations.c.task, preannotations.c.text)
 Index("ix_preannotations_version_id", preannotations.c.version, preannotations.c.id)
 
 corrections = Table(
@@ -158,6 +163,8 @@ corrections = Table(
     UniqueConstraint("key"),
 )
 Index("ix_corrections_item_id_task", corrections.c.item_id, corrections.c.task)
+Index("ix_corrections_task_annotator", corrections.c.task, corrections.c.annotator)
+Index("ix_corrections_seconds", *(corrections.c[name] for name in ("task", "model_version", "received_at", "seconds")))
 
 leases = Table(
     "leases",
@@ -281,6 +288,7 @@ studio_tasks = Table(
     _required("uri", String),  # as the task names its medium
     _required("item_id", String, ForeignKey("items.id")),
 )
+Index("ix_studio_tasks_item_id", studio_tasks.c.item_id)
 
 studio_annotations = Table(
     "studio_annotations",
@@ -294,6 +302,7 @@ studio_annotations = Table(
     _required("corrections", JSON),  # the ids of those it gave
     _required("gone", Boolean),  # deleted or cancelled: whatever of it comes later is old
 )
+Index("ix_studio_annotations_task_studio_task", studio_annotations.c.task, studio_annotations.c.studio_task)
 
 inbox = Table(
     "inbox",  # what tools told and nobody has worked on yet, and what could not be worked on

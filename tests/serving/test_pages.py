@@ -1,16 +1,23 @@
 """The pages in a real browser: nothing broken, nothing that keeps people out, light or dark, in each language."""
 
+import io
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
+from PIL import Image
 from playwright.sync_api import Browser, Page
 
 from serving import tokens
 from serving.dashboard.languages import LANGUAGES
 from serving.dashboard.log import LINES
 from serving.loop import utc_now
+from serving.media_files import content_id
 from tests.serving.browser import PHONE, faults, go, listening, visiting
 from tests.serving.served import Served, picture, sound
+
+AN_ITEM = content_id(sound(1.0))
+PATHS = ["/", "/queue/asr", "/queue/detection", "/queue/lane?state=corrected", "/items/an-item", "/log"]
 
 
 @pytest.fixture
@@ -20,25 +27,26 @@ def address(served: Served) -> Iterator[str]:
         for shade in (40, 200):
             assert served.client.post(f"/v1/{task}/annotate", content=picture(shade)).is_success
     for seconds in (0.5, 1.0):
-        assert served.client.post("/v1/asr/annotate", content=sound(seconds)).is_success
+        answer = served.client.post("/v1/asr/annotate", content=sound(seconds)).json()
+        correct(served, answer["item_id"], "asr", {"text": "no"}, answer["model_version"])
+    correct(served, content_id(picture(40)), "lane", {"width": 120, "height": 90, "lanes": []})
     with listening(served.app) as url:
         yield url
 
 
-@pytest.mark.parametrize("path", ["/", "/log"])
+@pytest.mark.parametrize("path", PATHS)
 def test_a_page_has_no_grave_fault_in_any_look(chromium: Browser, address: str, path: str) -> None:
-    for scheme in ("light", "dark"):
-        for language in LANGUAGES:
-            with visiting(chromium, address, language=language, scheme=scheme) as page:
-                go(page, path)
-                assert page.locator("html").get_attribute("lang") == language
-                assert faults(page) == []
+    for language, scheme in zip(LANGUAGES, ("light", "dark"), strict=True):
+        with visiting(chromium, address, language=language, scheme=scheme) as page:
+            go(page, path.replace("an-item", AN_ITEM))
+            assert page.locator("html").get_attribute("lang") == language
+            assert faults(page) == []
 
 
-@pytest.mark.parametrize("path", ["/", "/log"])
+@pytest.mark.parametrize("path", PATHS)
 def test_a_page_fits_a_phone(chromium: Browser, address: str, path: str) -> None:
     with visiting(chromium, address, viewport=PHONE) as page:
-        go(page, path)
+        go(page, path.replace("an-item", AN_ITEM))
         assert page.evaluate("document.documentElement.scrollWidth") <= PHONE["width"]
 
 
@@ -62,8 +70,64 @@ def test_the_log_tells_who_changed_what_page_by_page(chromium: Browser, address:
         assert page.get_by_text("Nothing of that kind").count() == 1
 
 
+def test_the_queue_shows_small_pictures_with_labels_that_stay(chromium: Browser, address: str) -> None:
+    with visiting(chromium, address) as page:
+        loaded: list[str] = []
+        page.on("response", lambda answer: loaded.append(answer.url))
+        go(page, "/queue/detection")
+        assert page.locator("figure.item").count() == 2
+        assert page.locator("figure.item .frame rect").count() == 2
+        assert page.locator("figure.item img").evaluate_all("all => all.every(one => one.naturalWidth > 0)")
+        assert not [url for url in loaded if "/media" in url]
+        page.get_by_role("link", name="history").first.click()
+        assert page.locator("section.story").count() == 2
+
+
+def test_the_queue_is_narrowed_by_its_form(chromium: Browser, address: str) -> None:
+    with visiting(chromium, address) as page:
+        go(page, "/queue/asr")
+        assert page.locator("figure.item").count() == 0
+        page.get_by_role("link", name="corrected").click()
+        assert page.locator("figure.item").count() == 2
+        page.get_by_role("combobox", name="Corrected by").select_option("ada")
+        page.get_by_role("searchbox", name="Text").fill("ye")
+        page.get_by_role("button", name="Show").click()
+        assert page.locator("figure.item").count() == 2
+        page.get_by_role("searchbox", name="Text").fill("nothing like it")
+        page.get_by_role("button", name="Show").click()
+        assert page.get_by_text("No items of that kind.").count() == 1
+
+
+def test_an_item_tells_its_history_with_what_a_person_changed(chromium: Browser, address: str) -> None:
+    with visiting(chromium, address) as page:
+        go(page, f"/items/{AN_ITEM}")
+        chapters = page.locator(".chapters li")
+        assert chapters.count() == 2
+        assert chapters.nth(1).locator("del").inner_text() == "yes"
+        assert chapters.nth(1).locator("ins").inner_text() == "no"
+        assert "ada labelled it" in chapters.nth(1).inner_text()
+
+
+def test_thumbnails_are_small_and_lasting(served: Served) -> None:
+    answer = served.client.post("/v1/detection/annotate", content=picture(9, 3000, 1500)).json()
+    small = served.client.get(f"/thumbnails/{answer['item_id']}")
+    with Image.open(io.BytesIO(small.content)) as image:
+        assert image.size == (480, 240)
+    assert "immutable" in small.headers["cache-control"]
+    again = served.client.get(small.url, headers={"If-None-Match": small.headers["etag"]})
+    assert (again.status_code, again.content) == (304, b"")
+    wave = served.client.post("/v1/asr/annotate", content=sound()).json()
+    assert served.client.get(f"/thumbnails/{wave['item_id']}").headers["content-type"] == "image/svg+xml"
+    assert served.client.get("/thumbnails/unknown").status_code == 404
+
+
 def sign_in(page: Page, secret: str) -> None:
     go(page, "/sign-in")
     page.get_by_label("Token").fill(secret)
     page.get_by_role("button", name="Sign in").click()
     page.wait_for_url("**/")
+
+
+def correct(served: Served, item_id: str, task: str, label: dict[str, Any], version: str | None = None) -> None:
+    body = {"task": task, "label": label, "annotator": "ada", "seconds": 4.5, "model_version": version}
+    assert served.client.post(f"/v1/items/{item_id}/correction", json=body).is_success

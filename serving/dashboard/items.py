@@ -1,0 +1,169 @@
+"""The page at ``/items/{id}``: everything that happened to an item, for people; programs read ``/v1/items/{id}``."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from difflib import SequenceMatcher
+from typing import Any
+
+from anyio.to_thread import run_sync
+from fastapi import APIRouter, Request
+from fastapi.responses import Response
+
+from models.changes import Changes
+from models.errors import InvalidInput
+from models.records import LABEL_TYPES, Label, Task, Transcript, Uncertainty, from_json
+from models.tasks import changes
+from selection.parts import Plan
+from selection.routing import Decision
+from serving.dashboard.cards import Card, card_of
+from serving.dashboard.frame import page
+from serving.deployment import Deployment
+
+routes = APIRouter()
+
+
+@dataclass(frozen=True)
+class Said:
+    """What a version said, and what was decided."""
+
+    at: datetime
+    version: str
+    card: Card
+    uncertainty: Uncertainty
+    decision: Decision
+    counts: bool
+
+
+@dataclass(frozen=True)
+class Given:
+    """What a person said: in how many seconds, against which version, and what they changed (None: unknown)."""
+
+    at: datetime
+    annotator: str
+    tool: str
+    seconds: float
+    version: str | None
+    card: Card
+    changes: Changes | None
+    words: Sequence[tuple[str, str]]
+    withdrawn: bool
+    counts: bool
+
+
+@dataclass(frozen=True)
+class Lent:
+    """A lease, and how it ended: by a correction, by its time, or not yet."""
+
+    at: datetime
+    annotator: str
+    until: datetime
+    ended_at: datetime | None
+    corrected: bool
+
+
+@dataclass(frozen=True)
+class Story:
+    """An item in a task: its state, and what happened, oldest first."""
+
+    task: Task
+    state: str
+    audit: bool
+    failure: str | None
+    chapters: Sequence[Said | Given | Lent]
+
+    @property
+    def shown(self) -> Card | None:
+        """What counts by now: the newest correction that stands, or the newest answer."""
+        cards = [one.card for one in self.chapters if not isinstance(one, Lent) and one.counts]
+        return cards[-1] if cards else None
+
+
+@routes.get("/items/{item_id}")
+async def item(item_id: str, request: Request) -> Response:
+    """The history of an item, task by task."""
+    deployment: Deployment = request.app.state.deployment
+    history = await run_sync(deployment.loop.history, item_id)
+    told = [_story(history, line) for line in history["tasks"]]
+    return page(request, "item.html", item=history["item"], stories=told, kind=kind)
+
+
+def kind(chapter: Said | Given | Lent) -> str:
+    """What the template calls it."""
+    return type(chapter).__name__.lower()
+
+
+def _story(history: Mapping[str, Any], line: Mapping[str, Any]) -> Story:
+    task: Task = line["task"]
+    of_task = {
+        name: [one for one in history[name] if one["task"] == task]
+        for name in ("preannotations", "corrections", "leases")
+    }
+    labels = {one["version"]: (_label(task, one), one["duration_s"]) for one in of_task["preannotations"]}
+    chapters: list[Said | Given | Lent] = [_said(task, one, line) for one in of_task["preannotations"]]
+    chapters += [_given(task, one, line, labels) for one in of_task["corrections"]]
+    chapters += [_lent(one) for one in of_task["leases"]]
+    return Story(task, line["state"], line["audit"], line["failure"], sorted(chapters, key=lambda one: one.at))
+
+
+def _said(task: Task, one: Mapping[str, Any], line: Mapping[str, Any]) -> Said:
+    parts = one["parts"]
+    plan = None if parts is None else Plan(tuple(parts["accepted"]), tuple(parts["shown"]), parts["asked"])
+    counts = one["version"] == line["version"] and line["correction_id"] is None
+    return Said(
+        _time(one["created_at"]),
+        one["version"],
+        card_of(_label(task, one), plan, one["duration_s"]),
+        Uncertainty(p_error=one["p_error"], seconds=one["seconds"], score=one["score"]),
+        Decision(one["decision"], one["reason"], plan),
+        counts,
+    )
+
+
+def _given(
+    task: Task, one: Mapping[str, Any], line: Mapping[str, Any], labels: Mapping[str, tuple[Label, float | None]]
+) -> Given:
+    label = _label(task, one)
+    before, duration_s = labels.get(one["model_version"], (None, None))
+    return Given(
+        _time(one["received_at"]),
+        one["annotator"],
+        one["tool"],
+        one["seconds"],
+        one["model_version"],
+        card_of(label, None, duration_s),
+        _changes(task, before, label),
+        aligned(before.text, label.text) if isinstance(before, Transcript) and isinstance(label, Transcript) else (),
+        one["withdrawn_at"] is not None,
+        one["id"] == line["correction_id"],
+    )
+
+
+def _changes(task: Task, before: Label | None, after: Label) -> Changes | None:
+    """What the person did, as far as both speak of the same picture."""
+    try:
+        return None if before is None else changes(task, before, after)
+    except InvalidInput:
+        return None
+
+
+def _lent(one: Mapping[str, Any]) -> Lent:
+    ended = _time(one["ended_at"]) if one["ended_at"] else None
+    return Lent(
+        _time(one["leased_at"]), one["annotator"], _time(one["expires_at"]), ended, one["correction_id"] is not None
+    )
+
+
+def aligned(before: str, after: str) -> list[tuple[str, str]]:
+    """Both texts in stretches that belong together, word by word: equal ones stay, others became something else."""
+    old, new = before.split(), after.split()
+    blocks = SequenceMatcher(None, old, new, autojunk=False).get_opcodes()
+    return [(" ".join(old[a:b]), " ".join(new[c:d])) for _, a, b, c, d in blocks]
+
+
+def _label(task: Task, one: Mapping[str, Any]) -> Label:
+    return from_json(LABEL_TYPES[task], one["label"])
+
+
+def _time(text: str) -> datetime:
+    return datetime.fromisoformat(text)

@@ -1,0 +1,117 @@
+"""The page at ``/queue/{task}``: what waits for people, in the order in which it is handed out, and what became of the
+rest."""
+
+from typing import Annotated, Any, get_args
+
+from anyio.to_thread import run_sync
+from fastapi import APIRouter, Query, Request
+from fastapi.responses import RedirectResponse, Response
+
+from models.errors import InvalidInput
+from models.records import TASKS, Task
+from models.tasks import parse_task
+from selection.routing import Route
+from serving.dashboard.cards import Card, card
+from serving.dashboard.frame import page
+from serving.deployment import Deployment
+from serving.loop import utc_now
+from serving.store.browsing import After, Listed, Place, Wanted
+from serving.store.records import ItemState
+
+CARDS = 48
+MOST_NAMES = 200  # that a list offers
+_APART = "~"
+
+routes = APIRouter()
+
+
+@routes.get("/queue")
+async def busiest(request: Request) -> Response:
+    """To the task of which most waits."""
+    deployment: Deployment = request.app.state.deployment
+    return RedirectResponse(f"/queue/{await run_sync(_busiest, deployment)}", 303, {"Cache-Control": "no-store"})
+
+
+@routes.get("/queue/{task}")
+async def queue(
+    task: str,
+    request: Request,
+    state: str = "preannotated",
+    decision: str = "",
+    group: str = "",
+    annotator: str = "",
+    text: str = "",
+    least: Annotated[float, Query(ge=0, le=1)] = 0.0,
+    most: Annotated[float, Query(ge=0, le=1)] = 1.0,
+    before: str = "",
+) -> Response:
+    """A page of the items of a state, with what was said of them drawn on them."""
+    name, deployment = parse_task(task), request.app.state.deployment
+    if state not in get_args(ItemState):
+        raise InvalidInput(f"state: expected one of {', '.join(get_args(ItemState))}, got {state!r}")
+    wanted = Wanted(state, decision, group, annotator, text.strip(), least, most)  # type: ignore[arg-type]
+    what = await run_sync(_what, deployment, name, wanted, before)
+    return page(request, "queue.html", task=name, asked=wanted, tool=tool(deployment), **what)
+
+
+def _what(deployment: Deployment, task: Task, wanted: Wanted, before: str) -> dict[str, Any]:
+    store, settings = deployment.loop.store, deployment.settings
+    listed, after = store.browse.page(task, wanted, CARDS, settings.calibration_share, _place(before))
+    return {
+        "tasks": TASKS,
+        "states": get_args(ItemState),
+        "decisions": get_args(Route),
+        "counts": store.items.counts(task, utc_now()),
+        "entries": [(one, _card(one)) for one in listed],
+        "next_page": _told(after) if after else None,
+        "groups": store.browse.groups(MOST_NAMES),
+        "annotators": store.browse.annotators(task, MOST_NAMES),
+        "strategy": settings.strategy,
+    }
+
+
+def _card(listed: Listed) -> Card | None:
+    return card(listed.answer, listed.duration_s) if listed.answer else None
+
+
+def tool(deployment: Deployment) -> Any:
+    """``link(listed)``: where a person works on an item: in Label Studio if it came from there, or here."""
+    url = (deployment.settings.label_studio_url or "").rstrip("/")
+    attached: dict[Task, list[int]] = {}
+    for project in deployment.loop.store.studio.projects() if url else ():
+        attached.setdefault(project.task, []).append(project.project)
+
+    def link(listed: Listed) -> tuple[str, str]:
+        project, studio_task = listed.studio or (None, None)
+        only = attached.get(listed.task, [])
+        project = project or (only[0] if len(only) == 1 else None)
+        if url and project is not None and studio_task is not None:
+            return "Label Studio", f"{url}/projects/{project}/data?task={studio_task}"
+        return "", f"/review/{listed.task}/{listed.item.id}"
+
+    return link
+
+
+def _busiest(deployment: Deployment) -> Task:
+    counts = {task: deployment.loop.store.items.counts(task, utc_now()).get("preannotated", 0) for task in TASKS}
+    return max(TASKS, key=lambda task: counts[task])
+
+
+def _told(after: After) -> str:
+    """A place as it stands in an address: ``doubt~id~draw~id``."""
+    parts = [part for place in (after.others, after.audits) for part in (place or ("", ""))]
+    return _APART.join(map(str, parts))
+
+
+def _place(told: str) -> After:
+    if not told:
+        return After()
+    try:
+        doubt, item_id, draw, audit_id = told.split(_APART)
+        return After(_one_place(doubt, item_id), _one_place(draw, audit_id))
+    except ValueError as error:
+        raise InvalidInput(f"before: expected doubt~id~draw~id as the link to a page says, got {told!r}") from error
+
+
+def _one_place(value: str, item_id: str) -> Place | None:
+    return (float(value), item_id) if value else None

@@ -19,7 +19,7 @@ from serving.deployment import Deployment
 from serving.label_names import categories_of
 from serving.loop import Loop, utc_now
 
-EDITED: tuple[Task, ...] = ("asr",)
+EDITED: tuple[Task, ...] = ("asr", "detection")
 
 routes = APIRouter()
 

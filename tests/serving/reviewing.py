@@ -45,6 +45,26 @@ class Desk:
         for key in keys:
             self.page.keyboard.press(key)
 
+    def spot(self, x: float, y: float) -> tuple[float, float]:
+        """Where a pixel of the picture is on the page."""
+        frame = self.page.evaluate("document.querySelector('#stage svg').getBoundingClientRect().toJSON()")
+        scale = frame["width"] / float(str(self.page.get_attribute("#stage svg", "viewBox")).split()[2])
+        return frame["left"] + scale * x, frame["top"] + scale * y
+
+    def drag(self, start: tuple[float, float], end: tuple[float, float]) -> None:
+        """Draws the pointer from one pixel of the picture to another, with its button down."""
+        self.page.mouse.move(*self.spot(*start))
+        self.page.mouse.down()
+        self.page.mouse.move(*self.spot(*end), steps=4)
+        self.page.mouse.up()
+
+    def click(self, x: float, y: float) -> None:
+        self.page.mouse.click(*self.spot(x, y))
+
+    def shown(self, item_id: str) -> Any:
+        """The label that the model gave an item."""
+        return self.client.get(f"/v1/items/{item_id}").json()["preannotations"][0]["label"]
+
     def until(self, holds: Callable[[], bool]) -> None:
         """Waits until it holds; meanwhile the page goes on, and what the test answers for the server is answered."""
 

@@ -2,7 +2,7 @@
 /** The editor of transcripts: hear it, look at its words in time, and put its text right. */
 
 import { Failure, mediaOf } from "./review-api.js";
-import { element, fill, say } from "./review-page.js";
+import { element, fill, question, say, wire } from "./review-page.js";
 import { Player } from "./review-player.js";
 import { Wave, outline } from "./review-wave.js";
 import { align, doubts, places, transcript } from "./review-words.js";
@@ -47,7 +47,7 @@ export class AudioEditor {
   #connect() {
     const acts = { play: () => this.player.toggle(), loop: () => this.#loop(), slower: () => this.#rate(-1),
       faster: () => this.#rate(1), heard: () => this.#takeHeard() };
-    for (const [name, act] of Object.entries(acts)) element(name).addEventListener("click", act);
+    wire(acts, this.text);
     const byItself = /** @type {HTMLInputElement} */ (element("by-itself"));
     byItself.checked = localStorage.getItem(BY_ITSELF) !== "no";
     byItself.addEventListener("change", () => localStorage.setItem(BY_ITSELF, byItself.checked ? "yes" : "no"));
@@ -253,10 +253,4 @@ export class AudioEditor {
     this.#mark();
     this.text.focus();
   }
-}
-
-/** What a person is asked where some parts are accepted already. @param {Item["route"]["parts"]} parts */
-function question(parts) {
-  if (!parts) return "";
-  return parts.asked ? say("Only the marked parts need a look. Is anything missing?") : say("Only the marked parts need a look.");
 }

@@ -25,3 +25,32 @@ export function element(id) {
 export function fill(parent, children) {
   parent.replaceChildren(...children);
 }
+
+/**
+ * Lets buttons act. A pointer on a button leaves the focus with what is worked on, so that Enter goes on meaning "send".
+ *
+ * @param {Record<string, () => void>} acts by the ids of the buttons
+ * @param {HTMLElement} worked
+ */
+export function wire(acts, worked) {
+  for (const [id, act] of Object.entries(acts))
+    element(id).addEventListener("click", (event) => {
+      act();
+      if (event.detail) worked.focus({ preventScroll: true }); // 0 where a key pressed the button
+    });
+}
+
+/** Tells a screen reader. @param {string} text */
+export function announce(text) {
+  element("live").textContent = text;
+}
+
+/**
+ * What a person is asked where a promise has accepted some parts already.
+ *
+ * @param {{asked: boolean} | null} parts
+ */
+export function question(parts) {
+  if (!parts) return "";
+  return parts.asked ? say("Only the marked parts need a look. Is anything missing?") : say("Only the marked parts need a look.");
+}

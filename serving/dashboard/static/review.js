@@ -8,11 +8,12 @@
 
 import { call } from "./review-api.js";
 import { AudioEditor } from "./review-audio.js";
+import { BoxEditor } from "./review-boxes.js";
 import { ActiveTime, watch } from "./review-clock.js";
 import { acts, chord, composes, writes } from "./review-keys.js";
 import { Outbox } from "./review-outbox.js";
 import { Supply, itemOf } from "./review-supply.js";
-import { element, fill, say } from "./review-page.js";
+import { announce, element, fill, say } from "./review-page.js";
 
 /**
  * @typedef {import("./review-supply.js").Work} Work
@@ -28,7 +29,7 @@ import { element, fill, say } from "./review-page.js";
  */
 
 /** @type {Record<string, new (clock: ActiveTime, categories: {name: string, hue: number}[]) => Editor>} */
-const EDITORS = { asr: AudioEditor };
+const EDITORS = { asr: AudioEditor, detection: BoxEditor };
 const MEND = 30; // items of this session that can be called back
 const LOOK_AGAIN_MS = 15_000;
 
@@ -68,15 +69,18 @@ class Review {
     const work = /** @type {Work} */ (this.#leave());
     const label = this.editor.label();
     const given = JSON.stringify(label);
-    if (given !== work.given) this.#post(work, label);
+    const posted = given === work.given ? null : this.#post(work, label);
     this.tally.add(work.given ? 0 : 1, work.seconds);
     this.#remember({ ...work, given, seconds: 0 });
-    return this.#go(() => this.supply.next());
+    return this.#go(async () => {
+      if (!work.item.lease_id) await posted; // or the queue would hand out the very same item
+      return this.supply.next();
+    });
   }
 
   /** @param {Work} work @param {any} label */
   #post(work, label) {
-    this.outbox.add(work.item.item_id, {
+    return this.outbox.add(work.item.item_id, {
       task: this.about.task,
       label,
       annotator: this.about.annotator,
@@ -256,11 +260,6 @@ function tellRoute({ route, uri, item_id, uncertainty }) {
 
 function help() {
   /** @type {HTMLDialogElement} */ (element("help-dialog")).showModal();
-}
-
-/** Tells a screen reader. @param {string} text */
-function announce(text) {
-  element("live").textContent = text;
 }
 
 /** @param {string} text @param {() => void} act */

@@ -1,0 +1,219 @@
+"""Boxes and lines in the built-in editor: what a pointer and what keys do to them, to the exact pixel."""
+
+import json
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any, TypeAlias
+
+import pytest
+from playwright.sync_api import Browser, Page, expect
+
+from models.records import Box, Boxes, Correction
+from serving.loop import utc_now
+from tests.serving.browser import faults
+from tests.serving.reviewing import Desk, desk
+from tests.serving.served import picture
+
+Xyxy: TypeAlias = tuple[float, float, float, float]
+
+W, H = 120, 90  # of the pictures
+
+
+@pytest.fixture(scope="module")
+def idle(chromium: Browser, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Page]:
+    """A page of the editor without any work, for what its modules do by themselves."""
+    with desk(chromium, tmp_path_factory.mktemp("idle")) as opened:
+        opened.page.goto("/review/detection")
+        yield opened.page
+
+
+@pytest.fixture(scope="module")
+def everywhere(chromium: Browser, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Desk]:
+    """One editor for many tests, each of which works off what it posts; the page must not complain of anything."""
+    with desk(chromium, tmp_path_factory.mktemp("desk"), viewport={"width": 1100, "height": 900}) as opened:
+        yield opened
+        assert opened.complaints == []
+
+
+@pytest.fixture
+def at(everywhere: Desk) -> Iterator[Desk]:
+    yield everywhere
+    everywhere.page.goto("about:blank")
+
+
+_shades = iter(range(255))
+
+
+def on_the_desk(at: Desk) -> str:
+    """A new picture, open in the editor."""
+    (item,) = at.post("detection", picture(next(_shades), W, H))
+    at.open(f"/review/detection/{item}")
+    return item
+
+
+def sent(at: Desk, item: str) -> list[dict[str, Any]]:
+    """The boxes that are in the store after Enter."""
+    at.press("Enter")
+    label = at.correction(item)["label"]
+    assert (label["width"], label["height"]) == (W, H)
+    boxes: list[dict[str, Any]] = label["boxes"]
+    return boxes
+
+
+class TestBoxes:
+    def test_right_as_it_is_keeps_every_digit(self, at: Desk) -> None:
+        item = on_the_desk(at)
+        (shown,) = at.shown(item)["boxes"]
+        assert sent(at, item) == [{**shown, "confidence": 1.0}]
+        assert 0 < at.correction(item)["seconds"] < 60
+
+    def test_a_drag_moves_it_by_whole_pixels(self, at: Desk) -> None:
+        item = on_the_desk(at)
+        x1, y1, x2, y2 = at.shown(item)["boxes"][0]["xyxy"]
+        at.drag((x1 + 9, y1 + 9), (x1 + 29, y1 + 16))
+        assert sent(at, item)[0]["xyxy"] == pytest.approx([x1 + 20, y1 + 7, x2 + 20, y2 + 7], abs=1e-9)
+
+    def test_a_click_chooses_it_and_moves_nothing(self, at: Desk) -> None:
+        item = on_the_desk(at)
+        shown = at.shown(item)["boxes"][0]["xyxy"]
+        at.click(shown[0] + 9, shown[1] + 9)
+        expect(at.page.locator("#parts button")).to_have_attribute("aria-pressed", "true")
+        assert sent(at, item)[0]["xyxy"] == shown
+
+    def test_handles_move_its_sides(self, at: Desk) -> None:
+        item = on_the_desk(at)
+        x1, y1, x2, y2 = at.shown(item)["boxes"][0]["xyxy"]
+        at.click(x1 + 9, y1 + 9)
+        at.drag((x2, y2), (70, 80))
+        at.drag((x1, (y1 + 80) / 2), (3, 40))
+        assert sent(at, item)[0]["xyxy"] == [3, y1, 70, 80]
+
+    def test_a_new_one_is_drawn_and_clipped_to_the_picture(self, at: Desk) -> None:
+        item = on_the_desk(at)
+        at.drag((80, 20), (100, 61))
+        at.press("Shift+Tab")  # leaves the new one chosen no more: the next drag begins on the picture
+        at.drag((90, 70), (400, 400))
+        boxes = sent(at, item)
+        assert [box["xyxy"] for box in boxes[1:]] == [[80, 20, 100, 61], [90, 70, W, H]]
+        assert [(box["category"], box["confidence"]) for box in boxes[1:]] == [("car", 1.0)] * 2
+
+    def test_it_is_deleted_and_comes_back_by_undoing(self, at: Desk) -> None:
+        item = on_the_desk(at)
+        at.press("Tab", "Delete")
+        expect(at.page.locator("#parts button")).to_have_count(0)
+        at.press("Control+Z")
+        expect(at.page.locator("#parts button")).to_have_count(1)
+        at.press("Control+Y")
+        assert sent(at, item) == []
+
+    def test_keys_alone_do_all_of_it(self, at: Desk) -> None:
+        item = on_the_desk(at)
+        x1, y1, x2, y2 = at.shown(item)["boxes"][0]["xyxy"]
+        at.press("Tab", "ArrowRight", "Shift+ArrowDown", "Alt+ArrowRight", "Alt+Shift+ArrowDown", "Alt+ArrowUp")
+        at.press("N", "N", "Shift+ArrowLeft", "ArrowUp")
+        first, new = sent(at, item)
+        assert first["xyxy"][:2] == pytest.approx([x1 + 1, y1 + 10], abs=1e-9)
+        assert first["xyxy"][2:] == [round(x2 + 2), round(y2 + 19)]
+        left, top, right, bottom = new["xyxy"]
+        assert ((left + right) / 2, (top + bottom) / 2) == (W / 2 - 10, H / 2 - 1)
+
+    def test_digits_say_what_it_is(self, at: Desk) -> None:
+        (item,) = at.post("detection", picture(next(_shades), W, H))
+        known = Boxes(W, H, (Box((1.5, 2.5, 30, 40), "tram"),))
+        at.served.loop.correct(Correction(item, "detection", known, "bob", 1.0, "test", utc_now()), None, "tester")
+        at.open(f"/review/detection/{item}")
+        expect(at.page.locator("#categories button")).to_have_text(["car1", "tram2"])
+        at.press("Tab", "1")
+        at.press("Enter")
+        at.until(lambda: len(at.corrections(item)) == 2)
+        (box,) = at.corrections(item)[-1]["label"]["boxes"]
+        assert (box["xyxy"], box["category"]) == ([1.5, 2.5, 30, 40], "car")
+
+    def test_zoomed_in_and_moved_the_pixels_are_the_same(self, at: Desk) -> None:
+        item = on_the_desk(at)
+        at.page.mouse.move(*at.spot(90, 60))
+        at.page.mouse.wheel(0, -400)
+        at.press("ArrowRight")
+        before = at.spot(80, 50)
+        at.drag((80, 50), (88, 57))
+        assert at.spot(80, 50) == before
+        assert at.spot(88, 57)[0] - before[0] > 8 * 10  # pixels of the screen
+        assert sent(at, item)[1]["xyxy"] == [80, 50, 88, 57]
+
+    def test_what_a_promise_accepted_is_pale_and_stays_as_it_is(self, at: Desk) -> None:
+        at.post("detection", picture(next(_shades), W, H))
+        box = {"category": "car", "confidence": 0.9}
+        first, second, third = [5.25, 5, 20, 20], [40, 40, 60.5, 60], [70, 5, 90, 9]
+        label = {"width": W, "height": H, "boxes": [{**box, "xyxy": xyxy} for xyxy in (first, second, third)]}
+        route = {"decision": "review", "reason": "", "parts": {"accepted": [0, 2], "shown": [1], "asked": True}}
+        change_queue(at.page, lambda told: told.update(label=label, route=route))
+        at.open("/review/detection")
+        item = at.item()
+        expect(at.page.locator(".box.accepted")).to_have_count(2)
+        expect(at.page.locator(".box.doubtful")).to_have_count(1)
+        expect(at.page.locator("#asked")).to_contain_text("Is anything missing?")
+        at.press("Tab", "ArrowRight")
+        expect(at.page.locator("#parts button")).to_have_count(1)
+        at.drag((100, 60), (110, 80))
+        given = sent(at, item)
+        assert [one["xyxy"] for one in given] == [first, [41, 40, 61.5, 60], third, [100, 60, 110, 80]]
+        assert [one["confidence"] for one in given] == [0.9, 1, 0.9, 1]
+
+    def test_what_is_to_be_labelled_afresh_begins_empty(self, at: Desk) -> None:
+        at.post("detection", picture(next(_shades), W, H))
+        change_queue(at.page, lambda told: told["route"].update(decision="annotate"))
+        at.open("/review/detection")
+        item = at.item()
+        expect(at.page.locator("#parts button")).to_have_count(0)
+        at.page.get_by_role("button", name="Begin with what the model drew").click()
+        expect(at.page.locator("#parts button")).to_have_count(1)
+        assert len(sent(at, item)) == 1
+
+
+class TestGeometry:
+    @pytest.mark.parametrize(
+        ("call", "xyxy"),
+        [
+            ("moved([1.5, 2, 11.25, 12], 3.4, -1.2, size)", [4.5, 1, 14.25, 11]),
+            ("moved([1.5, 2, 11.25, 12], -30, 200, size)", [0, 80, 9.75, 90]),
+            ("resized([1.5, 2, 11.25, 12], 'e', [40.4, 99], size)", [1.5, 2, 40, 12]),
+            ("resized([1.5, 2, 11.25, 12], 'nw', [4.6, 7.2], size)", [5, 7, 11.25, 12]),
+            ("resized([10, 10, 20, 20], 'w', [30, 0], size)", [20, 10, 30, 20]),  # past the side opposite
+            ("resized([10, 10, 20, 20], 's', [0, 10], size)", [10, 10, 20, 11]),  # never without height
+            ("resized([10, 10, 20, 20], 'se', [500, 500], size)", [10, 10, 120, 90]),
+            ("spanned([50, 60], [40, 20], size)", [40, 20, 50, 60]),
+            ("spanned([-5, -5], [-9, -9], size)", [0, 0, 1, 1]),
+            ("spanned([130, 95], [150, 100], size)", [119, 89, 120, 90]),
+        ],
+    )
+    def test_cases_worked_out_by_hand(self, idle: Page, call: str, xyxy: list[float]) -> None:
+        script = f"""async () => {{
+          const {{ moved, resized, spanned }} = await import("/static/review-shapes.js");
+          const size = {{ width: {W}, height: {H} }};
+          return {call};
+        }}"""
+        assert idle.evaluate(script) == xyxy
+
+
+class TestThePictures:
+    @pytest.mark.parametrize("scheme", ["light", "dark"])
+    def test_axe_finds_no_serious_fault(self, chromium: Browser, tmp_path: Path, scheme: str) -> None:
+        with desk(chromium, tmp_path, color_scheme=scheme, viewport={"width": 360, "height": 740}) as at:
+            at.post("detection", picture(1))
+            at.open("/review/detection")
+            at.press("Tab")
+            assert faults(at.page) == []
+            assert at.page.evaluate("document.documentElement.scrollWidth") <= 360
+
+
+def change_queue(page: Page, change: Callable[[dict[str, Any]], object]) -> None:
+    """Lets the page be handed other items than there are."""
+
+    def answer(route: Any) -> None:
+        told = route.fetch()
+        body = told.json()
+        for item in body["items"]:
+            change(item)
+        route.fulfill(response=told, body=json.dumps(body))
+
+    page.route("**/v1/queue/**", answer, times=1)

@@ -133,6 +133,14 @@ class Loop:
         """Takes an item whose medium cannot be read out of the work."""
         self._store.items.fail(item_id, task, storable(why, "reason"), actor, self._clock())
 
+    def retry(self, item_id: str, task: Task, actor: Actor) -> None:
+        """Brings an item back into the work whose medium could not be read.
+
+        Raises:
+            NotFound: the item is not registered for the task.
+        """
+        self._store.items.retry(item_id, task, actor, self._clock())
+
     def item(self, item_id: str) -> Item:
         """The item of that id.
 

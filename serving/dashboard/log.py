@@ -20,11 +20,11 @@ MOST_NAMES = 200  # that a list offers
 
 # What was done, in words; a verb that is not here stands for itself.
 VERBS: Mapping[str, str] = MappingProxyType({
-    "register": "registered", "fail": "took out", "correct": "corrected", "contest": "asked for a second look",
-    "release": "gave back", "withdraw": "took back", "attach": "attached", "add-version": "added",
-    "move-version": "moved", "fail-version": "found broken", "promote": "promoted", "rollback": "rolled back to",
-    "calibrate": "calibrated", "adopt-policy": "adopted a policy for", "make-token": "made a token",
-    "revoke-token": "revoked a token",
+    "register": "registered", "fail": "took out", "retry": "tried again", "correct": "corrected",
+    "contest": "asked for a second look", "release": "gave back", "withdraw": "took back", "attach": "attached",
+    "add-version": "added", "move-version": "moved", "fail-version": "found broken", "promote": "promoted",
+    "rollback": "rolled back to", "calibrate": "calibrated", "adopt-policy": "adopted a policy for",
+    "make-token": "made a token", "revoke-token": "revoked a token",
 })  # fmt: skip
 _OF_VERSIONS = ("add-version", "move-version", "fail-version", "promote", "rollback", "calibrate", "adopt-policy")
 _OF_ITEMS = ("correct", "contest", "fail", "release")
@@ -64,7 +64,8 @@ def _what(deployment: Deployment, asked: Asked) -> dict[str, Any]:
 
 def link(change: Change) -> str | None:
     """The page of what was changed, if it has one."""
-    if change.verb in _OF_ITEMS or "correction" in change.detail:
+    is_item = change.verb in _OF_ITEMS or (change.verb == "retry" and "task" in change.detail)
+    if is_item or "correction" in change.detail:
         return f"/items/{change.subject}"
     return f"/models/{change.subject}" if change.verb in (*_OF_VERSIONS, "withdraw") else None
 

@@ -7,8 +7,10 @@ from typing import Any
 
 from sqlalchemy import delete, func, select, update
 
+from models.errors import NotFound
 from models.records import Task
-from serving.store.database import Database
+from serving.store.database import Database, log
+from serving.store.records import Actor
 from serving.store.tables import inbox
 
 
@@ -20,6 +22,19 @@ class Event:
     task: Task | None
     body: Mapping[str, Any]
     attempts: int
+
+
+@dataclass(frozen=True)
+class Letter:
+    """An event that could not be worked on, and why."""
+
+    id: int
+    tool: str
+    task: Task | None
+    body: Mapping[str, Any]
+    received_at: datetime
+    attempts: int
+    failure: str
 
 
 class Inbox:
@@ -72,3 +87,34 @@ class Inbox:
         chosen = select(inbox.c.failure).where(inbox.c.tool == tool, inbox.c.dead).order_by(inbox.c.id)
         with self._database.reading() as connection:
             return [str(why) for why in connection.execute(chosen).scalars()]
+
+    def dead(self) -> dict[str, int]:
+        """How many events could not be worked on, by tool."""
+        chosen = select(inbox.c.tool, func.count().label("n")).where(inbox.c.dead).group_by(inbox.c.tool)
+        with self._database.reading() as connection:
+            return {str(row.tool): int(row.n) for row in connection.execute(chosen).all()}
+
+    def letters(self, limit: int, before: int | None = None) -> list[Letter]:
+        """Events that could not be worked on, newest first, older than the one ``before``."""
+        older = [] if before is None else [inbox.c.id < before]
+        chosen = select(*(inbox.c[name] for name in Letter.__dataclass_fields__)).where(inbox.c.dead, *older)
+        with self._database.reading() as connection:
+            rows = connection.execute(chosen.order_by(inbox.c.id.desc()).limit(limit)).all()
+        return [Letter(**{**row._mapping, "failure": row.failure or ""}) for row in rows]
+
+    def retry(self, event_id: int, actor: Actor, now: datetime) -> str:
+        """Lets an event that could not be worked on be tried again, and returns whose it is; one that waits already
+        stays as it is.
+
+        Raises:
+            NotFound: there is none; somebody may have worked on it meanwhile.
+        """
+        with self._database.writing() as connection:
+            row = connection.execute(select(inbox.c.tool, inbox.c.dead).where(inbox.c.id == event_id)).one_or_none()
+            if row is None:
+                raise NotFound(f"event: expected the id of one in the inbox, got {event_id}")
+            if row.dead:
+                again = update(inbox).where(inbox.c.id == event_id)
+                connection.execute(again.values(dead=False, attempts=0, due_at=now, failure=None))
+                log(connection, now, actor, "retry", f"event {event_id}", {"tool": row.tool})
+        return str(row.tool)

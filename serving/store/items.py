@@ -176,6 +176,23 @@ class Items:
                 raise NotFound(f"item {item_id}: expected an open item of task {task}, got none")
             log(connection, now, actor, "fail", item_id, {"task": task, "why": why})
 
+    def retry(self, item_id: str, task: Task, actor: Actor, now: datetime) -> None:
+        """Brings an item back into the work whose medium could not be read; what is in it already stays as it is.
+
+        Raises:
+            NotFound: the item is not registered for the task.
+        """
+        where = and_(item_tasks.c.item_id == item_id, item_tasks.c.task == task)
+        change = {"state": "registered", "failure": None, "version": None, "preannotation_id": None,
+                  "updated_at": now, "actor": actor}  # fmt: skip
+        with self._database.writing() as connection:
+            state = connection.execute(select(item_tasks.c.state).where(where).with_for_update()).scalar()
+            if state is None:
+                raise NotFound(f"item: expected one registered for task {task}, got {item_id!r}")
+            if state == "failed":
+                connection.execute(update(item_tasks).where(where).values(**change))
+                log(connection, now, actor, "retry", item_id, {"task": task})
+
     def history(self, item_id: str) -> dict[str, Any]:
         """The item and, oldest first, everything that happened to it, as JSON values; embeddings are left out.
 

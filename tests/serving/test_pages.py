@@ -11,13 +11,13 @@ from playwright.sync_api import Browser, Page
 from serving import tokens
 from serving.dashboard.languages import LANGUAGES
 from serving.dashboard.log import LINES
-from serving.loop import utc_now
+from serving.loop import Registration, utc_now
 from serving.media_files import content_id
 from tests.serving.browser import PHONE, faults, go, listening, visiting
-from tests.serving.served import Served, picture, sound
+from tests.serving.served import Served, eventually, picture, sound
 
 AN_ITEM = content_id(sound(1.0))
-PATHS = ["/", "/queue/asr", "/queue/detection", "/queue/lane?state=corrected", "/items/an-item", "/log"]
+PATHS = ["/", "/queue/asr", "/queue/detection", "/queue/lane?state=corrected", "/items/an-item", "/errors", "/log"]
 
 
 @pytest.fixture
@@ -30,6 +30,12 @@ def address(served: Served) -> Iterator[str]:
         answer = served.client.post("/v1/asr/annotate", content=sound(seconds)).json()
         correct(served, answer["item_id"], "asr", {"text": "no"}, answer["model_version"])
     correct(served, content_id(picture(40)), "lane", {"width": 120, "height": 90, "lanes": []})
+    missing = Registration("gone.jpg", "detection", picture(77))
+    served.loop.register([missing], "tester")
+    served.loop.fail(content_id(picture(77)), "detection", "gone.jpg: expected a medium, got none", "tester")
+    body = {"action": "ANNOTATION_CREATED", "task": {"id": 5}, "annotation": {"id": 7}}
+    served.loop.store.inbox.receive("label-studio", "detection", body, utc_now())
+    eventually(lambda: served.loop.store.inbox.dead() == {"label-studio": 1})
     with listening(served.app) as url:
         yield url
 
@@ -106,6 +112,22 @@ def test_an_item_tells_its_history_with_what_a_person_changed(chromium: Browser,
         assert chapters.nth(1).locator("del").inner_text() == "yes"
         assert chapters.nth(1).locator("ins").inner_text() == "no"
         assert "ada labelled it" in chapters.nth(1).inner_text()
+
+
+def test_what_failed_can_be_tried_again(chromium: Browser, address: str, served: Served) -> None:
+    with visiting(chromium, address) as page:
+        go(page, "/errors")
+        assert "gone.jpg: expected a medium, got none" in page.get_by_role("region", name="Items").inner_text()
+        assert "task 5, annotation 7" in page.get_by_role("region", name="What annotation tools").inner_text()
+        page.get_by_role("region", name="Items").get_by_role("button", name="Try again").click()
+        page.wait_for_url("**/errors")
+        assert page.get_by_role("region", name="Items").count() == 0
+        counts = served.loop.store.items.counts
+        eventually(lambda: counts("detection", utc_now()) == {"preannotated": 3})
+        page.get_by_role("button", name="Try again").click()
+        page.wait_for_url("**/errors")
+        retried = [change.subject for change in served.loop.store.changes.page(9, verb="retry")]
+        assert retried == ["event 1", content_id(picture(77))]
 
 
 def test_thumbnails_are_small_and_lasting(served: Served) -> None:

@@ -8,7 +8,7 @@ from typing import Any, TypeAlias
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
-from models.records import Box, Boxes, Correction
+from models.records import Box, Boxes, Correction, Task
 from serving.loop import utc_now
 from tests.serving.browser import faults
 from tests.serving.reviewing import Desk, desk
@@ -44,20 +44,20 @@ def at(everywhere: Desk) -> Iterator[Desk]:
 _shades = iter(range(255))
 
 
-def on_the_desk(at: Desk) -> str:
+def on_the_desk(at: Desk, task: Task = "detection") -> str:
     """A new picture, open in the editor."""
-    (item,) = at.post("detection", picture(next(_shades), W, H))
-    at.open(f"/review/detection/{item}")
+    (item,) = at.post(task, picture(next(_shades), W, H))
+    at.open(f"/review/{task}/{item}")
     return item
 
 
 def sent(at: Desk, item: str) -> list[dict[str, Any]]:
-    """The boxes that are in the store after Enter."""
+    """The boxes or lines that are in the store after Enter."""
     at.press("Enter")
     label = at.correction(item)["label"]
     assert (label["width"], label["height"]) == (W, H)
-    boxes: list[dict[str, Any]] = label["boxes"]
-    return boxes
+    shapes: list[dict[str, Any]] = label.get("boxes", label.get("lanes"))
+    return shapes
 
 
 class TestBoxes:
@@ -170,7 +170,109 @@ class TestBoxes:
         assert len(sent(at, item)) == 1
 
 
+class TestLanes:
+    def test_right_as_it_is_keeps_every_digit(self, at: Desk) -> None:
+        item = on_the_desk(at, "lane")
+        (shown,) = at.shown(item)["lanes"]
+        assert len(shown["points"]) > 2
+        assert sent(at, item) == [{"points": shown["points"], "std_px": [], "confidence": 1.0}]
+
+    def test_a_knot_is_moved_and_the_line_is_what_its_knots_say(self, at: Desk) -> None:
+        item = on_the_desk(at, "lane")
+        first, last = ends(at, item)
+        at.click(first[0], (first[1] + last[1]) / 2)
+        expect(at.page.locator(".knot")).to_have_count(2)  # it is straight
+        at.drag(last, (100, 30))
+        (line,) = sent(at, item)
+        assert line["points"] == [first, [100, 30]]
+
+    def test_the_middle_between_two_knots_becomes_one(self, at: Desk) -> None:
+        item = on_the_desk(at, "lane")
+        first, last = ends(at, item)
+        at.press("Tab")
+        middle = ((first[0] + last[0]) / 2, (first[1] + last[1]) / 2)
+        at.drag(middle, (middle[0] + 20, middle[1] + 5))
+        (line,) = sent(at, item)
+        assert line["points"] == [first, [round(middle[0] + 20), round(middle[1] + 5)], last]
+
+    def test_a_line_is_carried_by_whole_pixels(self, at: Desk) -> None:
+        item = on_the_desk(at, "lane")
+        points = at.shown(item)["lanes"][0]["points"]
+        x = points[0][0]
+        at.press("Tab", "Escape")
+        at.drag((x, points[2][1]), (x + 12, points[2][1] + 3))
+        (line,) = sent(at, item)
+        assert line["points"] == [[x + 12, y + 3] for x, y in points]
+
+    def test_points_are_added_moved_and_removed_by_keys(self, at: Desk) -> None:
+        item = on_the_desk(at, "lane")
+        first, last = ends(at, item)
+        at.press("Tab", ".", "I", "Shift+ArrowRight", "ArrowUp", "I", "ArrowLeft", "Delete")
+        (line,) = sent(at, item)
+        x, y = round((first[0] + last[0]) / 2), round((first[1] + last[1]) / 2)
+        assert line["points"] == [first, [x + 10, y - 1], last]
+
+    def test_lines_are_drawn_by_a_drag_by_clicks_and_by_keys(self, at: Desk) -> None:
+        item = on_the_desk(at, "lane")
+        at.drag((90, 80), (110, 20))
+        at.press("N")
+        for point in ((5, 85), (20, 40), (22, 10)):
+            at.click(*point)
+        at.press("Enter")
+        at.press("Escape", "N", "Shift+ArrowLeft", " ", "Shift+ArrowDown", "ArrowDown", " ", "Enter")
+        lines = sent(at, item)[1:]
+        assert [line["points"] for line in lines] == [
+            [[90, 80], [110, 20]],
+            [[5, 85], [20, 40], [22, 10]],
+            [[W / 2 - 10, H / 2], [W / 2 - 10, H / 2 + 11]],
+        ]
+
+    def test_a_line_is_deleted_and_steps_are_undone(self, at: Desk) -> None:
+        item = on_the_desk(at, "lane")
+        points = at.shown(item)["lanes"][0]["points"]
+        at.press("Tab", "ArrowRight", "Delete")
+        expect(at.page.locator("#parts button")).to_have_count(0)
+        at.press("Control+Z", "Control+Z", "Control+Z", "Control+Y")
+        (line,) = sent(at, item)
+        assert line["points"] == [[x + 1, y] for x, y in points]
+
+    def test_what_a_promise_accepted_keeps_its_doubt(self, at: Desk) -> None:
+        at.post("lane", picture(next(_shades), W, H))
+        sure = {"points": [[10, 80.5], [20.25, 5]], "std_px": [1.5, 2], "confidence": 0.95}
+        unsure = {"points": [[60, 80], [70, 5]], "std_px": [3, 4], "confidence": 0.5}
+        label = {"width": W, "height": H, "lanes": [sure, unsure]}
+        route = {"decision": "review", "reason": "", "parts": {"accepted": [0], "shown": [1], "asked": False}}
+        change_queue(at.page, lambda told: told.update(label=label, route=route))
+        at.open("/review/lane")
+        item = at.item()
+        assert at.page.inner_text("#asked") == "Only the marked parts need a look."
+        assert sent(at, item) == [sure, {**unsure, "std_px": [], "confidence": 1}]
+
+
+def ends(at: Desk, item: str) -> tuple[list[float], list[float]]:
+    """The first and the last point of the model's only line."""
+    points = at.shown(item)["lanes"][0]["points"]
+    return points[0], points[-1]
+
+
 class TestGeometry:
+    @pytest.mark.parametrize(
+        ("points", "kept"),
+        [
+            ([[0, 0], [5, 0.9], [10, 0]], [0, 2]),
+            ([[0, 0], [5, 1.1], [10, 0]], [0, 1, 2]),
+            ([[0, 0], [2, 0.5], [4, 3], [6, 0.5], [8, 0]], [0, 2, 4]),  # those between are 0.8 off
+            ([[0, 0], [0, 10], [0, 20], [10, 20], [20, 20]], [0, 2, 4]),
+            ([[0, 0], [10, 0], [0, 0]], [0, 1, 2]),  # there and back
+            ([[3, 3], [4, 4]], [0, 1]),
+        ],
+    )
+    def test_a_line_keeps_the_points_between_which_it_is_straight(
+        self, idle: Page, points: list[list[float]], kept: list[int]
+    ) -> None:
+        script = "async (points) => (await import('/static/review-shapes.js')).simplified(points, 1)"
+        assert idle.evaluate(script, points) == [points[row] for row in kept]
+
     @pytest.mark.parametrize(
         ("call", "xyxy"),
         [
@@ -196,11 +298,11 @@ class TestGeometry:
 
 
 class TestThePictures:
-    @pytest.mark.parametrize("scheme", ["light", "dark"])
-    def test_axe_finds_no_serious_fault(self, chromium: Browser, tmp_path: Path, scheme: str) -> None:
+    @pytest.mark.parametrize(("task", "scheme"), [("detection", "light"), ("lane", "dark")])
+    def test_axe_finds_no_serious_fault(self, chromium: Browser, tmp_path: Path, task: Task, scheme: str) -> None:
         with desk(chromium, tmp_path, color_scheme=scheme, viewport={"width": 360, "height": 740}) as at:
-            at.post("detection", picture(1))
-            at.open("/review/detection")
+            at.post(task, picture(1))
+            at.open(f"/review/{task}")
             at.press("Tab")
             assert faults(at.page) == []
             assert at.page.evaluate("document.documentElement.scrollWidth") <= 360

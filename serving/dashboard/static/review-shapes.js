@@ -67,3 +67,40 @@ function side(one, other, most) {
 
 /** @param {Xyxy} xyxy */
 export const area = ([x1, y1, x2, y2]) => (x2 - x1) * (y2 - y1);
+
+/**
+ * The few points of a line between which it is straight: none of those left out lies farther off than `far` pixels
+ * (Douglas and Peucker 1973).
+ *
+ * @param {Point[]} points
+ * @param {number} far
+ * @returns {Point[]}
+ */
+export function simplified(points, far) {
+  if (points.length < 3) return points;
+  const [first, last] = [points[0], /** @type {Point} */ (points.at(-1))];
+  const off = points.map((point) => distance(point, first, last));
+  const row = off.reduce((most, one, place) => (one > off[most] ? place : most), 0);
+  if (off[row] <= far) return [first, last];
+  return [...simplified(points.slice(0, row + 1), far).slice(0, -1), ...simplified(points.slice(row), far)];
+}
+
+/** How far a point is from the stretch between two others. @param {Point} point @param {Point} a @param {Point} b */
+export function distance([x, y], [ax, ay], [bx, by]) {
+  const [dx, dy] = [bx - ax, by - ay];
+  const along = dx || dy ? within(((x - ax) * dx + (y - ay) * dy) / (dx * dx + dy * dy), 0, 1) : 0;
+  return Math.hypot(x - ax - along * dx, y - ay - along * dy);
+}
+
+/** The point moved by whole pixels, inside of the picture. @param {Point} point @param {number} dx @param {number} dy @param {Size} size @returns {Point} */
+export function stepped([x, y], dx, dy, { width, height }) {
+  return [within(x + Math.round(dx), 0, width), within(y + Math.round(dy), 0, height)];
+}
+
+/** The whole pixel at a point, inside of the picture. @param {Point} point @param {Size} size @returns {Point} */
+export function onGrid([x, y], { width, height }) {
+  return [within(Math.round(x), 0, width), within(Math.round(y), 0, height)];
+}
+
+/** The point half-way. @param {Point} one @param {Point} other @returns {Point} */
+export const halfway = (one, other) => [(one[0] + other[0]) / 2, (one[1] + other[1]) / 2];

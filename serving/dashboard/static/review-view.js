@@ -19,6 +19,7 @@ import { within } from "./review-shapes.js";
  */
 
 const MOST = 24; // screen pixels that a pixel of the picture may be wide
+const MARGIN_PX = 12; // around the whole picture, so that its edges can be grasped
 const SVG = "http://www.w3.org/2000/svg";
 
 export class View {
@@ -70,7 +71,7 @@ export class View {
   /** Shows all of the picture. */
   fit() {
     const { clientWidth, clientHeight } = this.stage;
-    this.#scale = Math.min(clientWidth / this.size.width, clientHeight / this.size.height) || 1;
+    this.#scale = this.#least;
     this.#left = (clientWidth - this.#scale * this.size.width) / 2;
     this.#top = (clientHeight - this.#scale * this.size.height) / 2;
     this.#fitted = true;
@@ -78,10 +79,16 @@ export class View {
     this.changed();
   }
 
+  /** The scale at which all of the picture can be seen. */
+  get #least() {
+    const [across, down] = [this.stage.clientWidth, this.stage.clientHeight].map((all) => Math.max(1, all - 2 * MARGIN_PX));
+    return Math.min(across / this.size.width, down / this.size.height);
+  }
+
   /** Larger or smaller around a point of the stage, its middle by default. @param {number} factor @param {Point} [around] */
   zoom(factor, around = [this.stage.clientWidth / 2, this.stage.clientHeight / 2]) {
     const before = this.#scale;
-    const least = Math.min(this.stage.clientWidth / this.size.width, this.stage.clientHeight / this.size.height);
+    const least = this.#least;
     this.#scale = within(before * factor, Math.min(least, before), MOST);
     const grown = this.#scale / before;
     this.#left = around[0] - grown * (around[0] - this.#left);

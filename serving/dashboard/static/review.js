@@ -11,9 +11,10 @@ import { AudioEditor } from "./review-audio.js";
 import { BoxEditor } from "./review-boxes.js";
 import { ActiveTime, watch } from "./review-clock.js";
 import { acts, chord, composes, writes } from "./review-keys.js";
+import { LaneEditor } from "./review-lanes.js";
 import { Outbox } from "./review-outbox.js";
-import { Supply, itemOf } from "./review-supply.js";
 import { announce, element, fill, say } from "./review-page.js";
+import { Supply, itemOf } from "./review-supply.js";
 
 /**
  * @typedef {import("./review-supply.js").Work} Work
@@ -29,7 +30,7 @@ import { announce, element, fill, say } from "./review-page.js";
  */
 
 /** @type {Record<string, new (clock: ActiveTime, categories: {name: string, hue: number}[]) => Editor>} */
-const EDITORS = { asr: AudioEditor, detection: BoxEditor };
+const EDITORS = { asr: AudioEditor, detection: BoxEditor, lane: LaneEditor };
 const MEND = 30; // items of this session that can be called back
 const LOOK_AGAIN_MS = 15_000;
 

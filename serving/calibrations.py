@@ -139,7 +139,9 @@ class Calibrations:
         next promise rests on checks from then on alone.
         """
         version, policy = self._store.versions.serving(task), self._policies.of(task)
-        if version is None or not self.trust(version.name, policy).holds:
+        if version is None or self._last(version.name, policy) is None:  # nothing was ever promised of it
+            return
+        if not self.trust(version.name, policy).holds:
             return
         broken = self._audited(version, policy).broken
         if broken is not None:

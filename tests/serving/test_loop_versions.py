@@ -1,5 +1,6 @@
 """What a version is trusted with, and when another takes its place."""
 
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -345,6 +346,14 @@ def test_a_version_that_breaks_down_in_the_comparison_is_marked_failed(
     with pytest.raises(Refused, match="expected v1 to load and to answer"):
         loop.promote("v4", "boss", force, lambda one, pairs: 0.5 if one.name == "v4" else quality_of(one, pairs))
     assert [one.state for one in loop.versions()] == ["serving", "failed", "candidate", "candidate"]
+
+
+def test_a_correction_counts_where_the_folder_of_the_version_is_gone(build: Build) -> None:
+    item = post(build(), "a", score=0.5)
+    loop = build()  # another process, that has not read it yet
+    shutil.rmtree(loop.version("v1").folder)
+    correct(loop, item, "car")
+    assert loop.history(item.id)["tasks"][0]["state"] == "corrected"
 
 
 def test_a_damaged_version_is_not_added(build: Build, tmp_path: Path) -> None:

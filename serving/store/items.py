@@ -31,6 +31,7 @@ from serving.store.tables import corrections, item_tasks, items, leases, preanno
 SEARCHED = 500  # characters of a transcript, from its beginning, that a search looks at
 _DECIDED = ("p_error", "seconds", "decision", "reason", "parts", "policy")  # what changes when an item is routed anew
 _KEPT = ("corrected", "contested", "accepted")  # states that another pre-annotation does not change
+_WHOLE = {"decision": "review", "reason": "its parts were promised by what is withdrawn", "parts": None}
 _ANSWERED = ("preannotated", "leased", *_KEPT)
 
 # Built once: what every answered request and every rerouted item executes.
@@ -273,14 +274,25 @@ class Items:
 
 
 def requeue(connection: Connection, task: Task, version: str, since: datetime, actor: Actor, now: datetime) -> int:
-    """Queues again what nobody looked at since then, or only in parts, and returns how many items that are."""
+    """Queues again what nobody looked at since then, or only in parts, and returns how many items that are.
+
+    What somebody holds in parts is queued again once they are done with it, then as a whole: their lease has an end.
+    """
+    of_version = and_(item_tasks.c.task == task, item_tasks.c.version == version)
     partial = select(preannotations.c.id).where(
         preannotations.c.task == task, preannotations.c.version == version, preannotations.c.parts.is_not(None)
     )
-    in_parts = and_(item_tasks.c.state == "corrected", item_tasks.c.preannotation_id.in_(partial))
-    where = and_(item_tasks.c.task == task, item_tasks.c.version == version, item_tasks.c.updated_at >= since)
-    change = update(item_tasks).where(where, or_(item_tasks.c.state == "accepted", in_parts))
-    return connection.execute(change.values(state="preannotated", updated_at=now, actor=actor)).rowcount
+    in_parts = item_tasks.c.preannotation_id.in_(partial)
+    unseen = or_(item_tasks.c.state == "accepted", and_(in_parts, item_tasks.c.state == "corrected"))
+    change = update(item_tasks).where(of_version, item_tasks.c.updated_at >= since, unseen)
+    back = connection.execute(change.values(state="preannotated", updated_at=now, actor=actor)).rowcount
+    held = select(item_tasks.c.lease_id, item_tasks.c.preannotation_id)
+    held = held.where(of_version, in_parts, item_tasks.c.state == "leased").with_for_update()
+    for row in connection.execute(held).all():
+        connection.execute(update(leases).where(leases.c.id == row.lease_id).values(ended_at=now))
+        connection.execute(_CHANGE_ANSWER, {"of_answer": row.preannotation_id} | _WHOLE)
+        back += 1
+    return back
 
 
 def _distinct(found: Iterable[Item]) -> list[Item]:

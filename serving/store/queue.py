@@ -122,7 +122,8 @@ class Queue:
             values = _columns(correction, key) | {"received_at": now, "lease_id": lease_id, "actor": actor}
             values["counted_at"] = min(correction.created_at, now)
             added = connection.execute(corrections.insert().values(**values).returning(corrections.c.id)).scalar_one()
-            done = {"state": "corrected", "correction_id": _newest(connection, item_id, task), "lease_id": None,
+            state = "preannotated" if _withdrawn_meanwhile(connection, current.lease_id) else "corrected"
+            done = {"state": state, "correction_id": _newest(connection, item_id, task), "lease_id": None,
                     "lease_until": None, "failure": None, "updated_at": now, "actor": actor}  # fmt: skip
             connection.execute(update(item_tasks).where(where).values(**done))
             if current.lease_id is not None:
@@ -372,3 +373,9 @@ def _check_lease(connection: Connection, item_id: str, task: Task, lease_id: str
     if now >= lease.expires_at:
         raise Stale(f"lease {lease_id} of item {item_id}: expected a correction before "
                     f"{lease.expires_at:%Y-%m-%d %H:%M:%S} UTC, got it at {now:%Y-%m-%d %H:%M:%S} UTC")  # fmt: skip
+
+
+def _withdrawn_meanwhile(connection: Connection, lease_id: str | None) -> bool:
+    """Whether the person saw parts of an item, and the promise of the others was withdrawn while they held it."""
+    chosen = select(leases.c.id).where(leases.c.id == lease_id, leases.c.ended_at.is_not(None))
+    return lease_id is not None and connection.execute(chosen).first() is not None

@@ -199,3 +199,27 @@ def test_what_people_saw_in_parts_is_queued_again_too(world: Callable[..., World
     shown = here.loop.answered(partly[0].id, "detection", "v1")
     assert shown is not None
     assert shown.decision.parts is None
+
+
+def test_what_somebody_holds_in_parts_is_queued_again_when_they_are_done(world: Callable[..., World]) -> None:
+    here = world(promise_of="parts", gold_share=0.0)
+    label = Boxes(640, 480, (Box((0, 5, 10, 15), "car", 0.95), Box((20, 5, 30, 15), "car", 0.4)))
+    said = replace(prediction(0.62, label), features={"expected_missed": 0.0})
+    here.check(here.post(100, said), "car", "bus")
+    assert here.learn()
+    late = here.post(80, said)
+    held = [one for one in here.loop.lease("detection", 40, "eve", "tester") if one.answer.decision.parts is not None]
+    assert len(held) > 1
+    here.check([item for item in late if here.state(item) != "leased"], "truck", "bus")
+    assert "audited parts were wrong" in here.told()["reason"]
+    assert {here.state(one.item) for one in held} == {"leased"}
+    first = held[0]
+    given = Correction(first.item.id, "detection", boxes("car", "bus"), "eve", 4.0, "test", here.clock(), "v1")
+    here.loop.correct(given, first.lease_id, "tester")
+    assert here.state(first.item) == "preannotated"
+    here.clock.forward(3600)  # nobody finishes the others
+    again = {one.item.id: one for one in here.loop.lease("detection", 200, "bob", "tester")}
+    assert {one.item.id for one in held} <= set(again)
+    assert {again[one.item.id].answer.decision.parts for one in held} == {None}
+    here.loop.correct(replace(given, annotator="bob"), again[first.item.id].lease_id, "tester")
+    assert here.state(first.item) == "corrected"

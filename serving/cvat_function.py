@@ -19,6 +19,7 @@ import cvat_sdk.auto_annotation as cvataa
 import PIL.Image
 from cvat_sdk.models import LabeledShapeRequest
 
+AS_IT_IS = ("1", "L", "LA", "P", "RGB", "RGBA", "I;16")  # what PNG keeps
 ATTEMPTS = 5  # while prelabel says that it has too much to do
 
 
@@ -47,7 +48,7 @@ class Function:
         """The shapes on a frame, which prelabel gets pixel by pixel as CVAT has it."""
         threshold = self._threshold if context.conf_threshold is None else context.conf_threshold
         file = io.BytesIO()
-        image.convert("RGB").save(file, "PNG", compress_level=1)
+        (image if image.mode in AS_IT_IS else image.convert("RGB")).save(file, "PNG", compress_level=1)
         frame = base64.b64encode(file.getvalue()).decode()
         found = self._asked({"image": frame, "threshold": threshold, "labels": list(self._numbers)})
         return [

@@ -10,12 +10,16 @@ from typing import Any
 
 import pytest
 from cvat_cli.__main__ import main
+from typer.testing import CliRunner
 
 from models.records import Boxes, Label, Lanes
 from serving import cvat_function
+from serving.cli import app
 from serving.cvat.client import Client, working_seconds
 from serving.loop import utc_now
 from serving.media_files import content_id
+from serving.settings import environment
+from serving.tokens import make_token
 from tests.serving.fake_cvat import TOKEN, FakeCvat, running
 from tests.serving.served import Served, eventually, listening, picture, serving
 
@@ -93,8 +97,6 @@ class TestWebhook:
         assert tell(joined, {"job": {}}).status_code == 422
 
     def test_it_passes_where_tokens_guard_everything_else(self, joined: Served, cvat: FakeCvat) -> None:
-        from serving.tokens import make_token
-
         make_token(joined.loop.store, "ada", ("correct",), "tester", utc_now())
         assert joined.client.get("/v1/models").status_code == 401
         assert tell(joined, cvat.complete()).json() == {"status": "stored"}
@@ -239,6 +241,26 @@ class TestCorrections:
             preannotate(served, cvat)
             complete(served, cvat)
             assert [box.category for label in labels(served) for box in label.boxes] == ["car"] * 3  # type: ignore[union-attr]
+
+
+def test_the_command_takes_over_what_no_webhook_told_of(
+    joined: Served, cvat: FakeCvat, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name, value in environment(joined.deployment.settings).items():
+        monkeypatch.setenv(name, value)
+    cvat.draw(0, "car", CAR)
+    open_still = CliRunner().invoke(app, ["cvat", "sync", "--job", "9"])
+    assert (open_still.exit_code, labels(joined)) == (0, [])
+    cvat.complete()
+    for new in (3, 0):
+        told = CliRunner().invoke(app, ["cvat", "sync", "--job", "9"])
+        assert f"job 9: {new} new corrections" in told.output
+        assert "events: 0 wait, 0 could not be worked on" in told.output
+    cvat.draw(1, "car", CAR, "mask")
+    told = CliRunner().invoke(app, ["cvat", "sync", "--job", "9", "--job", "8"])
+    assert told.exit_code == 1
+    assert "failed: job 9, frame 1: annotations: expected a rectangle for label 'car', got a mask" in told.output
+    assert f"failed: {cvat.url}/api/jobs/8: expected to find it" in told.output
 
 
 class TestClient:

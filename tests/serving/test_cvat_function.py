@@ -18,6 +18,8 @@ from cvat_sdk.auto_annotation.driver import _DetectionFunctionContextImpl
 from models.media import read_image
 from models.scenes import render
 from serving import cvat_function
+from serving.annotator import limits_of
+from serving.cvat.detector import pixels_of
 from serving.loop import utc_now
 from serving.tokens import make_token
 from tests.serving.fake_cvat import FakeCvat, running
@@ -62,6 +64,18 @@ class TestFunction:
         assert np.array_equal(read_image(kept, "kept"), read_image(picture(7), "sent"))
         (line,) = loaded(url, "lane").detect(context(), image(picture(7)))
         assert line.type.value == "polyline"
+
+    @pytest.mark.parametrize("mode", ["L", "LA", "P", "RGBA", "CMYK"])
+    def test_pixels_of_every_kind_of_picture_are_those_of_its_file(self, served: Served, url: str, mode: str) -> None:
+        gradient = np.arange(120 * 90, dtype=np.uint32).reshape(90, 120).astype(np.uint8)
+        made = PIL.Image.fromarray(np.stack([gradient, gradient.T.reshape(90, 120), gradient], -1)).convert(mode)
+        if mode in ("LA", "RGBA"):
+            made.putalpha(PIL.Image.fromarray(gradient))
+        file = io.BytesIO()
+        made.save(file, "JPEG" if mode == "CMYK" else "PNG")
+        loaded(url).detect(context(), image(file.getvalue()))
+        limits = limits_of(served.deployment.settings)
+        assert served.loop.store.cvat.shown("detection", pixels_of(file.getvalue(), "file", limits)) is not None
 
     def test_the_commands_threshold_comes_before_the_functions(self, url: str) -> None:
         function = loaded(url, threshold=0.95)

@@ -22,7 +22,7 @@ from models import tasks
 from models.errors import Refused
 from models.evaluate import Evaluation, evaluate, read_item
 from models.importing import check_sane, sample_media
-from models.onnx_files import DESCRIPTION, OPERATING_POINTS, metadata
+from models.onnx_files import DESCRIPTION, metadata
 from models.quantise import LEAST_ITEMS, Choice, Pairs, choose
 from models.records import Task
 from models.versions import (
@@ -57,7 +57,7 @@ class Origin:
 
 
 Calibrate: TypeAlias = Callable[[Evaluation], Mapping[str, Any] | None]
-Operate: TypeAlias = Callable[[Evaluation], Mapping[str, float]]
+Tune: TypeAlias = Callable[[Evaluation], Mapping[str, Any]]
 
 
 def publish(
@@ -69,7 +69,7 @@ def publish(
     versions_dir: Path,
     *,
     unseen: Pairs = (),
-    operate: Operate | None = None,
+    tune: Tune | None = None,
     calibrate: Calibrate | None = None,
 ) -> Version:
     """Exports, checks and measures a network, and puts the finished version below ``versions_dir``.
@@ -80,7 +80,7 @@ def publish(
         held_out: items that give the figures of the model card.
         unseen: items like those of training, but kept out of it: on them int8 is tried against fp32, and from the
             winner's doubt about them ``calibrate`` learns how true it is.
-        operate: what the version says of ``unseen`` -> from which confidence on it hands out boxes, by category.
+        tune: what the version says of ``unseen`` -> what else its file says of itself, for the runtime to go by.
         calibrate: what it then says of ``unseen`` -> its calibration.
 
     Raises:
@@ -98,9 +98,9 @@ def publish(
         check_parity(origin.task, network, runtime, work / ONNX, media)
         choice = choose(origin.task, work / ONNX, trained_on, unseen)
         runtime = tasks.load_runtime(origin.task, work / ONNX)
-        points = operate(evaluate(origin.task, runtime, unseen)) if operate and len(unseen) >= LEAST_ITEMS else {}
-        if points:
-            _describe(work / ONNX, {OPERATING_POINTS: dict(points)})
+        tuned = dict(tune(evaluate(origin.task, runtime, unseen))) if tune and len(unseen) >= LEAST_ITEMS else {}
+        if tuned:
+            _describe(work / ONNX, tuned)
             runtime = tasks.load_runtime(origin.task, work / ONNX)
         save_file({name: tensor.contiguous() for name, tensor in network.state_dict().items()}, work / CHECKPOINT)
         training_ids = {file_sha256(Path(item.uri)) for item, _ in trained_on}
@@ -119,7 +119,7 @@ def publish(
                 **origin.training,
                 "items": len(training_ids),
                 "arithmetic": asdict(choice) if choice else FP32,
-                **({OPERATING_POINTS: dict(points)} if points else {}),
+                **tuned,
             },
             metrics=_metrics(origin, runtime, held_out),
             calibration=_calibration(origin.task, runtime, unseen, calibrate),

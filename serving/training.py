@@ -19,7 +19,7 @@ from models.versions import Version, read_version
 from selection.calibration import MINIMUM
 from serving.loop import Actor, Loop
 from serving.settings import Settings
-from serving.trust import first_calibration, operating_points
+from serving.trust import first_calibration, tuned
 
 # Beside a service the cores are busy: torch's threads then wait asleep, for spinning would take the time of those that
 # they wait for. It must be said before torch is loaded.
@@ -165,7 +165,7 @@ def train_version(
         held_out,
         versions_dir,
         unseen=unseen,
-        operate=operating_points,
+        tune=tuned,
         calibrate=first_calibration,
     )
 

@@ -7,9 +7,12 @@ from typing import Any, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
+from models.asr.certainty import Certainty
+from models.asr.certainty import learn as word_certainty
 from models.detection.results import Results as Detected
 from models.evaluate import Evaluation
 from models.matters import ANYTHING, Matters
+from models.onnx_files import OPERATING_POINTS, WORD_CERTAINTY
 from models.parts import has_parts
 from models.records import Label, PreAnnotation, Task, Transcript
 from models.tasks import differs, part_errors
@@ -125,13 +128,31 @@ def first_calibration(unseen: Evaluation) -> dict[str, Any] | None:
     return fit(unseen.scores, unseen.errors, features=features, groups=groups).to_json()
 
 
-def operating_points(unseen: Evaluation) -> dict[str, float]:
-    """From which confidence on a detector shows boxes to people, by category, where enough was kept out of training."""
-    if not isinstance(unseen.results, Detected):
-        return {}
+def tuned(unseen: Evaluation) -> dict[str, Any]:
+    """What items kept out of training teach a version's runtime, where they are enough: how certain words are, and from
+    which confidence on boxes are shown to people."""
+    if isinstance(unseen.results, Detected):
+        points = _operating_points(unseen.results)
+        return {OPERATING_POINTS: points} if points else {}
+    if unseen.task == "asr":
+        line = _word_certainty(unseen)
+        return {WORD_CERTAINTY: asdict(line)} if line else {}
+    return {}
+
+
+def _word_certainty(unseen: Evaluation) -> Certainty | None:
+    confidences, right = list[float](), list[bool]()
+    for said, truth in zip(unseen.predictions, unseen.truths, strict=True):
+        assert isinstance(said.label, Transcript)
+        confidences += [word.confidence for word in said.label.words]
+        right += (~part_errors("asr", said.label, truth).wrong).tolist()
+    return word_certainty(confidences, right) if len(right) >= MINIMUM and 0 < sum(right) < len(right) else None
+
+
+def _operating_points(results: Detected) -> dict[str, float]:
     return {
         name: least_confidence(confidences, right, Costs())
-        for name, (confidences, right) in unseen.results.rights().items()
+        for name, (confidences, right) in results.rights().items()
         if right.sum() >= MINIMUM
     }
 

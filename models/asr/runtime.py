@@ -3,7 +3,7 @@
 import json
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from itertools import groupby
 from pathlib import Path
@@ -14,6 +14,7 @@ import onnxruntime
 from numpy.typing import NDArray
 from scipy.special import logsumexp
 
+from models.asr.certainty import Certainty
 from models.asr.decoding import Expectation, Hypothesis, Tokens, align, greedy, prefix_beam
 from models.asr.doubt import confidence, entropy, posterior, word_edits
 from models.asr.frames import BLANK, CONTEXT, FRAME, FRAME_S
@@ -21,6 +22,7 @@ from models.asr.spelling import START, Spelling
 from models.asr.timing import when_they_sound
 from models.errors import InvalidInput
 from models.media import SAMPLE_RATE, Waveform
+from models.onnx_files import WORD_CERTAINTY
 from models.records import Prediction, Transcript, Word
 
 BEAM = 8
@@ -68,6 +70,7 @@ class Runtime:
         self._session = onnxruntime.InferenceSession(onnx, options, providers=["CPUExecutionProvider"])
         metadata = json.loads(self._session.get_modelmeta().custom_metadata_map["prelabel"])
         self.alphabet: tuple[str, ...] = tuple(metadata["settings"]["alphabet"])
+        self._certainty = Certainty(**metadata.get(WORD_CERTAINTY, {}))
         spelling = metadata["settings"].get("spelling", "")
         self._spelling = Spelling(spelling, self.alphabet, SPELLING_WEIGHT, SYMBOL_BONUS) if spelling else None
 
@@ -97,7 +100,8 @@ class Runtime:
         aligned = spell([symbol for part in parts for symbol in part.symbols], duration_s, self._begins)
         words = when_they_sound(aligned, media)
         features = {"duration_s": duration_s, **features_of(parts, words, log_probs)}
-        label = Transcript(" ".join(word.text for word in words), words)
+        certain = tuple(replace(word, confidence=self._certainty.of(word.confidence)) for word in words)
+        label = Transcript(" ".join(word.text for word in words), certain)
         score = 1 - math.exp(-features["expected_edits"]) if words else 1.0
         return Prediction(label, score, features, tuple(float(value) for value in embedding))
 

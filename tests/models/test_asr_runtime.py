@@ -1,22 +1,26 @@
 """The exported recogniser: the same answers as torch, on clips of any length, with honest times and doubt."""
 
+import json
 import math
 import subprocess
 import sys
 from pathlib import Path
 
 import numpy as np
+import onnx
 import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from models.asr import runtime as module
+from models.asr.certainty import Certainty
 from models.asr.frames import FRAME, FRAME_S
 from models.asr.runtime import PASSAGE_FRAMES, WINDOW_FRAMES, Runtime, Symbol, passages, spell, windows
 from models.errors import InvalidInput
 from models.export import check_parity, export_onnx
 from models.media import SAMPLE_RATE
+from models.onnx_files import description
 from models.records import Transcript
 from tests.tones import SMALL, listener, sentence, sound
 
@@ -63,6 +67,21 @@ def test_it_writes_what_was_said_and_when(runtime: Runtime) -> None:
     assert first.end_s <= turn <= turn + 0.25 <= second.start_s + 0.1
     assert second.end_s == pytest.approx(turn + 0.25 + len(parts[1]) / SAMPLE_RATE - 0.15, abs=0.2)
     assert len(prediction.embedding) == SMALL.width
+
+
+def test_a_version_says_how_certain_its_words_are(exported: Path, runtime: Runtime, tmp_path: Path) -> None:
+    model, told = onnx.load(exported), description(exported, "asr")
+    onnx.helper.set_model_props(
+        model, {"prelabel": json.dumps({**told, "word_certainty": {"slope": 0.5, "offset": 1}})}
+    )
+    onnx.save(model, tmp_path / "model.onnx")
+    clip = sound("abc", np.random.default_rng(11))
+    plain, certain = (one.predict(clip) for one in (runtime, Runtime(tmp_path / "model.onnx", threads=1)))
+    assert isinstance(plain.label, Transcript)
+    assert isinstance(certain.label, Transcript)
+    expected = [Certainty(0.5, 1).of(word.confidence) for word in plain.label.words]
+    assert [word.confidence for word in certain.label.words] == pytest.approx(expected)
+    assert certain.features == plain.features
 
 
 def test_a_spoiled_clip_is_doubted_more(runtime: Runtime) -> None:

@@ -99,19 +99,19 @@ def test_int8_goes_out_where_it_wins_and_training_still_starts_from_fp32(
     assert narrow.checkpoint.read_bytes() == version.checkpoint.read_bytes()
 
 
-def test_what_is_handed_out_is_learnt_from_items_kept_out_of_training(made: Made, tmp_path: Path) -> None:
+def test_a_version_is_tuned_on_items_kept_out_of_training(made: Made, tmp_path: Path) -> None:
     network, settings, pairs, version = made
     unseen = road_pairs(tmp_path / "unseen", LEAST_ITEMS)
 
     def published(n: int) -> Version:
         asked = list[int]()
 
-        def operate(seen: Evaluation) -> dict[str, float]:
+        def tune(seen: Evaluation) -> dict[str, Any]:
             asked.append(len(seen.items))
-            return {"car": 0.65}
+            return {"operating_points": {"car": 0.65}}
 
         folder = tmp_path / f"versions-{n}"
-        again = publish(ORIGIN, network, settings, pairs[:4], pairs[4:], folder, unseen=unseen[:n], operate=operate)
+        again = publish(ORIGIN, network, settings, pairs[:4], pairs[4:], folder, unseen=unseen[:n], tune=tune)
         assert asked == ([n] if n == LEAST_ITEMS else [])
         return again
 

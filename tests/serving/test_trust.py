@@ -7,14 +7,15 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from models.asr.certainty import Certainty
 from models.evaluate import Evaluation
-from models.records import Box, Boxes, PreAnnotation, Prediction
+from models.records import Box, Boxes, PreAnnotation, Prediction, Transcript, Word
 from models.versions import read_version, write_manifest
 from selection.calibration import IDENTITY, Calibrator, fit
 from selection.parts import PartPromise
 from selection.risk import NoPromise, Threshold
 from serving.store.records import Audited
-from serving.trust import Pool, Trust, first_calibration, learn, untried
+from serving.trust import Pool, Trust, first_calibration, learn, tuned, untried
 from tests.serving.work import START, answer, boxes, item, item_id
 from tests.tiny_versions import make_version
 
@@ -86,6 +87,25 @@ def test_a_version_brings_its_first_calibration_along(tmp_path: Path) -> None:
     assert trust.p_error(0.5, {}) == pytest.approx(float(learnt.p_error([0.5])[0]))
     few = _learn([audited(1, None, 0.5)], before=trust.calibrator)
     assert few.calibrator == trust.calibrator
+
+
+def test_a_version_is_tuned_on_boxes_of_which_enough_are_right() -> None:
+    seen = evaluation(80)  # of 57 right boxes, all as sure as boxes are in a test: 1.0; those of buses are never seen
+    assert tuned(seen) == {"operating_points": {"car": 0.95}}
+    assert tuned(evaluation(40)) == {}
+
+
+def test_a_version_is_tuned_on_words_that_are_right_and_wrong() -> None:
+    def heard(n: int, wrong: int) -> Evaluation:
+        said = [Word("one", 0.0, 1.0, 0.01 if row < wrong else 0.1) for row in range(n)]
+        spoken = [Transcript("two" if row < wrong else "one") for row in range(n)]
+        predictions = [Prediction(Transcript("one", (word,)), 0.5, {}, ()) for word in said]
+        return Evaluation("asr", tuple(map(item, range(n))), tuple(spoken), tuple(predictions))
+
+    line = Certainty(**tuned(heard(40, 10))["word_certainty"])
+    assert line.of(0.01) == pytest.approx(1 / 12, abs=0.01)
+    assert line.of(0.1) == pytest.approx(31 / 32, abs=0.01)
+    assert tuned(heard(40, 0)) == tuned(heard(29, 10)) == {}
 
 
 def test_features_teach_where_they_tell_more_than_the_score() -> None:

@@ -15,7 +15,8 @@ from typing import Any
 import httpx
 import pytest
 
-from models.errors import InvalidInput, NotAllowed
+from models.errors import InvalidInput, NotAllowed, UnreadableMedia
+from serving.client import Client
 from serving.loop import utc_now
 from serving.service import serve
 from serving.settings import Settings, environment
@@ -108,6 +109,21 @@ def test_every_kind_of_body_is_answered(server: Server) -> None:
         assert len(boxes) == len(lanes) == len(words) == 1
         many = client.post("/v1/detection/annotate", files=[("file", picture(1)), ("file", picture(2))])
         assert len(many.json()) == 2
+
+
+def test_a_program_works_with_it_through_the_client(server: Server) -> None:
+    with Client(server.origin) as client:
+        for shade in range(100, 103):
+            client.annotate("detection", picture(shade))
+        work = client.lease("detection", limit=3, annotator="ada")
+        assert len(work) == 3
+        receipts = [
+            client.correct(one.correction(one.label, "ada", 2, "mine", utc_now()), one.lease_id) for one in work
+        ]
+        assert [receipt.item_id for receipt in receipts] == [one.item_id for one in work]
+        assert client.report()["detection"]["human_seconds"] == 6
+        with pytest.raises(UnreadableMedia, match="body: expected"):
+            client.annotate("asr", picture())
 
 
 def test_nothing_of_bentoml_answers_in_its_own_way(server: Server) -> None:

@@ -1,0 +1,419 @@
+"""The API for other programs in Python: records in and out, and the server's failures as the same exceptions here.
+
+A tool's whole work, with ``ask`` standing for what it shows to a person::
+
+    with Client("http://127.0.0.1:3000", token) as prelabel:
+        while held := prelabel.lease("asr", annotator="ada"):
+            for work in held:
+                began = datetime.now(UTC)
+                label = ask(prelabel.media(work.item_id), work.label)
+                seconds = (datetime.now(UTC) - began).total_seconds()
+                prelabel.correct(work.correction(label, "ada", seconds, "my tool", began), work.lease_id)
+
+Blocking; safe to share between threads. Needs httpx and pydantic, and nothing of the server.
+"""
+
+import base64
+import hashlib
+import hmac
+import json
+import time
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Annotated, Any, Literal, TypeAlias, TypeVar
+from urllib.parse import quote
+
+import httpx
+from pydantic import BeforeValidator, TypeAdapter, ValidationError
+
+from models.errors import InvalidInput, NotAllowed, PrelabelError
+from models.records import Correction, Item, Label, Seconds, Task, Uncertainty, explain, from_json, to_json
+from serving.errors import KINDS, Overloaded, Unavailable
+
+FIRST_PAUSE_S = 0.5  # doubled with each try, where the server does not say how long to wait
+LINES = 1000  # of one request that registers media
+TOLERANCE_S = 300  # by which a webhook's clock may be off
+
+T = TypeVar("T")
+Rows: TypeAlias = tuple[Mapping[str, Any], ...]
+
+
+@dataclass(frozen=True)
+class Route:
+    """Who must look at an item, and why; ``parts`` are rows of its label, where people see only some of them."""
+
+    decision: Literal["accept", "review", "annotate", "audit"]
+    reason: str
+    parts: Mapping[str, Any] | None = None
+    policy: str | None = None
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What a version said about a medium, how far that is to be trusted, and who must look at it."""
+
+    item_id: str
+    task: Task
+    model_version: str
+    label: Label
+    uncertainty: Uncertainty
+    route: Route
+
+
+@dataclass(frozen=True)
+class Leased(Answer):
+    """An item that one person holds until ``expires_at``, with the answer to correct."""
+
+    uri: str
+    group: str | None
+    lease_id: str
+    expires_at: datetime
+
+    def correction(self, label: Label, annotator: str, seconds: Seconds, tool: str, at: datetime) -> Correction:
+        """What a person made of it, in ``seconds`` of work; ``at`` carries its time zone and tells repeats apart."""
+        return Correction(self.item_id, self.task, label, annotator, seconds, tool, at, self.model_version)
+
+
+@dataclass(frozen=True)
+class Entry:
+    """A medium to register: the server reads its ``uri``; ``group`` is its speaker, clip or sequence."""
+
+    uri: str
+    task: Task
+    group: str | None = None
+
+
+@dataclass(frozen=True)
+class EntryFailure:
+    """An entry, counted from 1, whose medium could not be had; ``error`` has a code and a message."""
+
+    line: int
+    uri: str
+    error: Mapping[str, str]
+
+
+@dataclass(frozen=True)
+class Registered:
+    """How many items were new, how many known, and which entries failed."""
+
+    new: int
+    known: int
+    failures: tuple[EntryFailure, ...] = ()
+
+
+@dataclass(frozen=True)
+class Receipt:
+    """What became of a correction; ``repeated`` when the same one had come before."""
+
+    item_id: str
+    correction_id: int
+    repeated: bool
+
+
+@dataclass(frozen=True)
+class History:
+    """An item and, oldest first, everything that happened to it."""
+
+    item: Annotated[Item, BeforeValidator(lambda told: from_json(Item, told))]
+    tasks: Rows
+    preannotations: Rows
+    corrections: Rows
+    leases: Rows
+
+
+@dataclass(frozen=True)
+class Version:
+    """One version of a task's model; ``failure`` says why it does not load."""
+
+    version: str
+    task: Task
+    state: Literal["candidate", "serving", "retired", "failed"]
+    parent: str | None
+    created_at: datetime
+    onnx_sha256: str
+    metrics: Mapping[str, Any]
+    failure: str | None
+
+
+@dataclass(frozen=True)
+class Promotion:
+    """A switch, and the figures on gold items that allowed it."""
+
+    version: str
+    task: Task
+    previous: str | None
+    forced: bool
+    quality: float | None
+    previous_quality: float | None
+    gold_items: int
+    note: str
+    at: datetime
+    actor: str
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One thing that may be wrong with a label: how likely in [0, 1], why, and where, in pixels."""
+
+    kind: str
+    score: float
+    reason: str
+    where: tuple[float, float, float, float] | None = None
+
+
+@dataclass(frozen=True)
+class Suspect:
+    """A label that may be wrong: how likely in [0, 1], why, and who gave it."""
+
+    rank: int
+    score: float
+    item_id: str
+    uri: str
+    group: str | None
+    annotator: str
+    reason: str
+    findings: tuple[Finding, ...] = ()
+
+
+@dataclass(frozen=True)
+class Suspects:
+    """A page of a task's labels, worst first; ``next`` is the offset of the page after it."""
+
+    task: Task
+    model_version: str
+    ranked_at: datetime
+    total: int
+    suspects: tuple[Suspect, ...]
+    next: int | None
+
+
+@dataclass(frozen=True)
+class _Queue:
+    items: list[Leased]
+
+
+@dataclass(frozen=True)
+class _Models:
+    models: list[Version]
+
+
+@dataclass(frozen=True)
+class _Report:
+    tasks: dict[Task, dict[str, Any]]
+
+
+_ADAPTERS: dict[Any, TypeAdapter[Any]] = {
+    kind: TypeAdapter(kind)
+    for kind in (Answer, Registered, Receipt, History, Promotion, Suspects, _Queue, _Models, _Report)
+}
+
+
+class Client:
+    """One prelabel under one token. Close it, or use it in a ``with`` statement.
+
+    A call that may be repeated without harm waits and tries again where the server is overloaded, unavailable or out of
+    reach, as long as the server asks (``Retry-After``) and for ``patience_s`` in all. Every method raises the exception
+    that the server met, with its message: ``InvalidInput``, ``NotFound``, ``NotAllowed``, ``Stale``, ``Refused``,
+    ``Overloaded``, ``Unavailable``. Proxies that the environment names are not used.
+    """
+
+    def __init__(
+        self,
+        url: str,
+        token: str | None = None,
+        *,
+        patience_s: Seconds = 60,
+        timeout_s: Seconds = 60,
+        transport: httpx.BaseTransport | None = None,
+        sleep: Callable[[Seconds], None] = time.sleep,
+    ) -> None:
+        self.url = url.rstrip("/")
+        self._patience_s, self._sleep = patience_s, sleep
+        headers = {"Authorization": f"Bearer {token}"} if token else {}
+        self._http = httpx.Client(
+            base_url=self.url, headers=headers, timeout=timeout_s, trust_env=False, transport=transport
+        )
+
+    def __enter__(self) -> "Client":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Ends open connections."""
+        self._http.close()
+
+    # -- media
+
+    def annotate(self, task: Task, medium: bytes | Path | str) -> Answer:
+        """What the serving version says about a medium: its bytes, a file of this machine, or a uri that the server
+        may read."""
+        path = f"/v1/{_part(task)}/annotate"
+        if isinstance(medium, str):
+            return self._read(Answer, self._send("POST", path, json={"uri": medium}))
+        data = medium.read_bytes() if isinstance(medium, Path) else medium
+        headers = {"Content-Type": "application/octet-stream"}
+        return self._read(Answer, self._send("POST", path, content=data, headers=headers))
+
+    def register(self, entries: Iterable[Entry]) -> Registered:
+        """Registers media by uri, in as many requests as needed; the same bytes are the same item."""
+        new, known, failures, lines = 0, 0, list[EntryFailure](), list(entries)
+        for begin in range(0, len(lines), LINES):
+            body = "\n".join(json.dumps(vars(line)) for line in lines[begin : begin + LINES])
+            told = self._read(Registered, self._send("POST", "/v1/items", content=body.encode()))
+            new, known = new + told.new, known + told.known
+            failures += [EntryFailure(begin + one.line, one.uri, one.error) for one in told.failures]
+        return Registered(new, known, tuple(failures))
+
+    def item(self, item_id: str) -> History:
+        """An item with its whole history."""
+        return self._read(History, self._send("GET", f"/v1/items/{_part(item_id)}"))
+
+    def media(self, item_id: str) -> bytes:
+        """The bytes of an item, as they came."""
+        return self._send("GET", f"/v1/items/{_part(item_id)}/media").content
+
+    # -- people
+
+    def lease(
+        self, task: Task, limit: int = 1, annotator: str | None = None, strategy: str | None = None
+    ) -> list[Leased]:
+        """The next items for one person, most useful first; nobody else gets them before their lease ends.
+
+        Without ``annotator`` they are the token's. Not tried again after a failure that may have come too late: what
+        was leased then comes back when its lease ends.
+        """
+        asked = {"limit": limit, "annotator": annotator, "strategy": strategy}
+        params = {name: value for name, value in asked.items() if value is not None}
+        return self._read(_Queue, self._send("GET", f"/v1/queue/{_part(task)}", repeatable=False, params=params)).items
+
+    def correct(self, correction: Correction, lease_id: str | None = None) -> Receipt:
+        """Sends a person's label; the same one sent twice counts once. Without ``lease_id`` it is always taken."""
+        body = to_json(correction) | {"lease_id": lease_id}
+        item_id = body.pop("item_id")
+        del body["version"]
+        return self._read(Receipt, self._send("POST", f"/v1/items/{_part(item_id)}/correction", json=body))
+
+    def suspects(self, task: Task, limit: int = 50, offset: int = 0) -> Suspects:
+        """A page of the labels that are probably wrong, worst first; waits while they are ranked."""
+        params = {"task": task, "limit": limit, "offset": offset}
+        return self._read(Suspects, self._send("GET", "/v1/suspects", params=params))
+
+    # -- versions and figures
+
+    def models(self) -> list[Version]:
+        """Every version, by task and age."""
+        return self._read(_Models, self._send("GET", "/v1/models")).models
+
+    def promote(self, version: str, force: bool = False) -> Promotion:
+        """Lets a version serve, unless it is worse on the gold items and not forced."""
+        path = f"/v1/models/{_part(version)}/promote"
+        return self._read(Promotion, self._send("POST", path, repeatable=False, json={"force": force}))
+
+    def report(self) -> dict[Task, dict[str, Any]]:
+        """The figures of each task."""
+        return self._read(_Report, self._send("GET", "/v1/report")).tasks
+
+    # -- the wire
+
+    def _send(self, method: str, path: str, repeatable: bool = True, **how: Any) -> httpx.Response:
+        """The answer of a request that succeeded, at once or after a while."""
+        waited, pause = 0.0, FIRST_PAUSE_S
+        while True:
+            asked_s = None
+            try:
+                response = self._http.request(method, path, **how)
+                if response.is_success:
+                    return response
+                asked_s = _retry_after(response)
+                error = failure(response, f"{method} {self.url}{path}")
+            except httpx.HTTPError as lost:
+                error = Unavailable(f"{method} {self.url}{path}: expected an answer, got {lost or type(lost).__name__}")
+            wait = pause if asked_s is None else asked_s
+            # an overloaded server has done nothing, so that asking again never does harm
+            again = isinstance(error, Overloaded) or (repeatable and isinstance(error, Unavailable))
+            if not again or waited + wait > self._patience_s:
+                raise error
+            self._sleep(wait)
+            waited, pause = waited + wait, 2 * pause
+
+    def _read(self, kind: type[T], response: httpx.Response) -> T:
+        try:
+            read: T = _ADAPTERS[kind].validate_json(response.content)
+        except ValidationError as error:
+            where = f"{response.request.method} {response.request.url}"
+            raise InvalidInput(f"{where}: expected {kind.__name__.strip('_')}, got another answer: "
+                               f"{explain(error)}") from error  # fmt: skip
+        return read
+
+
+def failure(response: httpx.Response, where: str) -> PrelabelError:
+    """The exception that the server met, or one that says what came where it is no answer of prelabel."""
+    status = response.status_code
+    try:
+        told = response.json()["error"]
+        code, message = str(told["code"]), str(told["message"])
+    except (ValueError, LookupError, TypeError):
+        code, message = "", f"{where}: expected an answer of prelabel, got {status} {response.text[:200]!r}"
+    by_code = [kind for kind, _, known in KINDS if known == code]
+    by_status = [kind for kind, known, _ in reversed(KINDS) if known == status]
+    kind = next(iter(by_code or by_status), PrelabelError)
+    if issubclass(kind, Overloaded):
+        return kind(message, int(_retry_after(response) or 1))
+    return kind(message)
+
+
+def verify_webhook(
+    secret: str, headers: Mapping[str, str], body: bytes, now: Callable[[], Seconds] = time.time
+) -> dict[str, Any]:
+    """The event that a webhook brought, if prelabel sent it and did so just now.
+
+    Source: https://github.com/standard-webhooks/standard-webhooks/blob/main/spec/standard-webhooks.md
+
+    Args:
+        secret: as the webhook was made with, ``whsec_`` and base64.
+        headers: of the request, in any case.
+        body: of the request, exactly as it came.
+
+    Raises:
+        InvalidInput: the secret is none, or the body is no JSON object.
+        NotAllowed: no signature, none by this secret, or one of more than five minutes ago or ahead.
+    """
+    try:
+        key = base64.b64decode(secret.removeprefix("whsec_"), validate=True)
+    except ValueError as error:
+        raise InvalidInput("webhook secret: expected whsec_ and base64, got something else") from error
+    if not key:
+        raise InvalidInput("webhook secret: expected whsec_ and base64, got nothing after it")
+    of_request = {name.lower(): value for name, value in headers.items()}
+    try:
+        sent, at, given = (of_request[f"webhook-{name}"] for name in ("id", "timestamp", "signature"))
+    except KeyError as missing:
+        raise NotAllowed(f"webhook: expected the header {missing.args[0]}, got none") from missing
+    if not at.isdecimal() or abs(now() - int(at)) > TOLERANCE_S:
+        raise NotAllowed(f"webhook-timestamp: expected one within {TOLERANCE_S} s of now, {now():.0f}, got {at!r}")
+    signed = hmac.digest(key, f"{sent}.{at}.".encode() + body, hashlib.sha256)
+    expected = b"v1," + base64.b64encode(signed)
+    if not any(hmac.compare_digest(expected, one.encode()) for one in given.split()):
+        raise NotAllowed(f"webhook-signature: expected one by this secret, got {given!r:.200}")
+    try:
+        event = json.loads(body)
+    except ValueError as error:
+        raise InvalidInput(f"webhook: expected a JSON object, got {body[:200]!r}") from error
+    if not isinstance(event, dict):
+        raise InvalidInput(f"webhook: expected a JSON object, got {body[:200]!r}")
+    return event
+
+
+def _part(name: str) -> str:
+    """One part of a path, whatever it holds."""
+    return quote(name, safe="")
+
+
+def _retry_after(response: httpx.Response) -> Seconds | None:
+    """How long the server asks to wait, where it says so in seconds."""
+    value = response.headers.get("retry-after", "")
+    return float(value) if value.isdecimal() else None

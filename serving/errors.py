@@ -1,0 +1,58 @@
+"""What can go wrong between a program and the service, and how each failure is called over HTTP.
+
+Three failures exist only here, besides those of ``models.errors``::
+
+    PrelabelError
+    ├── NotAllowed
+    │   └── Unauthenticated    a token is needed, and none came or an unknown one (401)
+    ├── Overloaded             more requests wait for a model than the settings allow (429)
+    └── Unavailable            a model or a host that is needed does not answer now (503)
+"""
+
+from models.errors import (
+    InvalidInput,
+    InvalidRecord,
+    NotAllowed,
+    NotFound,
+    PrelabelError,
+    Refused,
+    Stale,
+    TooLarge,
+    UnreadableMedia,
+)
+
+
+class Unauthenticated(NotAllowed):
+    """A token is needed, and none came or an unknown one."""
+
+
+class Overloaded(PrelabelError):
+    """More requests wait for a model than the settings allow; ``retry_after_s`` is a whole number of seconds."""
+
+    def __init__(self, message: str, retry_after_s: int) -> None:
+        super().__init__(message)
+        self.retry_after_s = retry_after_s
+
+
+class Unavailable(PrelabelError):
+    """A model or a host that is needed does not answer now."""
+
+
+KINDS: tuple[tuple[type[PrelabelError], int, str], ...] = (  # the first that fits
+    (UnreadableMedia, 422, "unreadable_media"),
+    (TooLarge, 413, "too_large"),
+    (InvalidRecord, 422, "invalid_record"),
+    (InvalidInput, 422, "invalid_input"),
+    (NotFound, 404, "not_found"),
+    (Unauthenticated, 401, "unauthenticated"),
+    (NotAllowed, 403, "not_allowed"),
+    (Stale, 409, "stale"),
+    (Refused, 409, "refused"),
+    (Overloaded, 429, "overloaded"),
+    (Unavailable, 503, "unavailable"),
+)
+
+
+def status_of(error: PrelabelError) -> tuple[int, str]:
+    """The HTTP status and the code of a failure."""
+    return next(((status, code) for kind, status, code in KINDS if isinstance(error, kind)), (500, "internal"))

@@ -1,17 +1,20 @@
 """A person in front of the built-in editor: a deployment behind a real socket, and Chromium looking at it."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from itertools import count
 from pathlib import Path
 from typing import Any
 
 import httpx
 from playwright.sync_api import Browser, Page, expect
 
-from models.records import Task
+from models.records import TASKS, Task
 from tests.serving.browser import listening
-from tests.serving.served import Served, eventually, serving
+from tests.serving.served import Served, eventually, picture, serving, sound
+
+SIZE = (120, 90)  # of pictures
 
 
 @dataclass
@@ -19,12 +22,20 @@ class Desk:
     """The page of a person, the API behind it, and what the browser complained of."""
 
     page: Page
-    client: httpx.Client
-    served: Served
+    office: "Office"
     complaints: list[str] = field(default_factory=list)
 
-    def post(self, task: Task, *media: bytes) -> list[str]:
-        """The ids of new items, in the order in which the queue would hand them out or not."""
+    @property
+    def client(self) -> httpx.Client:
+        return self.office.client
+
+    @property
+    def served(self) -> Served:
+        return self.office.served
+
+    def post(self, task: Task, count: int = 1, seconds: float = 1) -> list[str]:
+        """The ids of new items: pictures of ``SIZE``, or tones of about so many seconds."""
+        media = [self.office.medium(task, seconds) for _ in range(count)]
         answers = [self.client.post(f"/v1/{task}/annotate", content=one) for one in media]
         return [str(answer.raise_for_status().json()["item_id"]) for answer in answers]
 
@@ -51,7 +62,7 @@ class Desk:
         scale = frame["width"] / float(str(self.page.get_attribute("#stage svg", "viewBox")).split()[2])
         return frame["left"] + scale * x, frame["top"] + scale * y
 
-    def drag(self, start: tuple[float, float], end: tuple[float, float]) -> None:
+    def drag(self, start: Sequence[float], end: Sequence[float]) -> None:
         """Draws the pointer from one pixel of the picture to another, with its button down."""
         self.page.mouse.move(*self.spot(*start))
         self.page.mouse.down()
@@ -85,17 +96,46 @@ class Desk:
         return self.corrections(item_id)[0]
 
 
+@dataclass
+class Office:
+    """A deployment with tiny versions, behind a real socket."""
+
+    served: Served
+    client: httpx.Client
+    numbers: Iterator[int] = field(default_factory=count)
+
+    def medium(self, task: Task, seconds: float) -> bytes:
+        """One that was not there before."""
+        number = next(self.numbers)
+        return sound(seconds + number / 1000) if task == "asr" else picture(number, *SIZE)
+
+    def close_the_day(self) -> None:
+        """Takes what waits out of everybody's sight."""
+        for task in TASKS:
+            self.client.get(f"/v1/queue/{task}?annotator=night&limit=100").raise_for_status()
+
+
 @contextmanager
-def desk(chromium: Browser, folder: Path, **context: Any) -> Iterator[Desk]:
-    """A fresh deployment with tiny versions, and a fresh browser profile that looks at it."""
-    with serving(folder) as served, listening(served.app) as origin:
-        profile = chromium.new_context(base_url=origin, **context)
-        profile.set_default_timeout(10_000)
-        with httpx.Client(base_url=origin, trust_env=False) as client:
-            at = Desk(profile.new_page(), client, served)
-            at.page.on("console", lambda said: at.complaints.append(said.text) if said.type == "error" else None)
-            at.page.on("pageerror", lambda error: at.complaints.append(str(error)))
-            try:
-                yield at
-            finally:
-                profile.close()
+def office(folder: Path) -> Iterator[Office]:
+    """A fresh deployment; several desks may stand in it, one after the other."""
+    with (
+        serving(folder) as served,
+        listening(served.app) as origin,
+        httpx.Client(base_url=origin, trust_env=False) as client,
+    ):
+        yield Office(served, client)
+
+
+@contextmanager
+def desk(chromium: Browser, place: Office, **context: Any) -> Iterator[Desk]:
+    """A fresh browser profile in front of a deployment with nothing to do."""
+    profile = chromium.new_context(base_url=str(place.client.base_url), **context)
+    profile.set_default_timeout(10_000)
+    at = Desk(profile.new_page(), place)
+    at.page.on("console", lambda said: at.complaints.append(said.text) if said.type == "error" else None)
+    at.page.on("pageerror", lambda error: at.complaints.append(str(error)))
+    try:
+        yield at
+    finally:
+        profile.close()
+        place.close_the_day()

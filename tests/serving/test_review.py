@@ -2,7 +2,6 @@
 
 import json
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -12,31 +11,36 @@ from models.records import Correction, Transcript
 from serving.loop import utc_now
 from serving.tokens import make_token
 from tests.serving.browser import faults
-from tests.serving.reviewing import Desk, desk
-from tests.serving.served import sound
+from tests.serving.reviewing import Desk, Office, desk, office
+from tests.serving.served import Served
 
 
 @pytest.fixture(scope="module")
-def idle(chromium: Browser, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Page]:
-    """A page of the editor without any work, for what its modules do by themselves."""
-    with desk(chromium, tmp_path_factory.mktemp("idle")) as opened:
-        opened.page.goto("/review/asr")
+def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Office]:
+    with office(tmp_path_factory.mktemp("office")) as opened:
+        yield opened
+
+
+@pytest.fixture(scope="module")
+def idle(chromium: Browser, place: Office) -> Iterator[Page]:
+    """A page of the service without any work, for what the editor's modules do by themselves."""
+    with desk(chromium, place) as opened:
+        opened.page.goto("/log")
         yield opened.page
-        assert opened.complaints == []
 
 
 @pytest.fixture
-def at(chromium: Browser, tmp_path: Path) -> Iterator[Desk]:
+def at(chromium: Browser, place: Office) -> Iterator[Desk]:
     """An editor whose page must not complain of anything."""
-    with desk(chromium, tmp_path) as opened:
+    with desk(chromium, place) as opened:
         yield opened
         assert opened.complaints == []
 
 
 @pytest.fixture
-def hushed(chromium: Browser, tmp_path: Path) -> Iterator[Desk]:
+def hushed(chromium: Browser, place: Office) -> Iterator[Desk]:
     """An editor in whose tests requests fail: browsers tell of each as an error."""
-    with desk(chromium, tmp_path) as opened:
+    with desk(chromium, place) as opened:
         yield opened
 
 
@@ -73,7 +77,7 @@ class TestActiveSeconds:
 
     def test_a_person_who_is_away_costs_ten_seconds_and_no_more(self, at: Desk) -> None:
         at.page.clock.install()
-        (item,) = at.post("asr", sound())
+        (item,) = at.post("asr")
         at.open("/review/asr")
         at.page.locator("#by-itself").uncheck()
         at.press("Escape") if at.page.locator("#play").get_attribute("aria-pressed") == "true" else None
@@ -89,10 +93,10 @@ class TestActiveSeconds:
 
     def test_a_page_in_the_background_does_not_count(self, at: Desk) -> None:
         at.page.clock.install()
-        (item,) = at.post("asr", sound())
+        (item,) = at.post("asr")
         at.open("/review/asr")
         at.page.evaluate("window.dispatchEvent(new Event('blur'))")
-        for _ in range(20):
+        for _ in range(5):
             at.page.clock.fast_forward(5_000)
             at.page.mouse.move(5, 5)
         at.page.evaluate("window.dispatchEvent(new Event('focus'))")
@@ -102,7 +106,7 @@ class TestActiveSeconds:
 
 class TestSpeech:
     def test_right_as_it_is_takes_one_key(self, at: Desk) -> None:
-        first, second = sorted(at.post("asr", sound(1), sound(2)))
+        first, second = sorted(at.post("asr", 2))
         at.open("/review/asr")
         assert at.page.input_value("#text") == "yes"
         shown = at.item()
@@ -121,7 +125,7 @@ class TestSpeech:
         expect(at.page.locator("#items")).to_have_text("2")
 
     def test_what_is_typed_is_what_is_sent(self, at: Desk) -> None:
-        (item,) = at.post("asr", sound())
+        (item,) = at.post("asr")
         at.open("/review/asr")
         at.press("Control+A")
         at.page.keyboard.type("no  matter? ")
@@ -130,7 +134,7 @@ class TestSpeech:
         assert (label["text"], label["words"]) == ("no matter?", [])
 
     def test_enter_that_ends_a_composition_sends_nothing(self, at: Desk) -> None:
-        at.post("asr", sound())
+        at.post("asr")
         at.open("/review/asr")
         shown = at.item()
         at.page.evaluate("document.activeElement.dispatchEvent(new KeyboardEvent('keydown', "
@@ -140,7 +144,7 @@ class TestSpeech:
         assert at.corrections(shown) == []
 
     def test_a_word_is_heard_selected_and_replaced_by_keys(self, at: Desk) -> None:
-        (item,) = at.post("asr", sound())
+        (item,) = at.post("asr")
         at.open("/review/asr")
         at.press("Alt+ArrowRight")
         expect(at.page.locator("#words .chosen")).to_have_text("yes")
@@ -150,7 +154,7 @@ class TestSpeech:
         assert at.correction(item)["label"]["text"] == "no"
 
     def test_playing_looping_and_speed(self, at: Desk) -> None:
-        at.post("asr", sound(20))
+        at.post("asr", seconds=20)
         at.open("/review/asr")
         play, loop = at.page.locator("#play"), at.page.locator("#loop")
         expect(play).to_have_attribute("aria-pressed", "true")  # by itself
@@ -187,7 +191,7 @@ class TestWords:
 
 class TestTheQueue:
     def test_a_skipped_item_is_open_for_others_and_not_handed_out_again(self, at: Desk) -> None:
-        (item,) = at.post("asr", sound())
+        (item,) = at.post("asr")
         at.open("/review/asr")
         at.press("Alt+S")
         at.sees("empty")
@@ -195,8 +199,20 @@ class TestTheQueue:
         assert [one["item_id"] for one in at.client.get("/v1/queue/asr?annotator=ada").json()["items"]] == [item]
         assert at.corrections(item) == []
 
+    def test_a_slip_of_skipping_is_mended(self, at: Desk) -> None:
+        (item,) = at.post("asr")
+        at.open("/review/asr")
+        at.page.keyboard.type(" work")
+        at.press("Alt+S")
+        at.sees("empty")
+        at.press("Alt+B")
+        at.sees("work")
+        assert at.page.input_value("#text") == "yes work"
+        at.press("Enter")
+        assert at.correction(item)["label"]["text"] == "yes work"
+
     def test_the_item_before_is_called_back_and_mended(self, at: Desk) -> None:
-        at.post("asr", sound(1), sound(2))
+        at.post("asr", 2)
         at.open("/review/asr")
         first = at.item()
         at.press("Enter")
@@ -216,7 +232,7 @@ class TestTheQueue:
         expect(at.page.locator("#items")).to_have_text("1")
 
     def test_a_reload_goes_on_with_the_same_item_and_draft(self, at: Desk) -> None:
-        at.post("asr", sound(1), sound(2), sound(3))
+        at.post("asr", 3)
         at.open("/review/asr")
         shown = at.item()
         at.page.keyboard.type(" begun")
@@ -232,7 +248,7 @@ class TestTheQueue:
         at.sees("empty")
 
     def test_a_particular_item_needs_no_lease(self, at: Desk) -> None:
-        one, other = at.post("asr", sound(1), sound(2))
+        one, other = at.post("asr", 2)
         at.open(f"/review/asr/{other}")
         assert at.item() == other
         at.page.keyboard.type(" indeed")
@@ -247,7 +263,7 @@ class TestTheQueue:
         assert at.client.get("/review/none").status_code == 404
 
     def test_the_busiest_task_comes_first(self, at: Desk) -> None:
-        at.post("asr", sound())
+        at.post("asr")
         at.page.goto("/review")
         assert at.page.url.endswith("/review/asr")
 
@@ -255,7 +271,7 @@ class TestTheQueue:
 class TestNothingIsLost:
     def test_what_cannot_be_sent_is_kept_over_a_reload_and_sent_later(self, hushed: Desk) -> None:
         at = hushed
-        (item,) = at.post("asr", sound())
+        (item,) = at.post("asr")
         at.open("/review/asr")
         at.page.route("**/correction", lambda route: route.abort())
         at.page.keyboard.type(" kept")
@@ -272,7 +288,7 @@ class TestNothingIsLost:
 
     def test_a_server_that_fails_is_asked_again(self, hushed: Desk) -> None:
         at = hushed
-        (item,) = at.post("asr", sound())
+        (item,) = at.post("asr")
         at.open("/review/asr")
         answers = iter([503, 500])
 
@@ -286,7 +302,7 @@ class TestNothingIsLost:
 
     def test_a_lease_that_is_over_is_told_and_the_work_kept(self, hushed: Desk) -> None:
         at = hushed
-        (item,) = at.post("asr", sound())
+        (item,) = at.post("asr")
         at.open("/review/asr")
         faster = Correction(item, "asr", Transcript("bob's"), "bob", 1.0, "test", utc_now())
         at.served.loop.correct(faster, None, "tester")
@@ -300,12 +316,36 @@ class TestNothingIsLost:
         assert at.corrections(item)[-1]["label"]["text"] == "yes mine"
         expect(at.page.locator("#refused")).to_be_empty()
 
+    def test_a_medium_that_does_not_come_sends_nothing_and_can_be_asked_again(self, hushed: Desk) -> None:
+        at = hushed
+        (item,) = at.post("asr")
+        at.page.route("**/media", lambda route: route.abort(), times=1)
+        at.page.goto("/review/asr")
+        at.sees("trouble")
+        at.press("Enter")
+        at.sees("work")
+        assert at.item() == item
+        assert at.corrections(item) == []
+
+    def test_who_is_signed_out_is_told_and_loses_nothing(self, hushed: Desk) -> None:
+        at = hushed
+        (item,) = at.post("asr")
+        at.open("/review/asr")
+        gone = {"status": 401, "body": '{"error": {"code": "unauthenticated", "message": "expected a token"}}'}
+        at.page.route("**/v1/**", lambda route: route.fulfill(**gone))
+        at.press("Enter")
+        expect(at.page.locator("#waiting")).to_contain_text("You are signed out. 1 not sent yet.")
+        expect(at.page.locator("#sign-in")).to_be_visible()
+        at.page.unroute("**/v1/**")
+        at.page.reload()  # as after signing in
+        assert at.correction(item)["label"]["text"] == "yes"
+
 
 class TestThePage:
     @pytest.mark.parametrize(("language", "button"), [("en-GB", "Right, next"), ("zh-CN", "正确，下一条")])
-    def test_it_speaks_both_languages(self, chromium: Browser, tmp_path: Path, language: str, button: str) -> None:
-        with desk(chromium, tmp_path, locale=language) as at:
-            at.post("asr", sound())
+    def test_it_speaks_both_languages(self, chromium: Browser, place: Office, language: str, button: str) -> None:
+        with desk(chromium, place, locale=language) as at:
+            at.post("asr")
             at.open("/review/asr")
             expect(at.page.locator("#send")).to_contain_text(button)
             assert at.complaints == []
@@ -316,22 +356,22 @@ class TestThePage:
         assert [sentence for sentence, told in said.items() if sentence == told] == []
 
     @pytest.mark.parametrize("scheme", ["light", "dark"])
-    def test_axe_finds_no_serious_fault(self, chromium: Browser, tmp_path: Path, scheme: str) -> None:
-        with desk(chromium, tmp_path, color_scheme=scheme) as at:
-            at.post("asr", sound())
+    def test_axe_finds_no_serious_fault(self, chromium: Browser, place: Office, scheme: str) -> None:
+        with desk(chromium, place, color_scheme=scheme) as at:
+            at.post("asr")
             at.open("/review/asr")
             at.press("F1")
             assert faults(at.page) == []
             at.press("Escape")
             assert faults(at.page) == []
 
-    def test_the_narrowest_phone_needs_no_scrolling_aside(self, chromium: Browser, tmp_path: Path) -> None:
-        with desk(chromium, tmp_path, viewport={"width": 360, "height": 640}) as at:
-            at.post("asr", sound())
+    def test_the_narrowest_phone_needs_no_scrolling_aside(self, chromium: Browser, place: Office) -> None:
+        with desk(chromium, place, viewport={"width": 360, "height": 640}) as at:
+            at.post("asr")
             at.open("/review/asr")
             assert at.page.evaluate("document.documentElement.scrollWidth") <= 360
 
-    def test_who_may_not_correct_is_told_so(self, at: Desk) -> None:
-        secret = make_token(at.served.loop.store, "camera", ("annotate",), "tester", utc_now())
+    def test_who_may_not_correct_is_told_so(self, served: Served) -> None:
+        secret = make_token(served.loop.store, "camera", ("annotate",), "tester", utc_now())
         headers = {"Authorization": f"Bearer {secret}"}
-        assert "prelabel token make NAME --scope correct" in at.client.get("/review/asr", headers=headers).text
+        assert "prelabel token make NAME --scope correct" in served.client.get("/review/asr", headers=headers).text

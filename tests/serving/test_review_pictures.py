@@ -2,8 +2,7 @@
 
 import json
 from collections.abc import Callable, Iterator
-from pathlib import Path
-from typing import Any, TypeAlias
+from typing import Any
 
 import pytest
 from playwright.sync_api import Browser, Page, expect
@@ -11,42 +10,36 @@ from playwright.sync_api import Browser, Page, expect
 from models.records import Box, Boxes, Correction, Task
 from serving.loop import utc_now
 from tests.serving.browser import faults
-from tests.serving.reviewing import Desk, desk
-from tests.serving.served import picture
+from tests.serving.reviewing import SIZE, Desk, Office, desk, office
 
-Xyxy: TypeAlias = tuple[float, float, float, float]
-
-W, H = 120, 90  # of the pictures
+W, H = SIZE
 
 
 @pytest.fixture(scope="module")
-def idle(chromium: Browser, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Page]:
-    """A page of the editor without any work, for what its modules do by themselves."""
-    with desk(chromium, tmp_path_factory.mktemp("idle")) as opened:
-        opened.page.goto("/review/detection")
+def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Office]:
+    with office(tmp_path_factory.mktemp("office")) as opened:
+        yield opened
+
+
+@pytest.fixture(scope="module")
+def idle(chromium: Browser, place: Office) -> Iterator[Page]:
+    """A page of the service without any work, for what the editor's modules do by themselves."""
+    with desk(chromium, place) as opened:
+        opened.page.goto("/log")
         yield opened.page
 
 
-@pytest.fixture(scope="module")
-def everywhere(chromium: Browser, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Desk]:
-    """One editor for many tests, each of which works off what it posts; the page must not complain of anything."""
-    with desk(chromium, tmp_path_factory.mktemp("desk"), viewport={"width": 1100, "height": 900}) as opened:
+@pytest.fixture
+def at(chromium: Browser, place: Office) -> Iterator[Desk]:
+    """An editor whose page must not complain of anything."""
+    with desk(chromium, place, viewport={"width": 1100, "height": 900}) as opened:
         yield opened
         assert opened.complaints == []
 
 
-@pytest.fixture
-def at(everywhere: Desk) -> Iterator[Desk]:
-    yield everywhere
-    everywhere.page.goto("about:blank")
-
-
-_shades = iter(range(255))
-
-
 def on_the_desk(at: Desk, task: Task = "detection") -> str:
     """A new picture, open in the editor."""
-    (item,) = at.post(task, picture(next(_shades), W, H))
+    (item,) = at.post(task)
     at.open(f"/review/{task}/{item}")
     return item
 
@@ -118,7 +111,7 @@ class TestBoxes:
         assert ((left + right) / 2, (top + bottom) / 2) == (W / 2 - 10, H / 2 - 1)
 
     def test_digits_say_what_it_is(self, at: Desk) -> None:
-        (item,) = at.post("detection", picture(next(_shades), W, H))
+        (item,) = at.post("detection")
         known = Boxes(W, H, (Box((1.5, 2.5, 30, 40), "tram"),))
         at.served.loop.correct(Correction(item, "detection", known, "bob", 1.0, "test", utc_now()), None, "tester")
         at.open(f"/review/detection/{item}")
@@ -141,7 +134,7 @@ class TestBoxes:
         assert sent(at, item)[1]["xyxy"] == [80, 50, 88, 57]
 
     def test_what_a_promise_accepted_is_pale_and_stays_as_it_is(self, at: Desk) -> None:
-        at.post("detection", picture(next(_shades), W, H))
+        at.post("detection")
         box = {"category": "car", "confidence": 0.9}
         first, second, third = [5.25, 5, 20, 20], [40, 40, 60.5, 60], [70, 5, 90, 9]
         label = {"width": W, "height": H, "boxes": [{**box, "xyxy": xyxy} for xyxy in (first, second, third)]}
@@ -160,7 +153,7 @@ class TestBoxes:
         assert [one["confidence"] for one in given] == [0.9, 1, 0.9, 1]
 
     def test_what_is_to_be_labelled_afresh_begins_empty(self, at: Desk) -> None:
-        at.post("detection", picture(next(_shades), W, H))
+        at.post("detection")
         change_queue(at.page, lambda told: told["route"].update(decision="annotate"))
         at.open("/review/detection")
         item = at.item()
@@ -237,7 +230,7 @@ class TestLanes:
         assert line["points"] == [[x + 1, y] for x, y in points]
 
     def test_what_a_promise_accepted_keeps_its_doubt(self, at: Desk) -> None:
-        at.post("lane", picture(next(_shades), W, H))
+        at.post("lane")
         sure = {"points": [[10, 80.5], [20.25, 5]], "std_px": [1.5, 2], "confidence": 0.95}
         unsure = {"points": [[60, 80], [70, 5]], "std_px": [3, 4], "confidence": 0.5}
         label = {"width": W, "height": H, "lanes": [sure, unsure]}
@@ -297,11 +290,35 @@ class TestGeometry:
         assert idle.evaluate(script) == xyxy
 
 
+class TestFingers:
+    def test_one_draws_and_two_zoom(self, chromium: Browser, place: Office) -> None:
+        with desk(chromium, place, has_touch=True, is_mobile=True, viewport={"width": 360, "height": 740}) as at:
+            item = on_the_desk(at)
+            touch(at, [[(80, 50)], [(90, 60)], [(100, 75)]])
+            before = at.spot(1, 1)[0] - at.spot(0, 0)[0]
+            touch(at, [[(50, 40), (70, 40)], [(40, 40), (80, 40)], [(30, 40), (90, 40)]])
+            assert at.spot(1, 1)[0] - at.spot(0, 0)[0] > 1.5 * before
+            (_, drawn) = sent(at, item)
+            assert drawn["xyxy"] == pytest.approx([80, 50, 100, 75], abs=1)  # of three pixels of the screen each
+            assert at.complaints == []
+
+
+def touch(at: Desk, frames: list[list[tuple[float, float]]]) -> None:
+    """Fingers on the picture, frame by frame, and up again."""
+    fingers = at.page.context.new_cdp_session(at.page)
+    places = [[at.spot(*pixel) for pixel in frame] for frame in frames]
+    for number, frame in enumerate(places):
+        points = [{"x": x, "y": y, "id": finger} for finger, (x, y) in enumerate(frame)]
+        kind = "touchMove" if number else "touchStart"
+        fingers.send("Input.dispatchTouchEvent", {"type": kind, "touchPoints": points})
+    fingers.send("Input.dispatchTouchEvent", {"type": "touchEnd", "touchPoints": []})
+
+
 class TestThePictures:
     @pytest.mark.parametrize(("task", "scheme"), [("detection", "light"), ("lane", "dark")])
-    def test_axe_finds_no_serious_fault(self, chromium: Browser, tmp_path: Path, task: Task, scheme: str) -> None:
-        with desk(chromium, tmp_path, color_scheme=scheme, viewport={"width": 360, "height": 740}) as at:
-            at.post(task, picture(1))
+    def test_axe_finds_no_serious_fault(self, chromium: Browser, place: Office, task: Task, scheme: str) -> None:
+        with desk(chromium, place, color_scheme=scheme, viewport={"width": 360, "height": 740}) as at:
+            at.post(task)
             at.open(f"/review/{task}")
             at.press("Tab")
             assert faults(at.page) == []

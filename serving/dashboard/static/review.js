@@ -6,7 +6,7 @@
  * does, how long it took, and what became of the corrections.
  */
 
-import { call } from "./review-api.js";
+import { Failure, call } from "./review-api.js";
 import { AudioEditor } from "./review-audio.js";
 import { BoxEditor } from "./review-boxes.js";
 import { ActiveTime, watch } from "./review-clock.js";
@@ -40,6 +40,7 @@ class Review {
   /** @type {Work[]} */
   #done = [];
   #busy = true;
+  #state = "loading";
   #again = 0;
 
   /** @param {{task: string, annotator: string, item_id: string | null, categories: any[]}} about */
@@ -64,10 +65,11 @@ class Review {
     return this.#go(() => (this.about.item_id ? this.#thatItem(this.about.item_id) : this.supply.next()));
   }
 
-  /** Sends the label as it stands, and goes on. */
+  /** Sends the label as it stands, and goes on; where there is none, looks again. */
   send() {
-    if (this.#busy || !this.#work) return this.#busy ? undefined : this.#go(() => this.supply.next());
-    const work = /** @type {Work} */ (this.#leave());
+    if (this.#busy) return;
+    const work = this.#leave();
+    if (!work || this.#state !== "work") return this.#go(async () => (work ? this.#anew(work) : this.supply.next()));
     const label = this.editor.label();
     const given = JSON.stringify(label);
     const posted = given === work.given ? null : this.#post(work, label);
@@ -100,10 +102,11 @@ class Review {
 
   /** Gives the item back to others; one that was called back stays as it was given. */
   skip() {
-    if (this.#busy || !this.#work) return;
-    this.tally.add(0, this.clock.seconds);
-    if (this.#work.given) this.#remember(this.#work);
-    else this.supply.release(this.#work).catch(() => {}); // its lease ends by itself anyway
+    const work = this.#leave();
+    if (this.#busy || !work) return;
+    this.tally.add(0, work.seconds);
+    this.#remember({ ...work, seconds: 0 }); // should it have been a slip
+    if (!work.given) this.supply.release(work).catch(() => {}); // its lease ends by itself anyway
     return this.#go(() => this.supply.next());
   }
 
@@ -114,19 +117,26 @@ class Review {
     if (!before) return announce(say("There is no item before this one."));
     this.#done = this.#done.slice(0, -1);
     const current = this.#leave();
-    if (current) this.supply.putBack({ ...current, media: this.supply.work(current.item).media });
-    return this.#go(async () => ({ ...before, media: this.supply.work(before.item).media }));
+    if (current) this.supply.putBack(this.#anew(current));
+    return this.#go(async () => this.#anew(before));
   }
 
-  /** Takes the item off the table. @returns {Work | null} */
+  /** The item as it lies on the table. @returns {Work | null} */
   #leave() {
-    return this.#work && { ...this.#work, draft: this.editor.draft(), seconds: this.clock.seconds };
+    const shown = this.#state === "work" ? { draft: this.editor.draft(), seconds: this.clock.seconds } : {};
+    return this.#work && { ...this.#work, ...shown };
+  }
+
+  /** The same with its medium fetched again. @param {Work} work @returns {Work} */
+  #anew(work) {
+    return { ...work, media: this.supply.work(work.item).media };
   }
 
   /** Shows what `next` brings. @param {() => Promise<Work | null>} next */
   async #go(next) {
     this.#busy = true;
     this.#work = null;
+    this.#state = "loading";
     window.clearTimeout(this.#again);
     this.editor.hide();
     const late = window.setTimeout(() => this.#stand("loading"), 150);
@@ -136,6 +146,7 @@ class Review {
       else this.#nothing();
     } catch (error) {
       this.#stand("trouble", error instanceof Error ? error.message : String(error));
+      if (error instanceof Failure && error.status === 401) element("sign-in").hidden = false;
     } finally {
       window.clearTimeout(late);
       this.#busy = false;
@@ -168,7 +179,7 @@ class Review {
 
   /** Which part of the page is there. @param {"loading" | "work" | "empty" | "trouble"} state */
   #stand(state, why = "") {
-    element("desk").dataset.state = state;
+    this.#state = element("desk").dataset.state = state;
     element("why").textContent = why;
     const working = state === "work";
     for (const name of ["send", "skip"]) /** @type {HTMLButtonElement} */ (element(name)).disabled = state === "loading";
@@ -180,7 +191,8 @@ class Review {
     if (composes(event) || document.querySelector("dialog[open]")) return;
     const key = chord(event);
     const plain = !writes(event.target);
-    const handled = (this.#work && !this.#busy && this.editor.press(key, event)) || this.#press(key, event, plain);
+    const shown = this.#state === "work" && !this.#busy;
+    const handled = (shown && this.editor.press(key, event)) || this.#press(key, event, plain);
     if (handled) event.preventDefault();
   }
 
@@ -254,7 +266,7 @@ function tellRoute({ route, uri, item_id, uncertainty }) {
   badge.className = `badge ${route.decision}`;
   element("reason").textContent = route.reason;
   const name = /** @type {HTMLAnchorElement} */ (element("name"));
-  name.textContent = uri.startsWith("posted:") ? item_id.slice(0, 12) : decodeURI(uri.split("/").at(-1) ?? uri);
+  name.textContent = uri.startsWith("posted:") ? item_id.slice(0, 12) : uri.split("/").at(-1) || uri;
   name.href = `/v1/items/${item_id}`;
   element("p-error").textContent = uncertainty.p_error.toFixed(2);
 }

@@ -44,7 +44,8 @@ class Speed:
 @dataclass(frozen=True)
 class Work:
     """One label that somebody gave, and whether it is right: by the known answer of a planted gold item, and by what
-    all who labelled the item say together; None where there is nothing to compare with."""
+    all who labelled the item say together; None where there is nothing to compare with. Where a tool tells no seconds
+    they are 0, and do not count."""
 
     annotator: str
     seconds: Seconds
@@ -54,10 +55,10 @@ class Work:
 
 @dataclass(frozen=True)
 class Standing:
-    """What is known of one annotator."""
+    """What is known of one annotator; no speed where no tool told seconds."""
 
     annotator: str
-    speed: Speed
+    speed: Speed | None
     gold: Share
     consensus: Share
 
@@ -67,10 +68,11 @@ def standings(work: Iterable[Work]) -> list[Standing]:
     by_name: dict[str, list[Work]] = {}
     for one in work:
         by_name.setdefault(one.annotator, []).append(one)
+    told = {name: [one.seconds for one in some if one.seconds] for name, some in by_name.items()}
     return [
         Standing(
             annotator=name,
-            speed=speed([one.seconds for one in some]),
+            speed=speed(told[name]) if told[name] else None,
             gold=share([one.right_on_gold for one in some]),
             consensus=share([one.right_with_others for one in some]),
         )

@@ -12,7 +12,10 @@ from serving.store.records import StoredVersion
 def task_report(
     store: Store, task: Task, told_of: Callable[[StoredVersion], dict[str, Any]], now: datetime
 ) -> dict[str, Any]:
-    """Items by state, human seconds, and seconds a label; a label is a corrected item or one accepted unseen."""
+    """Items by state, human seconds, and seconds a label; a label is a corrected item or one accepted unseen.
+
+    Where a tool told no seconds, people needed more than the figures say: the report counts such corrections.
+    """
     serving = store.versions.serving(task)
     states = store.items.counts(task, now)
     labels = states.get("corrected", 0) + states.get("accepted", 0)
@@ -24,6 +27,7 @@ def task_report(
         "items": states,
         "labels": labels,
         "corrections": sum(corrections for _, corrections, _ in lines),
+        "corrections_without_seconds": store.queue.without_seconds(task),
         "human_seconds": human_seconds,
         "seconds_per_label": human_seconds / labels if labels else None,
         "by_model_version": [

@@ -211,6 +211,12 @@ class Queue:
             rows = connection.execute(chosen.group_by(version)).all()
         return sorted(((name, n, float(seconds)) for name, n, seconds in rows), key=lambda line: line[0] or "")
 
+    def without_seconds(self, task: Task) -> int:
+        """How many corrections came from a tool that told no seconds."""
+        chosen = select(func.count()).where(corrections.c.task == task, corrections.c.seconds == 0)
+        with self._database.reading() as connection:
+            return int(connection.execute(chosen).scalar_one())
+
 
 def correction_key(correction: Correction) -> str:
     """What makes two corrections the same one: who said what about which item, with which tool, and when."""

@@ -69,6 +69,8 @@ def test_one_standing_a_person() -> None:
         Work("bob", 8),
     ]
     ada, bob = standings(work)
+    assert ada.speed is not None
+    assert bob.speed is not None
     assert (ada.annotator, ada.speed.n, ada.gold.of, ada.consensus.right) == ("ada", 1, 0, 1)
     assert (bob.annotator, bob.speed.median, bob.gold.right, bob.consensus.right, bob.consensus.of) == (
         "bob",
@@ -77,3 +79,10 @@ def test_one_standing_a_person() -> None:
         0,
         1,
     )
+
+
+def test_where_no_seconds_were_told_there_is_no_speed() -> None:
+    ada, bob = standings([Work("ada", 0), Work("bob", 0), Work("bob", 8), Work("bob", 0)])
+    assert ada.speed is None
+    assert bob.speed is not None
+    assert (bob.speed.n, bob.speed.median) == (1, 8)

@@ -113,6 +113,8 @@ class TestCorrections:
         assert (one["annotator"], one["tool"], one["seconds"]) == ("cvat:ada", "cvat", 0)
         assert one["model_version"] == joined.version
         assert one["created_at"].startswith("2026-01-01T10:30")
+        report = joined.client.get("/v1/report").json()["tasks"]["detection"]
+        assert (report["corrections"], report["corrections_without_seconds"], report["human_seconds"]) == (3, 3, 0)
 
     def test_frames_that_the_command_line_handed_over_as_pixels_are_found_again(
         self, joined: Served, cvat: FakeCvat, monkeypatch: pytest.MonkeyPatch, tmp_path: Path

@@ -89,4 +89,5 @@ def test_who_is_right_on_gold_and_by_the_others(loop: Loop) -> None:
     assert told["cyd"].gold.of == told["dan"].gold.of == 0
     of_three = {name: (one.consensus.right, one.consensus.of) for name, one in told.items()}
     assert of_three == {"ada": (3, 3), "bob": (3, 3), "cyd": (2, 3), "dan": (0, 0)}
+    assert told["ada"].speed is not None
     assert (told["ada"].speed.n, told["ada"].speed.median) == (4, 4.0)

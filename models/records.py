@@ -30,11 +30,13 @@ class Item:
 
     ``id`` is the SHA-256 of its bytes in the store, and the path below the root in a data set. ``group`` names what
     it shares with its neighbours (speaker, clip, sequence): items of one group are never independent evidence.
+    ``language`` is the one spoken in it, as its owner calls it (``hsb``, ``de``), where that is known.
     """
 
     id: str
     uri: str
     group: str | None = None
+    language: str | None = None
 
     __pydantic_config__ = _STRICT
 

@@ -4,14 +4,14 @@ import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
+from datetime import datetime
 from functools import cached_property
 from typing import Any, ClassVar, Literal
 
 from models.errors import InvalidInput
 from models.matters import Matters
-from models.records import Seconds
-
-STRICT: dict[str, Any] = {"extra": "forbid", "allow_inf_nan": False}
+from models.records import Label, Seconds, Task
+from selection.rules import STRICT, About, Rule, rule_for
 
 
 @dataclass(frozen=True)
@@ -20,7 +20,9 @@ class Policy:
 
     ``alpha`` and ``delta`` are those of the promise, ``promise_of`` what is accepted unseen. The shares, each in
     (0, 1], are of items that people check at random: before the first promise, and under one. ``matters_*`` say what an
-    error is, ``budget_s_per_day`` how many human seconds there are a day (None: as many as people give).
+    error is, ``budget_s_per_day`` how many human seconds there are a day (None: as many as people give). What a rule
+    catches is never accepted unseen. Only checks after ``checks_from`` count for the promise: a rule that was
+    made after a look at them takes their word from them.
     """
 
     alpha: float = 0.02
@@ -33,6 +35,8 @@ class Policy:
     matters_category: bool = True
     matters_lane_px: float = 8.0
     budget_s_per_day: Seconds | None = None
+    rules: tuple[Rule, ...] = ()
+    checks_from: datetime | None = None
 
     __pydantic_config__: ClassVar[Mapping[str, Any]] = STRICT
 
@@ -43,6 +47,8 @@ class Policy:
             _require(0 < getattr(self, name) <= 1, name, "a share in (0, 1]", getattr(self, name))
         budget = self.budget_s_per_day
         _require(budget is None or 0 < budget <= 1e9, "budget_s_per_day", "seconds above 0", budget)
+        since = self.checks_from
+        _require(since is None or since.tzinfo is not None, "checks_from", "a time with its zone", str(since))
         assert self.matters  # which checks its own
 
     @property
@@ -54,6 +60,10 @@ class Policy:
     def of_parts(self) -> bool:
         """Whether words, boxes and lines are accepted one by one."""
         return self.promise_of == "parts"
+
+    def rule_for(self, task: Task, label: Label, about: About) -> Rule | None:
+        """The rule by which a person always sees this item, if one does."""
+        return rule_for(self.rules, task, label, about)
 
     @cached_property
     def version(self) -> str:

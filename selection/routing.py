@@ -1,7 +1,7 @@
-"""Who looks at an item: nobody, a person who corrects, a person who starts afresh, or a person who audits."""
+"""Who looks at an item: nobody, a person who corrects, who starts afresh, or who checks what was drawn at random."""
 
 import hashlib
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal, TypeAlias
 
 from models.errors import InvalidInput
@@ -9,8 +9,12 @@ from models.records import Seconds, Uncertainty
 from selection.parts import PartPromise, Plan
 from selection.policy import Policy
 from selection.risk import NoPromise, Threshold
+from selection.rules import Rule
 
-Route: TypeAlias = Literal["accept", "review", "annotate", "audit"]
+Route: TypeAlias = Literal["accept", "review", "annotate", "audit", "calibrate"]
+
+DRAWN: tuple[Route, ...] = ("audit", "calibrate")  # checked by people at random: under a promise, and for the first
+_DONE: dict[Route, str] = {"accept": "accepted unseen", "review": "reviewed", "annotate": "labelled afresh"}
 
 
 @dataclass(frozen=True)
@@ -18,13 +22,15 @@ class Decision:
     """Where an item goes, and why, in one sentence.
 
     With ``parts`` only some of them are shown to the person; without, all of the item is, or, accepted, nothing.
-    ``policy`` is the version of that by which it was decided; what was decided before there were any has none.
+    ``policy`` is the version of that by which it was decided, ``otherwise`` what would change the decision; what was
+    decided before there were any has none.
     """
 
     decision: Route
     reason: str
     parts: Plan | None = None
     policy: str | None = None
+    otherwise: str | None = None
 
 
 def draw(item_id: str, seed: int, purpose: str = "audit") -> float:
@@ -39,23 +45,26 @@ def route(
     promise: Threshold | NoPromise,
     policy: Policy,
     drawn: float,
+    rule: Rule | None = None,
 ) -> Decision:
-    """Decides by chance first, then by the promise, then by what costs a person less.
+    """Decides by chance first, then by a rule, then by the promise, then by what costs a person less.
 
     Args:
         scratch_seconds: what labelling without a pre-annotation would cost.
         promise: what may be accepted unseen; without one nothing is.
         drawn: the item's own number in [0, 1), from ``draw``: the audit must not depend on any score.
+        rule: by which a person always sees this item.
 
     Raises:
         InvalidInput: ``drawn`` is out of range.
     """
     why = _standing(uncertainty, promise)
-    if audit := _by_chance(promise, policy, drawn, why):
-        return audit
+    decided = _by_cost(uncertainty.seconds, scratch_seconds, why, _until_accepted(uncertainty.score, promise))
     if isinstance(promise, Threshold) and uncertainty.score <= promise.threshold:
-        return Decision("accept", why)
-    return _by_cost(uncertainty.seconds, scratch_seconds, why, None)
+        score, limit = _apart(uncertainty.score, promise.threshold)
+        otherwise = f"above the score {limit} (it has {score}) it would be {_DONE[decided.decision]}"
+        decided = Decision("accept", why, otherwise=otherwise)
+    return _by_chance(_by_rule(decided, rule, policy), promise, policy, drawn)
 
 
 def route_parts(
@@ -66,8 +75,9 @@ def route_parts(
     promise: PartPromise,
     policy: Policy,
     drawn: float,
+    rule: Rule | None = None,
 ) -> Decision:
-    """Like ``route`` where parts are accepted one by one; whoever audits sees all of them.
+    """Like ``route`` where parts are accepted one by one; who audits, or comes by a rule, sees all of them.
 
     Args:
         missing: doubt in [0, 1] whether something is missing.
@@ -77,29 +87,64 @@ def route_parts(
         InvalidInput: ``drawn`` is out of range.
     """
     why = f"{_accepted_parts(plan, promise)}; {_missing(missing, plan, promise)}"
-    if audit := _by_chance(promise.parts, policy, drawn, why):
-        return audit
     if plan.unseen:
-        return Decision("accept", why)
-    return _by_cost(seconds, scratch_seconds, why, plan if plan.partial else None)
+        decided = Decision("accept", why, otherwise="a part or a doubt above its score would be shown to a person")
+    else:
+        until = _until_parts_accepted(plan, promise)
+        decided = _by_cost(seconds, scratch_seconds, why, until, plan if plan.partial else None)
+    return _by_chance(_by_rule(decided, rule, policy), promise.parts, policy, drawn)
 
 
-def _by_chance(promise: Threshold | NoPromise, policy: Policy, drawn: float, why: str) -> Decision | None:
+def _by_chance(decided: Decision, promise: Threshold | NoPromise, policy: Policy, drawn: float) -> Decision:
     if not 0 <= drawn < 1:
         raise InvalidInput(f"route: expected a draw in [0, 1), got {drawn}")
-    share = policy.audit_share if isinstance(promise, Threshold) else policy.calibration_share
+    held = isinstance(promise, Threshold)
+    share = policy.audit_share if held else policy.calibration_share
     if drawn >= share:
-        return None
-    return Decision(
-        "audit", f"drawn at random: people check {_percent(share)} of all items, whatever their score; {why}"
-    )
+        return decided
+    why = f"drawn at random: people check {_percent(share)} of all items, whatever their score; {decided.reason}"
+    otherwise = f"not drawn (its number is {drawn:.2g}) it would be {_DONE[decided.decision]}"
+    return Decision("audit" if held else "calibrate", why, policy=policy.version, otherwise=otherwise)
 
 
-def _by_cost(seconds: Seconds, scratch_seconds: Seconds, why: str, parts: Plan | None) -> Decision:
+def _by_rule(decided: Decision, rule: Rule | None, policy: Policy) -> Decision:
+    if rule is None:
+        return replace(decided, policy=policy.version)
+    why = f"by a rule of the policy, {rule.words} is always {_DONE[rule.decision]}; {decided.reason}"
+    otherwise = f"without that rule it would be {_DONE[decided.decision]}"
+    return Decision(rule.decision, why, policy=policy.version, otherwise=otherwise)
+
+
+def _by_cost(
+    seconds: Seconds, scratch_seconds: Seconds, why: str, otherwise: str, parts: Plan | None = None
+) -> Decision:
     if seconds >= scratch_seconds:
         compared = f"correcting would take {seconds:.1f} s, labelling afresh {scratch_seconds:.1f} s"
-        return Decision("annotate", f"{why}; {compared}")
-    return Decision("review", why, parts)
+        cheaper = f"if correcting took less than {scratch_seconds:.1f} s it would be {_DONE['review']}"
+        return Decision("annotate", f"{why}; {compared}", otherwise=f"{cheaper}; {otherwise}")
+    return Decision("review", why, parts, otherwise=otherwise)
+
+
+def _until_accepted(score: float, promise: Threshold | NoPromise) -> str:
+    """What it takes for an item to be accepted unseen."""
+    if isinstance(promise, NoPromise):
+        return _until_promised(promise)
+    has, limit = _apart(score, promise.threshold)
+    return f"up to the score {limit} (it has {has}) it would be {_DONE['accept']}"
+
+
+def _until_parts_accepted(plan: Plan, promise: PartPromise) -> str:
+    if isinstance(promise.parts, NoPromise):
+        return _until_promised(promise.parts)
+    shown = f"its {len(plan.shown)} shown parts" if len(plan.shown) != 1 else "its one shown part"
+    up_to = f"up to the score {promise.parts.threshold:.2g} {shown} would be {_DONE['accept']}"
+    return up_to if plan.shown else "within the doubt accepted of what is missing nobody would look at it"
+
+
+def _until_promised(promise: NoPromise) -> str:
+    if promise.missing:
+        return f"it can be {_DONE['accept']} after {promise.missing} more random checks at the earliest"
+    return f"when it could be {_DONE['accept']} cannot be told: {promise.reason}"
 
 
 def _accepted_parts(plan: Plan, promise: PartPromise) -> str:

@@ -9,16 +9,19 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from models.matters import ANYTHING, Matters
+from models.matters import Matters
 from models.parts import has_parts
 from models.records import Task
 from models.tasks import differs, part_errors
 from selection.audit import AuditBound
 from selection.cost import part_doubts
 from selection.parts import PartPromise, missing_doubt, plan
+from selection.policy import Policy
 from selection.risk import Threshold
 from serving.store.records import Audited
 from serving.trust import Promise
+
+DEFAULT = Policy()
 
 
 @dataclass(frozen=True)
@@ -51,8 +54,8 @@ class Watch:
 class Audits:
     """What audits say of a version's promises: a bound for each thing that is promised (items; parts, missing)."""
 
-    def __init__(self, matters: Matters = ANYTHING) -> None:
-        self._matters = matters
+    def __init__(self, policy: Policy = DEFAULT) -> None:
+        self._policy = policy
         self.watches: dict[str, Watch] = {}
         self.last = 0  # the correction that was counted last
         self._judged: set[str] = set()
@@ -64,9 +67,11 @@ class Audits:
             standing = [one for one in made if one.at < audit.checked_at]
             if not standing or audit.item_id in self._judged:
                 continue
+            if self._policy.rule_for(task, audit.answer.label, audit.about) is not None:
+                continue  # which would not have been accepted
             self._judged.add(audit.item_id)
             moment = max(standing[-1].at, audit.answered_at)
-            for name, (promise, shares) in _found(task, standing[-1].promise, audit, self._matters).items():
+            for name, (promise, shares) in _found(task, standing[-1].promise, audit, self._policy.matters).items():
                 self.watches.setdefault(name, Watch(promise)).take(*shares, moment)
 
     @property

@@ -48,6 +48,7 @@ class ItemLine(Body):
     uri: str = Field(min_length=1)
     task: Task
     group: str | None = Field(None, min_length=1, description="speaker, clip or sequence that the medium belongs to")
+    language: str | None = Field(None, min_length=1, description="the language spoken in it")
 
 
 class AnswerBody(BaseModel):
@@ -73,6 +74,7 @@ class LeasedBody(AnswerBody):
 
     uri: str
     group: str | None
+    language: str | None
     lease_id: str
     expires_at: datetime
 
@@ -254,6 +256,7 @@ def leased_body(leased: Leased, answer: Answer) -> LeasedBody:
         **_told(answer),
         uri=leased.item.uri,
         group=leased.item.group,
+        language=leased.item.language,
         lease_id=leased.lease_id,
         expires_at=leased.expires_at,
     )

@@ -5,21 +5,24 @@ import threading
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, replace
 from datetime import datetime
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
-from models.matters import ANYTHING
-from models.records import TASKS, Correction, PreAnnotation, Task
+import numpy as np
+
+from models.records import TASKS, Correction, Label, PreAnnotation, Task
 from models.tasks import differs
 from models.versions import Version, read_version
 from selection.calibration import MINIMUM
 from selection.checks import wants_second_look
 from selection.policy import Policy
+from selection.rules import About
 from serving.audits import Audits, Made, Watch
 from serving.deciding import Deciding
 from serving.policies import Policies
 from serving.store import Store
-from serving.store.records import Actor, Answer, Calibration, StoredVersion, Worked
+from serving.store.records import Actor, Answer, Calibration, Pending, StoredVersion, Worked
 from serving.trust import Pool, Trust, learn, learn_costs, no_promise, untried
 
 RECENT = 2000  # corrections whose seconds count
@@ -105,10 +108,13 @@ class Calibrations:
     def weigh(self, version: StoredVersion, policy: Policy) -> Trust:
         """What the checks of a version teach by now under a policy, kept nowhere.
 
-        Uses none that the version or one it descends from was trained on.
+        Uses none that the version or one it descends from was trained on, and none that a rule of the policy catches:
+        what could never be accepted says nothing of what is.
         """
         names, unknown = self._store.versions.ancestry(version.name)
-        known = self._store.checks.audited(version.task, version.name, names, self._checks_from(version))
+        since = max(filter(None, (self._checks_from(version), policy.checks_from)), default=None)
+        checked = self._store.checks.audited(version.task, version.name, names, since)
+        known = (one for one in checked if policy.rule_for(version.task, one.answer.label, one.about) is None)
         before = self._untried(version.name, policy).calibrator
         share = max(policy.calibration_share, policy.audit_share)
         pool, terms = self._pool(version, policy), (policy.alpha, policy.delta)
@@ -168,7 +174,7 @@ class Calibrations:
         names, _ = self._store.versions.ancestry(version.name)
         with self._looking:
             key = version.name, json.dumps(_made_for(policy), sort_keys=True), policy.audit_share, checks_from
-            audits = self._audits.setdefault(key, Audits(policy.matters))
+            audits = self._audits.setdefault(key, Audits(policy))
             new = self._store.checks.after(version.task, version.name, names, audits.last)
             audits.take(version.task, made, [one for one in new if one.draw < policy.audit_share])
         return audits
@@ -199,13 +205,13 @@ class Calibrations:
         return self._store.queue.worked(version.task, version.name, RECENT)
 
     def _pool(self, version: StoredVersion, policy: Policy) -> Pool:
-        """All that the version answered, as its checks are drawn from all: what waits is surer than they are, once
-        people have worked on what was doubtful."""
-        scores = self._store.items.scores(version.task, version.name)
-        if not policy.of_parts:
-            return Pool(scores)
-        batches = self._store.items.answers(version.task, version.name, BATCH)
-        return Pool.of_parts(scores, (one.preannotation for batch in batches for one in batch))
+        """All that the version answered and no rule catches, as its checks are drawn from all: what waits is surer
+        than they are, once people have worked on what was doubtful."""
+        if not policy.of_parts and not policy.rules:
+            return Pool(self._store.items.scores(version.task, version.name))
+        answered = chain.from_iterable(self._store.items.answers(version.task, version.name, BATCH))
+        free = (one.preannotation for one in answered if policy.rule_for(version.task, *_known(one)) is None)
+        return Pool.of_parts(free) if policy.of_parts else Pool(np.array([one.uncertainty.score for one in free]))
 
     def tried(self, version: StoredVersion, policy: Policy) -> tuple[Trust, Iterator[Answer]]:
         """What the checks of a version would teach under a policy, and its decisions on what waits; kept nowhere."""
@@ -222,7 +228,7 @@ class Calibrations:
     ) -> Iterator[list[tuple[int, Answer, float]]]:
         for batch in self._store.items.open_answers(version.task, version.name, BATCH):
             yield [
-                (one.preannotation_id, self._deciding.answer(said, one.duration_s, trust, policy), self._draw(said))
+                (one.preannotation_id, self._deciding.answer(said, one.about, trust, policy), self._draw(said))
                 for one in batch
                 if (said := one.preannotation)
             ]
@@ -241,12 +247,17 @@ class Calibrations:
 
 def _made_for(policy: Policy) -> dict[str, Any]:
     """What a promise was made for, besides alpha, delta and whether it is of parts."""
-    return {"matters": asdict(policy.matters)}
+    since = policy.checks_from.isoformat() if policy.checks_from else None
+    return {"matters": asdict(policy.matters), "rules": [asdict(rule) for rule in policy.rules], "checks_from": since}
+
+
+def _known(waiting: Pending) -> tuple[Label, About]:
+    return waiting.preannotation.label, waiting.about
 
 
 def _fits(calibration: Calibration, policy: Policy) -> bool:
     """Whether its promise was made for the terms of a policy."""
-    kept = {"matters": asdict(ANYTHING), **calibration.promise}
+    kept = {**_made_for(Policy()), **calibration.promise}
     terms = (calibration.alpha, calibration.delta) == (policy.alpha, policy.delta)
     made_for = _made_for(policy)
     return terms and ("most" in kept) == policy.of_parts and {name: kept[name] for name in made_for} == made_for
@@ -254,5 +265,5 @@ def _fits(calibration: Calibration, policy: Policy) -> bool:
 
 def _told_terms(policy: Policy) -> str:
     alpha, delta = (f"{100 * share:.4g} %" for share in (policy.alpha, policy.delta))
-    other = "" if policy.matters == ANYTHING else ", by the rule of what matters"
+    other = "" if _made_for(policy) == _made_for(Policy()) else ", by the rules of the policy"
     return f"alpha {alpha}, delta {delta}" + (", part by part" if policy.of_parts else "") + other

@@ -10,6 +10,7 @@ from selection.cost import Costs, expected_seconds, from_scratch_seconds, part_d
 from selection.parts import PartPromise, Plan, missing_doubt, plan
 from selection.policy import Policy
 from selection.routing import draw, route, route_parts
+from selection.rules import About, Rule
 from serving.settings import Settings
 from serving.store.records import Answer
 from serving.trust import Trust
@@ -36,20 +37,19 @@ class Deciding:
         """Whether the item, once corrected, is kept out of training and decides promotions."""
         return draw(item_id, self.seed, "gold") < self.gold_share
 
-    def answer(self, said: PreAnnotation, duration_s: Seconds | None, trust: Trust, policy: Policy) -> Answer:
+    def answer(self, said: PreAnnotation, about: About, trust: Trust, policy: Policy) -> Answer:
         """Calibrate, cost, route: the answer for a pre-annotation of which only the raw doubt is known to be right."""
+        duration_s, rule = about.duration_s, policy.rule_for(said.task, said.label, about)
         score, costs = said.uncertainty.score, trust.costs.costs if trust.costs else self.costs
         p_error = trust.p_error(score, said.features)
         seconds = expected_seconds(said.task, said.label, p_error, said.features, duration_s, costs)
         scratch_s = from_scratch_seconds(said.task, said.label, said.features, duration_s, costs)
         uncertainty = Uncertainty(p_error=p_error, seconds=seconds, score=score)
         if isinstance(trust.promise, PartPromise):
-            whole = replace(said, uncertainty=uncertainty)
-            answer = self._by_parts(whole, duration_s, scratch_s, trust.promise, costs, policy)
-        else:
-            decision = route(uncertainty, scratch_s, trust.promise, policy, self.draw(said.item_id))
-            answer = Answer(replace(said, uncertainty=uncertainty), decision)
-        return replace(answer, decision=replace(answer.decision, policy=policy.version))
+            doubted = replace(said, uncertainty=uncertainty)
+            return self._by_parts(doubted, duration_s, scratch_s, trust.promise, costs, policy, rule)
+        decision = route(uncertainty, scratch_s, trust.promise, policy, self.draw(said.item_id), rule)
+        return Answer(replace(said, uncertainty=uncertainty), decision)
 
     def _by_parts(
         self,
@@ -59,6 +59,7 @@ class Deciding:
         promise: PartPromise,
         costs: Costs,
         policy: Policy,
+        rule: Rule | None,
     ) -> Answer:
         """The decision where parts are accepted one by one, and the seconds that those shown will take.
 
@@ -72,7 +73,7 @@ class Deciding:
         if todo.partial:
             asked = todo.shown, todo.asked
             seconds = parts_seconds(said.task, said.label, *asked, said.features, duration_s, costs)
-        decision = route_parts(missing, seconds, scratch_s, todo, promise, policy, self.draw(said.item_id))
+        decision = route_parts(missing, seconds, scratch_s, todo, promise, policy, self.draw(said.item_id), rule)
         if decision.parts is None:
             return Answer(said, decision)
         return Answer(replace(said, uncertainty=replace(said.uncertainty, seconds=seconds)), decision)

@@ -22,6 +22,7 @@ class Registration:
     task: Task
     data: bytes | Path
     group: str | None = None
+    language: str | None = None
 
 
 @dataclass(frozen=True)
@@ -45,7 +46,7 @@ class Intake:
         """Registers media for labelling, batch by batch.
 
         Raises:
-            InvalidInput: a uri or group that cannot be stored.
+            InvalidInput: a uri, group or language that cannot be stored.
         """
         new = seen = 0
         failed: list[tuple[str, str]] = []
@@ -64,6 +65,9 @@ class Intake:
 
     def _kept(self, entry: Registration) -> Item:
         uri = storable(entry.uri, "uri")
-        group = None if entry.group is None else storable(entry.group, "group")
+        group, language = (
+            None if text is None else storable(text, name)
+            for name, text in (("group", entry.group), ("language", entry.language))
+        )
         item_id = self._files.save(entry.data) if isinstance(entry.data, bytes) else content_id(entry.data)
-        return Item(item_id, uri, group)
+        return Item(item_id, uri, group, language)

@@ -14,6 +14,7 @@ from models.records import TASKS, Correction, Item, Prediction, Seconds, Task
 from models.versions import read_version, starters
 from selection.policy import Policy
 from selection.routing import draw
+from selection.rules import About
 from serving.calibrations import Calibrations
 from serving.deciding import Deciding, undecided
 from serving.intake import Intake, Registered, Registration
@@ -120,8 +121,9 @@ class Loop:
         item = replace(item, uri=storable(item.uri, "uri"))
         said = undecided(item.id, task, version, prediction)
         policy = self.policies.of(task)
+        about = self._store.items.about(item, duration_s) if policy.rules else About(duration_s=duration_s)
         trust = self._calibrations.trust(version, policy)
-        answer = self._deciding.answer(said, duration_s, trust, policy)
+        answer = self._deciding.answer(said, about, trust, policy)
         return self._store.items.save(item, answer, self._deciding.draw(item.id), duration_s, actor, self._clock())
 
     def pending(self, task: Task, limit: int) -> list[Item]:

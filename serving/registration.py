@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 
 from anyio import create_task_group
 from anyio.to_thread import run_sync
@@ -39,6 +40,7 @@ def parse_lines(body: bytes) -> list[Line]:
             item: ItemLine = parse(ItemLine, text, f"line {number}")
             storable(item.uri, f"line {number}: uri")
             storable(item.group or "", f"line {number}: group")
+            storable(item.language or "", f"line {number}: language")
             lines.append(Line(number, item))
     if len(lines) > MOST_LINES:
         raise TooLarge(f"body: expected at most {MOST_LINES} lines, got {len(lines)}; send them in parts")
@@ -60,7 +62,7 @@ async def register(loop: Loop, fetcher: Fetcher, lines: Sequence[Line], actor: A
                 remote.append(line)
             else:
                 files.setdefault(str(path), line)
-                registrations.append(Registration(str(path), line.item.task, path, line.item.group))
+                registrations.append(_registration(line, str(path), path))
     registered = await run_sync(loop.register, registrations, actor)
     tally.add(registered)
     for uri, why in registered.failed:
@@ -77,8 +79,12 @@ async def _download(loop: Loop, fetcher: Fetcher, lines: Iterator[Line], tally: 
     for line in lines:
         with tally.noting(line):
             medium = await fetcher.fetch(line.item.uri)
-            entry = Registration(medium.uri, line.item.task, medium.data, line.item.group)
+            entry = _registration(line, medium.uri, medium.data)
             tally.add(await run_sync(loop.register, [entry], actor))
+
+
+def _registration(line: Line, uri: str, data: bytes | Path) -> Registration:
+    return Registration(uri, line.item.task, data, line.item.group, line.item.language)
 
 
 class _Tally:

@@ -41,11 +41,15 @@ class Pool:
     missing: Floats | None = None
 
     @staticmethod
-    def of_parts(scores: Floats, answers: Iterable[PreAnnotation]) -> "Pool":
-        """The pool with the parts of those answers that have any."""
-        told = [(part_doubts(one.label), _missing(one)) for one in answers if has_parts(one.label)]
-        parts = np.concatenate([np.zeros(0), *(doubts for doubts, _ in told)])
-        return Pool(scores, parts, np.array([missing for _, missing in told], np.float64))
+    def of_parts(answers: Iterable[PreAnnotation]) -> "Pool":
+        """The pool of answers with the parts of those that have any."""
+        scores, doubts, missing = list[float](), [np.zeros(0)], list[float]()
+        for one in answers:
+            scores.append(one.uncertainty.score)
+            if has_parts(one.label):
+                doubts.append(part_doubts(one.label))
+                missing.append(_missing(one))
+        return Pool(np.array(scores), np.concatenate(doubts), np.array(missing, np.float64))
 
 
 @dataclass(frozen=True)
@@ -220,7 +224,7 @@ def _random(known: Sequence[Audited], share: float, scores: Sequence[float], err
         errors=np.array(errors, dtype=np.bool_),
         draws=np.array([one.draw for one in known], dtype=np.float64),
         share=share,
-        groups=[one.group or None for one in known],
+        groups=[one.about.group or None for one in known],
     )
 
 

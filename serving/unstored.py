@@ -8,6 +8,7 @@ from models.media import SAMPLE_RATE, Limits, read
 from models.records import Record, to_json
 from models.tasks import load_runtime
 from models.versions import Version
+from selection.rules import About
 from serving.batch import Answering
 from serving.deciding import Deciding, undecided
 from serving.policies import default_policy
@@ -29,7 +30,7 @@ def unstored(version: Version, settings: Settings) -> Answering:
         media = read(version.task, data, name, limits)
         duration_s = len(media) / SAMPLE_RATE if version.task == "asr" else None
         said = undecided(hashlib.sha256(data).hexdigest(), version.task, version.name, runtime.predict(media))
-        decided = deciding.answer(said, duration_s, trust, policy)
+        decided = deciding.answer(said, About(duration_s=duration_s), trust, policy)
         return {
             "task": version.task,
             "model_version": version.name,

@@ -7,7 +7,7 @@ from typing import Any
 
 from models.errors import InvalidInput, PrelabelError
 from models.records import Task
-from selection.routing import draw
+from selection.routing import DRAWN, draw
 from serving.annotator import Annotator
 from serving.fetch import Fetched, Fetcher, new_client
 from serving.http_errors import Unavailable
@@ -142,7 +142,7 @@ class Predictor:
         if self._settings.strategy == "per-second":
             doubt = said.uncertainty.p_error / max(said.uncertainty.seconds, 1.0)
         sure = 1 - doubt
-        if answer.decision.decision == "audit" or self._settings.strategy == "random":
+        if answer.decision.decision in DRAWN or self._settings.strategy == "random":
             sure = by_chance
         if answer.decision.decision == "accept":
             return round(ACCEPTED + (1 - ACCEPTED) * (1 - doubt), 6)

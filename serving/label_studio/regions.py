@@ -71,7 +71,8 @@ def _of(result: Sequence[Mapping[str, Any]], name: str) -> list[Mapping[str, Any
 
 def _note(answer: Answer) -> str:
     doubt, route = answer.preannotation.uncertainty, answer.decision
-    return f"p_error {doubt.p_error:.2f}, about {doubt.seconds:.0f} s; {route.decision}: {route.reason}"
+    otherwise = f"; {route.otherwise}" if route.otherwise else ""
+    return f"p_error {doubt.p_error:.2f}, about {doubt.seconds:.0f} s; {route.decision}: {route.reason}{otherwise}"
 
 
 def _region(control: Control, place: str, kind: str, value: dict[str, Any], score: float, size: Size | None) -> Region:

@@ -8,6 +8,7 @@ from typing import Any, TypeAlias
 from sqlalchemy import Column, ColumnElement, Connection, Row, Select, and_, exists, or_, select, text
 
 from models.records import Item, Task
+from selection.routing import DRAWN
 from serving.store.database import Database, distinct
 from serving.store.items import answer_of, item_of
 from serving.store.queue import mixed
@@ -81,11 +82,9 @@ class Browsing:
         with self._database.reading() as connection:
             found = self._condition(connection, task, wanted)
             others, audits = (
-                [] if wanted.decision == skipped else _places(connection, task, wanted, audit, limit + 1, found, place)
-                for audit, skipped, place in ((False, "audit", after.others), (True, None, after.audits))
+                _places(connection, task, wanted, audit, limit + 1, found, place) if _sought(wanted, audit) else []
+                for audit, place in ((False, after.others), (True, after.audits))
             )
-            if wanted.decision not in ("", "audit"):
-                audits = []
             n_audits = min(len(audits), max(round(limit * audit_share), limit - len(others)))
             taken, checked = others[: limit - n_audits], audits[:n_audits]
             ids = mixed([item_id for _, item_id in taken], [item_id for _, item_id in checked])
@@ -120,7 +119,7 @@ class Browsing:
     def _condition(self, connection: Connection, task: Task, wanted: Wanted) -> list[ColumnElement[bool]]:
         """What rows of ``item_tasks`` must fulfil beside task, state and doubt."""
         where: list[ColumnElement[bool]] = []
-        if wanted.decision not in ("", "audit"):
+        if wanted.decision:
             where.append(_counts(preannotations.c.decision == wanted.decision))
         if wanted.group:
             of_group = items.c.item_group == wanted.group
@@ -144,6 +143,11 @@ def _narrow(
     found = connection.execute(select(column).where(where).limit(FEW + 1)).scalars().all()
     is_there = exists().where(here)
     return is_there if len(found) > FEW else and_(item_tasks.c.item_id.in_(sorted(set(found))), is_there)
+
+
+def _sought(wanted: Wanted, audit: bool) -> bool:
+    """Whether items that were drawn at random, or those that were not, come into question."""
+    return not wanted.decision or (wanted.decision in DRAWN) == audit
 
 
 def _counts(where: ColumnElement[bool]) -> ColumnElement[bool]:

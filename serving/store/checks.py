@@ -8,7 +8,7 @@ from sqlalchemy import Row, Select, and_, exists, func, or_, select, update
 
 from models.records import Item, Task
 from serving.store.database import Database, log
-from serving.store.items import item_of, label_of, preannotation_of
+from serving.store.items import about_of, item_of, label_of, preannotation_of
 from serving.store.records import Actor, Audited
 from serving.store.tables import corrections, item_tasks, items, preannotations, trained_items
 
@@ -77,7 +77,9 @@ class Checks:
 
 def _audited(task: Task, version: str, ancestry: Sequence[str]) -> Select[Any]:
     checked = corrections.c.id.label("correction_id"), corrections.c.received_at, corrections.c.label.label("truth")
-    chosen = select(preannotations, items.c.item_group, item_tasks.c.draw.label("item_draw"), *checked)
+    chosen = select(
+        preannotations, items.c.item_group, items.c.language, item_tasks.c.draw.label("item_draw"), *checked
+    )
     chosen = chosen.join(item_tasks, and_(item_tasks.c.item_id == preannotations.c.item_id,
                                           item_tasks.c.task == preannotations.c.task))  # fmt: skip
     chosen = chosen.join(items, items.c.id == item_tasks.c.item_id)
@@ -86,7 +88,7 @@ def _audited(task: Task, version: str, ancestry: Sequence[str]) -> Select[Any]:
 
 
 def _audit(row: Row[Any]) -> Audited:
-    return Audited(row.item_id, row.item_group, row.item_draw, preannotation_of(row), label_of(row.task, row.truth),
+    return Audited(row.item_id, about_of(row), row.item_draw, preannotation_of(row), label_of(row.task, row.truth),
                    row.correction_id, row.created_at, row.received_at)  # fmt: skip
 
 

@@ -23,13 +23,15 @@ from models.records import (
     to_json,
 )
 from selection.parts import Plan
-from selection.routing import Decision
+from selection.routing import DRAWN, Decision
+from selection.rules import About
 from serving.store.database import Database, log
 from serving.store.records import Actor, Answer, ItemState, Pending
 from serving.store.tables import corrections, item_tasks, items, leases, preannotations, versions
 
 SEARCHED = 500  # characters of a transcript, from its beginning, that a search looks at
-_DECIDED = ("p_error", "seconds", "decision", "reason", "parts", "policy")  # what changes when an item is routed anew
+_DECIDED = ("p_error", "seconds", "decision", "reason", "parts", "policy", "otherwise")  # by whoever routes anew
+_TOLD_LATER = ("item_group", "language")  # which may be told after an item came in
 _KEPT = ("corrected", "contested", "accepted")  # states that another pre-annotation does not change
 _WHOLE = {"decision": "review", "reason": "its parts were promised by what is withdrawn", "parts": None}
 _ANSWERED = ("preannotated", "leased", *_KEPT)
@@ -58,8 +60,8 @@ class Items:
         add = database.insert(items)
         self._add_item = add.on_conflict_do_update(
             index_elements=["id"],
-            set_={"item_group": add.excluded.item_group},
-            where=and_(items.c.item_group.is_(None), add.excluded.item_group.is_not(None)),
+            set_={name: func.coalesce(items.c[name], add.excluded[name]) for name in _TOLD_LATER},
+            where=or_(*(and_(items.c[name].is_(None), add.excluded[name].is_not(None)) for name in _TOLD_LATER)),
         )
         self._add_task = database.insert(item_tasks).on_conflict_do_nothing().returning(item_tasks.c.item_id)
         self._add_answer = database.insert(preannotations).on_conflict_do_nothing().returning(preannotations.c.id)
@@ -81,7 +83,14 @@ class Items:
         connection.execute(
             self._add_item,
             [
-                {"id": item.id, "uri": item.uri, "item_group": item.group, "registered_at": now, "actor": actor}
+                {
+                    "id": item.id,
+                    "uri": item.uri,
+                    "item_group": item.group,
+                    "language": item.language,
+                    "registered_at": now,
+                    "actor": actor,
+                }
                 for item in _distinct(item for item, _, _ in entries)
             ],
         )
@@ -147,6 +156,13 @@ class Items:
         if row is None:
             raise NotFound(f"item: expected the id of a registered item, got {item_id!r}")
         return item_of(row)
+
+    def about(self, item: Item, duration_s: Seconds | None) -> About:
+        """What is known of an item by what it comes with, and by what it was registered with before."""
+        with self._database.reading() as connection:
+            row = connection.execute(select(items).where(items.c.id == item.id)).one_or_none()
+        known = item_of(row) if row else item
+        return About(known.group or item.group, known.language or item.language, duration_s)
 
     def pending(self, task: Task, serving: str, limit: int) -> list[Item]:
         """Items that the serving version has not seen: new ones in the order of their draw, then outdated ones."""
@@ -220,7 +236,8 @@ class Items:
 
     def _answers(self, task: Task, version: str, batch: int, which: ColumnElement[bool]) -> Iterator[list[Pending]]:
         same_item = and_(item_tasks.c.item_id == preannotations.c.item_id, item_tasks.c.task == preannotations.c.task)
-        joined = select(preannotations).join(item_tasks, same_item)
+        joined = select(preannotations, items.c.item_group, items.c.language).join(item_tasks, same_item)
+        joined = joined.join(items, items.c.id == item_tasks.c.item_id)
         standing = and_(preannotations.c.version == version, item_tasks.c.preannotation_id == preannotations.c.id,
                         item_tasks.c.task == task, which)  # fmt: skip
         last = 0
@@ -231,7 +248,7 @@ class Items:
             if not rows:
                 return
             last = rows[-1].id
-            yield [Pending(row.id, preannotation_of(row), row.duration_s) for row in rows]
+            yield [Pending(row.id, preannotation_of(row), about_of(row)) for row in rows]
 
     def reroute(self, changes: Sequence[tuple[int, Answer, float]], actor: Actor, now: datetime) -> int:
         """Replaces doubt and decision of open answers, given as (pre-annotation id, answer, draw).
@@ -296,18 +313,22 @@ def requeue(connection: Connection, task: Task, version: str, since: datetime, a
 
 
 def _distinct(found: Iterable[Item]) -> list[Item]:
-    """One item an id: the first, with the first group that is named."""
+    """One item an id: the first, with the first group and language that are named."""
     kept: dict[str, Item] = {}
     for item in found:
         first = kept.setdefault(item.id, item)
-        if first.group is None:
-            kept[item.id] = replace(first, group=item.group)
+        kept[item.id] = replace(first, group=first.group or item.group, language=first.language or item.language)
     return list(kept.values())
 
 
 def item_of(row: Row[Any]) -> Item:
     """The item in a row of ``items``."""
-    return Item(id=row.id, uri=row.uri, group=row.item_group)
+    return Item(id=row.id, uri=row.uri, group=row.item_group, language=row.language)
+
+
+def about_of(row: Row[Any]) -> About:
+    """What is known of an item, from a row with its group and language, and its duration where it has any."""
+    return About(row.item_group, row.language, row.duration_s)
 
 
 def label_of(task: Task, values: Any) -> Label:
@@ -330,7 +351,7 @@ def preannotation_of(row: Row[Any]) -> PreAnnotation:
 
 def answer_of(row: Row[Any]) -> Answer:
     """The answer in a row of ``preannotations``."""
-    return Answer(preannotation_of(row), Decision(row.decision, row.reason, plan_of(row), row.policy))
+    return Answer(preannotation_of(row), Decision(row.decision, row.reason, plan_of(row), row.policy, row.otherwise))
 
 
 def plan_of(row: Row[Any]) -> Plan | None:
@@ -368,13 +389,14 @@ def _columns(answer: Answer) -> dict[str, Any]:
         "decision": answer.decision.decision,
         "reason": answer.decision.reason,
         "policy": answer.decision.policy,
+        "otherwise": answer.decision.otherwise,
         "parts": asdict(answer.decision.parts) if answer.decision.parts else None,
     }
 
 
 def _routed(decision: Decision, draw: float) -> dict[str, Any]:
     state = "accepted" if decision.decision == "accept" else "preannotated"
-    return {"state": state, "audit": decision.decision == "audit", "draw": draw}
+    return {"state": state, "audit": decision.decision in DRAWN, "draw": draw}
 
 
 def _json(row: Row[Any]) -> dict[str, Any]:

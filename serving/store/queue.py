@@ -314,12 +314,12 @@ def _outlines(task: Task, ids: Sequence[str], labels: bool) -> Select[Any]:
     """What strategies look at, in the order of ids, by which their ties break."""
     said = preannotations.c
     columns = [said.item_id, said.p_error, said.seconds, said.embedding, *([said.label] if labels else [])]
-    chosen = _with_answers(task, ids).with_only_columns(*columns, items.c.uri, items.c.item_group)
+    chosen = _with_answers(task, ids).with_only_columns(*columns, items.c.uri, items.c.item_group, items.c.language)
     return chosen.order_by(said.item_id)
 
 
 def _items(rows: Sequence[Row[Any]]) -> list[Item]:
-    return [Item(row.item_id, row.uri, row.item_group) for row in rows]
+    return [Item(row.item_id, row.uri, row.item_group, row.language) for row in rows]
 
 
 def _embeddings(rows: Sequence[Row[Any]], width: int) -> NDArray[np.float32]:
@@ -347,12 +347,12 @@ def _hold(connection: Connection, held: Sequence[dict[str, Any]]) -> None:
 
 
 def _leased(row: Row[Any], lease_id: str, until: datetime) -> Leased:
-    item = Item(id=row.item_id, uri=row.uri, group=row.item_group)
+    item = Item(id=row.item_id, uri=row.uri, group=row.item_group, language=row.language)
     return Leased(item, row.task, lease_id, until, answer_of(row))
 
 
 def _with_answers(task: Task, ids: Sequence[str]) -> Select[Any]:
-    chosen = select(preannotations, items.c.uri, items.c.item_group)
+    chosen = select(preannotations, items.c.uri, items.c.item_group, items.c.language)
     chosen = chosen.join(item_tasks, item_tasks.c.preannotation_id == preannotations.c.id)
     chosen = chosen.join(items, items.c.id == item_tasks.c.item_id)
     return chosen.where(item_tasks.c.task == task, item_tasks.c.item_id.in_(ids))

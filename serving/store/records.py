@@ -9,6 +9,7 @@ from typing import Any, Literal, TypeAlias
 from models.errors import InvalidInput
 from models.records import Item, Label, PreAnnotation, Seconds, Task
 from selection.routing import Decision
+from selection.rules import About
 
 Actor: TypeAlias = str  # the name of the token that made a change; "local" or "cli" where there was none
 ItemState: TypeAlias = Literal["registered", "preannotated", "leased", "corrected", "contested", "accepted", "failed"]
@@ -119,7 +120,7 @@ class Audited:
     """A corrected audit item: the version's answer, and the label that a person gave, by which correction and when."""
 
     item_id: str
-    group: str | None
+    about: About
     draw: float
     answer: PreAnnotation
     truth: Any
@@ -144,7 +145,7 @@ class Pending:
 
     preannotation_id: int
     preannotation: PreAnnotation
-    duration_s: Seconds | None
+    about: About
 
 
 @dataclass(frozen=True)

@@ -82,6 +82,7 @@ items = Table(
     Column("id", String, primary_key=True),  # SHA-256 of the medium's bytes
     _required("uri", String),
     Column("item_group", String),
+    Column("language", String),
     _required("registered_at", UtcTime),
     _required("actor", String),
 )
@@ -132,6 +133,7 @@ preannotations = Table(
     _required("decision", String),  # accept | review | annotate | audit
     _required("reason", String),
     Column("policy", String),  # the version by which it was decided; of before there were any, none
+    Column("otherwise", String),  # what would change the decision
     Column("parts", JSON(none_as_null=True)),  # accepted one by one, shown to a person; none where all or nothing is
     _required("created_at", UtcTime),
     _required("actor", String),

@@ -51,5 +51,16 @@ def policy_history(db: Database = None) -> None:
 
 
 def lines(terms: Mapping[str, Any]) -> list[str]:
-    """Terms as lines of TOML; JSON's strings and numbers are TOML's as well."""
-    return [f"{name} = {json.dumps(value)}" for name, value in terms.items() if value is not None]
+    """Terms as lines of TOML."""
+    return [f"{name} = {_toml(value)}" for name, value in terms.items() if value is not None]
+
+
+def _toml(value: Any) -> str:
+    """A JSON value as TOML, whose strings and numbers are the same; there is no null in it."""
+    match value:
+        case dict():
+            return "{" + ", ".join(f"{json.dumps(k)} = {_toml(v)}" for k, v in value.items() if v is not None) + "}"
+        case list():
+            return "[" + ", ".join(map(_toml, value)) + "]"
+        case _:
+            return json.dumps(value, ensure_ascii=False)

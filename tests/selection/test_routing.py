@@ -12,7 +12,8 @@ from models.records import Uncertainty
 from selection.parts import PartPromise, Plan
 from selection.policy import Policy
 from selection.risk import NoPromise, Threshold
-from selection.routing import draw, route, route_parts
+from selection.routing import DRAWN, draw, route, route_parts
+from selection.rules import Rule
 
 Promise = Threshold | NoPromise
 
@@ -20,6 +21,7 @@ POLICY = Policy(calibration_share=0.2, audit_share=0.02)
 PROMISE = Threshold(threshold=0.04, alpha=0.02, delta=0.05, n=512, accepted=300, errors=1)
 WAITING = "12 random checks are known, at least 149 are needed"
 NONE = NoPromise(WAITING, 137)
+RULE = Rule("detection", category="pedestrian")
 UNIT, DRAW, SECONDS = st.floats(0, 1), st.floats(0, 1, exclude_max=True), st.floats(0, 1e6)
 thresholds = st.builds(Threshold, UNIT, st.just(0.02), st.just(0.05), st.just(512), st.just(300), st.just(1))
 promises = st.one_of(st.just(NONE), thresholds)
@@ -53,7 +55,7 @@ def _doubt(score: float, seconds: float = 8.2) -> Uncertainty:
         (_doubt(0.5, 20.0), NONE, 0.2, "annotate",
          f"p_error 0.31 (score 0.5), and nothing is accepted unseen yet: {WAITING}; "
          "correcting would take 20.0 s, labelling afresh 20.0 s"),
-        (_doubt(0.0), NONE, 0.199, "audit",
+        (_doubt(0.0), NONE, 0.199, "calibrate",
          "drawn at random: people check 20 % of all items, whatever their score; "
          f"p_error 0.31 (score 0), and nothing is accepted unseen yet: {WAITING}"),
     ],
@@ -63,6 +65,49 @@ def test_decisions_and_their_sentences(
 ) -> None:
     got = route(uncertainty, 20.0, promise, POLICY, drawn)
     assert (got.decision, got.reason) == (decision, reason)
+
+
+@pytest.mark.parametrize(
+    ("uncertainty", "promise", "drawn", "rule", "otherwise"),
+    [
+        (_doubt(0.44), PROMISE, 0.5, None, "up to the score 0.04 (it has 0.44) it would be accepted unseen"),
+        (_doubt(0.01), PROMISE, 0.5, None, "above the score 0.04 (it has 0.01) it would be reviewed"),
+        (_doubt(0.01, 25.0), PROMISE, 0.5, None, "above the score 0.04 (it has 0.01) it would be labelled afresh"),
+        (_doubt(0.44, 25.0), PROMISE, 0.5, None,
+         "if correcting took less than 20.0 s it would be reviewed; "
+         "up to the score 0.04 (it has 0.44) it would be accepted unseen"),
+        (_doubt(0.01), PROMISE, 0.019, None, "not drawn (its number is 0.019) it would be accepted unseen"),
+        (_doubt(0.1), PROMISE, 0.019, None, "not drawn (its number is 0.019) it would be reviewed"),
+        (_doubt(0.0), NONE, 0.5, None, "it can be accepted unseen after 137 more random checks at the earliest"),
+        (_doubt(0.0), NoPromise("withdrawn"), 0.5, None, "when it could be accepted unseen cannot be told: withdrawn"),
+        (_doubt(0.01), PROMISE, 0.5, RULE, "without that rule it would be accepted unseen"),
+        (_doubt(0.44, 25.0), PROMISE, 0.5, RULE, "without that rule it would be labelled afresh"),
+        (_doubt(0.01), PROMISE, 0.019, RULE, "not drawn (its number is 0.019) it would be reviewed"),
+    ],
+)  # fmt: skip
+def test_what_would_change_a_decision(
+    uncertainty: Uncertainty, promise: Promise, drawn: float, rule: Rule | None, otherwise: str
+) -> None:
+    assert route(uncertainty, 20.0, promise, POLICY, drawn, rule).otherwise == otherwise
+
+
+def test_a_rule_says_what_it_asks_for() -> None:
+    decided = route(_doubt(0.01), 20.0, PROMISE, POLICY, 0.5, RULE)
+    assert decided.reason.startswith('by a rule of the policy, what has boxes "pedestrian" is always reviewed; p_error')
+    assert (decided.decision, decided.policy) == ("review", POLICY.version)
+
+
+@given(UNIT, SECONDS, SECONDS, thresholds, st.floats(0.02, 1, exclude_max=True))
+def test_what_is_said_to_change_a_decision_does(
+    score: float, seconds: float, scratch: float, promise: Threshold, drawn: float
+) -> None:
+    decided = route(_doubt(score, seconds), scratch, promise, POLICY, drawn)
+    assert decided.otherwise is not None
+    if decided.decision == "accept" and promise.threshold < 1:
+        changed = route(_doubt(1.0, seconds), scratch, promise, POLICY, drawn)
+        assert decided.otherwise.endswith({"review": "reviewed", "annotate": "labelled afresh"}[changed.decision])
+    if decided.decision in ("review", "annotate"):
+        assert route(_doubt(promise.threshold, seconds), scratch, promise, POLICY, drawn).decision == "accept"
 
 
 @given(UNIT, SECONDS, SECONDS, DRAW)
@@ -96,8 +141,8 @@ def test_less_doubt_is_never_trusted_less(
 def test_random_checks_do_not_depend_on_doubt_or_cost(
     one: float, other: float, seconds: float, scratch: float, promise: Promise, drawn: float
 ) -> None:
-    first = route(_doubt(one, seconds), scratch, promise, POLICY, drawn).decision == "audit"
-    assert first == (route(_doubt(other, scratch), seconds, promise, POLICY, drawn).decision == "audit")
+    first = route(_doubt(one, seconds), scratch, promise, POLICY, drawn).decision in DRAWN
+    assert first == (route(_doubt(other, scratch), seconds, promise, POLICY, drawn).decision in DRAWN)
 
 
 @given(UNIT, UNIT)
@@ -129,41 +174,47 @@ def test_a_draw_out_of_range_is_refused(bad: float) -> None:
 
 HELD = Threshold(threshold=0.1, alpha=0.02, delta=0.025, n=400, accepted=300, errors=1)
 WITHIN = "3 of 4 parts are within the accepted score 0.1 (alpha 2 %, delta 2.5 %, n = 400)"
+UP_TO = "up to the score 0.1 {} would be accepted unseen"
 FULL, SOME = Plan((), (0, 1, 2, 3), True), Plan((0, 1, 3), (2,), True)
 
 
 @pytest.mark.parametrize(
-    ("missing", "plan", "promise", "drawn", "decision", "reason"),
+    ("missing", "plan", "promise", "drawn", "decision", "reason", "otherwise"),
     [
         (0.3, SOME, PartPromise(HELD, HELD, 9), 0.5, "review",
-         f"{WITHIN}; what is missing is asked: the doubt 0.30 is above 0.10 (alpha 2 %, delta 2.5 %, n = 400)"),
+         f"{WITHIN}; what is missing is asked: the doubt 0.30 is above 0.10 (alpha 2 %, delta 2.5 %, n = 400)",
+         UP_TO.format("its one shown part")),
         (0.1, replace(SOME, asked=False), PartPromise(HELD, HELD, 9), 0.5, "review",
-         f"{WITHIN}; what is missing is not asked: the doubt 0.10 is within 0.10 (alpha 2 %, delta 2.5 %, n = 400)"),
-        (0.3, SOME, PartPromise(HELD, NONE, 9), 0.5, "review", f"{WITHIN}; what is missing is always asked: {WAITING}"),
+         f"{WITHIN}; what is missing is not asked: the doubt 0.10 is within 0.10 (alpha 2 %, delta 2.5 %, n = 400)",
+         UP_TO.format("its one shown part")),
+        (0.3, SOME, PartPromise(HELD, NONE, 9), 0.5, "review", f"{WITHIN}; what is missing is always asked: {WAITING}",
+         UP_TO.format("its one shown part")),
         (0.1, FULL, PartPromise(HELD, HELD, 9), 0.5, "review",
          "0 of 4 parts are within the accepted score 0.1 (alpha 2 %, delta 2.5 %, n = 400); "
-         "what is missing is asked, for a person sees all of it"),
+         "what is missing is asked, for a person sees all of it", UP_TO.format("its 4 shown parts")),
         (0.3, FULL, PartPromise.none(WAITING), 0.5, "review",
-         f"no part is accepted unseen yet: {WAITING}; what is missing is always asked: {WAITING}"),
+         f"no part is accepted unseen yet: {WAITING}; what is missing is always asked: {WAITING}",
+         "when it could be accepted unseen cannot be told: " + WAITING),
         (0.3, SOME, PartPromise(HELD, NONE, 9), 0.01, "audit",
          f"drawn at random: people check 2 % of all items, whatever their score; {WITHIN}; "
-         f"what is missing is always asked: {WAITING}"),
+         f"what is missing is always asked: {WAITING}", "not drawn (its number is 0.01) it would be reviewed"),
     ],
 )  # fmt: skip
 def test_parts_by_hand(
-    missing: float, plan: Plan, promise: PartPromise, drawn: float, decision: str, reason: str
+    missing: float, plan: Plan, promise: PartPromise, drawn: float, decision: str, reason: str, otherwise: str
 ) -> None:
     decided = route_parts(missing, 5.0, 20.0, plan, promise, POLICY, drawn)
     assert (decided.decision, decided.reason) == (decision, reason)
     assert decided.parts == (plan if decision == "review" and plan.partial else None)
+    assert decided.otherwise == otherwise
 
 
 def test_an_item_of_which_a_person_sees_nothing_is_accepted_and_a_dear_one_done_afresh() -> None:
     unseen = Plan((0, 1, 2, 3), (), False)
     both = PartPromise(HELD, HELD, 9)
     assert route_parts(0.1, 0.0, 20.0, unseen, both, POLICY, 0.5).decision == "accept"
-    assert route_parts(0.1, 0.0, 20.0, unseen, both, POLICY, 0.01).decision == "audit"
+    assert route_parts(0.1, 0.0, 20.0, unseen, both, POLICY, 0.01).decision in DRAWN
     dear = route_parts(0.3, 20.0, 20.0, SOME, both, POLICY, 0.5)
     assert (dear.decision, dear.parts) == ("annotate", None)
     assert dear.reason.endswith("correcting would take 20.0 s, labelling afresh 20.0 s")
-    assert route_parts(0.3, 5.0, 20.0, FULL, PartPromise.none(WAITING), POLICY, 0.1).decision == "audit"
+    assert route_parts(0.3, 5.0, 20.0, FULL, PartPromise.none(WAITING), POLICY, 0.1).decision in DRAWN

@@ -38,8 +38,10 @@ class TestAnnotate:
         assert answer["label"] == {"width": 120, "height": 90}
         assert box == {"xyxy": [10, 10, 50, 50], "category": "car", "confidence": pytest.approx(0.9)}
         assert list(answer["uncertainty"]) == ["p_error", "seconds", "score"]
-        assert answer["route"]["decision"] in ("review", "annotate", "audit")
-        assert "nothing is accepted unseen yet" in answer["route"]["reason"] or answer["route"]["decision"] == "audit"
+        assert answer["route"]["decision"] in ("review", "annotate", "calibrate")
+        assert (
+            "nothing is accepted unseen yet" in answer["route"]["reason"] or answer["route"]["decision"] == "calibrate"
+        )
         assert answer["task"] == "detection"
         assert answer["model_version"] == served.version
 

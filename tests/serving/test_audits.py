@@ -11,6 +11,8 @@ from models.records import Box, Boxes, Correction, Item, Prediction
 from selection.audit import AuditBound
 from selection.parts import PartPromise
 from selection.risk import NoPromise, Threshold
+from selection.routing import DRAWN
+from selection.rules import About
 from serving.audits import Audits, Made
 from serving.loop import Loop
 from serving.media_files import MediaFiles, content_id
@@ -24,7 +26,7 @@ HELD = Threshold(0.3, 0.1, 0.2, 100, 90, 2)
 def audit(number: int, at: float, score: float = 0.1, wrong: bool = False) -> Audited:
     said = answer(number, score=score, label=boxes("car")).preannotation
     truth = boxes("bus" if wrong else "car")
-    return Audited(item_id(number), None, 0.01, said, truth, number, after(at - 1), after(at))
+    return Audited(item_id(number), About(), 0.01, said, truth, number, after(at - 1), after(at))
 
 
 def test_an_audit_is_judged_by_the_promise_that_was_made_before_it() -> None:
@@ -105,11 +107,11 @@ class World:
         assert found is not None
         return found.decision.decision
 
-    def check(self, items: list[Item], *categories: str, decision: str = "audit") -> None:
-        """People correct those of a decision, until a promise that held is withdrawn."""
+    def check(self, items: list[Item], *categories: str, decisions: tuple[str, ...] = DRAWN) -> None:
+        """People correct those of some decisions, until a promise that held is withdrawn."""
         held = self.loop.trust("v1").holds
         for item in items:
-            if self.decision(item) == decision and self.loop.trust("v1").holds == held:
+            if self.decision(item) in decisions and self.loop.trust("v1").holds == held:
                 self.clock.forward(1)
                 given = Correction(item.id, "detection", boxes(*categories), "ann", 4.0, "test", self.clock(), "v1")
                 self.loop.correct(given, None, "tester")
@@ -149,7 +151,7 @@ def test_a_promise_that_audits_break_is_withdrawn_and_what_rests_on_it_queued_ag
     assert "audited labels were wrong" in told["reason"]
     assert "proves a rate above alpha 20 %; everything accepted since 2026-01-01" in told["reason"]
     assert {here.state(item) for item in accepted} == {"preannotated"}
-    assert {here.decision(item) for item in accepted} <= {"audit", "review", "annotate"}
+    assert {here.decision(item) for item in accepted} <= {"calibrate", "review", "annotate"}
     kept = [item for item in early[:40] if here.decision(item) == "accept"]
     assert kept
     assert {here.state(item) for item in kept} == {"accepted"}
@@ -190,7 +192,7 @@ def test_what_people_saw_in_parts_is_queued_again_too(world: Callable[..., World
     here.check(here.post(100, said), "car", "bus")
     assert here.learn()
     late = here.post(80, said)
-    here.check(late, "car", "bus", decision="review")  # people see the second box alone
+    here.check(late, "car", "bus", decisions=("review",))  # people see the second box alone
     partly = [item for item in late if here.state(item) == "corrected"]
     assert partly
     here.check(late, "truck", "bus")

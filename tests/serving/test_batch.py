@@ -242,6 +242,9 @@ def png(width: int, height: int) -> bytes:
     return file.getvalue()
 
 
+CANNOT_TELL = "when it could be accepted unseen cannot be told: no random checks of this version are known"
+
+
 def test_a_version_without_a_store_answers_like_the_service_and_accepts_nothing(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -267,7 +270,12 @@ def test_a_version_without_a_store_answers_like_the_service_and_accepts_nothing(
             "boxes": [{"xyxy": [1.0, 2.0, 39.0, 19.0], "category": "car", "confidence": 0.75}],
         },
         "uncertainty": {"p_error": 0.4, "seconds": row["uncertainty"]["seconds"], "score": 0.4},
-        "route": {"decision": "review", "parts": None, "policy": default_policy(settings).version},
+        "route": {
+            "decision": "review",
+            "parts": None,
+            "policy": default_policy(settings).version,
+            "otherwise": CANNOT_TELL,
+        },
     }
     assert 0 < row["uncertainty"]["seconds"] < 60
     large, sound = (line["reason"] for line in rows(counts.errors))
@@ -280,7 +288,7 @@ def test_without_a_store_the_random_share_is_the_same_as_with_one(monkeypatch: p
     settings = Settings.model_validate({"calibration_share": 0.3, "seed": 5})
     reply = unstored(version("detection"), settings)
     media = [png(width, 10) for width in range(1, 60)]
-    drawn = [data for data in media if reply(data, "x")["route"]["decision"] == "audit"]
+    drawn = [data for data in media if reply(data, "x")["route"]["decision"] == "calibrate"]
     assert drawn == [data for data in media if draw(hashlib.sha256(data).hexdigest(), 5) < 0.3]
     assert 5 < len(drawn) < 30
 
@@ -297,7 +305,7 @@ def test_starters_annotate_a_folder(starter: Version, tmp_path: Path) -> None:
     assert (counts.annotated, counts.failed) == (1, 0)
     row = rows(counts.out)[0]
     assert (row["task"], row["model_version"]) == (starter.task, starter.name)
-    assert row["route"]["decision"] in ("review", "annotate", "audit")
+    assert row["route"]["decision"] in ("review", "annotate", "calibrate")
     assert from_json(LABEL_TYPES[starter.task], row["label"])
 
 

@@ -130,4 +130,4 @@ def test_from_a_data_set_to_a_serving_version(tmp_path: Path) -> None:
     lines = [json.loads(line) for line in out.read_text(encoding="utf-8").splitlines()]
     assert len(lines) == 6
     assert {line["model_version"] for line in lines} == {name}
-    assert {line["route"]["decision"] for line in lines} <= {"review", "annotate", "audit"}
+    assert {line["route"]["decision"] for line in lines} <= {"review", "annotate", "calibrate"}

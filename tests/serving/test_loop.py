@@ -108,7 +108,7 @@ def test_audits_follow_the_draw_and_nothing_else(build: Build) -> None:
         item = post(loop, i, score=i / 40)
         answer = loop.answered(item.id, "detection", "v1")
         assert answer is not None
-        assert (answer.decision.decision == "audit") == (draw(item.id, 7) < 0.3)
+        assert (answer.decision.decision == "calibrate") == (draw(item.id, 7) < 0.3)
 
 
 def test_a_share_of_the_leases_goes_to_audits_and_the_rest_to_the_most_doubtful(build: Build) -> None:

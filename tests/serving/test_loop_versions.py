@@ -12,6 +12,7 @@ from models.errors import InvalidInput, NotFound, Refused, Stale, UnreadableMedi
 from models.records import Box, Boxes, Correction, Item, Prediction
 from selection.parts import Plan
 from selection.risk import NoPromise, Threshold
+from selection.routing import DRAWN
 from serving.loop import Answer, Loop, StoredVersion
 from serving.media_files import MediaFiles, content_id
 from serving.promotion import Pairs, quality_of
@@ -42,10 +43,10 @@ def add(loop: Loop, root: Path, name: str, parent: str | None = None, trained_on
     loop.add_version(version_folder(root / "versions", name, parent, trained_on), "tester")
 
 
-def post(loop: Loop, name: object, score: float, version: str = "v1") -> Item:
+def post(loop: Loop, name: object, score: float, version: str = "v1", label: Boxes | None = None) -> Item:
     data = str(name).encode()
     item = Item(content_id(data), f"{name}.jpg")
-    loop.record("detection", item, data, prediction(score), version, None, "poster")
+    loop.record("detection", item, data, prediction(score, label), version, None, "poster")
     return item
 
 
@@ -64,14 +65,14 @@ def decision(loop: Loop, item: Item, version: str = "v1") -> str:
 def work_off(loop: Loop, items: list[Item], wrong: Callable[[int], bool]) -> None:
     """People correct the audit items."""
     for i, item in enumerate(items):
-        if decision(loop, item) == "audit":
+        if decision(loop, item) in DRAWN:
             correct(loop, item, "bus" if wrong(i) else "car")
 
 
 def test_nothing_is_accepted_before_the_promise_and_the_certain_ones_after(build: Build) -> None:
     loop = build(**EASY)
     items = [post(loop, i, score=i / 120) for i in range(120)]
-    assert {decision(loop, item) for item in items} == {"audit", "review"}
+    assert {decision(loop, item) for item in items} == {"calibrate", "review"}
     work_off(loop, items, wrong=lambda i: i >= 60)
     trust = loop.recalibrate("v1", "tester")
     assert isinstance(trust.promise, Threshold)
@@ -110,7 +111,7 @@ def test_a_promise_made_for_other_terms_is_not_used_but_made_anew(build: Build, 
     assert loop.due_for_calibration() == []
     other = build(**EASY | changed)
     later = [post(other, f"later {i}", i / 40) for i in range(40)]
-    assert {decision(other, item) for item in later} == {"audit", "review"}
+    assert {decision(other, item) for item in later} == {"calibrate", "review"}
     answer = other.answered(later[0].id, "detection", "v1")
     assert answer is not None
     terms = {"alpha": "alpha 30 %, delta 20 %", "delta": "alpha 20 %, delta 10 %"}[next(iter(changed))]
@@ -154,7 +155,7 @@ def test_a_new_version_is_asked_about_audit_items_that_it_was_not_trained_on(bui
     loop = build(**EASY)
     items = [post(loop, i, score=i / 60) for i in range(60)]
     work_off(loop, items, wrong=lambda i: False)
-    audits = [item for item in items if decision(loop, item) == "audit"]
+    audits = [item for item in items if decision(loop, item) in DRAWN]
     seen_by_v2, seen_by_v3 = audits[:3], audits[3:6]
     add(loop, tmp_path, "v2", "v1", tuple(item.id for item in seen_by_v2))
     add(loop, tmp_path, "v3", "v2", tuple(item.id for item in seen_by_v3))
@@ -178,7 +179,7 @@ def test_a_medium_that_cannot_be_read_teaches_nothing(build: Build, tmp_path: Pa
     loop = build(**EASY)
     items = [post(loop, i, score=i / 60) for i in range(60)]
     work_off(loop, items, wrong=lambda i: False)
-    audits = [item for item in items if decision(loop, item) == "audit"]
+    audits = [item for item in items if decision(loop, item) in DRAWN]
     loop.path(audits[0]).unlink()
     loop.path(audits[1]).write_bytes(b"changed")
     add(loop, tmp_path, "v2", "v1")
@@ -407,9 +408,9 @@ def test_a_person_is_shown_the_doubtful_parts_alone(build: Build) -> None:
     loop = build(**EASY, promise_of="parts")
     items = [two_boxes(loop, i) for i in range(120)]
     whole_s = {answer.preannotation.uncertainty.seconds for answer in answers(loop, items)}
-    assert {decision(loop, item) for item in items} == {"audit", "review"}
+    assert {decision(loop, item) for item in items} == {"calibrate", "review"}
     for item in items:
-        if decision(loop, item) == "audit":
+        if decision(loop, item) in DRAWN:
             correct(loop, item, "car", "bus")
     loop.recalibrate("v1", "tester")
     assert loop.report()["tasks"]["detection"]["promise"]["of"] == "parts"

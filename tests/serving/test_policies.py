@@ -1,6 +1,5 @@
 """Policies: read from TOML, adopted in the store, in force from the next decision on."""
 
-import json
 from pathlib import Path
 from typing import Any
 
@@ -9,12 +8,13 @@ import pytest
 from models.errors import InvalidInput, NotFound
 from models.records import TASKS, Task
 from selection.policy import KEYS, Policy
-from serving.loop import Loop
+from selection.routing import DRAWN
+from serving.loop import Loop, Registration
 from serving.policies import default_policy, parse_policy, read_policy, to_json
 from serving.settings import Settings
 from tests.serving.served import eventually, picture, serving
-from tests.serving.test_loop_versions import EASY, Build, build, decision, post, work_off
-from tests.serving.work import Clock
+from tests.serving.test_loop_versions import EASY, Build, build, correct, decision, post, work_off
+from tests.serving.work import Clock, after, boxes
 
 __all__ = ["build"]
 
@@ -50,6 +50,10 @@ def test_the_settings_are_the_policy_by_default() -> None:
         ("alpha = ", "p.toml: expected TOML"),
         ("host = 'x'", "p.toml: expected alpha, delta, .*, got 'host'"),
         ("budget_s_per_day = 0", "p.toml: budget_s_per_day: expected seconds above 0, got 0.0"),
+        ("checks_from = 2026-01-01T00:00:00", "p.toml: checks_from: expected a time with its zone, got '2026"),
+        ("rules = [{category = 'car'}]", "p.toml: rules.0.task: .*required"),
+        ("rules = [{task = 'asr', colour = 'red'}]", "p.toml: rules.0.colour: .*, got 'red'"),
+        ("rules = [{task = 'asr', category = 'car'}]", "p.toml: rules: expected category in rules of detection alone"),
         ("budget_s_per_day = 'long'", "p.toml: budget_s_per_day: .*valid number.*, got 'long'"),
     ],
 )
@@ -107,6 +111,52 @@ def test_a_promise_for_other_terms_is_not_used(build: Build) -> None:
     assert loop.trust("v1").holds
 
 
+RULED = {"rules": [{"task": "detection", "category": "bus"}, {"task": "detection", "group": "batch-*"}]}
+
+
+def test_what_a_rule_catches_is_reviewed_and_no_evidence(build: Build) -> None:
+    """Buses are always right and cars never doubted by chance: without buses there are too few checks to promise."""
+    loop = build(**EASY)
+    items = [post(loop, i, 0.01, label=boxes("bus" if i % 10 else "car")) for i in range(60)]
+    for i, item in enumerate(items):
+        if decision(loop, item) in DRAWN:
+            correct(loop, item, "bus" if i % 10 else "car")
+    assert loop.recalibrate("v1", "worker").holds
+    assert "accept" in {decision(loop, item) for item in items}
+    loop.adopt(parse_policy(RULED, "p", loop.policies.default), None, "ada")
+    assert decision(loop, post(loop, "a bus", 0.01, label=boxes("bus"))) in ("review", *DRAWN)
+    assert not loop.trust("v1").holds  # it was made with buses
+    trust = loop.recalibrate("v1", "worker")
+    assert not trust.holds
+    assert trust.told()["calibrated_on"] == 0
+
+
+def test_a_rule_knows_what_an_item_was_registered_with(build: Build, tmp_path: Path) -> None:
+    loop = build(**EASY)
+    work_off(loop, [post(loop, i, 0.01) for i in range(60)], wrong=lambda i: False)
+    loop.adopt(parse_policy(RULED, "p", loop.policies.default), None, "ada")
+    assert loop.recalibrate("v1", "worker").holds
+    for i in range(20):
+        (tmp_path / f"{i}.jpg").write_bytes(f"more {i}".encode())
+        registration = Registration(str(tmp_path / f"{i}.jpg"), "detection", tmp_path / f"{i}.jpg", "batch-7")
+        loop.register([registration], "tester")
+    caught = {decision(loop, post(loop, f"more {i}", 0.01)) for i in range(20)}
+    free = {decision(loop, post(loop, f"others {i}", 0.01)) for i in range(20)}
+    assert "review" in caught
+    assert "accept" not in caught
+    assert "accept" in free
+
+
+def test_checks_of_before_may_not_count(build: Build) -> None:
+    loop = build(**EASY)
+    work_off(loop, [post(loop, i, 0.01) for i in range(60)], wrong=lambda i: False)
+    assert loop.recalibrate("v1", "worker").holds
+    later = parse_policy({"checks_from": after(1).isoformat()}, "p", loop.policies.default)
+    loop.adopt(later, None, "ada")
+    assert not loop.recalibrate("v1", "worker").holds
+    assert loop.policies.of("detection").checks_from == after(1)
+
+
 def policy_of(loop: Loop, item: Any) -> str | None:
     answer = loop.answered(item.id, "detection", "v1")
     assert answer is not None
@@ -126,7 +176,7 @@ def test_a_service_follows_while_it_runs(tmp_path: Path) -> None:
         assert (adopted["policy"]["alpha"], adopted["adopted_by"]) == (0.01, "local")
         second = client.post("/v1/detection/annotate", content=picture(2)).json()
         assert second["route"]["policy"] == adopted["version"] != shown["version"]
-        assert second["route"]["decision"] == "audit"  # all of them are checked now
+        assert second["route"]["decision"] == "calibrate"  # all of them are checked now
 
         def decided_anew() -> bool:
             history = client.get(f"/v1/items/{first['item_id']}").json()
@@ -158,7 +208,7 @@ def test_the_command_adopts_shows_and_tells_of_before(tmp_path: Path, capsys: py
     from serving.cli import app
 
     db, path = f"sqlite:///{tmp_path}/store.db", tmp_path / "p.toml"
-    path.write_text("alpha = 0.01\nbudget_s_per_day = 3600\n")
+    path.write_text('alpha = 0.01\nbudget_s_per_day = 3600\n[[rules]]\ntask = "asr"\ntext = "dźeń"\n')
 
     def prelabel(*words: str) -> str:
         app([*words, "--db", db], standalone_mode=False)
@@ -172,4 +222,3 @@ def test_the_command_adopts_shows_and_tells_of_before(tmp_path: Path, capsys: py
     again.write_text(shown.split("UTC", 1)[1])
     assert read_policy(again, Policy(delta=0.5)).version == version
     assert prelabel("policy", "history").count(version) == 1
-    assert json.dumps(to_json(read_policy(path, DEFAULT)))

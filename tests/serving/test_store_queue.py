@@ -285,7 +285,7 @@ def test_calibration_sees_audits_alone_and_none_that_was_trained_on(store: Store
     assert store.checks.count("detection") == 3
     seen = list(store.checks.audited("detection", "v1", ["v1"]))
     assert {one.item_id for one in seen} == {item_id("a0"), item_id("a2")}
-    assert {(one.group, one.answer.label, one.truth) for one in seen} == {("clip", boxes("car"), boxes("bus"))}
+    assert {(one.about.group, one.answer.label, one.truth) for one in seen} == {("clip", boxes("car"), boxes("bus"))}
     asked = list(store.checks.unanswered("detection", "v2", ["v2", "v1"]))
     assert asked == [item("a0", "clip")]
     store.items.save(asked[0], answer("a0", "v2"), 0.5, None, "tester", after(2))

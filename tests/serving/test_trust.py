@@ -14,6 +14,7 @@ from models.versions import read_version, write_manifest
 from selection.calibration import IDENTITY, Calibrator, fit
 from selection.parts import PartPromise
 from selection.risk import NoPromise, Threshold
+from selection.rules import About
 from serving.store.records import Audited
 from serving.trust import Pool, Trust, first_calibration, learn, tuned, untried
 from tests.serving.work import START, answer, boxes, item, item_id
@@ -24,7 +25,7 @@ POOL = Pool(np.full(9, 0.3))
 
 def audited(name: int, group: str | None, draw: float, wrong: bool = False) -> Audited:
     said = answer(name, score=0.3, label=boxes("car")).preannotation
-    return Audited(item_id(name), group, draw, said, boxes("bus" if wrong else "car"), 1, START, START)
+    return Audited(item_id(name), About(group), draw, said, boxes("bus" if wrong else "car"), 1, START, START)
 
 
 def _learn(known: list[Audited], share: float = 1.0, before: Calibrator = IDENTITY) -> Trust:
@@ -135,7 +136,7 @@ def test_parts_are_judged_one_by_one_and_what_is_missing_apart() -> None:
         )
         for i in range(100)
     ]
-    pool = Pool.of_parts(np.full(9, 0.3), [one.answer for one in audits[:9]])
+    pool = Pool.of_parts([one.answer for one in audits[:9]])
     trust = learn("detection", audits, 0.6, pool, alpha=0.1, delta=0.2)
     held = trust.promise
     assert isinstance(held, PartPromise)

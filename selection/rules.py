@@ -1,0 +1,112 @@
+"""Rules of a policy: what a person always sees, however sure the model is.
+
+A rule looks at what is known without a person: the predicted label, and what the item came with. So the items that it
+catches are known beforehand, and the promise speaks of the others alone (``serving.trust``).
+"""
+
+import re
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from fnmatch import fnmatchcase
+from typing import Any, ClassVar, Literal
+
+from models.errors import InvalidInput
+from models.records import Boxes, Label, Lanes, Seconds, Task, Transcript
+
+STRICT: dict[str, Any] = {"extra": "forbid", "allow_inf_nan": False}  # no unknown keys in what people write
+
+
+@dataclass(frozen=True)
+class About:
+    """What is known of an item besides its label: group, language, and how long it sounds, if it does."""
+
+    group: str | None = None
+    language: str | None = None
+    duration_s: Seconds | None = None
+
+
+@dataclass(frozen=True)
+class Rule:
+    """What a person always sees of a task: each item of which all that is given holds.
+
+    ``category``: a box is named so. ``text``: a regular expression is found in the transcript, in upper or lower case.
+    ``confidence_below``: a word, a box (of that category) or a line is less sure. ``more_than``: there are more of
+    them. ``group`` (with ``*`` for anything) and ``language``: as the item was registered. ``longer_than_s``: it sounds
+    longer.
+    """
+
+    task: Task
+    decision: Literal["review", "annotate"] = "review"
+    category: str | None = None
+    text: str | None = None
+    confidence_below: float | None = None
+    more_than: int | None = None
+    group: str | None = None
+    language: str | None = None
+    longer_than_s: Seconds | None = None
+
+    __pydantic_config__: ClassVar[Mapping[str, Any]] = STRICT
+
+    def __post_init__(self) -> None:
+        for name, task in (("category", "detection"), ("text", "asr"), ("longer_than_s", "asr")):
+            if getattr(self, name) is not None and self.task != task:
+                raise InvalidInput(f"rules: expected {name} in rules of {task} alone, got it in one of {self.task}")
+        if self.confidence_below is not None and not 0 < self.confidence_below <= 1:
+            raise InvalidInput(f"rules: confidence_below: expected a number in (0, 1], got {self.confidence_below}")
+        if self.more_than is not None and self.more_than < 0:
+            raise InvalidInput(f"rules: more_than: expected a number of parts >= 0, got {self.more_than}")
+        try:
+            re.compile(self.text or "")
+        except re.error as error:
+            raise InvalidInput(f"rules: text: expected a regular expression, got {self.text!r}: {error}") from error
+
+    def catches(self, label: Label, about: About) -> bool:
+        """Whether all that it asks for holds of an item of its task."""
+        asked: Sequence[tuple[object, Callable[[], bool]]] = (
+            (self.text, lambda: isinstance(label, Transcript) and bool(re.search(self.text or "", label.text, re.I))),
+            (self.group, lambda: about.group is not None and fnmatchcase(about.group, self.group or "")),
+            (self.language, lambda: about.language == self.language),
+            (self.longer_than_s, lambda: (about.duration_s or 0) > (self.longer_than_s or 0)),
+        )
+        return all(holds() for value, holds in asked if value is not None) and self._finds(_parts(label))
+
+    def _finds(self, parts: Sequence[tuple[str, float]]) -> bool:
+        """Whether there are such parts, (name, confidence) each, and enough of them."""
+        wanted = [sure for name, sure in parts if self.category in (None, name)]
+        if self.more_than is not None and len(wanted) <= self.more_than:
+            return False
+        if self.confidence_below is not None:
+            return any(sure < self.confidence_below for sure in wanted)
+        return self.category is None or bool(wanted)
+
+    @property
+    def words(self) -> str:
+        """The rule as people say it: what is always looked at."""
+        parts = {"asr": "words", "detection": "boxes", "lane": "lines"}[self.task]
+        named = f' "{self.category}"' if self.category else ""
+        told = [
+            f"{parts}{named}" if self.category else "",
+            f"more than {self.more_than} {parts}" if self.more_than is not None else "",
+            f"a confidence below {self.confidence_below:g}" if self.confidence_below is not None else "",
+            f"text like {self.text!r}" if self.text is not None else "",
+            f"the group {self.group!r}" if self.group is not None else "",
+            f"the language {self.language!r}" if self.language is not None else "",
+            f"more than {self.longer_than_s:g} s of sound" if self.longer_than_s is not None else "",
+        ]
+        given = [one for one in told if one]
+        return f"what has {' and '.join(given)}" if given else f"everything of {self.task}"
+
+
+def rule_for(rules: Sequence[Rule], task: Task, label: Label, about: About) -> Rule | None:
+    """The first rule that catches an item, if any does."""
+    return next((rule for rule in rules if rule.task == task and rule.catches(label, about)), None)
+
+
+def _parts(label: Label) -> list[tuple[str, float]]:
+    match label:
+        case Transcript():
+            return [(word.text, word.confidence) for word in label.words]
+        case Boxes():
+            return [(box.category, box.confidence) for box in label.boxes]
+        case Lanes():
+            return [("", lane.confidence) for lane in label.lanes]

@@ -42,12 +42,16 @@ Rows: TypeAlias = tuple[Mapping[str, Any], ...]
 
 @dataclass(frozen=True)
 class Route:
-    """Who must look at an item, and why; ``parts`` are rows of its label, where people see only some of them."""
+    """Who must look at an item, and why; ``parts`` are rows of its label, where people see only some of them.
 
-    decision: Literal["accept", "review", "annotate", "audit"]
+    ``policy`` is the version of that by which it was decided, ``otherwise`` what would change the decision.
+    """
+
+    decision: Literal["accept", "review", "annotate", "audit", "calibrate"]
     reason: str
     parts: Mapping[str, Any] | None = None
     policy: str | None = None
+    otherwise: str | None = None
 
 
 @dataclass(frozen=True)
@@ -70,6 +74,7 @@ class Leased(Answer):
     group: str | None
     lease_id: str
     expires_at: datetime
+    language: str | None = None
 
     def correction(self, label: Label, annotator: str, seconds: Seconds, tool: str, at: datetime) -> Correction:
         """What a person made of it, in ``seconds`` of work; ``at`` carries its time zone and tells repeats apart."""
@@ -78,11 +83,13 @@ class Leased(Answer):
 
 @dataclass(frozen=True)
 class Entry:
-    """A medium to register: the server reads its ``uri``; ``group`` is its speaker, clip or sequence."""
+    """A medium to register: the server reads its ``uri``; ``group`` is its speaker, clip or sequence, ``language`` the
+    one spoken in it."""
 
     uri: str
     task: Task
     group: str | None = None
+    language: str | None = None
 
 
 @dataclass(frozen=True)

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from models.records import TASKS, Correction, Label, PreAnnotation, Task
 from models.tasks import differs
@@ -152,6 +153,15 @@ class Calibrations:
         broken = self._audited(version, policy).broken
         if broken is not None:
             self._withdraw(version, policy, *broken, actor)
+
+    def checked(self, version: StoredVersion) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
+        """Of each item that people checked: the p_error (n,) that was said before they looked, and whether they found
+        the version wrong (n,)."""
+        names, _ = self._store.versions.ancestry(version.name)
+        known = list(self._store.checks.audited(version.task, version.name, names, self._checks_from(version)))
+        matters = self._policies.of(version.task).matters
+        wrong = [differs(version.task, one.answer.label, one.truth, matters) for one in known]
+        return np.array([one.answer.uncertainty.p_error for one in known], np.float64), np.array(wrong, np.bool_)
 
     def told(self, version: StoredVersion) -> dict[str, Any]:
         """The promise for a report, and what audits say of it."""

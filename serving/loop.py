@@ -9,6 +9,9 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, TypeAlias
 
+import numpy as np
+from numpy.typing import NDArray
+
 from models.errors import InvalidInput, NotFound, Refused
 from models.records import TASKS, Correction, Item, Prediction, Seconds, Task
 from models.versions import read_version, starters
@@ -337,17 +340,37 @@ class Loop:
         serving = self.serving(candidate.task)
         if candidate.state == "failed" and not force:
             raise Refused(f"promote {version}: expected a version that loads, got one that failed: {candidate.failure}")
-        comparison = Comparison()
-        if serving is not None and serving.name != version:
-            pairs = self._untrained_gold(candidate, serving) if compare else []
-            try:
-                comparison = compared(candidate, serving, pairs, compare, force)
-            except Broken as broken:
-                if broken.version == version:
-                    self.mark_failed(version, broken.why, actor)
-                raise
+        comparison = self._compared(candidate, serving, actor, compare, force)
         replaces = serving.name if serving else None
         return self._store.versions.promote(version, replaces, comparison, actor, self._clock(), force)
+
+    def compare(self, version: str, actor: Actor, compare: Compare) -> Comparison:
+        """What would decide a promotion, whichever way; nothing is switched.
+
+        Raises:
+            NotFound: there is no such version.
+            Refused: it is broken, and then marked so.
+        """
+        candidate = self.version(version)
+        return self._compared(candidate, self.serving(candidate.task), actor, compare, force=True)
+
+    def _compared(
+        self,
+        candidate: StoredVersion,
+        serving: StoredVersion | None,
+        actor: Actor,
+        compare: Compare | None,
+        force: bool,
+    ) -> Comparison:
+        if serving is None or serving.name == candidate.name:
+            return Comparison()
+        pairs = self._untrained_gold(candidate, serving) if compare else []
+        try:
+            return compared(candidate, serving, pairs, compare, force)
+        except Broken as broken:
+            if broken.version == candidate.name:
+                self.mark_failed(candidate.name, broken.why, actor)
+            raise
 
     def _untrained_gold(self, candidate: StoredVersion, serving: StoredVersion) -> Pairs:
         names = [name for version in (candidate, serving) for name in self._store.versions.ancestry(version.name)[0]]
@@ -369,6 +392,23 @@ class Loop:
             NotFound: there is no such version.
         """
         self._store.versions.fail(version, why, actor, self._clock())
+
+    def told(self, version: str) -> dict[str, Any]:
+        """What is promised of a version, and what audits say of it, as in the report.
+
+        Raises:
+            NotFound: there is no such version.
+        """
+        return self._calibrations.told(self._store.versions.get(version))
+
+    def checked(self, version: str) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
+        """Of each randomly drawn item that people checked: the p_error (n,) that was said of it, and whether the
+        version was wrong (n,).
+
+        Raises:
+            NotFound: there is no such version.
+        """
+        return self._calibrations.checked(self._store.versions.get(version))
 
     def report(self) -> dict[str, Any]:
         """Items by state, human seconds and seconds a label, by task and model version, and what is promised."""

@@ -1,5 +1,8 @@
 """How true the doubt is, in pictures: the reliability diagram, and what accepting the surest items costs."""
 
+from collections.abc import Mapping
+from typing import TypeAlias
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -7,16 +10,23 @@ from models.reliability import reliability_bins, risk_coverage
 from models.report.charts import Chart, Curve, Curves, Dot, rounded_up, share_interval, thinned
 from models.report.judged import Judged
 
+Floats: TypeAlias = NDArray[np.float64]
+Bools: TypeAlias = NDArray[np.bool_]
+
 BINS = 10
 
 
 def doubt_charts(judged: Judged) -> list[Chart]:
     """Of calibrated doubt; risk and coverage also of the model's probability alone, where it is known."""
-    return [_reliability(judged), _risk(judged)]
+    errors, doubts = judged.evaluation.errors, {"p_error": judged.p_error}
+    if judged.max_probability is not None:
+        doubts["1 − max probability"] = judged.max_probability
+    return [reliability(judged.p_error, errors), risk(doubts, errors)]
 
 
-def _reliability(judged: Judged) -> Curves:
-    bins = reliability_bins(judged.p_error, judged.evaluation.errors, BINS)
+def reliability(p_error: Floats, errors: Bools) -> Curves:
+    """Of doubts (n,) in [0, 1] and whether labels were wrong (n,): the error rate where a doubt was said."""
+    bins = reliability_bins(p_error, errors, BINS)
     return Curves(
         title="Reliability",
         note="error rate where p_error was said; a dot's size is the number of items, its line the 95 % interval",
@@ -30,11 +40,9 @@ def _reliability(judged: Judged) -> Curves:
     )
 
 
-def _risk(judged: Judged) -> Curves:
-    errors = judged.evaluation.errors
-    curves = [_curve("p_error", judged.p_error, errors)]
-    if judged.max_probability is not None:
-        curves.append(_curve("1 − max probability", judged.max_probability, errors))
+def risk(doubts: Mapping[str, Floats], errors: Bools) -> Curves:
+    """Of doubts (n,) by their name: the share that is wrong (n,) of the surest items, by how many they are."""
+    curves = [_curve(name, doubt, errors) for name, doubt in doubts.items()]
     highest = max(y for curve in curves for _, y in curve.points)
     return Curves(
         title="Risk and coverage",
@@ -46,6 +54,6 @@ def _risk(judged: Judged) -> Curves:
     )
 
 
-def _curve(name: str, doubt: NDArray[np.float64], errors: NDArray[np.bool_]) -> Curve:
+def _curve(name: str, doubt: Floats, errors: Bools) -> Curve:
     found = risk_coverage(doubt, errors)
     return Curve(name, thinned(list(zip(found.coverage.tolist(), found.risk.tolist(), strict=True))))

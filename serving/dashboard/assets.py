@@ -10,6 +10,7 @@ from models.errors import NotFound
 _ASSETS = {
     **{file.name: file for file in (files("serving.dashboard") / "static").iterdir()},
     "look.css": files("models.drawing") / "look.css",
+    "charts.css": files("models.report") / "charts.css",
     # The package that carries the service brings Swagger UI along.
     **{
         name: files("bentoml._internal.server") / "static_content" / name

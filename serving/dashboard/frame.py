@@ -47,7 +47,13 @@ def page(request: Request, template: str, status: int = 200, **what: Any) -> HTM
 def templates(language: str) -> Environment:
     """The templates, saying everything inside ``_()`` and ``trans`` in a language."""
     environment = Environment(
-        loader=ChoiceLoader([PackageLoader("serving.dashboard", "templates"), PackageLoader("models.drawing", "")]),
+        loader=ChoiceLoader(
+            [
+                PackageLoader("serving.dashboard", "templates"),
+                PackageLoader("models.drawing", ""),
+                PackageLoader("models.report", ""),
+            ]
+        ),
         extensions=["jinja2.ext.i18n"],
         autoescape=True,
         trim_blocks=True,

@@ -144,6 +144,11 @@ class Versions:
             name = serving.name if serving else None
             return _switch(connection, before, name, "rollback", False, Comparison(), actor, now)
 
+    def before(self, task: Task) -> StoredVersion | None:
+        """The version that a rollback would let serve again, if there is one."""
+        with self._database.reading() as connection:
+            return _before(connection, task)
+
     def fail(self, name: str, why: str, actor: Actor, now: datetime) -> None:
         """Marks a version as broken; if it serves, the version before it serves again. Doing so twice changes nothing.
 

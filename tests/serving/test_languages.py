@@ -10,6 +10,7 @@ from selection.routing import Route
 from serving.dashboard.frame import TASK_NAMES, templates
 from serving.dashboard.languages import ENGLISH, LANGUAGES, preferred, translations
 from serving.dashboard.log import VERBS
+from serving.dashboard.models import CHARTS
 from serving.store.records import ItemState, VersionState
 from tests.serving.served import Served
 
@@ -19,7 +20,14 @@ OTHERS = sorted(set(LANGUAGES) - {ENGLISH})
 def said() -> set[str]:
     """Every sentence of the templates, and the names that they say by ``_(name)``."""
     environment = templates(ENGLISH)
-    found = {*TASK_NAMES.values(), *get_args(ItemState), *get_args(VersionState), *get_args(Route), *VERBS.values()}
+    found = {
+        *TASK_NAMES.values(),
+        *get_args(ItemState),
+        *get_args(VersionState),
+        *get_args(Route),
+        *VERBS.values(),
+        *CHARTS,
+    }
     for template in (files("serving.dashboard") / "templates").iterdir():
         text = template.read_text(encoding="utf-8")
         for _, _, message in environment.extract_translations(text):  # type: ignore[attr-defined]

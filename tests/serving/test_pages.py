@@ -2,6 +2,7 @@
 
 import io
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -14,15 +15,36 @@ from serving.dashboard.log import LINES
 from serving.loop import Registration, utc_now
 from serving.media_files import content_id
 from tests.serving.browser import PHONE, faults, go, listening, visiting
-from tests.serving.served import Served, eventually, picture, sound
+from tests.serving.served import Served, eventually, picture, serving, sound
 
 AN_ITEM = content_id(sound(1.0))
-PATHS = ["/", "/queue/asr", "/queue/detection", "/queue/lane?state=corrected", "/items/an-item", "/errors", "/log"]
+PATHS = [
+    "/",
+    "/queue/asr",
+    "/queue/detection",
+    "/queue/lane?state=corrected",
+    "/items/an-item",
+    "/models",
+    "/models/a-version",
+    "/models/a-version/promote",
+    "/models/it-serves/rollback",
+    "/errors",
+    "/log",
+]
+
+
+@pytest.fixture
+def served(tmp_path: Path) -> Iterator[Served]:
+    """A deployment whose corrected items are all gold."""
+    with serving(tmp_path, gold_share=0.99) as running:
+        yield running
 
 
 @pytest.fixture
 def address(served: Served) -> Iterator[str]:
-    """A running service with two items of each task."""
+    """A running service with items of each task, and with what went wrong."""
+    candidate = served.add("detection", size=60)
+    served.deployment.promote(candidate.name, True, "tester")
     for task in ("detection", "lane"):
         for shade in (40, 200):
             assert served.client.post(f"/v1/{task}/annotate", content=picture(shade)).is_success
@@ -41,18 +63,18 @@ def address(served: Served) -> Iterator[str]:
 
 
 @pytest.mark.parametrize("path", PATHS)
-def test_a_page_has_no_grave_fault_in_any_look(chromium: Browser, address: str, path: str) -> None:
+def test_a_page_has_no_grave_fault_in_any_look(chromium: Browser, served: Served, address: str, path: str) -> None:
     for language, scheme in zip(LANGUAGES, ("light", "dark"), strict=True):
         with visiting(chromium, address, language=language, scheme=scheme) as page:
-            go(page, path.replace("an-item", AN_ITEM))
+            go(page, place(path, served))
             assert page.locator("html").get_attribute("lang") == language
             assert faults(page) == []
 
 
 @pytest.mark.parametrize("path", PATHS)
-def test_a_page_fits_a_phone(chromium: Browser, address: str, path: str) -> None:
+def test_a_page_fits_a_phone(chromium: Browser, served: Served, address: str, path: str) -> None:
     with visiting(chromium, address, viewport=PHONE) as page:
-        go(page, path.replace("an-item", AN_ITEM))
+        go(page, place(path, served))
         assert page.evaluate("document.documentElement.scrollWidth") <= PHONE["width"]
 
 
@@ -130,6 +152,53 @@ def test_what_failed_can_be_tried_again(chromium: Browser, address: str, served:
         assert retried == ["event 1", content_id(picture(77))]
 
 
+def test_a_version_is_promoted_and_rolled_back_by_clicking(chromium: Browser, address: str, served: Served) -> None:
+    before, better = served.version, served.add("detection", size=40)
+    shown = {"width": 120, "height": 90, "boxes": [{"xyxy": [8, 8, 48, 48], "category": "car"}]}
+    correct(served, content_id(picture(40)), "detection", shown)
+    with visiting(chromium, address) as page:
+        go(page, "/models")
+        page.get_by_role("row", name=better.name).get_by_role("link", name="Compare and promote").click()
+        assert "On 1 gold items" in page.get_by_role("region", name="The comparison").inner_text()
+        assert "no worse" in page.get_by_role("region", name="The comparison").inner_text()
+        page.get_by_role("button", name="Promote").click()
+        page.wait_for_url(f"**/models/{better.name}")
+        assert served.version == better.name
+        page.get_by_role("link", name="Roll back").click()
+        page.get_by_role("button", name="Roll back").click()
+        page.wait_for_url(f"**/models/{before}")
+        assert served.version == before
+
+
+def test_a_worse_version_is_promoted_by_force_alone(chromium: Browser, address: str, served: Served) -> None:
+    worse = next(one for one in served.loop.versions() if one.state == "retired")
+    shown = {"width": 120, "height": 90, "boxes": [{"xyxy": [8, 8, 68, 68], "category": "car"}]}
+    correct(served, content_id(picture(40)), "detection", shown)
+    with visiting(chromium, address) as page:
+        go(page, f"/models/{worse.name}/promote")
+        assert "is worse than what serves" in page.get_by_role("region", name="The comparison").inner_text()
+        page.get_by_role("button", name="Promote").click()  # the browser asks for the tick first
+        assert served.version != worse.name
+        page.get_by_role("checkbox", name="Force").check()
+        page.get_by_role("button", name="Promote").click()
+        page.wait_for_url(f"**/models/{worse.name}")
+        assert served.version == worse.name
+        assert "forced" in page.get_by_role("region", name="When it served").inner_text()
+    refused = served.client.post(f"/models/{worse.name}/promote", headers={"Origin": "http://elsewhere.example"})
+    assert refused.status_code == 403
+
+
+def test_a_refused_promotion_says_why(chromium: Browser, address: str, served: Served) -> None:
+    broken = served.add("lane", broken=True)
+    correct(served, content_id(picture(200)), "lane", {"width": 120, "height": 90, "lanes": []})
+    with visiting(chromium, address) as page:
+        go(page, f"/models/{broken.name}/promote")
+        assert "Refused:" in page.get_by_role("alert").inner_text()
+        assert "to load and to answer" in page.get_by_role("alert").inner_text()
+        go(page, "/errors")
+        assert broken.name in page.get_by_role("region", name="Versions that do not work").inner_text()
+
+
 def test_thumbnails_are_small_and_lasting(served: Served) -> None:
     answer = served.client.post("/v1/detection/annotate", content=picture(9, 3000, 1500)).json()
     small = served.client.get(f"/thumbnails/{answer['item_id']}")
@@ -141,6 +210,12 @@ def test_thumbnails_are_small_and_lasting(served: Served) -> None:
     wave = served.client.post("/v1/asr/annotate", content=sound()).json()
     assert served.client.get(f"/thumbnails/{wave['item_id']}").headers["content-type"] == "image/svg+xml"
     assert served.client.get("/thumbnails/unknown").status_code == 404
+
+
+def place(path: str, served: Served) -> str:
+    """The path, of things that are there."""
+    others = [one.name for one in served.loop.versions() if one.state == "retired"]
+    return path.replace("an-item", AN_ITEM).replace("a-version", others[0]).replace("it-serves", served.version)
 
 
 def sign_in(page: Page, secret: str) -> None:

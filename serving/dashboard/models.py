@@ -1,0 +1,206 @@
+"""The pages at ``/models``: versions, what they learnt from, how good they are and how far their doubt is true; what
+serves can be changed here."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from functools import lru_cache
+from typing import Any
+
+from anyio.to_thread import run_sync
+from fastapi import APIRouter, Request
+from fastapi.responses import RedirectResponse, Response
+from markdown_it import MarkdownIt
+from markupsafe import Markup
+
+from models.errors import InvalidInput, NotFound, Refused, Stale
+from models.records import TASKS
+from models.report.charts import Curves
+from models.report.doubt_charts import reliability, risk
+from models.report.lines import flat, shown
+from models.versions import CARD, Version, read_version
+from serving.dashboard.frame import page
+from serving.dashboard.languages import language_of, translations
+from serving.deployment import Deployment
+from serving.loop import StoredVersion
+from serving.promotion import quality_of
+from serving.store.records import Actor, Comparison
+
+# What the charts say; templates do not see these sentences.
+CHARTS = (
+    "Reliability", "error rate where p_error was said; a dot's size is the number of items, its line the 95 % interval",
+    "Risk and coverage", "labels wrong among the surest items, by the share of items accepted", "p_error",
+    "labels wrong", "coverage",
+)  # fmt: skip
+
+routes = APIRouter()
+
+
+@dataclass(frozen=True)
+class Row:
+    """A version in the list: how many corrections it got, and the seconds of one."""
+
+    version: StoredVersion
+    corrections: int
+    seconds: float | None
+
+
+@dataclass(frozen=True)
+class Checked:
+    """What people found on randomly drawn items: of so many, so many were wrong; in charts."""
+
+    n: int
+    wrong: int
+    charts: tuple[Curves, ...]
+
+
+@routes.get("/models")
+async def models(request: Request) -> Response:
+    """Every version, by task, the newest first."""
+    tasks = await run_sync(_rows, request.app.state.deployment)
+    return page(request, "models.html", tasks=tasks, may=_may(request))
+
+
+@routes.get("/models/{version}")
+async def model(version: str, request: Request) -> Response:
+    """All that is known of a version."""
+    what = await run_sync(_what, request.app.state.deployment, version)
+    said = _translator(request)
+    charts = [_in_words(chart, said) for chart in what["checked"].charts]
+    return page(request, "model.html", may=_may(request), shown=shown, charts=charts, **what)
+
+
+@routes.get("/models/{version}/promote")
+async def promote_form(version: str, request: Request) -> Response:
+    """The comparison that would decide, and the question whether to switch."""
+    deployment: Deployment = request.app.state.deployment
+    return await run_sync(_promote_form, request, deployment, version)
+
+
+@routes.post("/models/{version}/promote")
+async def promote(version: str, request: Request) -> Response:
+    """Switches to the version, unless it is refused; then why."""
+    deployment: Deployment = request.app.state.deployment
+    async with request.form(max_files=0, max_fields=1) as form:
+        force = form.get("force") == "on"
+    try:
+        await run_sync(deployment.promote, version, force, request.state.actor)
+    except (Refused, Stale) as error:
+        return await run_sync(_promote_form, request, deployment, version, str(error))
+    return RedirectResponse(f"/models/{version}", 303)
+
+
+@routes.get("/models/{version}/rollback")
+async def rollback_form(version: str, request: Request) -> Response:
+    """Which version would serve again, and the question whether it shall."""
+    deployment: Deployment = request.app.state.deployment
+    serving, before = await run_sync(_rollback, deployment, version)
+    return page(request, "rollback.html", version=serving, before=before, may=_may(request))
+
+
+@routes.post("/models/{version}/rollback")
+async def rollback(version: str, request: Request) -> Response:
+    """Lets the version before this one serve again."""
+    deployment: Deployment = request.app.state.deployment
+    serving, _ = await run_sync(_rollback, deployment, version)
+    promotion = await run_sync(deployment.rollback, serving.task, request.state.actor)
+    return RedirectResponse(f"/models/{promotion.version}", 303)
+
+
+def _rows(deployment: Deployment) -> dict[str, list[Row]]:
+    loop = deployment.loop
+    rows: dict[str, list[Row]] = {task: [] for task in TASKS}
+    lines = {task: {name: (n, s / n) for name, n, s in loop.store.queue.seconds(task)} for task in TASKS}
+    for version in reversed(loop.versions()):
+        rows[version.task].append(Row(version, *lines[version.task].get(version.name, (0, None))))
+    return rows
+
+
+def _what(deployment: Deployment, name: str) -> dict[str, Any]:
+    loop = deployment.loop
+    version = loop.version(name)
+    switches = [one for one in loop.store.versions.promotions(version.task) if name in (one.version, one.previous)]
+    known = _known(version)
+    return {
+        "version": version,
+        "known": known,
+        "trained_on": len(known.training_ids()) if known else None,
+        "metrics": [(label, part, value) for (label, part), value in flat(dict(version.metrics))],
+        "card": _card(version),
+        "promise": loop.told(name) if known else None,
+        "checked": _checked(deployment, name),
+        "switches": list(reversed(switches)),
+        "before": loop.store.versions.before(version.task) if version.state == "serving" else None,
+        "children": [one.name for one in loop.versions() if one.parent == name],
+    }
+
+
+def _known(version: StoredVersion) -> Version | None:
+    """What its folder tells, if it is still whole."""
+    try:
+        return read_version(version.folder)
+    except (NotFound, InvalidInput):
+        return None
+
+
+def _card(version: StoredVersion) -> Markup | None:
+    """The model card as HTML; whatever HTML is in it stays text."""
+    try:
+        text = (version.folder / CARD).read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError):
+        return None
+    _, _, body = text.partition("\n")  # its first line is the name, which stands above
+    return Markup(MarkdownIt("commonmark", {"html": False}).enable("table").disable("image").render(body))
+
+
+def _checked(deployment: Deployment, name: str) -> Checked:
+    """The charts of what people checked; drawn anew when they checked more."""
+    task = deployment.loop.version(name).task
+    return _charts(deployment, name, deployment.loop.store.checks.count(task), deployment.loop.store.said.changes(task))
+
+
+@lru_cache(maxsize=64)
+def _charts(deployment: Deployment, name: str, _audited: int, _changes: tuple[int, int]) -> Checked:
+    p_error, wrong = deployment.loop.checked(name)
+    charts = (reliability(p_error, wrong), risk({"p_error": p_error}, wrong)) if len(wrong) else ()
+    return Checked(len(wrong), int(wrong.sum()), charts)
+
+
+def _promote_form(request: Request, deployment: Deployment, name: str, refused: str | None = None) -> Response:
+    version = deployment.loop.version(name)
+    serving = deployment.loop.serving(version.task)
+    comparison, why = _comparison(deployment, name, request.state.actor)
+    worse = comparison is not None and comparison.quality is not None and comparison.previous_quality is not None \
+        and not comparison.quality >= comparison.previous_quality  # fmt: skip
+    return page(
+        request, "promote.html", 409 if refused else 200,
+        version=version, serving=serving, comparison=comparison, worse=worse, refused=refused or why, may=_may(request),
+    )  # fmt: skip
+
+
+def _comparison(deployment: Deployment, name: str, actor: Actor) -> tuple[Comparison | None, str | None]:
+    """What the gold items say, or why there is no comparison."""
+    try:
+        return deployment.loop.compare(name, actor, quality_of), None
+    except Refused as refused:
+        return None, str(refused)
+
+
+def _rollback(deployment: Deployment, name: str) -> tuple[StoredVersion, StoredVersion]:
+    version = deployment.loop.version(name)
+    before = deployment.loop.store.versions.before(version.task)
+    if version.state != "serving" or before is None:
+        raise Refused(f"rollback {name}: expected the serving version and one before it, got {version.state}")
+    return version, before
+
+
+def _may(request: Request) -> bool:
+    return bool({"promote", "admin"} & set(request.state.scopes))
+
+
+def _translator(request: Request) -> Callable[[str], str]:
+    known: Mapping[str, str] = translations(language_of(request))
+    return lambda sentence: known.get(sentence, sentence)
+
+
+def _in_words(chart: Curves, said: Callable[[str], str]) -> Curves:
+    return replace(chart, title=said(chart.title), note=said(chart.note), x=said(chart.x), y=said(chart.y))

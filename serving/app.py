@@ -52,6 +52,7 @@ from serving.loop import Actor, Answer
 from serving.metrics import Measured
 from serving.registration import parse_lines, register
 from serving.settings import QueueStrategy, Settings
+from serving.webhooks import routes as webhooks
 
 MOST_FILES = 100  # of one request
 MOST_LEASED = 100
@@ -68,6 +69,7 @@ def create_app(settings: Settings) -> FastAPI:
     app.include_router(dashboard.routes)
     app.include_router(label_studio.routes)
     app.include_router(cvat.routes)
+    app.include_router(webhooks.routes)
     http_errors.install(app)
     app.add_middleware(BodyLimit, limit=int(settings.max_body_mb * 1_000_000))
     app.add_middleware(TokenAuth, store=lambda: app.state.deployment.loop.store)

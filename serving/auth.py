@@ -47,6 +47,7 @@ RULES: tuple[tuple[str, re.Pattern[str], tuple[tokens.Scope, ...]], ...] = (
     ("POST", re.compile(r"/label-studio/[^/]+/webhook"), ("correct",)),
     ("POST", re.compile(r"/label-studio/[^/]+/train"), ("promote",)),
     ("POST", re.compile(r"/cvat/[^/]+(/tracker)?"), ("annotate",)),
+    ("GET", re.compile(r"/v1/webhooks.*"), ("admin",)),
     ("GET", re.compile(r".*"), tokens.SCOPES),  # whoever has a token may look
 )
 

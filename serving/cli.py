@@ -11,7 +11,7 @@ from models.errors import InvalidInput, NotFound, PrelabelError
 from models.tasks import parse_task
 from models.versions import read_version
 from serving.loop import Loop, utc_now
-from serving.verbs import cvat, datasets, label_studio, models, policies, tokens
+from serving.verbs import cvat, datasets, label_studio, models, policies, tokens, webhooks
 from serving.verbs.console import ACTOR, Data, Database, TaskName, out, settings_of, table
 
 app = typer.Typer(
@@ -26,6 +26,7 @@ app.add_typer(policies.app, name="policy")
 app.add_typer(datasets.app, name="datasets")
 app.add_typer(label_studio.app, name="label-studio")
 app.add_typer(cvat.app, name="cvat")
+app.add_typer(webhooks.app, name="webhook")
 
 
 @app.command()

@@ -38,6 +38,7 @@ from serving.policies import parse_policy
 from serving.promotion import quality_of
 from serving.settings import QueueStrategy, Settings
 from serving.suspecting import Suspecting
+from serving.webhooks.sender import Sender
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -83,6 +84,7 @@ class Deployment:
         self.detector = Detector(loop, self.annotator, settings)
         self.tracker = Tracker(self.annotator)
         self.cvat = CvatWorker(CvatCorrections(loop, cvat_client.connect(settings), settings))
+        self.webhooks = Sender(loop.store.outbox, utc_now)
         self._correcting = threading.Lock()
         self.metrics.watch("waiting", "Media that wait for a model.", lambda: self.admission.waiting)
 
@@ -97,6 +99,7 @@ class Deployment:
         self.background.start()
         self.label_studio.start()
         self.cvat.start()
+        self.webhooks.start()
 
     def close(self) -> None:
         """Ends the threads and closes the store, after what is at hand."""
@@ -105,6 +108,7 @@ class Deployment:
         self.training.close()
         self.label_studio.close()
         self.cvat.close()
+        self.webhooks.close()
         self.background.close()
         self.live.close()
         self.loop.store.close()

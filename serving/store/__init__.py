@@ -1,9 +1,9 @@
 """Everything that is kept: the only place with SQL in it.
 
 ``store.items``, ``store.queue``, ``store.checks``, ``store.said``, ``store.versions``, ``store.policies``,
-``store.tokens``, ``store.inbox``, ``store.studio``, ``store.cvat``, ``store.changes`` and ``store.browse`` are its
-drawers. Each method is one transaction; when it returns, a killed process loses nothing of it. Times come in as
-arguments, aware of their zone.
+``store.tokens``, ``store.inbox``, ``store.outbox``, ``store.studio``, ``store.cvat``, ``store.changes`` and
+``store.browse`` are its drawers. Each method is one transaction; when it returns, a killed process loses nothing of it.
+Times come in as arguments, aware of their zone.
 """
 
 from serving.store.browsing import Browsing
@@ -14,6 +14,7 @@ from serving.store.database import Database
 from serving.store.inbox import Inbox
 from serving.store.items import Items
 from serving.store.opinions import Said
+from serving.store.outbox import Outbox
 from serving.store.policies import Adoptions
 from serving.store.queue import Queue
 from serving.store.studio import Studio
@@ -37,6 +38,7 @@ class Store:
         self.said = Said(database)
         self.changes = Changes(database)
         self.browse = Browsing(database)
+        self.outbox = Outbox(database)
         self._database = database
 
     @classmethod

@@ -26,6 +26,7 @@ from selection.parts import Plan
 from selection.routing import DRAWN, Decision
 from selection.rules import About
 from serving.store.database import Database, log
+from serving.store.outbox import tell
 from serving.store.records import Actor, Answer, ItemState, Pending
 from serving.store.tables import corrections, item_tasks, items, leases, preannotations, versions
 
@@ -132,6 +133,8 @@ class Items:
                 if current.state != "leased":
                     change |= _routed(answer.decision, draw)
                 connection.execute(_CHANGE_TASK, of_item | change)
+                if current.state != "leased":
+                    tell(connection, "item.routed", said.task, _told(answer), now)
         return answer
 
     def answer(self, item_id: str, task: Task, version: str) -> Answer | None:
@@ -264,6 +267,7 @@ class Items:
                 if connection.execute(_CHANGE_OPEN, open_one | values).rowcount:
                     doubt = {name: _columns(answer)[name] for name in _DECIDED}
                     connection.execute(_CHANGE_ANSWER, {"of_answer": preannotation_id} | doubt)
+                    tell(connection, "item.routed", said.task, _told(answer), now)
                     changed += 1
         return changed
 
@@ -391,6 +395,19 @@ def _columns(answer: Answer) -> dict[str, Any]:
         "policy": answer.decision.policy,
         "otherwise": answer.decision.otherwise,
         "parts": asdict(answer.decision.parts) if answer.decision.parts else None,
+    }
+
+
+def _told(answer: Answer) -> dict[str, Any]:
+    said, decision = answer.preannotation, answer.decision
+    return {
+        "item_id": said.item_id,
+        "task": said.task,
+        "model_version": said.model_version,
+        "p_error": said.uncertainty.p_error,
+        "seconds": said.uncertainty.seconds,
+        "decision": decision.decision,
+        "reason": decision.reason,
     }
 
 

@@ -321,6 +321,34 @@ inbox = Table(
 )
 Index("ix_inbox_tool_dead_due_at", inbox.c.tool, inbox.c.dead, inbox.c.due_at)
 
+webhooks = Table(
+    "webhooks",  # who is told of what happens here
+    metadata,
+    Column("id", String, primary_key=True),
+    _required("url", String),
+    _required("kinds", JSON),
+    Column("task", String),  # none: of every task
+    _required("secret", String),  # signs what is sent there, so it cannot be kept as a hash
+    _required("made_at", UtcTime),
+    _required("actor", String),
+)
+
+outbox = Table(
+    "outbox",  # what is still to be told, and what nobody would hear
+    metadata,
+    Column("id", BigId, primary_key=True),
+    _required("webhook", String, ForeignKey("webhooks.id")),
+    _required("message", String),  # its id for the receiver, the same at every attempt
+    _required("kind", String),
+    _required("body", String),
+    _required("told_at", UtcTime),
+    _required("due_at", UtcTime),
+    _required("attempts", Integer),
+    Column("failure", String),
+    _required("dead", Boolean),
+)
+Index("ix_outbox_dead_due_at", outbox.c.dead, outbox.c.due_at)
+
 cvat_frames = Table(
     "cvat_frames",
     metadata,

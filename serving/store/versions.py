@@ -11,6 +11,7 @@ from models.errors import NotFound, Refused, Stale
 from models.records import Task
 from serving.store.database import Database, log
 from serving.store.items import requeue
+from serving.store.outbox import tell
 from serving.store.records import Actor, Calibration, Comparison, Promotion, StoredVersion
 from serving.store.tables import calibrations, promotions, trained_items, versions
 
@@ -204,6 +205,9 @@ class Versions:
             if withdrawn and checks_from is not None:
                 detail["queued_again"] = requeue(connection, version.task, version.name, checks_from, actor, now)
             log(connection, now, actor, "withdraw" if withdrawn else "calibrate", version.name, detail)
+            if withdrawn:
+                told = {"task": version.task, "model_version": version.name, "promise": dict(promise)}
+                tell(connection, "promise.withdrawn", version.task, told, now)
         return int(added)
 
     def calibration(self, name: str, alpha: float, delta: float) -> Calibration | None:
@@ -275,6 +279,8 @@ def _switch(
               "gold_items": comparison.gold_items, "note": comparison.note, "at": now, "actor": actor}  # fmt: skip
     connection.execute(promotions.insert().values(**values))
     log(connection, now, actor, kind, version.name, {"task": version.task, "previous": previous, "forced": forced})
+    told = {"task": version.task, "model_version": version.name, "previous": previous, "by": kind}
+    tell(connection, "model.promoted", version.task, told, now)
     return _last(connection, version.task)
 
 

@@ -1,0 +1,294 @@
+"""Other programs are told what happens here: signed, at least once, in order, and none is told what did not happen."""
+
+import base64
+import hashlib
+import hmac
+import json
+import threading
+from collections.abc import Callable, Iterator
+from datetime import timedelta
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from itertools import count
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from models.errors import InvalidInput, NotFound
+from models.records import Item
+from serving.loop import utc_now
+from serving.media_files import content_id
+from serving.store import Store
+from serving.store.outbox import Outbox, Webhook
+from serving.store.records import Comparison
+from serving.webhooks.sender import Sender
+from serving.webhooks.signing import new_secret, signature
+from serving.webhooks.subscribing import subscribe
+from tests.serving.processes import killed
+from tests.serving.served import Served, picture
+from tests.serving.test_store_killed import Send, open_loop
+from tests.serving.work import START, Clock, add_version, after, answer, item, prediction, version_folder
+
+
+class Receiver:
+    """An HTTP server that keeps what it is told, and answers what the test says: 200 unless told otherwise."""
+
+    def __init__(self) -> None:
+        self.heard: list[tuple[dict[str, str], bytes]] = []
+        self.status = 200
+        self.hang = threading.Event()
+        self.hang.set()
+        receiver = self
+
+        class Handler(BaseHTTPRequestHandler):
+            def do_POST(self) -> None:
+                body = self.rfile.read(int(self.headers["content-length"]))
+                receiver.hang.wait(10)
+                receiver.heard.append(({name.lower(): value for name, value in self.headers.items()}, body))
+                self.send_response(receiver.status)
+                self.send_header("location", "/elsewhere")
+                self.end_headers()
+
+            def log_message(self, format: str, *args: Any) -> None:
+                pass
+
+        self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self.url = f"http://127.0.0.1:{self._server.server_port}/hook"
+        threading.Thread(target=self._server.serve_forever, daemon=True).start()
+
+    @property
+    def messages(self) -> list[dict[str, Any]]:
+        return [json.loads(body) for _, body in self.heard]
+
+    def close(self) -> None:
+        self.hang.set()
+        self._server.shutdown()
+        self._server.server_close()
+
+
+@pytest.fixture
+def receiver() -> Iterator[Receiver]:
+    made = Receiver()
+    yield made
+    made.close()
+
+
+@pytest.fixture
+def second() -> Iterator[Receiver]:
+    made = Receiver()
+    yield made
+    made.close()
+
+
+def wanting(outbox: Outbox, url: str, *kinds: str, task: Any = None) -> Webhook:
+    return subscribe(outbox, url, kinds or ("item.routed",), task, "admin", START)
+
+
+def route(store: Store, name: object, decision: str = "review") -> None:
+    store.items.save(item(name), answer(name, decision=decision), 0.5, None, "tester", START)
+
+
+@pytest.fixture
+def send(store: Store) -> Iterator[Callable[[], bool]]:
+    """Delivers what is due, by a clock that stands 10 s later every time."""
+    clock = Clock()
+    sender = Sender(store.outbox, clock, timeout_s=0.3, delays_s=(1, 2))
+
+    def deliver() -> bool:
+        clock.forward(10)
+        return sender._work()
+
+    yield deliver
+    sender.close()
+
+
+def test_a_message_is_signed_as_standard_webhooks_are(
+    store: Store, receiver: Receiver, send: Callable[[], bool]
+) -> None:
+    add_version(store)
+    secret = wanting(store.outbox, receiver.url).secret
+    route(store, 1, "audit")
+    assert send()
+    ((headers, body),) = receiver.heard
+    signed = f"{headers['webhook-id']}.{headers['webhook-timestamp']}.".encode() + body
+    key = base64.b64decode(secret.removeprefix("whsec_"))
+    expected = base64.b64encode(hmac.new(key, signed, hashlib.sha256).digest()).decode()
+    assert headers["webhook-signature"] == f"v1,{expected}"
+    assert int(headers["webhook-timestamp"]) == after(10).timestamp()
+    (message,) = receiver.messages
+    assert (message["type"], message["timestamp"]) == ("item.routed", START.isoformat())
+    assert message["data"] == {
+        "item_id": item(1).id, "task": "detection", "model_version": "v1", "p_error": 0.5, "seconds": 3.0,
+        "decision": "audit", "reason": "because",
+    }  # fmt: skip
+    assert not send()
+
+
+def test_the_specification_has_an_example() -> None:
+    """From the specification's own text, https://github.com/standard-webhooks/standard-webhooks."""
+    secret, body = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw", b'{"test": 2432232314}'
+    told = signature(secret, "msg_p5jXN8AQM9LWM0D4loKWxJek", 1614265330, body)
+    assert told == "v1,g0hM9SsE+OTPJTGt/tmIKtSyZlE3uFJELVlNIOLJ1OE="
+    with pytest.raises(InvalidInput, match="expected whsec_ and base64"):
+        signature("whsec_!", "msg", 0, b"")
+    assert len({new_secret() for _ in range(10)}) == 10
+
+
+def test_each_hears_what_it_asked_for(
+    store: Store, receiver: Receiver, second: Receiver, send: Callable[[], bool]
+) -> None:
+    add_version(store)
+    wanting(store.outbox, receiver.url, "model.promoted", "item.routed", task="detection")
+    wanting(store.outbox, second.url, "item.routed", task="asr")
+    route(store, 1)
+    add_version(store, "v2", serves=False)
+    store.versions.promote("v2", "v1", Comparison(), "tester", START)
+    store.versions.rollback("detection", "t", START)
+    send()
+    assert [message["type"] for message in receiver.messages] == ["item.routed", "model.promoted", "model.promoted"]
+    assert [message["data"].get("by") for message in receiver.messages] == [None, "promote", "rollback"]
+    assert receiver.messages[1]["data"] == {
+        "task": "detection", "model_version": "v2", "previous": "v1", "by": "promote"
+    }  # fmt: skip
+    assert second.heard == []
+
+
+def test_what_did_not_happen_is_not_told(store: Store) -> None:
+    add_version(store)
+    wanting(store.outbox, "http://127.0.0.1:9/")
+    with pytest.raises(NotFound):
+        store.items.save(item(1), answer(1, "unknown"), 0.5, None, "tester", START)
+    route(store, 2)
+    route(store, 2)  # the first answer of a version stays
+    assert len(store.outbox.claim(START, after(1), 10)) == 1
+
+
+def test_nothing_is_kept_where_nobody_listens(store: Store) -> None:
+    add_version(store)
+    route(store, 1)
+    wanting(store.outbox, "http://127.0.0.1:9/")
+    assert store.outbox.claim(after(9), after(10), 10) == []
+
+
+def test_what_is_not_heard_is_told_again_in_order_and_at_last_dead(
+    store: Store, receiver: Receiver, send: Callable[[], bool]
+) -> None:
+    add_version(store)
+    wanting(store.outbox, receiver.url)
+    for name in (1, 2, 3):
+        route(store, name)
+    receiver.status = 500
+    send()
+    assert len(receiver.heard) == 1  # the others wait
+    receiver.status = 302  # a redirect is no answer either
+    send()
+    assert len(receiver.heard) == 2
+    send()  # the third attempt was the last, and the second message is tried for the first time
+    (dead,) = store.outbox.dead()
+    assert (dead.attempts, dead.failure) == (3, "expected a status of 200 to 299, got 302")
+    receiver.status, receiver.heard = 200, []
+    send()
+    told = [message["data"]["item_id"] for message in receiver.messages]
+    assert told == [item(2).id, item(3).id]
+    store.outbox.retry(dead.id, "admin", after(40))
+    send()
+    assert receiver.messages[-1]["data"]["item_id"] == item(1).id
+    assert receiver.heard[-1][0]["webhook-id"] == dead.message
+    assert store.outbox.dead() == []
+    with pytest.raises(NotFound, match="expected the id of one in the outbox"):
+        store.outbox.retry(dead.id, "admin", after(40))
+
+
+def test_one_that_hangs_does_not_hold_up_others(
+    store: Store, receiver: Receiver, second: Receiver, send: Callable[[], bool]
+) -> None:
+    add_version(store)
+    wanting(store.outbox, receiver.url)
+    wanting(store.outbox, second.url)
+    receiver.hang.clear()
+    for name in (1, 2, 3):
+        route(store, name)
+    send()
+    assert len(second.heard) == 3
+    receiver.hang.set()
+    send()
+    told = [message["data"]["item_id"] for message in receiver.messages]  # what hung was heard too, perhaps
+    assert list(dict.fromkeys(told)) == [item(name).id for name in (1, 2, 3)]
+
+
+def test_a_webhook_that_is_removed_hears_no_more(store: Store, receiver: Receiver, send: Callable[[], bool]) -> None:
+    add_version(store)
+    webhook = wanting(store.outbox, receiver.url)
+    route(store, 1)
+    store.outbox.remove(webhook.id, "admin", START)
+    assert not send()
+    assert store.outbox.webhooks() == []
+    with pytest.raises(NotFound, match="webhook: expected the id of one"):
+        store.outbox.remove(webhook.id, "admin", START)
+
+
+@pytest.mark.parametrize("url", ["ftp://example.org", "example.org", "http://", "http://[::1", "file:///etc/passwd"])
+def test_only_http_is_told(store: Store, url: str) -> None:
+    with pytest.raises(InvalidInput, match="expected an http or https address"):
+        wanting(store.outbox, url)
+
+
+def test_an_event_that_there_is_not_is_refused(store: Store) -> None:
+    for kinds in (("item.eaten",), ()):
+        with pytest.raises(InvalidInput, match=r"expected events out of item\.routed"):
+            subscribe(store.outbox, "http://localhost/", kinds, None, "admin", START)
+
+
+def record(tell: Send, url: str, root: Path, name: str) -> None:
+    loop = open_loop(url, root)
+    for i in count():
+        data = f"{name}-{i}".encode() * 100
+        loop.record("detection", Item(content_id(data), f"{i}"), data, prediction(), "v1", None, "child")
+        tell(content_id(data))
+
+
+def deliver(tell: Send, url: str, root: Path) -> None:
+    sender = Sender(Store.open(url).outbox, lambda: utc_now() + timedelta(hours=next(_HOURS)))
+    while True:
+        sender._work()
+        tell(None)
+
+
+_HOURS = count(1)
+
+
+def test_killed_processes_lose_no_message(database_url: str, tmp_path: Path, receiver: Receiver) -> None:
+    loop, rng = open_loop(database_url, tmp_path), np.random.default_rng(0)
+    loop.add_version(version_folder(tmp_path / "versions", "v1"), "tester")
+    loop.promote("v1", "tester")
+    wanting(loop.store.outbox, receiver.url)
+    acknowledged = [
+        item_id for run in range(2) for item_id in killed(record, database_url, tmp_path, f"{run}", rng=rng)
+    ]
+    for _ in range(2):
+        killed(deliver, database_url, tmp_path, rng=rng)
+    sender = Sender(loop.store.outbox, lambda: utc_now() + timedelta(days=9))
+    while sender._work():
+        pass
+    sender.close()
+    assert {message["data"]["item_id"] for message in receiver.messages} >= set(acknowledged)
+
+
+def test_the_service_tells_what_happens(served: Served, receiver: Receiver) -> None:
+    asked = {"url": receiver.url, "events": ["item.routed"], "task": "detection"}
+    made = served.client.post("/v1/webhooks", json=asked).json()
+    assert made["secret"].startswith("whsec_")
+    (listed,) = served.client.get("/v1/webhooks").json()["webhooks"]
+    assert listed == {name: value for name, value in made.items() if name != "secret"}
+    said = served.client.post("/v1/detection/annotate", content=picture()).json()
+    for _ in range(100):
+        if receiver.heard:
+            break
+        threading.Event().wait(0.1)
+    assert receiver.messages[0]["data"]["item_id"] == said["item_id"]
+    assert served.client.get("/v1/webhooks/dead").json() == {"dead": []}
+    assert served.client.post("/v1/webhooks/dead/7/retry").status_code == 404
+    assert served.client.delete(f"/v1/webhooks/{made['id']}").status_code == 204
+    assert served.client.delete(f"/v1/webhooks/{made['id']}").status_code == 404
+    assert served.client.post("/v1/webhooks", json={"url": "x", "events": ["item.routed"]}).status_code == 422

@@ -25,7 +25,7 @@ import { shape } from "./review-view.js";
 
 const KNOT_PX = 6; // radius
 const STILL_PX = 3;
-const STRAIGHT = 0.75 / 512; // of the picture's width: so far a line may be off the straight between two knots
+const STRAIGHT = 1.25 / 512; // of the picture's width: so far a line may be off the straight between two knots
 
 /** @extends {PictureEditor<Lane>} */
 export class LaneEditor extends PictureEditor {

@@ -69,7 +69,7 @@ export class PictureEditor {
     this.view.show(image, { width: size.width, height: size.height });
     element("asked").textContent = question(item.route.parts);
     this.view.stage.focus({ preventScroll: true });
-    element("model").hidden = !fresh || !item.label;
+    element("model").hidden = !fresh || !item.label || !this.read(item.label, null).length;
     return say("{n} drawn, {doubtful} doubtful", { n: this.steps.now.length, doubtful: this.#doubtful().length });
   }
 

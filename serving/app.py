@@ -45,7 +45,7 @@ from serving.bodies import (
 from serving.body_limit import BodyLimit
 from serving.cvat import backend as cvat
 from serving.deployment import Deployment
-from serving.description import PUBLIC, documented, json_lines, media_or_uri, one_json
+from serving.description import PUBLIC, a_medium, documented, many_items, media_or_uri, one_json
 from serving.http_errors import Unavailable, error_detail
 from serving.label_studio import backend as label_studio
 from serving.loop import Actor, Answer
@@ -152,11 +152,12 @@ def _json_list(files: Sequence[UploadFile], outcomes: Sequence[Answer | Prelabel
     "/v1/items",
     summary="Register media by uri",
     response_model=RegisteredBody,
-    openapi_extra=json_lines(),
+    openapi_extra=many_items(),
     responses=documented(401, 403, 413, 422),
 )
 async def register_items(request: Request) -> Response:
-    """Idempotent: the same bytes are the same item. A line whose medium cannot be had is told among the failures."""
+    """A JSON list, or JSON lines: the same objects, one a line. Idempotent: the same bytes are the same item. A line or
+    entry whose medium cannot be had is told among the failures."""
     deployment = deployment_of(request)
     lines = parse_lines(await request.body())
     registered = await register(deployment.loop, deployment.fetcher, lines, actor_of(request))
@@ -174,7 +175,7 @@ async def item(item_id: str, request: Request) -> dict[str, Any]:
     "/v1/items/{item_id}/media",
     summary="The bytes of an item",
     response_class=Response,
-    responses=documented(401, 403, 404, 422),
+    responses=a_medium() | documented(401, 403, 404, 422),
 )
 async def media(item_id: str, request: Request) -> Response:
     """As they came; the type is the one of their first bytes."""

@@ -6,6 +6,8 @@ from typing import Any
 from fastapi import APIRouter, Request
 from fastapi.openapi.docs import get_swagger_ui_html
 from fastapi.responses import HTMLResponse, JSONResponse
+from fastapi.routing import APIRoute
+from fastapi.utils import generate_unique_id
 
 from serving.bodies import Body, ItemLine, UriBody
 from serving.http_errors import ErrorBody
@@ -13,6 +15,12 @@ from serving.http_errors import ErrorBody
 TEXT = """Models pre-annotate media and say how unsure they are; people see only what needs them.
 
 Every failure is `{"error": {"code": .., "message": ..}}`. Where tokens exist, send `Authorization: Bearer TOKEN`."""
+
+
+def operation_id(route: APIRoute) -> str:
+    """What generated clients call a route: by its function, where that is one of the protocol's own."""
+    return route.name if route.path_format.startswith("/v1/") else generate_unique_id(route)
+
 
 OF_APP: dict[str, Any] = {
     "title": "prelabel",
@@ -23,6 +31,7 @@ OF_APP: dict[str, Any] = {
     # BentoML sets up OpenTelemetry, and FastAPI would then make spans for every request and each part of it.
     "telemetry": {"tracing": False, "metrics": False, "logs": False},
     "openapi_url": None,
+    "generate_unique_id_function": operation_id,
 }
 
 _BYTES = {"schema": {"type": "string", "format": "binary"}}
@@ -62,20 +71,30 @@ def documented(*statuses: int) -> dict[int | str, dict[str, Any]]:
     return {status: {"model": ErrorBody, "description": HTTPStatus(status).phrase} for status in statuses}
 
 
+def a_medium() -> dict[int | str, dict[str, Any]]:
+    """The answer that is a medium."""
+    return {200: {"description": "The bytes", "content": {"application/octet-stream": _BYTES}}}
+
+
 def media_or_uri() -> dict[str, Any]:
-    """The body of an annotation: bytes, files, or a uri."""
+    """The body of an annotation: bytes, files, or a uri.
+
+    It is not called required, although one without is refused: openapi-python-client 0.29 forgets an import where one
+    of several kinds of body is.
+    """
     content = {
         "application/octet-stream": _BYTES,
         "multipart/form-data": {"schema": _FILES},
         "application/json": {"schema": UriBody.model_json_schema()},
     }
-    return {"requestBody": {"required": True, "content": content}}
+    return {"requestBody": {"content": content}}
 
 
-def json_lines() -> dict[str, Any]:
-    """The body of a registration: one object a line."""
-    content = {"application/jsonl": {"schema": ItemLine.model_json_schema()}}
-    return {"requestBody": {"required": True, "content": content}}
+def many_items() -> dict[str, Any]:
+    """The body of a registration. JSON lines, which are read as well, stand in the route's text: generators of clients
+    know no such type."""
+    schema = {"type": "array", "items": ItemLine.model_json_schema(), "minItems": 1}
+    return {"requestBody": {"required": True, "content": {"application/json": {"schema": schema}}}}
 
 
 def one_json(kind: type[Body], required: bool = True) -> dict[str, Any]:

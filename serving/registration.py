@@ -1,6 +1,7 @@
-"""Many media registered at once: JSON lines in, counts out."""
+"""Many media registered at once: JSON lines or a JSON list in, counts out."""
 
-from collections.abc import Iterator, Sequence
+import json
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,21 +22,21 @@ AT_ONCE = 4  # media downloaded at the same time
 
 @dataclass(frozen=True)
 class Line:
-    """One line of the body, counted from 1."""
+    """One line of the body, or one entry of its list, counted from 1."""
 
     number: int
     item: ItemLine
 
 
 def parse_lines(body: bytes) -> list[Line]:
-    """The lines of a body; empty ones are passed over.
+    """The lines of a body, or the entries of the list that it is; empty lines are passed over.
 
     Raises:
-        InvalidInput: a line is no ``{"uri": .., "task": .., "group": ..}``; nothing is registered then.
+        InvalidInput: a line or entry is no ``{"uri": .., "task": .., "group": ..}``; nothing is registered then.
         TooLarge: more lines than one request may have.
     """
     lines = []
-    for number, text in enumerate(body.splitlines(), 1):
+    for number, text in enumerate(_texts(body), 1):
         if text.strip():
             item: ItemLine = parse(ItemLine, text, f"line {number}")
             storable(item.uri, f"line {number}: uri")
@@ -47,6 +48,16 @@ def parse_lines(body: bytes) -> list[Line]:
     if not lines:
         raise InvalidInput('body: expected JSON lines {"uri": .., "task": ..}, got none')
     return lines
+
+
+def _texts(body: bytes) -> Iterable[bytes | str]:
+    """One JSON object each."""
+    if not body.lstrip().startswith(b"["):
+        return body.splitlines()
+    try:
+        return map(json.dumps, json.loads(body))
+    except ValueError as error:
+        raise InvalidInput(f"body: expected a JSON list or JSON lines, got an error: {error}") from error
 
 
 async def register(loop: Loop, fetcher: Fetcher, lines: Sequence[Line], actor: Actor) -> RegisteredBody:

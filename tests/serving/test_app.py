@@ -145,8 +145,20 @@ class TestItems:
             assert (code, message[: len(says)]) == ("invalid_input", says)
         assert served.client.get("/v1/report").json()["tasks"]["lane"]["items"] == {}
 
+    def test_a_json_list_says_the_same_as_lines(self, served: Served, tmp_path: Path) -> None:
+        (tmp_path / "media").mkdir()
+        (tmp_path / "media" / "a").write_bytes(picture())
+        entries = [{"uri": f"{tmp_path}/media/{name}", "task": "lane", "group": "clip"} for name in ("none", "a")]
+        told = served.client.post("/v1/items", json=entries).json()
+        assert (told["new"], told["known"], [failed["line"] for failed in told["failures"]]) == (1, 0, [1])
+        answer = served.client.post("/v1/items", json=[entries[0], {"uri": "/a", "task": "nothing"}])
+        code, message = error_of(answer, 422)
+        assert (code, message[:12]) == ("invalid_input", "line 2: task")
+        assert error_of(served.client.post("/v1/items", content=b' [{"uri": '), 422)[1].startswith("body: expected")
+
     def test_an_empty_body_is_a_mistake(self, served: Served) -> None:
-        assert error_of(served.client.post("/v1/items", content=b"\n"), 422)[0] == "invalid_input"
+        for body in (b"\n", b"[]"):
+            assert error_of(served.client.post("/v1/items", content=body), 422)[0] == "invalid_input"
 
     def test_the_history_tells_what_happened(self, served: Served) -> None:
         answer = annotate(served)

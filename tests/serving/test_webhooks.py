@@ -20,7 +20,7 @@ from models.records import Item
 from serving.loop import utc_now
 from serving.media_files import content_id
 from serving.store import Store
-from serving.store.outbox import Outbox, Webhook
+from serving.store.outbox import Outbox, Webhook, tell
 from serving.store.records import Comparison
 from serving.webhooks.sender import Sender
 from serving.webhooks.signing import new_secret, signature
@@ -273,6 +273,22 @@ def test_killed_processes_lose_no_message(database_url: str, tmp_path: Path, rec
         pass
     sender.close()
     assert {message["data"]["item_id"] for message in receiver.messages} >= set(acknowledged)
+
+
+def test_what_nobody_heard_is_on_the_page_and_told_again_from_there(served: Served) -> None:
+    store = served.loop.store
+    wanting(store.outbox, "http://name:word@127.0.0.1:9/secret", "item.routed")
+    with store._database.writing() as connection:
+        tell(connection, "item.routed", "asr", {}, START)
+    (message,) = store.outbox.claim(START, after(10**9), 1)
+    store.outbox.failed(message, "nobody was there", None)
+    shown = served.client.get("/errors").text
+    assert "<td>127.0.0.1:9</td>" in shown
+    assert "nobody was there" in shown
+    assert "secret" not in shown
+    form = {"delivery": str(message.id)}
+    assert served.client.post("/errors/retry", data=form, follow_redirects=False).status_code == 303
+    assert store.outbox.dead() == []
 
 
 def test_the_service_tells_what_happens(served: Served, receiver: Receiver) -> None:

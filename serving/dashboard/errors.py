@@ -24,7 +24,7 @@ routes = APIRouter()
 
 @routes.get("/errors")
 async def errors(request: Request, before: str = "") -> Response:
-    """Items that cannot be read, events that could not be worked on, messages that nobody heard, versions that broke."""
+    """Items and events that could not be worked on, messages that nobody heard, versions that broke."""
     what = await run_sync(_what, request.app.state.deployment, _moment(before))
     may = bool({"annotate", "correct", "admin"} & set(request.state.scopes))
     return page(request, "errors.html", tools=TOOLS, may=may, about=about, host=host, **what)

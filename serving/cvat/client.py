@@ -6,7 +6,6 @@ import logging
 import re
 import time
 from collections.abc import Mapping
-from datetime import datetime
 from typing import Any
 from urllib.parse import quote, urlsplit
 
@@ -36,12 +35,12 @@ class Client(ToolApi):
         """A job with its state, its frames and its assignee."""
         return dict(self._json("GET", f"/api/jobs/{job}"))
 
-    def labels(self, job: int) -> list[dict[str, Any]]:
+    def labels(self, job: Mapping[str, Any]) -> list[dict[str, Any]]:
         """The labels that a job can give."""
         found: list[dict[str, Any]] = []
         page = 1
         while True:
-            told = self._json("GET", "/api/labels", params={"job_id": job, "page": page, "page_size": 100})
+            told = self._json("GET", "/api/labels", params={**_of(job), "page": page, "page_size": 100})
             found += told["results"]
             if not told["next"]:
                 return found
@@ -64,14 +63,14 @@ class Client(ToolApi):
         """
         return self.download(f"/api/jobs/{job}/data?type=frame&quality=original&number={number}", limit)
 
-    def working_time(self, job: int, since: datetime) -> dict[str, Seconds] | None:
+    def working_time(self, job: Mapping[str, Any]) -> dict[str, Seconds] | None:
         """How long each person worked on a job, by name; None where CVAT keeps no events, or shows them to others."""
         try:
-            asked = self._json("POST", "/api/events/export", params={"job_id": job, "from": since.isoformat()})
+            asked = self._json("POST", "/api/events/export", params={**_of(job), "from": job["created_date"]})
             path = self._exported(str(asked["rq_id"]))
             return None if path is None else working_seconds(self.download(path, LARGEST_EXPORT).decode())
         except (PrelabelError, KeyError, ValueError) as error:  # it has no one way to say that it has none
-            log.info("CVAT tells no working time of job %d: %s", job, error)
+            log.info("CVAT tells no working time of job %d: %s", job["id"], error)
             return None
 
     def _exported(self, request: str) -> str | None:
@@ -117,6 +116,11 @@ def connect(settings: Settings) -> Client | None:
     if not settings.cvat_url or not settings.cvat_token:
         return None
     return Client(settings.cvat_url, settings.cvat_token)
+
+
+def _of(job: Mapping[str, Any]) -> dict[str, Any]:
+    """What a list of something of a job is asked by, within the job's organization."""
+    return {"job_id": job["id"]} | ({"org_id": job["organization"]} if job.get("organization") else {})
 
 
 def assignee(job: Mapping[str, Any]) -> str | None:

@@ -77,7 +77,7 @@ class Corrections:
         job = client.job(number)
         if job["state"] != COMPLETED:
             return 0
-        labels = client.labels(number)
+        labels = client.labels(job)
         drawn = drawn_on(client.annotations(number), {one["id"]: one["name"] for one in labels}, job["stop_frame"])
         frames = [self._frame(number, frame, drawn.get(frame, ())) for frame in self._frames(job)]
         new = [found for task in KINDS for found in self._said(task, job, labels, frames)]
@@ -190,6 +190,5 @@ class Corrections:
 
     def _worked(self, job: Mapping[str, Any], who: str) -> Seconds:
         """The seconds that the assignee worked on a job, or that all did where it is nobody's; 0 if nobody knows."""
-        since = datetime.fromisoformat(job["created_date"])
-        worked = require(self._client).working_time(job["id"], since) or {}
+        worked = require(self._client).working_time(job) or {}
         return worked.get(who, 0.0) if who else sum(worked.values())

@@ -40,6 +40,7 @@ class FakeCvat:
         self.deleted_frames: list[int] = []
         self.state = "in progress"
         self.assignee: str | None = "ada"
+        self.organization: int | None = None
         self.minutes = 0  # since the start, at the last change
         self.working_ms: dict[str, list[int]] | None = None  # of each person; None where there are no analytics
         self.asked: list[str] = []
@@ -83,7 +84,7 @@ class FakeCvat:
             created_date=START, updated_date=START + timedelta(minutes=self.minutes),
             issues=models.IssuesSummary._from_openapi_data(url="", count=0),
             labels=models.LabelsSummary._from_openapi_data(url=f"{self.url}/api/labels?job_id=9"),
-            project_id=None, media_type="2d_images",
+            project_id=None, media_type="2d_images", organization=self.organization,
         )  # fmt: skip
 
     def answer(self, method: str, path: str, asked: Mapping[str, str], body: Any) -> tuple[int, Any]:
@@ -98,7 +99,7 @@ class FakeCvat:
                 return 200, told(about["task"], **self._task())
             case "GET", ["jobs", "9"]:
                 return 200, self.job()
-            case "GET", ["labels"]:
+            case "GET", ["labels"] if self._is_inside(asked):
                 return 200, {"count": len(self.labels), "next": None, "previous": None, "results": self._labels()}
             case "GET", ["tasks" | "jobs", _, "data", "meta"]:
                 return 200, self._meta()
@@ -110,7 +111,7 @@ class FakeCvat:
                 for one in body["shapes"]:
                     self.shapes.append({**one, "id": len(self.shapes) + 1})
                 return 200, {"version": 0, "tags": [], "shapes": self.shapes, "tracks": []}
-            case "POST", ["events", "export"] if self.working_ms is not None:
+            case "POST", ["events", "export"] if self.working_ms is not None and self._is_inside(asked):
                 return 202, told(models.RqId, rq_id="action=export&target=events&id=1")
             case "GET", ["requests", _]:
                 return 200, {"status": "finished", "result_url": f"{self.url}/api/events/download?rq_id=1"}
@@ -118,6 +119,10 @@ class FakeCvat:
                 return 200, self._events()
             case _:
                 return 404, {"detail": "Not found."}
+
+    def _is_inside(self, asked: Mapping[str, str]) -> bool:
+        """Whether lists are asked for where the job is: in its organization, if it has one."""
+        return asked.get("org_id") in ((None, "") if self.organization is None else (str(self.organization),))
 
     def _task(self) -> dict[str, Any]:
         return {

@@ -173,6 +173,12 @@ class TestCorrections:
         complete(joined, cvat, 31)
         assert [one["seconds"] for one in corrections(joined, 1)] == [10, 7]
 
+    def test_a_job_of_an_organization_is_asked_for_there(self, joined: Served, cvat: FakeCvat) -> None:
+        cvat.organization, cvat.working_ms = 5, {"ada": [30_000]}
+        cvat.draw(0, "car", CAR)
+        complete(joined, cvat)
+        assert [one["seconds"] for shade in (1, 2, 3) for one in corrections(joined, shade)] == [10, 10, 10]
+
     def test_time_of_nobodys_job_is_everybodys(self, joined: Served, cvat: FakeCvat) -> None:
         cvat.assignee, cvat.working_ms = None, {"ada": [20_000], "bob": [10_000]}
         cvat.draw(0, "car", CAR)

@@ -3,7 +3,7 @@
 import hashlib
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass, field, fields
 from datetime import datetime
 from functools import cached_property
 from typing import Any, ClassVar, Literal
@@ -11,6 +11,7 @@ from typing import Any, ClassVar, Literal
 from models.errors import InvalidInput
 from models.matters import Matters
 from models.records import Label, Seconds, Task
+from selection.queueing import Deadline, Share, Skills, StrategyName
 from selection.rules import STRICT, About, Rule, rule_for
 
 
@@ -22,7 +23,8 @@ class Policy:
     (0, 1], are of items that people check at random: before the first promise, and under one. ``matters_*`` say what an
     error is, ``budget_s_per_day`` how many human seconds there are a day (None: as many as people give). What a rule
     catches is never accepted unseen. Only checks after ``checks_from`` count for the promise: a rule that was
-    made after a look at them takes their word from them.
+    made after a look at them takes their word from them. ``strategies`` share the queue, ``annotators`` can do what
+    stands there and others everything, and groups with ``deadlines`` go first where time runs short.
     """
 
     alpha: float = 0.02
@@ -37,6 +39,9 @@ class Policy:
     budget_s_per_day: Seconds | None = None
     rules: tuple[Rule, ...] = ()
     checks_from: datetime | None = None
+    strategies: tuple[Share, ...] = (Share("uncertainty"),)
+    annotators: Mapping[str, Skills] = field(default_factory=dict)
+    deadlines: tuple[Deadline, ...] = ()
 
     __pydantic_config__: ClassVar[Mapping[str, Any]] = STRICT
 
@@ -49,12 +54,21 @@ class Policy:
         _require(budget is None or 0 < budget <= 1e9, "budget_s_per_day", "seconds above 0", budget)
         since = self.checks_from
         _require(since is None or since.tzinfo is not None, "checks_from", "a time with its zone", str(since))
+        for name, named in (("strategies", [one.name for one in self.strategies]),
+                            ("deadlines", [one.group for one in self.deadlines])):  # fmt: skip
+            _require(len(set(named)) == len(named), name, "each name once", named)
+        _require(bool(self.strategies), "strategies", "at least one", self.strategies)
         assert self.matters  # which checks its own
 
     @property
     def matters(self) -> Matters:
         """What counts as an error of a model."""
         return Matters(self.matters_wer, self.matters_iou, self.matters_category, self.matters_lane_px)
+
+    @property
+    def leading(self) -> StrategyName:
+        """The strategy that picks most, for those who can only have one."""
+        return max(self.strategies, key=lambda one: one.share).name
 
     @property
     def of_parts(self) -> bool:
@@ -72,7 +86,7 @@ class Policy:
         return f"policy-{hashlib.sha256(told.encode()).hexdigest()[:12]}"
 
 
-KEYS = tuple(field.name for field in fields(Policy))
+KEYS = tuple(term.name for term in fields(Policy))
 
 
 def _require(holds: bool, where: str, expected: str, got: object) -> None:

@@ -1,6 +1,7 @@
 """The routes. Each reads its request, makes one call, and gives the answer its shape."""
 
-from collections.abc import Sequence
+import math
+from collections.abc import Mapping, Sequence
 from typing import Annotated, Any
 
 from anyio import create_task_group
@@ -200,12 +201,17 @@ async def queue(
     request: Request,
     limit: Annotated[int, Query(ge=1, le=MOST_LEASED)] = 1,
     annotator: Annotated[str | None, Query(min_length=1, description="who works; without it, the token's name")] = None,
-    strategy: Annotated[QueueStrategy | None, Query(description="what is useful; without it, the setting's")] = None,
+    strategy: Annotated[QueueStrategy | None, Query(description="what is useful; without it, the policy's mix")] = None,
 ) -> Response:
-    """Most useful first. Nobody else gets these items before their lease ends; an empty list means nothing is open."""
+    """Most useful first. Nobody else gets these items before their lease ends. An empty list says why: nothing is open,
+    nothing that this person can do, or the day's budget is used up; then ``Retry-After`` tells the seconds to wait."""
     name, deployment, actor = parse_task(task), deployment_of(request), actor_of(request)
     with deployment.admission.enter():
         leased = await deployment.work(request, deployment.lease, name, limit, annotator or actor, actor, strategy)
+    if not leased:
+        nothing = await run_sync(deployment.loop.why_nothing, name, annotator or actor)
+        wait = {} if nothing.retry_after_s is None else {"Retry-After": str(math.ceil(nothing.retry_after_s))}
+        return _json(QueueBody(items=[], reason=nothing.reason), wait)
     return _json(QueueBody.model_construct(items=[leased_body(one, answer) for one, answer in leased]))
 
 
@@ -343,5 +349,5 @@ def _is_json(request: Request, body: bytes) -> bool:
     return request.headers.get("content-type", "").startswith("application/json") or body[:1] == b"{"
 
 
-def _json(body: BaseModel) -> Response:
-    return Response(body.model_dump_json(), media_type="application/json")
+def _json(body: BaseModel, headers: Mapping[str, str] | None = None) -> Response:
+    return Response(body.model_dump_json(), headers=headers, media_type="application/json")

@@ -80,9 +80,10 @@ class LeasedBody(AnswerBody):
 
 
 class QueueBody(BaseModel):
-    """The next items, most useful first."""
+    """The next items, most useful first; where there are none, the reason."""
 
     items: list[LeasedBody]
+    reason: str | None = None
 
 
 class LineFailure(BaseModel):

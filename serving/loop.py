@@ -5,7 +5,7 @@ Free of any framework; safe to call from several threads and processes.
 
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, TypeAlias
 
@@ -16,14 +16,13 @@ from models.errors import InvalidInput, NotFound, Refused
 from models.records import TASKS, Correction, Item, Prediction, Seconds, Task
 from models.versions import read_version, starters
 from selection.policy import Policy
-from selection.routing import draw
 from selection.rules import About
 from serving.calibrations import Calibrations
 from serving.deciding import Deciding, undecided
+from serving.handing_out import HandingOut, Nothing
 from serving.intake import Intake, Registered, Registration
 from serving.labelled import Labelled
 from serving.media_files import MediaFiles
-from serving.ordering import order_of
 from serving.policies import Policies
 from serving.promotion import Broken, Compare, Pairs, compared
 from serving.report import task_report
@@ -66,6 +65,7 @@ class Loop:
         self._deciding = Deciding.by(settings)
         self.policies = Policies(store, settings)
         self._calibrations = Calibrations(store, self._deciding, self.policies, settings.data_dir, clock)
+        self._handing_out = HandingOut(store, self.policies, settings)
         self._intake = Intake(store, files, self._deciding.draw)
         self.labelled = Labelled(store, files, self._deciding.is_gold)
 
@@ -190,17 +190,16 @@ class Loop:
     ) -> list[Leased]:
         """The next items for one person, most useful first; nobody else gets them until the lease is over.
 
-        What is useful the strategy says, or without one that of the settings. A share of the places
-        (``calibration_share``) goes to audit items, in the order of their random draw.
+        What is useful the strategy says, or without one the policy in force (``HandingOut.lease``).
         """
         if limit < 1 or not annotator:
             raise InvalidInput(f"lease: expected limit >= 1 and an annotator, got {limit} and {annotator!r}")
-        now, settings, annotator = self._clock(), self._settings, storable(annotator, "annotator")
-        chance = draw(f"{annotator} {now.isoformat()}", settings.seed, "lease")
-        audits = int(limit * self.policies.of(task).calibration_share + chance)
-        order = order_of(settings.model_copy(update={"strategy": strategy or settings.strategy}), limit, audits)
-        until = now + timedelta(seconds=settings.lease_s)
-        return self._store.queue.lease(task, limit, order, annotator, actor, now, until)
+        person = storable(annotator, "annotator")
+        return self._handing_out.lease(task, limit, person, actor, self._clock(), strategy)
+
+    def why_nothing(self, task: Task, annotator: str) -> Nothing:
+        """Why there was nothing for this person."""
+        return self._handing_out.why_nothing(task, annotator, self._clock())
 
     def release(self, lease_id: str, actor: Actor) -> None:
         """Gives an item back before its lease is over: others get it at once, who had it not before that time.

@@ -1,4 +1,4 @@
-"""What the settings say of the queue: in which order its items are handed out."""
+"""In which order a strategy hands out the queue, whose turn it is, and which frames are too near."""
 
 import re
 from collections import Counter
@@ -30,26 +30,26 @@ WINDOW = 512  # items among which a strategy chooses: the most doubtful ones, or
 LEAST_S = 1.0  # nothing takes a person less
 
 
-def order_of(settings: Settings, limit: int, audits: int) -> Order:
-    """The order for ``limit`` places, ``audits`` of which go to audit items.
+def order_of(settings: Settings, name: QueueStrategy, limit: int, audits: int) -> Order:
+    """The order by a strategy for ``limit`` places, ``audits`` of which go to audit items.
 
     Plainly at random or by doubt, items are ranked in the store already; all else chooses from a window of them.
     """
-    by = "draw" if settings.strategy in ("random", "typiclust") else "priority"
-    if settings.strategy in ("random", "uncertainty") and settings.balance == "none" and settings.frames_apart == 1:
+    by = "draw" if name in ("random", "typiclust") else "priority"
+    if name in ("random", "uncertainty") and settings.balance == "none" and settings.frames_apart == 1:
         return Order(by, audits)
 
     def choose(waiting: Waiting, budget: int) -> Sequence[int]:
-        picks: list[int] = picked(settings, waiting, budget).tolist()
+        picks: list[int] = picked(settings, name, waiting, budget).tolist()
         return picks
 
     return Order(by, audits, max(WINDOW, limit), choose, settings.balance == "class")
 
 
-def picked(settings: Settings, waiting: Waiting, budget: int) -> Indices:
-    """What the settings choose of the items that wait, knowing what people already have where that can be used."""
-    worth, strategy = waiting.p_error, _strategy(settings.strategy, waiting)
-    if settings.strategy == "per-second":
+def picked(settings: Settings, name: QueueStrategy, waiting: Waiting, budget: int) -> Indices:
+    """What a strategy chooses of the items that wait, knowing what people already have where that can be used."""
+    worth, strategy = waiting.p_error, _strategy(name, waiting)
+    if name == "per-second":
         worth = per_second(worth, np.maximum(waiting.seconds, LEAST_S))
     if settings.balance != "none":
         by_class = settings.balance == "class"

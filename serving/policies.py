@@ -15,6 +15,7 @@ from pydantic import TypeAdapter, ValidationError
 from models.errors import InvalidInput, NotFound
 from models.records import Task, explain
 from selection.policy import KEYS, Policy
+from selection.queueing import Share
 from serving.settings import Settings
 from serving.store import Store
 from serving.store.records import Actor, Adoption
@@ -58,7 +59,8 @@ class Policies:
 
 def default_policy(settings: Settings) -> Policy:
     """What the settings say."""
-    return Policy(**{name: getattr(settings, name) for name in KEYS if hasattr(settings, name)})
+    terms = {name: getattr(settings, name) for name in KEYS if hasattr(settings, name)}
+    return Policy(**terms, strategies=(Share(settings.strategy),))
 
 
 def read_policy(path: Path, default: Policy) -> Policy:

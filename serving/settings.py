@@ -8,10 +8,9 @@ from pydantic import Field
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from models.matters import Matters
+from selection.queueing import StrategyName
 
-QueueStrategy: TypeAlias = Literal[
-    "random", "uncertainty", "per-second", "k-center", "badge", "cluster-margin", "typiclust"
-]
+QueueStrategy: TypeAlias = StrategyName
 
 Balance: TypeAlias = Literal["none", "group", "class"]
 

@@ -139,10 +139,11 @@ class Predictor:
         said = answer.preannotation
         by_chance = draw(said.item_id, self._settings.seed, "label-studio")
         doubt = said.uncertainty.score
-        if self._settings.strategy == "per-second":
+        leading = self._loop.policies.of(said.task).leading
+        if leading == "per-second":
             doubt = said.uncertainty.p_error / max(said.uncertainty.seconds, 1.0)
         sure = 1 - doubt
-        if answer.decision.decision in DRAWN or self._settings.strategy == "random":
+        if answer.decision.decision in DRAWN or leading == "random":
             sure = by_chance
         if answer.decision.decision == "accept":
             return round(ACCEPTED + (1 - ACCEPTED) * (1 - doubt), 6)

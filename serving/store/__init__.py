@@ -20,6 +20,7 @@ from serving.store.queue import Queue
 from serving.store.studio import Studio
 from serving.store.tokens import Tokens
 from serving.store.versions import Versions
+from serving.store.workload import Workload
 
 
 class Store:
@@ -31,6 +32,7 @@ class Store:
         self.checks = Checks(database)
         self.versions = Versions(database)
         self.policies = Adoptions(database)
+        self.workload = Workload(database)
         self.tokens = Tokens(database)
         self.inbox = Inbox(database)
         self.studio = Studio(database)

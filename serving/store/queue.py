@@ -11,20 +11,23 @@ from uuid import uuid4
 
 import numpy as np
 from numpy.typing import NDArray
-from sqlalchemy import ColumnElement, Connection, Row, Select, and_, bindparam, case, exists, func, or_, select, update
+from sqlalchemy import Connection, Row, Select, and_, bindparam, case, func, select, update
 
 from models.errors import NotFound, Stale
 from models.records import Correction, Item, Label, Task, to_json
+from selection.queueing import Skills
 from serving.store.database import Database, log
 from serving.store.items import answer_of, item_of, label_of
 from serving.store.records import Actor, Leased, Receipt, Worked
 from serving.store.tables import corrections, item_tasks, items, leases, preannotations
+from serving.store.waiting import Waits
 
 _BACK = {  # what becomes of an item that nobody holds any more
     "state": case((item_tasks.c.contested_at.is_not(None), "contested"), else_="preannotated"),
     "lease_id": None,
     "lease_until": None,
 }
+ANYTHING = Skills()
 KNOWN = 512  # items that people had last, which a strategy is told of
 
 
@@ -57,7 +60,7 @@ class Order:
     Where ``choose(waiting, budget) -> indices`` is given, it picks among the first ``window``, and sees their labels if
     it ``reads_labels``.
     ``audits`` of the places go to audit items, in the order of their draw: whom people look at to keep the promise
-    honest must not depend on any score.
+    honest must not depend on any score. Where there are ``groups``, their items come group after group instead.
     """
 
     by: str
@@ -65,6 +68,7 @@ class Order:
     window: int = 0
     choose: Choose | None = None
     reads_labels: bool = False
+    groups: Sequence[str] = ()
 
 
 class Queue:
@@ -74,27 +78,25 @@ class Queue:
         self._database = database
 
     def lease(
-        self, task: Task, limit: int, order: Order, annotator: str, actor: Actor, now: datetime, until: datetime
+        self,
+        task: Task,
+        limit: int,
+        order: Order,
+        annotator: str,
+        actor: Actor,
+        now: datetime,
+        until: datetime,
+        able: Skills = ANYTHING,
     ) -> list[Leased]:
         """Up to ``limit`` items that nobody holds, most useful first, held by ``annotator`` until ``until``.
 
-        What ``annotator`` gave back is kept from them until the lease of it would have ended.
+        ``able`` is what they can do; an item of which no language is known may be in any. What they gave back is kept
+        from them until the lease of it would have ended.
         """
         with self._database.writing() as connection:
             self._database.lock(connection, f"lease {task}")
             _end_leases(connection, task, now)
-            given_back = _given_back(task, annotator, now)
-            second = _second_looks(task, annotator, now - (until - now), limit, given_back)
-            contested = connection.execute(second).scalars().all()
-            drawn = connection.execute(_waiting(task, True, item_tasks.c.draw, limit, given_back)).scalars().all()
-            audits = [*contested, *drawn]
-            ranking = item_tasks.c.draw if order.by == "draw" else item_tasks.c.priority.desc()
-            window = max(limit, order.window)
-            others = connection.execute(_waiting(task, False, ranking, window, given_back)).scalars().all()
-            n_audits = min(len(audits), max(order.audits, limit - len(others)))
-            if order.choose is not None:
-                others = _chosen(connection, task, others, order.choose, limit - n_audits, order.reads_labels)
-            ids = mixed(others[: limit - n_audits], audits[:n_audits])
+            ids = _next(Waits(connection, task, annotator, able, now), limit, order, now - (until - now))
             whose = {"task": task, "annotator": annotator, "leased_at": now, "expires_at": until, "actor": actor}
             held: list[dict[str, Any]] = [{"id": uuid4().hex, "item_id": item_id, **whose} for item_id in ids]
             _hold(connection, held)
@@ -239,31 +241,17 @@ def _columns(correction: Correction, key: str) -> dict[str, Any]:
     }
 
 
-def _waiting(task: Task, audit: bool, ranking: Any, limit: int, given_back: ColumnElement[bool]) -> Select[Any]:
-    chosen = select(item_tasks.c.item_id)
-    chosen = chosen.where(item_tasks.c.task == task, item_tasks.c.state == "preannotated")
-    chosen = chosen.where(~given_back)
-    chosen = chosen.where(item_tasks.c.audit == audit).order_by(ranking, item_tasks.c.item_id).limit(limit)
-    return chosen.with_for_update(skip_locked=True)
-
-
-def _second_looks(
-    task: Task, annotator: str, since: datetime, limit: int, given_back: ColumnElement[bool]
-) -> Select[Any]:
-    """Items that wait for a second look, oldest first: by somebody else than who had the first, or after ``since`` by
-    anybody."""
-    own = exists().where(corrections.c.id == item_tasks.c.correction_id, corrections.c.annotator == annotator)
-    chosen = select(item_tasks.c.item_id).where(item_tasks.c.task == task, item_tasks.c.state == "contested")
-    chosen = chosen.where(or_(item_tasks.c.contested_at <= since, ~own), ~given_back)
-    chosen = chosen.order_by(item_tasks.c.contested_at, item_tasks.c.item_id).limit(limit)
-    return chosen.with_for_update(skip_locked=True)
-
-
-def _given_back(task: Task, annotator: str, now: datetime) -> ColumnElement[bool]:
-    """Whether a person ended the lease of an item without a correction, and its time has not come yet."""
-    of_item = and_(leases.c.item_id == item_tasks.c.item_id, leases.c.task == task)
-    ended = and_(leases.c.ended_at.is_not(None), leases.c.correction_id.is_(None), leases.c.expires_at > now)
-    return exists().where(of_item, leases.c.annotator == annotator, ended)
+def _next(waits: Waits, limit: int, order: Order, since: datetime) -> list[str]:
+    """The ids of the next items in an order; second looks by anybody are for those that wait since then."""
+    if order.groups:
+        return waits.of_groups(order.groups, limit)
+    audits = [*waits.second_looks(since, limit), *waits.drawn(limit)]
+    others = waits.others(order.by == "draw", max(limit, order.window))
+    n_audits = min(len(audits), max(order.audits, limit - len(others)))
+    if order.choose is not None:
+        task, budget = waits.task, limit - n_audits
+        others = _chosen(waits.connection, task, others, order.choose, budget, order.reads_labels)
+    return mixed(others[: limit - n_audits], audits[:n_audits])
 
 
 def _end_leases(connection: Connection, task: Task, now: datetime) -> None:

@@ -13,10 +13,12 @@ import numpy as np
 import pytest
 
 from models.errors import NotFound, Stale
+from selection.queueing import Skills
 from serving.store import Store
-from serving.store.queue import Order, Waiting, _given_back, _waiting
+from serving.store.queue import Order, Waiting
 from serving.store.records import Comparison, Leased
 from serving.store.tables import item_tasks
+from serving.store.waiting import Waits
 from tests.serving.processes import children
 from tests.serving.work import START, add_version, after, answer, boxes, correction, fill, item, item_id
 
@@ -263,12 +265,11 @@ def test_a_choice_that_takes_its_time_hides_nothing_from_others(store: Store) ->
 def test_the_queue_is_read_through_its_index(tmp_path: Path) -> None:
     """As SQLite plans it; PostgreSQL scans tables as small as a test's."""
     store = Store.open(f"sqlite:///{tmp_path}/store.db")
-    given_back = _given_back("detection", "ann", START)
+    able = Skills(languages=("hsb",))
     for ranking, index in [(item_tasks.c.priority.desc(), "by_priority"), (item_tasks.c.draw, "by_draw")]:
         with store._database.reading() as connection:
-            compiled = _waiting("detection", False, ranking, 10, given_back).compile(
-                connection.engine, compile_kwargs={"literal_binds": True}
-            )
+            chosen = Waits(connection, "detection", "ann", able, START).ranked(False, ranking).limit(10)
+            compiled = chosen.compile(connection.engine, compile_kwargs={"literal_binds": True})
             plan = str(connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {compiled}").all())
         assert f"ix_item_tasks_{index}" in plan
         assert "TEMP B-TREE" not in plan

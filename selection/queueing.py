@@ -1,0 +1,110 @@
+"""Who gets what next: strategies share the queue, people get what they can do, and what is due goes first in time."""
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any, ClassVar, Literal, TypeAlias
+
+from models.errors import InvalidInput
+from models.records import Seconds, Task
+from selection.rules import STRICT
+
+StrategyName: TypeAlias = Literal[
+    "random", "uncertainty", "per-second", "k-center", "badge", "cluster-margin", "typiclust"
+]
+
+DAY = timedelta(days=1)
+
+
+@dataclass(frozen=True)
+class Share:
+    """The share, in (0, 1], of the queue that a strategy picks."""
+
+    name: StrategyName
+    share: float = 1.0
+
+    __pydantic_config__: ClassVar[Mapping[str, Any]] = STRICT
+
+    def __post_init__(self) -> None:
+        if not 0 < self.share <= 1:
+            raise InvalidInput(f"strategies: share: expected a share in (0, 1], got {self.share} of {self.name}")
+
+
+@dataclass(frozen=True)
+class Skills:
+    """What one person can do: tasks, languages and categories of boxes; None is everything."""
+
+    tasks: tuple[Task, ...] | None = None
+    languages: tuple[str, ...] | None = None
+    categories: tuple[str, ...] | None = None
+
+    __pydantic_config__: ClassVar[Mapping[str, Any]] = STRICT
+
+    def does(self, task: Task) -> bool:
+        """Whether the task is one of theirs."""
+        return self.tasks is None or task in self.tasks
+
+    @property
+    def words(self) -> str:
+        """What they can do, for people."""
+        told = {"tasks": self.tasks, "languages": self.languages, "categories": self.categories}
+        named = [f"{name} {', '.join(values) or 'none'}" for name, values in told.items() if values is not None]
+        return "; ".join(named) or "everything"
+
+
+@dataclass(frozen=True)
+class Deadline:
+    """When the items of a group are due."""
+
+    group: str
+    by: datetime
+
+    __pydantic_config__: ClassVar[Mapping[str, Any]] = STRICT
+
+    def __post_init__(self) -> None:
+        if self.by.tzinfo is None:
+            raise InvalidInput(f"deadlines: by: expected a time with its zone, got '{self.by}' of group {self.group!r}")
+
+
+def split(strategies: Sequence[Share], places: int, chance: float) -> list[tuple[StrategyName, int]]:
+    """How many of some places each strategy picks, those that pick none left out.
+
+    On average over ``chance``, uniform in [0, 1), each gets its share exactly, and never a whole place more or less
+    (systematic sampling: a comb of whole numbers laid over the shares side by side).
+    """
+    total, until, counts = sum(one.share for one in strategies), 0.0, list[tuple[StrategyName, int]]()
+    taken = 0
+    for row, one in enumerate(strategies):
+        until += one.share / total
+        reached = places if row == len(strategies) - 1 else min(places, math.floor(until * places + chance))
+        if reached > taken:
+            counts.append((one.name, reached - taken))
+        taken = max(taken, reached)
+    return counts
+
+
+def tomorrow(now: datetime) -> datetime:
+    """When the day of UTC ends."""
+    return now.replace(hour=0, minute=0, second=0, microsecond=0) + DAY
+
+
+def done_by(now: datetime, open_s: Seconds, used_s: Seconds, budget_s_per_day: Seconds | None) -> datetime:
+    """The end of the day on which all that is open will be done; what is due before that must go first.
+
+    Without a budget nobody can tell; then it is a day from now.
+
+    Args:
+        open_s: human seconds that the open items take.
+        used_s: human seconds that people worked today.
+    """
+    if budget_s_per_day is None:
+        return now + DAY
+    rest = open_s - max(0.0, budget_s_per_day - used_s)
+    return tomorrow(now) + max(0, math.ceil(min(rest / budget_s_per_day, 36500))) * DAY
+
+
+def urgent(deadlines: Sequence[Deadline], until: datetime) -> list[str]:
+    """The groups that are due before then, the earliest first."""
+    at_risk = [one for one in deadlines if one.by < until]
+    return list(dict.fromkeys(one.group for one in sorted(at_risk, key=lambda one: (one.by, one.group))))

@@ -1,0 +1,109 @@
+"""Who gets which items next, by the policy in force: what is due, what was drawn at random, what strategies pick."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from models.records import TASKS, Seconds, Task
+from selection.policy import Policy
+from selection.queueing import Share, Skills, StrategyName, done_by, split, tomorrow, urgent
+from selection.routing import draw
+from serving.ordering import order_of
+from serving.policies import Policies
+from serving.settings import Settings
+from serving.store import Store
+from serving.store.queue import Order
+from serving.store.records import Actor, Leased
+
+ANYTHING = Skills()
+
+
+@dataclass(frozen=True)
+class Nothing:
+    """Why a person gets nothing, and after how many seconds it is worth to ask again, where that is known."""
+
+    reason: str
+    retry_after_s: Seconds | None = None
+
+
+class HandingOut:
+    """Leases items to people."""
+
+    def __init__(self, store: Store, policies: Policies, settings: Settings) -> None:
+        self._store = store
+        self._policies = policies
+        self._settings = settings
+
+    def lease(
+        self, task: Task, limit: int, annotator: str, actor: Actor, now: datetime, strategy: StrategyName | None
+    ) -> list[Leased]:
+        """Up to ``limit`` items that this person can do.
+
+        First what is due and would otherwise come too late; while the day's budget lasts, the other places are shared
+        by audit items, in the order of their draw, and by the strategies, each with its share of what is left.
+        """
+        policy = self._policies.of(task)
+        able = policy.annotators.get(annotator, ANYTHING)
+        if not able.does(task):
+            return []
+        leased = list[Leased]()
+
+        def add(places: int, order: Order) -> None:
+            until = now + timedelta(seconds=self._settings.lease_s)
+            leased.extend(self._store.queue.lease(task, places, order, annotator, actor, now, until, able))
+
+        if due := self._due(task, policy, now):
+            add(limit, Order("priority", 0, groups=due))
+        if len(leased) < limit and self._left_today(policy, now) > 0:
+            places = limit - len(leased)
+            chance, mixture = (
+                draw(f"{annotator} {now.isoformat()}", self._settings.seed, of) for of in ("lease", "mix")
+            )
+            audits = int(places * policy.calibration_share + chance)
+            mix = (Share(strategy),) if strategy else policy.strategies
+            for name, count in split(mix, places - audits, mixture) or [(mix[0].name, 0)]:
+                add(count + audits, order_of(self._settings, name, count + audits, audits))
+                audits = 0
+        return leased
+
+    def why_nothing(self, task: Task, annotator: str, now: datetime) -> Nothing:
+        """Why ``lease`` had nothing for this person."""
+        policy, waiting = self._policies.of(task), self._store.workload.waiting(task)
+        able = policy.annotators.get(annotator, ANYTHING)
+        if not waiting:
+            return Nothing("nothing is open")
+        others = f"{waiting} items of {task} wait for others"
+        if able != ANYTHING and not able.does(task):
+            return Nothing(f"{annotator} does {able.words}; {others}")
+        if self._left_today(policy, now) <= 0:
+            until = tomorrow(now)
+            spent = f"today's {policy.budget_s_per_day:g} human seconds are used up"
+            return Nothing(
+                f"{spent}; more is handed out from {until:%Y-%m-%d %H:%M} UTC on", (until - now).total_seconds()
+            )
+        if able != ANYTHING:
+            return Nothing(f"nothing that {annotator} can do ({able.words}) is open; {others}")
+        return Nothing(f"nothing is open that {annotator} did not see or give back just now; {others}")
+
+    def _due(self, task: Task, policy: Policy, now: datetime) -> Sequence[str]:
+        """Groups that the budget would not reach in time, the earliest first."""
+        waiting = self._store.workload.waiting_groups(task, [one.group for one in policy.deadlines])
+        if not waiting:
+            return ()
+        tasks = self._together(policy)
+        open_s, used_s = self._store.workload.open_seconds(tasks), self._used_today(policy, now)
+        deadlines = [one for one in policy.deadlines if one.group in waiting]
+        return urgent(deadlines, done_by(now, open_s, used_s, policy.budget_s_per_day))
+
+    def _left_today(self, policy: Policy, now: datetime) -> Seconds:
+        budget = policy.budget_s_per_day
+        return float("inf") if budget is None else budget - self._used_today(policy, now)
+
+    def _used_today(self, policy: Policy, now: datetime) -> Seconds:
+        if policy.budget_s_per_day is None:
+            return 0.0
+        return self._store.workload.worked_seconds(self._together(policy), tomorrow(now) - timedelta(days=1))
+
+    def _together(self, policy: Policy) -> list[Task]:
+        """The tasks that share a policy, and so its budget."""
+        return [task for task in TASKS if self._policies.of(task).version == policy.version]

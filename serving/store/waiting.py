@@ -1,0 +1,89 @@
+"""Which items wait for a person: what nobody holds, they can do, and did not give back a moment ago."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import ColumnElement, Connection, Select, and_, case, exists, or_, select
+
+from models.records import Task
+from selection.queueing import Skills
+from serving.store.tables import corrections, item_tasks, items, leases, preannotations
+
+PAGE = 500  # items whose labels are looked at together, for the categories that a person can do
+
+
+@dataclass(frozen=True)
+class Waits:
+    """The items of a task that wait for one person, within a transaction; each list is of ids, whose rows it locks."""
+
+    connection: Connection
+    task: Task
+    annotator: str
+    able: Skills
+    now: datetime
+
+    def second_looks(self, since: datetime, limit: int) -> list[str]:
+        """Items that wait for a second look, oldest first: by somebody else than who had the first, or after ``since``
+        by anybody."""
+        own = exists().where(corrections.c.id == item_tasks.c.correction_id, corrections.c.annotator == self.annotator)
+        chosen = self._open("contested").where(or_(item_tasks.c.contested_at <= since, ~own))
+        return self._first(chosen.order_by(item_tasks.c.contested_at, item_tasks.c.item_id), limit)
+
+    def drawn(self, limit: int) -> list[str]:
+        """Audit items, in the order of their draw."""
+        return self._first(self.ranked(True, item_tasks.c.draw), limit)
+
+    def others(self, by_draw: bool, limit: int) -> list[str]:
+        """Those that were not drawn at random, in the order of their draw or the most doubtful first."""
+        return self._first(self.ranked(False, item_tasks.c.draw if by_draw else item_tasks.c.priority.desc()), limit)
+
+    def of_groups(self, groups: Sequence[str], limit: int) -> list[str]:
+        """All those of some groups, group after group, the most doubtful first."""
+        group = select(items.c.item_group).where(items.c.id == item_tasks.c.item_id).scalar_subquery()
+        place = case({name: number for number, name in enumerate(groups)}, value=group)
+        among = item_tasks.c.item_id.in_(select(items.c.id).where(items.c.item_group.in_(groups)))
+        chosen = self._open("preannotated").where(among)
+        return self._first(chosen.order_by(place, item_tasks.c.priority.desc(), item_tasks.c.item_id), limit)
+
+    def ranked(self, audit: bool, ranking: Any) -> Select[Any]:
+        """The ids of audit items, or of the others, in an order that an index has."""
+        chosen = self._open("preannotated").where(item_tasks.c.audit == audit)
+        return chosen.order_by(ranking, item_tasks.c.item_id)
+
+    def _open(self, state: str) -> Select[Any]:
+        chosen = select(item_tasks.c.item_id).where(item_tasks.c.task == self.task, item_tasks.c.state == state)
+        return chosen.where(~self._given_back(), *self._in_their_languages()).with_for_update(skip_locked=True)
+
+    def _given_back(self) -> ColumnElement[bool]:
+        """Whether the person ended the lease of an item without a correction, and its time has not come yet."""
+        of_item = and_(leases.c.item_id == item_tasks.c.item_id, leases.c.task == self.task)
+        ended = and_(leases.c.ended_at.is_not(None), leases.c.correction_id.is_(None), leases.c.expires_at > self.now)
+        return exists().where(of_item, leases.c.annotator == self.annotator, ended)
+
+    def _in_their_languages(self) -> list[ColumnElement[bool]]:
+        if self.able.languages is None:
+            return []
+        foreign = and_(items.c.language.is_not(None), items.c.language.not_in(self.able.languages))
+        return [~exists().where(items.c.id == item_tasks.c.item_id, foreign)]
+
+    def _first(self, chosen: Select[Any], limit: int) -> list[str]:
+        if self.able.categories is None:
+            return list(self.connection.execute(chosen.limit(limit)).scalars())
+        found, offset = list[str](), 0
+        while len(found) < limit:
+            page = self.connection.execute(chosen.limit(PAGE).offset(offset)).scalars().all()
+            if not page:
+                break
+            named = self._categories(page)
+            found += [item_id for item_id in page if named[item_id] <= set(self.able.categories)]
+            offset += PAGE
+        return found[:limit]
+
+    def _categories(self, ids: Sequence[str]) -> dict[str, set[str]]:
+        """The categories of the boxes that a version saw, of each item."""
+        said = select(preannotations.c.item_id, preannotations.c.label)
+        said = said.join(item_tasks, item_tasks.c.preannotation_id == preannotations.c.id)
+        rows = self.connection.execute(said.where(item_tasks.c.task == self.task, item_tasks.c.item_id.in_(ids))).all()
+        return {row.item_id: {box["category"] for box in row.label.get("boxes", ())} for row in rows}

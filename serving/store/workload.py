@@ -1,0 +1,48 @@
+"""How much work there is, and how much of it people did."""
+
+from collections.abc import Sequence
+from datetime import datetime
+
+from sqlalchemy import func, select
+
+from models.records import Seconds, Task
+from serving.store.database import Database
+from serving.store.tables import corrections, item_tasks, items, preannotations
+
+
+class Workload:
+    """Adds up seconds of people."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    def waiting(self, task: Task) -> int:
+        """How many items of a task wait for a person, a second one included."""
+        chosen = select(func.count()).where(
+            item_tasks.c.task == task, item_tasks.c.state.in_(("preannotated", "contested"))
+        )
+        with self._database.reading() as connection:
+            return int(connection.execute(chosen).scalar_one())
+
+    def waiting_groups(self, task: Task, groups: Sequence[str]) -> set[str]:
+        """Those of the groups of which an item waits."""
+        chosen = select(items.c.item_group).distinct().join(item_tasks, item_tasks.c.item_id == items.c.id)
+        chosen = chosen.where(items.c.item_group.in_(groups), item_tasks.c.task == task)
+        with self._database.reading() as connection:
+            found = connection.execute(chosen.where(item_tasks.c.state == "preannotated"))
+            return set(found.scalars())
+
+    def open_seconds(self, tasks: Sequence[Task]) -> Seconds:
+        """What people are expected to need for all that waits."""
+        chosen = select(func.sum(preannotations.c.seconds))
+        chosen = chosen.join(item_tasks, item_tasks.c.preannotation_id == preannotations.c.id)
+        chosen = chosen.where(item_tasks.c.task.in_(tasks), item_tasks.c.state == "preannotated")
+        with self._database.reading() as connection:
+            return float(connection.execute(chosen).scalar() or 0)
+
+    def worked_seconds(self, tasks: Sequence[Task], since: datetime) -> Seconds:
+        """What people needed for their corrections since then."""
+        chosen = select(func.sum(corrections.c.seconds))
+        chosen = chosen.where(corrections.c.task.in_(tasks), corrections.c.received_at >= since)
+        with self._database.reading() as connection:
+            return float(connection.execute(chosen).scalar() or 0)

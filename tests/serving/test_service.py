@@ -126,6 +126,27 @@ def test_a_program_works_with_it_through_the_client(server: Server) -> None:
             client.annotate("asr", picture())
 
 
+def test_a_policy_that_another_process_adopts_holds_at_once(server: Server, tmp_path: Path) -> None:
+    policy = tmp_path / "p.toml"
+    policy.write_text('calibration_share = 1.0\n[[rules]]\ntask = "detection"\n')
+    words = ["policy", "adopt", str(policy), "--task", "detection", "--db", server.settings.database_url]
+    command = [sys.executable, "-c", "from serving.cli import main; main()", *words]
+    with server.client() as client:
+        first = client.post("/v1/detection/annotate", content=picture(50)).json()
+        adopted = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True).stdout
+        second = client.post("/v1/detection/annotate", content=picture(51)).json()["route"]
+        assert adopted.startswith(second["policy"])
+        assert first["route"]["policy"] != second["policy"]
+        assert second["decision"] == "calibrate"
+        assert second["otherwise"].endswith("it would be reviewed")
+
+        def decided_anew() -> bool:
+            (line,) = client.get(f"/v1/items/{first['item_id']}").json()["preannotations"]
+            return bool(line["policy"] == second["policy"])
+
+        eventually(decided_anew)
+
+
 def test_nothing_of_bentoml_answers_in_its_own_way(server: Server) -> None:
     with server.client() as client:
         for path in ("/docs.json", "/schema.json", "/static_content/index.css", "/assets/x", "/nothing"):

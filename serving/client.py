@@ -297,6 +297,10 @@ class Client:
         params = {name: value for name, value in asked.items() if value is not None}
         return self._read(_Queue, self._send("GET", f"/v1/queue/{_part(task)}", repeatable=False, params=params)).items
 
+    def release(self, lease_id: str) -> None:
+        """Gives an item back that nobody corrects: others get it at once."""
+        self._send("DELETE", f"/v1/leases/{_part(lease_id)}")
+
     def correct(self, correction: Correction, lease_id: str | None = None) -> Receipt:
         """Sends a person's label; the same one sent twice counts once. Without ``lease_id`` it is always taken."""
         body = to_json(correction) | {"lease_id": lease_id}

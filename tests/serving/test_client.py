@@ -90,6 +90,14 @@ class TestAgainstTheApp:
         assert datetime.fromisoformat(given["created_at"]) == AT
         assert [line["state"] for line in history.tasks] == ["corrected"]
 
+    def test_an_item_that_is_given_back_is_somebody_elses(self, client: Client) -> None:
+        work = leased(client)
+        client.release(work.lease_id)
+        assert client.lease("detection", annotator="ada") == []
+        assert [one.item_id for one in client.lease("detection", annotator="bob")] == [work.item_id]
+        with pytest.raises(NotFound, match="lease"):
+            client.release("nothing")
+
     def test_many_entries_go_in_parts_and_keep_their_numbers(self, client: Client) -> None:
         registered = client.register([Entry(f"/nowhere/{number}.png", "lane") for number in range(LINES + 2)])
         assert registered.new == registered.known == 0

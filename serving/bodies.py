@@ -22,7 +22,7 @@ from models.records import (
 from selection.annotators import Standing
 from selection.routing import Decision
 from selection.suspects import Finding
-from serving.http_errors import ErrorDetail
+from serving.http_errors import ErrorDetail, error_detail
 from serving.loop import Answer, Leased, Promotion, StoredVersion
 from serving.policies import Policies
 from serving.suspecting import Ranking
@@ -223,14 +223,26 @@ class SuspectBody(BaseModel):
     findings: list[Finding]
 
 
+class UnreadBody(BaseModel):
+    """An item whose label nothing is said of, and what is wrong with its medium."""
+
+    item_id: str
+    uri: str
+    error: ErrorDetail
+
+
 class SuspectsBody(BaseModel):
-    """A page of a task's labels, worst first, as a version saw them; ``next`` is the offset of the page after it."""
+    """A page of a task's labels, worst first, as a version saw them; ``next`` is the offset of the page after it.
+
+    ``unread`` are the items whose media cannot be read, the same on every page.
+    """
 
     task: Task
     model_version: str
     ranked_at: datetime
     total: int
     suspects: list[SuspectBody]
+    unread: list[UnreadBody]
     next: int | None
 
 
@@ -297,6 +309,9 @@ def suspects_body(task: Task, ranking: Ranking, offset: int, limit: int) -> Susp
                 findings=list(one.suspicion.findings),
             )
             for one in ranking.suspects[offset:end]
+        ],
+        unread=[
+            UnreadBody(item_id=one.item.id, uri=one.item.uri, error=error_detail(one.failure)) for one in ranking.unread
         ],
         next=end if end < len(ranking.suspects) else None,
     )

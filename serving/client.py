@@ -185,6 +185,15 @@ class Suspect:
 
 
 @dataclass(frozen=True)
+class Unread:
+    """An item whose label nothing is said of, and the code and message of what is wrong with its medium."""
+
+    item_id: str
+    uri: str
+    error: Mapping[str, str]
+
+
+@dataclass(frozen=True)
 class Suspects:
     """A page of a task's labels, worst first; ``next`` is the offset of the page after it."""
 
@@ -194,6 +203,7 @@ class Suspects:
     total: int
     suspects: tuple[Suspect, ...]
     next: int | None
+    unread: tuple[Unread, ...] = ()
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,9 @@ from datetime import datetime
 from pathlib import Path
 from typing import TypeAlias
 
+from models import media
 from models.errors import InvalidInput, NotFound, PrelabelError
+from models.evaluate import read_bytes
 from models.records import Item, Label, Task
 from models.tasks import Runtime, load_runtime
 from models.versions import ONNX
@@ -25,6 +27,14 @@ State: TypeAlias = tuple[str, tuple[int, int]]  # the version that is asked, and
 
 
 @dataclass(frozen=True)
+class Unread:
+    """An item whose label nothing is said of, and what is wrong with its medium."""
+
+    item: Item
+    failure: PrelabelError
+
+
+@dataclass(frozen=True)
 class Ranking:
     """The labels of a task, worst first, as ``version`` saw them at ``ranked_at``; ``annotators`` by item id."""
 
@@ -32,6 +42,7 @@ class Ranking:
     ranked_at: datetime
     suspects: tuple[Suspect, ...]
     annotators: dict[str, str]
+    unread: tuple[Unread, ...]
     state: State
 
 
@@ -107,22 +118,34 @@ class Suspecting:
             work.done.set()
 
     def _ranked(self, task: Task, state: State, work: _Work) -> Ranking:
-        """Looks at every label whose medium is there."""
-        pairs, annotators = list[tuple[Item, Label]](), dict[str, str]()
+        """Looks at every label whose medium can be read."""
+        pairs, annotators, unread = list[tuple[Item, Label]](), dict[str, str](), list[Unread]()
         for one in self._loop.labelled.opinions(task):
+            self._give_way()
             try:
-                pairs.append((replace(one.item, uri=str(self._loop.path(one.item))), one.counting.label))
-            except (NotFound, InvalidInput):
-                continue  # a medium that is gone says nothing of its label
+                pairs.append((self._readable(task, one.item), one.counting.label))
+            except (NotFound, InvalidInput) as failure:
+                unread.append(Unread(one.item, failure))
+                continue
+            work.total += 1
             annotators[one.item.id] = one.counting.annotator
-        work.total = len(pairs)
         runtime = self._load(task, self._loop.version(state[0]).folder / ONNX, 1)
         found = rank(task, runtime, pairs, tell=lambda: self._tell(work))
         suspects = tuple(replace(one, item=self._loop.item(one.item.id)) for one in found)
-        return Ranking(state[0], utc_now(), suspects, annotators, state)
+        return Ranking(state[0], utc_now(), suspects, annotators, tuple(unread), state)
+
+    def _readable(self, task: Task, item: Item) -> Item:
+        """The item with the path of its file as uri, after a look that the task can read it."""
+        found = replace(item, uri=str(self._loop.path(item)))
+        media.read(task, read_bytes(found), item.uri)
+        return found
 
     def _tell(self, work: _Work) -> None:
-        """One more label is looked at; waits a moment where requests are at work."""
+        """One more label is looked at."""
         work.asked += 1
+        self._give_way()
+
+    def _give_way(self) -> None:
+        """Waits a moment where requests are at work."""
         if self._stopped.wait(YIELD_S if self._is_busy() else 0):
             raise Unavailable("suspects: the service ends")

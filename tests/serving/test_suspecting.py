@@ -57,8 +57,23 @@ def test_labels_worst_first_in_pages_and_anew_when_they_change(served: Served) -
 
 def test_no_labels_are_an_empty_page(served: Served) -> None:
     assert ranked(served) | {"ranked_at": ""} == {
-        "task": "detection", "model_version": served.version, "ranked_at": "", "total": 0, "suspects": [], "next": None,
+        "task": "detection", "model_version": served.version, "ranked_at": "", "total": 0, "suspects": [],
+        "unread": [], "next": None,
     }  # fmt: skip
+
+
+def test_media_that_cannot_be_read_are_named_and_the_others_ranked(served: Served) -> None:
+    good, broken, gone = (label(served, shade, CAR) for shade in (1, 2, 3))
+    for item_id, data in ((broken, b"no picture"), (gone, None)):
+        file = served.loop.path(served.loop.item(item_id))
+        file.write_bytes(data) if data else file.unlink()
+    page = ranked(served)
+    assert [one["item_id"] for one in page["suspects"]] == [good]
+    unread = {one["item_id"]: one["error"] for one in page["unread"]}
+    assert {item_id: error["code"] for item_id, error in unread.items()} == {
+        broken: "unreadable_media", gone: "not_found",
+    }  # fmt: skip
+    assert "expected a JPEG, PNG or WebP image" in unread[broken]["message"]
 
 
 @pytest.mark.parametrize(("query", "status"), [("task=ocr", 404), ("", 422), ("task=lane&limit=0", 422)])

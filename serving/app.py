@@ -21,6 +21,7 @@ from serving.auth import TokenAuth
 from serving.bodies import (
     AnnotatorsBody,
     AnswerBody,
+    ConsensusBody,
     CorrectionBody,
     FailedBody,
     ModelsBody,
@@ -36,6 +37,7 @@ from serving.bodies import (
     SuspectsBody,
     UriBody,
     answer_body,
+    consensus_body,
     leased_body,
     parse,
     policies_body,
@@ -170,6 +172,19 @@ async def register_items(request: Request) -> Response:
 async def item(item_id: str, request: Request) -> dict[str, Any]:
     """The item, its state for each task, pre-annotations, corrections and leases, oldest first."""
     return await run_sync(deployment_of(request).loop.history, item_id)
+
+
+@routes.get(
+    "/v1/items/{item_id}/consensus",
+    summary="What people agree on about an item",
+    response_model=ConsensusBody,
+    responses=documented(401, 403, 404, 422),
+)
+async def consensus(item_id: str, request: Request) -> Response:
+    """By task: the newest label of each person and the one that they give together, as an export writes it. Whoever is
+    right more often on other items counts for more."""
+    found = await run_sync(deployment_of(request).loop.labelled.consensus, item_id)
+    return _json(consensus_body(item_id, found))
 
 
 @routes.get(

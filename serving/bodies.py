@@ -1,5 +1,6 @@
 """What requests and answers look like: the types behind the API's description."""
 
+from collections.abc import Mapping
 from datetime import datetime
 from typing import Annotated, Any, Literal
 
@@ -24,7 +25,9 @@ from selection.routing import Decision
 from selection.suspects import Finding
 from serving.http_errors import ErrorDetail, error_detail
 from serving.loop import Answer, Leased, Promotion, StoredVersion
+from serving.opinions import Agreed
 from serving.policies import Policies
+from serving.store.records import Opinions
 from serving.suspecting import Ranking
 
 Label = Transcript | Boxes | Lanes
@@ -246,6 +249,31 @@ class SuspectsBody(BaseModel):
     next: int | None
 
 
+class GivenBody(BaseModel):
+    """What one person said of an item, and whether it is the label that counts: the newest of all."""
+
+    annotator: str
+    label: Label
+    seconds: Seconds
+    counts: bool
+
+
+class AgreedBody(BaseModel):
+    """The label that people give together, how many gave one, and how far they agree in [0, 1]."""
+
+    label: Label
+    people: int
+    agreement: float
+    given: list[GivenBody]
+
+
+class ConsensusBody(BaseModel):
+    """What people agree on about an item, by the tasks that it is corrected for."""
+
+    item_id: str
+    tasks: dict[Task, AgreedBody]
+
+
 class AnnotatorsBody(BaseModel):
     """Who labelled, by task and name."""
 
@@ -329,6 +357,22 @@ def _in_force(policies: Policies, task: Task) -> InForceBody:
         policy=policies.told(task),
         adopted_by=adopted.actor if adopted else None,
         adopted_at=adopted.at if adopted else None,
+    )
+
+
+def consensus_body(item_id: str, found: Mapping[Task, tuple[Opinions, Agreed]]) -> ConsensusBody:
+    """What people said of an item, and what they agree on."""
+    return ConsensusBody(
+        item_id=item_id,
+        tasks={
+            task: AgreedBody(
+                label=agreed.label,
+                people=agreed.people,
+                agreement=agreed.agreement,
+                given=[GivenBody(**vars(one)) for one in said.given],
+            )
+            for task, (said, agreed) in found.items()
+        },
     )
 
 

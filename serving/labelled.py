@@ -6,10 +6,11 @@ from itertools import chain
 from pathlib import PurePosixPath
 from urllib.parse import urlsplit
 
-from models.records import Item, Label, Task
+from models.records import TASKS, Item, Label, Task
 from selection.annotators import Standing
 from serving import opinions
 from serving.media_files import MediaFiles
+from serving.opinions import Agreed
 from serving.store import Store
 from serving.store.records import Opinions
 
@@ -21,6 +22,7 @@ class Labelled:
         self._store = store
         self._files = files
         self._is_gold = is_gold
+        self._agreed: dict[Task, tuple[tuple[int, int], dict[str, Agreed]]] = {}
 
     def training_data(self, task: Task) -> Iterator[tuple[Item, Label]]:
         """Corrected items that are not gold, by id; their uri is the path of a file.
@@ -54,6 +56,30 @@ class Labelled:
     def opinions(self, task: Task) -> Iterator[Opinions]:
         """Every corrected item with what each person said of it, by id."""
         return self._store.said.of(task)
+
+    def consensus(self, item_id: str) -> dict[Task, tuple[Opinions, Agreed]]:
+        """Of each task that the item is corrected for, what each person said and what they agree on.
+
+        Who is right more often counts for more, and everybody's labels of the task tell who that is: they are looked at
+        again when one of them has changed.
+
+        Raises:
+            NotFound: there is no such item.
+        """
+        self._store.items.item(item_id)
+        said = {task: self._store.said.about(task, item_id) for task in TASKS}
+        return {
+            task: (one, self._together(task).get(item_id) or opinions.alone(one))
+            for task, one in said.items()
+            if one is not None
+        }
+
+    def _together(self, task: Task) -> dict[str, Agreed]:
+        changes = self.changes(task)
+        known = self._agreed.get(task)
+        if known is None or known[0] != changes:
+            known = self._agreed[task] = changes, opinions.together(task, self.opinions(task))
+        return known[1]
 
     def changes(self, task: Task) -> tuple[int, int]:
         """Numbers that change whenever people's labels of a task do; cheap to ask often."""

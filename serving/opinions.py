@@ -28,14 +28,24 @@ def agreed(task: Task, opinions: Callable[[], Iterable[Opinions]]) -> Iterator[A
 
     ``opinions`` is asked twice, first for the items with several labels, which are held in memory.
     """
-    several = {one.item.id: labels for one in opinions() if len(labels := _comparable(one)) >= SEVERAL}
-    together = dict(zip(several, agree(task, list(several.values())).items, strict=True))
+    known = together(task, opinions())
     for one in opinions():
-        found = together.get(one.item.id)
-        if found is None:
-            yield Agreed(one.item, one.counting.label, 1, 1.0)
-        else:
-            yield Agreed(one.item, found.label, len(several[one.item.id]), found.agreement)
+        yield known.get(one.item.id) or alone(one)
+
+
+def together(task: Task, opinions: Iterable[Opinions]) -> dict[str, Agreed]:
+    """What people agree on about each item that several of them labelled, by its id."""
+    several = [(one.item, labels) for one in opinions if len(labels := _comparable(one)) >= SEVERAL]
+    found = agree(task, [labels for _, labels in several]).items
+    return {
+        item.id: Agreed(item, one.label, len(labels), one.agreement)
+        for (item, labels), one in zip(several, found, strict=True)
+    }
+
+
+def alone(one: Opinions) -> Agreed:
+    """The label that counts, where nobody else gave one that can be compared."""
+    return Agreed(one.item, one.counting.label, 1, 1.0)
 
 
 def annotators(task: Task, opinions: Iterable[Opinions], is_gold: Callable[[str], bool]) -> list[Standing]:
@@ -46,8 +56,8 @@ def annotators(task: Task, opinions: Iterable[Opinions], is_gold: Callable[[str]
     """
     every = list(opinions)
     several = [one for one in every if len(_comparable(one)) >= MAJORITY]
-    together = agree(task, [_comparable(one) for one in several]).items
-    consensus = {one.item.id: found.label for one, found in zip(several, together, strict=True)}
+    of_several = agree(task, [_comparable(one) for one in several]).items
+    consensus = {one.item.id: found.label for one, found in zip(several, of_several, strict=True)}
     return standings(
         Work(
             given.annotator,

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from typing import Any
 
-from sqlalchemy import Row, func, select
+from sqlalchemy import ColumnElement, Row, func, select
 
 from models.records import Task
 from serving.store.database import Database
@@ -22,27 +22,34 @@ class Said:
 
     def of(self, task: Task) -> Iterator[Opinions]:
         """Every corrected item with what each person said of it, in the order of item ids."""
-        chosen = select(items, item_tasks.c.correction_id).join(item_tasks, item_tasks.c.item_id == items.c.id)
-        chosen = chosen.where(item_tasks.c.task == task, item_tasks.c.state == "corrected")
         last = ""
         while True:
-            with self._database.reading() as connection:
-                page = connection.execute(chosen.where(items.c.id > last).order_by(items.c.id).limit(BATCH)).all()
-                given = select(corrections).where(
-                    corrections.c.task == task,
-                    corrections.c.item_id.in_([row.id for row in page]),
-                    corrections.c.withdrawn_at.is_(None),
-                )
-                oldest_first = given.order_by(corrections.c.counted_at, corrections.c.id)
-                found = connection.execute(oldest_first).all() if page else []
-            said: dict[str, dict[str, Row[Any]]] = {row.id: {} for row in page}
-            for row in found:
-                said[row.item_id][row.annotator] = row
-            for row in page:
-                yield _opinions(task, row, said[row.id])
+            page = self._page(task, items.c.id > last)
+            yield from page
             if len(page) < BATCH:
                 return
-            last = page[-1].id
+            last = page[-1].item.id
+
+    def about(self, task: Task, item_id: str) -> Opinions | None:
+        """What each person said of one item, if it is corrected."""
+        return next(iter(self._page(task, items.c.id == item_id)), None)
+
+    def _page(self, task: Task, which: ColumnElement[bool]) -> list[Opinions]:
+        chosen = select(items, item_tasks.c.correction_id).join(item_tasks, item_tasks.c.item_id == items.c.id)
+        chosen = chosen.where(item_tasks.c.task == task, item_tasks.c.state == "corrected", which)
+        with self._database.reading() as connection:
+            page = connection.execute(chosen.order_by(items.c.id).limit(BATCH)).all()
+            given = select(corrections).where(
+                corrections.c.task == task,
+                corrections.c.item_id.in_([row.id for row in page]),
+                corrections.c.withdrawn_at.is_(None),
+            )
+            oldest_first = given.order_by(corrections.c.counted_at, corrections.c.id)
+            found = connection.execute(oldest_first).all() if page else []
+        said: dict[str, dict[str, Row[Any]]] = {row.id: {} for row in page}
+        for row in found:
+            said[row.item_id][row.annotator] = row
+        return [_opinions(task, row, said[row.id]) for row in page]
 
     def changes(self, task: Task) -> tuple[int, int]:
         """Numbers that change with every correction and every withdrawal of one; cheap to ask."""

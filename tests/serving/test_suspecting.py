@@ -105,6 +105,28 @@ def test_a_task_without_a_version_has_no_ranking(tmp_path: Any) -> None:
         Suspecting(served.loop, lambda: False).ranking("asr")
 
 
+def test_what_people_agree_on_about_an_item(served: Served) -> None:
+    for annotator in ("ada", "bob", "cyd"):
+        item_id = label(served, 1, CAR, *[BUS] * (annotator == "cyd"), annotator=annotator)
+    other, alone = label(served, 2, BUS), label(served, 3, CAR)
+    path = "/v1/items/{}/consensus".format
+    told = served.client.get(path(item_id)).json()
+    assert (told["item_id"], list(told["tasks"])) == (item_id, ["detection"])
+    agreed = told["tasks"]["detection"]
+    assert [box["category"] for box in agreed["label"]["boxes"]] == ["car"]
+    assert (agreed["people"], [one["annotator"] for one in agreed["given"]]) == (3, ["ada", "bob", "cyd"])
+    assert [len(one["label"]["boxes"]) for one in agreed["given"]] == [1, 1, 2]
+    assert [one["counts"] for one in agreed["given"]].count(True) == 1
+    assert agreed["agreement"] == pytest.approx((1 + 2 / 3) / 2)
+    of_one = served.client.get(path(other)).json()["tasks"]["detection"]
+    assert (of_one["people"], of_one["agreement"], of_one["label"]["boxes"][0]["category"]) == (1, 1.0, "bus")
+    label(served, 3, BUS, annotator="bob")  # is seen at once
+    assert served.client.get(path(alone)).json()["tasks"]["detection"]["people"] == 2
+    assert served.client.get(path("0" * 64)).status_code == 404
+    fresh = served.client.post("/v1/detection/annotate", content=picture(7)).json()["item_id"]
+    assert served.client.get(path(fresh)).json() == {"item_id": fresh, "tasks": {}}
+
+
 def test_who_labels_how_well(served: Served) -> None:
     for annotator in ("ada", "bob", "cyd"):
         label(served, 1, CAR, *[BUS] * (annotator == "bob"), annotator=annotator)

@@ -81,12 +81,28 @@ class Policy:
 
     @cached_property
     def version(self) -> str:
-        """Its name: the same for the same terms, and for no others."""
-        told = json.dumps(asdict(self), sort_keys=True, default=str)
+        """Its name: the same for the same terms, and for no others.
+
+        What is as by default has no part in it, so that terms that a later release knows do not rename older policies.
+        """
+        plain = asdict(Policy())
+        terms = {name: _told(value) for name, value in asdict(self).items() if value != plain[name]}
+        told = json.dumps(terms, sort_keys=True, default=str)
         return f"policy-{hashlib.sha256(told.encode()).hexdigest()[:12]}"
 
 
 KEYS = tuple(term.name for term in fields(Policy))
+
+
+def _told(value: Any) -> Any:
+    """The value without what is left out of it."""
+    match value:
+        case dict():
+            return {name: _told(one) for name, one in value.items() if one is not None}
+        case list() | tuple():
+            return [_told(one) for one in value]
+        case _:
+            return value
 
 
 def _require(holds: bool, where: str, expected: str, got: object) -> None:

@@ -239,7 +239,7 @@ def route(
     now = loop.policies.of(named)
     for title, chosen in (("in force", now), ("tried", read_policy(policy, loop.policies.default))):
         outcome = decide(loop, named, chosen)
-        shown = table(("decision", "items", "human s", "for example"), outcome.rows())
+        shown = table(("decision", "items", "human s", "for example", "otherwise"), outcome.rows())
         shown.title, shown.title_justify = f"{title}: {outcome.title}", "left"
         out.print(shown)
         out.print(outcome.summed_up(chosen.budget_s_per_day))

@@ -20,6 +20,7 @@ class Outcome:
     items: Mapping[str, int]
     seconds: Mapping[str, Seconds]
     examples: Mapping[str, str]  # the reason of one item of each decision
+    otherwise: Mapping[str, str]  # what would change the decision on that item
 
     @property
     def total_s(self) -> Seconds:
@@ -32,10 +33,10 @@ class Outcome:
         held = f"accepts scores up to {promise['threshold']:.4g}" if promise["holds"] else promise["reason"]
         return f"{self.policy}: {held}"
 
-    def rows(self) -> list[tuple[str, str, str, str]]:
+    def rows(self) -> list[tuple[str, str, str, str, str]]:
         """Each decision with its items, seconds and an example, as words."""
         return [
-            (where, str(n), f"{self.seconds.get(where, 0):.0f}", self.examples[where])
+            (where, str(n), f"{self.seconds.get(where, 0):.0f}", self.examples[where], self.otherwise[where])
             for where, n in sorted(self.items.items())
         ]
 
@@ -56,7 +57,8 @@ def dry_run(loop: Loop, task: Task, policy: Policy) -> Outcome:
     version = loop.serving(task)
     if version is None:
         raise NotFound(f"route {task}: expected a version that serves, got none")
-    items, seconds, examples = Counter[str](), defaultdict[str, float](float), dict[str, str]()
+    items, seconds = Counter[str](), defaultdict[str, float](float)
+    examples, otherwise = dict[str, str](), dict[str, str]()
     trust, decided = loop.tried(version, policy)
     for answer in decided:
         where = answer.decision.decision if answer.decision.parts is None else "review in parts"
@@ -64,4 +66,5 @@ def dry_run(loop: Loop, task: Task, policy: Policy) -> Outcome:
         if where != "accept":
             seconds[where] += answer.preannotation.uncertainty.seconds
         examples.setdefault(where, answer.decision.reason)
-    return Outcome(policy.version, trust.told(), dict(items), dict(seconds), examples)
+        otherwise.setdefault(where, answer.decision.otherwise or "")
+    return Outcome(policy.version, trust.told(), dict(items), dict(seconds), examples, otherwise)

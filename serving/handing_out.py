@@ -87,6 +87,8 @@ class HandingOut:
 
     def _due(self, task: Task, policy: Policy, now: datetime) -> Sequence[str]:
         """Groups that the budget would not reach in time, the earliest first."""
+        if not policy.deadlines:
+            return ()
         waiting = self._store.workload.waiting_groups(task, [one.group for one in policy.deadlines])
         if not waiting:
             return ()

@@ -115,7 +115,7 @@ def _said(task: Task, one: Mapping[str, Any], line: Mapping[str, Any]) -> Said:
         one["version"],
         card_of(_label(task, one), plan, one["duration_s"]),
         Uncertainty(p_error=one["p_error"], seconds=one["seconds"], score=one["score"]),
-        Decision(one["decision"], one["reason"], plan),
+        Decision(one["decision"], one["reason"], plan, one["policy"], one["otherwise"]),
         counts,
     )
 

@@ -1,5 +1,6 @@
 """A policy checks its terms, and is named by them."""
 
+import hashlib
 from dataclasses import replace
 from typing import Any
 
@@ -7,6 +8,8 @@ import pytest
 
 from models.errors import InvalidInput
 from selection.policy import Policy
+from selection.queueing import Share
+from selection.rules import Rule
 
 
 @pytest.mark.parametrize(
@@ -30,3 +33,11 @@ def test_the_same_terms_have_the_same_name_and_no_others_do() -> None:
     named = [Policy(), Policy(alpha=0.03), Policy(budget_s_per_day=5.0), Policy(matters_category=False)]
     assert len({one.version for one in named}) == len(named)
     assert Policy(alpha=0.03).version == named[1].version
+
+
+def test_a_name_outlives_terms_that_are_added_later() -> None:
+    """By content, and written down here once: it must not change unless the terms do."""
+    policy = Policy(alpha=0.03, rules=(Rule("asr", text="yes"),), strategies=(Share("random"),))
+    told = '{"alpha": 0.03, "rules": [{"decision": "review", "task": "asr", "text": "yes"}], '
+    told += '"strategies": [{"name": "random", "share": 1.0}]}'
+    assert policy.version == f"policy-{hashlib.sha256(told.encode()).hexdigest()[:12]}"

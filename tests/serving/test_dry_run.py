@@ -47,6 +47,7 @@ def test_what_it_says_is_what_the_loop_then_does(known: Loop) -> None:
     assert "accept" not in outcome.seconds
     assert outcome.total_s == pytest.approx(outcome.seconds["review"] + outcome.seconds.get("audit", 0))
     assert "is within the accepted score" in outcome.examples["accept"]
+    assert outcome.otherwise["accept"].endswith("it would be reviewed")
 
 
 def test_a_stricter_policy_accepts_less_and_costs_more(known: Loop, tmp_path: Path) -> None:

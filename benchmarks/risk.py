@@ -27,6 +27,8 @@ from scipy.special import bdtr
 from scipy.stats import binomtest
 
 from selection.audit import AuditBound
+from selection.checks import RandomChecks
+from selection.parts import PartChecks, promise_parts, surest
 from selection.risk import Threshold, accept_threshold, accept_thresholds
 
 Floats: TypeAlias = NDArray[np.float64]
@@ -236,6 +238,64 @@ def kinds_trial(seed: int) -> tuple[bool, float]:
     )
 
 
+@dataclass(frozen=True)
+class Parts:
+    """Items (n,) with parts (p,): of each part its score, error rate, error and item; of each item the doubt whether
+    something is missing, the rate of that, and whether something is."""
+
+    scores: Floats
+    rates: Floats
+    wrong: NDArray[np.bool_]
+    item: NDArray[np.int64]
+    doubts: Floats
+    lacking: Floats
+    lacks: NDArray[np.bool_]
+
+
+def parts_of(rng: Rng, n: int) -> Parts:
+    """Items of 1 to 12 parts about one score; in half of the items they are right or wrong together."""
+    item = np.repeat(np.arange(n), rng.integers(1, 13, n))
+    level, doubts = rng.random(n), rng.random(n)
+    scores = np.clip(level[item] + rng.normal(0, 0.1, len(item)), 0, 1)
+    rates, together = 0.12 * level[item] ** 3, (rng.random(n) < 0.5)[item]
+    wrong = np.where(together, rng.random(n)[item], rng.random(len(item))) < rates
+    return Parts(scores, rates, wrong, item, doubts, 0.1 * doubts**3, rng.random(n) < 0.1 * doubts**3)
+
+
+@cache
+def parts_crowd() -> Parts:
+    """Items whose rates stand for the truth."""
+    return parts_of(np.random.default_rng(1), CROWD // 8)
+
+
+def parts_trial(seed: int) -> tuple[bool, bool, float, float]:
+    """Whether either promise for parts is broken: for those accepted, for what is missing; and what both cover."""
+    rng = np.random.default_rng([31, seed])
+    checked, pool, crowd = parts_of(rng, 3000), parts_of(rng, POOL), parts_crowd()
+    names = [str(number) for number in range(len(checked.doubts))]
+    items = RandomChecks.of(names, checked.doubts, checked.lacks, np.zeros(len(names)), 1.0)
+    held = promise_parts(PartChecks.of(items, checked.scores, checked.wrong, checked.item),
+                         alpha=ALPHA, delta=DELTA, pool_parts=pool.scores, pool_missing=pool.doubts)  # fmt: skip
+    broken, covered = [], []
+    kept = surest(crowd.scores, crowd.item, held.most)
+    for one, scores, rates in ((held.parts, np.where(kept, crowd.scores, 2.0), crowd.rates),
+                               (held.missing, crowd.doubts, crowd.lacking)):  # fmt: skip
+        within = scores <= (one.threshold if isinstance(one, Threshold) else -1.0)
+        broken.append(bool(within.any() and rates[within].mean() > ALPHA))
+        covered.append(float(within.mean()))
+    return broken[0], broken[1], covered[0], covered[1]
+
+
+def parts_report(outcomes: Sequence[tuple[bool, bool, float, float]], console: Console) -> None:
+    """One line: how often either of the two promises was broken."""
+    of_parts, of_missing, parts, missing = np.array(outcomes).T
+    either = int((of_parts.astype(bool) | of_missing.astype(bool)).sum())
+    low, high = binomtest(either, len(outcomes)).proportion_ci(0.95, method="exact")
+    console.print(f"\nparts of 3,000 items, {len(outcomes)} calibrations: either promise broken in "
+                  f"{100 * either / len(outcomes):.1f} % ({100 * low:.1f} to {100 * high:.1f} %), accepted "
+                  f"{parts.mean():.3f} of the parts, not asked {missing.mean():.3f} of the items")  # fmt: skip
+
+
 def audit_trial(rate: float, before: int, seed: int) -> int | None:
     """After how many audits the promise is found broken, of 3,000; 1 % are wrong in the first ``before``."""
     rng = np.random.default_rng([29, seed])
@@ -276,7 +336,7 @@ def main() -> None:
     """Parses, simulates, prints."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--trials", type=int, default=2000)
-    parser.add_argument("--only", default="", help="settings whose names hold this; also kinds, audits")
+    parser.add_argument("--only", default="", help="settings whose names hold this; also kinds, parts, audits")
     given = parser.parse_args()
     console = Console(width=120)
     console.print(f"alpha {ALPHA}, delta {DELTA}; MAPIE is {'here' if HAS_MAPIE else 'not installed: left out'}")
@@ -295,6 +355,8 @@ def main() -> None:
             console.print(f"\nfour kinds: any promise broken in {100 * broken / len(outcomes):.1f} % "
                           f"({100 * low:.1f} to {100 * high:.1f} %), coverage "
                           f"{np.mean([coverage for _, coverage in outcomes]):.3f}")  # fmt: skip
+        if given.only in "parts":
+            parts_report(run(parts_trial, given.trials), console)
         if given.only in "audits":
             audits(given.trials, run, console)
 

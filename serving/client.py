@@ -3,7 +3,7 @@
 A tool's whole work, with ``ask`` standing for what it shows to a person::
 
     with Client("http://127.0.0.1:3000", token) as prelabel:
-        while held := prelabel.lease("asr", annotator="ada"):
+        while held := prelabel.lease("asr", annotator="ada").items:
             for work in held:
                 began = datetime.now(UTC)
                 label = ask(prelabel.media(work.item_id), work.label)
@@ -19,7 +19,7 @@ import hmac
 import json
 import time
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypeAlias, TypeVar
@@ -79,6 +79,15 @@ class Leased(Answer):
     def correction(self, label: Label, annotator: str, seconds: Seconds, tool: str, at: datetime) -> Correction:
         """What a person made of it, in ``seconds`` of work; ``at`` carries its time zone and tells repeats apart."""
         return Correction(self.item_id, self.task, label, annotator, seconds, tool, at, self.model_version)
+
+
+@dataclass(frozen=True)
+class Queue:
+    """The next items; where there are none, the reason and, where that is known, when it is worth to ask again."""
+
+    items: tuple[Leased, ...]
+    reason: str | None = None
+    retry_after_s: Seconds | None = None
 
 
 @dataclass(frozen=True)
@@ -207,11 +216,6 @@ class Suspects:
 
 
 @dataclass(frozen=True)
-class _Queue:
-    items: list[Leased]
-
-
-@dataclass(frozen=True)
 class _Models:
     models: list[Version]
 
@@ -223,7 +227,7 @@ class _Report:
 
 _ADAPTERS: dict[Any, TypeAdapter[Any]] = {
     kind: TypeAdapter(kind)
-    for kind in (Answer, Registered, Receipt, History, Promotion, Suspects, _Queue, _Models, _Report)
+    for kind in (Answer, Registered, Receipt, History, Promotion, Suspects, Queue, _Models, _Report)
 }
 
 
@@ -295,9 +299,7 @@ class Client:
 
     # -- people
 
-    def lease(
-        self, task: Task, limit: int = 1, annotator: str | None = None, strategy: str | None = None
-    ) -> list[Leased]:
+    def lease(self, task: Task, limit: int = 1, annotator: str | None = None, strategy: str | None = None) -> Queue:
         """The next items for one person, most useful first; nobody else gets them before their lease ends.
 
         Without ``annotator`` they are the token's. Not tried again after a failure that may have come too late: what
@@ -305,7 +307,8 @@ class Client:
         """
         asked = {"limit": limit, "annotator": annotator, "strategy": strategy}
         params = {name: value for name, value in asked.items() if value is not None}
-        return self._read(_Queue, self._send("GET", f"/v1/queue/{_part(task)}", repeatable=False, params=params)).items
+        response = self._send("GET", f"/v1/queue/{_part(task)}", repeatable=False, params=params)
+        return replace(self._read(Queue, response), retry_after_s=_retry_after(response))
 
     def release(self, lease_id: str) -> None:
         """Gives an item back that nobody corrects: others get it at once."""

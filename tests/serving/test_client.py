@@ -35,7 +35,7 @@ def client(served: Served) -> Iterator[Client]:
 def leased(client: Client, shade: int = 0) -> Leased:
     """A picture in the hands of ada."""
     client.annotate("detection", picture(shade))
-    (work,) = client.lease("detection", annotator="ada")
+    (work,) = client.lease("detection", annotator="ada").items
     return work
 
 
@@ -72,10 +72,10 @@ class TestAgainstTheApp:
         (failed,) = registered.failures
         assert (failed.line, failed.uri, failed.error["code"]) == (2, f"{folder}/none.png", "not_found")
         eventually(lambda: client.report()["detection"]["items"].get("preannotated") == 1)
-        (work,) = client.lease("detection", annotator="ada", strategy="random")
+        (work,) = client.lease("detection", annotator="ada", strategy="random").items
         assert (work.uri, work.group) == (f"{folder}/a.png", "clip")
         assert work.expires_at > datetime.now(UTC)
-        assert client.lease("detection", annotator="bob") == []
+        assert client.lease("detection", annotator="bob").items == ()
         correction = work.correction(Boxes(120, 90), "ada", 6.5, "mine", AT)
         receipt = client.correct(correction, work.lease_id)
         assert (receipt.item_id, receipt.repeated) == (work.item_id, False)
@@ -90,11 +90,23 @@ class TestAgainstTheApp:
         assert datetime.fromisoformat(given["created_at"]) == AT
         assert [line["state"] for line in history.tasks] == ["corrected"]
 
+    def test_where_nothing_is_handed_out_the_reason_is(self, served: Served, client: Client) -> None:
+        nothing = client.lease("detection", annotator="ada")
+        assert (nothing.items, nothing.reason, nothing.retry_after_s) == ((), "nothing is open", None)
+        served.deployment.adopt({"budget_s_per_day": 1}, None, "tester")
+        work = leased(client)
+        client.correct(work.correction(Boxes(120, 90), "ada", 6.5, "mine", datetime.now(UTC)), work.lease_id)
+        client.annotate("detection", picture(1))
+        spent = client.lease("detection", annotator="ada")
+        assert spent.items == ()
+        assert "used up" in (spent.reason or "")
+        assert 0 < (spent.retry_after_s or 0) <= 86400
+
     def test_an_item_that_is_given_back_is_somebody_elses(self, client: Client) -> None:
         work = leased(client)
         client.release(work.lease_id)
-        assert client.lease("detection", annotator="ada") == []
-        assert [one.item_id for one in client.lease("detection", annotator="bob")] == [work.item_id]
+        assert client.lease("detection", annotator="ada").items == ()
+        assert [one.item_id for one in client.lease("detection", annotator="bob").items] == [work.item_id]
         with pytest.raises(NotFound, match="lease"):
             client.release("nothing")
 
@@ -148,7 +160,7 @@ class TestAgainstTheApp:
             secret = make_token(served.loop.store, "ada", ["annotate", "correct"], "tester", AT)
             with Client(url, secret) as known, Client(url) as unknown:
                 known.annotate("detection", picture())
-                assert [work.item_id for work in known.lease("detection")]
+                assert [work.item_id for work in known.lease("detection").items]
                 with pytest.raises(NotAllowed, match="expected the scope promote"):
                     known.promote(served.version)
                 with pytest.raises(Unauthenticated):
@@ -251,7 +263,7 @@ class TestWaiting:
 
     def test_a_lease_is_asked_for_again_only_where_nothing_can_have_been_leased(self) -> None:
         queue = httpx.Response(200, json={"items": []})
-        assert Script(told(Overloaded("full", 1)), queue).client.lease("asr") == []
+        assert Script(told(Overloaded("full", 1)), queue).client.lease("asr").items == ()
         for lost in (told(Unavailable("soon")), httpx.ReadTimeout("late")):
             script = Script(lost)
             with pytest.raises(Unavailable):

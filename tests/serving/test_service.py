@@ -115,7 +115,7 @@ def test_a_program_works_with_it_through_the_client(server: Server) -> None:
     with Client(server.origin) as client:
         for shade in range(100, 103):
             client.annotate("detection", picture(shade))
-        work = client.lease("detection", limit=3, annotator="ada")
+        work = client.lease("detection", limit=3, annotator="ada").items
         assert len(work) == 3
         receipts = [
             client.correct(one.correction(one.label, "ada", 2, "mine", utc_now()), one.lease_id) for one in work

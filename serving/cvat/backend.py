@@ -3,8 +3,10 @@
 import base64
 import hashlib
 import hmac
+from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import yaml
 from anyio.to_thread import run_sync
@@ -55,15 +57,40 @@ class DetectBody(FrameBody):
     labels: list[str] | None = Field(None, min_length=1, description="the only labels that are wanted")
 
 
+class RectangleBody(BaseModel):
+    """A shape with its type."""
+
+    type: Literal["rectangle"] = "rectangle"
+    points: Corners
+
+
 class TrackBody(FrameBody):
-    """A frame on which shapes are looked for; a state of null belongs to a shape that was drawn on this very frame."""
+    """A frame on which shapes are looked for. A shape without a state was drawn on this very frame; a state without a
+    shape has its own."""
 
-    shapes: list[Corners] = Field(description="x1, y1, x2, y2 in pixels")
-    states: list[State | None] = Field([], description="as the frame before gave them back; those missing are null")
+    shapes: list[Corners | RectangleBody] = Field([], description="x1, y1, x2, y2 in pixels")
+    states: list[State | None] = Field([], description="as the frame before gave them back")
 
-    def known(self) -> list[State | None]:
-        """A state for each shape."""
-        return [*self.states, *[None] * len(self.shapes)][: len(self.shapes)]
+    def drawn(self) -> tuple[list[Corners], list[State | None]]:
+        """The shapes, and a state for each that has one.
+
+        Raises:
+            InvalidInput: a state without a shape does not say where it was.
+        """
+        shapes = [one.points if isinstance(one, RectangleBody) else one for one in self.shapes]
+        shapes += [state.box for state in self.states[len(shapes) :] if state and state.box]
+        if len(shapes) < len(self.states):
+            raise InvalidInput("states: expected a shape or a box for each, got a state with neither")
+        return shapes, [*self.states, *[None] * (len(shapes) - len(self.states))]
+
+    def told(self, shapes: Sequence[Corners], states: Sequence[State]) -> "TrackedBody":
+        """The answer, with types where the shapes came with them."""
+        typed = [state.typed for state in states]
+        typed[: len(self.shapes)] = [isinstance(one, RectangleBody) for one in self.shapes]
+        return TrackedBody(
+            shapes=[RectangleBody(points=one) if named else one for one, named in zip(shapes, typed, strict=True)],
+            states=[replace(state, typed=named) for state, named in zip(states, typed, strict=True)],
+        )
 
 
 class EventBody(Body, extra="allow"):
@@ -76,7 +103,7 @@ class EventBody(Body, extra="allow"):
 class TrackedBody(BaseModel):
     """The shapes on the frame, and what to bring along with the next one."""
 
-    shapes: list[Corners]
+    shapes: list[Corners | RectangleBody]
     states: list[State]
 
 
@@ -109,9 +136,8 @@ async def track(request: Request) -> Response:
     deployment = deployment_of(request)
     with deployment.admission.enter():
         body: TrackBody = parse(TrackBody, await request.body(), "body")
-        asked = body.frame(), body.shapes, body.known()
-        shapes, states = await deployment.work(request, deployment.tracker.track, *asked)
-    return Response(TrackedBody(shapes=shapes, states=states).model_dump_json(), media_type="application/json")
+        shapes, states = await deployment.work(request, deployment.tracker.track, body.frame(), *body.drawn())
+    return Response(body.told(shapes, states).model_dump_json(), media_type="application/json")
 
 
 @routes.post(

@@ -1,13 +1,13 @@
 """Shapes that follow what they were drawn around from frame to frame, by detection: there is no model of motion.
 
-On each frame the serving detector is asked what it sees, and the shapes take the boxes that overlap them most: first
-those that it is sure of, then, at a closer look, those too faint to be handed out, for an object that was there a frame
-ago is likely to be there still (ByteTrack: Zhang et al. 2022, arXiv 2110.06864). A shape that finds none stays where it
+On each frame the serving detector is asked what it sees, and the shapes take the boxes that overlap them most: those
+that it is sure of, and at a closer look those too faint to be handed out, for an object that was there a frame ago is
+likely to be there still (as in ByteTrack: Zhang et al. 2022, arXiv 2110.06864). A shape that finds none stays where it
 was, and its state counts for how many frames. What moves farther than its own size between two frames, is hidden, or is
 nothing that the detector knows, is not followed.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import TypeAlias
 
@@ -26,10 +26,13 @@ LEAST_IOU_FAINT = 0.4
 
 @dataclass(frozen=True)
 class State:
-    """What is known of a shape: what it is around, once a detection told, and for how many frames it found no box."""
+    """What is known of a shape: what it is around, once a detection told, for how many frames it found no box, where it
+    was last, and whether it was given with its type: CVAT's releases differ in what they bring along."""
 
     category: str | None = None
     missed: int = 0
+    box: Corners | None = None
+    typed: bool = False
 
 
 class Tracker:
@@ -60,30 +63,29 @@ def followed(
     A shape without a state was drawn on this very frame: it stays, and learns what it is around.
     """
     moved, known = list(shapes), [state or State() for state in states]
-    taken = _pairs(dict(enumerate(shapes)), known, boxes, LEAST_IOU)
-    left = {row: shape for row, shape in enumerate(shapes) if row not in taken}
-    taken |= _pairs(left, known, faint, LEAST_IOU_FAINT)
+    taken = _pairs(shapes, known, boxes, faint)
     for row, state in enumerate(states):
         if row not in taken:
             known[row] = replace(known[row], missed=known[row].missed + (state is not None))
             continue
         box = taken[row]
-        known[row] = State(known[row].category or box.category)
+        known[row] = replace(known[row], category=known[row].category or box.category, missed=0)
         if state is not None:
             moved[row] = box.xyxy
-    return moved, known
+    return moved, [replace(state, box=shape) for state, shape in zip(known, moved, strict=True)]
 
 
 def _pairs(
-    shapes: Mapping[int, Corners], states: Sequence[State], boxes: Sequence[Box], least_iou: float
+    shapes: Sequence[Corners], states: Sequence[State], boxes: Sequence[Box], faint: Sequence[Box]
 ) -> dict[int, Box]:
     """The box that each shape takes: no two the same, those of its category first, then by the largest overlap."""
-    if not shapes or not boxes:
+    there = [*boxes, *faint]
+    if not shapes or not there:
         return {}
-    rows = list(shapes)
-    iou = pairwise_iou(np.array([shapes[row] for row in rows]), np.array([box.xyxy for box in boxes]))
-    same = np.array([[states[row].category in (None, box.category) for box in boxes] for row in rows])
-    worth = np.where(iou >= least_iou, iou + same * len(rows), 0.0)  # (shapes, boxes)
+    iou = pairwise_iou(np.array(shapes), np.array([box.xyxy for box in there]))
+    least = np.array([LEAST_IOU] * len(boxes) + [LEAST_IOU_FAINT] * len(faint))
+    same = np.array([[state.category in (None, box.category) for box in there] for state in states])
+    worth = np.where(iou >= least, iou + same * len(shapes), 0.0)  # (shapes, boxes)
     taking, taken = linear_sum_assignment(worth, maximize=True)
     pairs = zip(taking.tolist(), taken.tolist(), strict=True)
-    return {rows[shape]: boxes[box] for shape, box in pairs if worth[shape, box] > 0}
+    return {shape: there[box] for shape, box in pairs if worth[shape, box] > 0}

@@ -16,6 +16,8 @@ from tests.serving.served import Served, eventually, picture, serving, sound
 
 SIZE = (120, 90)  # of pictures
 
+expect.set_options(timeout=20_000)  # of a machine that does much else
+
 
 @dataclass
 class Desk:
@@ -130,7 +132,7 @@ def office(folder: Path) -> Iterator[Office]:
 def desk(chromium: Browser, place: Office, **context: Any) -> Iterator[Desk]:
     """A fresh browser profile in front of a deployment with nothing to do."""
     profile = chromium.new_context(base_url=str(place.client.base_url), **context)
-    profile.set_default_timeout(10_000)
+    profile.set_default_timeout(30_000)
     at = Desk(profile.new_page(), place)
     at.page.on("console", lambda said: at.complaints.append(said.text) if said.type == "error" else None)
     at.page.on("pageerror", lambda error: at.complaints.append(str(error)))

@@ -43,7 +43,7 @@ def test_every_sentence_is_translated_and_no_other(language: str) -> None:
 @pytest.mark.parametrize("language", OTHERS)
 def test_translations_keep_what_is_filled_in(language: str) -> None:
     for sentence, translated in translations(language).items():
-        for mark in (r"%\(\w+\)s", "%%"):
+        for mark in (r"%\(\w+\)s", "%%", r"\{\w+\}"):
             assert sorted(re.findall(mark, sentence)) == sorted(re.findall(mark, translated)), sentence
 
 

@@ -4,6 +4,7 @@
 import { Failure, mediaOf } from "./review-api.js";
 import { element, fill, question, say, wire } from "./review-page.js";
 import { Player } from "./review-player.js";
+import { keep, kept } from "./review-shelf.js";
 import { Wave, outline } from "./review-wave.js";
 import { align, doubts, places, transcript } from "./review-words.js";
 
@@ -49,8 +50,8 @@ export class AudioEditor {
       faster: () => this.#rate(1), heard: () => this.#takeHeard() };
     wire(acts, this.text);
     const byItself = /** @type {HTMLInputElement} */ (element("by-itself"));
-    byItself.checked = localStorage.getItem(BY_ITSELF) !== "no";
-    byItself.addEventListener("change", () => localStorage.setItem(BY_ITSELF, byItself.checked ? "yes" : "no"));
+    byItself.checked = kept(BY_ITSELF, true);
+    byItself.addEventListener("change", () => keep(BY_ITSELF, byItself.checked));
   }
 
   /** @param {Item} item @returns {Promise<Sound>} */

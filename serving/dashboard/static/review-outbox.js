@@ -8,6 +8,7 @@
  */
 
 import { Failure, call } from "./review-api.js";
+import { keep, kept, keysOf, taken } from "./review-shelf.js";
 
 const PREFIX = "prelabel.outbox.";
 const FIRST_WAIT_MS = 2_000;
@@ -67,7 +68,7 @@ export class Outbox {
   /** @param {Letter} letter */
   discard(letter) {
     this.#letters.delete(letter.id);
-    localStorage.removeItem(PREFIX + letter.id);
+    taken(PREFIX + letter.id);
     this.changed();
   }
 
@@ -111,22 +112,12 @@ export class Outbox {
   /** @param {Letter} letter */
   #keep(letter) {
     this.#letters.set(letter.id, letter);
-    try {
-      localStorage.setItem(PREFIX + letter.id, JSON.stringify(letter));
-      this.isSafe = true;
-    } catch {
-      this.isSafe = false; // no room, or storage is forbidden: the page asks before it is closed
-    }
+    this.isSafe = keep(PREFIX + letter.id, letter); // if not, the page asks before it is closed
   }
 }
 
 /** @returns {Letter[]} what an earlier page left behind, oldest first */
 function stored() {
-  try {
-    const keys = Object.keys(localStorage).filter((key) => key.startsWith(PREFIX));
-    const letters = keys.map((key) => JSON.parse(localStorage.getItem(key) ?? "null")).filter(Boolean);
-    return letters.sort((one, other) => String(one.body.created_at).localeCompare(String(other.body.created_at)));
-  } catch {
-    return [];
-  }
+  const letters = keysOf(PREFIX).map((key) => kept(key)).filter(Boolean);
+  return letters.sort((one, other) => String(one.body.created_at).localeCompare(String(other.body.created_at)));
 }

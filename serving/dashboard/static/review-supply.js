@@ -6,6 +6,7 @@
  */
 
 import { call } from "./review-api.js";
+import { keep, kept, taken } from "./review-shelf.js";
 
 const AHEAD = 3;
 const HELD = "prelabel.held.";
@@ -17,7 +18,7 @@ const HELD = "prelabel.held.";
  * @property {any} label
  * @property {string} model_version
  * @property {{p_error: number, seconds: number, score: number}} uncertainty
- * @property {{decision: string, reason: string, parts: {accepted: number[], shown: number[], asked: boolean} | null}} route
+ * @property {{decision: string, reason: string, otherwise?: string | null, parts: {accepted: number[], shown: number[], asked: boolean} | null}} route
  * @property {string | null} lease_id
  * @property {string | null} expires_at
  *
@@ -70,8 +71,8 @@ export class Supply {
   /** Leaves everything that is held, and what is on the table, for the next page. @param {Work | null} current */
   putDown(current) {
     const held = [...(current ? [current] : []), ...this.#ready].filter(({ item }) => item.lease_id);
-    const kept = held.map(({ item, draft, seconds }) => ({ item, draft, seconds }));
-    if (kept.length) localStorage.setItem(this.#key, JSON.stringify(kept));
+    const ours = held.map(({ item, draft, seconds }) => ({ item, draft, seconds }));
+    if (ours.length) keep(this.#key, [...kept(this.#key, []), ...ours]); // another tab may have put down its own
     this.#ready = [];
   }
 
@@ -88,9 +89,8 @@ export class Supply {
 
   /** @returns {Work[]} */
   #takeUp() {
-    const kept = JSON.parse(localStorage.getItem(this.#key) ?? "[]");
-    localStorage.removeItem(this.#key);
-    return kept.map((/** @type {Work} */ one) => ({ ...this.work(one.item), draft: one.draft, seconds: one.seconds }));
+    const held = taken(this.#key) ?? [];
+    return held.map((/** @type {Work} */ one) => ({ ...this.work(one.item), draft: one.draft, seconds: one.seconds }));
   }
 
   #ask() {

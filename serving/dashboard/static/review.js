@@ -14,6 +14,7 @@ import { acts, chord, composes, writes } from "./review-keys.js";
 import { LaneEditor } from "./review-lanes.js";
 import { Outbox } from "./review-outbox.js";
 import { announce, element, fill, say } from "./review-page.js";
+import { keep, kept } from "./review-shelf.js";
 import { Supply, itemOf } from "./review-supply.js";
 
 /**
@@ -245,17 +246,17 @@ class Review {
 class Tally {
   /** @param {string} key */
   constructor(key) {
-    const kept = JSON.parse(sessionStorage.getItem(key) ?? "{}");
+    const before = kept(key, { items: 0, seconds: 0 }, () => sessionStorage);
     this.key = key;
-    this.items = Number(kept.items ?? 0);
-    this.seconds = Number(kept.seconds ?? 0);
+    this.items = Number(before.items);
+    this.seconds = Number(before.seconds);
   }
 
   /** @param {number} items @param {number} seconds */
   add(items, seconds) {
     this.items += items;
     this.seconds += seconds;
-    sessionStorage.setItem(this.key, JSON.stringify({ items: this.items, seconds: this.seconds }));
+    keep(this.key, { items: this.items, seconds: this.seconds }, () => sessionStorage);
   }
 }
 
@@ -265,9 +266,10 @@ function tellRoute({ route, uri, item_id, uncertainty }) {
   badge.textContent = say(route.decision);
   badge.className = `badge ${route.decision}`;
   element("reason").textContent = route.reason;
+  element("reason").title = route.otherwise ?? "";
   const name = /** @type {HTMLAnchorElement} */ (element("name"));
   name.textContent = uri.startsWith("posted:") ? item_id.slice(0, 12) : uri.split("/").at(-1) || uri;
-  name.href = `/v1/items/${item_id}`;
+  name.href = `/items/${item_id}`;
   element("p-error").textContent = uncertainty.p_error.toFixed(2);
 }
 

@@ -26,6 +26,11 @@ class Share:
 
     __pydantic_config__: ClassVar[Mapping[str, Any]] = STRICT
 
+    @property
+    def words(self) -> str:
+        """The strategy with its share, if it shares."""
+        return self.name if self.share == 1 else f"{self.name} {100 * self.share:.4g} %"
+
     def __post_init__(self) -> None:
         if not 0 < self.share <= 1:
             raise InvalidInput(f"strategies: share: expected a share in (0, 1], got {self.share} of {self.name}")

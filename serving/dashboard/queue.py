@@ -55,8 +55,8 @@ async def queue(
 
 
 def _what(deployment: Deployment, task: Task, wanted: Wanted, before: str) -> dict[str, Any]:
-    store, settings = deployment.loop.store, deployment.settings
-    listed, after = store.browse.page(task, wanted, CARDS, settings.calibration_share, _place(before))
+    store, policy = deployment.loop.store, deployment.loop.policies.of(task)
+    listed, after = store.browse.page(task, wanted, CARDS, policy.calibration_share, _place(before))
     return {
         "tasks": TASKS,
         "states": get_args(ItemState),
@@ -66,7 +66,7 @@ def _what(deployment: Deployment, task: Task, wanted: Wanted, before: str) -> di
         "next_page": _told(after) if after else None,
         "groups": store.browse.groups(MOST_NAMES),
         "annotators": store.browse.annotators(task, MOST_NAMES),
-        "strategy": settings.strategy,
+        "strategy": ", ".join(one.words for one in policy.strategies),
     }
 
 

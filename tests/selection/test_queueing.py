@@ -27,6 +27,7 @@ MIX = (Share("uncertainty", 0.7), Share("k-center", 0.3))
 )
 def test_places_are_shared(places: int, chance: float, counts: list[tuple[str, int]]) -> None:
     assert split(MIX, places, chance) == counts
+    assert [one.words for one in (*MIX, Share("badge"))] == ["uncertainty 70 %", "k-center 30 %", "badge"]
 
 
 @given(st.lists(st.floats(0.05, 1), min_size=1, max_size=4), st.integers(0, 20))

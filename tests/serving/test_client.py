@@ -128,16 +128,19 @@ class TestAgainstTheApp:
         with pytest.raises(Refused, match="expected a version that loads"):
             client.promote(broken.name, force=True)
 
-    def test_suspects_come_in_pages(self, client: Client) -> None:
-        for shade in (1, 2):
+    def test_suspects_come_in_pages(self, served: Served, client: Client) -> None:
+        for shade in (1, 2, 3):
             work = leased(client, shade)
             client.correct(work.correction(Boxes(120, 90), "ada", 1, "mine", AT), work.lease_id)
+        served.loop.path(served.loop.item(work.item_id)).unlink()
         first = client.suspects("detection", limit=1)
         assert (first.total, first.next) == (2, 1)
         assert (first.suspects[0].rank, first.suspects[0].annotator) == (1, "ada")
         assert first.suspects[0].findings[0].kind == "overlooked"
         (second,) = client.suspects("detection", limit=1, offset=1).suspects
         assert second.rank == 2
+        (gone,) = first.unread
+        assert (gone.item_id, gone.error["code"]) == (work.item_id, "not_found")
 
     def test_failures_are_those_of_the_server(self, client: Client) -> None:
         with pytest.raises(InvalidInput, match=r"^body: expected"):

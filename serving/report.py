@@ -1,12 +1,14 @@
 """The figures of a task: where its items are, what its labels cost, and what is promised of them."""
 
 from collections.abc import Callable
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any
 
 from models.records import Task
 from serving.store import Store
 from serving.store.records import StoredVersion
+
+_MIDNIGHT: dict[str, Any] = {"hour": 0, "minute": 0, "second": 0, "microsecond": 0}
 
 
 def task_report(
@@ -14,12 +16,13 @@ def task_report(
 ) -> dict[str, Any]:
     """Items by state, human seconds, and seconds a label; a label is a corrected item or one accepted unseen.
 
-    Where a tool told no seconds, people needed more than the figures say: the report counts such corrections.
+    Today begins at midnight UTC. Where a tool told no seconds, people needed more than the figures say: the report
+    counts such corrections.
     """
     serving = store.versions.serving(task)
     states = store.items.counts(task, now)
     labels = states.get("corrected", 0) + states.get("accepted", 0)
-    lines = store.queue.seconds(task)
+    lines, accepted = store.queue.seconds(task), store.items.accepted(task)
     human_seconds = sum(seconds for _, _, seconds in lines)
     return {
         "serving": serving.name if serving else None,
@@ -29,6 +32,7 @@ def task_report(
         "corrections": sum(corrections for _, corrections, _ in lines),
         "corrections_without_seconds": store.queue.without_seconds(task),
         "human_seconds": human_seconds,
+        "human_seconds_today": store.queue.seconds_since(task, now.astimezone(UTC).replace(**_MIDNIGHT)),
         "seconds_per_label": human_seconds / labels if labels else None,
         "by_model_version": [
             {
@@ -36,6 +40,8 @@ def task_report(
                 "corrections": corrections,
                 "human_seconds": seconds,
                 "seconds_per_correction": seconds / corrections,
+                "accepted": accepted.get(version or "", 0),
+                "seconds_per_label": seconds / (corrections + accepted.get(version or "", 0)),
             }
             for version, corrections, seconds in lines
         ],

@@ -1,5 +1,6 @@
-"""The page at ``/``: the figures of each task, the latest pre-annotations as pictures, and the versions."""
+"""The page at ``/``: what each task costs and what is promised of it, what needs a look, and the latest answers."""
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any, get_args
@@ -8,32 +9,56 @@ from anyio.to_thread import run_sync
 from fastapi import APIRouter, Request
 from fastapi.responses import Response
 
-from models.drawing.shapes import Drawing, Outline, draw, outline
-from models.errors import InvalidInput, NotFound
-from models.media import read_audio
-from models.records import Transcript
+from models.records import TASKS, Task
+from selection.actions import actions, spent_seconds
+from selection.cost import Costs
 from serving import tokens
-from serving.annotator import limits_of
+from serving.dashboard.cards import Card, card
 from serving.dashboard.frame import page
 from serving.deployment import Deployment
+from serving.loop import StoredVersion
 from serving.store.records import Answer, ItemState
 
-LATEST = 12
+LATEST = 8
+ROUNDS = 10  # the last versions that a chart shows
+BY_HAND = 200  # corrections by which it is told what a label costs from nothing
+
+# What needs a look, by kind: {n} things of it; templates say it through these sentences.
+ATTENTION: Mapping[str, str] = {
+    "withdrawn": "The promise is withdrawn: audits found too many errors.",
+    "nothing serves": "No version serves.",
+    "failed items": "Items could not be read.",
+    "dead events": "Events of annotation tools could not be worked on.",
+    "broken versions": "Versions do not work.",
+    "candidates": "A newer version waits to be compared.",
+}
 
 routes = APIRouter()
 
 
 @dataclass(frozen=True)
-class Figure:
-    """One pre-annotation and its drawing."""
+class Notice:
+    """Something that needs a look: what (a key of ``ATTENTION``), of which task if of one, how many, and where."""
 
-    answer: Answer
-    drawing: Drawing
+    kind: str
+    task: Task | None
+    n: int
+    where: str
+
+
+@dataclass(frozen=True)
+class Round:
+    """What people spent on a version's answers: seconds a label, corrections and labels accepted unseen."""
+
+    version: str | None
+    seconds: float
+    corrections: int
+    accepted: int
 
 
 @routes.get("/")
 async def overview(request: Request) -> Response:
-    """The figures, the latest pre-annotations and the versions."""
+    """Figures, notices and the latest answers."""
     deployment: Deployment = request.app.state.deployment
     what = await run_sync(_what, deployment)
     return page(request, "overview.html", base=str(request.base_url).rstrip("/"), duration=duration, **what)
@@ -41,13 +66,74 @@ async def overview(request: Request) -> Response:
 
 def _what(deployment: Deployment) -> dict[str, Any]:
     loop = deployment.loop
+    figures, versions = loop.report()["tasks"], loop.versions()
     return {
         "states": get_args(ItemState),
-        "tasks": loop.report()["tasks"],
-        "figures": [_figure(deployment, answer) for answer in loop.latest(LATEST)],
-        "versions": loop.versions(),
+        "tasks": figures,
+        "rounds": {task: _rounds(figures[task], versions) for task in TASKS},
+        "by_hand": {task: _by_hand(deployment, task, loop.store.said.changes(task)) for task in TASKS},
+        "versions": {task: [one for one in versions if one.task == task][-ROUNDS:] for task in TASKS},
+        "notices": _notices(deployment, figures, versions),
+        "attention": ATTENTION,
+        "latest": [(answer, _card(answer)) for answer in loop.latest(LATEST)],
         "is_open": not tokens.list_tokens(loop.store),
     }
+
+
+def _rounds(figures: Mapping[str, Any], versions: Sequence[StoredVersion]) -> list[Round]:
+    """By version, in the order in which these were made; labels from nothing come first."""
+    age = {version.name: number for number, version in enumerate(versions)}
+    lines = sorted(figures["by_model_version"], key=lambda line: age.get(line["model_version"], -1))
+    rounds = [
+        Round(line["model_version"], line["seconds_per_label"], line["corrections"], line["accepted"])
+        for line in lines
+        if line["human_seconds"] > 0
+    ]
+    return rounds[-ROUNDS:]
+
+
+@lru_cache(maxsize=16)
+def _by_hand(deployment: Deployment, task: Task, _changes: tuple[int, int]) -> float | None:
+    """The seconds that a label would take people from nothing, by what such actions cost and what they gave last."""
+    loop = deployment.loop
+    given = loop.store.queue.last_given(task, BY_HAND)
+    serving = loop.serving(task)
+    fitted = loop.trust(serving.name).costs if serving else None
+    costs = fitted.costs if fitted else Costs()
+    known = [(label, duration_s) for label, duration_s in given if task != "asr" or duration_s is not None]
+    spent = [spent_seconds(task, actions(task, None, label, duration_s), costs) for label, duration_s in known]
+    return sum(spent) / len(spent) if spent else None
+
+
+def _notices(
+    deployment: Deployment, figures: Mapping[Task, Mapping[str, Any]], versions: Sequence[StoredVersion]
+) -> list[Notice]:
+    found = []
+    for task in TASKS:
+        promise = figures[task]["promise"]
+        if promise is None:
+            found.append(Notice("nothing serves", task, 1, "/models"))
+        elif str(promise.get("reason", "")).startswith("withdrawn"):
+            found.append(Notice("withdrawn", task, 1, f"/models/{figures[task]['serving']}"))
+        if n := figures[task]["items"].get("failed", 0):
+            found.append(Notice("failed items", task, n, "/errors"))
+        if new := _newer([one for one in versions if one.task == task]):
+            found.append(Notice("candidates", task, len(new), f"/models/{new[-1].name}/promote"))
+    if dead := sum(deployment.loop.store.inbox.dead().values()):
+        found.append(Notice("dead events", None, dead, "/errors"))
+    if broken := sum(one.state == "failed" for one in versions):
+        found.append(Notice("broken versions", None, broken, "/errors"))
+    return found
+
+
+def _newer(versions: Sequence[StoredVersion]) -> list[StoredVersion]:
+    """Candidates that were made after what serves."""
+    serving = [one.created_at for one in versions if one.state == "serving"]
+    return [one for one in versions if one.state == "candidate" and serving and one.created_at > max(serving)]
+
+
+def _card(answer: Answer) -> Card:
+    return card(answer, answer.preannotation.features.get("duration_s"))
 
 
 def duration(seconds: float) -> str:
@@ -55,18 +141,3 @@ def duration(seconds: float) -> str:
     if seconds < 90:
         return f"{seconds:.0f} s"
     return f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"
-
-
-def _figure(deployment: Deployment, answer: Answer) -> Figure:
-    said = answer.preannotation
-    sound = _outline(deployment, said.item_id) if isinstance(said.label, Transcript) else None
-    return Figure(answer, draw(said.label, sound))
-
-
-@lru_cache(maxsize=256)
-def _outline(deployment: Deployment, item_id: str) -> Outline | None:
-    try:
-        data = deployment.annotator.bytes_of(deployment.loop.item(item_id))
-        return outline(read_audio(data, item_id, limits_of(deployment.settings)))
-    except (NotFound, InvalidInput):  # the medium is gone; the words are still there
-        return None

@@ -279,6 +279,14 @@ class Items:
         with self._database.reading() as connection:
             return np.array(connection.execute(chosen).scalars().all(), dtype=np.float64)
 
+    def accepted(self, task: Task) -> dict[str, int]:
+        """How many items were accepted unseen, by version."""
+        chosen = select(item_tasks.c.version, func.count().label("n"))
+        chosen = chosen.where(item_tasks.c.task == task, item_tasks.c.state == "accepted")
+        with self._database.reading() as connection:
+            rows = connection.execute(chosen.group_by(item_tasks.c.version)).all()
+        return {row.version: row.n for row in rows}
+
     def counts(self, task: Task, now: datetime) -> dict[ItemState, int]:
         """How many items of the task are in each state; a lease that has ended by its time does not count as one."""
         of_task = item_tasks.c.task == task

@@ -219,6 +219,24 @@ class Queue:
         with self._database.reading() as connection:
             return int(connection.execute(chosen).scalar_one())
 
+    def seconds_since(self, task: Task, since: datetime) -> float:
+        """Human seconds that came from then on."""
+        chosen = select(func.sum(corrections.c.seconds)).where(
+            corrections.c.task == task, corrections.c.received_at >= since
+        )
+        with self._database.reading() as connection:
+            return float(connection.execute(chosen).scalar() or 0.0)
+
+    def last_given(self, task: Task, limit: int) -> list[tuple[Label, float | None]]:
+        """What people gave last, and how long the sounds are that it belongs to."""
+        said = and_(preannotations.c.item_id == corrections.c.item_id, preannotations.c.task == corrections.c.task,
+                    preannotations.c.version == corrections.c.model_version)  # fmt: skip
+        chosen = select(corrections.c.label, preannotations.c.duration_s).outerjoin(preannotations, said)
+        chosen = chosen.where(corrections.c.task == task, corrections.c.withdrawn_at.is_(None))
+        with self._database.reading() as connection:
+            rows = connection.execute(chosen.order_by(corrections.c.id.desc()).limit(limit)).all()
+        return [(label_of(task, row.label), row.duration_s) for row in rows]
+
 
 def correction_key(correction: Correction) -> str:
     """What makes two corrections the same one: who said what about which item, with which tool, and when."""

@@ -166,6 +166,8 @@ corrections = Table(
 )
 Index("ix_corrections_item_id_task", corrections.c.item_id, corrections.c.task)
 Index("ix_corrections_task_annotator", corrections.c.task, corrections.c.annotator)
+Index("ix_corrections_task_received_at_seconds", *(corrections.c[name] for name in ("task", "received_at", "seconds")))
+Index("ix_corrections_task_id", corrections.c.task, corrections.c.id)
 Index("ix_corrections_seconds", *(corrections.c[name] for name in ("task", "model_version", "received_at", "seconds")))
 
 leases = Table(

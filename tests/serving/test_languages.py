@@ -11,6 +11,7 @@ from serving.dashboard.frame import TASK_NAMES, templates
 from serving.dashboard.languages import ENGLISH, LANGUAGES, preferred, translations
 from serving.dashboard.log import VERBS
 from serving.dashboard.models import CHARTS
+from serving.dashboard.overview import ATTENTION
 from serving.store.records import ItemState, VersionState
 from tests.serving.served import Served
 
@@ -27,6 +28,7 @@ def said() -> set[str]:
         *get_args(Route),
         *VERBS.values(),
         *CHARTS,
+        *ATTENTION.values(),
     }
     for template in (files("serving.dashboard") / "templates").iterdir():
         text = template.read_text(encoding="utf-8")

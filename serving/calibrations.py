@@ -74,9 +74,9 @@ class Calibrations:
         learnt = last.audited if last else 0
         if self.audited(version.task) - learnt >= max(MINIMUM, learnt // 5):
             return True
-        if last is None:
-            return self._policies.adopted(version.task) is not None
-        return last.promise.get("policy") != policy.version
+        if self._policies.adopted(version.task) is None:  # settings may differ between processes, what was adopted not
+            return last is not None and not _fits(last, policy)
+        return last is None or last.promise.get("policy") != policy.version
 
     def audited(self, task: Task) -> int:
         """How many audit items of a task are corrected."""

@@ -214,7 +214,12 @@ async def media(item_id: str, request: Request) -> Response:
 async def queue(
     task: str,
     request: Request,
-    limit: Annotated[int, Query(ge=1, le=MOST_LEASED)] = 1,
+    limit: Annotated[
+        int | None, Query(ge=1, le=MOST_LEASED, description="without it one, or what fits into the seconds")
+    ] = None,
+    seconds: Annotated[
+        float | None, Query(gt=0, le=86400, description="that the person has; only what fits into them is handed out")
+    ] = None,
     annotator: Annotated[str | None, Query(min_length=1, description="who works; without it, the token's name")] = None,
     strategy: Annotated[QueueStrategy | None, Query(description="what is useful; without it, the policy's mix")] = None,
 ) -> Response:
@@ -222,9 +227,11 @@ async def queue(
     nothing that this person can do, or the day's budget is used up; then ``Retry-After`` tells the seconds to wait."""
     name, deployment, actor = parse_task(task), deployment_of(request), actor_of(request)
     with deployment.admission.enter():
-        leased = await deployment.work(request, deployment.lease, name, limit, annotator or actor, actor, strategy)
+        places = limit or (MOST_LEASED if seconds else 1)
+        person = annotator or actor
+        leased = await deployment.work(request, deployment.lease, name, places, person, actor, strategy, seconds)
     if not leased:
-        nothing = await run_sync(deployment.loop.why_nothing, name, annotator or actor)
+        nothing = await run_sync(deployment.loop.why_nothing, name, person, seconds)
         wait = {} if nothing.retry_after_s is None else {"Retry-After": str(math.ceil(nothing.retry_after_s))}
         return _json(QueueBody(items=[], reason=nothing.reason), wait)
     return _json(QueueBody.model_construct(items=[leased_body(one, answer) for one, answer in leased]))

@@ -299,13 +299,21 @@ class Client:
 
     # -- people
 
-    def lease(self, task: Task, limit: int = 1, annotator: str | None = None, strategy: str | None = None) -> Queue:
+    def lease(
+        self,
+        task: Task,
+        limit: int | None = None,
+        annotator: str | None = None,
+        strategy: str | None = None,
+        seconds: Seconds | None = None,
+    ) -> Queue:
         """The next items for one person, most useful first; nobody else gets them before their lease ends.
 
-        Without ``annotator`` they are the token's. Not tried again after a failure that may have come too late: what
-        was leased then comes back when its lease ends.
+        One or, where the person has only so many ``seconds``, what is expected to fit into them. Without ``annotator``
+        they are the token's. Not tried again after a failure that may have come too late: what was leased then comes
+        back when its lease ends.
         """
-        asked = {"limit": limit, "annotator": annotator, "strategy": strategy}
+        asked = {"limit": limit, "annotator": annotator, "strategy": strategy, "seconds": seconds}
         params = {name: value for name, value in asked.items() if value is not None}
         response = self._send("GET", f"/v1/queue/{_part(task)}", repeatable=False, params=params)
         return replace(self._read(Queue, response), retry_after_s=_retry_after(response))

@@ -13,7 +13,7 @@ from anyio import Semaphore
 from starlette.requests import ClientDisconnect, Request
 
 from models.errors import NotFound, Refused
-from models.records import LABEL_TYPES, Task, from_json, to_json
+from models.records import LABEL_TYPES, Seconds, Task, from_json, to_json
 from models.tasks import load_runtime
 from serving.admission import Admission
 from serving.annotator import Annotator, limits_of
@@ -121,10 +121,16 @@ class Deployment:
             return await get_running_loop().run_in_executor(self.threads, lambda: call(*args, **kwargs))
 
     def lease(
-        self, task: Task, limit: int, annotator: str, actor: Actor, strategy: QueueStrategy | None = None
+        self,
+        task: Task,
+        limit: int,
+        annotator: str,
+        actor: Actor,
+        strategy: QueueStrategy | None = None,
+        seconds: Seconds | None = None,
     ) -> list[tuple[Leased, Answer]]:
         """The next items for one person; what an older version said about them is asked of the serving one first."""
-        leased = self.loop.lease(task, limit, annotator, actor, strategy)
+        leased = self.loop.lease(task, limit, annotator, actor, strategy, seconds)
         return [(one, self._fresh(one, actor)) for one in leased]
 
     def _fresh(self, leased: Leased, actor: Actor) -> Answer:

@@ -1,5 +1,6 @@
 """Who gets which items next, by the policy in force: what is due, what was drawn at random, what strategies pick."""
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -8,7 +9,7 @@ from models.records import TASKS, Seconds, Task
 from selection.policy import Policy
 from selection.queueing import Share, Skills, StrategyName, done_by, split, tomorrow, urgent
 from selection.routing import draw
-from serving.ordering import order_of
+from serving.ordering import LEAST_S, order_of
 from serving.policies import Policies
 from serving.settings import Settings
 from serving.store import Store
@@ -35,9 +36,16 @@ class HandingOut:
         self._settings = settings
 
     def lease(
-        self, task: Task, limit: int, annotator: str, actor: Actor, now: datetime, strategy: StrategyName | None
+        self,
+        task: Task,
+        limit: int,
+        annotator: str,
+        actor: Actor,
+        now: datetime,
+        strategy: StrategyName | None,
+        seconds: Seconds | None = None,
     ) -> list[Leased]:
-        """Up to ``limit`` items that this person can do.
+        """Up to ``limit`` items that this person can do; where they have only so many ``seconds``, what fits into them.
 
         First what is due and would otherwise come too late; while the day's budget lasts, the other places are shared
         by audit items, in the order of their draw, and by the strategies, each with its share of what is left.
@@ -48,25 +56,36 @@ class HandingOut:
             return []
         leased = list[Leased]()
 
+        def left() -> Seconds | None:
+            return None if seconds is None else seconds - sum(map(_seconds, leased))
+
         def add(places: int, order: Order) -> None:
             until = now + timedelta(seconds=self._settings.lease_s)
             leased.extend(self._store.queue.lease(task, places, order, annotator, actor, now, until, able))
 
         if due := self._due(task, policy, now):
-            add(limit, Order("priority", 0, groups=due))
-        if len(leased) < limit and self._left_today(policy, now) > 0:
-            places = limit - len(leased)
+            add(limit, Order("priority", 0, groups=due, seconds=left()))
+        places = self._places(task, limit - len(leased), left())
+        if places and self._left_today(policy, now) > 0:
             chance, mixture = (
                 draw(f"{annotator} {now.isoformat()}", self._settings.seed, of) for of in ("lease", "mix")
             )
             audits = int(places * policy.calibration_share + chance)
             mix = (Share(strategy),) if strategy else policy.strategies
             for name, count in split(mix, places - audits, mixture) or [(mix[0].name, 0)]:
-                add(count + audits, order_of(self._settings, name, count + audits, audits))
+                add(count + audits, order_of(self._settings, name, count + audits, audits, left()))
                 audits = 0
         return leased
 
-    def why_nothing(self, task: Task, annotator: str, now: datetime) -> Nothing:
+    def _places(self, task: Task, limit: int, seconds: Seconds | None) -> int:
+        """How many items to hand out: as many as usually fit into the seconds, so that audits have their share."""
+        if seconds is None or not limit:
+            return limit
+        waiting = self._store.workload.waiting(task)
+        usual = self._store.workload.open_seconds([task]) / waiting if waiting else 0.0
+        return min(limit, math.ceil(seconds / max(usual, LEAST_S)))
+
+    def why_nothing(self, task: Task, annotator: str, now: datetime, seconds: Seconds | None = None) -> Nothing:
         """Why ``lease`` had nothing for this person."""
         policy, waiting = self._policies.of(task), self._store.workload.waiting(task)
         able = policy.annotators.get(annotator, ANYTHING)
@@ -81,6 +100,8 @@ class HandingOut:
             return Nothing(
                 f"{spent}; more is handed out from {until:%Y-%m-%d %H:%M} UTC on", (until - now).total_seconds()
             )
+        if seconds is not None:
+            return Nothing(f"nothing that takes at most {seconds:g} s is open for {annotator}; {others}")
         if able != ANYTHING:
             return Nothing(f"nothing that {annotator} can do ({able.words}) is open; {others}")
         return Nothing(f"nothing is open that {annotator} did not see or give back just now; {others}")
@@ -109,3 +130,8 @@ class HandingOut:
     def _together(self, policy: Policy) -> list[Task]:
         """The tasks that share a policy, and so its budget."""
         return [task for task in TASKS if self._policies.of(task).version == policy.version]
+
+
+def _seconds(leased: Leased) -> Seconds:
+    """What a person is expected to need for an item."""
+    return leased.answer.preannotation.uncertainty.seconds

@@ -186,20 +186,27 @@ class Loop:
     # -- people
 
     def lease(
-        self, task: Task, limit: int, annotator: str, actor: Actor, strategy: QueueStrategy | None = None
+        self,
+        task: Task,
+        limit: int,
+        annotator: str,
+        actor: Actor,
+        strategy: QueueStrategy | None = None,
+        seconds: Seconds | None = None,
     ) -> list[Leased]:
         """The next items for one person, most useful first; nobody else gets them until the lease is over.
 
-        What is useful the strategy says, or without one the policy in force (``HandingOut.lease``).
+        Where the person has only so many ``seconds``, what is expected to fit into them. What is useful the strategy
+        says, or without one the policy in force (``HandingOut.lease``).
         """
         if limit < 1 or not annotator:
             raise InvalidInput(f"lease: expected limit >= 1 and an annotator, got {limit} and {annotator!r}")
         person = storable(annotator, "annotator")
-        return self._handing_out.lease(task, limit, person, actor, self._clock(), strategy)
+        return self._handing_out.lease(task, limit, person, actor, self._clock(), strategy, seconds)
 
-    def why_nothing(self, task: Task, annotator: str) -> Nothing:
+    def why_nothing(self, task: Task, annotator: str, seconds: Seconds | None = None) -> Nothing:
         """Why there was nothing for this person."""
-        return self._handing_out.why_nothing(task, annotator, self._clock())
+        return self._handing_out.why_nothing(task, annotator, self._clock(), seconds)
 
     def release(self, lease_id: str, actor: Actor) -> None:
         """Gives an item back before its lease is over: others get it at once, who had it not before that time.

@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 
 import numpy as np
 
-from models.records import Boxes, Item, Label, Lanes, Transcript
+from models.records import Boxes, Item, Label, Lanes, Seconds, Transcript
 from selection.strategies import (
     Indices,
     Strategy,
@@ -22,6 +22,7 @@ from selection.strategies import (
     spaced,
     typiclust,
     uncertainty,
+    within_seconds,
 )
 from serving.settings import QueueStrategy, Settings
 from serving.store.queue import Order, Waiting
@@ -30,26 +31,33 @@ WINDOW = 512  # items among which a strategy chooses: the most doubtful ones, or
 LEAST_S = 1.0  # nothing takes a person less
 
 
-def order_of(settings: Settings, name: QueueStrategy, limit: int, audits: int) -> Order:
+def order_of(settings: Settings, name: QueueStrategy, limit: int, audits: int, seconds: Seconds | None = None) -> Order:
     """The order by a strategy for ``limit`` places, ``audits`` of which go to audit items.
 
-    Plainly at random or by doubt, items are ranked in the store already; all else chooses from a window of them.
+    Plainly at random or by doubt, items are ranked in the store already; all else chooses from a window of them, as
+    does who has only so many ``seconds``.
     """
     by = "draw" if name in ("random", "typiclust") else "priority"
-    if name in ("random", "uncertainty") and settings.balance == "none" and settings.frames_apart == 1:
+    plain = name in ("random", "uncertainty") and settings.balance == "none" and settings.frames_apart == 1
+    if plain and seconds is None:
         return Order(by, audits)
 
     def choose(waiting: Waiting, budget: int) -> Sequence[int]:
-        picks: list[int] = picked(settings, name, waiting, budget).tolist()
+        picks: list[int] = picked(settings, name, waiting, budget, seconds).tolist()
         return picks
 
-    return Order(by, audits, max(WINDOW, limit), choose, settings.balance == "class")
+    return Order(by, audits, max(WINDOW, limit), choose, settings.balance == "class", seconds=seconds)
 
 
-def picked(settings: Settings, name: QueueStrategy, waiting: Waiting, budget: int) -> Indices:
-    """What a strategy chooses of the items that wait, knowing what people already have where that can be used."""
+def picked(
+    settings: Settings, name: QueueStrategy, waiting: Waiting, budget: int, seconds: Seconds | None = None
+) -> Indices:
+    """What a strategy chooses of the items that wait, knowing what people already have where that can be used.
+
+    Where somebody has only so many ``seconds``, what fits into them together, by what each second is worth.
+    """
     worth, strategy = waiting.p_error, _strategy(name, waiting)
-    if name == "per-second":
+    if name == "per-second" and seconds is None:
         worth = per_second(worth, np.maximum(waiting.seconds, LEAST_S))
     if settings.balance != "none":
         by_class = settings.balance == "class"
@@ -59,7 +67,11 @@ def picked(settings: Settings, name: QueueStrategy, waiting: Waiting, budget: in
         frames = [_frame(item) for item in waiting.items]
         clips, numbers = [clip for clip, _ in frames], [number for _, number in frames]
         strategy = spaced(strategy, clips, numbers, settings.frames_apart, map(_frame, waiting.had))
-    return strategy(worth, waiting.embeddings, budget, np.random.default_rng(settings.seed))
+    rng = np.random.default_rng(settings.seed)
+    if seconds is None:
+        return strategy(worth, waiting.embeddings, budget, rng)
+    costs = np.maximum(waiting.seconds, LEAST_S)
+    return within_seconds(strategy, worth, waiting.embeddings, costs, seconds, rng)[:budget]
 
 
 def _strategy(strategy: QueueStrategy, waiting: Waiting) -> Strategy:

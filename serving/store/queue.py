@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from sqlalchemy import Connection, Row, Select, and_, bindparam, case, func, select, update
 
 from models.errors import NotFound, Stale
-from models.records import Correction, Item, Label, Task, to_json
+from models.records import Correction, Item, Label, Seconds, Task, to_json
 from selection.queueing import Skills
 from serving.store.database import Database, log
 from serving.store.items import answer_of, item_of, label_of
@@ -61,6 +61,8 @@ class Order:
     it ``reads_labels``.
     ``audits`` of the places go to audit items, in the order of their draw: whom people look at to keep the promise
     honest must not depend on any score. Where there are ``groups``, their items come group after group instead.
+    Where there are ``seconds``, items are taken as long as they fit into them together, by the seconds that a person is
+    expected to need.
     """
 
     by: str
@@ -69,6 +71,7 @@ class Order:
     choose: Choose | None = None
     reads_labels: bool = False
     groups: Sequence[str] = ()
+    seconds: Seconds | None = None
 
 
 class Queue:
@@ -262,14 +265,32 @@ def _columns(correction: Correction, key: str) -> dict[str, Any]:
 def _next(waits: Waits, limit: int, order: Order, since: datetime) -> list[str]:
     """The ids of the next items in an order; second looks by anybody are for those that wait since then."""
     if order.groups:
-        return waits.of_groups(order.groups, limit)
+        return _fitting(waits, waits.of_groups(order.groups, limit), (), limit, order.seconds)
     audits = [*waits.second_looks(since, limit), *waits.drawn(limit)]
     others = waits.others(order.by == "draw", max(limit, order.window))
     n_audits = min(len(audits), max(order.audits, limit - len(others)))
     if order.choose is not None:
         task, budget = waits.task, limit - n_audits
         others = _chosen(waits.connection, task, others, order.choose, budget, order.reads_labels)
-    return mixed(others[: limit - n_audits], audits[:n_audits])
+    return _fitting(waits, others, audits[:n_audits], limit, order.seconds)
+
+
+def _fitting(
+    waits: Waits, others: Sequence[str], audits: Sequence[str], limit: int, seconds: Seconds | None
+) -> list[str]:
+    """Both, as far as there are places and seconds. An audit item that does not fit ends the audits: how long one takes
+    must not decide whether it comes before the others."""
+    if seconds is None:
+        return mixed(others[: limit - len(audits)], audits)
+    rows = waits.connection.execute(_with_answers(waits.task, [*others, *audits])).all()
+    costs = {row.item_id: row.seconds for row in rows}
+    drawn = audits[: int(np.searchsorted(np.cumsum([costs[one] for one in audits]), seconds, side="right"))]
+    left, taken = seconds - sum(costs[one] for one in drawn), list[str]()
+    for one in others:
+        if costs[one] <= left and len(taken) < limit - len(drawn):
+            taken.append(one)
+            left -= costs[one]
+    return mixed(taken, drawn)
 
 
 def _end_leases(connection: Connection, task: Task, now: datetime) -> None:

@@ -172,3 +172,21 @@ def test_audits_keep_their_places_in_a_mix(tmp_path: Path) -> None:
         assert empty.json()["items"] == []
         assert "today's 1 human seconds are used up" in empty.json()["reason"]
         assert 0 < int(empty.headers["Retry-After"]) <= 86400
+
+
+def test_over_http_a_person_says_how_many_seconds_they_have(tmp_path: Path) -> None:
+    with serving(tmp_path, tasks=["detection"]) as served:
+        for shade in range(8):
+            served.client.post("/v1/detection/annotate", content=picture(shade))
+        usual = served.client.get("/v1/queue/detection?annotator=bob").json()["items"][0]["uncertainty"]["seconds"]
+        path = "/v1/queue/detection?annotator=ada&seconds="
+        held = served.client.get(f"{path}{3.5 * usual}").json()["items"]
+        assert len(held) == 3
+        assert sum(one["uncertainty"]["seconds"] for one in held) <= 3.5 * usual
+        assert len(served.client.get(f"{path}{3.5 * usual}&limit=1").json()["items"]) == 1
+        nothing = served.client.get(f"{path}{usual / 2}").json()
+        assert nothing["items"] == []
+        assert nothing["reason"] == (
+            f"nothing that takes at most {usual / 2:g} s is open for ada; 3 items of detection wait for others"
+        )
+        assert served.client.get(f"{path}0").status_code == 422

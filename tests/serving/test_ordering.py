@@ -42,6 +42,15 @@ def picks(strategy: QueueStrategy, budget: int, waiting: Waiting = WAITING, **mo
 
 
 @pytest.mark.parametrize(
+    ("seconds", "expected"),
+    [(4, []), (12, [3, 4]), (25, [3, 4, 5, 0, 6]), (77, [3, 4, 5, 0, 1, 6]), (1000, [3, 4, 5, 0, 1, 2, 6])],
+)
+def test_what_fits_into_the_seconds_of_a_person_by_what_each_is_worth(seconds: float, expected: list[int]) -> None:
+    found = picked(settings(Path("nowhere")), "uncertainty", WAITING, 7, seconds)
+    assert found.tolist() == expected
+
+
+@pytest.mark.parametrize(
     ("strategy", "expected"),
     [
         ("uncertainty", [1, 2, 3]),

@@ -327,3 +327,25 @@ def _drain(url: str, name: str, taken: Any) -> None:
     with ThreadPoolExecutor(8) as pool:
         taken.put([one for mine in pool.map(drain, range(8)) for one in mine])
     store.close()
+
+
+def test_who_has_so_many_seconds_gets_what_fits_into_them(store: Store) -> None:
+    """Audits in the order of their draw until one does not fit, then the others, most doubtful first."""
+    add_version(store)
+    costs = {"a": 9.0, "b": 20.0, "c": 5.0, "d": 4.0, "long": 8.0, "audit": 6.0, "after": 1.0}
+    for number, (name, seconds) in enumerate(costs.items()):
+        said = answer(name, score=1 - number / 10, decision="audit" if number > 3 else "review")
+        doubt = replace(said.preannotation.uncertainty, seconds=seconds)
+        said = replace(said, preannotation=replace(said.preannotation, uncertainty=doubt))
+        draw = {"audit": 0.1, "long": 0.2, "after": 0.3}.get(name, 0.5)
+        store.items.save(item(name), said, draw, None, "tester", START)
+    names = {item_id(name): name for name in costs}
+
+    def fitting(seconds: float, audits: int = 3) -> list[str]:
+        order = Order("priority", audits, seconds=seconds)
+        return sorted(names[one] for one in ids(lease(store, 9 if audits else 1, order=order)))
+
+    assert fitting(3.9, audits=0) == []
+    assert fitting(13) == ["audit", "c"]  # 6 s, and 8 s more do not fit; 7 s are left, of which c takes 5
+    assert fitting(19) == ["a", "after", "long"]  # 8 + 1 s, and 10 s are left
+    assert fitting(24) == ["b", "d"]

@@ -35,7 +35,7 @@ def generated(url: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Pa
     """A client that was generated of the served description, where Python finds it."""
     folder = tmp_path_factory.mktemp("generated")
     description = folder / "openapi.json"
-    description.write_bytes(httpx.get(f"{url}/openapi.json", trust_env=False).content)
+    description.write_bytes(httpx.get(f"{url}/openapi.json", timeout=60, trust_env=False).content)
     generate(description, folder / "out")
     sys.path.insert(0, str(folder / "out"))
     yield folder / "out"
@@ -61,7 +61,8 @@ def of(name: str) -> Any:
 
 @pytest.fixture
 def client(generated: Path, url: str) -> Any:
-    return importlib.import_module(PACKAGE).Client(base_url=url, raise_on_unexpected_status=True)
+    made: Any = importlib.import_module(PACKAGE)
+    return made.Client(base_url=url, timeout=httpx.Timeout(60), raise_on_unexpected_status=True)
 
 
 def test_every_route_of_the_protocol_has_its_function(generated: Path, served: Served) -> None:

@@ -141,7 +141,7 @@ def peer(path: Path) -> FastAPI:
     def rows() -> HTMLResponse:
         return asked("SELECT i.uri, i.item_group, t.state, p.label, p.p_error, p.seconds, p.reason FROM item_tasks t "
                      "JOIN items i ON i.id = t.item_id JOIN preannotations p ON p.id = t.preannotation_id "
-                     "WHERE t.task = 'detection' AND t.state = 'preannotated' AND NOT t.audit "
+                     "WHERE t.task = 'detection' AND t.state = 'preannotated' AND t.audit = 0 "
                      "ORDER BY t.priority DESC LIMIT 48")  # fmt: skip
 
     return app

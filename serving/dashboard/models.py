@@ -154,12 +154,13 @@ def _card(version: StoredVersion) -> Markup | None:
 
 def _checked(deployment: Deployment, name: str) -> Checked:
     """The charts of what people checked; drawn anew when they checked more."""
-    task = deployment.loop.version(name).task
-    return _charts(deployment, name, deployment.loop.store.checks.count(task), deployment.loop.store.said.changes(task))
+    store = deployment.loop.store
+    learnt, given = len(store.versions.calibrations(name)), store.said.changes(deployment.loop.version(name).task)
+    return _charts(deployment, name, learnt, given)
 
 
 @lru_cache(maxsize=64)
-def _charts(deployment: Deployment, name: str, _audited: int, _changes: tuple[int, int]) -> Checked:
+def _charts(deployment: Deployment, name: str, _learnt: int, _given: tuple[int, int]) -> Checked:
     p_error, wrong = deployment.loop.checked(name)
     charts = (reliability(p_error, wrong), risk({"p_error": p_error}, wrong)) if len(wrong) else ()
     return Checked(len(wrong), int(wrong.sum()), charts)

@@ -4,6 +4,7 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from itertools import takewhile
 from typing import Any, Literal, TypeAlias, get_args
 from uuid import uuid4
 
@@ -20,6 +21,13 @@ KINDS: tuple[Kind, ...] = get_args(Kind)
 
 _WANTED = select(webhooks.c.id, webhooks.c.kinds).where(
     or_(webhooks.c.task.is_(None), webhooks.c.task == bindparam("of_task"))
+)
+
+_QUEUE = (
+    select(outbox.c.id, outbox.c.due_at)
+    .where(outbox.c.webhook == bindparam("of_webhook"), ~outbox.c.dead)
+    .order_by(outbox.c.id)
+    .limit(bindparam("at_most"))
 )
 
 
@@ -92,11 +100,16 @@ class Outbox:
             log(connection, now, actor, "remove-webhook", webhook_id)
 
     def claim(self, now: datetime, until: datetime, limit: int) -> list[Delivery]:
-        """What is due, oldest first; nobody else gets it before ``until``, when it is due again unless it was heard."""
-        chosen = select(outbox.c.id).where(~outbox.c.dead, outbox.c.due_at <= now)
-        chosen = chosen.order_by(outbox.c.id).limit(limit).with_for_update(skip_locked=True)
+        """Up to ``limit`` messages of each webhook, oldest first, as far as no older one of the same waits.
+
+        Nobody else gets them before ``until``, when they are due again unless they were heard.
+        """
         with self._database.writing() as connection:
-            ids = list(connection.execute(chosen).scalars())
+            self._database.lock(connection, "outbox")
+            ids: list[int] = []
+            for webhook in connection.execute(select(webhooks.c.id)).scalars().all():
+                queue = connection.execute(_QUEUE, {"of_webhook": webhook, "at_most": limit}).all()
+                ids += [row.id for row in takewhile(lambda row: row.due_at <= now, queue)]
             if not ids:
                 return []
             connection.execute(update(outbox).where(outbox.c.id.in_(ids)).values(due_at=until))

@@ -350,6 +350,7 @@ outbox = Table(
     _required("dead", Boolean),
 )
 Index("ix_outbox_dead_due_at", outbox.c.dead, outbox.c.due_at)
+Index("ix_outbox_webhook_dead_id", outbox.c.webhook, outbox.c.dead, outbox.c.id)
 
 cvat_frames = Table(
     "cvat_frames",

@@ -1,13 +1,15 @@
 """The thread that delivers messages: at least once, by itself again after a failure, in the end to a list of dead ones.
 
 Messages of one webhook are sent one after the other, as they were told, and wait while the first of them is not heard.
-Each webhook has a thread of its own in a round, so that one that hangs costs the others a timeout at the most.
+Each webhook has a thread of its own in a round and a turn in it, so that one that hangs or is slow costs the others a
+turn and a timeout at the most.
 """
 
 from collections import defaultdict
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime, timedelta
+from time import monotonic
 
 import httpx
 import numpy as np
@@ -17,10 +19,11 @@ from serving.store.outbox import Delivery, Outbox
 from serving.webhooks.signing import signature
 from serving.worker_thread import WorkerThread
 
-TIMEOUT_S: Seconds = 10.0
+TIMEOUT_S: Seconds = 10.0  # of each wait for a receiver
+TURN_S: Seconds = 10.0  # in a round; what is left then waits for the next one
 DELAYS_S: tuple[Seconds, ...] = (5, 60, 300, 1800, 7200, 18_000, 36_000)  # between attempts; after the last it is dead
 JITTER = 0.1  # of a delay, so that not all come back at once
-ROUND = 100  # messages
+ROUND = 100  # messages of one webhook
 AT_ONCE = 8  # webhooks
 _CLAIM = timedelta(minutes=5)  # after that another process takes over what one that was killed had taken
 
@@ -34,12 +37,14 @@ class Sender(WorkerThread):
         clock: Callable[[], datetime],
         *,
         timeout_s: Seconds = TIMEOUT_S,
+        turn_s: Seconds = TURN_S,
         delays_s: Sequence[Seconds] = DELAYS_S,
     ) -> None:
         super().__init__("webhooks")
         self._outbox = outbox
         self._clock = clock
         self._delays_s = delays_s
+        self._turn_s = turn_s
         self._rng = np.random.default_rng()
         self._client = httpx.Client(timeout=timeout_s, follow_redirects=False, trust_env=False)
         self._pool = ThreadPoolExecutor(AT_ONCE, "webhook")
@@ -59,16 +64,24 @@ class Sender(WorkerThread):
         return bool(queues)
 
     def _deliver(self, queue: Sequence[Delivery]) -> None:
-        for place, delivery in enumerate(queue):
-            why = self._send(delivery)
-            if why is None:
-                self._outbox.heard(delivery)
-                continue
-            until = self._again(delivery.attempts)
-            self._outbox.failed(delivery, why, until)
+        end = monotonic() + self._turn_s
+        for place, delivery in enumerate(queue, start=1):
+            until = self._told(delivery)
+            if until is None and monotonic() >= end:
+                until = self._clock()
             if until is not None:
-                self._outbox.put_off(queue[place + 1 :], until)
+                self._outbox.put_off(queue[place:], until)
                 return
+
+    def _told(self, delivery: Delivery) -> datetime | None:
+        """Delivers a message; says when to try again, unless it was heard or is dead now."""
+        why = self._send(delivery)
+        if why is None:
+            self._outbox.heard(delivery)
+            return None
+        until = self._again(delivery.attempts)
+        self._outbox.failed(delivery, why, until)
+        return until
 
     def _send(self, delivery: Delivery) -> str | None:
         """Why a message was not heard, if it was not."""

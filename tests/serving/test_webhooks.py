@@ -22,7 +22,7 @@ from serving.media_files import content_id
 from serving.store import Store
 from serving.store.outbox import Outbox, Webhook, tell
 from serving.store.records import Comparison
-from serving.webhooks.sender import Sender
+from serving.webhooks.sender import ROUND, Sender
 from serving.webhooks.signing import new_secret, signature
 from serving.webhooks.subscribing import subscribe
 from tests.serving.processes import killed
@@ -154,6 +154,20 @@ def test_each_hears_what_it_asked_for(
     assert second.heard == []
 
 
+def test_a_change_of_mind_and_a_broken_promise_are_told(store: Store) -> None:
+    version = add_version(store)
+    route(store, 1)
+    wanting(store.outbox, "http://127.0.0.1:9/", "item.routed", "promise.withdrawn")
+    (waiting,) = next(store.items.open_answers("detection", "v1", 9))
+    store.items.reroute([(waiting.preannotation_id, answer(1, decision="accept"), 0.5)], "tester", after(1))
+    for withdrawn in (False, True):
+        store.versions.calibrate(version, {}, {"made": False}, 0.1, 0.1, 9, "tester", after(2), withdrawn=withdrawn)
+    routed, broken = (json.loads(told.body) for told in store.outbox.claim(after(3), after(4), 10))
+    assert (routed["type"], routed["data"]["decision"]) == ("item.routed", "accept")
+    assert (broken["type"], broken["timestamp"]) == ("promise.withdrawn", after(2).isoformat())
+    assert broken["data"] == {"task": "detection", "model_version": "v1", "promise": {"made": False}}
+
+
 def test_what_did_not_happen_is_not_told(store: Store) -> None:
     add_version(store)
     wanting(store.outbox, "http://127.0.0.1:9/")
@@ -198,6 +212,52 @@ def test_what_is_not_heard_is_told_again_in_order_and_at_last_dead(
     assert store.outbox.dead() == []
     with pytest.raises(NotFound, match="expected the id of one in the outbox"):
         store.outbox.retry(dead.id, "admin", after(40))
+
+
+def test_a_new_message_does_not_overtake_one_that_waits(store: Store, receiver: Receiver) -> None:
+    add_version(store)
+    wanting(store.outbox, receiver.url)
+    clock = Clock()
+    sender = Sender(store.outbox, clock, delays_s=(100,))
+    route(store, 1)
+    receiver.status = 500
+    sender._work()
+    receiver.status, receiver.heard = 200, []
+    route(store, 2)
+    assert not sender._work()
+    clock.forward(200)
+    sender._work()
+    sender.close()
+    assert [message["data"]["item_id"] for message in receiver.messages] == [item(1).id, item(2).id]
+
+
+def test_a_long_queue_waits_as_a_whole(store: Store, receiver: Receiver, second: Receiver) -> None:
+    """Also what is beyond one round; the others are told meanwhile."""
+    add_version(store)
+    wanting(store.outbox, receiver.url)
+    wanting(store.outbox, second.url)
+    sender = Sender(store.outbox, Clock(), delays_s=(100,))
+    receiver.status = 500
+    for name in range(ROUND + 1):
+        route(store, name)
+    while sender._work():
+        pass
+    sender.close()
+    assert (len(receiver.heard), len(second.heard)) == (1, ROUND + 1)
+
+
+def test_one_that_is_slow_gets_a_share_of_a_round(store: Store, receiver: Receiver) -> None:
+    """What it did not hear in time is due at once, in its order."""
+    add_version(store)
+    wanting(store.outbox, receiver.url)
+    sender = Sender(store.outbox, Clock(), turn_s=0.0)
+    for name in (1, 2, 3):
+        route(store, name)
+    for heard in (1, 2, 3):
+        assert sender._work()
+        assert len(receiver.heard) == heard
+    sender.close()
+    assert [message["data"]["item_id"] for message in receiver.messages] == [item(name).id for name in (1, 2, 3)]
 
 
 def test_one_that_hangs_does_not_hold_up_others(

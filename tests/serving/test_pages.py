@@ -199,6 +199,21 @@ def test_a_refused_promotion_says_why(chromium: Browser, address: str, served: S
         assert broken.name in page.get_by_role("region", name="Versions that do not work").inner_text()
 
 
+@pytest.mark.parametrize("path", ["/", "/queue/detection", "/models/a-version/promote", "/errors"])
+def test_the_keyboard_reaches_everything(chromium: Browser, served: Served, address: str, path: str) -> None:
+    with visiting(chromium, address) as page:
+        go(page, place(path, served))
+        things = "a[href], button, select, input:not([type=hidden]), summary, [tabindex='0']"
+        page.evaluate(
+            "things => document.querySelectorAll(things).forEach((one, i) => { one.dataset.place = i })", things
+        )
+        count, reached = page.locator(things).count(), set[str]()
+        for _ in range(count + 5):
+            page.keyboard.press("Tab")
+            reached.add(page.evaluate("document.activeElement.dataset.place"))
+        assert {str(number) for number in range(count)} <= reached
+
+
 def test_thumbnails_are_small_and_lasting(served: Served) -> None:
     answer = served.client.post("/v1/detection/annotate", content=picture(9, 3000, 1500)).json()
     small = served.client.get(f"/thumbnails/{answer['item_id']}")

@@ -90,7 +90,7 @@ def fill(url: str, versions: dict[Task, str], count: int) -> None:
             rows = list(_rows(task, versions[task], range(start, min(count, start + CHUNK))))
             with database.writing() as connection:
                 for table, index in ((items, 0), (item_tasks, 1), (preannotations, 2), (corrections, 3), (events, 4)):
-                    if some := [row[index] for row in rows if row[index] is not None]:
+                    if some := [one for row in rows if (one := row[index]) is not None]:
                         connection.execute(table.insert(), some)
     database.close()
 

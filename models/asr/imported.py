@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from models.asr import runtime
+from models.asr.certainty import Certainty
 from models.asr.declaration import SHORTEST, Declaration, log_probs
 from models.asr.decoding import Tokens
 from models.asr.log_mel import timbre
@@ -18,18 +19,20 @@ from models.asr.runtime import Symbol, windows
 from models.declaring import build
 from models.errors import InvalidInput
 from models.media import SAMPLE_RATE, Waveform
-from models.onnx_files import description, graph_of, open_session, run
+from models.onnx_files import WORD_CERTAINTY, description, graph_of, open_session, run
 
 
 class Runtime(runtime.Runtime):
     """An ONNX session that carries its declaration in its metadata."""
 
     def __init__(self, onnx: Path, threads: int = 2) -> None:
-        self.declaration = build(Declaration, description(onnx, "asr")["declaration"])
+        about = description(onnx, "asr")
+        self.declaration = build(Declaration, about["declaration"])
         self.alphabet = self.declaration.alphabet
         self._session = open_session(onnx, threads)
         self._graph = graph_of(self._session)
         self._spelling = None
+        self._certainty = Certainty(**about.get(WORD_CERTAINTY, {}))
 
     def feeds(self, media: Waveform) -> dict[str, NDArray[Any]]:
         """The network's inputs for one clip; a very short one is followed by silence.

@@ -16,7 +16,7 @@ from models.detection.declaration import Declaration
 from models.detection.heads import Candidates
 from models.detection.runtime import boxes_of, detections, features, score
 from models.media import Image
-from models.onnx_files import description, graph_of, open_session, run
+from models.onnx_files import OPERATING_POINTS, description, graph_of, open_session, run
 from models.picture_input import Placement, colour_grid
 from models.records import Prediction
 
@@ -29,7 +29,9 @@ class Runtime:
     """An ONNX session that carries its declaration in its metadata."""
 
     def __init__(self, onnx: Path, threads: int = 2) -> None:
-        self.declaration = build(Declaration, description(onnx, "detection")["declaration"])
+        about = description(onnx, "detection")
+        self.declaration, points = build(Declaration, about["declaration"]), about.get(OPERATING_POINTS, {})
+        self.least = np.array([points.get(name, OPERATING_POINT) for name in self.declaration.categories])
         self._session = open_session(onnx, threads)
         self._dtypes = {port.name: port.dtype for port in graph_of(self._session).inputs}
 
@@ -49,7 +51,7 @@ class Runtime:
             candidates.side_std / np.tile(placement.scale, 2),
             width,
             height,
-            OPERATING_POINT,
+            self.least,
             self.declaration.most_overlap,
         )
         label, faint = boxes_of(found, self.declaration.categories, width, height)

@@ -119,11 +119,17 @@ class Calibrations:
         before = self._untried(version.name, policy).calibrator
         share = max(policy.calibration_share, policy.audit_share)
         pool, terms = self._pool(version, policy), (policy.alpha, policy.delta)
-        trust = learn(version.task, known, share, pool, *terms, before, policy.matters)
+        trust = learn(version.task, known, share, pool, *terms, before, policy.matters, self._stood(version, policy))
         if unknown:
             why = f"nobody knows what its ancestor {unknown} was trained on"
             trust = Trust(before, no_promise(why, policy.of_parts))
         return replace(trust, costs=learn_costs(version.task, self._worked(version)))
+
+    def _stood(self, version: StoredVersion, policy: Policy) -> Trust | None:
+        """What the last look at the checks left on the terms of a policy, since the last promise was withdrawn."""
+        kept, since = self._store.versions.calibrations(version.name), self._checks_from(version)
+        fitting = [one for one in kept if one.checks_from == since and _fits(one, policy)]
+        return Trust.from_json(fitting[-1].calibrator, fitting[-1].promise) if fitting else None
 
     def look_again(self, correction: Correction, correction_id: int, actor: Actor) -> None:
         """Has somebody else look at an audit item where a person contradicts a version that was sure.
@@ -198,6 +204,7 @@ class Calibrations:
         )
         again = f"everything accepted since {since:%Y-%m-%d %H:%M} UTC is queued again"
         trust = self.trust(version.name, policy).without(f"{why}; {again}", policy.of_parts)
+        trust = replace(trust, looked=0)  # checks of before count no longer
         self._keep(version, trust, policy, self.audited(version.task), actor, since, withdrawn=True)
         self._reroute(version, trust, policy, actor)
 

@@ -1,6 +1,6 @@
 """How far a version is to be trusted: what people's checks of randomly drawn items say about it."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, fields, replace
 from typing import Any, TypeAlias
 
@@ -22,6 +22,7 @@ from selection.calibration import IDENTITY, MINIMUM, Calibrator, fit
 from selection.checks import RandomChecks
 from selection.cost import Costs, part_doubts
 from selection.fitting import FittedCosts, fit_costs
+from selection.looks import begins, level, look
 from selection.parts import PartChecks, PartPromise, missing_doubt, promise_parts
 from selection.risk import NoPromise, Threshold, promise
 from selection.showing import least_confidence
@@ -55,11 +56,13 @@ class Pool:
 @dataclass(frozen=True)
 class Trust:
     """A version's calibration, the promise under which its labels are accepted unseen, if there is one, and what its
-    corrections cost, once enough people told their seconds."""
+    corrections cost, once enough people told their seconds. ``looked`` is the last look (``selection.looks``) at the
+    checks for that promise."""
 
     calibrator: Calibrator
     promise: Promise
     costs: FittedCosts | None = None
+    looked: int = 0
 
     @property
     def holds(self) -> bool:
@@ -95,17 +98,18 @@ class Trust:
     def to_json(self) -> tuple[dict[str, Any], dict[str, Any]]:
         """Calibrator and promise as plain values, from which ``from_json`` restores them."""
         costs = {"costs": asdict(self.costs)} if self.costs else {}
-        return {**self.calibrator.to_json(), **costs}, asdict(self.promise)
+        return {**self.calibrator.to_json(), **costs}, {**asdict(self.promise), "looked": self.looked}
 
     @staticmethod
     def from_json(calibrator: Mapping[str, Any], promise: Mapping[str, Any]) -> "Trust":
         """What ``to_json`` wrote."""
         kept = calibrator.get("costs")
         costs = FittedCosts(Costs(**kept["costs"]), kept["n"]) if kept else None
+        looked = int(promise.get("looked", 0))
         if "most" not in promise:
-            return Trust(Calibrator.from_json(calibrator), _simple(promise), costs)
+            return Trust(Calibrator.from_json(calibrator), _simple(promise), costs, looked)
         parts, missing = _simple(promise["parts"]), _simple(promise["missing"])
-        return Trust(Calibrator.from_json(calibrator), PartPromise(parts, missing, promise["most"]), costs)
+        return Trust(Calibrator.from_json(calibrator), PartPromise(parts, missing, promise["most"]), costs, looked)
 
 
 def no_promise(reason: str, of_parts: bool) -> NoPromise | PartPromise:
@@ -184,24 +188,52 @@ def learn(
     delta: float,
     before: Calibrator = IDENTITY,
     matters: Matters = ANYTHING,
+    stood: Trust | None = None,
 ) -> Trust:
     """What corrected audit items, drawn with a number below ``share``, teach about the version that answered them.
 
     Too few of them leave the calibration as it was ``before``. The promise speaks of the raw score, which no label
     has touched, so the same items may teach both. Items of one group (frames of a clip, utterances of a speaker) are
     never taken for independent evidence, so the promise holds for media of other groups too. Where the pool tells of
-    parts, the promise is one for parts.
+    parts, the promise is one for parts. What ``stood`` before on the same terms stands until the next look.
     """
     known = [one for one in audited if one.draw < share]  # a larger share of before is left out, whatever it says
     checks, calibrator = _checks(task, known, share, matters), before
     if len(known) >= MINIMUM:
         features = [one.answer.features for one in known]
         calibrator = fit(checks.scores, checks.errors, features=features, groups=checks.groups)
+    number = look(len(known), alpha, delta)
+    again = begins(number + 1, alpha, delta)
+    if stood is not None and 1 <= number <= stood.looked:
+        waiting = _each(stood.promise, lambda one: _waiting(one, known, again))
+        return replace(stood, calibrator=calibrator, promise=waiting)
+    part = level(max(1, number), delta)
     if pool.parts is None or pool.missing is None:
-        return Trust(calibrator, promise(checks, alpha=alpha, delta=delta, pool_scores=pool.scores))
-    parts = _part_checks(task, [one for one in known if has_parts(one.answer.label)], share, matters)
-    pools = {"pool_parts": pool.parts, "pool_missing": pool.missing}
-    return Trust(calibrator, promise_parts(parts, alpha=alpha, delta=delta, **pools))
+        found: Promise = promise(checks, alpha=alpha, delta=part, pool_scores=pool.scores)
+    else:
+        parts = _part_checks(task, [one for one in known if has_parts(one.answer.label)], share, matters)
+        pools = {"pool_parts": pool.parts, "pool_missing": pool.missing}
+        found = promise_parts(parts, alpha=alpha, delta=part, **pools)
+    if number == 0:
+        return Trust(calibrator, found)
+    return Trust(calibrator, _each(found, lambda one: _looked_at(one, number, known, again)), looked=number)
+
+
+def _each(promise: Promise, change: Callable[[Threshold | NoPromise], Threshold | NoPromise]) -> Promise:
+    if isinstance(promise, PartPromise):
+        return replace(promise, parts=change(promise.parts), missing=change(promise.missing))
+    return change(promise)
+
+
+def _looked_at(one: Threshold | NoPromise, number: int, known: Sequence[Audited], again: int) -> Threshold | NoPromise:
+    """A promise that says the delta of all looks, or why there is none, and when the next look is."""
+    if isinstance(one, Threshold):
+        return replace(one, delta=one.delta * 2**number)
+    return _waiting(replace(one, reason=f"{one.reason}; they are weighed again when {again} are known"), known, again)
+
+
+def _waiting(one: Threshold | NoPromise, known: Sequence[Audited], again: int) -> Threshold | NoPromise:
+    return replace(one, missing=max(1, again - len(known))) if isinstance(one, NoPromise) else one
 
 
 def _checks(task: Task, known: Sequence[Audited], share: float, matters: Matters) -> RandomChecks:

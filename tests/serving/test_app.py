@@ -272,9 +272,9 @@ class TestQueue:
         answer, asked = annotate(served), []
         lease = served.deployment.loop.lease
 
-        def watched(task: Task, limit: int, annotator: str, actor: str, strategy: Any = None) -> Any:
+        def watched(task: Task, limit: int, annotator: str, actor: str, strategy: Any = None, *more: Any) -> Any:
             asked.append(strategy)
-            return lease(task, limit, annotator, actor, strategy)
+            return lease(task, limit, annotator, actor, strategy, *more)
 
         monkeypatch.setattr(served.deployment.loop, "lease", watched)
         (leased,) = self.lease(served, strategy="k-center")
@@ -396,7 +396,7 @@ class TestPages:
         assert page.headers["content-security-policy"].startswith("default-src 'none'")
         assert not self.OUTSIDE.search(page.text)
         for answer in answers:
-            assert f"/v1/items/{answer['item_id']}/media" in page.text
+            assert f"/thumbnails/{answer['item_id']}" in page.text
             assert answer["model_version"] in page.text
         assert page.text.count("<polyline") == 1
         assert re.search(r"<li style=[^>]+>car <b>1</b></li>", page.text)

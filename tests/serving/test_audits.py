@@ -189,7 +189,7 @@ def test_what_people_saw_in_parts_is_queued_again_too(world: Callable[..., World
     here = world(promise_of="parts", gold_share=0.0)
     label = Boxes(640, 480, (Box((0, 5, 10, 15), "car", 0.95), Box((20, 5, 30, 15), "car", 0.4)))
     said = replace(prediction(0.62, label), features={"expected_missed": 0.0})
-    here.check(here.post(100, said), "car", "bus")
+    here.check(here.post(300, said), "car", "bus")
     assert here.learn()
     late = here.post(80, said)
     here.check(late, "car", "bus", decisions=("review",))  # people see the second box alone
@@ -207,7 +207,7 @@ def test_what_somebody_holds_in_parts_is_queued_again_when_they_are_done(world: 
     here = world(promise_of="parts", gold_share=0.0)
     label = Boxes(640, 480, (Box((0, 5, 10, 15), "car", 0.95), Box((20, 5, 30, 15), "car", 0.4)))
     said = replace(prediction(0.62, label), features={"expected_missed": 0.0})
-    here.check(here.post(100, said), "car", "bus")
+    here.check(here.post(300, said), "car", "bus")
     assert here.learn()
     late = here.post(80, said)
     held = [one for one in here.loop.lease("detection", 40, "eve", "tester") if one.answer.decision.parts is not None]

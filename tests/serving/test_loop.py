@@ -228,8 +228,11 @@ def test_the_report_counts_items_seconds_and_labels(build: Build) -> None:
     assert told["detection"]["labels"] == 1
     assert told["detection"]["human_seconds"] == told["detection"]["seconds_per_label"] == 8.0
     assert told["detection"]["by_model_version"] == [
-        {"model_version": "v1", "corrections": 2, "human_seconds": 8.0, "seconds_per_correction": 4.0}
-    ]
+        {
+            "model_version": "v1", "corrections": 2, "human_seconds": 8.0, "seconds_per_correction": 4.0,
+            "accepted": 0, "seconds_per_label": 4.0,
+        }
+    ]  # fmt: skip
     assert told["detection"]["promise"]["holds"] is False
     assert told["lane"]["serving"] is None
     assert told["lane"]["seconds_per_label"] is None

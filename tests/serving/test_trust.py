@@ -134,7 +134,7 @@ def test_parts_are_judged_one_by_one_and_what_is_missing_apart() -> None:
             answer=replace(answer(i, label=said).preannotation, features={"expected_missed": 2.0 * (i % 10 == 0)}),
             truth=boxes("car", "bus", *(["car"] if i % 10 == 0 else [])),
         )
-        for i in range(100)
+        for i in range(200)
     ]
     pool = Pool.of_parts([one.answer for one in audits[:9]])
     trust = learn("detection", audits, 0.6, pool, alpha=0.1, delta=0.2)
@@ -147,5 +147,32 @@ def test_parts_are_judged_one_by_one_and_what_is_missing_apart() -> None:
     assert (held.missing.threshold, held.missing.errors) == (0.0, 0)
     assert Trust.from_json(*json.loads(json.dumps(trust.to_json()))) == trust
     told = trust.told()
-    assert (told["of"], told["holds"], told["most"], told["missing_part"]["n"]) == ("parts", True, 2, 100)
+    assert (told["of"], told["holds"], told["most"], told["missing_part"]["n"]) == ("parts", True, 2, 200)
     assert not trust.without("of other terms", of_parts=True).holds
+
+
+def test_growing_checks_are_weighed_at_looks_that_share_one_delta() -> None:
+    """Until twice as many checks are known what stood stands, whatever they found; alpha and delta are 20 %."""
+    right = [audited(i, None, 0.1) for i in range(88)]
+    wrong = [audited(i, None, 0.1, wrong=True) for i in range(88)]
+
+    def weighed(checks: list[Audited], stood: Trust | None) -> Trust:
+        return learn("detection", checks, 0.6, POOL, alpha=0.2, delta=0.2, stood=stood)
+
+    few = weighed(right[:10], None)
+    assert (few.holds, few.looked) == (False, 0)
+    first = weighed(wrong[:11], few)
+    assert (first.holds, first.looked) == (False, 1)
+    assert first.told()["reason"].endswith("they are weighed again when 22 are known")
+    waits = weighed(right[:21], first)
+    assert (waits.holds, waits.looked, waits.told()["missing"]) == (False, 1, 1)
+    second = weighed(right[:22], waits)
+    assert (second.holds, second.looked) == (True, 2)
+    assert isinstance(second.promise, Threshold)
+    assert (second.promise.delta, second.promise.n) == (0.2, 22)  # of all looks together
+    stands = weighed(wrong[:43], second)
+    assert stands.promise == second.promise
+    assert stands.calibrator.n == 43
+    assert not weighed(wrong[:44], stands).holds
+    assert weighed(right[:88], None).looked == 4
+    assert Trust.from_json(*json.loads(json.dumps(second.to_json()))) == second

@@ -84,7 +84,7 @@ export class AudioEditor {
   }
 
   hide() {
-    this.player.pause();
+    this.player.unload();
     URL.revokeObjectURL(this.#address);
     this.#item = null;
   }

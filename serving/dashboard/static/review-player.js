@@ -71,6 +71,13 @@ export class Player {
     this.#sound.pause();
   }
 
+  /** Lets go of the sound, so that nothing asks for its address any more. */
+  unload() {
+    this.#sound.pause();
+    this.#sound.removeAttribute("src");
+    this.#sound.load();
+  }
+
   /** @param {number} time */
   seek(time) {
     this.#span = null;

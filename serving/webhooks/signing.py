@@ -1,7 +1,6 @@
 """Signatures of the Standard Webhooks specification (standardwebhooks.com), so that its libraries can check them."""
 
 import base64
-import binascii
 import hashlib
 import hmac
 import secrets
@@ -25,7 +24,9 @@ def signature(secret: str, message: str, timestamp: int, body: bytes) -> str:
     """
     try:
         key = base64.b64decode(secret.removeprefix(PREFIX), validate=True)
-    except binascii.Error as error:
-        raise InvalidInput(f"webhook secret: expected {PREFIX} and base64, got {error}") from error
+    except ValueError as error:
+        raise InvalidInput(f"webhook secret: expected {PREFIX} and base64, got something else") from error
+    if not key:
+        raise InvalidInput(f"webhook secret: expected {PREFIX} and base64, got nothing after it")
     signed = f"{message}.{timestamp}.".encode() + body
     return "v1," + base64.b64encode(hmac.new(key, signed, hashlib.sha256).digest()).decode()

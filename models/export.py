@@ -89,15 +89,10 @@ def publish(
     versions_dir.mkdir(parents=True, exist_ok=True)
     work = Path(tempfile.mkdtemp(prefix=".publishing-", dir=versions_dir))
     try:
-        export_onnx(origin.task, network, settings, work / ONNX)
-        runtime = tasks.load_runtime(origin.task, work / ONNX)
-        media = [read_item(origin.task, item) for item, _ in [*held_out, *trained_on][:PARITY_ITEMS]]
-        if not media:
-            check_sane(origin.task, runtime, "the exported model")
-            media = [medium for _, medium in sample_media(origin.task)]
-        check_parity(origin.task, network, runtime, work / ONNX, media)
+        runtime = _exported(origin.task, network, settings, work / ONNX, [*held_out, *trained_on])
         choice = choose(origin.task, work / ONNX, trained_on, unseen)
-        runtime = tasks.load_runtime(origin.task, work / ONNX)
+        if choice:
+            runtime = tasks.load_runtime(origin.task, work / ONNX)
         tuned = dict(tune(evaluate(origin.task, runtime, unseen))) if tune and len(unseen) >= LEAST_ITEMS else {}
         if tuned:
             _describe(work / ONNX, tuned)
@@ -129,6 +124,18 @@ def publish(
         return settle(work, versions_dir / version.name)
     finally:
         shutil.rmtree(work, ignore_errors=True)
+
+
+def _exported(task: Task, network: nn.Module, settings: Any, path: Path, pairs: Pairs) -> tasks.Runtime:
+    """The exported network in use, after a look that it answers as the trained one does, on some real media."""
+    export_onnx(task, network, settings, path)
+    runtime = tasks.load_runtime(task, path)
+    media = [read_item(task, item) for item, _ in pairs[:PARITY_ITEMS]]
+    if not media:
+        check_sane(task, runtime, "the exported model")
+        media = [medium for _, medium in sample_media(task)]
+    check_parity(task, network, runtime, path, media)
+    return runtime
 
 
 def export_onnx(task: Task, network: nn.Module, settings: Any, path: Path) -> None:

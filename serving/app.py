@@ -47,7 +47,7 @@ from serving.bodies import (
 )
 from serving.body_limit import BodyLimit
 from serving.cvat import backend as cvat
-from serving.deployment import Deployment
+from serving.deployment import deployment_of
 from serving.description import PUBLIC, a_medium, documented, many_items, media_or_uri, one_json
 from serving.http_errors import Unavailable, error_detail
 from serving.label_studio import backend as label_studio
@@ -78,12 +78,6 @@ def create_app(settings: Settings) -> FastAPI:
     app.add_middleware(TokenAuth, store=lambda: app.state.deployment.loop.store)
     app.add_middleware(Measured, metrics=lambda: app.state.deployment.metrics)  # the last one added is the outermost
     return app
-
-
-def deployment_of(request: Request) -> Deployment:
-    """The deployment of this process."""
-    deployment: Deployment = request.app.state.deployment
-    return deployment
 
 
 def actor_of(request: Request) -> Actor:

@@ -190,6 +190,12 @@ class Deployment:
         return promotion
 
 
+def deployment_of(request: Request) -> Deployment:
+    """The deployment of this process."""
+    deployment: Deployment = request.app.state.deployment
+    return deployment
+
+
 def _when_said_before(history: dict[str, Any], body: CorrectionBody) -> datetime | None:
     """When the newest correction of the task was given, if it says the same: a client without a clock sent it twice."""
     of_task = [given for given in history["corrections"] if given["task"] == body.task]

@@ -21,7 +21,7 @@ from serving.cvat.corrections import COMPLETED, TOOL
 from serving.cvat.nuclio import description
 from serving.cvat.shapes import kind_of
 from serving.cvat.tracker import Corners, State
-from serving.deployment import Deployment
+from serving.deployment import deployment_of
 from serving.description import PUBLIC, documented, one_json
 from serving.http_errors import Unauthenticated
 from serving.loop import utc_now
@@ -225,9 +225,3 @@ def _description(task: str, request: Request) -> dict[str, Any]:
 
 def _yaml(described: dict[str, Any]) -> Response:
     return Response(yaml.safe_dump(described, sort_keys=False, width=10_000), media_type="application/yaml")
-
-
-def deployment_of(request: Request) -> Deployment:
-    """The deployment of this process."""
-    deployment: Deployment = request.app.state.deployment
-    return deployment

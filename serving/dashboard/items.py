@@ -18,7 +18,7 @@ from selection.parts import Plan
 from selection.routing import Decision
 from serving.dashboard.cards import Card, card_of
 from serving.dashboard.frame import page
-from serving.deployment import Deployment
+from serving.deployment import deployment_of
 
 routes = APIRouter()
 
@@ -82,7 +82,7 @@ class Story:
 @routes.get("/items/{item_id}")
 async def item(item_id: str, request: Request) -> Response:
     """The history of an item, task by task."""
-    deployment: Deployment = request.app.state.deployment
+    deployment = deployment_of(request)
     history = await run_sync(deployment.loop.history, item_id)
     told = [_story(history, line) for line in history["tasks"]]
     return page(request, "item.html", item=history["item"], stories=told, kind=kind)

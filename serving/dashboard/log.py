@@ -12,7 +12,7 @@ from fastapi.responses import Response
 
 from models.errors import InvalidInput
 from serving.dashboard.frame import page
-from serving.deployment import Deployment
+from serving.deployment import Deployment, deployment_of
 from serving.store.changes import Change
 
 LINES = 50
@@ -45,7 +45,7 @@ class Asked:
 @routes.get("/log")
 async def log(request: Request, actor: str = "", verb: str = "", day: str = "", before: int | None = None) -> Response:
     """A page of the log, newest first."""
-    deployment: Deployment = request.app.state.deployment
+    deployment = deployment_of(request)
     asked = Asked(actor, verb, _day(day), before)
     what = await run_sync(_what, deployment, asked)
     return page(request, "log.html", asked=asked, verbs=VERBS, link=link, told=told, **what)

@@ -20,7 +20,7 @@ from models.report.lines import flat, shown
 from models.versions import CARD, Version, read_version
 from serving.dashboard.frame import page
 from serving.dashboard.languages import language_of, translations
-from serving.deployment import Deployment
+from serving.deployment import Deployment, deployment_of
 from serving.loop import StoredVersion
 from serving.promotion import quality_of
 from serving.store.records import Actor, Comparison
@@ -72,14 +72,14 @@ async def model(version: str, request: Request) -> Response:
 @routes.get("/models/{version}/promote")
 async def promote_form(version: str, request: Request) -> Response:
     """The comparison that would decide, and the question whether to switch."""
-    deployment: Deployment = request.app.state.deployment
+    deployment = deployment_of(request)
     return await run_sync(_promote_form, request, deployment, version)
 
 
 @routes.post("/models/{version}/promote")
 async def promote(version: str, request: Request) -> Response:
     """Switches to the version, unless it is refused; then why."""
-    deployment: Deployment = request.app.state.deployment
+    deployment = deployment_of(request)
     async with request.form(max_files=0, max_fields=1) as form:
         force = form.get("force") == "on"
     try:
@@ -92,7 +92,7 @@ async def promote(version: str, request: Request) -> Response:
 @routes.get("/models/{version}/rollback")
 async def rollback_form(version: str, request: Request) -> Response:
     """Which version would serve again, and the question whether it shall."""
-    deployment: Deployment = request.app.state.deployment
+    deployment = deployment_of(request)
     serving, before = await run_sync(_rollback, deployment, version)
     return page(request, "rollback.html", version=serving, before=before, may=_may(request))
 
@@ -100,7 +100,7 @@ async def rollback_form(version: str, request: Request) -> Response:
 @routes.post("/models/{version}/rollback")
 async def rollback(version: str, request: Request) -> Response:
     """Lets the version before this one serve again."""
-    deployment: Deployment = request.app.state.deployment
+    deployment = deployment_of(request)
     serving, _ = await run_sync(_rollback, deployment, version)
     promotion = await run_sync(deployment.rollback, serving.task, request.state.actor)
     return RedirectResponse(f"/models/{promotion.version}", 303)

@@ -15,7 +15,7 @@ from selection.cost import Costs
 from serving import tokens
 from serving.dashboard.cards import Card, card
 from serving.dashboard.frame import page
-from serving.deployment import Deployment
+from serving.deployment import Deployment, deployment_of
 from serving.loop import StoredVersion
 from serving.store.records import Answer, ItemState
 
@@ -59,7 +59,7 @@ class Round:
 @routes.get("/")
 async def overview(request: Request) -> Response:
     """Figures, notices and the latest answers."""
-    deployment: Deployment = request.app.state.deployment
+    deployment = deployment_of(request)
     what = await run_sync(_what, deployment)
     return page(request, "overview.html", base=str(request.base_url).rstrip("/"), duration=duration, **what)
 

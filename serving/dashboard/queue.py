@@ -13,7 +13,7 @@ from models.tasks import parse_task
 from selection.routing import Route
 from serving.dashboard.cards import Card, card
 from serving.dashboard.frame import page
-from serving.deployment import Deployment
+from serving.deployment import Deployment, deployment_of
 from serving.loop import utc_now
 from serving.store.browsing import After, Listed, Place, Wanted
 from serving.store.records import ItemState
@@ -28,7 +28,7 @@ routes = APIRouter()
 @routes.get("/queue")
 async def busiest(request: Request) -> Response:
     """To the task of which most waits."""
-    deployment: Deployment = request.app.state.deployment
+    deployment = deployment_of(request)
     return RedirectResponse(f"/queue/{await run_sync(_busiest, deployment)}", 303, {"Cache-Control": "no-store"})
 
 

@@ -14,7 +14,7 @@ from models.drawing.shapes import hue
 from models.records import TASKS, Task
 from models.tasks import parse_task
 from serving.dashboard.frame import page
-from serving.deployment import Deployment
+from serving.deployment import deployment_of
 from serving.label_names import categories_of
 from serving.loop import Loop, utc_now
 
@@ -24,7 +24,7 @@ routes = APIRouter()
 @routes.get("/review")
 async def busiest(request: Request) -> Response:
     """To the task with the most items that wait for a person."""
-    deployment: Deployment = request.app.state.deployment
+    deployment = deployment_of(request)
     task = await run_sync(_busiest, deployment.loop)
     return RedirectResponse(f"/review/{task}", 303, {"Cache-Control": "no-store"})
 
@@ -38,13 +38,13 @@ async def from_queue(task: str, request: Request) -> Response:
 @routes.get("/review/{task}/{item_id}")
 async def one_item(task: str, item_id: str, request: Request) -> Response:
     """That very item, whatever its state, and then the queue."""
-    deployment: Deployment = request.app.state.deployment
+    deployment = deployment_of(request)
     item = await run_sync(deployment.loop.item, item_id)
     return await _editor(request, parse_task(task), item.id)
 
 
 async def _editor(request: Request, task: Task, item_id: str | None) -> Response:
-    deployment: Deployment = request.app.state.deployment
+    deployment = deployment_of(request)
     categories = await run_sync(categories_of, deployment.loop, task)
     may = bool({"correct", "admin"} & set(request.state.scopes))
     about = about_task(task, request.state.actor, item_id, categories)

@@ -9,7 +9,7 @@ from fastapi.responses import RedirectResponse, Response
 from serving import tokens
 from serving.auth import COOKIE
 from serving.dashboard.frame import page
-from serving.deployment import Deployment
+from serving.deployment import deployment_of
 
 routes = APIRouter()
 
@@ -25,7 +25,7 @@ async def sign_in(request: Request) -> Response:
     """Keeps a valid token in a cookie that scripts cannot read and other web pages cannot use."""
     async with request.form(max_files=0, max_fields=2) as form:
         secret, next_page = str(form.get("token", "")), within(str(form.get("next", "/")))
-    deployment: Deployment = request.app.state.deployment
+    deployment = deployment_of(request)
     if await run_sync(tokens.find_token, deployment.loop.store, secret) is None:
         return page(request, "sign-in.html", 401, wrong=True, next=next_page)
     answer = RedirectResponse(next_page, 303)

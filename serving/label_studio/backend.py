@@ -12,7 +12,7 @@ from models.errors import PrelabelError
 from models.records import Task
 from models.tasks import parse_task
 from serving.bodies import Body, parse
-from serving.deployment import Deployment
+from serving.deployment import Deployment, deployment_of
 from serving.description import documented
 from serving.label_studio.config import View
 from serving.label_studio.corrections import TOOL
@@ -60,7 +60,7 @@ async def health(task: str) -> dict[str, str]:
 @routes.post("/setup", summary="Check a labelling configuration", responses=documented(401, 403, 404, 422))
 async def setup(task: str, request: Request) -> dict[str, str]:
     """The version that answers; a configuration that is none for it is refused with what was expected."""
-    name, predictor = parse_task(task), _deployment(request).predictor
+    name, predictor = parse_task(task), deployment_of(request).predictor
     body: SetupBody = parse(SetupBody, await request.body(), "body")
     if body.schema_:
         await run_sync(predictor.view, name, body.schema_)
@@ -70,7 +70,7 @@ async def setup(task: str, request: Request) -> dict[str, str]:
 @routes.post("/predict", summary="Pre-annotate tasks", responses=documented(401, 403, 404, 422))
 async def predict(task: str, request: Request) -> dict[str, Any]:
     """Exactly one prediction a task, in their order: an empty one where a medium cannot be read."""
-    name, deployment, actor = parse_task(task), _deployment(request), str(request.state.actor)
+    name, deployment, actor = parse_task(task), deployment_of(request), str(request.state.actor)
     body: PredictBody = parse(PredictBody, await request.body(), "body")
     shown = await run_sync(_seen, deployment, name, body.label_config)
     drawn, result = body.drawn(), deployment.predictor.result
@@ -84,7 +84,7 @@ async def predict(task: str, request: Request) -> dict[str, Any]:
 @routes.post("/webhook", summary="Tell what happened", responses=documented(401, 403, 404, 422))
 async def webhook(task: str, request: Request) -> dict[str, str]:
     """Stored at once and worked on afterwards; what is of no use here is acknowledged too."""
-    name, deployment = parse_task(task), _deployment(request)
+    name, deployment = parse_task(task), deployment_of(request)
     body: EventBody = parse(EventBody, await request.body(), "body")
     if body.action == TRAIN:
         return {"status": deployment.training.begin(name)}
@@ -101,19 +101,19 @@ async def webhook(task: str, request: Request) -> dict[str, str]:
 @routes.post("/train", summary="Train a candidate", responses=documented(401, 403, 404, 422))
 async def train(task: str, request: Request) -> dict[str, str]:
     """Begins to train one on the corrections, unless that is under way."""
-    return {"status": _deployment(request).training.begin(parse_task(task))}
+    return {"status": deployment_of(request).training.begin(parse_task(task))}
 
 
 @routes.get("/job_status", summary="How is the training?", responses=documented(401, 403, 404, 422))
 async def job_status(task: str, request: Request) -> dict[str, str]:
     """idle, running, done or failed, of the last training that was asked for here."""
-    return {"job_status": _deployment(request).training.status(parse_task(task))}
+    return {"job_status": deployment_of(request).training.status(parse_task(task))}
 
 
 @routes.get("/versions", summary="Every version of the task", responses=documented(401, 403, 404, 422))
 async def versions(task: str, request: Request) -> dict[str, list[str]]:
     """The one that answers first, then the others from the newest."""
-    name, deployment = parse_task(task), _deployment(request)
+    name, deployment = parse_task(task), deployment_of(request)
     known = [one for one in await run_sync(deployment.loop.versions) if one.task == name and one.state != "failed"]
     known.sort(key=lambda one: (one.state == "serving", one.created_at), reverse=True)
     return {"versions": [one.name for one in known]}
@@ -125,8 +125,3 @@ def _seen(deployment: Deployment, task: Task, label_config: str) -> View | Prela
         return deployment.predictor.view(task, label_config)
     except PrelabelError as error:
         return error
-
-
-def _deployment(request: Request) -> Deployment:
-    deployment: Deployment = request.app.state.deployment
-    return deployment

@@ -219,10 +219,12 @@ def test_what_only_the_neighbours_tell_is_not_believed() -> None:
 
 def test_few_corrections_or_few_errors_grow_no_trees() -> None:
     (scores, wrong), features, _ = _told()
-    assert fit(scores[:99], wrong[:99], features=features[:99]).method != "boosted"
-    assert fit(scores[:100], wrong[:100], features=features[:100]).method == "boosted"
-    rare = wrong & (np.cumsum(wrong) <= 19)
-    assert fit(scores, rare, features=features).method != "boosted"
+    for enough in (99, 100):
+        some = wrong & (np.cumsum(wrong) <= enough)
+        assert (fit(scores, some, features=features).method == "boosted") == (enough == 100)
+        few_right = wrong | (np.cumsum(~wrong) > enough)
+        inverse = [{"size": 0.1 if is_wrong else 0.9} for is_wrong in few_right]
+        assert (fit(scores, few_right, features=inverse).method == "boosted") == (enough == 100)
     one_group = [int(is_wrong) for is_wrong in wrong]  # whatever is wrong is of one speaker
     assert fit(scores, wrong, features=features, groups=one_group).method == "logistic"
     assert fit(scores, wrong, features=features, groups=[0] * 600).method == "logistic"
@@ -231,8 +233,8 @@ def test_few_corrections_or_few_errors_grow_no_trees() -> None:
 @settings(deadline=None, max_examples=5)
 @given(st.randoms(use_true_random=False))
 def test_order_does_not_matter_to_trees(shuffler: Any) -> None:
-    (scores, wrong), features, _ = _told(200)
-    order = list(range(200))
+    (scores, wrong), features, _ = _told(400)
+    order = list(range(400))
     shuffler.shuffle(order)
     again = fit(scores[order], wrong[order], features=[features[row] for row in order])
     assert again == fit(scores, wrong, features=features)

@@ -112,7 +112,7 @@ def test_a_version_is_tuned_on_words_that_are_right_and_wrong() -> None:
 def test_features_teach_where_they_tell_more_than_the_score() -> None:
     """Pictures of many boxes are wrong, and the score is the same for all."""
     many = [replace(audited(i, None, 0.5, wrong=i % 3 == 0), answer=_told(i, 9.0 if i % 3 == 0 else 1.0))
-            for i in range(150)]  # fmt: skip
+            for i in range(300)]  # fmt: skip
     trust = _learn(many)
     assert trust.calibrator.method == "boosted"
     assert trust.p_error(0.3, {"boxes": 9.0}) > 0.8

@@ -103,7 +103,7 @@ def read_image(data: bytes, name: str, limits: Limits = Limits()) -> Image:
     kind = _expect(data, name, tuple(_IMAGES), "a JPEG, PNG or WebP image")
     try:
         with _IMAGES[kind](io.BytesIO(data)) as image:
-            _check_pixels(image.size, name, limits)
+            check_pixels(image.size, name, limits)
             image.load()
             return np.array(_rgb(_turned(image)))
     except DecompressionBombError as error:
@@ -194,7 +194,12 @@ def _expect(data: bytes, name: str, kinds: tuple[str, ...], expected: str) -> st
     raise UnreadableMedia(f"{name}: expected {expected}, got {got}")
 
 
-def _check_pixels(size: tuple[int, int], name: str, limits: Limits) -> None:
+def check_pixels(size: tuple[int, int], name: str, limits: Limits) -> None:
+    """Lets a size in pixels pass.
+
+    Raises:
+        TooLarge: it is beyond the limits.
+    """
     width, height = size
     if width * height > limits.max_image_megapixels * 1e6:
         megapixels = f"{width}x{height} ({width * height / 1e6:.1f} megapixels)"

@@ -25,7 +25,7 @@ class Annotator:
         self._live = live
         self._limits = limits
 
-    def posted(self, task: Task, data: bytes, name: str, actor: Actor) -> Answer:
+    def posted(self, task: Task, data: bytes, name: str, actor: Actor, group: str | None = None) -> Answer:
         """The answer on bytes that came with a request; ``name`` is what errors call them.
 
         Raises:
@@ -33,11 +33,11 @@ class Annotator:
             Unavailable: no version serves.
         """
         item_id = content_id(data)
-        return self._answer(task, Item(item_id, f"posted:{item_id}"), data, data, name, actor)
+        return self._answer(task, Item(item_id, f"posted:{item_id}", group), data, data, name, actor)
 
-    def fetched(self, task: Task, medium: Fetched, actor: Actor) -> Answer:
+    def fetched(self, task: Task, medium: Fetched, actor: Actor, group: str | None = None) -> Answer:
         """The answer on what a uri named; files of this machine are not copied."""
-        item = Item(content_id(medium.data), medium.uri)
+        item = Item(content_id(medium.data), medium.uri, group)
         return self._answer(task, item, medium.data, None if medium.path else medium.data, medium.uri, actor)
 
     def registered(self, task: Task, item: Item, actor: Actor) -> Answer:

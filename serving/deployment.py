@@ -28,8 +28,10 @@ from serving.fetch import Fetcher, new_client
 from serving.http_errors import Unavailable
 from serving.label_studio.client import Client, connect
 from serving.label_studio.corrections import Corrections
-from serving.label_studio.predictor import Media, Predictor
+from serving.label_studio.media import Media
+from serving.label_studio.predictor import Predictor
 from serving.label_studio.training import Training
+from serving.label_studio.videos import Videos
 from serving.label_studio.worker import Worker
 from serving.live import Live, LoadRuntime
 from serving.loop import Actor, Answer, Leased, Loop, Promotion, Receipt, utc_now
@@ -77,8 +79,9 @@ class Deployment:
         )
         self.studio = studio or connect(settings)
         media = Media(settings, self.studio)
-        self.predictor = Predictor(loop, self.live, self.annotator, media, settings)
-        self.corrections = Corrections(loop, media, self.studio, settings)
+        videos = Videos(loop, media, settings)
+        self.predictor = Predictor(loop, self.live, self.annotator, media, videos, settings)
+        self.corrections = Corrections(loop, media, videos, self.studio, settings)
         self.label_studio = Worker(loop, self.predictor, self.corrections, self.studio)
         self.training = Training(settings)
         self.detector = Detector(loop, self.annotator, settings)

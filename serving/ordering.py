@@ -102,6 +102,7 @@ def _class(label: Label) -> str | None:
 
 
 def _frame(item: Item) -> tuple[str | None, float]:
-    """The clip that an image belongs to, and its number there: the last one in the name of its file."""
-    found = re.search(r"\d{1,15}(?=\D*$)", PurePosixPath(urlsplit(item.uri).path).stem)
+    """The clip that an image belongs to, and its number there: as its uri ends, or the last one in its file's name."""
+    found = re.search(r"(?<=\bframe=)\d{1,15}$", item.uri)
+    found = found or re.search(r"\d{1,15}(?=\D*$)", PurePosixPath(urlsplit(item.uri).path).stem)
     return (item.group, float(found.group())) if found else (None, 0.0)

@@ -51,6 +51,9 @@ class Settings(BaseSettings):
     label_studio_url: str | None = Field(None, description="the Label Studio that this service works with")
     label_studio_token: str | None = Field(None, repr=False, description="a token of it, legacy or personal")
     label_studio_labels: dict[str, str] = Field({}, description="its labels and what the model calls them, as JSON")
+    label_studio_group: str = Field(
+        "group", description="key of a task's data or meta that names its speaker, clip or sequence"
+    )
     cvat_url: str | None = Field(None, description="the CVAT that this service works with")
     cvat_token: str | None = Field(None, repr=False, description="a token of it, personal or legacy")
     cvat_webhook_secret: str | None = Field(None, repr=False, description="with which CVAT signs its webhooks")

@@ -20,9 +20,9 @@ from serving.bodies import Body, parse
 from serving.cvat.corrections import COMPLETED, TOOL
 from serving.cvat.nuclio import description
 from serving.cvat.shapes import kind_of
-from serving.cvat.tracker import Corners, State
 from serving.deployment import deployment_of
 from serving.description import PUBLIC, documented, one_json
+from serving.following import Corners, State
 from serving.http_errors import Unauthenticated
 from serving.loop import utc_now
 

@@ -1,13 +1,14 @@
 """What a project's labelling configuration says: where the medium is, how people label it, what labels are called.
 
-Understood are RectangleLabels on an Image for detection; VectorLabels or KeyPointLabels on an Image for lanes, the
-latter with one label a lane from left to right; TextArea on Audio for speech, for the whole file or, with
-``perRegion="true"``, for each region of a Labels control.
+Understood are RectangleLabels on an Image and, with Labels, VideoRectangle on a Video for detection; VectorLabels or
+KeyPointLabels on an Image for lanes, the latter with one label a lane from left to right; TextArea on Audio for speech,
+for the whole file or, with ``perRegion="true"``, for each region of a Labels control.
 """
 
+import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Literal, TypeAlias
+from typing import Any, Literal, TypeAlias
 from xml.etree import ElementTree
 from xml.etree.ElementTree import Element
 
@@ -15,22 +16,23 @@ from models.errors import InvalidInput
 from models.records import Task
 from serving.label_names import Names, category_names, lane_names
 
-Kind: TypeAlias = Literal["RectangleLabels", "VectorLabels", "KeyPointLabels", "TextArea", "Segments"]
+Kind: TypeAlias = Literal["RectangleLabels", "VideoRectangle", "VectorLabels", "KeyPointLabels", "TextArea", "Segments"]
 
 SETTING = "PRELABEL_LABEL_STUDIO_LABELS"
-_MEDIUM: dict[Task, str] = {"detection": "Image", "lane": "Image", "asr": "Audio"}
-_CONTROLS: dict[Task, tuple[Kind, ...]] = {
-    "detection": ("RectangleLabels",),
-    "lane": ("VectorLabels", "KeyPointLabels"),
-    "asr": ("TextArea",),
+_CONTROLS: dict[Task, dict[Kind, str]] = {  # and what each is on
+    "detection": {"RectangleLabels": "Image", "VideoRectangle": "Video"},
+    "lane": {"VectorLabels": "Image", "KeyPointLabels": "Image"},
+    "asr": {"TextArea": "Audio"},
 }
+_FRAMERATE = "24"  # a second, where a Video says nothing
 
 
 @dataclass(frozen=True)
 class Control:
     """With what people label: its tag, its name, the name of its medium, and the medium's key in a task's data.
 
-    ``labels`` are those to choose from; for ``Segments`` they are those of the control ``labels_name``.
+    ``labels`` are those to choose from; for ``Segments`` and ``VideoRectangle`` they are those of the control
+    ``labels_name``. ``framerate`` is that of a video: a number, or ``$KEY`` of a task's data.
     """
 
     kind: Kind
@@ -39,6 +41,27 @@ class Control:
     key: str
     labels: tuple[str, ...] = ()
     labels_name: str = ""
+    framerate: str = _FRAMERATE
+
+    @property
+    def is_video(self) -> bool:
+        """Whether people label a video."""
+        return self.kind == "VideoRectangle"
+
+    def frames_per_s(self, data: Mapping[str, Any]) -> float:
+        """How many frames a second Label Studio counts in the video of a task, whatever the video's own rate.
+
+        Raises:
+            InvalidInput: the configuration or the task's data say no such number.
+        """
+        told = data.get(self.framerate[1:]) if self.framerate.startswith("$") else self.framerate
+        try:
+            rate = float(str(told))
+        except ValueError:
+            rate = 0.0
+        if not 0 < rate < math.inf:
+            raise InvalidInput(f"label_config: expected a framerate above 0, got {self.framerate}={told!r}")
+        return rate if rate >= 1 else 1 / rate  # Label Studio takes what is below 1 for the seconds of a frame
 
 
 @dataclass(frozen=True)
@@ -66,13 +89,14 @@ def control_of(label_config: str, task: Task) -> Control:
         InvalidInput: there is none, or the configuration is no XML.
     """
     tags = list(_parsed(label_config).iter())
-    media = {tag.get("name", ""): tag for tag in tags if tag.tag == _MEDIUM[task]}
+    media = {(tag.get("name", ""), tag.tag): tag for tag in tags}
     for tag in tags:
-        medium = media.get(tag.get("toName", ""))
-        if tag.tag in _CONTROLS[task] and medium is not None:
+        on = next((on for kind, on in _CONTROLS[task].items() if kind == tag.tag), None)
+        medium = media.get((tag.get("toName", ""), on)) if on else None
+        if medium is not None:
             return _control(tag, medium, tags)
     found = ", ".join(sorted({tag.tag for tag in tags if tag.get("name")})) or "nothing with a name"
-    wanted = f"{' or '.join(_CONTROLS[task])} on {_MEDIUM[task]}"
+    wanted = " or ".join(f"{kind} on {on}" for kind, on in _CONTROLS[task].items())
     raise InvalidInput(f"label_config: expected {wanted} for task {task}, got {found}")
 
 
@@ -83,7 +107,7 @@ def names_of(control: Control, categories: Sequence[str], aliases: Mapping[str, 
         InvalidInput: a label means none of the categories, and no alias says otherwise.
     """
     match control.kind:
-        case "RectangleLabels":
+        case "RectangleLabels" | "VideoRectangle":
             return category_names(control.labels, categories, aliases, "label_config", SETTING)
         case "VectorLabels":
             return lane_names(control.labels, aliases, "label_config", SETTING)
@@ -104,19 +128,28 @@ def _control(tag: Element, medium: Element, tags: Iterable[Element]) -> Control:
     to_name, value = tag.get("toName", ""), medium.get("value", "")
     if not value.startswith("$") or not value[1:]:
         raise InvalidInput(f'label_config: expected <{medium.tag} value="$KEY">, got value={value!r}')
+    name = tag.get("name", "")
+    if tag.tag == "VideoRectangle":
+        rate = medium.get("framerate") or medium.get("frameRate") or _FRAMERATE
+        return Control("VideoRectangle", name, to_name, value[1:], *_labels_beside(tag, tags), rate)
     if tag.tag != "TextArea":
         kind: Kind = tag.tag  # type: ignore[assignment]  # one of _CONTROLS
         labels = _labels(tag)
         if not labels:
-            raise InvalidInput(f"label_config: expected labels in {tag.tag} {tag.get('name')!r}, got none")
-        return Control(kind, tag.get("name", ""), to_name, value[1:], labels)
+            raise InvalidInput(f"label_config: expected labels in {tag.tag} {name!r}, got none")
+        return Control(kind, name, to_name, value[1:], labels)
     if tag.get("perRegion", "").lower() != "true":
-        return Control("TextArea", tag.get("name", ""), to_name, value[1:])
-    segments = [other for other in tags if other.tag == "Labels" and other.get("toName") == to_name and _labels(other)]
-    if not segments:
-        raise InvalidInput(f"label_config: expected Labels on {to_name!r} for a TextArea per region, got none")
-    labels, name = _labels(segments[0]), segments[0].get("name", "")
-    return Control("Segments", tag.get("name", ""), to_name, value[1:], labels, name)
+        return Control("TextArea", name, to_name, value[1:])
+    return Control("Segments", name, to_name, value[1:], *_labels_beside(tag, tags))
+
+
+def _labels_beside(tag: Element, tags: Iterable[Element]) -> tuple[tuple[str, ...], str]:
+    """The labels of the control that labels the same medium's regions, and its name."""
+    on = tag.get("toName")
+    beside = [other for other in tags if other.tag == "Labels" and other.get("toName") == on and _labels(other)]
+    if not beside:
+        raise InvalidInput(f"label_config: expected Labels on {on!r} for {tag.tag} {tag.get('name')!r}, got none")
+    return _labels(beside[0]), beside[0].get("name", "")
 
 
 def _labels(tag: Element) -> tuple[str, ...]:

@@ -11,14 +11,16 @@ from typing import Any
 
 from models.errors import InvalidInput, NotFound, PrelabelError
 from models.media import image_size
-from models.records import Correction, Task
+from models.records import Correction, Label, Task
 from serving.http_errors import Unavailable
 from serving.inbox import work_off
 from serving.label_names import categories_of
 from serving.label_studio.client import Client, require
 from serving.label_studio.config import View, view
-from serving.label_studio.predictor import Media, uri_of
+from serving.label_studio.media import Media, group_of, uri_of
 from serving.label_studio.regions import label_of
+from serving.label_studio.sequences import boxes_at
+from serving.label_studio.videos import Videos
 from serving.loop import Loop, Registration
 from serving.media_files import content_id
 from serving.settings import Settings
@@ -41,10 +43,11 @@ class Reconciled:
 class Corrections:
     """Takes annotations over. Safe to use from several processes: doing something twice changes nothing."""
 
-    def __init__(self, loop: Loop, media: Media, client: Client | None, settings: Settings) -> None:
+    def __init__(self, loop: Loop, media: Media, videos: Videos, client: Client | None, settings: Settings) -> None:
         self._loop = loop
         self._studio = loop.store.studio
         self._media = media
+        self._videos = videos
         self._client = client
         self._settings = settings
 
@@ -95,23 +98,29 @@ class Corrections:
                 self._take_back(known)
             return False
         shown = self._view(task, project)
-        item_id = self._item_id(task, studio_task, shown)
-        lead_s = float(given.get("lead_time") or 0)
-        correction = Correction(
-            item_id=item_id,
-            task=task,
-            label=label_of(given["result"], shown, lambda: image_size(self._loop.path(self._loop.item(item_id)))),
-            annotator=f"{TOOL}:{_annotator(given)}",
-            seconds=max(0.0, lead_s - known.seconds),
-            tool=TOOL,
-            created_at=changed_at,
-            model_version=self._started_from(given),
-        )
-        receipt = self._loop.correct(correction, None, TOOL)
-        gave = (*known.corrections, receipt.correction_id)
-        corrections = tuple(dict.fromkeys(gave))
-        self._studio.keep(replace(known, seconds=max(known.seconds, lead_s), corrections=corrections))
-        return not receipt.repeated
+        said = self._said(task, given, studio_task, shown)
+        lead_s, version = float(given.get("lead_time") or 0), self._started_from(given)
+        each_s = max(0.0, lead_s - known.seconds) / len(said)
+        who = f"{TOOL}:{_annotator(given)}"
+        made = [Correction(item_id, task, label, who, each_s, TOOL, changed_at, version) for item_id, label in said]
+        receipts = [self._loop.correct(one, None, TOOL) for one in made]
+        gave = (*known.corrections, *(one.correction_id for one in receipts))
+        self._studio.keep(replace(known, seconds=max(known.seconds, lead_s), corrections=tuple(dict.fromkeys(gave))))
+        return not all(one.repeated for one in receipts)
+
+    def _said(
+        self, task: Task, given: Mapping[str, Any], studio_task: Mapping[str, Any], shown: View
+    ) -> list[tuple[str, Label]]:
+        """What an annotation says: of its one item or, where it is about a video, of each still."""
+        if not shown.control.is_video:
+            item_id = self._item_id(task, studio_task, shown)
+            return [(item_id, label_of(given["result"], shown, lambda: self._size(item_id)))]
+        film = self._videos.film(task, self._whole(studio_task), shown, TOOL)
+        size = self._size(film.stills[0][1])
+        return [(item_id, boxes_at(given["result"], shown, number, size)) for number, item_id in film.stills]
+
+    def _size(self, item_id: str) -> tuple[int, int]:
+        return image_size(self._loop.path(self._loop.item(item_id)))
 
     def forget(self, known: Annotation) -> bool:
         """Takes back what a deleted annotation gave, also before it is known; says whether there was something."""
@@ -165,14 +174,19 @@ class Corrections:
         known = self._studio.item_of(task, number, uri_of(studio_task, shown) if studio_task.get("data") else None)
         if known is not None:
             return known
-        whole = studio_task if studio_task.get("data") else require(self._client).task(number)
+        whole = self._whole(studio_task)
         uri = uri_of(whole, shown)
         medium = self._media.fetch(uri)
-        entry = Registration(medium.uri, task, medium.path or medium.data)
+        group = group_of(whole, self._settings.label_studio_group)
+        entry = Registration(medium.uri, task, medium.path or medium.data, group)
         self._loop.register([entry], TOOL)
         item_id = content_id(entry.data)
         self._studio.remember(task, number, uri, item_id)
         return item_id
+
+    def _whole(self, studio_task: Mapping[str, Any]) -> Mapping[str, Any]:
+        """A task with its data, which not every event brings."""
+        return studio_task if studio_task.get("data") else require(self._client).task(int(studio_task["id"]))
 
     def _started_from(self, given: Mapping[str, Any]) -> str | None:
         """The version of ours whose prediction the person changed, if there was one."""

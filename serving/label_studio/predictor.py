@@ -1,20 +1,21 @@
 """A task of Label Studio in, one prediction out, whatever happens: fewer than one a task, and it stores none at all."""
 
-import asyncio
 import logging
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from models.errors import InvalidInput, PrelabelError
+from models.errors import PrelabelError
 from models.records import Task
+from models.video import library
 from selection.routing import DRAWN, draw
 from serving.annotator import Annotator
-from serving.fetch import Fetched, Fetcher, new_client
 from serving.http_errors import Unavailable
 from serving.label_names import categories_of
-from serving.label_studio.client import Client
 from serving.label_studio.config import View, view
+from serving.label_studio.media import Media, group_of, uri_of
 from serving.label_studio.regions import Region, regions_of
+from serving.label_studio.sequences import regions_of_video
+from serving.label_studio.videos import Videos
 from serving.live import Live
 from serving.loop import Actor, Answer, Loop
 from serving.settings import Settings
@@ -25,50 +26,17 @@ ACCEPTED = 0.9  # the places of accepted items begin here; Label Studio shows a 
 NONE_SERVES = "none"  # as a version's name
 
 
-class Media:
-    """Reads what tasks name: what Label Studio holds with its token, everything else as the settings allow."""
-
-    def __init__(self, settings: Settings, client: Client | None) -> None:
-        self._settings = settings
-        self._client = client
-        self._limit = int(settings.max_body_mb * 1_000_000)
-
-    def fetch(self, uri: str) -> Fetched:
-        """The medium of that name; blocks.
-
-        Raises:
-            InvalidInput, NotAllowed, NotFound, TooLarge, Unavailable: as ``Fetcher.fetch``.
-        """
-        path = self._path_there(uri)
-        if path is None:
-            return asyncio.run(self._fetch(uri))
-        if self._client is None:
-            raise InvalidInput(f"{uri}: expected PRELABEL_LABEL_STUDIO_URL and _TOKEN to fetch it with, got none")
-        return Fetched(f"{self._client.url}{path}", self._client.download(path, self._limit))
-
-    def _path_there(self, uri: str) -> str | None:
-        """The path below Label Studio's address, if it is there."""
-        if uri.startswith("/data/"):
-            return uri
-        base = f"{self._client.url}/" if self._client else None
-        return uri[len(base) - 1 :] if base and uri.startswith(base) else None
-
-    async def _fetch(self, uri: str) -> Fetched:
-        async with new_client() as client:
-            given = self._settings
-            fetcher = Fetcher(given.uri_roots, given.uri_hosts, limit=self._limit, timeout_s=given.uri_timeout_s,
-                              client=client)  # fmt: skip
-            return await fetcher.fetch(uri)
-
-
 class Predictor:
     """Answers tasks with the version that serves. Safe to call from several threads."""
 
-    def __init__(self, loop: Loop, live: Live, annotator: Annotator, media: Media, settings: Settings) -> None:
+    def __init__(
+        self, loop: Loop, live: Live, annotator: Annotator, media: Media, videos: Videos, settings: Settings
+    ) -> None:
         self._loop = loop
         self._live = live
         self._annotator = annotator
         self._media = media
+        self._videos = videos
         self._settings = settings
 
     def version(self, task: Task) -> str:
@@ -83,10 +51,14 @@ class Predictor:
 
         Raises:
             InvalidInput: its configuration is none for the task or the version.
+            NotFound: it is about videos, and what reads them is not installed.
             Unavailable: no version serves.
         """
         self._live.version(task)
-        return view(label_config, task, categories_of(self._loop, task), self._settings.label_studio_labels)
+        shown = view(label_config, task, categories_of(self._loop, task), self._settings.label_studio_labels)
+        if shown.control.is_video:
+            library()
+        return shown
 
     def result(
         self,
@@ -103,6 +75,8 @@ class Predictor:
         try:
             if isinstance(shown, PrelabelError):
                 raise shown
+            if shown.control.is_video:
+                return self._of_video(task, studio_task, shown, actor)
             answer = self.answer(task, studio_task, shown, actor)
             regions = regions_of(answer, shown)
             wanted = [region for region in regions if touches(region, drawn)] if drawn else regions
@@ -124,11 +98,24 @@ class Predictor:
         uri = uri_of(studio_task, shown)
         known = self._loop.store.studio.item_of(task, int(studio_task["id"]), uri)
         if known is not None:
-            said = self._loop.answered(known, task, self._live.version(task))
-            return said or self._annotator.registered(task, self._loop.item(known), actor)
-        answer = self._annotator.fetched(task, self._media.fetch(uri), actor)
+            return self._known(task, known, self._live.version(task), actor)
+        group = group_of(studio_task, self._settings.label_studio_group)
+        answer = self._annotator.fetched(task, self._media.fetch(uri), actor, group)
         self._loop.store.studio.remember(task, int(studio_task["id"]), uri, answer.preannotation.item_id)
         return answer
+
+    def _of_video(self, task: Task, studio_task: Mapping[str, Any], shown: View, actor: Actor) -> dict[str, Any]:
+        """The prediction for a video, which stands where the first of its stills would."""
+        version = self._live.version(task)
+        film = self._videos.film(task, studio_task, shown, actor)
+        answers = {number: self._known(task, item_id, version, actor) for number, item_id in film.stills}
+        place = min(map(self.place, answers.values()))
+        return {"model_version": version, "score": place, "result": regions_of_video(film, answers, shown)}
+
+    def _known(self, task: Task, item_id: str, version: str, actor: Actor) -> Answer:
+        """What a version says about an item of the store."""
+        said = self._loop.answered(item_id, task, version)
+        return said or self._annotator.registered(task, self._loop.item(item_id), actor)
 
     def place(self, answer: Answer) -> float:
         """Where a task stands in Label Studio's queue, which serves the lowest score first.
@@ -148,20 +135,6 @@ class Predictor:
         if answer.decision.decision == "accept":
             return round(ACCEPTED + (1 - ACCEPTED) * (1 - doubt), 6)
         return round(ACCEPTED * sure, 6)
-
-
-def uri_of(studio_task: Mapping[str, Any], shown: View) -> str:
-    """How a task names its medium.
-
-    Raises:
-        InvalidInput: it names none.
-    """
-    uri = (studio_task.get("data") or {}).get(shown.control.key)
-    if not isinstance(uri, str) or not uri:
-        raise InvalidInput(
-            f"task {studio_task.get('id')}: expected a medium in data[{shown.control.key!r}], got {uri!r}"
-        )
-    return uri
 
 
 def touches(region: Region, drawn: Sequence[Mapping[str, Any]]) -> bool:

@@ -11,8 +11,10 @@ from models.records import Task
 from serving import tokens
 from serving.http_errors import Unavailable
 from serving.label_studio.client import Client, connect, require
+from serving.label_studio.config import Control, control_of
 from serving.label_studio.corrections import TOOL, Corrections, Reconciled
-from serving.label_studio.predictor import Media
+from serving.label_studio.media import Media
+from serving.label_studio.videos import Videos
 from serving.loop import Actor, Loop, utc_now
 from serving.settings import Settings
 from serving.store.studio import Project
@@ -33,7 +35,14 @@ class Attached:
     unread: tuple[str, ...]
 
 
-def push(client: Client, project: int, version: str, predict: Predict, progress: Progress | None = None) -> Attached:
+def push(
+    client: Client,
+    project: int,
+    version: str,
+    predict: Predict,
+    progress: Progress | None = None,
+    at_once: int = AT_ONCE,
+) -> Attached:
     """Stores a version's predictions for every task that has none of it, page by page, and counts them afterwards.
 
     Raises:
@@ -44,8 +53,8 @@ def push(client: Client, project: int, version: str, predict: Predict, progress:
     for page in client.tasks(project):
         missing = [one for one in page if not _shows(one, version)]
         done += len(page) - len(missing)
-        for start in range(0, len(missing), AT_ONCE):
-            some = missing[start : start + AT_ONCE]
+        for start in range(0, len(missing), at_once):
+            some = missing[start : start + at_once]
             answers = predict(some)
             unread += [f"task {one['id']}: {answer['error']}" for one, answer in zip(some, answers, strict=True)
                        if "error" in answer]  # fmt: skip
@@ -57,6 +66,11 @@ def push(client: Client, project: int, version: str, predict: Predict, progress:
     if stored < done:
         raise Refused(f"project {project}: expected {done} predictions of {version} to be stored, got {stored}")
     return Attached(version, stored, tuple(unread))
+
+
+def tasks_at_once(control: Control) -> int:
+    """How many tasks one request may hold: a video takes as long as many pictures."""
+    return 1 if control.is_video else AT_ONCE
 
 
 def _told(studio_task: dict[str, Any], answer: dict[str, Any]) -> dict[str, Any]:
@@ -88,12 +102,14 @@ def attach(
             client.add_webhook(project_id, backend, secret)
 
         def predict(tasks: list[dict[str, Any]]) -> list[dict[str, Any]]:
-            plain = [{"id": one["id"], "data": one["data"], "project": project_id} for one in tasks]
+            told = ("id", "data", "meta")
+            plain = [{name: one.get(name) for name in told} | {"project": project_id} for one in tasks]
             asked = {"tasks": plain, "project": str(project_id), "label_config": project["label_config"]}
             return list(_asked(http, f"{backend}/predict", asked)["results"])
 
         total = int(project.get("task_number") or 0)
-        attached = push(client, project_id, version, predict, lambda done, _: progress(done, max(done, total)))
+        at_once = tasks_at_once(control_of(project["label_config"], task))
+        attached = push(client, project_id, version, predict, lambda done, _: progress(done, max(done, total)), at_once)
     client.show_version(project_id, version)
     loop.store.studio.attach(task, project_id, actor, utc_now())
     loop.store.studio.in_step(Project(task, project_id, None), version)
@@ -111,7 +127,8 @@ def sync(loop: Loop, settings: Settings) -> tuple[list[tuple[Project, Reconciled
     projects = loop.store.studio.projects()
     if not projects:
         raise InvalidInput("label-studio sync: expected an attached project, got none; see `label-studio attach`")
-    corrections = Corrections(loop, Media(settings, client), client, settings)
+    media = Media(settings, client)
+    corrections = Corrections(loop, media, Videos(loop, media, settings), client, settings)
     found = [(one, corrections.reconcile(one.task, one.project)) for one in projects]
     return found, *loop.store.inbox.counts(TOOL)
 

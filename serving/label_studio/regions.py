@@ -23,7 +23,7 @@ PAUSE_S = 0.6  # silence that parts two segments
 
 def regions_of(answer: Answer, shown: View) -> list[Region]:
     """What a version said, drawn with the project's own control."""
-    label, note = answer.preannotation.label, _note(answer)
+    label, note = answer.preannotation.label, note_of(answer)
     match label:
         case Boxes():
             drawn = _boxes(label, shown)
@@ -48,7 +48,7 @@ def label_of(result: Sequence[Mapping[str, Any]], shown: View, size: Callable[[]
     try:
         match control.kind:
             case "RectangleLabels":
-                return _boxes_of(_of(result, control.from_name), shown, size())
+                return boxes_of(_of(result, control.from_name), shown, size())
             case "VectorLabels":
                 return _lanes_of(_of(result, control.from_name), shown, size())
             case "KeyPointLabels":
@@ -58,6 +58,8 @@ def label_of(result: Sequence[Mapping[str, Any]], shown: View, size: Callable[[]
                 return Transcript(" ".join(" ".join(texts).split()))
             case "Segments":
                 return _transcript_of(_of(result, control.from_name))
+            case "VideoRectangle":
+                raise AssertionError("of a video, ``boxes_at`` tells what is on each frame")
     except (KeyError, TypeError, IndexError, ValueError) as error:
         if isinstance(error, InvalidInput):
             raise
@@ -69,7 +71,8 @@ def _of(result: Sequence[Mapping[str, Any]], name: str) -> list[Mapping[str, Any
     return [region for region in result if region.get("from_name") == name]
 
 
-def _note(answer: Answer) -> str:
+def note_of(answer: Answer) -> str:
+    """The doubt and the route of an item, for people."""
     doubt, route = answer.preannotation.uncertainty, answer.decision
     otherwise = f"; {route.otherwise}" if route.otherwise else ""
     return f"p_error {doubt.p_error:.2f}, about {doubt.seconds:.0f} s; {route.decision}: {route.reason}{otherwise}"
@@ -91,10 +94,15 @@ def _boxes(label: Boxes, shown: View) -> list[Region]:
         name = shown.names.to_label.get(box.category)
         if name is None:
             continue  # the project does not ask for it
-        (x1, y1), (x2, y2) = _percent(box.xyxy[:2], size), _percent(box.xyxy[2:], size)
-        value = {"x": x1, "y": y1, "width": x2 - x1, "height": y2 - y1, "rotation": 0, "rectanglelabels": [name]}
+        value = {**rectangle(box, size), "rectanglelabels": [name]}
         drawn.append(_region(shown.control, f"box-{number}", "rectanglelabels", value, box.confidence, size))
     return drawn
+
+
+def rectangle(box: Box, size: Size) -> dict[str, float]:
+    """A box as a rectangle of Label Studio."""
+    (x1, y1), (x2, y2) = _percent(box.xyxy[:2], size), _percent(box.xyxy[2:], size)
+    return {"x": x1, "y": y1, "width": x2 - x1, "height": y2 - y1, "rotation": 0}
 
 
 def _vectors(label: Lanes, shown: View) -> list[Region]:
@@ -137,7 +145,12 @@ def _pixels(x: float, y: float, size: Size) -> tuple[Pixels, Pixels]:
     return round(x * size[0] / 100, 3), round(y * size[1] / 100, 3)
 
 
-def _boxes_of(regions: Sequence[Mapping[str, Any]], shown: View, size: Size) -> Boxes:
+def boxes_of(regions: Sequence[Mapping[str, Any]], shown: View, size: Size) -> Boxes:
+    """The boxes of rectangles within a picture.
+
+    Raises:
+        InvalidInput: a rectangle has a label unknown to the project.
+    """
     boxes = []
     for region in regions:
         value = region["value"]

@@ -9,7 +9,7 @@ from serving.http_errors import Unavailable
 from serving.label_studio.client import Client
 from serving.label_studio.corrections import Corrections
 from serving.label_studio.predictor import NONE_SERVES, Predictor
-from serving.label_studio.projects import push
+from serving.label_studio.projects import push, tasks_at_once
 from serving.loop import Actor, Loop, utc_now
 from serving.store.studio import Project
 from serving.worker_thread import WorkerThread
@@ -77,7 +77,7 @@ class Worker(WorkerThread):
             self._corrections.work(utc_now())  # people do not wait for predictions
             return [self._predictor.result(project.task, one, shown, ACTOR) for one in tasks]
 
-        attached = push(self._client, project.project, version, predict)
+        attached = push(self._client, project.project, version, predict, at_once=tasks_at_once(shown.control))
         self._client.show_version(project.project, version)
         self._loop.store.studio.in_step(project, version)
         log.info("Label Studio's project %d shows %s on %d tasks", project.project, version, attached.stored)

@@ -9,7 +9,7 @@ from sqlalchemy import Row, and_, select, update
 from models.records import Seconds, Task
 from serving.store.database import Database, log
 from serving.store.records import Actor
-from serving.store.tables import studio_annotations, studio_projects, studio_tasks
+from serving.store.tables import studio_annotations, studio_films, studio_projects, studio_tasks
 
 
 @dataclass(frozen=True)
@@ -33,6 +33,18 @@ class Annotation:
     seconds: Seconds = 0.0
     corrections: tuple[int, ...] = ()
     gone: bool = False
+
+
+@dataclass(frozen=True)
+class Film:
+    """The video of a task, looked at with so many frames a second: how many that makes in all, and of each still its
+    number, from 1, and its item."""
+
+    uri: str
+    frames_per_s: float
+    frames: int
+    duration_s: Seconds
+    stills: tuple[tuple[int, str], ...]
 
 
 class Studio:
@@ -84,6 +96,23 @@ class Studio:
         values = {"task": task, "studio_task": studio_task, "uri": uri, "item_id": item_id}
         with self._database.writing() as connection:
             connection.execute(add, values)
+
+    def film(self, task: Task, studio_task: int, uri: str, frames_per_s: float) -> Film | None:
+        """The stills of a task's video, unless it names another by now or is looked at otherwise."""
+        where = and_(studio_films.c.task == task, studio_films.c.studio_task == studio_task)
+        with self._database.reading() as connection:
+            row = connection.execute(select(studio_films).where(where)).one_or_none()
+        if row is None or (row.uri, row.frames_per_s) != (uri, frames_per_s):
+            return None
+        return Film(uri, frames_per_s, row.frames, row.duration_s, tuple((number, item) for number, item in row.stills))
+
+    def keep_film(self, task: Task, studio_task: int, film: Film) -> None:
+        """Notes which items the stills of a task's video are."""
+        add = self._database.insert(studio_films)
+        changing = {name: add.excluded[name] for name in vars(film)}
+        add = add.on_conflict_do_update(index_elements=["task", "studio_task"], set_=changing)
+        with self._database.writing() as connection:
+            connection.execute(add, {"task": task, "studio_task": studio_task, **vars(film)})
 
     # -- annotations
 

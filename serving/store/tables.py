@@ -294,6 +294,18 @@ studio_tasks = Table(
 )
 Index("ix_studio_tasks_item_id", studio_tasks.c.item_id)
 
+studio_films = Table(
+    "studio_films",  # videos of tasks, whose stills are items
+    metadata,
+    Column("task", String, primary_key=True),
+    Column("studio_task", BigId, primary_key=True, autoincrement=False),
+    _required("uri", String),  # as the task names its video
+    _required("frames_per_s", Float),
+    _required("frames", Integer),
+    _required("duration_s", Float),
+    _required("stills", JSON),  # [number, item]
+)
+
 studio_annotations = Table(
     "studio_annotations",
     metadata,

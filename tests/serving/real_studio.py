@@ -1,6 +1,8 @@
 """The real Label Studio, started on a folder of its own; it lives in an environment of its own, not in ours.
 
-``make label-studio`` installs it; ``PRELABEL_TEST_LABEL_STUDIO`` may name another ``label-studio`` command.
+``make label-studio`` installs it; ``PRELABEL_TEST_LABEL_STUDIO`` may name another ``label-studio`` command, and
+``PRELABEL_TEST_LABEL_STUDIO_DATA`` a folder of it whose database is migrated already, which is copied: its first start
+takes minutes.
 """
 
 import os
@@ -43,6 +45,9 @@ def free_port() -> int:
 @contextmanager
 def running(program: str, folder: Path) -> Iterator["RealStudio"]:
     """A Label Studio with one user, until the block ends."""
+    migrated = os.environ.get("PRELABEL_TEST_LABEL_STUDIO_DATA")
+    if migrated:
+        shutil.copytree(migrated, folder)
     folder.mkdir(parents=True, exist_ok=True)
     port = free_port()
     words = [program, "start", "--no-browser", "--internal-host", "127.0.0.1", "-p", str(port)]

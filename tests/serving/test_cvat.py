@@ -23,7 +23,7 @@ from models.scenery import backdrop, developed, paint_ground
 from models.streets import own_road
 from models.versions import starters
 from serving.cvat.nuclio import HANDLER
-from serving.cvat.tracker import Corners, State, followed
+from serving.following import Corners, State, followed
 from serving.loop import utc_now
 from serving.media_files import content_id
 from serving.tokens import make_token

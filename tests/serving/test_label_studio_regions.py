@@ -47,8 +47,8 @@ class TestConfig:
         [
             ("<View", "asr", "label_config: expected XML, got"),
             ("<!DOCTYPE x [<!ENTITY a 'b'>]><View/>", "asr", "without declarations"),
-            (TEXT, "detection", "expected RectangleLabels on Image for task detection, got Audio, TextArea"),
-            (BOXES, "lane", "expected VectorLabels or KeyPointLabels on Image for task lane, got Image, Rect"),
+            (TEXT, "detection", "RectangleLabels on Image or VideoRectangle on Video for task detection, got Au"),
+            (BOXES, "lane", "VectorLabels on Image or KeyPointLabels on Image for task lane, got Image, Rect"),
             (TEXT.replace("$", ""), "asr", r'expected <Audio value="\$KEY">'),
             (TEXT.replace('toName="a"', 'toName="a" perRegion="true"'), "asr", "expected Labels on 'a'"),
             (BOXES.replace("Label ", "Other "), "detection", "expected labels in RectangleLabels 'r'"),

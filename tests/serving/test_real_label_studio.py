@@ -17,9 +17,11 @@ from models import scenes
 from models.records import TASKS, Task
 from serving.loop import utc_now
 from serving.tokens import make_token
+from tests.movies import brightening, movie
 from tests.serving.real_studio import TOKEN, RealStudio, command, free_port, running
 from tests.serving.served import Served, eventually, serving
 from tests.serving.test_cli import prelabel
+from tests.serving.test_label_studio_video import VIDEO
 from tests.tiny_versions import make_version
 
 PROGRAM = command()
@@ -110,6 +112,23 @@ def test_the_whole_round(task: Task, studio: RealStudio, tmp_path: Path) -> None
 
         missed_and_deleted(served, studio, task, project, annotation)
         assert served.loop.store.inbox.counts("label-studio") == (0, 0)
+
+
+def test_a_video_is_tracked_and_comes_back_by_still(studio: RealStudio, tmp_path: Path) -> None:
+    port = free_port()
+    settings: dict[str, Any] = {"port": port, "label_studio_url": studio.url, "label_studio_token": TOKEN}
+    with serving(tmp_path, tasks=["detection"], **settings) as served, on_a_port(served, port):
+        project = studio.new_project("video of a test", VIDEO, {"a.mp4": movie(brightening(12, 120, 90))})
+        done = attach(tmp_path, studio, "detection", project, port)
+        assert done.returncode == 0, done.stderr
+        (prediction,) = studio.predictions(project)
+        assert prediction["model_version"] == served.deployment.live.version("detection")
+        (region,) = prediction["result"]
+        assert [key["frame"] for key in region["value"]["sequence"]] == [1, 11]
+        given = {"lead_time": 12.0, "parent_prediction": prediction["id"]}
+        studio.annotate(prediction["task"], prediction["result"], **given)
+        eventually(lambda: len(corrections(served, "detection")) == 3, within_s=60)
+        assert [one["seconds"] for one in corrections(served, "detection")] == [4, 4, 4]
 
 
 def attach(folder: Path, studio: RealStudio, task: Task, project: int, port: int) -> Any:

@@ -89,45 +89,28 @@ def publish(
     versions_dir.mkdir(parents=True, exist_ok=True)
     work = Path(tempfile.mkdtemp(prefix=".publishing-", dir=versions_dir))
     try:
-        runtime = _exported(origin.task, network, settings, work / ONNX, [*held_out, *trained_on])
-        choice = choose(origin.task, work / ONNX, trained_on, unseen)
-        if choice:
-            runtime = tasks.load_runtime(origin.task, work / ONNX)
-        tuned = dict(tune(evaluate(origin.task, runtime, unseen))) if tune and len(unseen) >= LEAST_ITEMS else {}
-        if tuned:
-            _describe(work / ONNX, tuned)
-            runtime = tasks.load_runtime(origin.task, work / ONNX)
+        onnx_file = work / ONNX
+        _export(origin.task, network, settings, onnx_file, [*held_out, *trained_on])
+        choice = choose(origin.task, onnx_file, trained_on, unseen)
+        tuned = _tune(origin.task, onnx_file, unseen, tune)
         save_file({name: tensor.contiguous() for name, tensor in network.state_dict().items()}, work / CHECKPOINT)
-        training_ids = {file_sha256(Path(item.uri)) for item, _ in trained_on}
-        digest = file_sha256(work / ONNX)
-        version = Version(
-            name=version_name(origin.task, digest),
-            task=origin.task,
-            folder=work,
-            parent=origin.parent,
-            created_at=origin.created_at,
-            onnx_sha256=digest,
-            data=origin.data,
-            training_ids_sha256=ids_sha256(training_ids),
-            settings=asdict(settings),
-            training={
-                **origin.training,
-                "items": len(training_ids),
-                "arithmetic": asdict(choice) if choice else FP32,
-                **tuned,
-            },
-            metrics=_metrics(origin, runtime, held_out),
-            calibration=_calibration(origin.task, runtime, unseen, calibrate),
+        runtime = tasks.load_runtime(origin.task, onnx_file)
+        metrics, calibration = (
+            _metrics(origin, runtime, held_out),
+            _calibration(origin.task, runtime, unseen, calibrate),
         )
-        write_manifest(version, training_ids)
+        ids = {file_sha256(Path(item.uri)) for item, _ in trained_on}
+        learnt = {"items": len(ids), "arithmetic": asdict(choice) if choice else FP32, **tuned}
+        version = _version(origin, work, settings, ids, learnt, metrics, calibration)
+        write_manifest(version, ids)
         (work / CARD).write_text(model_card(version, origin, choice), encoding="utf-8")
         return settle(work, versions_dir / version.name)
     finally:
         shutil.rmtree(work, ignore_errors=True)
 
 
-def _exported(task: Task, network: nn.Module, settings: Any, path: Path, pairs: Pairs) -> tasks.Runtime:
-    """The exported network in use, after a look that it answers as the trained one does, on some real media."""
+def _export(task: Task, network: nn.Module, settings: Any, path: Path, pairs: Pairs) -> None:
+    """Writes the network's ONNX file, and looks whether it answers as the trained one does, on some real media."""
     export_onnx(task, network, settings, path)
     runtime = tasks.load_runtime(task, path)
     media = [read_item(task, item) for item, _ in pairs[:PARITY_ITEMS]]
@@ -135,7 +118,43 @@ def _exported(task: Task, network: nn.Module, settings: Any, path: Path, pairs: 
         check_sane(task, runtime, "the exported model")
         media = [medium for _, medium in sample_media(task)]
     check_parity(task, network, runtime, path, media)
-    return runtime
+
+
+def _tune(task: Task, path: Path, unseen: Pairs, tune: Tune | None) -> Mapping[str, Any]:
+    """What ``tune`` learnt from enough unseen items; the file says it from now on."""
+    if tune is None or len(unseen) < LEAST_ITEMS:
+        return {}
+    tuned = tune(evaluate(task, tasks.load_runtime(task, path), unseen))
+    if tuned:
+        _describe(path, tuned)
+    return tuned
+
+
+def _version(
+    origin: Origin,
+    folder: Path,
+    settings: Any,
+    training_ids: set[str],
+    learnt: Mapping[str, Any],
+    metrics: Mapping[str, Any],
+    calibration: Mapping[str, Any] | None,
+) -> Version:
+    """The version in ``folder``, named after its ONNX file."""
+    digest = file_sha256(folder / ONNX)
+    return Version(
+        name=version_name(origin.task, digest),
+        task=origin.task,
+        folder=folder,
+        parent=origin.parent,
+        created_at=origin.created_at,
+        onnx_sha256=digest,
+        data=origin.data,
+        training_ids_sha256=ids_sha256(training_ids),
+        settings=asdict(settings),
+        training={**origin.training, **learnt},
+        metrics=metrics,
+        calibration=calibration,
+    )
 
 
 def export_onnx(task: Task, network: nn.Module, settings: Any, path: Path) -> None:

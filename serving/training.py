@@ -26,7 +26,9 @@ from serving.trust import first_calibration, tuned
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
 if TYPE_CHECKING:
+    from models.export import Origin
     from models.pretrained import Pretrained
+    from models.train import Plan
 
 HELD_OUT_SHARE = 0.1  # of the groups, where no other data measures the result
 CALIBRATION_SHARE = 0.05  # of the groups, where other data does
@@ -117,56 +119,82 @@ def train_version(
         LossNotFinite: the loss stopped being a number; names the items.
         Refused: the exported model disagrees with the trained one.
     """
-    from models import tasks  # torch is loaded by training alone
-    from models.export import Origin, publish
-    from models.train import Plan, train
+    from models.export import publish  # torch is loaded by training alone
+    from models.train import train
 
-    recipe = tasks.recipe(request.task, tasks.architecture(start.settings) if start else None)
     pairs = read_all(request.data) if request.data else corrections()
     if not pairs:
         source = ", ".join(request.data) or "the store's corrections"
         raise InvalidInput(f"train {request.task}: expected labelled items from {source}, got none")
-    names = tuple(map(short_name, request.data)) or ("corrections",)
+    shared = _share_out(pairs, request)
+    plan = _plan(request, start)
+    run_dir = runs_dir / plan.run_name([item for item, _ in shared.kept])
+    network, settings = train(plan, shared.kept, run_dir, start=start, console=console)
+    return publish(
+        _origin(request, plan, start, shared.told),
+        network,
+        settings,
+        shared.kept,
+        shared.held_out,
+        versions_dir,
+        unseen=shared.unseen,
+        tune=tuned,
+        calibrate=first_calibration,
+    )
+
+
+@dataclass(frozen=True)
+class Shared:
+    """What labelled items are for: ``kept`` are trained on; ``unseen``, whole groups of the same data, tune and
+    calibrate the version; ``held_out`` give its figures, and ``told`` says what those are."""
+
+    kept: Pairs
+    unseen: Pairs
+    held_out: Pairs
+    told: str
+
+
+def _share_out(pairs: Pairs, request: Request) -> Shared:
+    """The items shared out; without ``request.held_out`` the unseen ones give the figures too."""
     if request.held_out:
-        kept, unseen = hold_out(pairs, request.seed, CALIBRATION_SHARE)
-        held_out, told = read_all(request.held_out), ", ".join(map(short_name, request.held_out))
-    else:
-        kept, unseen = hold_out(pairs, request.seed)
-        held_out = unseen
-        told = f"{len(held_out)} of {len(pairs)} items, whole groups drawn at random"
-    plan = Plan(
+        told = ", ".join(map(short_name, request.held_out))
+        return Shared(*hold_out(pairs, request.seed, CALIBRATION_SHARE), read_all(request.held_out), told)
+    kept, unseen = hold_out(pairs, request.seed)
+    return Shared(kept, unseen, unseen, f"{len(unseen)} of {len(pairs)} items, whole groups drawn at random")
+
+
+def _plan(request: Request, start: "Version | Pretrained | None") -> "Plan":
+    """What was asked for, and the task's own defaults where nothing was."""
+    from models import tasks
+    from models.train import Plan
+
+    recipe = tasks.recipe(request.task, tasks.architecture(start.settings) if start else None)
+    return Plan(
         task=request.task,
-        data=names,
+        data=tuple(map(short_name, request.data)) or ("corrections",),
         epochs=request.epochs or recipe.EPOCHS,
         batch_size=request.batch_size or recipe.BATCH_SIZE,
         learning_rate=request.learning_rate or recipe.LEARNING_RATE * (GENTLER if _trained_here(start) else 1),
         seed=request.seed,
         parent=start.name if start else None,
     )
-    run_dir = runs_dir / plan.run_name([item for item, _ in kept])
-    network, settings = train(plan, kept, run_dir, start=start, console=console)
-    settings_of_run = {key: value for key, value in asdict(plan).items() if key not in ("task", "data", "parent")}
+
+
+def _origin(request: Request, plan: "Plan", start: "Version | Pretrained | None", held_out: str) -> "Origin":
+    """Where the version comes from, for its manifest and its card."""
+    from models.export import Origin
+
+    training = {key: value for key, value in asdict(plan).items() if key not in ("task", "data", "parent")}
     if start and not isinstance(start, Version):
-        settings_of_run["start"] = start.name
-    origin = Origin(
+        training["start"] = start.name
+    return Origin(
         task=request.task,
         parent=start.name if isinstance(start, Version) else None,
         created_at=datetime.now(UTC),
         data=plan.data,
-        held_out=told,
-        training=settings_of_run,
+        held_out=held_out,
+        training=training,
         notes=request.notes,
-    )
-    return publish(
-        origin,
-        network,
-        settings,
-        kept,
-        held_out,
-        versions_dir,
-        unseen=unseen,
-        tune=tuned,
-        calibrate=first_calibration,
     )
 
 

@@ -26,7 +26,6 @@ _TURN = math.cos(math.radians(30))  # a bend turns less within a dozen cells
 _SMOOTHING = 4  # passes of (1, 2, 1) / 4 along a line, together a deviation of 1.4 cells
 _ACROSS = np.arange(-3, 3.01, 0.25)  # where a slice across a line is read
 _BETWEEN_CELLS = 1 / 6  # variance that reading between cells, linearly, adds to any ridge
-_SLICE = (-1.0, 0.0, 1.0)  # the same while walking
 _AROUND = np.mgrid[-2:3, -2:3].reshape(2, -1).T  # steps (25, xy) from a cell of a line to all that belong to the line
 
 
@@ -119,8 +118,10 @@ class _Walker:
         self.rows, self.columns = int(heat.shape[0]), int(heat.shape[1])
         # plain floats: a step reads few, and numpy is slow at few; beyond the border it is as on the border
         self.heat: list[list[float]] = np.pad(heat, 1, mode="edge").tolist()
-        self.angle: list[list[float]] = (np.arctan2(directions[1], directions[0]) / 2).tolist()
-        self.taken = [[False] * self.columns for _ in range(self.rows)]
+        angle = np.arctan2(directions[1], directions[0]) / 2
+        self.cosine: list[list[float]] = np.cos(angle).tolist()
+        self.sine: list[list[float]] = np.sin(angle).tolist()
+        self.taken, self.near = ([[False] * self.columns for _ in range(self.rows)] for _ in range(2))
         hot = np.flatnonzero(heat >= SEED)
         hot = hot[np.argsort(-heat.ravel()[hot], kind="stable")]
         self.seeds = [divmod(index, self.columns) for index in hot.tolist()]
@@ -129,12 +130,12 @@ class _Walker:
         """Every ridge, from its strongest cell both ways."""
         found = []
         for y, x in self.seeds:
-            if self._near_taken(x, y):
+            if self.near[y][x]:
                 continue
-            angle = self.angle[y][x]
-            start = self._recentred(x, y, math.cos(angle), math.sin(angle))
-            ahead = self._walk(*start, math.cos(angle), math.sin(angle))
-            behind = self._walk(*start, -math.cos(angle), -math.sin(angle))
+            dx, dy = self.cosine[y][x], self.sine[y][x]
+            start = self._recentred(x, y, dx, dy, self._at(x, y))
+            ahead = self._walk(*start, dx, dy)
+            behind = self._walk(*start, -dx, -dy)
             piece = [*behind[::-1], start, *ahead]
             self._take(piece)
             if len(piece) > 1:
@@ -150,11 +151,18 @@ class _Walker:
             if not (-0.5 <= x <= self.columns - 0.5 and -0.5 <= y <= self.rows - 0.5):
                 return self._to_border(points, sound, dx, dy)
             value = self._at(x, y)
-            follows = value >= FAINT and self._agrees(x, y, dx, dy)
-            if follows:
-                dx, dy = self._turned(x, y, dx, dy, value)
-                x, y = self._recentred(x, y, dx, dy)
             row, column = self._cell(x, y)
+            cosine, sine = self.cosine[row][column], self.sine[row][column]
+            along = cosine * dx + sine * dy
+            # the heat here belongs to a line of this heading, not to one that crosses or meets it
+            follows = value >= FAINT and abs(along) >= _BEND
+            if follows:
+                weight = math.copysign(min(1.0, 2 * value), along)  # drawn towards the direction of the map
+                dx, dy = dx + weight * cosine, dy + weight * sine
+                norm = math.hypot(dx, dy)
+                dx, dy = dx / norm, dy / norm
+                x, y = self._recentred(x, y, dx, dy, value)
+                row, column = self._cell(x, y)
             if self.taken[row][column]:
                 break
             points.append((x, y))
@@ -176,32 +184,12 @@ class _Walker:
         step = max(0.0, min(room))
         return [*points, (x + step * dx, y + step * dy)]
 
-    def _agrees(self, x: float, y: float, dx: float, dy: float) -> bool:
-        """Whether the heat here belongs to a line of this heading, not to one that crosses or meets it."""
-        row, column = self._cell(x, y)
-        angle = self.angle[row][column]
-        return abs(math.cos(angle) * dx + math.sin(angle) * dy) >= _BEND
-
-    def _turned(self, x: float, y: float, dx: float, dy: float, value: float) -> tuple[float, float]:
-        """The heading, drawn towards the direction of the map."""
-        row, column = self._cell(x, y)
-        angle = self.angle[row][column]
-        cosine, sine = math.cos(angle), math.sin(angle)
-        weight = math.copysign(min(1.0, 2 * value), cosine * dx + sine * dy)
-        dx, dy = dx + weight * cosine, dy + weight * sine
-        norm = math.hypot(dx, dy)
-        return dx / norm, dy / norm
-
-    def _recentred(self, x: float, y: float, dx: float, dy: float) -> tuple[float, float]:
-        reach = abs(_SLICE[0])
-        if not (reach <= x <= self.columns - 1 - reach and reach <= y <= self.rows - 1 - reach):
+    def _recentred(self, x: float, y: float, dx: float, dy: float, value: float) -> tuple[float, float]:
+        """The place moved across its heading to the middle of the heat, of which ``value`` is here."""
+        if not (1 <= x <= self.columns - 2 and 1 <= y <= self.rows - 2):
             return x, y  # half of the slice would lie outside
-        total = moment = 0.0
-        for offset in _SLICE:
-            value = self._at(x - offset * dy, y + offset * dx) ** 2
-            total += value
-            moment += value * offset
-        shift = max(-0.7, min(0.7, moment / (total + 1e-9)))
+        before, here, beyond = self._at(x + dy, y - dx) ** 2, value**2, self._at(x - dy, y + dx) ** 2
+        shift = max(-0.7, min(0.7, (beyond - before) / (before + here + beyond + 1e-9)))
         return x - shift * dy, y + shift * dx
 
     def _at(self, x: float, y: float) -> float:
@@ -214,16 +202,18 @@ class _Walker:
         return top * (1 - v) + bottom * v
 
     def _cell(self, x: float, y: float) -> tuple[int, int]:
-        return min(max(round(y), 0), self.rows - 1), min(max(round(x), 0), self.columns - 1)
+        row, column = round(y), round(x)
+        inside = 0 <= row < self.rows and 0 <= column < self.columns
+        return (row, column) if inside else (min(max(row, 0), self.rows - 1), min(max(column, 0), self.columns - 1))
 
     def _take(self, piece: Sequence[tuple[float, float]]) -> None:
-        for x, y in piece:
-            row, column = self._cell(x, y)
-            for near in self.taken[max(0, row - 1) : row + 2]:
-                near[max(0, column - 1) : column + 2] = [True] * (min(self.columns, column + 2) - max(0, column - 1))
-
-    def _near_taken(self, x: int, y: int) -> bool:
-        return self.taken[y][x] or any(any(near[max(0, x - 1) : x + 2]) for near in self.taken[max(0, y - 1) : y + 2])
+        """No line passes within a cell of this one, and none starts within two."""
+        for row, column in dict.fromkeys(self._cell(x, y) for x, y in piece):
+            for cells, reach in ((self.taken, 1), (self.near, 2)):
+                left, right = max(0, column - reach), min(self.columns, column + reach + 1)
+                marks = [True] * (right - left)
+                for y in range(max(0, row - reach), min(self.rows, row + reach + 1)):
+                    cells[y][left:right] = marks
 
 
 def _legs(piece: Array) -> list[Array]:

@@ -5,17 +5,26 @@ from typing import TypeAlias
 
 from models.records import Box, Pixels
 
+Corners: TypeAlias = tuple[Pixels, Pixels, Pixels, Pixels]
+
 
 @dataclass(frozen=True)
 class Ignored:
     """Of one image: a predicted box that matches one of these is neither right nor false, and none is missed.
 
     ``objects`` are single ones, such as those that Pascal VOC marks ``difficult``. ``crowds`` are regions with many
-    objects of a category (COCO's ``iscrowd``), which any number of boxes may match by lying in them.
+    objects of a category (COCO's ``iscrowd``), which any number of boxes may match by lying in them; ``regions`` are
+    corners of the same for every category (KITTI's ``DontCare``).
     """
 
     objects: tuple[Box, ...] = ()
     crowds: tuple[Box, ...] = ()
+    regions: tuple[Corners, ...] = ()
+
+    def of(self, category: str) -> tuple[list[Box], list[Box]]:
+        """The objects and the crowds of one category, regions among them."""
+        objects, crowds = ([box for box in boxes if box.category == category] for boxes in (self.objects, self.crowds))
+        return objects, crowds + [Box(corners, category) for corners in self.regions]
 
 
 @dataclass(frozen=True)
@@ -24,7 +33,7 @@ class KittiObject:
     occluded, 3 unknown. Regions that do not count are of the category ``DontCare``; there both are -1."""
 
     category: str
-    xyxy: tuple[Pixels, Pixels, Pixels, Pixels]
+    xyxy: Corners
     truncation: float
     occlusion: int
 

@@ -1,25 +1,35 @@
 """What an evaluation tells of speech: edits of each clip, the metrics from them, and what is mistaken for what."""
 
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, partial
 from itertools import zip_longest
-from typing import Any
+from typing import Any, TypeAlias
 
 import jiwer
 import numpy as np
 from numpy.typing import NDArray
 
+from models.asr.metrics import part_errors
 from models.asr.transcripts import normalise
 from models.figures import Meaning, Rows, Statistics
 from models.records import Label, Prediction, Transcript
+from models.reliability import auroc, ece, nce
 from models.report.charts import Chart, Columns, Mistake, Mistakes, binned
+
+Doubts: TypeAlias = NDArray[np.float64]
+Wrong: TypeAlias = NDArray[np.bool_]
 
 METRICS = {
     "wer": Meaning("words to change, per word of the truth", "lower"),
     "cer": Meaning("characters to change, per character of the truth", "lower"),
     "exact": Meaning("share of clips without any edit", "higher"),
+    "word_ece": Meaning("expected calibration error of the words' confidences", "lower"),
+    "word_nce": Meaning(
+        "share of the uncertainty about right and wrong words that their confidences take away", "higher"
+    ),
+    "word_auroc": Meaning("chance that a right word is more confident than a wrong one", "higher"),
 }
 MAX_PROBABILITY = "frame_probability"
 MOST_MISTAKES = 12
@@ -60,6 +70,9 @@ class Results:
             "wer": lambda rows: _rate(self.columns, "word_edits", "words", rows),
             "cer": lambda rows: _rate(self.columns, "character_edits", "characters", rows),
             "exact": lambda rows: float(exact[rows].mean()),
+            "word_ece": partial(self._of_confidences, ece),
+            "word_nce": partial(self._of_confidences, nce),
+            "word_auroc": partial(self._of_confidences, auroc),
         }
 
     def charts(self) -> list[Chart]:
@@ -72,6 +85,24 @@ class Results:
             Mistakes("Characters most often mistaken", "truth → what was heard", characters),
             Columns("Error by length", "clips in which a person would change a word", "seconds", "wrong", lengths),
         ]
+
+    def _of_confidences(self, figure: Callable[[Doubts, Wrong], float | None], rows: Rows) -> float | None:
+        """A figure of doubt, of every word that was heard in a sample of clips; None where it has no meaning."""
+        clip, doubts, wrong = self._doubted
+        words = np.repeat(np.arange(len(clip)), np.bincount(rows, minlength=len(self.truths))[clip])
+        return figure(doubts[words], wrong[words])
+
+    @cached_property
+    def _doubted(self) -> tuple[NDArray[np.intp], Doubts, Wrong]:
+        """Of each word (w,) that was heard: the row of its clip, 1 less its confidence, whether it is wrong."""
+        labels = [said.label for said in self.predictions]
+        words = [label.words if isinstance(label, Transcript) else () for label in labels]
+        wrong = [part_errors(label, truth).wrong for label, truth in zip(labels, self.truths, strict=True)]
+        return (
+            np.repeat(np.arange(len(words)), [len(each) for each in words]),
+            np.array([1 - word.confidence for each in words for word in each], np.float64),
+            np.concatenate([np.zeros(0, np.bool_), *wrong]),
+        )
 
     @cached_property
     def _texts(self) -> list[tuple[str, str]]:

@@ -82,7 +82,12 @@ FORMATS: dict[str, Format] = {
         bdd100k.read_boxes,
         read_marked=bdd100k.read_marked_boxes,
     ),
-    "mot": Format("detection", "SPLIT/SEQUENCE/gt/gt.txt, seqinfo.ini and img1/", mot.read),
+    "mot": Format(
+        "detection",
+        "SPLIT/SEQUENCE/gt/gt.txt, seqinfo.ini and img1/",
+        mot.read,
+        read_marked=mot.read_marked,
+    ),
     "culane": Format(
         "lane",
         "list/SPLIT.txt, and A.lines.txt beside each A.jpg",

@@ -19,14 +19,17 @@ _Frame: TypeAlias = tuple[str, Path, _Json]  # where, image, its entry
 
 _BOXES_2020, _LANES_2020 = "labels/det_20/det_", "labels/lane/polygons/lane_"
 _BOTH_2018 = "labels/bdd100k_labels_images_"
+_NAMES = {"bike": "bicycle", "caravan": "car", "motor": "motorcycle", "person": "pedestrian", "van": "car"}
+_UNCERTAIN = {"other person": "pedestrian", "other vehicle": "car", "trailer": "truck"}
 _NO_LINES = ("crosswalk", "road curb")
 _STEPS = 8  # straight pieces that stand for one curve
 
 
 def read_boxes(root: Path, split: str | None = None) -> Iterator[tuple[Item, Boxes]]:
-    """The images of a split with their boxes, clipped to the image; crowds are left out.
+    """The images of a split with their boxes, clipped to the image; crowds and what is uncertain are left out.
 
-    The last pixel belongs to a box, as in the official conversion to COCO.
+    The last pixel belongs to a box, and categories of 2018 have the names of 2020 ("person" is "pedestrian", "van" is
+    "car"), as in the official evaluation. Source: ``bdd100k/configs/det.toml`` of its toolkit.
 
     Raises:
         InvalidDataset: a broken document, naming the entry.
@@ -37,7 +40,8 @@ def read_boxes(root: Path, split: str | None = None) -> Iterator[tuple[Item, Box
 
 
 def read_marked_boxes(root: Path, split: str | None = None) -> Iterator[tuple[Item, Boxes, Ignored]]:
-    """The same, each image with its crowds."""
+    """The same, each image with its crowds: what is so marked, and what may be of a category or not, an "other vehicle"
+    for a car, an "other person" for a pedestrian, a trailer for a truck. Source: ``scalabel/label/to_coco.py``."""
     return _boxes(root, _frames(root, _file(root, _BOXES_2020, split)))
 
 
@@ -84,7 +88,10 @@ def _boxes(root: Path, frames: Iterator[_Frame]) -> Iterator[tuple[Item, Boxes, 
     for where, image, frame in frames:
         width, height = image_size(image)
         found = [
-            (_box(at, category, label["box2d"], width, height), bool(_attribute(label, "crowd")))
+            (
+                _box(at, _UNCERTAIN.get(category) or _NAMES.get(category, category), label["box2d"], width, height),
+                category in _UNCERTAIN or bool(_attribute(label, "crowd")),
+            )
             for at, category, label in _labels(where, frame)
             if label.get("box2d") is not None
         ]

@@ -12,23 +12,37 @@ from pathlib import Path
 
 from models.datasets.layout import below, broken, chosen_split, clipped, existing, finite, numbered_lines
 from models.datasets.shelf import Shelf
-from models.records import Boxes, Item
+from models.marks import Ignored
+from models.records import Box, Boxes, Item
 
-MIN_VISIBILITY = 0.25
+_CATEGORY = "pedestrian"
 _PEDESTRIAN = 1
+_DISTRACTORS = (2, 7, 8, 12)  # person on a vehicle, static person, distractor, reflection
+_MOT20_DISTRACTORS = (*_DISTRACTORS, 6)  # and a vehicle without a motor
+_MIN_VISIBILITY, _MOT20_MIN_VISIBILITY = 0.5, 0.25
 _DETECTOR = re.compile(r"-(DPM|FRCNN|SDP)$")  # MOT17 holds each sequence once a detector
 
 
 def read(root: Path, split: str | None = None) -> Iterator[tuple[Item, Boxes]]:
     """Every frame of every sequence of ``SPLIT/``, or of the sequences that lie in ROOT itself; pedestrians only.
 
-    Kept are boxes that are flagged to be considered, of the class pedestrian, and visible by a quarter or more: the
-    official evaluation of detectors on MOT20 asks for no others. Boxes are clipped to the image. The group is the
-    sequence; MOT17's three copies of one, which differ in detections alone, are read once.
+    Kept are boxes that are flagged to be considered, of the class pedestrian, and visible by half or more (a quarter
+    in sequences of MOT20): the official evaluation of detectors asks for no others. Boxes are clipped to the image.
+    The group is the sequence; MOT17's three copies of one, which differ in detections alone, are read once.
 
     Raises:
         InvalidDataset: a broken ``seqinfo.ini`` or line, naming file and line.
         NotFound: no such split.
+    """
+    return ((item, label) for item, label, _ in read_marked(root, split))
+
+
+def read_marked(root: Path, split: str | None = None) -> Iterator[tuple[Item, Boxes, Ignored]]:
+    """The same, each frame with what a predicted pedestrian may match without being right or false.
+
+    Those are people whom it is easy to take for pedestrians (on vehicles, sitting, as statues or reflections), whatever
+    is hardly visible, of any class, and pedestrians flagged 0. Other classes are false where they are taken for
+    pedestrians. Source: ``evaluateDetection.m`` and ``preprocessResult.m`` of the devkit; the flag: MOT16, table 5.
     """
     if split is None and any(root.glob("*/gt/gt.txt")):
         return _read(root, root)
@@ -36,21 +50,18 @@ def read(root: Path, split: str | None = None) -> Iterator[tuple[Item, Boxes]]:
     return _read(root, root / chosen_split(root, splits, split, "SPLIT/SEQUENCE/gt/gt.txt"))
 
 
-def _read(root: Path, folder: Path) -> Iterator[tuple[Item, Boxes]]:
+def _read(root: Path, folder: Path) -> Iterator[tuple[Item, Boxes, Ignored]]:
     sequences: dict[str, Path] = {}
     for truth in sorted(folder.glob("*/gt/gt.txt")):
         sequences.setdefault(_DETECTOR.sub("", truth.parents[1].name), truth)
     for name, truth in sequences.items():
         info = _info(truth.parents[1] / "seqinfo.ini")
-        boxes = Shelf(_boxes(truth, info))
+        entries = Shelf(_entries(truth, info, name.startswith("MOT20")))
         for frame in range(1, info.length + 1):
             image = existing(f"{truth.parents[1]}/seqinfo.ini:1", info.images / f"{frame:06d}{info.suffix}")
-            found = [
-                clipped(x - 1, y - 1, x - 1 + w, y - 1 + h, info.width, info.height, "pedestrian")
-                for x, y, w, h in boxes.values(str(frame))
-            ]
-            label = Boxes(info.width, info.height, tuple(box for box in found if box))
-            yield Item(below(root, image), str(image), name), label
+            known = [(_box(info, *box), counts) for *box, counts in entries.values(str(frame))]
+            kept, ignored = (tuple(box for box, counts in known if box and counts == kind) for kind in (True, False))
+            yield Item(below(root, image), str(image), name), Boxes(info.width, info.height, kept), Ignored(ignored)
 
 
 @dataclass(frozen=True)
@@ -78,8 +89,12 @@ def _info(file: Path) -> _Info:
     return _Info(images, suffix, length, width, height)
 
 
-def _boxes(file: Path, info: _Info) -> Iterator[tuple[str, list[float]]]:
-    """(frame, [left, top, width, height]) of the boxes that count."""
+def _box(info: _Info, x: float, y: float, width: float, height: float) -> Box | None:
+    return clipped(x - 1, y - 1, x - 1 + width, y - 1 + height, info.width, info.height, _CATEGORY)
+
+
+def _entries(file: Path, info: _Info, mot20: bool) -> Iterator[tuple[str, tuple[float | bool, ...]]]:
+    """(frame, (left, top, width, height, whether it is to be found)) of all that is to be found or does not count."""
     for where, line in numbered_lines(file):
         columns = line.split(",")
         if len(columns) not in (9, 10):
@@ -89,5 +104,14 @@ def _boxes(file: Path, info: _Info) -> Iterator[tuple[str, list[float]]]:
             broken(where, f"a frame from 1 to {info.length}", columns[0])
         if min(box[2:]) < 0:
             broken(where, "width and height >= 0", columns[4:6])
-        if flag and (len(columns) == 10 or (category == _PEDESTRIAN and visibility >= MIN_VISIBILITY)):
-            yield str(int(frame)), box
+        counts = bool(flag) if len(columns) == 10 else _counts(flag, category, visibility, mot20)
+        if counts is not None:
+            yield str(int(frame)), (*box, counts)
+
+
+def _counts(flag: float, category: float, visibility: float, mot20: bool) -> bool | None:
+    """Whether an object is to be found; None where it is neither that nor to be left out of the count."""
+    least, distractors = (_MOT20_MIN_VISIBILITY, _MOT20_DISTRACTORS) if mot20 else (_MIN_VISIBILITY, _DISTRACTORS)
+    if category == _PEDESTRIAN:
+        return bool(flag) and visibility >= least
+    return False if category in distractors or visibility < least else None

@@ -42,12 +42,12 @@ def compare(predicted: Sequence[Box], truth: Sequence[Box], ignored: Ignored = N
     From the surest on, each predicted box takes the free true box that it overlaps most, and at least as much as asked;
     what is ignored only where there is none. Source: ``COCOeval.evaluateImg``, over all areas.
     """
-    kinds = predicted, truth, ignored.objects, ignored.crowds
-    evaluator = _Evaluator()
-    return {
-        name: _compared(evaluator, name, *([box for box in boxes if box.category == name] for boxes in kinds))
-        for name in sorted({box.category for boxes in kinds for box in boxes})
-    }
+    evaluator, kinds = _Evaluator(), (predicted, truth, ignored.objects, ignored.crowds)
+    found = dict[str, Matches]()
+    for name in sorted({box.category for boxes in kinds for box in boxes}):
+        ours, theirs = ([box for box in boxes if box.category == name] for boxes in (predicted, truth))
+        found[name] = _compared(evaluator, name, ours, theirs, *ignored.of(name))
+    return found
 
 
 def average_precision(images: Sequence[Mapping[str, Matches]]) -> dict[str, Floats]:

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from models.datasets.kitti import REGION
 from models.detection.suppression import pairwise_iou, share_inside
-from models.marks import KittiObject
+from models.marks import Ignored, KittiObject
 from models.records import Box
 
 Floats: TypeAlias = NDArray[np.float64]
@@ -41,6 +41,12 @@ DIFFICULTIES = {
 
 
 Frame: TypeAlias = tuple[Sequence[Box], Sequence[KittiObject]]  # predicted boxes, labelled objects
+
+
+def left_out(objects: Iterable[KittiObject]) -> Ignored:
+    """The regions that do not count, for the rules of other benchmarks: a box of any category may lie in them."""
+    corners = [(max(x1, 0.0), max(y1, 0.0), x2, y2) for x1, y1, x2, y2 in (o.xyxy for o in objects if _is_region(o))]
+    return Ignored(regions=tuple(each for each in corners if each[0] < each[2] and each[1] < each[3]))
 
 
 def average_precision(frames: Iterable[Frame]) -> dict[str, dict[str, float | None]]:
@@ -139,7 +145,7 @@ class _Scene:
         low = [int(box.xyxy[3] - box.xyxy[1]) < difficulty.height for box in frame[0]]
         boxes = [(b, is_low) for b, is_low in zip(frame[0], low, strict=True) if is_low or _same(b.category, category)]
         there = [o for o in frame[1] if _same(o.category, category) or _same(o.category, NEIGHBOURS.get(category, ""))]
-        regions = [o for o in frame[1] if _same(o.category, REGION)]
+        regions = [o for o in frame[1] if _is_region(o)]
         corners, objects, areas = (
             np.array([one.xyxy for one in some], np.float64).reshape(-1, 4)
             for some in ([box for box, _ in boxes], there, regions)
@@ -200,6 +206,10 @@ def _visible(found: KittiObject, difficulty: Difficulty) -> bool:
     height = found.xyxy[3] - found.xyxy[1]
     hidden = found.occlusion > difficulty.occlusion or found.truncation > difficulty.truncation
     return height > difficulty.height and not hidden
+
+
+def _is_region(found: KittiObject) -> bool:
+    return _same(found.category, REGION)
 
 
 def _same(one: str, other: str) -> bool:

@@ -147,9 +147,7 @@ def counted(predicted: Boxes, truth: Boxes, ignored: Ignored) -> Boxes:
     for name in {box.category for box in predicted.boxes}:
         rows = [row for row, box in enumerate(predicted.boxes) if box.category == name]
         ours = [predicted.boxes[row] for row in rows]
-        theirs, objects, crowds = (
-            [box for box in boxes if box.category == name] for boxes in (truth.boxes, ignored.objects, ignored.crowds)
-        )
+        theirs, (objects, crowds) = [box for box in truth.boxes if box.category == name], ignored.of(name)
         near = pairwise_iou(_corners(ours), _corners(objects)).max(axis=1, initial=0.0)
         inside = share_inside(_corners(ours), _corners(crowds)).max(axis=1, initial=0.0)
         spared = (match(ours, theirs) < 0) & (np.maximum(near, inside) >= LEAST_IOU)

@@ -147,8 +147,7 @@ class Results:
 
     @cached_property
     def _ignored(self) -> list[Ignored]:
-        marks = self.marks or [None] * len(self.truths)
-        return [mark if isinstance(mark, Ignored) else Ignored() for mark in marks]
+        return [_left_out(mark) for mark in self.marks or [None] * len(self.truths)]
 
     @cached_property
     def _candidates(self) -> list[tuple[Box, ...]]:
@@ -285,6 +284,13 @@ class Results:
         counts = tuple(tuple(pairs[true, guess] for guess in names) for true in names)
         note = "rows are the truth, columns what was handed out, at IoU 0.5 whatever the category"
         return Matrix("Confusion", note, tuple(names), tuple(names), counts)
+
+
+def _left_out(mark: Mark | None) -> Ignored:
+    """What does not count in an image, by the rules of any benchmark."""
+    if isinstance(mark, KittiFrame):
+        return kitti_ap.left_out(mark.objects)
+    return mark if isinstance(mark, Ignored) else Ignored()
 
 
 def _given(images: Sequence[Mapping[str, Matches]], name: str) -> _Given:

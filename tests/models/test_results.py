@@ -20,7 +20,7 @@ from models.detection.results import Results as Detection
 from models.evaluate import Evaluation
 from models.figures import Statistic, Statistics
 from models.marks import CulaneImage, Ignored, KittiFrame, KittiObject, Mark, TusimpleFrame
-from models.records import Box, Boxes, Item, Label, Lane, Lanes, Prediction, Task, Transcript
+from models.records import Box, Boxes, Item, Label, Lane, Lanes, Prediction, Task, Transcript, Word
 from models.report.charts import Columns, Curves, Matrix, Mistake, Mistakes
 
 WORDS = st.lists(st.sampled_from(["yes", "no", "left", "lift", "a"]), max_size=4).map(" ".join)
@@ -36,6 +36,11 @@ def said(label: Label, faint: Sequence[Box] = ()) -> Prediction:
 
 def heard(guess: str, truth: str) -> Pair:
     return said(Transcript(guess)), Transcript(truth)
+
+
+def sure(text: str, *confidences: float) -> Prediction:
+    words = (Word(word, i, i + 1, sure) for i, (word, sure) in enumerate(zip(text.split(), confidences, strict=True)))
+    return said(Transcript(text, tuple(words)))
 
 
 def boxes(*places: tuple[tuple[int, int, int, int], str], confidences: Sequence[float] = ()) -> tuple[Box, ...]:
@@ -193,6 +198,26 @@ class TestSpeech:
         assert found.statistics()["wer"](np.arange(4)) == 4 / 5  # type: ignore[operator]
         assert found.statistics()["exact"](np.arange(4)) == 1 / 4  # type: ignore[operator]
 
+    def test_confidences_of_words_by_hand(self) -> None:
+        """Three words, of which "x" is wrong: right at 0.9 and 0.6, wrong at 0.6. In bins of a fifteenth the first is
+        0.1 too modest, and of the two at 0.6 half are right."""
+        clips = [sure("a x", 0.9, 0.6), sure("b", 0.6)]
+        found = Speech(clips, [Transcript("a c"), Transcript("b")]).statistics()
+        figure = {name: found[name] for name in ("word_ece", "word_nce", "word_auroc")}
+        both = np.arange(2)
+        assert figure["word_ece"](both) == pytest.approx(0.1 / 3 + 0.1 * 2 / 3)  # type: ignore[operator]
+        said = -(math.log(0.9) + math.log(0.4) + math.log(0.6)) / 3
+        before = -(2 * math.log(2 / 3) + math.log(1 / 3)) / 3
+        assert figure["word_nce"](both) == pytest.approx(1 - said / before)  # type: ignore[operator]
+        assert figure["word_auroc"](both) == pytest.approx((1 + 1 / 2) / 2)  # type: ignore[operator]
+        assert figure["word_ece"](np.array([1, 1])) == pytest.approx(0.4)  # type: ignore[operator]
+        assert figure["word_nce"](np.array([1, 1])) is None  # type: ignore[operator]
+
+    def test_a_model_without_words_says_nothing_of_them(self) -> None:
+        found = Speech(*zip(*[heard("yes", "yes"), heard("", "no")], strict=True)).statistics()
+        values = [found[name](np.arange(2)) for name in ("word_ece", "word_nce", "word_auroc")]  # type: ignore[operator]
+        assert values == [None] * 3
+
     def test_mistakes_are_ranked(self) -> None:
         pairs = [heard("go", "no"), heard("go left", "no left"), heard("right", "left right"), heard("up", "up")]
         words, characters, lengths = Speech(*zip(*pairs, strict=True)).charts()
@@ -260,6 +285,26 @@ class TestDetection:
             "detection", (Item("a", "a"),), (truth,), (said(Boxes(100, 100, given[:3])),), (hidden,)
         )
         assert evaluation.errors.tolist() == [False]
+
+    def test_what_lies_in_a_region_of_kitti_that_does_not_count_is_not_false(self) -> None:
+        """A region is a crowd of every category: a van and a pedestrian may lie in it, though only a car is labelled
+        there, and one that lies in it by less than half is false. A region without pixels holds nothing."""
+        places = [(0, 0, 10, 10), (80, 0, 10, 10), (80, 20, 10, 10), (74, 40, 10, 10)]
+        given = boxes(*zip(places, ("Car", "Van", "Pedestrian", "Car"), strict=True), confidences=[0.6, 0.9, 0.8, 0.7])
+        truth = Boxes(100, 100, boxes((places[0], "Car")))
+        regions = ((80, 0, 100, 100), (70, 40, 70, 50))
+        frame = KittiFrame(
+            (KittiObject("Car", (0, 0, 10, 10), 0, 0), *(KittiObject("DontCare", each, -1, -1) for each in regions))
+        )
+        found = Detection([said(Boxes(100, 100, given))], [truth], [frame])
+        assert {name: counts.tolist() for name, counts in found.columns.items()} == {
+            "boxes_right": [1],
+            "boxes_false": [1],
+            "boxes_missed": [0],
+        }
+        values = {name: statistic(np.array([0])) for name, statistic in flat(found.statistics()).items()}
+        assert (values["precision"], values["recall"]) == (0.5, 1)
+        assert values["ap50"] == pytest.approx(0.5)
 
     @settings(max_examples=40, deadline=None)
     @given(st.data())

@@ -8,8 +8,9 @@ import numpy as np
 import pytest
 
 from models.datasets import read, read_marked
+from models.detection.results import Results
 from models.marks import Ignored
-from models.records import Box, Boxes, Item, Lanes
+from models.records import Box, Boxes, Item, Lanes, Prediction
 from tests.models.datasets.corpora import expect_broken, labels, photo, put
 
 ALONG = {"laneDirection": "parallel", "laneStyle": "solid"}
@@ -120,6 +121,28 @@ def test_a_document_or_an_image_that_is_not_there_is_named(tmp_path: Path) -> No
     expect_broken(f"bdd100k:{tmp_path}", file, "[1]", "expected a file that exists, got")
     put(file, '{"name": "a.jpg"}')
     expect_broken(f"bdd100k:{tmp_path}", file, 1, "expected a JSON list, got '{")
+
+
+def test_categories_have_the_official_names_and_what_is_uncertain_is_a_crowd(tmp_path: Path) -> None:
+    """By det.toml of the official toolkit: name_mapping and ignore_mapping; what is mapped by the latter is a crowd."""
+    names = ["bike", "caravan", "motor", "person", "van", "rider", "traffic light"]
+    uncertain = ["other person", "other vehicle", "trailer"]
+    boxes_2020(tmp_path, *({**BOX, "category": name} for name in (*names, *uncertain)))
+    _, (_, label, mark) = read_marked(f"bdd100k:{tmp_path}:val")
+    assert isinstance(label, Boxes)
+    assert isinstance(mark, Ignored)
+    official = ["bicycle", "car", "motorcycle", "pedestrian", "car", "rider", "traffic light"]
+    assert [box.category for box in label.boxes] == official
+    assert [box.category for box in mark.crowds] == ["pedestrian", "car", "truck"]
+
+
+def test_a_car_found_where_another_vehicle_stands_is_neither_right_nor_false(tmp_path: Path) -> None:
+    """Any number may lie there, as in a crowd; a truck there is false."""
+    boxes_2020(tmp_path, {**BOX, "category": "other vehicle"})
+    _, (_, label, mark) = read_marked(f"bdd100k:{tmp_path}:val")
+    inside = [Box((10, 8.5, 30, 24), "car"), Box((12, 9, 20, 20), "car"), Box((12, 9, 20, 20), "truck")]
+    results = Results([Prediction(Boxes(64, 48, tuple(inside)), 0.5, {}, ())], [label], [mark])
+    assert results.columns["boxes_false"].tolist() == [1]
 
 
 def test_crowds_are_handed_on_apart(tmp_path: Path) -> None:

@@ -121,10 +121,11 @@ def fit(
 
     Isotonic or logistic, or boosted trees where there are ``features`` and corrections enough for them, whichever has
     the lower log loss in cross-validation. Whole groups are held out, so that nothing is known from an item's
-    neighbours that would not be known of a new clip or speaker. Trees need hundreds of both kinds (van der Ploeg, Austin
-    and Steyerberg 2014, "Modern modelling techniques are data hungry"): grown on 62 errors of mixed material they ranked
-    new speakers' words worse than the score alone, whatever cross-validation had said. With errors in none or all of the items there is
-    nothing to shape a curve by: logistic, nearly flat at Laplace's 1 / (n + 2) or its complement.
+    neighbours that would not be known of a new clip or speaker. Trees need hundreds of both kinds (van der Ploeg,
+    Austin and Steyerberg 2014, "Modern modelling techniques are data hungry"): grown on 62 errors of mixed material
+    they ranked new speakers' words worse than the score alone, whatever cross-validation had said. With errors in none
+    or all of the items there is nothing to shape a curve by: logistic, nearly flat at Laplace's 1 / (n + 2) or its
+    complement.
 
     Args:
         scores: (n,) raw doubt in [0, 1].
@@ -227,7 +228,7 @@ def _folds(sample: _Sample) -> NDArray[np.intp]:
 
 
 def _may_boost(sample: _Sample, fold: NDArray[np.intp]) -> bool:
-    """Whether trees are tried: there are features, and enough corrections of both kinds, some in every training part."""
+    """Whether trees are tried: there are features, and enough corrections of both kinds, some in every part."""
     wrong, n = sample.wrong, len(sample.wrong)
     parts = [wrong[fold != k] for k in range(fold.max() + 1)]
     enough = min(wrong.sum(), n - wrong.sum()) >= BOOSTED_MINIMUM

@@ -99,8 +99,9 @@ def score(given: Sequence[Trace], missed: float, columns: int) -> float:
 
 def features(given: Sequence[Trace], missed: float, columns: int) -> dict[str, float]:
     """Numbers from which calibration learns; over no lines, those of a line of which nothing is known."""
-    doubt = [float(doubts(line, columns).mean()) for line in given] or [1.0]
-    worst = [float(doubts(line, columns).max()) for line in given] or [1.0]
+    each = [doubts(line, columns) for line in given]
+    doubt = [float(points.mean()) for points in each] or [1.0]
+    worst = [float(points.max()) for points in each] or [1.0]
     existence = [float(line.existence.mean()) for line in given] or [0.0]
     std = [float(line.std.mean()) / columns for line in given] or [1.0]
     return {

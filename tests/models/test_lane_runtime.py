@@ -145,7 +145,7 @@ def test_the_checkpoint_of_the_starter_is_its_onnx() -> None:
         heat = network.eval()(torch.from_numpy(feeds["images"]))[0].numpy()
     onnx_heat = onnxruntime.InferenceSession(version.onnx).run(["heat"], feeds)[0]
     assert onnx_heat.max() > 0.8
-    assert np.abs(heat - onnx_heat).max() < 0.02  # the checkpoint keeps 16 bits of each weight
+    assert np.abs(heat - onnx_heat).max() < 0.1  # the ONNX file computes in 8 bits: measured 0.04, on average 0.0005
 
 
 @needs_samples

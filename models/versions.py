@@ -6,6 +6,9 @@ came from), ``training-ids.txt`` (the SHA-256 of each medium it has seen) and ``
 
 import hashlib
 import json
+import os
+import shutil
+import tempfile
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
@@ -61,12 +64,12 @@ class Version:
         return frozenset((self.folder / TRAINING_IDS).read_text(encoding="utf-8").splitlines())
 
 
-def read_version(folder: Path) -> Version:
+def read_version(folder: Path, name: str | None = None) -> Version:
     """The version in ``folder``, its ONNX file checked against the hash written beside it.
 
     Raises:
         NotFound: there is no version in that folder.
-        InvalidInput: a file of it is damaged or was changed.
+        InvalidInput: a file of it is damaged or was changed; it is another one than ``name``.
     """
     manifest = folder / MANIFEST
     try:
@@ -92,6 +95,8 @@ def read_version(folder: Path) -> Version:
         )
     except KeyError as error:
         raise InvalidInput(f"{manifest}: expected the key {error}, got {sorted(values)}") from error
+    if name not in (None, version.name):
+        raise InvalidInput(f"{folder}: expected version {name}, got {version.name}, which took its place")
     _check_hash(version.onnx, version.onnx_sha256)
     return version
 
@@ -124,6 +129,22 @@ def settle(work: Path, target: Path) -> Version:
     return read_version(target)
 
 
+def keep(version: Version, versions_dir: Path) -> Version:
+    """The same version below ``versions_dir``, where nobody puts another one in its place: links to the same files, or
+    copies where those cannot be."""
+    target = versions_dir / version.name
+    if target.exists():
+        return read_version(target, version.name)
+    versions_dir.mkdir(parents=True, exist_ok=True)
+    work = Path(tempfile.mkdtemp(prefix=".keeping-", dir=versions_dir))
+    try:
+        for path in version.folder.iterdir():
+            _link_or_copy(path, work / path.name)
+        return settle(work, target)
+    finally:
+        shutil.rmtree(work, ignore_errors=True)
+
+
 def version_name(task: Task, onnx_sha256: str) -> str:
     """The name of a version: its task and the first twelve digits of its ONNX file's hash."""
     return f"{task}-{onnx_sha256[:12]}"
@@ -144,6 +165,13 @@ def file_sha256(path: Path) -> str:
     """The SHA-256 of a file, in hexadecimal."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _link_or_copy(source: Path, target: Path) -> None:
+    try:
+        os.link(source, target)
+    except OSError:  # another file system, or one without links
+        shutil.copyfile(source, target)
 
 
 def _lines(ids: Iterable[str]) -> str:

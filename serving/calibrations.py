@@ -255,7 +255,8 @@ class Calibrations:
 
     def _untried(self, version: str, policy: Policy) -> Trust:
         if version not in self._as_made:
-            self._as_made[version] = read_version(self._data_dir.resolve() / self._store.versions.get(version).folder)
+            folder = self._data_dir.resolve() / self._store.versions.get(version).folder
+            self._as_made[version] = read_version(folder, version)
         return untried(self._as_made[version], policy.of_parts)
 
     def _last(self, version: str, policy: Policy) -> Calibration | None:

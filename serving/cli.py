@@ -71,7 +71,7 @@ def annotate(
     version = loop.version(model) if model else loop.serving(name)
     if version is None or version.task != name:
         raise NotFound(f"annotate {name}: expected a version of that task, got {model or 'none that serves'}")
-    counts = run(name, source, to, unstored(read_version(version.folder), settings))
+    counts = run(name, source, to, unstored(read_version(version.folder, version.name), settings))
     out.print(str(counts))
     raise typer.Exit(counts.exit_code)
 

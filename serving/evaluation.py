@@ -90,7 +90,7 @@ def find(task: Task, model: str | None, loop: Loop) -> Subject:
     stored = loop.serving(task) if model is None else loop.version(model)
     if stored is None or stored.task != task:
         raise NotFound(f"evaluate {task}: expected a version of that task, got {model or 'none that serves'}")
-    return _subject(stored.name, read_version(stored.folder).onnx, loop.trust(stored.name).calibrator)
+    return _subject(stored.name, read_version(stored.folder, stored.name).onnx, loop.trust(stored.name).calibrator)
 
 
 def _of_file(task: Task, onnx: Path) -> Subject:

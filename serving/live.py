@@ -159,7 +159,7 @@ class Live:
 
     def _warm(self, version: StoredVersion) -> Runtime:
         """The version's runtime after its first answer, so that nobody waits for what it sets up."""
-        runtime = self._load(version.task, read_version(version.folder).onnx, self._threads)
+        runtime = self._load(version.task, read_version(version.folder, version.name).onnx, self._threads)
         runtime.predict(blank(version.task))
         return runtime
 

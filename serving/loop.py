@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from models.errors import InvalidInput, NotFound, Refused
 from models.records import TASKS, Correction, Item, Prediction, Seconds, Task
-from models.versions import read_version, starters
+from models.versions import keep, read_version, starters
 from selection.policy import Policy
 from selection.rules import About
 from serving.calibrations import Calibrations
@@ -71,10 +71,13 @@ class Loop:
 
     @classmethod
     def open(cls, settings: Settings, clock: Callable[[], datetime] = utc_now) -> "Loop":
-        """The loop over the store that the settings name; a fresh store gets the starter versions and serves them."""
+        """The loop over the store that the settings name; a fresh store gets the starter versions and serves them.
+
+        They are kept with its other versions, so that an upgrade of the product, which may bring others, leaves them.
+        """
         loop = cls(Store.open(settings.database_url), MediaFiles(settings.data_dir / "media"), settings, clock)
         for starter in starters():
-            loop.add_version(starter.folder, "starter")
+            loop.add_version(keep(starter, settings.data_dir / "models").folder, "starter")
             loop._store.versions.promote_first(starter.name, "starter", clock())
         return loop
 

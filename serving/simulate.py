@@ -162,7 +162,7 @@ def _start(request: Request, loop: Loop) -> tuple[Version, frozenset[str], bool]
     if stored is None or stored.task != request.task:
         got = request.model or "none that serves"
         raise NotFound(f"simulate {request.task}: expected a version of that task, got {got}")
-    version = read_version(stored.folder)
+    version = read_version(stored.folder, stored.name)
     if request.epochs and not version.checkpoint.is_file():
         raise InvalidInput(f"simulate {request.task}: expected a version with a checkpoint to learn from, "
                            f"got {version.name}; let it be with --no-retrain")  # fmt: skip

@@ -93,7 +93,7 @@ def _start(task: Task, name: str, loop: Loop, runs_dir: Path) -> "Version | Pret
         from models.pretrained import start_from  # torch is loaded by training alone
 
         return start_from(task, name, runs_dir / "pretrained")
-    version = read_version(loop.version(name).folder)
+    version = read_version(loop.version(name).folder, name)
     if not version.checkpoint.is_file():
         raise InvalidInput(f"train {version.task}: expected a version with a checkpoint to start from, "
                            f"got {version.name}, imported without one; name another with --init")  # fmt: skip

@@ -10,6 +10,7 @@ import pytest
 from models import versions as version_files
 from models.errors import InvalidInput, NotFound, Refused, Stale, UnreadableMedia
 from models.records import Box, Boxes, Correction, Item, Prediction
+from models.versions import read_version
 from selection.parts import Plan
 from selection.risk import NoPromise, Threshold
 from selection.routing import DRAWN
@@ -392,6 +393,22 @@ def test_a_fresh_store_serves_the_starters_and_an_old_one_keeps_its_choice(
         "s1": "retired", "s2": "candidate", "v2": "serving",
     }  # fmt: skip
     assert [one.actor for one in again.store.versions.promotions("detection")] == ["starter", "boss"]
+
+
+def test_a_starter_stays_what_it_was_when_an_upgrade_brings_another(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(version_files, "STARTERS", tmp_path / "starters")
+    version_folder(tmp_path / "starters", "s1").rename(tmp_path / "starters" / "detection")
+    chosen = settings(tmp_path / "data", database_url=f"sqlite:///{tmp_path}/store.db")
+    before = read_version(Loop.open(chosen).version("s1").folder, "s1")
+    shutil.rmtree(tmp_path / "starters" / "detection")
+    version_folder(tmp_path / "starters", "s2").rename(tmp_path / "starters" / "detection")
+    again = Loop.open(chosen)
+    assert [(one.name, one.state) for one in again.versions()] == [("s1", "serving"), ("s2", "candidate")]
+    assert read_version(again.version("s1").folder, "s1") == before
+    with pytest.raises(InvalidInput, match="expected version s1, got s2, which took its place"):
+        read_version(tmp_path / "starters" / "detection", "s1")
 
 
 def two_boxes(loop: Loop, number: int) -> Item:

@@ -1,10 +1,10 @@
-"""When checks are weighed for a promise: again and again as more of them come, so that all looks share one delta.
+"""When checks in groups are weighed for a promise: again and again as they become more, so that all looks share delta.
 
-Who weighs growing checks at delta each time, until a promise can be made, makes a broken one far more often than in a
-share delta of the cases: 17 % instead of 5 % in a simulation where the rate was just above alpha and the checks were
-weighed whenever a fifth more were known. So the checks are weighed when twice as many are known as at the look before,
-and each look has half of the delta of the look before it: delta / 2, delta / 4, .. (alpha spending, Lan and DeMets
-1983). When a look takes place depends on the number of checks alone, never on what they found.
+Checks that stand alone may be weighed at any moment (``growing``). A group (speaker, clip) is one observation, though,
+and grows with the checks: no bet can be made on a part of it that is not lost when the rest comes. So checks in groups
+are weighed when twice as many are known as at the look before, each time the first so many, and each look has half of
+the delta of the look before it: delta / 2, delta / 4, .. (alpha spending, Lan and DeMets 1983). When a look takes
+place, and which checks it takes, depends on their number alone, never on what they found.
 """
 
 from selection.evidence import checks_needed

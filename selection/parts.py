@@ -105,8 +105,7 @@ def promise_parts(
     Raises:
         InvalidInput: as ``accept_threshold``.
     """
-    items = checks.items
-    most = _most(np.bincount(checks.item, minlength=len(items.scores)))
+    items, most = checks.items, most_parts(checks)
     kept = surest(checks.scores, checks.item, most)
     parts = accept_threshold(
         checks.scores[kept],
@@ -114,7 +113,7 @@ def promise_parts(
         alpha=alpha,
         delta=delta / 2,
         pool_scores=pool_parts,
-        groups=[_group(items, int(row)) for row in checks.item[kept]],
+        groups=part_groups(checks, kept),
     )
     missing = accept_threshold(
         items.scores, items.errors, alpha=alpha, delta=delta / 2, pool_scores=pool_missing, groups=items.groups
@@ -166,9 +165,15 @@ def surest(scores: Floats, item: Rows, most: int) -> NDArray[np.bool_]:
     return kept
 
 
-def _most(parts: Rows) -> int:
+def most_parts(checks: PartChecks) -> int:
     """How many parts of one item may be accepted: as many as all but the most crowded items have."""
+    parts = np.bincount(checks.item, minlength=len(checks.items.scores))
     return max(1, int(np.quantile(parts, CROWDED, method="inverted_cdf"))) if len(parts) else 1
+
+
+def part_groups(checks: PartChecks, kept: NDArray[np.bool_]) -> list[Hashable]:
+    """What each of the ``kept`` (p,) parts shares with others: its item, or the group of that."""
+    return [_group(checks.items, int(row)) for row in checks.item[kept]]
 
 
 def _group(items: RandomChecks, row: int) -> Hashable:

@@ -105,14 +105,14 @@ def accept_threshold(
         raise InvalidInput(f"expected alpha and delta in (0, 1), got {alpha} and {delta}")
     evidence, count = _evidence(values, wrong, alpha, groups)
     if short := evidence.short(delta):
-        return NoPromise(_too_few(len(values), count, short), short)
-    thresholds, share = _grid(pool if len(pool) else values)
+        return NoPromise(too_few(len(values), count, short), short)
+    thresholds, share = quantiles(pool if len(pool) else values)
     levels = _levels(share, evidence, delta)
     begun = np.cumsum(levels) > 0
     tested = evidence.test(thresholds[begun])
-    held = _loosest(tested.p_values, levels[begun])
+    held = loosest(tested.p_values, levels[begun])
     if held is None:
-        return _refused(tested, evidence.to_begin(share[begun], delta), delta)
+        return refused(tested, evidence.to_begin(share[begun], delta), delta)
     limit, accepted, within = (float(of[held]) for of in (thresholds[begun], tested.accepted, tested.wrong))
     return Threshold(limit, alpha, delta, len(values), int(accepted), int(within), count)
 
@@ -172,19 +172,20 @@ def _evidence(
     return Grouped(values, wrong, rows, int(np.bincount(rows).max()), alpha), count
 
 
-def _too_few(n: int, groups: int | None, short: int) -> str:
+def too_few(n: int, groups: int | None, short: int) -> str:
+    """Why so many checks, in that many groups or on their own, prove nothing whatever they found."""
     if groups is None:
         return f"{n} random checks are known, at least {n + short} are needed"
     plural = "" if groups == 1 else "s"
     return f"{n} random checks in {groups} group{plural} are known, at least {short} more in other groups are needed"
 
 
-def _grid(pool: Floats) -> tuple[Floats, Floats]:
+def quantiles(pool: Floats) -> tuple[Floats, Floats]:
     """Distinct quantiles of the pool, strict to loose, and the shares of the pool that they accept."""
     ordered = np.sort(pool)
     within = -(-np.arange(1, STEPS + 1) * len(pool) // STEPS)  # rounded up
-    quantiles = np.unique(ordered[within - 1])
-    return quantiles, np.searchsorted(ordered, quantiles, side="right") / len(pool)
+    distinct = np.unique(ordered[within - 1])
+    return distinct, np.searchsorted(ordered, distinct, side="right") / len(pool)
 
 
 def _levels(share: Floats, evidence: Evidence, delta: float) -> Floats:
@@ -208,7 +209,7 @@ def _first(likely: NDArray[np.bool_]) -> int:
     return int(likely.argmax()) if likely.any() else len(likely) - 1
 
 
-def _loosest(p_values: Floats, levels: Floats) -> int | None:
+def loosest(p_values: Floats, levels: Floats) -> int | None:
     """The last threshold that passes, each with its own level and that of the one before it, if that passed."""
     held, level = None, 0.0
     for row, p_value in enumerate(p_values):
@@ -220,7 +221,7 @@ def _loosest(p_values: Floats, levels: Floats) -> int | None:
     return held
 
 
-def _refused(tested: Tested, to_begin: NDArray[np.int64], delta: float) -> NoPromise:
+def refused(tested: Tested, to_begin: NDArray[np.int64], delta: float) -> NoPromise:
     """Says after how many further checks one of the thresholds could pass: all of them accepted, and right.
 
     The sequence must also be able to begin there.

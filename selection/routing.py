@@ -111,7 +111,8 @@ def _by_rule(decided: Decision, rule: Rule | None, policy: Policy) -> Decision:
     if rule is None:
         return replace(decided, policy=policy.version)
     why = f"by a rule of the policy, {rule.words} is always {_DONE[rule.decision]}; {decided.reason}"
-    otherwise = f"without that rule it would be {_DONE[decided.decision]}"
+    unless = f"with {rule.avoided}, or without that rule," if rule.avoided else "without that rule"
+    otherwise = f"{unless} it would be {_DONE[decided.decision]}"
     return Decision(rule.decision, why, policy=policy.version, otherwise=otherwise)
 
 
@@ -138,6 +139,8 @@ def _until_parts_accepted(plan: Plan, promise: PartPromise) -> str:
         return _until_promised(promise.parts)
     shown = f"its {len(plan.shown)} shown parts" if len(plan.shown) != 1 else "its one shown part"
     up_to = f"up to the score {promise.parts.threshold:.2g} {shown} would be {_DONE['accept']}"
+    if len(plan.accepted) + len(plan.shown) > promise.most:
+        up_to += f" if it had no more than {promise.most} parts"
     return up_to if plan.shown else "within the doubt accepted of what is missing nobody would look at it"
 
 
@@ -152,7 +155,11 @@ def _accepted_parts(plan: Plan, promise: PartPromise) -> str:
         return f"no part is accepted unseen yet: {promise.parts.reason}"
     count = len(plan.accepted) + len(plan.shown)
     held = promise.parts
-    return f"{len(plan.accepted)} of {count} parts are within the accepted score {held.threshold:.2g} ({_terms(held)})"
+    within = (
+        f"{len(plan.accepted)} of {count} parts are within the accepted score {held.threshold:.2g} ({_terms(held)})"
+    )
+    capped = plan.shown and len(plan.accepted) == promise.most
+    return f"{within}, and no more than {promise.most} of one item are accepted" if capped else within
 
 
 def _missing(missing: float, plan: Plan, promise: PartPromise) -> str:

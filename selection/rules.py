@@ -80,9 +80,19 @@ class Rule:
         return self.category is None or bool(wanted)
 
     @property
+    def avoided(self) -> str:
+        """How many of the parts that the rule counts an item may have without being caught; empty for any number."""
+        named = f' "{self.category}"' if self.category else ""
+        return "" if self.more_than is None else f"no more than {self.more_than} {self._called}{named}"
+
+    @property
+    def _called(self) -> str:
+        return {"asr": "words", "detection": "boxes", "lane": "lines"}[self.task]
+
+    @property
     def words(self) -> str:
         """The rule as people say it: what is always looked at."""
-        parts = {"asr": "words", "detection": "boxes", "lane": "lines"}[self.task]
+        parts = self._called
         named = f' "{self.category}"' if self.category else ""
         told = [
             f"{parts}{named}" if self.category else "",

@@ -19,7 +19,7 @@ from selection.parts import PartPromise, missing_doubt, plan
 from selection.policy import Policy
 from selection.risk import Threshold
 from serving.store.records import Audited
-from serving.trust import Promise
+from serving.weighing import Promise
 
 DEFAULT = Policy()
 

@@ -24,7 +24,8 @@ from serving.deciding import Deciding
 from serving.policies import Policies
 from serving.store import Store
 from serving.store.records import Actor, Answer, Calibration, Pending, StoredVersion, Worked
-from serving.trust import Pool, Trust, learn, learn_costs, no_promise, untried
+from serving.trust import Trust, learn, learn_costs, no_promise, untried
+from serving.weighing import Pool, Terms
 
 RECENT = 2000  # corrections whose seconds count
 BATCH = 500  # items a transaction
@@ -74,6 +75,8 @@ class Calibrations:
         learnt = last.audited if last else 0
         if self.audited(version.task) - learnt >= max(MINIMUM, learnt // 5):
             return True
+        if last and last.promise.get("waiting") and not self._store.checks.contested(version.task):
+            return True  # the second looks that weighing waited for are there
         if self._policies.adopted(version.task) is None:  # settings may differ between processes, what was adopted not
             return last is not None and not _fits(last, policy)
         return last is None or last.promise.get("policy") != policy.version
@@ -118,15 +121,16 @@ class Calibrations:
         known = (one for one in checked if policy.rule_for(version.task, one.answer.label, one.about) is None)
         before = self._untried(version.name, policy).calibrator
         share = max(policy.calibration_share, policy.audit_share)
-        pool, terms = self._pool(version, policy), (policy.alpha, policy.delta)
-        trust = learn(version.task, known, share, pool, *terms, before, policy.matters, self._stood(version, policy))
+        terms = Terms(version.task, share, self._pool(version, policy), policy.alpha, policy.delta, policy.matters)
+        unsettled = self._store.checks.unsettled(version.task, names, self._clock())
+        trust = learn(terms, known, before, self._stood(version, policy), unsettled)
         if unknown:
             why = f"nobody knows what its ancestor {unknown} was trained on"
             trust = Trust(before, no_promise(why, policy.of_parts))
         return replace(trust, costs=learn_costs(version.task, self._worked(version)))
 
     def _stood(self, version: StoredVersion, policy: Policy) -> Trust | None:
-        """What the last look at the checks left on the terms of a policy, since the last promise was withdrawn."""
+        """What was weighed last on the terms of a policy, since the last promise was withdrawn."""
         kept, since = self._store.versions.calibrations(version.name), self._checks_from(version)
         fitting = [one for one in kept if one.checks_from == since and _fits(one, policy)]
         return Trust.from_json(fitting[-1].calibrator, fitting[-1].promise) if fitting else None
@@ -204,7 +208,7 @@ class Calibrations:
         )
         again = f"everything accepted since {since:%Y-%m-%d %H:%M} UTC is queued again"
         trust = self.trust(version.name, policy).without(f"{why}; {again}", policy.of_parts)
-        trust = replace(trust, looked=0)  # checks of before count no longer
+        trust = replace(trust, looked=0, ladders=(), waiting=0)  # checks of before count no longer
         self._keep(version, trust, policy, self.audited(version.task), actor, since, withdrawn=True)
         self._reroute(version, trust, policy, actor)
 

@@ -1,68 +1,44 @@
 """How far a version is to be trusted: what people's checks of randomly drawn items say about it."""
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, fields, replace
-from typing import Any, TypeAlias
-
-import numpy as np
-from numpy.typing import NDArray
+from typing import Any
 
 from models.asr.certainty import Certainty
 from models.asr.certainty import learn as word_certainty
 from models.detection.results import Results as Detected
 from models.evaluate import Evaluation
-from models.matters import ANYTHING, Matters
 from models.onnx_files import OPERATING_POINTS, WORD_CERTAINTY
-from models.parts import has_parts
-from models.records import Label, PreAnnotation, Task, Transcript
-from models.tasks import differs, part_errors
+from models.records import Label, Task, Transcript
+from models.tasks import part_errors
 from models.versions import Version
 from selection.actions import actions
 from selection.calibration import IDENTITY, MINIMUM, Calibrator, fit
-from selection.checks import RandomChecks
-from selection.cost import Costs, part_doubts
+from selection.cost import Costs
 from selection.fitting import FittedCosts, fit_costs
-from selection.looks import begins, level, look
-from selection.parts import PartChecks, PartPromise, missing_doubt, promise_parts
-from selection.risk import NoPromise, Threshold, promise
+from selection.growing import Ladder
+from selection.parts import PartPromise
+from selection.risk import NoPromise, Threshold
 from selection.showing import least_confidence
-from serving.store.records import Audited, Worked
-
-Floats: TypeAlias = NDArray[np.float64]
-Promise: TypeAlias = Threshold | NoPromise | PartPromise
-
-
-@dataclass(frozen=True)
-class Pool:
-    """What a version said of its items, corrected or not: the doubt (n,) about each; where parts are accepted one by
-    one, that about each part (p,), and whether something is missing (m,)."""
-
-    scores: Floats
-    parts: Floats | None = None
-    missing: Floats | None = None
-
-    @staticmethod
-    def of_parts(answers: Iterable[PreAnnotation]) -> "Pool":
-        """The pool of answers with the parts of those that have any."""
-        scores, doubts, missing = list[float](), [np.zeros(0)], list[float]()
-        for one in answers:
-            scores.append(one.uncertainty.score)
-            if has_parts(one.label):
-                doubts.append(part_doubts(one.label))
-                missing.append(_missing(one))
-        return Pool(np.array(scores), np.concatenate(doubts), np.array(missing, np.float64))
+from serving.store.records import Audited, Place, Worked
+from serving.weighing import Promise, Terms, Weighed, item_checks, weigh_checks
 
 
 @dataclass(frozen=True)
 class Trust:
     """A version's calibration, the promise under which its labels are accepted unseen, if there is one, and what its
-    corrections cost, once enough people told their seconds. ``looked`` is the last look (``selection.looks``) at the
-    checks for that promise."""
+    corrections cost, once enough people told their seconds.
+
+    The rest is what weighing goes on from (``serving.weighing``): the last look or the ladders, and how many known
+    checks waited for others to be settled.
+    """
 
     calibrator: Calibrator
     promise: Promise
     costs: FittedCosts | None = None
     looked: int = 0
+    ladders: tuple[Ladder, ...] = ()
+    waiting: int = 0
 
     @property
     def holds(self) -> bool:
@@ -98,23 +74,29 @@ class Trust:
     def to_json(self) -> tuple[dict[str, Any], dict[str, Any]]:
         """Calibrator and promise as plain values, from which ``from_json`` restores them."""
         costs = {"costs": asdict(self.costs)} if self.costs else {}
-        return {**self.calibrator.to_json(), **costs}, {**asdict(self.promise), "looked": self.looked}
+        weighing = {"looked": self.looked, "ladders": list(map(asdict, self.ladders)), "waiting": self.waiting}
+        return {**self.calibrator.to_json(), **costs}, {**asdict(self.promise), **weighing}
 
     @staticmethod
     def from_json(calibrator: Mapping[str, Any], promise: Mapping[str, Any]) -> "Trust":
         """What ``to_json`` wrote."""
         kept = calibrator.get("costs")
         costs = FittedCosts(Costs(**kept["costs"]), kept["n"]) if kept else None
-        looked = int(promise.get("looked", 0))
+        ladders = tuple(_ladder(one) for one in promise.get("ladders", ()))
+        weighing = int(promise.get("looked", 0)), ladders, int(promise.get("waiting", 0))
         if "most" not in promise:
-            return Trust(Calibrator.from_json(calibrator), _simple(promise), costs, looked)
+            return Trust(Calibrator.from_json(calibrator), _simple(promise), costs, *weighing)
         parts, missing = _simple(promise["parts"]), _simple(promise["missing"])
-        return Trust(Calibrator.from_json(calibrator), PartPromise(parts, missing, promise["most"]), costs, looked)
+        return Trust(Calibrator.from_json(calibrator), PartPromise(parts, missing, promise["most"]), costs, *weighing)
 
 
 def no_promise(reason: str, of_parts: bool) -> NoPromise | PartPromise:
     """Nothing is promised, of items or of parts, and why."""
     return PartPromise.none(reason) if of_parts else NoPromise(reason)
+
+
+def _ladder(kept: Mapping[str, Any]) -> Ladder:
+    return Ladder(tuple(kept["thresholds"]), tuple(kept["shares"]), kept["most"])
 
 
 def _simple(promise: Mapping[str, Any]) -> Threshold | NoPromise:
@@ -180,85 +162,25 @@ def _size(label: Label) -> tuple[int, int] | None:
 
 
 def learn(
-    task: Task,
+    terms: Terms,
     audited: Iterable[Audited],
-    share: float,
-    pool: Pool,
-    alpha: float,
-    delta: float,
     before: Calibrator = IDENTITY,
-    matters: Matters = ANYTHING,
     stood: Trust | None = None,
+    unsettled: Place | None = None,
 ) -> Trust:
-    """What corrected audit items, drawn with a number below ``share``, teach about the version that answered them.
+    """What corrected audit items teach about the version that answered them.
 
     Too few of them leave the calibration as it was ``before``. The promise speaks of the raw score, which no label
     has touched, so the same items may teach both. Items of one group (frames of a clip, utterances of a speaker) are
     never taken for independent evidence, so the promise holds for media of other groups too. Where the pool tells of
-    parts, the promise is one for parts. What ``stood`` before on the same terms stands until the next look.
+    parts, the promise is one for parts. It goes on from what ``stood`` before on the same terms, and rests on the
+    checks before the first that is ``unsettled``; the calibration waits for none and learns from all.
     """
-    known = [one for one in audited if one.draw < share]  # a larger share of before is left out, whatever it says
-    checks, calibrator = _checks(task, known, share, matters), before
+    known = [one for one in audited if one.draw < terms.share]  # a larger share of before is left out, whatever it says
+    checks, calibrator = item_checks(known, terms), before
     if len(known) >= MINIMUM:
         features = [one.answer.features for one in known]
         calibrator = fit(checks.scores, checks.errors, features=features, groups=checks.groups)
-    number = look(len(known), alpha, delta)
-    again = begins(number + 1, alpha, delta)
-    if stood is not None and 1 <= number <= stood.looked:
-        waiting = _each(stood.promise, lambda one: _waiting(one, known, again))
-        return replace(stood, calibrator=calibrator, promise=waiting)
-    part = level(max(1, number), delta)
-    if pool.parts is None or pool.missing is None:
-        found: Promise = promise(checks, alpha=alpha, delta=part, pool_scores=pool.scores)
-    else:
-        parts = _part_checks(task, [one for one in known if has_parts(one.answer.label)], share, matters)
-        pools = {"pool_parts": pool.parts, "pool_missing": pool.missing}
-        found = promise_parts(parts, alpha=alpha, delta=part, **pools)
-    if number == 0:
-        return Trust(calibrator, found)
-    return Trust(calibrator, _each(found, lambda one: _looked_at(one, number, known, again)), looked=number)
-
-
-def _each(promise: Promise, change: Callable[[Threshold | NoPromise], Threshold | NoPromise]) -> Promise:
-    if isinstance(promise, PartPromise):
-        return replace(promise, parts=change(promise.parts), missing=change(promise.missing))
-    return change(promise)
-
-
-def _looked_at(one: Threshold | NoPromise, number: int, known: Sequence[Audited], again: int) -> Threshold | NoPromise:
-    """A promise that says the delta of all looks, or why there is none, and when the next look is."""
-    if isinstance(one, Threshold):
-        return replace(one, delta=one.delta * 2**number)
-    return _waiting(replace(one, reason=f"{one.reason}; they are weighed again when {again} are known"), known, again)
-
-
-def _waiting(one: Threshold | NoPromise, known: Sequence[Audited], again: int) -> Threshold | NoPromise:
-    return replace(one, missing=max(1, again - len(known))) if isinstance(one, NoPromise) else one
-
-
-def _checks(task: Task, known: Sequence[Audited], share: float, matters: Matters) -> RandomChecks:
-    wrong = [differs(task, one.answer.label, one.truth, matters) for one in known]
-    return _random(known, share, [one.answer.uncertainty.score for one in known], wrong)
-
-
-def _part_checks(task: Task, known: Sequence[Audited], share: float, matters: Matters) -> PartChecks:
-    errors = [part_errors(task, one.answer.label, one.truth, matters) for one in known]
-    items = _random(known, share, [_missing(one.answer) for one in known], [each.missing > 0 for each in errors])
-    scores = np.concatenate([np.zeros(0), *(part_doubts(one.answer.label) for one in known)])
-    wrong = np.concatenate([np.zeros(0, np.bool_), *(each.wrong for each in errors)])
-    return PartChecks.of(items, scores, wrong, np.repeat(np.arange(len(known)), [len(each.wrong) for each in errors]))
-
-
-def _random(known: Sequence[Audited], share: float, scores: Sequence[float], errors: Sequence[bool]) -> RandomChecks:
-    return RandomChecks.of(
-        item_ids=[one.item_id for one in known],
-        scores=np.array(scores, dtype=np.float64),
-        errors=np.array(errors, dtype=np.bool_),
-        draws=np.array([one.draw for one in known], dtype=np.float64),
-        share=share,
-        groups=[one.about.group or None for one in known],
-    )
-
-
-def _missing(answer: PreAnnotation) -> float:
-    return missing_doubt(answer.label, answer.features, answer.uncertainty.score)
+    last = Weighed(stood.promise, ladders=stood.ladders, looked=stood.looked) if stood else None
+    weighed = weigh_checks(known, unsettled, terms, last)
+    return Trust(calibrator, weighed.promise, None, weighed.looked, weighed.ladders, weighed.waiting)

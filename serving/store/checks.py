@@ -4,14 +4,15 @@ from collections.abc import Iterator, Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Row, Select, and_, exists, func, or_, select, update
+from sqlalchemy import ColumnElement, Row, Select, and_, exists, func, or_, select, update
 
 from models.records import Item, Task
 from serving.store.database import Database, log
 from serving.store.items import about_of, item_of, label_of, preannotation_of
-from serving.store.records import Actor, Audited
-from serving.store.tables import corrections, item_tasks, items, preannotations, trained_items
+from serving.store.records import Actor, Audited, Place
+from serving.store.tables import corrections, item_tasks, items, leases, preannotations, trained_items
 
+_FIRST = corrections.alias("first_given")  # what an item's first person said, whatever became of it
 # While a check waits for a second look, what the first one found counts.
 _CHECKED = or_(item_tasks.c.state == "corrected", item_tasks.c.contested_at.is_not(None))
 
@@ -59,6 +60,29 @@ class Checks:
         with self._database.reading() as connection:
             return int(connection.execute(chosen).scalar_one())
 
+    def unsettled(self, task: Task, ancestry: Sequence[str], now: datetime) -> Place | None:
+        """The place of the first check, in the order of handing out, that a person holds or that waits for a second
+        look; None where all that were handed out are settled."""
+        places = item_tasks.c.draw, item_tasks.c.item_id
+        held = select(leases.c.leased_at.label("handed_at"), *places)
+        held = held.join(item_tasks, item_tasks.c.lease_id == leases.c.id)
+        held = held.where(
+            item_tasks.c.state == "leased", item_tasks.c.contested_at.is_(None), leases.c.expires_at > now
+        )
+        contested = _with_first(select(_handed_at(), *places).select_from(item_tasks))
+        contested = contested.where(item_tasks.c.state != "corrected", item_tasks.c.contested_at.is_not(None))
+        with self._database.reading() as connection:
+            found = [row for chosen in (held, contested)
+                     for row in connection.execute(chosen.where(*_audit_items(task, ancestry))).all()]  # fmt: skip
+        return min(((row.handed_at, row.draw, row.item_id) for row in found), default=None)
+
+    def contested(self, task: Task) -> int:
+        """How many checks wait for a second look."""
+        chosen = select(func.count()).select_from(item_tasks)
+        waits = item_tasks.c.state != "corrected", item_tasks.c.contested_at.is_not(None)
+        with self._database.reading() as connection:
+            return int(connection.execute(chosen.where(item_tasks.c.task == task, *waits)).scalar_one())
+
     def contest(self, item_id: str, task: Task, correction_id: int, actor: Actor, now: datetime) -> bool:
         """Puts a checked audit item up for a second look, and returns whether it was; only once in its life.
 
@@ -77,23 +101,43 @@ class Checks:
 
 def _audited(task: Task, version: str, ancestry: Sequence[str]) -> Select[Any]:
     checked = corrections.c.id.label("correction_id"), corrections.c.received_at, corrections.c.label.label("truth")
-    chosen = select(
-        preannotations, items.c.item_group, items.c.language, item_tasks.c.draw.label("item_draw"), *checked
-    )
+    about = items.c.item_group, items.c.language, item_tasks.c.draw.label("item_draw")
+    chosen = select(preannotations, *about, _handed_at(), *checked)
     chosen = chosen.join(item_tasks, and_(item_tasks.c.item_id == preannotations.c.item_id,
                                           item_tasks.c.task == preannotations.c.task))  # fmt: skip
     chosen = chosen.join(items, items.c.id == item_tasks.c.item_id)
     chosen = chosen.join(corrections, corrections.c.id == item_tasks.c.correction_id)
-    return chosen.where(preannotations.c.version == version, *_fresh(task, ancestry))
+    return _with_first(chosen).where(preannotations.c.version == version, *_fresh(task, ancestry))
+
+
+def _with_first(chosen: Select[Any]) -> Select[Any]:
+    """With the first correction of each item and the lease under which it came, if it came under one."""
+    same = _FIRST.c.item_id == item_tasks.c.item_id, _FIRST.c.task == item_tasks.c.task
+    given = corrections.alias("given")
+    first = select(func.min(given.c.id)).where(
+        given.c.item_id == item_tasks.c.item_id, given.c.task == item_tasks.c.task
+    )
+    first = first.where(given.c.withdrawn_at.is_(None)).correlate(item_tasks)
+    chosen = chosen.join(_FIRST, and_(*same)).outerjoin(leases, leases.c.id == _FIRST.c.lease_id)
+    return chosen.where(_FIRST.c.id == first.scalar_subquery())
+
+
+def _handed_at() -> ColumnElement[datetime]:
+    """When its first person was handed an item; where they took it from elsewhere, when they had done it."""
+    return func.coalesce(leases.c.leased_at, _FIRST.c.received_at).label("handed_at")
 
 
 def _audit(row: Row[Any]) -> Audited:
     return Audited(row.item_id, about_of(row), row.item_draw, preannotation_of(row), label_of(row.task, row.truth),
-                   row.correction_id, row.created_at, row.received_at)  # fmt: skip
+                   row.correction_id, row.created_at, row.received_at, row.handed_at)  # fmt: skip
 
 
 def _fresh(task: Task, ancestry: Sequence[str]) -> tuple[Any, ...]:
+    return *_audit_items(task, ancestry), _CHECKED
+
+
+def _audit_items(task: Task, ancestry: Sequence[str]) -> tuple[Any, ...]:
     trained_on = exists().where(
         trained_items.c.item_id == item_tasks.c.item_id, trained_items.c.version.in_(list(ancestry))
     )
-    return item_tasks.c.task == task, _CHECKED, item_tasks.c.audit, ~trained_on
+    return item_tasks.c.task == task, item_tasks.c.audit, ~trained_on

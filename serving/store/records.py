@@ -12,6 +12,7 @@ from selection.routing import Decision
 from selection.rules import About
 
 Actor: TypeAlias = str  # the name of the token that made a change; "local" or "cli" where there was none
+Place: TypeAlias = tuple[datetime, float, str]  # of a check: when it was handed out, its draw, its id
 ItemState: TypeAlias = Literal["registered", "preannotated", "leased", "corrected", "contested", "accepted", "failed"]
 VersionState: TypeAlias = Literal["candidate", "serving", "retired", "failed"]
 
@@ -117,7 +118,11 @@ class Adoption:
 
 @dataclass(frozen=True)
 class Audited:
-    """A corrected audit item: the version's answer, and the label that a person gave, by which correction and when."""
+    """A corrected audit item: the version's answer, and the label that a person gave, by which correction and when.
+
+    ``handed_at`` is when its first person was handed it: in that order, which knows nothing of what people find, checks
+    are weighed.
+    """
 
     item_id: str
     about: About
@@ -127,6 +132,12 @@ class Audited:
     correction_id: int
     answered_at: datetime
     checked_at: datetime
+    handed_at: datetime
+
+    @property
+    def place(self) -> "Place":
+        """Where it stands among all checks."""
+        return self.handed_at, self.draw, self.item_id
 
 
 @dataclass(frozen=True)

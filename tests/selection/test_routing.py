@@ -22,6 +22,7 @@ PROMISE = Threshold(threshold=0.04, alpha=0.02, delta=0.05, n=512, accepted=300,
 WAITING = "12 random checks are known, at least 149 are needed"
 NONE = NoPromise(WAITING, 137)
 RULE = Rule("detection", category="pedestrian")
+CROWDED = Rule("detection", category="car", more_than=5)
 UNIT, DRAW, SECONDS = st.floats(0, 1), st.floats(0, 1, exclude_max=True), st.floats(0, 1e6)
 thresholds = st.builds(Threshold, UNIT, st.just(0.02), st.just(0.05), st.just(512), st.just(300), st.just(1))
 promises = st.one_of(st.just(NONE), thresholds)
@@ -82,6 +83,8 @@ def test_decisions_and_their_sentences(
         (_doubt(0.0), NoPromise("withdrawn"), 0.5, None, "when it could be accepted unseen cannot be told: withdrawn"),
         (_doubt(0.01), PROMISE, 0.5, RULE, "without that rule it would be accepted unseen"),
         (_doubt(0.44, 25.0), PROMISE, 0.5, RULE, "without that rule it would be labelled afresh"),
+        (_doubt(0.01), PROMISE, 0.5, CROWDED,
+         'with no more than 5 boxes "car", or without that rule, it would be accepted unseen'),
         (_doubt(0.01), PROMISE, 0.019, RULE, "not drawn (its number is 0.019) it would be reviewed"),
     ],
 )  # fmt: skip
@@ -192,6 +195,9 @@ FULL, SOME = Plan((), (0, 1, 2, 3), True), Plan((0, 1, 3), (2,), True)
         (0.1, FULL, PartPromise(HELD, HELD, 9), 0.5, "review",
          "0 of 4 parts are within the accepted score 0.1 (alpha 2 %, delta 2.5 %, n = 400); "
          "what is missing is asked, for a person sees all of it", UP_TO.format("its 4 shown parts")),
+        (0.3, SOME, PartPromise(HELD, NONE, 3), 0.5, "review",
+         f"{WITHIN}, and no more than 3 of one item are accepted; what is missing is always asked: {WAITING}",
+         UP_TO.format("its one shown part") + " if it had no more than 3 parts"),
         (0.3, FULL, PartPromise.none(WAITING), 0.5, "review",
          f"no part is accepted unseen yet: {WAITING}; what is missing is always asked: {WAITING}",
          "when it could be accepted unseen cannot be told: " + WAITING),

@@ -26,7 +26,7 @@ HELD = Threshold(0.3, 0.1, 0.2, 100, 90, 2)
 def audit(number: int, at: float, score: float = 0.1, wrong: bool = False) -> Audited:
     said = answer(number, score=score, label=boxes("car")).preannotation
     truth = boxes("bus" if wrong else "car")
-    return Audited(item_id(number), About(), 0.01, said, truth, number, after(at - 1), after(at))
+    return Audited(item_id(number), About(), 0.01, said, truth, number, after(at - 1), after(at), after(at))
 
 
 def test_an_audit_is_judged_by_the_promise_that_was_made_before_it() -> None:

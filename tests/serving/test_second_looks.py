@@ -11,6 +11,7 @@ from serving.loop import Leased, Loop
 from serving.media_files import MediaFiles, content_id
 from serving.store import Store
 from serving.store.queue import Order
+from serving.store.records import Place
 from tests.serving.work import (
     START,
     Clock,
@@ -64,6 +65,34 @@ class TestStore:
         lease(contested, "bob", after(3))
         assert truths(contested) == [boxes("bus")]
         assert contested.checks.after("detection", "v1", ["v1"], 0) == []
+
+    def test_no_check_after_it_counts_meanwhile(self, contested: Store) -> None:
+        """Nor one after what somebody holds: as long as the lease lasts."""
+
+        def unsettled(at: float) -> Place | None:
+            return contested.checks.unsettled("detection", ["v1"], after(at))
+
+        first = after(1), 0.5, item_id("sure")  # it came without a lease, when it was corrected
+        assert (unsettled(3), contested.checks.contested("detection")) == (first, 1)
+        lease(contested, "bob", after(3))
+        assert (unsettled(4), contested.checks.contested("detection")) == (first, 1)
+        contested.queue.correct(correction("sure", "car", annotator="bob", at=5), None, "tester", after(5))
+        assert (unsettled(6), contested.checks.contested("detection")) == (None, 0)
+        contested.items.save(item("held"), answer("held", decision="audit"), 0.4, None, "tester", after(6))
+        lease(contested, "bob", after(7))
+        assert unsettled(8) == (after(7), 0.4, item_id("held"))
+        assert unsettled(68) is None
+        (one,) = contested.checks.audited("detection", "v1", ["v1"])
+        assert one.handed_at == after(1)
+
+    def test_a_check_has_its_place_by_when_it_was_handed_out(self, store: Store) -> None:
+        add_version(store)
+        store.items.save(item("slow"), answer("slow", decision="audit"), 0.5, None, "tester", START)
+        (held,) = store.queue.lease("detection", 9, AUDITS, "ann", "tester", after(3), after(60))
+        store.queue.correct(correction("slow", "bus", at=50), held.lease_id, "tester", after(50))
+        store.queue.correct(correction("slow", "car", annotator="bob", at=55), None, "tester", after(55))
+        (one,) = store.checks.audited("detection", "v1", ["v1"])
+        assert (one.handed_at, one.checked_at, one.truth) == (after(3), after(55), boxes("car"))
 
     def test_the_second_look_decides_and_there_is_no_third(self, contested: Store) -> None:
         lease(contested, "bob", after(3))

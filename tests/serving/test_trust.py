@@ -16,8 +16,9 @@ from selection.parts import PartPromise
 from selection.risk import NoPromise, Threshold
 from selection.rules import About
 from serving.store.records import Audited
-from serving.trust import Pool, Trust, first_calibration, learn, tuned, untried
-from tests.serving.work import START, answer, boxes, item, item_id
+from serving.trust import Trust, first_calibration, learn, tuned, untried
+from serving.weighing import Pool, Terms, settled
+from tests.serving.work import START, after, answer, boxes, item, item_id
 from tests.tiny_versions import make_version
 
 POOL = Pool(np.full(9, 0.3))
@@ -25,11 +26,13 @@ POOL = Pool(np.full(9, 0.3))
 
 def audited(name: int, group: str | None, draw: float, wrong: bool = False) -> Audited:
     said = answer(name, score=0.3, label=boxes("car")).preannotation
-    return Audited(item_id(name), About(group), draw, said, boxes("bus" if wrong else "car"), 1, START, START)
+    return Audited(
+        item_id(name), About(group), draw, said, boxes("bus" if wrong else "car"), 1, START, START, after(name)
+    )
 
 
 def _learn(known: list[Audited], share: float = 1.0, before: Calibrator = IDENTITY) -> Trust:
-    return learn("detection", known, share, POOL, alpha=0.2, delta=0.2, before=before)
+    return learn(Terms("detection", share, POOL, alpha=0.2, delta=0.2), known, before)
 
 
 def test_frames_of_one_clip_are_no_independent_evidence() -> None:
@@ -37,9 +40,9 @@ def test_frames_of_one_clip_are_no_independent_evidence() -> None:
     alone = [audited(number, None, 0.5) for number in range(60)]
     assert isinstance(_learn(frames).promise, NoPromise)
     assert isinstance(_learn(alone).promise, Threshold)
-    many = _learn([audited(number, f"clip{number // 2}", 0.5) for number in range(60)]).promise
+    many = _learn([audited(number, f"clip{number // 2}", 0.5) for number in range(88)]).promise
     assert isinstance(many, Threshold)
-    assert (many.n, many.groups, many.errors) == (60, 30, 0)
+    assert (many.n, many.groups, many.errors) == (88, 44, 0)
 
 
 def test_only_what_was_drawn_at_random_teaches() -> None:
@@ -137,7 +140,7 @@ def test_parts_are_judged_one_by_one_and_what_is_missing_apart() -> None:
         for i in range(200)
     ]
     pool = Pool.of_parts([one.answer for one in audits[:9]])
-    trust = learn("detection", audits, 0.6, pool, alpha=0.1, delta=0.2)
+    trust = learn(Terms("detection", 0.6, pool, alpha=0.1, delta=0.2), audits)
     held = trust.promise
     assert isinstance(held, PartPromise)
     assert isinstance(held.parts, Threshold)
@@ -151,13 +154,13 @@ def test_parts_are_judged_one_by_one_and_what_is_missing_apart() -> None:
     assert not trust.without("of other terms", of_parts=True).holds
 
 
-def test_growing_checks_are_weighed_at_looks_that_share_one_delta() -> None:
+def test_growing_checks_in_groups_are_weighed_at_looks_that_share_one_delta() -> None:
     """Until twice as many checks are known what stood stands, whatever they found; alpha and delta are 20 %."""
-    right = [audited(i, None, 0.1) for i in range(88)]
-    wrong = [audited(i, None, 0.1, wrong=True) for i in range(88)]
+    right = [audited(i, f"clip {i}", 0.1) for i in range(88)]
+    wrong = [audited(i, f"clip {i}", 0.1, wrong=True) for i in range(88)]
 
     def weighed(checks: list[Audited], stood: Trust | None) -> Trust:
-        return learn("detection", checks, 0.6, POOL, alpha=0.2, delta=0.2, stood=stood)
+        return learn(Terms("detection", 0.6, POOL, alpha=0.2, delta=0.2), checks, stood=stood)
 
     few = weighed(right[:10], None)
     assert (few.holds, few.looked) == (False, 0)
@@ -166,13 +169,46 @@ def test_growing_checks_are_weighed_at_looks_that_share_one_delta() -> None:
     assert first.told()["reason"].endswith("they are weighed again when 22 are known")
     waits = weighed(right[:21], first)
     assert (waits.holds, waits.looked, waits.told()["missing"]) == (False, 1, 1)
-    second = weighed(right[:22], waits)
+    second = weighed([*right[:22], *wrong[22:30]], waits)
     assert (second.holds, second.looked) == (True, 2)
     assert isinstance(second.promise, Threshold)
-    assert (second.promise.delta, second.promise.n) == (0.2, 22)  # of all looks together
+    assert (second.promise.delta, second.promise.n) == (0.2, 22)  # of all looks together, by what this one takes
     stands = weighed(wrong[:43], second)
     assert stands.promise == second.promise
     assert stands.calibrator.n == 43
     assert not weighed(wrong[:44], stands).holds
     assert weighed(right[:88], None).looked == 4
     assert Trust.from_json(*json.loads(json.dumps(second.to_json()))) == second
+
+
+def test_what_is_tested_stays_once_checks_could_make_a_promise() -> None:
+    """8 right checks prove a rate of 20 % at delta 20 %; from then on the pool of that moment says what is tested."""
+
+    def weighed(n: int, pool: float, stood: Trust | None) -> Trust:
+        terms = Terms("detection", 0.6, Pool(np.full(9, pool)), alpha=0.2, delta=0.2)
+        return learn(terms, [audited(i, None, 0.1) for i in range(n)], stood=stood)
+
+    few = weighed(7, 0.1, None)
+    assert (few.ladders, few.holds) == ((), False)
+    first = weighed(8, 0.4, few)
+    assert first.ladders[0].thresholds == (0.4,)
+    assert Trust.from_json(*json.loads(json.dumps(first.to_json()))) == first
+    later = weighed(20, 0.9, first)
+    assert later.ladders == first.ladders
+    assert isinstance(later.promise, Threshold)
+    assert (later.promise.threshold, later.promise.n, later.promise.delta) == (0.4, 20, 0.2)
+
+
+@pytest.mark.parametrize("group", [None, "clip"])
+def test_checks_count_in_the_order_of_handing_out_up_to_the_first_that_is_not_settled(group: str | None) -> None:
+    """The 30th was handed out before all others, the 20th after all; a wrong one waits for its second look."""
+    handed = {29: 0, 19: 99}
+    checks = [replace(audited(i, group and f"{group} {i}", 0.1, wrong=i == 25), handed_at=after(handed.get(i, i + 1)))
+              for i in range(30)]  # fmt: skip
+    terms = Terms("detection", 0.6, POOL, alpha=0.2, delta=0.2)
+    assert [settled(checks, checks[2].place)[row].item_id for row in range(3)] == [item_id(i) for i in (29, 0, 1)]
+    waits = learn(terms, checks, unsettled=checks[25].place)
+    assert isinstance(waits.promise, Threshold)
+    assert (waits.promise.n, waits.promise.errors, waits.waiting) == ((22, 0, 5) if group else (25, 0, 5))
+    assert learn(terms, checks).waiting == 0
+    assert waits.calibrator.n == 30

@@ -1,0 +1,180 @@
+"""Checks that become more are weighed for a promise: which of them count by now, and by which rule.
+
+They count in the order in which people were handed them, up to the first that is not settled: that somebody holds, or
+that waits for a second look. That order knows nothing of what people find, and no check counts before the one ahead of
+it. So neither does a slip count as an error meanwhile, nor do checks come first that are right and therefore quick.
+"""
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, replace
+from typing import TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+from models.matters import ANYTHING, Matters
+from models.parts import has_parts
+from models.records import PreAnnotation, Task
+from models.tasks import differs, part_errors
+from selection.checks import RandomChecks
+from selection.cost import part_doubts
+from selection.evidence import checks_needed
+from selection.growing import Ladder, ladder, part_ladders, weigh, weigh_parts
+from selection.looks import begins, level, look
+from selection.parts import PartChecks, PartPromise, missing_doubt, promise_parts
+from selection.risk import NoPromise, Threshold, promise
+from serving.store.records import Audited, Place
+
+Floats: TypeAlias = NDArray[np.float64]
+Promise: TypeAlias = Threshold | NoPromise | PartPromise
+
+
+@dataclass(frozen=True)
+class Pool:
+    """What a version said of its items, corrected or not: the doubt (n,) about each; where parts are accepted one by
+    one, that about each part (p,), and whether something is missing (m,)."""
+
+    scores: Floats
+    parts: Floats | None = None
+    missing: Floats | None = None
+
+    @staticmethod
+    def of_parts(answers: Iterable[PreAnnotation]) -> "Pool":
+        """The pool of answers with the parts of those that have any."""
+        scores, doubts, missing = list[float](), [np.zeros(0)], list[float]()
+        for one in answers:
+            scores.append(one.uncertainty.score)
+            if has_parts(one.label):
+                doubts.append(part_doubts(one.label))
+                missing.append(_missing(one))
+        return Pool(np.array(scores), np.concatenate(doubts), np.array(missing, np.float64))
+
+
+@dataclass(frozen=True)
+class Terms:
+    """What is promised, on what pool, from checks drawn with a number below ``share``."""
+
+    task: Task
+    share: float
+    pool: Pool
+    alpha: float
+    delta: float
+    matters: Matters = ANYTHING
+
+
+@dataclass(frozen=True)
+class Weighed:
+    """A promise, or why there is none; how many known checks did not count yet; and what weighing goes on from: the
+    ladders, or in groups the last look."""
+
+    promise: Promise
+    waiting: int = 0
+    ladders: tuple[Ladder, ...] = ()
+    looked: int = 0
+
+
+def settled(known: Sequence[Audited], until: Place | None) -> list[Audited]:
+    """The checks that count, in their order: those before the first that is not settled."""
+    return sorted((one for one in known if until is None or one.place < until), key=lambda one: one.place)
+
+
+def weigh_checks(known: Sequence[Audited], until: Place | None, terms: Terms, stood: Weighed | None) -> Weighed:
+    """What the checks that count promise; ``stood`` is what was weighed before on the same terms.
+
+    Where none of them has a group, at any moment (``selection.growing``); where items come in groups that grow, at
+    looks (``selection.looks``).
+    """
+    counted = settled(known, until)
+    grouped = any(one.about.group for one in known)
+    found = _at_look(counted, terms, stood) if grouped else _at_any_time(counted, terms, stood)
+    return replace(found, waiting=len(known) - len(counted))
+
+
+def _at_any_time(counted: Sequence[Audited], terms: Terms, stood: Weighed | None) -> Weighed:
+    """By the ladders of before; while no number of right checks could do, they are made anew."""
+    ladders = stood.ladders if stood else ()
+    able = len(counted) >= checks_needed(terms.alpha, terms.delta)
+    if terms.pool.parts is None or terms.pool.missing is None:
+        checks = item_checks(counted, terms)
+        ladders = ladders or (ladder(_some(terms.pool.scores)),)
+        found = weigh(checks.scores, checks.errors, ladders[0], alpha=terms.alpha, delta=terms.delta)
+        return Weighed(found, ladders=ladders if able else ())
+    parts = _part_checks(counted, terms)
+    ladders = ladders or part_ladders(parts, _some(terms.pool.parts), _some(terms.pool.missing))
+    of_parts = weigh_parts(parts, (ladders[0], ladders[1]), alpha=terms.alpha, delta=terms.delta)
+    return Weighed(of_parts, ladders=ladders if able else ())
+
+
+def _some(pool: Floats) -> Floats:
+    return pool if len(pool) else np.ones(1)
+
+
+def _at_look(counted: Sequence[Audited], terms: Terms, stood: Weighed | None) -> Weighed:
+    """At the last look for which enough checks count, and from no more than that look takes."""
+    number = look(len(counted), terms.alpha, terms.delta)
+    again = begins(number + 1, terms.alpha, terms.delta)
+    if stood is not None and 1 <= number <= stood.looked:
+        return replace(stood, promise=_each(stood.promise, lambda one: _waits(one, len(counted), again)))
+    part = level(max(1, number), terms.delta)
+    taken = counted[: begins(number, terms.alpha, terms.delta)] if number else counted
+    found = _once(taken, terms, part)
+    if number == 0:
+        return Weighed(found)
+    return Weighed(_each(found, lambda one: _looked_at(one, number, len(counted), again)), looked=number)
+
+
+def _once(taken: Sequence[Audited], terms: Terms, delta: float) -> Promise:
+    pool = terms.pool
+    if pool.parts is None or pool.missing is None:
+        return promise(item_checks(taken, terms), alpha=terms.alpha, delta=delta, pool_scores=pool.scores)
+    pools = {"pool_parts": pool.parts, "pool_missing": pool.missing}
+    return promise_parts(_part_checks(taken, terms), alpha=terms.alpha, delta=delta, **pools)
+
+
+def _each(promise: Promise, change: Callable[[Threshold | NoPromise], Threshold | NoPromise]) -> Promise:
+    if isinstance(promise, PartPromise):
+        return replace(promise, parts=change(promise.parts), missing=change(promise.missing))
+    return change(promise)
+
+
+def _looked_at(one: Threshold | NoPromise, number: int, counted: int, again: int) -> Threshold | NoPromise:
+    """A promise that says the delta of all looks, or why there is none, and when the next look is."""
+    if isinstance(one, Threshold):
+        return replace(one, delta=one.delta * 2**number)
+    return _waits(replace(one, reason=f"{one.reason}; they are weighed again when {again} are known"), counted, again)
+
+
+def _waits(one: Threshold | NoPromise, counted: int, again: int) -> Threshold | NoPromise:
+    return replace(one, missing=max(1, again - counted)) if isinstance(one, NoPromise) else one
+
+
+def item_checks(known: Sequence[Audited], terms: Terms) -> RandomChecks:
+    """Whole items: the raw doubt, and whether a person changed something that matters."""
+    wrong = [differs(terms.task, one.answer.label, one.truth, terms.matters) for one in known]
+    return _random(known, terms.share, [one.answer.uncertainty.score for one in known], wrong)
+
+
+def _part_checks(counted: Sequence[Audited], terms: Terms) -> PartChecks:
+    """The parts of those items that have any."""
+    known = [one for one in counted if has_parts(one.answer.label)]
+    errors = [part_errors(terms.task, one.answer.label, one.truth, terms.matters) for one in known]
+    doubts, lacking = [_missing(one.answer) for one in known], [each.missing > 0 for each in errors]
+    items = _random(known, terms.share, doubts, lacking)
+    scores = np.concatenate([np.zeros(0), *(part_doubts(one.answer.label) for one in known)])
+    wrong = np.concatenate([np.zeros(0, np.bool_), *(each.wrong for each in errors)])
+    return PartChecks.of(items, scores, wrong, np.repeat(np.arange(len(known)), [len(each.wrong) for each in errors]))
+
+
+def _random(known: Sequence[Audited], share: float, scores: Sequence[float], errors: Sequence[bool]) -> RandomChecks:
+    return RandomChecks.of(
+        item_ids=[one.item_id for one in known],
+        scores=np.array(scores, dtype=np.float64),
+        errors=np.array(errors, dtype=np.bool_),
+        draws=np.array([one.draw for one in known], dtype=np.float64),
+        share=share,
+        groups=[one.about.group or None for one in known],
+    )
+
+
+def _missing(answer: PreAnnotation) -> float:
+    return missing_doubt(answer.label, answer.features, answer.uncertainty.score)

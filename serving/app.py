@@ -36,14 +36,7 @@ from serving.bodies import (
     StatusBody,
     SuspectsBody,
     UriBody,
-    answer_body,
-    consensus_body,
-    leased_body,
     parse,
-    policies_body,
-    promotion_body,
-    suspects_body,
-    version_body,
 )
 from serving.body_limit import BodyLimit
 from serving.cvat import backend as cvat
@@ -55,6 +48,15 @@ from serving.loop import Actor, Answer
 from serving.metrics import Measured
 from serving.registration import parse_lines, register
 from serving.settings import QueueStrategy, Settings
+from serving.telling import (
+    answer_body,
+    consensus_body,
+    leased_body,
+    policies_body,
+    promotion_body,
+    suspects_body,
+    version_body,
+)
 from serving.webhooks import routes as webhooks
 
 MOST_FILES = 100  # of one request

@@ -16,18 +16,34 @@ Blocking; safe to share between threads. Needs httpx and pydantic, and nothing o
 import hmac
 import json
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime
 from pathlib import Path
-from typing import Annotated, Any, Literal, TypeAlias, TypeVar
+from typing import Any, TypeVar
 from urllib.parse import quote
 
 import httpx
-from pydantic import BeforeValidator, TypeAdapter, ValidationError
+from pydantic import TypeAdapter, ValidationError
 
 from models.errors import InvalidInput, NotAllowed, PrelabelError
-from models.records import Correction, Item, Label, Seconds, Task, Uncertainty, explain, from_json, to_json
+from models.records import Correction, Seconds, Task, explain, to_json
+from serving.answers import (
+    Answer,
+    Consensus,
+    DeadLetter,
+    Entry,
+    EntryFailure,
+    History,
+    InForce,
+    Promotion,
+    Queue,
+    Receipt,
+    Registered,
+    Standing,
+    Suspects,
+    Version,
+    Webhook,
+)
 from serving.errors import KINDS, Overloaded, Unavailable
 from serving.webhooks.signing import signature
 
@@ -36,182 +52,6 @@ LINES = 1000  # of one request that registers media
 TOLERANCE_S = 300  # by which a webhook's clock may be off
 
 T = TypeVar("T")
-Rows: TypeAlias = tuple[Mapping[str, Any], ...]
-
-
-@dataclass(frozen=True)
-class Route:
-    """Who must look at an item, and why; ``parts`` are rows of its label, where people see only some of them.
-
-    ``policy`` is the version of that by which it was decided, ``otherwise`` what would change the decision.
-    """
-
-    decision: Literal["accept", "review", "annotate", "audit", "calibrate"]
-    reason: str
-    parts: Mapping[str, Any] | None = None
-    policy: str | None = None
-    otherwise: str | None = None
-
-
-@dataclass(frozen=True)
-class Answer:
-    """What a version said about a medium, how far that is to be trusted, and who must look at it."""
-
-    item_id: str
-    task: Task
-    model_version: str
-    label: Label
-    uncertainty: Uncertainty
-    route: Route
-
-
-@dataclass(frozen=True)
-class Leased(Answer):
-    """An item that one person holds until ``expires_at``, with the answer to correct."""
-
-    uri: str
-    group: str | None
-    lease_id: str
-    expires_at: datetime
-    language: str | None = None
-
-    def correction(self, label: Label, annotator: str, seconds: Seconds, tool: str, at: datetime) -> Correction:
-        """What a person made of it, in ``seconds`` of work; ``at`` carries its time zone and tells repeats apart."""
-        return Correction(self.item_id, self.task, label, annotator, seconds, tool, at, self.model_version)
-
-
-@dataclass(frozen=True)
-class Queue:
-    """The next items; where there are none, the reason and, where that is known, when it is worth to ask again."""
-
-    items: tuple[Leased, ...]
-    reason: str | None = None
-    retry_after_s: Seconds | None = None
-
-
-@dataclass(frozen=True)
-class Entry:
-    """A medium to register: the server reads its ``uri``; ``group`` is its speaker, clip or sequence, ``language`` the
-    one spoken in it."""
-
-    uri: str
-    task: Task
-    group: str | None = None
-    language: str | None = None
-
-
-@dataclass(frozen=True)
-class EntryFailure:
-    """An entry, counted from 1, whose medium could not be had; ``error`` has a code and a message."""
-
-    line: int
-    uri: str
-    error: Mapping[str, str]
-
-
-@dataclass(frozen=True)
-class Registered:
-    """How many items were new, how many known, and which entries failed."""
-
-    new: int
-    known: int
-    failures: tuple[EntryFailure, ...] = ()
-
-
-@dataclass(frozen=True)
-class Receipt:
-    """What became of a correction; ``repeated`` when the same one had come before."""
-
-    item_id: str
-    correction_id: int
-    repeated: bool
-
-
-@dataclass(frozen=True)
-class History:
-    """An item and, oldest first, everything that happened to it."""
-
-    item: Annotated[Item, BeforeValidator(lambda told: from_json(Item, told))]
-    tasks: Rows
-    preannotations: Rows
-    corrections: Rows
-    leases: Rows
-
-
-@dataclass(frozen=True)
-class Version:
-    """One version of a task's model; ``failure`` says why it does not load."""
-
-    version: str
-    task: Task
-    state: Literal["candidate", "serving", "retired", "failed"]
-    parent: str | None
-    created_at: datetime
-    onnx_sha256: str
-    metrics: Mapping[str, Any]
-    failure: str | None
-
-
-@dataclass(frozen=True)
-class Promotion:
-    """A switch, and the figures on gold items that allowed it."""
-
-    version: str
-    task: Task
-    previous: str | None
-    forced: bool
-    quality: float | None
-    previous_quality: float | None
-    gold_items: int
-    note: str
-    at: datetime
-    actor: str
-
-
-@dataclass(frozen=True)
-class Finding:
-    """One thing that may be wrong with a label: how likely in [0, 1], why, and where, in pixels."""
-
-    kind: str
-    score: float
-    reason: str
-    where: tuple[float, float, float, float] | None = None
-
-
-@dataclass(frozen=True)
-class Suspect:
-    """A label that may be wrong: how likely in [0, 1], why, and who gave it."""
-
-    rank: int
-    score: float
-    item_id: str
-    uri: str
-    group: str | None
-    annotator: str
-    reason: str
-    findings: tuple[Finding, ...] = ()
-
-
-@dataclass(frozen=True)
-class Unread:
-    """An item whose label nothing is said of, and the code and message of what is wrong with its medium."""
-
-    item_id: str
-    uri: str
-    error: Mapping[str, str]
-
-
-@dataclass(frozen=True)
-class Suspects:
-    """A page of a task's labels, worst first; ``next`` is the offset of the page after it."""
-
-    task: Task
-    model_version: str
-    ranked_at: datetime
-    total: int
-    suspects: tuple[Suspect, ...]
-    next: int | None
-    unread: tuple[Unread, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -224,10 +64,29 @@ class _Report:
     tasks: dict[Task, dict[str, Any]]
 
 
-_ADAPTERS: dict[Any, TypeAdapter[Any]] = {
-    kind: TypeAdapter(kind)
-    for kind in (Answer, Registered, Receipt, History, Promotion, Suspects, Queue, _Models, _Report)
-}
+@dataclass(frozen=True)
+class _Policies:
+    tasks: dict[Task, InForce]
+
+
+@dataclass(frozen=True)
+class _Annotators:
+    tasks: dict[Task, list[Standing]]
+
+
+@dataclass(frozen=True)
+class _Webhooks:
+    webhooks: list[Webhook]
+
+
+@dataclass(frozen=True)
+class _Dead:
+    dead: list[DeadLetter]
+
+
+_KINDS = (Answer, Registered, Receipt, History, Promotion, Suspects, Queue, Consensus, Webhook)
+_LISTS = (_Models, _Report, _Policies, _Annotators, _Webhooks, _Dead)
+_ADAPTERS: dict[Any, TypeAdapter[Any]] = {kind: TypeAdapter(kind) for kind in (*_KINDS, *_LISTS)}
 
 
 class Client:
@@ -292,6 +151,10 @@ class Client:
         """An item with its whole history."""
         return self._read(History, self._send("GET", f"/v1/items/{_part(item_id)}"))
 
+    def consensus(self, item_id: str) -> Consensus:
+        """What people agree on about an item, and what each of them said."""
+        return self._read(Consensus, self._send("GET", f"/v1/items/{_part(item_id)}/consensus"))
+
     def media(self, item_id: str) -> bytes:
         """The bytes of an item, as they came."""
         return self._send("GET", f"/v1/items/{_part(item_id)}/media").content
@@ -333,7 +196,12 @@ class Client:
         params = {"task": task, "limit": limit, "offset": offset}
         return self._read(Suspects, self._send("GET", "/v1/suspects", params=params))
 
-    # -- versions and figures
+    def annotators(self, task: Task | None = None) -> dict[Task, list[Standing]]:
+        """How fast people are and how often right, by task and name."""
+        params = {"task": task} if task else {}
+        return self._read(_Annotators, self._send("GET", "/v1/annotators", params=params)).tasks
+
+    # -- versions, policies and figures
 
     def models(self) -> list[Version]:
         """Every version, by task and age."""
@@ -344,9 +212,41 @@ class Client:
         path = f"/v1/models/{_part(version)}/promote"
         return self._read(Promotion, self._send("POST", path, repeatable=False, json={"force": force}))
 
+    def policy(self) -> dict[Task, InForce]:
+        """By what terms is decided who must look at what, of each task."""
+        return self._read(_Policies, self._send("GET", "/v1/policy")).tasks
+
+    def adopt(self, policy: Mapping[str, Any], task: Task | None = None) -> dict[Task, InForce]:
+        """Puts a policy in force for a task or, without one, for all; terms left out are as the settings say."""
+        body = {"task": task, "policy": policy}
+        return self._read(_Policies, self._send("PUT", "/v1/policy", repeatable=False, json=body)).tasks
+
     def report(self) -> dict[Task, dict[str, Any]]:
         """The figures of each task."""
         return self._read(_Report, self._send("GET", "/v1/report")).tasks
+
+    # -- webhooks, for admins
+
+    def webhooks(self) -> list[Webhook]:
+        """Who is told of what."""
+        return self._read(_Webhooks, self._send("GET", "/v1/webhooks")).webhooks
+
+    def add_webhook(self, url: str, events: Sequence[str], task: Task | None = None) -> Webhook:
+        """Tells an address of events from now on; the answer holds the secret that signs them, this once."""
+        body = {"url": url, "events": list(events), "task": task}
+        return self._read(Webhook, self._send("POST", "/v1/webhooks", repeatable=False, json=body))
+
+    def remove_webhook(self, webhook_id: str) -> None:
+        """Tells an address no more, nor what was still to be told."""
+        self._send("DELETE", f"/v1/webhooks/{_part(webhook_id)}", repeatable=False)
+
+    def dead_letters(self) -> list[DeadLetter]:
+        """Messages that nobody heard, oldest first."""
+        return self._read(_Dead, self._send("GET", "/v1/webhooks/dead")).dead
+
+    def retry(self, letter_id: int) -> None:
+        """Tells a dead message again, at once."""
+        self._send("POST", f"/v1/webhooks/dead/{letter_id}/retry", repeatable=False)
 
     # -- the wire
 

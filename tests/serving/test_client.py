@@ -3,6 +3,7 @@
 import base64
 import hashlib
 import hmac
+import re
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -16,9 +17,12 @@ from hypothesis import strategies as st
 
 from models.errors import InvalidInput, InvalidRecord, NotAllowed, NotFound, PrelabelError, Refused, Stale, TooLarge
 from models.records import Box, Boxes, Correction, Lanes, Transcript
-from serving.client import LINES, Client, Entry, Leased, verify_webhook
+from serving.answers import Entry, Leased
+from serving.app import create_app
+from serving.client import LINES, Client, verify_webhook
 from serving.errors import KINDS, Overloaded, Unauthenticated, Unavailable
 from serving.http_errors import explained
+from serving.settings import Settings
 from serving.tokens import make_token
 from tests.serving.served import Served, eventually, listening, picture, serving, sound
 
@@ -157,6 +161,40 @@ class TestAgainstTheApp:
         client.correct(work.correction(Boxes(120, 90), "bob", 1, "mine", AT))
         with pytest.raises(Stale, match="lease"):
             client.correct(work.correction(Boxes(120, 90), "ada", 1, "mine", AT), work.lease_id)
+
+    def test_people_agree_and_are_known(self, client: Client) -> None:
+        work = leased(client)
+        for name in ("ada", "bob"):
+            client.correct(work.correction(Boxes(120, 90), name, 2.0, "mine", AT))
+        agreed = client.consensus(work.item_id).tasks["detection"]
+        assert (agreed.label, agreed.people) == (Boxes(120, 90), 2)
+        assert sorted((one.annotator, one.seconds) for one in agreed.given) == [("ada", 2.0), ("bob", 2.0)]
+        (ada, bob) = client.annotators("detection")["detection"]
+        assert (ada.annotator, bob.annotator) == ("ada", "bob")
+        assert ada.speed is not None
+        assert (ada.speed.n, ada.speed.total, ada.consensus.of) == (1, 2.0, 0)
+        assert client.annotators()["asr"] == []
+
+    def test_a_policy_is_adopted_for_one_task(self, client: Client) -> None:
+        before = client.policy()
+        assert (before["asr"].adopted_by, before["asr"].policy["alpha"]) == (None, 0.02)
+        after = client.adopt({"alpha": 0.01}, "asr")
+        assert (after["asr"].adopted_by, after["asr"].policy["alpha"]) == ("local", 0.01)
+        assert after["lane"] == before["lane"]
+        assert client.policy() == after
+        with pytest.raises(InvalidInput, match="alpha"):
+            client.adopt({"alpha": 2})
+
+    def test_webhooks_are_made_shown_without_their_secret_and_removed(self, served: Served, client: Client) -> None:
+        made = client.add_webhook("http://127.0.0.1:9/hook", ["item.routed"], "detection")
+        assert (made.secret or "").startswith("whsec_")
+        (known,) = client.webhooks()
+        assert (known.id, known.events, known.task, known.secret) == (made.id, ("item.routed",), "detection", None)
+        assert client.dead_letters() == []
+        with pytest.raises(NotFound):
+            client.retry(1)
+        client.remove_webhook(made.id)
+        assert client.webhooks() == []
 
     def test_tokens_say_who_asks(self, tmp_path: Path) -> None:
         with serving(tmp_path, tasks=["detection"]) as served, listening(served) as url:
@@ -346,6 +384,51 @@ class TestWebhooks:
         other = bytes([*body[:place], body[place] ^ data.draw(st.integers(1, 255)), *body[place + 1 :]])
         with pytest.raises(NotAllowed):
             verify_webhook(SECRET, headers, other, lambda: SENT)
+
+
+CALLS: dict[str, Callable[[Client], object]] = {
+    "annotate": lambda client: client.annotate("asr", b""),
+    "register": lambda client: client.register([Entry("a", "asr")]),
+    "item": lambda client: client.item("a"),
+    "consensus": lambda client: client.consensus("a"),
+    "media": lambda client: client.media("a"),
+    "lease": lambda client: client.lease("asr"),
+    "release": lambda client: client.release("a"),
+    "correct": lambda client: client.correct(Correction("a", "asr", Transcript("yes"), "ada", 2.5, "mine", AT)),
+    "suspects": lambda client: client.suspects("asr"),
+    "annotators": lambda client: client.annotators(),
+    "models": lambda client: client.models(),
+    "promote": lambda client: client.promote("a"),
+    "policy": lambda client: client.policy(),
+    "adopt": lambda client: client.adopt({}),
+    "report": lambda client: client.report(),
+    "webhooks": lambda client: client.webhooks(),
+    "add_webhook": lambda client: client.add_webhook("http://a", ["item.routed"]),
+    "remove_webhook": lambda client: client.remove_webhook("a"),
+    "dead_letters": lambda client: client.dead_letters(),
+    "retry": lambda client: client.retry(1),
+}
+
+
+def test_every_route_of_the_api_has_a_method_and_every_method_a_route() -> None:
+    """By what each method asks for, against the OpenAPI document."""
+    paths = create_app(Settings()).openapi()["paths"]
+    routes = {(method.upper(), path) for path, methods in paths.items() for method in methods
+              if path.startswith("/v1/")}  # fmt: skip
+    known = {(method, re.compile(re.sub(r"{\w+}", "[^/]+", path))): (method, path) for method, path in routes}
+    asked = {}
+    for name, call in CALLS.items():
+        script = Script(told(Stale("nothing is done")))
+        with pytest.raises(Stale):
+            call(script.client)
+        (request,) = script.asked
+        fitting = [route for (method, path), route in known.items()
+                   if method == request.method and path.fullmatch(request.url.path)]  # fmt: skip
+        asked[name] = min(fitting, key=lambda route: route[1].count("{"))  # a plain path comes before a pattern
+    assert set(asked.values()) == routes
+    assert len(asked) == len(routes)
+    methods = {name for name in vars(Client) if not name.startswith("_")}
+    assert methods == {*CALLS, "close"}
 
 
 def test_it_needs_nothing_of_the_server() -> None:

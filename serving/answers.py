@@ -1,0 +1,282 @@
+"""What the API answers, as records for programs in Python; ``serving.client`` asks for them."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Annotated, Any, Literal, TypeAlias
+
+from pydantic import BeforeValidator
+
+from models.records import Correction, Item, Label, Seconds, Task, Uncertainty, from_json
+
+Rows: TypeAlias = tuple[Mapping[str, Any], ...]
+
+
+@dataclass(frozen=True)
+class Route:
+    """Who must look at an item, and why; ``parts`` are rows of its label, where people see only some of them.
+
+    ``policy`` is the version of that by which it was decided, ``otherwise`` what would change the decision.
+    """
+
+    decision: Literal["accept", "review", "annotate", "audit", "calibrate"]
+    reason: str
+    parts: Mapping[str, Any] | None = None
+    policy: str | None = None
+    otherwise: str | None = None
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What a version said about a medium, how far that is to be trusted, and who must look at it."""
+
+    item_id: str
+    task: Task
+    model_version: str
+    label: Label
+    uncertainty: Uncertainty
+    route: Route
+
+
+@dataclass(frozen=True)
+class Leased(Answer):
+    """An item that one person holds until ``expires_at``, with the answer to correct."""
+
+    uri: str
+    group: str | None
+    lease_id: str
+    expires_at: datetime
+    language: str | None = None
+
+    def correction(self, label: Label, annotator: str, seconds: Seconds, tool: str, at: datetime) -> Correction:
+        """What a person made of it, in ``seconds`` of work; ``at`` carries its time zone and tells repeats apart."""
+        return Correction(self.item_id, self.task, label, annotator, seconds, tool, at, self.model_version)
+
+
+@dataclass(frozen=True)
+class Queue:
+    """The next items; where there are none, the reason and, where that is known, when it is worth to ask again."""
+
+    items: tuple[Leased, ...]
+    reason: str | None = None
+    retry_after_s: Seconds | None = None
+
+
+@dataclass(frozen=True)
+class Entry:
+    """A medium to register: the server reads its ``uri``; ``group`` is its speaker, clip or sequence, ``language`` the
+    one spoken in it."""
+
+    uri: str
+    task: Task
+    group: str | None = None
+    language: str | None = None
+
+
+@dataclass(frozen=True)
+class EntryFailure:
+    """An entry, counted from 1, whose medium could not be had; ``error`` has a code and a message."""
+
+    line: int
+    uri: str
+    error: Mapping[str, str]
+
+
+@dataclass(frozen=True)
+class Registered:
+    """How many items were new, how many known, and which entries failed."""
+
+    new: int
+    known: int
+    failures: tuple[EntryFailure, ...] = ()
+
+
+@dataclass(frozen=True)
+class Receipt:
+    """What became of a correction; ``repeated`` when the same one had come before."""
+
+    item_id: str
+    correction_id: int
+    repeated: bool
+
+
+@dataclass(frozen=True)
+class History:
+    """An item and, oldest first, everything that happened to it."""
+
+    item: Annotated[Item, BeforeValidator(lambda told: from_json(Item, told))]
+    tasks: Rows
+    preannotations: Rows
+    corrections: Rows
+    leases: Rows
+
+
+@dataclass(frozen=True)
+class Version:
+    """One version of a task's model; ``failure`` says why it does not load."""
+
+    version: str
+    task: Task
+    state: Literal["candidate", "serving", "retired", "failed"]
+    parent: str | None
+    created_at: datetime
+    onnx_sha256: str
+    metrics: Mapping[str, Any]
+    failure: str | None
+
+
+@dataclass(frozen=True)
+class Promotion:
+    """A switch, and the figures on gold items that allowed it."""
+
+    version: str
+    task: Task
+    previous: str | None
+    forced: bool
+    quality: float | None
+    previous_quality: float | None
+    gold_items: int
+    note: str
+    at: datetime
+    actor: str
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One thing that may be wrong with a label: how likely in [0, 1], why, and where, in pixels."""
+
+    kind: str
+    score: float
+    reason: str
+    where: tuple[float, float, float, float] | None = None
+
+
+@dataclass(frozen=True)
+class Suspect:
+    """A label that may be wrong: how likely in [0, 1], why, and who gave it."""
+
+    rank: int
+    score: float
+    item_id: str
+    uri: str
+    group: str | None
+    annotator: str
+    reason: str
+    findings: tuple[Finding, ...] = ()
+
+
+@dataclass(frozen=True)
+class Unread:
+    """An item whose label nothing is said of, and the code and message of what is wrong with its medium."""
+
+    item_id: str
+    uri: str
+    error: Mapping[str, str]
+
+
+@dataclass(frozen=True)
+class Suspects:
+    """A page of a task's labels, worst first; ``next`` is the offset of the page after it."""
+
+    task: Task
+    model_version: str
+    ranked_at: datetime
+    total: int
+    suspects: tuple[Suspect, ...]
+    next: int | None
+    unread: tuple[Unread, ...] = ()
+
+
+@dataclass(frozen=True)
+class Opinion:
+    """What one person said of an item, and whether it is the label that counts: the newest of all."""
+
+    annotator: str
+    label: Label
+    seconds: Seconds
+    counts: bool
+
+
+@dataclass(frozen=True)
+class Agreed:
+    """The label that people give together, how many gave one, and how far they agree in [0, 1]."""
+
+    label: Label
+    people: int
+    agreement: float
+    given: tuple[Opinion, ...]
+
+
+@dataclass(frozen=True)
+class Consensus:
+    """What people agree on about an item, by the tasks that it is corrected for."""
+
+    item_id: str
+    tasks: Mapping[Task, Agreed]
+
+
+@dataclass(frozen=True)
+class Share:
+    """``right`` of ``of``, and the exact 95 % interval of the rate."""
+
+    right: int
+    of: int
+    low: float
+    high: float
+
+
+@dataclass(frozen=True)
+class Speed:
+    """Seconds a label: of ``n`` labels the sum, the median and its exact 95 % interval, None from too few."""
+
+    n: int
+    total: Seconds
+    median: Seconds
+    low: Seconds | None
+    high: Seconds | None
+
+
+@dataclass(frozen=True)
+class Standing:
+    """How fast one person is and how often right: on gold items, and by what three people or more say together."""
+
+    annotator: str
+    speed: Speed | None
+    gold: Share
+    consensus: Share
+
+
+@dataclass(frozen=True)
+class InForce:
+    """The policy of a task: its version, all its terms, and who adopted it when, if anybody did."""
+
+    version: str
+    policy: Mapping[str, Any]
+    adopted_by: str | None
+    adopted_at: datetime | None
+
+
+@dataclass(frozen=True)
+class Webhook:
+    """Who is told of what; the ``secret`` that signs its messages is known of a new one alone."""
+
+    id: str
+    url: str
+    events: tuple[str, ...]
+    task: Task | None
+    made_at: datetime
+    secret: str | None = None
+
+
+@dataclass(frozen=True)
+class DeadLetter:
+    """A message that nobody heard, and why at the last attempt; ``body`` is its JSON."""
+
+    id: int
+    webhook: str
+    url: str
+    event: str
+    told_at: datetime
+    attempts: int
+    failure: str
+    body: str

@@ -28,15 +28,19 @@ class Function:
 
     ``task`` is detection (rectangles) or lane (polylines). ``threshold`` is the least confidence where the command
     says none; ``labels``, divided by commas, are the only ones that are wanted. ``token`` has the scope annotate.
+    ``group`` names the clip that the frames are of, because CVAT's SDK does not tell it.
 
     Raises:
         RuntimeError: prelabel does not answer, or refuses; with its words.
     """
 
-    def __init__(self, url: str, task: str, token: str = "", threshold: float = 0.0, labels: str = "") -> None:
+    def __init__(
+        self, url: str, task: str, token: str = "", threshold: float = 0.0, labels: str = "", group: str = ""
+    ) -> None:
         self._url = f"{url.rstrip('/')}/cvat/{task}"
         self._token = token
         self._threshold = threshold
+        self._clip = {"group": group} if group else {}
         known = json.loads(self._asked(None)["metadata"]["annotations"]["spec"])
         wanted = [name.strip() for name in labels.split(",") if name.strip()] or [one["name"] for one in known]
         self._numbers = {name: number for number, name in enumerate(wanted)}
@@ -50,7 +54,7 @@ class Function:
         file = io.BytesIO()
         (image if image.mode in AS_IT_IS else image.convert("RGB")).save(file, "PNG", compress_level=1)
         frame = base64.b64encode(file.getvalue()).decode()
-        found = self._asked({"image": frame, "threshold": threshold, "labels": list(self._numbers)})
+        found = self._asked({"image": frame, "threshold": threshold, "labels": list(self._numbers), **self._clip})
         return [
             cvataa.shape(
                 self._numbers[one["label"]], type=one["type"], points=one["points"], score=float(one["confidence"])

@@ -157,6 +157,11 @@ class Loop:
         """
         return self._store.items.item(item_id)
 
+    def tell_group(self, item_id: str, group: str | None, actor: Actor) -> None:
+        """Says of which group an item is; one that is of a group already stays there."""
+        if group is not None:
+            self._store.items.tell_group(item_id, group, actor, self._clock())
+
     def path(self, item: Item) -> Path:
         """The file with an item's bytes: the one kept here, or the one that its uri names.
 

@@ -55,6 +55,7 @@ class DetectBody(FrameBody):
 
     threshold: float | None = Field(None, ge=0, le=1, description="the least confidence that is wanted")
     labels: list[str] | None = Field(None, min_length=1, description="the only labels that are wanted")
+    group: str | None = Field(None, min_length=1, description="the clip that the frame is of, where it is known")
 
 
 class RectangleBody(BaseModel):
@@ -199,7 +200,7 @@ async def detect(task: str, request: Request) -> Response:
     kind_of(name)
     with deployment.admission.enter():
         body: DetectBody = parse(DetectBody, await request.body(), "body")
-        asked = body.frame(), body.threshold or 0.0, body.labels, str(request.state.actor)
+        asked = body.frame(), body.threshold or 0.0, body.labels, str(request.state.actor), body.group
         return JSONResponse(await deployment.work(request, deployment.detector.shapes, name, *asked))
 
 

@@ -139,12 +139,14 @@ class Corrections:
         )
 
     def _item_id(self, task: Task, job: Mapping[str, Any], frame: Frame) -> str:
-        """The item of a frame; one that prelabel was not asked about is registered now."""
+        """The item of a frame; one that prelabel was not asked about is registered now. A frame of a video is of that
+        group, which whoever asks prelabel about it cannot tell."""
+        clip = f"cvat task {job['task_id']}" if job.get("mode") == "interpolation" else None
         shown = self._loop.store.cvat.shown(task, frame.pixels)
         if shown is not None:
+            self._loop.tell_group(shown.item_id, clip, TOOL)
             return shown.item_id
         where = f"{require(self._client).url}/tasks/{job['task_id']}/jobs/{job['id']}?frame={frame.number}"
-        clip = f"cvat task {job['task_id']}" if job.get("mode") == "interpolation" else None  # frames of a video
         data = self._bytes(job["id"], frame.number)
         self._loop.register([Registration(where, task, data, clip)], TOOL)
         return content_id(data)

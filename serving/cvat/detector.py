@@ -43,7 +43,13 @@ class Detector:
         return category_names(labels, categories_of(self._loop, task), self._aliases, "labels", SETTING)
 
     def shapes(
-        self, task: Task, frame: bytes, threshold: float, labels: Sequence[str] | None, actor: Actor
+        self,
+        task: Task,
+        frame: bytes,
+        threshold: float,
+        labels: Sequence[str] | None,
+        actor: Actor,
+        group: str | None = None,
     ) -> list[Shape]:
         """The shapes on a frame, with at least a confidence of ``threshold``.
 
@@ -53,7 +59,7 @@ class Detector:
             Unavailable: no version serves.
         """
         names = self.names(task, labels)
-        said = self._annotator.posted(task, frame, "image", actor).preannotation
+        said = self._annotator.posted(task, frame, "image", actor, group).preannotation
         self._loop.store.cvat.show(
             task, pixels_of(frame, "image", self._limits), Shown(said.item_id, said.model_version)
         )

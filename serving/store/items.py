@@ -160,6 +160,13 @@ class Items:
             raise NotFound(f"item: expected the id of a registered item, got {item_id!r}")
         return item_of(row)
 
+    def tell_group(self, item_id: str, group: str, actor: Actor, now: datetime) -> None:
+        """Notes the group of an item of which none was known."""
+        change = update(items).where(items.c.id == item_id, items.c.item_group.is_(None)).values(item_group=group)
+        with self._database.writing() as connection:
+            if connection.execute(change).rowcount:
+                log(connection, now, actor, "group", item_id, {"group": group})
+
     def about(self, item: Item, duration_s: Seconds | None) -> About:
         """What is known of an item by what it comes with, and by what it was registered with before."""
         with self._database.reading() as connection:

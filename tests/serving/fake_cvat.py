@@ -40,6 +40,7 @@ class FakeCvat:
         self.deleted_frames: list[int] = []
         self.state = "in progress"
         self.assignee: str | None = "ada"
+        self.mode = "annotation"  # interpolation, where the frames are those of a video
         self.organization: int | None = None
         self.minutes = 0  # since the start, at the last change
         self.working_ms: dict[str, list[int]] | None = None  # of each person; None where there are no analytics
@@ -85,6 +86,7 @@ class FakeCvat:
             issues=models.IssuesSummary._from_openapi_data(url="", count=0),
             labels=models.LabelsSummary._from_openapi_data(url=f"{self.url}/api/labels?job_id=9"),
             project_id=None, media_type="2d_images", organization=self.organization,
+            mode=self.mode,
         )  # fmt: skip
 
     def answer(self, method: str, path: str, asked: Mapping[str, str], body: Any) -> tuple[int, Any]:

@@ -412,7 +412,7 @@ CALLS: dict[str, Callable[[Client], object]] = {
 
 def test_every_route_of_the_api_has_a_method_and_every_method_a_route() -> None:
     """By what each method asks for, against the OpenAPI document."""
-    paths = create_app(Settings()).openapi()["paths"]
+    paths = create_app(Settings.model_validate({})).openapi()["paths"]
     routes = {(method.upper(), path) for path, methods in paths.items() for method in methods
               if path.startswith("/v1/")}  # fmt: skip
     known = {(method, re.compile(re.sub(r"{\w+}", "[^/]+", path))): (method, path) for method, path in routes}

@@ -142,6 +142,19 @@ class TestCorrections:
         item = joined.loop.item(content_id(picture(2)))
         assert item.uri == f"{cvat.url}/tasks/7/jobs/9?frame=1"
 
+    @pytest.mark.parametrize(("mode", "group"), [("interpolation", "cvat task 7"), ("annotation", None)])
+    def test_the_frames_of_a_video_are_one_group_also_those_that_were_seen_before(
+        self, joined: Served, cvat: FakeCvat, mode: str, group: str | None
+    ) -> None:
+        body = {"image": base64.b64encode(picture(1)).decode()}
+        joined.client.post("/cvat/detection", json=body)
+        joined.client.post("/cvat/detection", json={"image": base64.b64encode(picture(2)).decode(), "group": "mine"})
+        assert joined.loop.item(content_id(picture(1))).group is None
+        cvat.mode = mode
+        cvat.draw(0, "car", CAR)
+        complete(joined, cvat)
+        assert [joined.loop.item(content_id(picture(shade))).group for shade in (1, 2, 3)] == [group, "mine", group]
+
     def test_the_same_said_twice_counts_once_and_a_change_by_itself(self, joined: Served, cvat: FakeCvat) -> None:
         preannotate(joined, cvat)
         complete(joined, cvat, 30)

@@ -83,6 +83,12 @@ class TestFunction:
         assert len(function.detect(context(0.5), image(picture()))) == 1
         assert function.detect(context(0.96), image(picture())) == []
 
+    def test_the_clip_that_is_named_is_the_items_group(self, served: Served, url: str) -> None:
+        loaded(url).detect(context(), image(picture(1)))
+        loaded(url, group="drive 7").detect(context(), image(picture(2)))
+        items = served.client.get("/v1/queue/detection", params={"limit": 9}).json()["items"]
+        assert sorted(str(item["group"]) for item in items) == ["None", "drive 7"]
+
     def test_only_the_labels_that_are_wanted(self, url: str) -> None:
         assert [label.name for label in loaded(url, labels="car").spec.labels] == ["car"]
         with pytest.raises(RuntimeError, match=r"422 .* got cow among car, cow"):

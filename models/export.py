@@ -95,10 +95,8 @@ def publish(
         tuned = _tune(origin.task, onnx_file, unseen, tune)
         save_file({name: tensor.contiguous() for name, tensor in network.state_dict().items()}, work / CHECKPOINT)
         runtime = tasks.load_runtime(origin.task, onnx_file)
-        metrics, calibration = (
-            _metrics(origin, runtime, held_out),
-            _calibration(origin.task, runtime, unseen, calibrate),
-        )
+        metrics = _metrics(origin, runtime, held_out)
+        calibration = _calibration(origin.task, runtime, unseen, calibrate)
         ids = {file_sha256(Path(item.uri)) for item, _ in trained_on}
         learnt = {"items": len(ids), "arithmetic": asdict(choice) if choice else FP32, **tuned}
         version = _version(origin, work, settings, ids, learnt, metrics, calibration)

@@ -84,7 +84,8 @@ def weigh(
     """
     values, wrong = checked_scores("scores", scores), checked_errors(errors, scores)
     rows = group_rows(groups, len(values))
-    evidence, count = Grouped(values, wrong, rows, by.most, alpha), len(np.unique(rows)) if groups else None
+    evidence = Grouped(values, wrong, rows, by.most, alpha)
+    count = len(np.unique(rows)) if groups else None
     if short := evidence.short(delta):
         return NoPromise(too_few(len(values), count, short), short)
     thresholds, levels = np.array(by.thresholds), delta * by.levels

@@ -226,6 +226,7 @@ class TestHotSwap:
             served.loop.changes = changes  # type: ignore[method-assign]
             served.loop.promote(newer.name, "cli", force=True)
             eventually(lambda: served.version == newer.name)
+            assert next(away, None) is None  # it was asked while it was away, and again
 
 
 def test_neither_loading_nor_answering_imports_torch(tmp_path: Path) -> None:

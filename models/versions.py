@@ -122,10 +122,13 @@ def write_manifest(version: Version, training_ids: Iterable[str]) -> None:
 
 
 def settle(work: Path, target: Path) -> Version:
-    """Moves a finished version to its place; the same model published before stays as it is."""
-    if not target.exists():
-        work.chmod(0o755)
+    """Moves a finished version to its place; the same model published before, or meanwhile, stays as it is."""
+    work.chmod(0o755)
+    try:
         work.rename(target)
+    except OSError:
+        if not target.is_dir():
+            raise
     return read_version(target)
 
 

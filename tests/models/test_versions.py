@@ -7,7 +7,17 @@ from pathlib import Path
 import pytest
 
 from models.errors import InvalidInput, NotFound
-from models.versions import MANIFEST, ONNX, Version, file_sha256, ids_sha256, read_version, version_name, write_manifest
+from models.versions import (
+    MANIFEST,
+    ONNX,
+    Version,
+    file_sha256,
+    ids_sha256,
+    keep,
+    read_version,
+    version_name,
+    write_manifest,
+)
 
 
 def made(folder: Path) -> Version:
@@ -76,3 +86,16 @@ def test_missing_weights_are_named(tmp_path: Path) -> None:
     version.onnx.unlink()
     with pytest.raises(NotFound, match=r"model\.onnx: expected the model's file"):
         read_version(version.folder)
+
+
+def test_a_version_kept_twice_at_once_is_kept_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    version, kept = made(tmp_path / "starters"), tmp_path / "kept"
+
+    def faster(work: Path, mode: int) -> None:
+        monkeypatch.undo()
+        keep(version, kept)
+        work.chmod(mode)
+
+    monkeypatch.setattr(Path, "chmod", faster)
+    assert keep(version, kept) == read_version(kept / version.name)
+    assert [path.name for path in kept.iterdir()] == [version.name]

@@ -12,11 +12,14 @@ from models.records import Label, Transcript
 class PartErrors:
     """``wrong`` (p,) of the predicted parts; ``missing`` counts the true ones that no predicted part stands for.
 
-    A true part whose place a wrong one takes is not missing: who looks at the wrong one finds it.
+    A true part whose place a wrong one takes is not missing: who looks at the wrong one finds it. ``stands_for`` (p,)
+    are the rows of the true parts that each predicted one stands for, right or wrong: one or none, of a word as many as
+    it is read as; None where the words of a text cannot be told apart.
     """
 
     wrong: NDArray[np.bool_]
     missing: int
+    stands_for: tuple[tuple[int, ...], ...] | None
 
 
 def has_parts(label: Label) -> bool:

@@ -4,25 +4,41 @@
 kept apart from what it costs, so that the same work can be priced anew with other constants.
 """
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import TypeVar
 
 from models import tasks
 from models.changes import Changes
 from models.errors import InvalidInput
-from models.records import Boxes, Label, Lanes, Seconds, Task, Transcript
+from models.records import Box, Boxes, Label, Lane, Lanes, Seconds, Task, Transcript
 from selection.cost import Costs
+from selection.parts import Plan
+
+Part = TypeVar("Part", Box, Lane)
+
+
+@dataclass(frozen=True)
+class Heard:
+    """So many words of a sound, ``words_s`` long together, each with its neighbourhood; or ``whole``, all of it."""
+
+    words: int
+    words_s: Seconds
+    whole: bool
 
 
 @dataclass(frozen=True)
 class Actions:
     """The changes to what was ``shown``, or where nothing was, a label made from nothing.
 
-    ``duration_s`` is the length of a sound; images have none.
+    ``duration_s`` is the length of a sound, ``heard`` what a person heard of it who was shown some words alone; images
+    have none.
     """
 
     changes: Changes
     shown: bool
     duration_s: Seconds | None = None
+    heard: Heard | None = None
 
     def __post_init__(self) -> None:
         if not self.shown and self.changes.shown:
@@ -34,6 +50,45 @@ def actions(task: Task, shown: Label | None, given: Label, duration_s: Seconds |
     return Actions(
         tasks.changes(task, nothing(given) if shown is None else shown, given), shown is not None, duration_s
     )
+
+
+def part_actions(task: Task, said: Label, given: Label, plan: Plan, duration_s: Seconds | None = None) -> Actions:
+    """What giving a label took to whoever was shown some parts alone of what was ``said``.
+
+    Of an image nobody looks at the parts that were accepted, so they are in no count. Of a text the accepted words are
+    among those that were kept: an edit counts as a share of all words, whoever hears how many of them.
+    """
+    if isinstance(said, Transcript):
+        spans = [said.words[row].end_s - said.words[row].start_s for row in plan.shown]
+        heard = Heard(len(spans), sum(spans), plan.asked)
+        return Actions(tasks.changes(task, said, given), True, duration_s, heard)
+    accepted = [_parts(said)[row] for row in plan.accepted]
+    return actions(task, _without(said, accepted), _without(given, accepted))
+
+
+def _parts(label: Boxes | Lanes) -> Sequence[Box | Lane]:
+    return label.boxes if isinstance(label, Boxes) else label.lanes
+
+
+def _without(label: Label, parts: Sequence[Box | Lane]) -> Label:
+    """The label of an image without some parts; of equal ones as many go as are named."""
+    match label:
+        case Boxes():
+            return replace(label, boxes=_left(label.boxes, parts))
+        case Lanes():
+            return replace(label, lanes=_left(label.lanes, parts))
+        case Transcript():
+            raise InvalidInput("actions: expected the label of an image, got a transcript")
+
+
+def _left(there: Sequence[Part], parts: Sequence[Box | Lane]) -> tuple[Part, ...]:
+    gone, left = list(parts), list[Part]()
+    for part in there:
+        if part in gone:
+            gone.remove(part)
+        else:
+            left.append(part)
+    return tuple(left)
 
 
 def nothing(label: Label) -> Label:
@@ -50,7 +105,7 @@ def nothing(label: Label) -> Label:
 def spent_seconds(task: Task, actions: Actions, costs: Costs) -> Seconds:
     """What these actions take, by the rules of ``cost``: of an image a look, a check of every part shown, an adjustment
     of each that is put right or taken away, a drawing of each that is added; of a sound its length times a ratio that
-    rises with the word error rate of the transcript shown.
+    rises with the word error rate of the transcript shown. Who hears some words alone checks no more than these.
 
     Raises:
         InvalidInput: the length of a sound is not known.
@@ -63,7 +118,8 @@ def spent_seconds(task: Task, actions: Actions, costs: Costs) -> Seconds:
                 raise InvalidInput("actions of asr: expected the duration in seconds, got none")
             word_error_rate = (wrong + changes.added) / max(1, changes.given)
             slope = (costs.transcribe_ratio - costs.check_ratio) / costs.break_even_wer
-            corrected = costs.check_ratio + word_error_rate * slope
+            checked = costs.check_ratio * _heard_share(actions, actions.duration_s, costs)
+            corrected = checked + word_error_rate * slope
             ratio = min(costs.transcribe_ratio, corrected) if actions.shown else costs.transcribe_ratio
             return actions.duration_s * ratio
         case "detection":
@@ -72,3 +128,11 @@ def spent_seconds(task: Task, actions: Actions, costs: Costs) -> Seconds:
         case "lane":
             checks = changes.shown * costs.lane_verify_s + wrong * costs.lane_adjust_s
             return costs.image_s + checks + changes.added * costs.lane_draw_s
+
+
+def _heard_share(actions: Actions, duration_s: Seconds, costs: Costs) -> float:
+    """The share of a sound that a person hears."""
+    heard = actions.heard
+    if heard is None or heard.whole or duration_s <= 0:
+        return 1.0
+    return min(1.0, (heard.words_s + 2 * heard.words * costs.context_s) / duration_s)

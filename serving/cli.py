@@ -155,6 +155,9 @@ def simulate(
     mistakes: Annotated[float, typer.Option(help="share of items in which the simulated annotator slips")] = 0.01,
     limit: Annotated[int | None, typer.Option(min=1, help="the most items, drawn at random")] = None,
     groups: Annotated[bool, typer.Option(help="items of a speaker or clip are no independent evidence")] = True,
+    costs: Annotated[
+        Path | None, typer.Option(help="JSON with seconds of the cost model; default: fitted in the store, or assumed")
+    ] = None,
     db: Database = None,
 ) -> None:
     """Measure what labels cost: the loop on known labels beside simpler ways of working; goes on where it stopped."""
@@ -177,6 +180,7 @@ def simulate(
         mistakes=mistakes,
         limit=limit,
         groups=groups,
+        costs=costs,
     )
     report = run(request, Loop.open(settings), settings, to, utc_now())
     out.print(table(*overview(report)))

@@ -12,7 +12,7 @@ import tempfile
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, fields, replace
 from datetime import datetime
 from itertools import product
 from pathlib import Path
@@ -40,14 +40,16 @@ QUALITY: Mapping[Task, str] = {
     "detection": "average precision at IoU 0.5",
     "lane": "F1 of points within 8 px of 512",
 }
-TERMS = ("alpha", "delta", "audit_share", "calibration_share", "gold_share", "strategy")
+TERMS = ("promise_of", "alpha", "delta", "audit_share", "calibration_share", "gold_share", "strategy")
 
 
 @dataclass(frozen=True)
 class Request:
     """What to simulate: ``rounds`` of twice as many labels each, from the version ``model`` (None: the serving one).
 
-    After each round a candidate is trained for ``epochs``; 0 leaves the first model as it is.
+    After each round a candidate is trained for ``epochs``; 0 leaves the first model as it is. ``costs`` names a JSON
+    file with constants of ``selection.cost``, those that it lacks being as they are there; without one, what people's
+    corrections of that version in the store really cost counts, where there are enough of them.
     """
 
     task: Task
@@ -61,6 +63,7 @@ class Request:
     mistakes: float = 0.01
     limit: int | None = None
     groups: bool = True
+    costs: Path | None = None
 
 
 def simulate(
@@ -79,14 +82,12 @@ def simulate(
         processes: that work side by side, each with one thread; None for one a core, 1 for this one alone.
 
     Raises:
-        InvalidInput: nothing to label or to measure on that the first model has not seen, or a promise of parts.
-        NotFound: there is no such version or data.
+        InvalidInput: nothing to label or to measure on that the first model has not seen, or no constants in the file.
+        NotFound: there is no such version, data or file.
     """
-    if settings.promise_of != "items":
-        raise InvalidInput(f"simulate {request.task}: expected PRELABEL_PROMISE_OF=items, got {settings.promise_of}; "
-                           "the simulated annotator looks at whole items")  # fmt: skip
     start, seen, unknown = _start(request, loop)
     pool = read_pool(request.task, request.data, request.held_out, seen, request.limit, request.groups)
+    costs, costs_from = _costs(request, loop, start)
     shares = tuple(2.0 ** (number - request.rounds) for number in range(1, request.rounds + 1))
     plan = Plan(
         task=request.task,
@@ -98,11 +99,12 @@ def simulate(
         learn_until=request.learn_until,
         mistakes=request.mistakes,
         folder=Path(),
+        costs=costs,
     )
     plan = replace(plan, folder=(out / f"work-{_digest(plan)}").absolute())
     before = _before(plan)
     runs = _turned(plan, request.seeds, console or Console(stderr=True), processes or len(os.sched_getaffinity(0)))
-    report = _report(request, plan, unknown, runs, before, now)
+    report = _report(request, plan, unknown, costs_from, runs, before, now)
     _write(out, report)
     return report
 
@@ -111,11 +113,12 @@ def _report(
     request: Request,
     plan: Plan,
     unknown: bool,
+    costs_from: str,
     runs: Mapping[ArmName, list[list[Round]]],
     before: Before,
     now: datetime,
 ) -> SimulationReport:
-    pool, costs = plan.pool, Costs()
+    pool, costs, settings = plan.pool, plan.costs, plan.settings
     return SimulationReport(
         task=plan.task,
         created_at=now,
@@ -131,10 +134,12 @@ def _report(
         epochs_per_round=plan.epochs,
         learn_until=plan.learn_until,
         mistakes=plan.mistakes,
-        terms={name: getattr(plan.settings, name) for name in TERMS},
+        promise_of=settings.promise_of,
+        terms={name: getattr(settings, name) for name in TERMS},
         quality=QUALITY[plan.task],
         costs=asdict(costs),
-        arms=arm_reports(plan.task, runs, before, costs),
+        costs_from=costs_from,
+        arms=arm_reports(plan.task, runs, before, costs, settings.promise_of == "parts"),
         sensitivity=sensitivity(plan.task, runs, costs),
     )
 
@@ -171,6 +176,32 @@ def _start(request: Request, loop: Loop) -> tuple[Version, frozenset[str], bool]
     return version, seen, unknown is not None or "imported" in version.training
 
 
+def _costs(request: Request, loop: Loop, start: Version) -> tuple[Costs, str]:
+    """What people's work takes in this simulation, and where that comes from."""
+    if request.costs is not None:
+        return _read_costs(request.costs), str(request.costs)
+    fitted = loop.trust(start.name).costs
+    if fitted is None:
+        return Costs(), "assumptions and published figures"
+    return fitted.costs, f"fitted to the seconds of {fitted.n} corrections"
+
+
+def _read_costs(path: Path) -> Costs:
+    try:
+        given = json.loads(path.read_bytes())
+    except OSError as error:
+        raise NotFound(f"{path}: expected constants of the cost model, got {error.strerror}") from error
+    except ValueError as error:
+        raise InvalidInput(f"{path}: expected JSON, got {error}") from error
+    names = [constant.name for constant in fields(Costs)]
+    if not isinstance(given, dict) or not set(given) <= set(names):
+        raise InvalidInput(f"{path}: expected an object with some of {', '.join(names)}, got {given!r}")
+    wrong = [name for name, value in given.items() if isinstance(value, bool) or not isinstance(value, int | float)]
+    if wrong:
+        raise InvalidInput(f"{path}: {wrong[0]}: expected a number, got {given[wrong[0]]!r}")
+    return Costs(**given)
+
+
 def starter(task: Task) -> str:
     """The name of the version that comes with the product."""
     return next(version.name for version in starters() if version.task == task)
@@ -178,7 +209,8 @@ def starter(task: Task) -> str:
 
 def _digest(plan: Plan) -> str:
     """What a simulation is, but for its number of seeds: its work is kept under this name."""
-    known = [plan.task, plan.start.name, plan.shares, plan.epochs, plan.learn_until, plan.mistakes]
+    known = [plan.task, plan.start.name, plan.shares, plan.epochs, plan.learn_until, plan.mistakes,
+             asdict(plan.costs)]  # fmt: skip
     terms = {name: getattr(plan.settings, name) for name in TERMS}
     labels = [[item.id, item.group, to_json(label)] for item, label in plan.pool.pairs]
     held_out = [item.id for item, _ in plan.pool.held_out]

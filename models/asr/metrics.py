@@ -70,17 +70,21 @@ def part_errors(predicted: Label, truth: Label, matters: Matters = ANYTHING) -> 
     words = [normalise(word.text).split() for word in predicted.words] if isinstance(predicted, Transcript) else []
     said, spoken = _text(predicted), _text(truth)
     if " ".join(token for word in words for token in word) != said:
-        return PartErrors(np.full(len(words), said != spoken), int(said != spoken))
+        return PartErrors(np.full(len(words), said != spoken), int(said != spoken), None)
     if not spoken or not said:
-        return PartErrors(np.array([bool(word) for word in words], np.bool_), 0 if said else len(spoken.split()))
+        wrong = np.array([bool(word) for word in words], np.bool_)
+        return PartErrors(wrong, 0 if said else len(spoken.split()), ((),) * len(words))
     owner = [row for row, word in enumerate(words) for _ in word]
-    wrong, missing = np.zeros(len(words), np.bool_), 0
+    wrong, missing, stands_for = np.zeros(len(words), np.bool_), 0, [list[int]() for _ in words]
     for edit in jiwer.process_words(spoken, said).alignments[0]:
         if edit.type == "delete":
             missing += edit.ref_end_idx - edit.ref_start_idx
         elif edit.type != "equal":
             wrong[owner[edit.hyp_start_idx : edit.hyp_end_idx]] = True
-    return PartErrors(wrong, missing)
+        ours_of, theirs_of = range(edit.hyp_start_idx, edit.hyp_end_idx), range(edit.ref_start_idx, edit.ref_end_idx)
+        for ours, theirs in zip(ours_of, theirs_of, strict=False):  # as many of each, or none of one
+            stands_for[owner[ours]].append(theirs)
+    return PartErrors(wrong, missing, tuple(map(tuple, stands_for)))
 
 
 def changes(shown: Label, given: Label) -> Changes:

@@ -170,20 +170,22 @@ def part_errors(predicted: Label, truth: Label, matters: Matters = ANYTHING) -> 
     The objects left over are paired with the wrong boxes, of whatever category, by the largest overlap.
     """
     ours, theirs = _judged(predicted, matters), _judged(truth, matters)
-    wrong, found = np.ones(len(ours), np.bool_), np.zeros(len(theirs), np.bool_)
+    pair = np.full(len(ours), -1)
     for name in {box.category for box in ours}:
         rows = [row for row, box in enumerate(ours) if box.category == name]
         columns = [column for column, box in enumerate(theirs) if box.category == name]
         matched = match([ours[row] for row in rows], [theirs[column] for column in columns], matters.iou)
         for row, at in zip(rows, matched.tolist(), strict=True):
-            if at >= 0:
-                wrong[row], found[columns[at]] = False, True
-    left, there = np.flatnonzero(wrong), np.flatnonzero(~found)
-    if not len(left) or not len(there):
-        return PartErrors(wrong, len(there))
-    iou = pairwise_iou(_corners([ours[row] for row in left]), _corners([theirs[column] for column in there]))
-    paired = linear_sum_assignment(-iou)
-    return PartErrors(wrong, len(there) - int((iou[paired] > 0).sum()))
+            pair[row] = columns[at] if at >= 0 else -1
+    wrong = pair < 0
+    left, there = np.flatnonzero(wrong), np.setdiff1d(np.arange(len(theirs)), pair)
+    if len(left) and len(there):
+        iou = pairwise_iou(_corners([ours[row] for row in left]), _corners([theirs[column] for column in there]))
+        rows_of, columns_of = linear_sum_assignment(-iou)
+        touch = iou[rows_of, columns_of] > 0
+        pair[left[rows_of[touch]]] = there[columns_of[touch]]
+    stands_for = tuple((int(at),) if at >= 0 else () for at in pair)
+    return PartErrors(wrong, len(theirs) - int((pair >= 0).sum()), stands_for)
 
 
 def changes(shown: Label, given: Label) -> Changes:

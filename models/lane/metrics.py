@@ -150,7 +150,9 @@ def part_errors(predicted: Label, truth: Label, matters: Matters = ANYTHING) -> 
     rows, columns = linear_sum_assignment(-agreement)
     wrong = np.ones(len(ours.lanes), np.bool_)
     wrong[rows] = agreement[rows, columns] < MOSTLY
-    return PartErrors(wrong, len(theirs.lanes) - int((agreement[rows, columns] > 0).sum()))
+    found = {int(row): int(column) for row, column in zip(rows, columns, strict=True) if agreement[row, column] > 0}
+    stands_for = tuple((found[row],) if row in found else () for row in range(len(wrong)))
+    return PartErrors(wrong, len(theirs.lanes) - len(found), stands_for)
 
 
 def changes(shown: Label, given: Label) -> Changes:

@@ -53,13 +53,18 @@ class Point:
 
 @dataclass(frozen=True)
 class Audit:
-    """The accepted labels of one seed, all of them compared with the truth: ``most_wrong`` is the exact upper bound
-    (Clopper-Pearson, 95 %) of the error rate; None where nothing was accepted."""
+    """What was accepted unseen of one seed, labels or, where the promise speaks of them, parts, all of it compared with
+    the truth: ``most_wrong`` is the exact upper bound (Clopper-Pearson, 95 %) of the error rate, None where nothing was
+    accepted. ``unasked`` are the items whose parts were accepted without asking what is missing: ``lacking`` of them
+    lack something, at most the share ``most_lacking``."""
 
     seed: int
     accepted: int
     wrong: int
     most_wrong: float | None
+    unasked: int = 0
+    lacking: int = 0
+    most_lacking: float | None = None
 
     __pydantic_config__ = _STRICT
 
@@ -104,8 +109,9 @@ class SimulationReport:
     """What labels cost in several ways of working, measured on ``n`` items with known labels.
 
     ``start`` is the first model; of ``data`` and ``held_out`` it has seen what each tells, and that took no part.
-    ``ancestors_unknown`` is true where nobody knows all that it was trained on. ``costs`` are seconds, and ratios of
-    the length of a sound.
+    ``ancestors_unknown`` is true where nobody knows all that it was trained on. ``promise_of`` says what may be
+    accepted unseen: whole labels, or their parts one by one. ``costs`` are seconds, and ratios of the length of a
+    sound; ``costs_from`` says where they come from.
     """
 
     task: Task
@@ -122,9 +128,11 @@ class SimulationReport:
     epochs_per_round: int
     learn_until: float
     mistakes: float
+    promise_of: Literal["items", "parts"]
     terms: Mapping[str, float | str]
     quality: str
     costs: Mapping[str, Seconds]
+    costs_from: str
     arms: tuple[ArmReport, ...]
     sensitivity: tuple[Sensitivity, ...]
     schema_version: Literal[1] = SCHEMA_VERSION

@@ -49,9 +49,12 @@ def estimate(values: Sequence[float]) -> Estimate:
     return Estimate(mean, mean - half, mean + half, n)
 
 
-def arm_reports(task: Task, runs: Runs, before: Before, costs: Costs) -> tuple[ArmReport, ...]:
-    """Every arm's figures; ``runs`` holds all arms, each with the same seeds in the same order."""
-    return tuple(_arm_report(task, one, runs, before, costs) for one in ARMS)
+def arm_reports(task: Task, runs: Runs, before: Before, costs: Costs, of_parts: bool) -> tuple[ArmReport, ...]:
+    """Every arm's figures; ``runs`` holds all arms, each with the same seeds in the same order.
+
+    What was accepted unseen are labels or, ``of_parts``, parts.
+    """
+    return tuple(_arm_report(task, one, runs, before, costs, of_parts) for one in ARMS)
 
 
 def sensitivity(task: Task, runs: Runs, costs: Costs) -> tuple[Sensitivity, ...]:
@@ -79,7 +82,7 @@ def _total(task: Task, rounds: Sequence[Round], costs: Costs) -> float:
     return sum(seconds(task, one.work, costs) for one in rounds) / HOUR
 
 
-def _arm_report(task: Task, one: Arm, runs: Runs, before: Before, costs: Costs) -> ArmReport:
+def _arm_report(task: Task, one: Arm, runs: Runs, before: Before, costs: Costs, of_parts: bool) -> ArmReport:
     mine, all_human = runs[one.name], runs["all-human"]
     hours = [_total(task, rounds, costs) for rounds in mine]
     whole = [_total(task, rounds, costs) for rounds in all_human]
@@ -97,7 +100,7 @@ def _arm_report(task: Task, one: Arm, runs: Runs, before: Before, costs: Costs) 
         labels_wrong=estimate([rounds[-1].labels_wrong / before.n for rounds in mine]),
         model_quality=estimate([rounds[-1].model_quality for rounds in mine]),
         of_all_human_to_full_model=estimate(reached) if reached else None,
-        audits=tuple(_audit(rounds[-1]) for rounds in mine) if one.accepts else (),
+        audits=tuple(_audit(rounds[-1], of_parts) for rounds in mine) if one.accepts else (),
         learnt=tuple(f"seed {each.seed}, round {each.number}: {each.learnt}" for rounds in mine for each in rounds),
     )
 
@@ -116,9 +119,16 @@ def _to_full_model(
     return None
 
 
-def _audit(last: Round) -> Audit:
-    most = most_errors(last.accepted_wrong, last.accepted) if last.accepted else None
-    return Audit(last.seed, last.accepted, last.accepted_wrong, most)
+def _audit(last: Round, of_parts: bool) -> Audit:
+    if not of_parts:
+        return Audit(last.seed, last.accepted, last.accepted_wrong, _most(last.accepted_wrong, last.accepted))
+    found = last.unseen
+    missing = found.unasked, found.lacking, _most(found.lacking, found.unasked)
+    return Audit(last.seed, found.parts, found.wrong, _most(found.wrong, found.parts), *missing)
+
+
+def _most(wrong: int, n: int) -> float | None:
+    return most_errors(wrong, n) if n else None
 
 
 def _points(task: Task, one: Arm, mine: Sequence[Sequence[Round]], before: Before, costs: Costs) -> tuple[Point, ...]:

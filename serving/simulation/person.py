@@ -1,11 +1,15 @@
 """A simulated annotator: knows the true labels, slips at a set rate, and takes the seconds of ``selection.cost``."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import TypeVar
 
+from models.asr.transcripts import joined, normalise
 from models.errors import InvalidInput
-from models.records import Boxes, Label, Lanes, Transcript
+from models.parts import PartErrors
+from models.records import Boxes, Label, Lanes, Task, Transcript
+from models.tasks import part_errors
+from selection.parts import Plan
 from selection.routing import draw
 
 Part = TypeVar("Part")
@@ -41,6 +45,27 @@ class Person:
             case Lanes():
                 return replace(truth, lanes=_without(truth.lanes, place))
 
+    def mended(self, task: Task, item_id: str, truth: Label, said: Label, plan: Plan) -> Label:
+        """What this person makes of an item, of which some parts alone are shown.
+
+        Accepted parts stay as the model said, right or wrong; those shown become what is there, or go where nothing is.
+        What no part stands for, not even a wrong one, is added where it is asked for. Whoever slips does so as at the
+        whole item: what they overlook they do not add, or take away if it was shown.
+        """
+        true = self.label(item_id, truth)
+        errors = part_errors(task, said, true)
+        if errors.stands_for is None:
+            return true
+        match said, true:
+            case Boxes(), Boxes():
+                return replace(true, boxes=tuple(_mended(said.boxes, true.boxes, plan, errors)))
+            case Lanes(), Lanes():
+                return replace(true, lanes=tuple(_mended(said.lanes, true.lanes, plan, errors)))
+            case Transcript(), Transcript():
+                words = [word.text for word in said.words]
+                return Transcript(joined(_mended(words, normalise(true.text).split(), plan, errors)))
+        raise InvalidInput(f"simulated annotator: expected two labels of {task}, got {said} and {true}")
+
     def _draw(self, item_id: str, what: str) -> float:
         return draw(item_id, self.seed, f"{self.name}: {what}")
 
@@ -55,3 +80,15 @@ class Person:
 def _without(parts: tuple[Part, ...], place: float) -> tuple[Part, ...]:
     at = int(place * len(parts))
     return parts[:at] + parts[at + 1 :]
+
+
+def _mended(said: Sequence[Part], true: Sequence[Part], plan: Plan, errors: PartErrors) -> Iterator[Part]:
+    """The parts of a label, those that are added where they belong among the others."""
+    missing = sorted(set(range(len(true))) - {row for rows in errors.stands_for or () for row in rows})
+    if not plan.asked:
+        missing = []
+    for row, stands_for in enumerate(errors.stands_for or ()):
+        while missing and stands_for and missing[0] < stands_for[0]:
+            yield true[missing.pop(0)]
+        yield from [said[row]] if row in plan.accepted else [true[one] for one in stands_for]
+    yield from (true[one] for one in missing)

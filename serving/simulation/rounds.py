@@ -19,7 +19,7 @@ from models import tasks
 from models.errors import Refused
 from models.records import Correction, Item, Label, Prediction, Seconds, Task
 from models.versions import Version, read_version
-from selection.actions import Actions, actions, nothing, spent_seconds
+from selection.actions import Actions, actions, nothing, part_actions, spent_seconds
 from selection.cost import Costs
 from selection.risk import Threshold
 from serving.loop import Leased, Loop, Registration, StoredVersion
@@ -27,6 +27,7 @@ from serving.settings import Settings
 from serving.simulation.arms import Arm
 from serving.simulation.person import Person
 from serving.simulation.pool import Pool
+from serving.simulation.unseen import Unseen, unseen
 from serving.simulation.workshop import Workshop
 
 ACTOR = "simulation"
@@ -41,7 +42,7 @@ class Plan:
 
     A candidate is trained for ``epochs`` from ``start`` after each round, never where ``epochs`` is 0. Where labels are
     accepted unseen, training stops once a promise holds or the share ``learn_until`` is labelled: a new version has to
-    earn its promise anew.
+    earn its promise anew. People take the seconds of ``costs``; the loop learns them from what people take.
     """
 
     task: Task
@@ -53,6 +54,7 @@ class Plan:
     learn_until: float
     mistakes: float
     folder: Path
+    costs: Costs = field(default_factory=Costs)
 
     @property
     def workshop(self) -> Workshop:
@@ -64,9 +66,10 @@ class Round:
     """What one round did, and how things stand after it.
 
     ``work`` is what people did at each item of this round, ``decisions`` why they saw it. ``labelled``, ``accepted``
-    and ``accepted_wrong`` count items so far; the truth would change those that are wrong. ``label_quality`` and
-    ``labels_wrong`` are of the whole pool, as it would be handed over now: people's labels, accepted ones, and for the
-    rest what the model says. ``model_quality`` is of the version that serves after the round, on unseen data.
+    and ``accepted_wrong`` count items so far; the truth would change those that are wrong. ``unseen`` is what nobody
+    looked at of all items so far, where a promise speaks of parts. ``label_quality`` and ``labels_wrong`` are of the
+    whole pool, as it would be handed over now: people's labels, accepted ones, and for the rest what the model says.
+    ``model_quality`` is of the version that serves after the round, on unseen data.
     """
 
     arm: str
@@ -81,6 +84,7 @@ class Round:
     labels_wrong: int
     label_quality: float
     model_quality: float
+    unseen: Unseen = field(default_factory=Unseen)
     promise: Mapping[str, Any] = field(default_factory=dict)
     learnt: str = ""
     finished: bool = False
@@ -211,16 +215,24 @@ class _Turn:
     def _correct(self, work: Leased, person: Person) -> tuple[str, Actions]:
         task, answer = self.plan.task, work.answer
         decision = answer.decision.decision if self.arm.shown else "annotate"
-        given = person.label(work.item.id, self.truths[work.item.id])
-        shown = None if decision == "annotate" else answer.preannotation.label
-        did = actions(task, shown, given, answer.preannotation.features.get("duration_s"))
-        spent = spent_seconds(task, did, Costs())
+        given, did = self._worked(work, person, decision)
+        spent = spent_seconds(task, did, self.plan.costs)
         self.now += timedelta(seconds=max(spent, 0.001))
-        version = None if shown is None else answer.preannotation.model_version
+        version = None if decision == "annotate" else answer.preannotation.model_version
         correction = Correction(work.item.id, task, given, person.name, spent, ACTOR, self.now, version)
         # Nobody asks for second looks where no promise rests on them.
         self.loop.correct(correction, work.lease_id if self.arm.accepts else None, ACTOR)
         return decision, did
+
+    def _worked(self, work: Leased, person: Person, decision: str) -> tuple[Label, Actions]:
+        """The label that a person gives, and what it took: from nothing, of the whole, or of the parts shown alone."""
+        task, said, parts = self.plan.task, work.answer.preannotation, work.answer.decision.parts
+        truth, duration_s = self.truths[work.item.id], said.features.get("duration_s")
+        if parts is None or decision == "annotate":
+            given = person.label(work.item.id, truth)
+            return given, actions(task, None if decision == "annotate" else said.label, given, duration_s)
+        given = person.mended(task, work.item.id, truth, said.label, parts)
+        return given, part_actions(task, said.label, given, parts, duration_s)
 
     # -- the model
 
@@ -269,10 +281,16 @@ class _Turn:
             labels_wrong=sum(tasks.differs(task, label, truth) for label, truth in pairs),
             label_quality=tasks.measure(task, pairs).quality,
             model_quality=self.plan.workshop.quality(version, self.plan.pool.held_out),
+            unseen=self._unseen(),
             promise=self.loop.trust(version.name).told() if self.arm.accepts else {},
             learnt=learnt,
             finished=last,
         )
+
+    def _unseen(self) -> Unseen:
+        if not self.arm.accepts or self.settings.promise_of != "parts":
+            return Unseen()
+        return sum((unseen(self.loop, self.plan.task, *pair) for pair in self.truths.items()), Unseen())
 
     def _unlooked(self, version: Version, rest: Sequence[Item]) -> dict[str, Label]:
         """What stands for a label where nobody looked: what the model says, or nothing where there is no model."""

@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from models.parts import has_parts
-from models.records import Box, Boxes, Lane, Lanes, Transcript, Word
+from models.records import Box, Boxes, Label, Lane, Lanes, Task, Transcript, Word
 from models.tasks import differs, part_errors
 
 
@@ -85,6 +85,22 @@ def test_a_line_that_leaves_the_true_one_stands_for_it() -> None:
     bent = Lanes(512, 256, (Lane(((100.0, 250.0), (100.0, 150.0), (160.0, 50.0))),))
     errors = part_errors("lane", bent, road(100))
     assert (errors.wrong.tolist(), errors.missing) == ([True], 0)
+
+
+@pytest.mark.parametrize(
+    ("task", "said", "there", "stands_for"),
+    [
+        ("asr", words("the bat sat on"), Transcript("a the cat sat"), ((1,), (2,), (3,), ())),
+        ("asr", words("e-mail me"), Transcript("e mail you"), ((0, 1), (2,))),
+        ("asr", words("今天 好"), Transcript("今天"), None),
+        ("asr", words("go on"), Transcript(""), ((), ())),
+        ("detection", picture((0, "car"), (30, "car"), (80, "car")), picture((1, "car"), (60, "car"), (30, "bus")),
+         ((0,), (2,), ())),
+        ("lane", road(100, 300), road(302), ((), (0,))),
+    ],
+)  # fmt: skip
+def test_what_each_part_stands_for_by_hand(task: Task, said: Label, there: Label, stands_for: object) -> None:
+    assert part_errors(task, said, there).stands_for == stands_for
 
 
 drawn = st.lists(st.tuples(st.integers(0, 90).map(float), st.sampled_from(["car", "bus"])), max_size=6)

@@ -151,12 +151,6 @@ class TestWhatTakesPart:
         with pytest.raises(InvalidInput, match="expected a version with a checkpoint to learn from"):
             simulate(Request("lane", ("culane:x",)), loop, chosen, tmp_path / "out", NOW)
 
-    def test_promises_of_parts_are_refused(self, tmp_path: Path, served: Any, chosen: Settings) -> None:
-        loop, _ = served("lane")
-        parts_alone = chosen.model_copy(update={"promise_of": "parts"})
-        with pytest.raises(InvalidInput, match="expected PRELABEL_PROMISE_OF=items, got parts"):
-            simulate(Request("lane", ("culane:x",), **SMALL), loop, parts_alone, tmp_path / "out", NOW)
-
 
 class TestArms:
     @pytest.mark.parametrize("task", ["asr", "detection", "lane"])

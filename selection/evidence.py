@@ -38,6 +38,10 @@ class Tested:
 class Evidence(Protocol):
     """Checks that a promise may rest on. A ``level`` is the probability with which a test may mislead."""
 
+    @property
+    def known(self) -> int:
+        """How many checks there are."""
+
     def short(self, level: float) -> int:
         """How many checks are missing even if every one at hand were accepted and right."""
 
@@ -61,6 +65,11 @@ class Single:
     scores: Floats
     wrong: Bools
     alpha: float
+
+    @property
+    def known(self) -> int:
+        """How many checks there are."""
+        return len(self.scores)
 
     def short(self, level: float) -> int:
         """By the exact binomial test."""
@@ -91,6 +100,9 @@ class Single:
 class Grouped:
     """Checks in groups that are independent of one another, whatever happens within: ``group`` (n,) from 0 on.
 
+    Further checks are counted one by one, in groups of their own, or where a check is ``whole`` a group (an item, of
+    its parts) in groups that hold as many as can be.
+
     The rate is the share of wrong items among all accepted ones, large groups counting for more than small ones. With
     N accepted items of a group and K wrong ones among them, a rate above alpha means E[K - alpha N] > 0. Each group is
     a bet against that: it multiplies a stake by 1 - bet (K - alpha N) / m, where m (``most``) is the largest number
@@ -108,9 +120,15 @@ class Grouped:
     group: Counts
     most: int
     alpha: float
+    whole: bool = False
+
+    @property
+    def known(self) -> int:
+        """How many checks there are."""
+        return len(np.unique(self.group)) if self.whole else len(self.group)
 
     def short(self, level: float) -> int:
-        """In groups of their own, which is the best that further checks can do."""
+        """By the best that further checks can do."""
         none_wrong = replace(self, wrong=np.zeros(len(self.wrong), np.bool_))
         return int(none_wrong.test(np.array([1.0])).missing(level)[0])
 
@@ -122,9 +140,9 @@ class Grouped:
 
     def to_begin(self, share: Floats, level: float) -> Counts:
         """By the evidence that checks are expected to give, if they come in groups like those at hand."""
-        each = self._growth(np.bincount(self.group)).sum() / len(self.scores)
+        each = self._growth(np.bincount(self.group)).sum() / self.known
         needed: Floats = np.ceil(-np.log(level * _STAKES[0]) / (share * each))
-        return needed.astype(np.int64) - len(self.scores)
+        return needed.astype(np.int64) - self.known
 
     def test(self, thresholds: Floats) -> Tested:
         """The stakes after all groups at each threshold, put together from what each item adds to its group's."""
@@ -152,8 +170,9 @@ class Grouped:
         return np.asarray(np.log1p(_bets(self.alpha)[0] * self.alpha * right / self.most))
 
     def _missing(self, stakes: Floats, level: float) -> Counts:
-        """How many more right items in groups of their own lift stakes (n, bets) to 1 / level."""
-        growth, goal = np.log1p(_bets(self.alpha) * self.alpha / self.most), -np.log(level)
+        """How many more right checks lift stakes (n, bets) to 1 / level."""
+        share = 1.0 if self.whole else 1 / self.most  # of the largest group
+        growth, goal = np.log1p(_bets(self.alpha) * self.alpha * share), -np.log(level)
 
         def enough(more: Counts) -> Bools:
             return np.asarray(logsumexp(stakes + more[:, None] * growth, axis=1) >= goal)

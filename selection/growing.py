@@ -84,10 +84,9 @@ def weigh(
     """
     values, wrong = checked_scores("scores", scores), checked_errors(errors, scores)
     rows = group_rows(groups, len(values))
-    evidence = Grouped(values, wrong, rows, by.most, alpha)
-    count = len(np.unique(rows)) if groups else None
+    evidence = Grouped(values, wrong, rows, by.most, alpha, whole=True)
     if short := evidence.short(delta):
-        return NoPromise(too_few(len(values), count, short), short)
+        return NoPromise(too_few(evidence.known, None, short), short)
     thresholds, levels = np.array(by.thresholds), delta * by.levels
     begun = np.cumsum(levels) > 0
     tested = evidence.test(thresholds[begun])
@@ -95,7 +94,7 @@ def weigh(
     if held is None:
         return refused(tested, evidence.to_begin(np.array(by.shares)[begun], delta), delta)
     limit, accepted, within = (float(of[held]) for of in (thresholds[begun], tested.accepted, tested.wrong))
-    return Threshold(limit, alpha, delta, len(values), int(accepted), int(within), count)
+    return Threshold(limit, alpha, delta, len(values), int(accepted), int(within), evidence.known if groups else None)
 
 
 def part_ladders(checks: PartChecks, pool_parts: ArrayLike, pool_missing: ArrayLike) -> tuple[Ladder, Ladder]:

@@ -114,6 +114,7 @@ def promise_parts(
         delta=delta / 2,
         pool_scores=pool_parts,
         groups=part_groups(checks, kept),
+        whole=True,
     )
     missing = accept_threshold(
         items.scores, items.errors, alpha=alpha, delta=delta / 2, pool_scores=pool_missing, groups=items.groups

@@ -75,6 +75,7 @@ def accept_threshold(
     delta: float,
     pool_scores: ArrayLike,
     groups: Sequence[Hashable] | None = None,
+    whole: bool = False,
 ) -> Threshold | NoPromise:
     """The loosest threshold that the calibration items allow.
 
@@ -95,6 +96,7 @@ def accept_threshold(
             are the thresholds tried. Where there are none the calibration scores stand for them.
         groups: (n,) what an item shares with others (clip, speaker); None is a group of its own. Items of one group
             may depend on one another in any way. No group of later items may be larger than the largest here.
+        whole: whether one check is a whole group (an image, of its boxes), so that what is missing are groups.
 
     Raises:
         InvalidInput: shapes, ranges or a NaN, naming its index.
@@ -103,9 +105,9 @@ def accept_threshold(
     pool = checked_scores("pool_scores", pool_scores)
     if not (0 < alpha < 1 and 0 < delta < 1):
         raise InvalidInput(f"expected alpha and delta in (0, 1), got {alpha} and {delta}")
-    evidence, count = _evidence(values, wrong, alpha, groups)
+    evidence, count = _evidence(values, wrong, alpha, groups, whole)
     if short := evidence.short(delta):
-        return NoPromise(too_few(len(values), count, short), short)
+        return NoPromise(too_few(evidence.known, None if whole else count, short), short)
     thresholds, share = quantiles(pool if len(pool) else values)
     levels = _levels(share, evidence, delta)
     begun = np.cumsum(levels) > 0
@@ -162,14 +164,14 @@ def accept_thresholds(
 
 
 def _evidence(
-    values: Floats, wrong: NDArray[np.bool_], alpha: float, groups: Sequence[Hashable] | None
+    values: Floats, wrong: NDArray[np.bool_], alpha: float, groups: Sequence[Hashable] | None, whole: bool
 ) -> tuple[Evidence, int | None]:
     """The evidence, and in how many groups it comes; where no group has two items they are single ones."""
     rows = group_rows(groups, len(values))
     count = len(np.unique(rows))
     if count == len(values):
         return Single(values, wrong, alpha), None
-    return Grouped(values, wrong, rows, int(np.bincount(rows).max()), alpha), count
+    return Grouped(values, wrong, rows, int(np.bincount(rows).max()), alpha, whole), count
 
 
 def too_few(n: int, groups: int | None, short: int) -> str:

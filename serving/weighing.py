@@ -61,6 +61,11 @@ class Terms:
     delta: float
     matters: Matters = ANYTHING
 
+    @property
+    def each(self) -> float:
+        """The delta of one promise: that of parts and that of what is missing share it."""
+        return self.delta if self.pool.parts is None else self.delta / 2
+
 
 @dataclass(frozen=True)
 class Weighed:
@@ -93,7 +98,7 @@ def weigh_checks(known: Sequence[Audited], until: Place | None, terms: Terms, st
 def _at_any_time(counted: Sequence[Audited], terms: Terms, stood: Weighed | None) -> Weighed:
     """By the ladders of before; while no number of right checks could do, they are made anew."""
     ladders = stood.ladders if stood else ()
-    able = len(counted) >= checks_needed(terms.alpha, terms.delta)
+    able = len(counted) >= checks_needed(terms.alpha, terms.each)
     if terms.pool.parts is None or terms.pool.missing is None:
         checks = item_checks(counted, terms)
         ladders = ladders or (ladder(_some(terms.pool.scores)),)
@@ -111,12 +116,12 @@ def _some(pool: Floats) -> Floats:
 
 def _at_look(counted: Sequence[Audited], terms: Terms, stood: Weighed | None) -> Weighed:
     """At the last look for which enough checks count, and from no more than that look takes."""
-    number = look(len(counted), terms.alpha, terms.delta)
-    again = begins(number + 1, terms.alpha, terms.delta)
+    number = look(len(counted), terms.alpha, terms.each)
+    again = begins(number + 1, terms.alpha, terms.each)
     if stood is not None and 1 <= number <= stood.looked:
         return replace(stood, promise=_each(stood.promise, lambda one: _waits(one, len(counted), again)))
     part = level(max(1, number), terms.delta)
-    taken = counted[: begins(number, terms.alpha, terms.delta)] if number else counted
+    taken = counted[: begins(number, terms.alpha, terms.each)] if number else counted
     found = _once(taken, terms, part)
     if number == 0:
         return Weighed(found)

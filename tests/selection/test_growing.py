@@ -44,6 +44,21 @@ def test_by_hand(n: int, holds: bool) -> None:
         assert found == NoPromise("167 random checks are known, at least 168 are needed", 1)
 
 
+def test_a_check_of_parts_is_its_whole_item() -> None:
+    """Ten pictures of three right boxes each are ten checks; 158 more such pictures are needed, as many as items."""
+    alike = ladder([0.3] * 9, most=3)
+    groups = [row // 3 for row in range(30)]
+    found = weigh([0.3] * 30, [False] * 30, alike, alpha=0.02, delta=0.05, groups=groups)
+    assert found == NoPromise("10 random checks are known, at least 168 are needed", 158)
+    groups = [row // 3 for row in range(600)]
+    found = weigh([0.3] * 600, [True] * 3 + [False] * 597, alike, alpha=0.02, delta=0.05, groups=groups)
+    stakes = np.array([share * (1 - (1 - rate) / 0.98 * 0.98) for rate, share in BETS])
+    growth = np.array([1 + (1 - rate) / 0.98 * 0.02 for rate, _ in BETS])
+    needed = next(n for n in range(200, 400) if (stakes * growth ** (n - 1)).sum() >= 20) - 200
+    assert isinstance(found, NoPromise)
+    assert found.missing == needed
+
+
 def reference(scores: Floats, wrong: NDArray[np.bool_], by: Ladder, alpha: float, delta: float) -> float | None:
     """The threshold, word for word, in plain loops."""
     held, level = None, 0.0

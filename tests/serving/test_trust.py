@@ -181,6 +181,24 @@ def test_growing_checks_in_groups_are_weighed_at_looks_that_share_one_delta() ->
     assert Trust.from_json(*json.loads(json.dumps(second.to_json()))) == second
 
 
+def test_the_first_look_at_parts_is_one_that_could_end_in_a_promise() -> None:
+    """Parts and what is missing share delta: 14 right checks prove a rate of 20 % at 5 %, a quarter of it."""
+
+    def weighed(n: int) -> Trust:
+        checks = [
+            replace(one, answer=replace(one.answer, features={"expected_missed": 0.1}))
+            for one in (audited(i, f"clip {i}", 0.1) for i in range(n))
+        ]
+        pool = Pool.of_parts([one.answer for one in checks])
+        return learn(Terms("detection", 0.6, pool, alpha=0.2, delta=0.2), checks)
+
+    assert (weighed(13).looked, weighed(13).holds) == (0, False)
+    found = weighed(14)
+    assert (found.looked, found.holds) == (1, True)
+    assert isinstance(found.promise, PartPromise)
+    assert isinstance(found.promise.missing, Threshold)
+
+
 def test_what_is_tested_stays_once_checks_could_make_a_promise() -> None:
     """8 right checks prove a rate of 20 % at delta 20 %; from then on the pool of that moment says what is tested."""
 

@@ -81,6 +81,9 @@ def train(
     task: TaskName,
     data: Data = None,
     held_out: Annotated[list[str] | None, typer.Option(help="data to measure the result on")] = None,
+    unseen: Annotated[
+        list[str] | None, typer.Option(help="data that calibrates the result; default: a share of --data")
+    ] = None,
     init: Annotated[str | None, typer.Option(help="the version to start from, or LIBRARY:MODEL[:FILE]")] = None,
     epochs: Annotated[int | None, typer.Option(min=1)] = None,
     batch_size: Annotated[int | None, typer.Option(min=1)] = None,
@@ -98,6 +101,7 @@ def train(
         task=parse_task(task),
         data=tuple(data or ()),
         held_out=tuple(held_out or ()),
+        unseen=tuple(unseen or ()),
         init=init,
         epochs=epochs,
         batch_size=batch_size,

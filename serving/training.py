@@ -45,6 +45,7 @@ class Request:
     task: Task
     data: tuple[str, ...]
     held_out: tuple[str, ...] = ()
+    unseen: tuple[str, ...] = ()
     init: str | None = None
     epochs: int | None = None
     batch_size: int | None = None
@@ -111,8 +112,9 @@ def train_version(
 ) -> Version:
     """Trains, exports and measures a candidate; the same request on the same items goes on where it stopped.
 
-    Without ``request.data`` the items are the store's ``corrections``. A share of the items (whole groups) stays out
-    of training: it calibrates the version's doubt and, without ``request.held_out``, gives its figures.
+    Without ``request.data`` the items are the store's ``corrections``. ``request.unseen`` or else a share of the items
+    (whole groups) stays out of training: it calibrates the version's doubt and, without ``request.held_out``, gives its
+    figures.
 
     Raises:
         InvalidInput: nothing to train on.
@@ -127,6 +129,8 @@ def train_version(
         source = ", ".join(request.data) or "the store's corrections"
         raise InvalidInput(f"train {request.task}: expected labelled items from {source}, got none")
     shared = _share_out(pairs, request)
+    if not shared.kept:
+        raise InvalidInput(f"train {request.task}: expected items to train on besides the unseen ones, got none")
     plan = _plan(request, start)
     run_dir = runs_dir / plan.run_name([item for item, _ in shared.kept])
     network, settings = train(plan, shared.kept, run_dir, start=start, console=console)
@@ -145,8 +149,8 @@ def train_version(
 
 @dataclass(frozen=True)
 class Shared:
-    """What labelled items are for: ``kept`` are trained on; ``unseen``, whole groups of the same data, tune and
-    calibrate the version; ``held_out`` give its figures, and ``told`` says what those are."""
+    """What labelled items are for: ``kept`` are trained on; ``unseen``, other data or whole groups of the same, tune
+    and calibrate the version; ``held_out`` give its figures, and ``told`` says what those are."""
 
     kept: Pairs
     unseen: Pairs
@@ -156,10 +160,15 @@ class Shared:
 
 def _share_out(pairs: Pairs, request: Request) -> Shared:
     """The items shared out; without ``request.held_out`` the unseen ones give the figures too."""
-    if request.held_out:
-        told = ", ".join(map(short_name, request.held_out))
-        return Shared(*hold_out(pairs, request.seed, CALIBRATION_SHARE), read_all(request.held_out), told)
-    kept, unseen = hold_out(pairs, request.seed)
+    named = request.held_out or request.unseen
+    if request.unseen:
+        unseen = read_all(request.unseen)
+        kept = without(pairs, unseen)
+    else:
+        kept, unseen = hold_out(pairs, request.seed, CALIBRATION_SHARE if named else HELD_OUT_SHARE)
+    if named:
+        held_out = read_all(request.held_out) if request.held_out else unseen
+        return Shared(kept, unseen, held_out, ", ".join(map(short_name, named)))
     return Shared(kept, unseen, unseen, f"{len(unseen)} of {len(pairs)} items, whole groups drawn at random")
 
 
@@ -212,6 +221,12 @@ def short_name(spec: str) -> str:
     """A data set's name without the folders of one machine: its format and the end of its path."""
     data_format, _, rest = spec.partition(":")
     return f"{data_format}:{'/'.join(rest.split('/')[-2:])}"
+
+
+def without(pairs: Pairs, unseen: Pairs) -> Pairs:
+    """Those whose medium is none of the unseen ones."""
+    uris = {item.uri for item, _ in unseen}
+    return [pair for pair in pairs if pair[0].uri not in uris]
 
 
 def hold_out(pairs: Pairs, seed: int, share: float = HELD_OUT_SHARE) -> tuple[Pairs, Pairs]:

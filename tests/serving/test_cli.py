@@ -110,14 +110,19 @@ def test_from_a_data_set_to_a_serving_version(tmp_path: Path) -> None:
     """Train, list, promote, annotate a folder: on road scenes, with nothing but the command."""
     data, settings = tmp_path / "roads", {"PRELABEL_DATA_DIR": str(tmp_path / "kept")}
     scenes.write(data, (scenes.render(np.random.default_rng(seed), 192, 96) for seed in range(6)))
-    trained = prelabel(tmp_path, "train", "lane", "--data", f"culane:{data}:train", "--epochs", "1", **settings)
+    learns, unseen = ["train", "lane", "--data", f"culane:{data}:train", "--epochs", "1"], tmp_path / "unseen"
+    scenes.write(unseen, (scenes.render(np.random.default_rng(seed), 192, 96) for seed in range(10, 40)))
+    trained = prelabel(tmp_path, *learns, "--unseen", f"culane:{unseen}:train", **settings)
     assert trained.returncode == 0, trained.stderr
     folder = Path(trained.stdout.split(" in ")[-1].strip())
     name = folder.name
     assert folder.is_relative_to(tmp_path / "kept" / "models")
-    assert json.loads((folder / "version.json").read_text(encoding="utf-8"))["data"] == [
-        f"culane:{tmp_path.name}/roads:train"
-    ]
+    told = json.loads((folder / "version.json").read_text(encoding="utf-8"))
+    assert told["data"] == [f"culane:{tmp_path.name}/roads:train"]
+    assert told["metrics"]["held_out"] == f"culane:{tmp_path.name}/unseen:train"
+    assert (told["training"]["items"], told["calibration"]["n"]) == (6, 30)
+    nothing = prelabel(tmp_path, *learns, "--unseen", f"culane:{data}:train", **settings)
+    assert (nothing.returncode, "besides the unseen ones, got none" in nothing.stderr) == (2, True)
     assert name in prelabel(tmp_path, "models", **settings).stdout
 
     promoted = prelabel(tmp_path, "promote", name, "--force", **settings)

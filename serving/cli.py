@@ -149,6 +149,10 @@ def simulate(
     held_out: Annotated[list[str] | None, typer.Option(help="unseen data to measure models on")] = None,
     model: Annotated[str | None, typer.Option(help="the first version; default: the serving one")] = None,
     starter: Annotated[bool, typer.Option("--starter", help="the first version is the one that came along")] = False,
+    from_nothing: Annotated[
+        bool, typer.Option("--from-nothing", help="no first version: the first round's labels make one")
+    ] = False,
+    first_epochs: Annotated[int | None, typer.Option(min=1, help="of that one; default: the recipe's")] = None,
     rounds: Annotated[int, typer.Option(min=1, max=12, help="each as long as all before it together")] = 5,
     seeds: Annotated[int, typer.Option(min=1)] = 5,
     epochs: Annotated[int, typer.Option("--epochs-per-round", min=1)] = 4,
@@ -185,6 +189,8 @@ def simulate(
         limit=limit,
         groups=groups,
         costs=costs,
+        from_nothing=from_nothing,
+        first_epochs=first_epochs,
     )
     report = run(request, Loop.open(settings), settings, to, utc_now())
     out.print(table(*overview(report)))

@@ -47,9 +47,10 @@ TERMS = ("promise_of", "alpha", "delta", "audit_share", "calibration_share", "go
 class Request:
     """What to simulate: ``rounds`` of twice as many labels each, from the version ``model`` (None: the serving one).
 
-    After each round a candidate is trained for ``epochs``; 0 leaves the first model as it is. ``costs`` names a JSON
-    file with constants of ``selection.cost``, those that it lacks being as they are there; without one, what people's
-    corrections of that version in the store really cost counts, where there are enough of them.
+    ``from_nothing`` there is no model: the first round's labels make it, in ``first_epochs`` or as many as the task's
+    recipe has. After each round a candidate is trained for ``epochs``; 0 leaves the first model as it is. ``costs``
+    names a JSON file with constants of ``selection.cost``, those that it lacks being as they are there; without one,
+    what people's corrections of that version in the store really cost counts, where there are enough of them.
     """
 
     task: Task
@@ -64,6 +65,8 @@ class Request:
     limit: int | None = None
     groups: bool = True
     costs: Path | None = None
+    from_nothing: bool = False
+    first_epochs: int | None = None
 
 
 def simulate(
@@ -82,7 +85,8 @@ def simulate(
         processes: that work side by side, each with one thread; None for one a core, 1 for this one alone.
 
     Raises:
-        InvalidInput: nothing to label or to measure on that the first model has not seen, or no constants in the file.
+        InvalidInput: nothing to label or to measure on that the first model has not seen, no constants in the file, or
+            a single round from nothing, which would leave the first model nothing to say.
         NotFound: there is no such version, data or file.
     """
     start, seen, unknown = _start(request, loop)
@@ -100,6 +104,7 @@ def simulate(
         mistakes=request.mistakes,
         folder=Path(),
         costs=costs,
+        first_epochs=request.first_epochs,
     )
     plan = replace(plan, folder=(out / f"work-{_digest(plan)}").absolute())
     before = _before(plan)
@@ -122,7 +127,7 @@ def _report(
     return SimulationReport(
         task=plan.task,
         created_at=now,
-        start=plan.start.name,
+        start=plan.start.name if plan.start else None,
         ancestors_unknown=unknown,
         data=pool.sources,
         held_out=pool.held_out_sources,
@@ -161,8 +166,15 @@ def overview(report: SimulationReport) -> tuple[list[str], list[list[str]]]:
     return columns, rows
 
 
-def _start(request: Request, loop: Loop) -> tuple[Version, frozenset[str], bool]:
+def _start(request: Request, loop: Loop) -> tuple[Version | None, frozenset[str], bool]:
     """The first model, all items that it or an ancestor was trained on, and whether some of those may be unknown."""
+    if request.from_nothing:
+        if request.model or request.rounds < 2:
+            got = f"version {request.model}" if request.model else "1 round"
+            raise InvalidInput(
+                f"simulate {request.task} from nothing: expected no version and 2 rounds or more, got {got}"
+            )
+        return None, frozenset(), False
     stored = loop.version(request.model) if request.model else loop.serving(request.task)
     if stored is None or stored.task != request.task:
         got = request.model or "none that serves"
@@ -176,11 +188,11 @@ def _start(request: Request, loop: Loop) -> tuple[Version, frozenset[str], bool]
     return version, seen, unknown is not None or "imported" in version.training
 
 
-def _costs(request: Request, loop: Loop, start: Version) -> tuple[Costs, str]:
+def _costs(request: Request, loop: Loop, start: Version | None) -> tuple[Costs, str]:
     """What people's work takes in this simulation, and where that comes from."""
     if request.costs is not None:
         return _read_costs(request.costs), str(request.costs)
-    fitted = loop.trust(start.name).costs
+    fitted = loop.trust(start.name).costs if start else None
     if fitted is None:
         return Costs(), "assumptions and published figures"
     return fitted.costs, f"fitted to the seconds of {fitted.n} corrections"
@@ -209,8 +221,8 @@ def starter(task: Task) -> str:
 
 def _digest(plan: Plan) -> str:
     """What a simulation is, but for its number of seeds: its work is kept under this name."""
-    known = [plan.task, plan.start.name, plan.shares, plan.epochs, plan.learn_until, plan.mistakes,
-             asdict(plan.costs)]  # fmt: skip
+    start = plan.start.name if plan.start else ["nothing", plan.first_epochs]
+    known = [plan.task, start, plan.shares, plan.epochs, plan.learn_until, plan.mistakes, asdict(plan.costs)]
     terms = {name: getattr(plan.settings, name) for name in TERMS}
     labels = [[item.id, item.group, to_json(label)] for item, label in plan.pool.pairs]
     held_out = [item.id for item, _ in plan.pool.held_out]
@@ -218,16 +230,19 @@ def _digest(plan: Plan) -> str:
 
 
 def _before(plan: Plan) -> Before:
-    """What the first model says of everything, which every arm begins with."""
-    pairs = plan.pool.pairs
-    said = plan.workshop.answers(plan.start, [item for item, _ in pairs])
-    labels = [(said[item.id].label, label) for item, label in pairs]
+    """What the first model says of everything, which every arm begins with; from nothing, it says nothing."""
+    pairs, start = plan.pool.pairs, plan.start
     empty = [(nothing(label), label) for _, label in pairs]
+    labels, quality = empty, 0.0
+    if start:
+        said = plan.workshop.answers(start, [item for item, _ in pairs])
+        labels = [(said[item.id].label, label) for item, label in pairs]
+        quality = plan.workshop.quality(start, plan.pool.held_out)
     return Before(
         n=len(pairs),
         labels_wrong=sum(tasks.differs(plan.task, *pair) for pair in labels),
         label_quality=tasks.measure(plan.task, labels).quality,
-        model_quality=plan.workshop.quality(plan.start, plan.pool.held_out),
+        model_quality=quality,
         nothing_wrong=sum(tasks.differs(plan.task, *pair) for pair in empty),
         nothing_quality=tasks.measure(plan.task, empty).quality,
     )

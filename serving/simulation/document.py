@@ -108,7 +108,8 @@ class Sensitivity:
 class SimulationReport:
     """What labels cost in several ways of working, measured on ``n`` items with known labels.
 
-    ``start`` is the first model; of ``data`` and ``held_out`` it has seen what each tells, and that took no part.
+    ``start`` is the first model; of ``data`` and ``held_out`` it has seen what each tells, and that took no part. None
+    is a start from nothing, where the first round's labels made the first model.
     ``ancestors_unknown`` is true where nobody knows all that it was trained on. ``promise_of`` says what may be
     accepted unseen: whole labels, or their parts one by one. ``costs`` are seconds, and ratios of the length of a
     sound; ``costs_from`` says where they come from.
@@ -116,7 +117,7 @@ class SimulationReport:
 
     task: Task
     created_at: datetime
-    start: str
+    start: str | None
     ancestors_unknown: bool
     data: tuple[Source, ...]
     held_out: tuple[Source, ...]

@@ -13,10 +13,12 @@ from itertools import cycle
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from pydantic import TypeAdapter
 
 from models import tasks
 from models.errors import Refused
+from models.media import duration_s
 from models.records import Correction, Item, Label, Prediction, Seconds, Task
 from models.versions import Version, read_version
 from selection.actions import Actions, actions, nothing, part_actions, spent_seconds
@@ -40,13 +42,15 @@ PEOPLE = "ada", "ben"  # take turns, so that a second look is another person's
 class Plan:
     """What is simulated; ``shares`` are the parts of the pool that are worked through by the end of each round.
 
-    A candidate is trained for ``epochs`` from ``start`` after each round, never where ``epochs`` is 0. Where labels are
-    accepted unseen, training stops once a promise holds or the share ``learn_until`` is labelled: a new version has to
-    earn its promise anew. People take the seconds of ``costs``; the loop learns them from what people take.
+    A candidate is trained for ``epochs`` from ``start`` after each round, never where ``epochs`` is 0. Without a start
+    people label the first round's items from nothing, drawn at random, and the first model is trained on those, for
+    ``first_epochs``. Where labels are accepted unseen, training stops once a promise holds or the share ``learn_until``
+    is labelled: a new version has to earn its promise anew. People take the seconds of ``costs``; the loop learns them
+    from what people take.
     """
 
     task: Task
-    start: Version
+    start: Version | None
     pool: Pool
     settings: Settings
     shares: tuple[float, ...]
@@ -55,6 +59,7 @@ class Plan:
     mistakes: float
     folder: Path
     costs: Costs = field(default_factory=Costs)
+    first_epochs: int | None = None
 
     @property
     def workshop(self) -> Workshop:
@@ -147,6 +152,8 @@ class _Turn:
         try:
             if self.number == 1:
                 self._begin()
+                if self.plan.start is None:
+                    return self._told(self._label_first(), self._learn_first(), False)
             version = self._serving()
             done = self._work(version)
             open_items = bool(self._open())
@@ -157,20 +164,51 @@ class _Turn:
             self.loop.store.close()
 
     def _begin(self) -> None:
-        start = self.plan.start
-        self.loop.add_version(start.folder, ACTOR)
-        serving = self.loop.serving(self.plan.task)
-        if serving is None or serving.name != start.name:
-            self.loop.promote(start.name, ACTOR, force=True)
+        if self.plan.start:
+            self._serve(self.plan.start)
         self.loop.register(
             (Registration(item.uri, self.plan.task, Path(item.uri), item.group) for item, _ in self.plan.pool.pairs),
             ACTOR,
         )
 
+    def _serve(self, version: Version) -> None:
+        self.loop.add_version(version.folder, ACTOR)
+        serving = self.loop.serving(self.plan.task)
+        if serving is None or serving.name != version.name:
+            self.loop.promote(version.name, ACTOR, force=True)
+
     def _serving(self) -> StoredVersion:
         version = self.loop.serving(self.plan.task)
         assert version is not None
         return version
+
+    # -- from nothing
+
+    def _label_first(self) -> list[tuple[str, Actions]]:
+        """The first round's items, at random: nobody is shown anything, for there is no model."""
+        first = np.random.default_rng(self.seed).permutation(sorted(self.items))
+        chosen = first[: round(self.plan.shares[0] * len(first))].tolist()
+        return [self._label(item_id, person) for item_id, person in zip(chosen, cycle(self.people), strict=False)]
+
+    def _label(self, item_id: str, person: Person) -> tuple[str, Actions]:
+        task, item = self.plan.task, self.items[item_id]
+        given = person.label(item_id, self.truths[item_id])
+        did = actions(task, None, given, duration_s(Path(item.uri)) if task == "asr" else None)
+        self._give(item_id, given, did, person)
+        return "annotate", did
+
+    def _learn_first(self) -> str:
+        """Trains the first model; versions after it go on from there."""
+        pairs = list(self.loop.labelled.training_data(self.plan.task))
+        self._serve(self.plan.workshop.trained(None, pairs, self.plan.first_epochs, self.seed))
+        return f"the first model, of {len(pairs)} labels"
+
+    def _start(self) -> Version:
+        """The version from which those after it are trained."""
+        if self.plan.start:
+            return self.plan.start
+        first = _ADAPTER.validate_json((_folder(self.plan, self.arm, self.seed, 1) / "round.json").read_bytes())
+        return read_version(self.plan.workshop.folder / "models" / first.version)
 
     # -- people
 
@@ -213,16 +251,27 @@ class _Turn:
                 self.loop.recalibrate(due.name, ACTOR, lambda item: (self.said[item.id], _duration(self.said[item.id])))
 
     def _correct(self, work: Leased, person: Person) -> tuple[str, Actions]:
-        task, answer = self.plan.task, work.answer
+        answer = work.answer
         decision = answer.decision.decision if self.arm.shown else "annotate"
         given, did = self._worked(work, person, decision)
-        spent = spent_seconds(task, did, self.plan.costs)
-        self.now += timedelta(seconds=max(spent, 0.001))
         version = None if decision == "annotate" else answer.preannotation.model_version
-        correction = Correction(work.item.id, task, given, person.name, spent, ACTOR, self.now, version)
         # Nobody asks for second looks where no promise rests on them.
-        self.loop.correct(correction, work.lease_id if self.arm.accepts else None, ACTOR)
+        self._give(work.item.id, given, did, person, version, work.lease_id if self.arm.accepts else None)
         return decision, did
+
+    def _give(
+        self,
+        item_id: str,
+        given: Label,
+        did: Actions,
+        person: Person,
+        version: str | None = None,
+        lease_id: str | None = None,
+    ) -> None:
+        spent = spent_seconds(self.plan.task, did, self.plan.costs)
+        self.now += timedelta(seconds=max(spent, 0.001))
+        correction = Correction(item_id, self.plan.task, given, person.name, spent, ACTOR, self.now, version)
+        self.loop.correct(correction, lease_id, ACTOR)
 
     def _worked(self, work: Leased, person: Person, decision: str) -> tuple[Label, Actions]:
         """The label that a person gives, and what it took: from nothing, of the whole, or of the parts shown alone."""
@@ -250,7 +299,7 @@ class _Turn:
                 )
         pairs = list(self.loop.labelled.training_data(plan.task))
         try:
-            candidate = plan.workshop.trained(plan.start, pairs, plan.epochs, self.seed)
+            candidate = plan.workshop.trained(self._start(), pairs, plan.epochs, self.seed)
             self.loop.add_version(candidate.folder, ACTOR)
             return self.loop.promote(candidate.name, ACTOR, compare=self._quality).comparison.note
         except Refused as refused:

@@ -51,14 +51,15 @@ class Workshop:
                 journal.unlink()
             return float(json.loads(known.read_text(encoding="utf-8"))["quality"])
 
-    def trained(self, start: Version, pairs: Pairs, epochs: int, seed: int) -> Version:
-        """The version that training makes of ``start`` and some labels: whoever comes to the same labels shares it.
+    def trained(self, start: Version | None, pairs: Pairs, epochs: int | None, seed: int) -> Version:
+        """The version that training makes of ``start``, or of nothing, and some labels: whoever comes to the same
+        labels shares it. Without ``epochs`` it takes as many as the task's own recipe.
 
         Raises:
             LossNotFinite, Refused: as ``train_version``.
         """
         said = sorted((item.id, json.dumps(to_json(label), sort_keys=True)) for item, label in pairs)
-        text = json.dumps([start.name, said, epochs, seed])
+        text = json.dumps([start.name if start else None, said, epochs, seed])
         known = self.folder / "trained" / f"{hashlib.sha256(text.encode()).hexdigest()[:16]}.json"
         with _alone(known):
             if not known.exists():
@@ -68,7 +69,7 @@ class Workshop:
             name = json.loads(known.read_text(encoding="utf-8"))["version"]
         return read_version(self.folder / "models" / name)
 
-    def _train(self, start: Version, pairs: Pairs, epochs: int, seed: int, runs: Path) -> Version:
+    def _train(self, start: Version | None, pairs: Pairs, epochs: int | None, seed: int, runs: Path) -> Version:
         with open(os.devnull, "w", encoding="utf-8") as nowhere:
             return train_version(
                 Request(task=self.task, data=(), epochs=epochs, seed=seed),

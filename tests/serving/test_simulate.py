@@ -204,6 +204,46 @@ class TestArms:
         assert [row[0] for row in overview(report)[1]] == [one.name for one in report.arms]
 
 
+class TestFromNothing:
+    def test_the_first_rounds_labels_make_the_first_model(self, tmp_path: Path, served: Any, chosen: Settings) -> None:
+        loop, _ = served("lane")
+        request = Request(
+            "lane", (data_set(tmp_path / "pool", "lane", 12),), **SMALL, from_nothing=True, first_epochs=1
+        )
+        report = simulate(request, loop, chosen, tmp_path / "out", NOW, processes=1)
+        assert report.start is None
+        people = arm(report, "all-human")
+        for one in report.arms:
+            assert one.points[0].labels_wrong.mean == 1
+            assert one.points[1].labelled.mean == round(report.n / 2) / report.n
+            assert one.points[1].human_hours == people.points[1].human_hours
+            assert one.points[-1].labelled.mean == 1
+        assert people.learnt[0].startswith("seed 0, round 1: the first model, of ")
+        trained = [json.loads(path.read_text()) for path in (tmp_path / "out").glob("work-*/trained/*.json")]
+        assert len(trained) == len({one["version"] for one in trained}) == 2  # one a seed, for all arms
+        assert "no model at first" in (tmp_path / "out" / "report.html").read_text()
+
+    @pytest.mark.parametrize("other", [{"rounds": 1}, {"model": "lane-000000000000"}])
+    def test_what_contradicts_it_is_refused(
+        self, tmp_path: Path, served: Any, chosen: Settings, other: dict[str, Any]
+    ) -> None:
+        loop, _ = served("lane")
+        request = Request("lane", ("culane:x",), **{**SMALL, **other}, from_nothing=True)
+        with pytest.raises(InvalidInput, match="from nothing: expected no version and 2 rounds or more, got "):
+            simulate(request, loop, chosen, tmp_path / "out", NOW)
+
+    def test_a_sound_is_labelled_in_the_seconds_of_its_length(
+        self, tmp_path: Path, served: Any, chosen: Settings, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        loop, version = served("asr")
+        monkeypatch.setattr(Workshop, "trained", lambda *_: version)
+        request = Request("asr", (data_set(tmp_path / "pool", "asr", 12),), **SMALL, from_nothing=True)
+        report = simulate(request, loop, chosen, tmp_path / "out", NOW, processes=1)
+        pool = read_pool("asr", request.data, (), frozenset(), None, groups=False).pairs
+        expected = sum(FROM_NOTHING["asr"](item, label) for item, label in pool)
+        assert arm(report, "all-human").human_hours.mean * 3600 == pytest.approx(expected)
+
+
 class TestWork:
     def test_goes_on_where_it_was_stopped_and_adds_seeds_to_what_is_there(
         self, tmp_path: Path, served: Any, chosen: Settings, monkeypatch: pytest.MonkeyPatch

@@ -55,12 +55,15 @@ class Work:
 
 @dataclass(frozen=True)
 class Standing:
-    """What is known of one annotator; no speed where no tool told seconds."""
+    """What is known of one annotator; no speed where no tool told seconds. ``gold_speed`` is that on the items of
+    ``gold``, ``labels`` the number of all that they gave."""
 
     annotator: str
     speed: Speed | None
     gold: Share
     consensus: Share
+    gold_speed: Speed | None = None
+    labels: int = 0
 
 
 def standings(work: Iterable[Work]) -> list[Standing]:
@@ -68,16 +71,22 @@ def standings(work: Iterable[Work]) -> list[Standing]:
     by_name: dict[str, list[Work]] = {}
     for one in work:
         by_name.setdefault(one.annotator, []).append(one)
-    told = {name: [one.seconds for one in some if one.seconds] for name, some in by_name.items()}
     return [
         Standing(
             annotator=name,
-            speed=speed(told[name]) if told[name] else None,
+            speed=_told([one.seconds for one in some]),
             gold=share([one.right_on_gold for one in some]),
             consensus=share([one.right_with_others for one in some]),
+            gold_speed=_told([one.seconds for one in some if one.right_on_gold is not None]),
+            labels=len(some),
         )
         for name, some in sorted(by_name.items())
     ]
+
+
+def _told(seconds: Sequence[Seconds]) -> Speed | None:
+    told = [one for one in seconds if one]
+    return speed(told) if told else None
 
 
 def share(outcomes: Sequence[bool | None]) -> Share:

@@ -20,7 +20,8 @@ class Policy:
     """All terms.
 
     ``alpha`` and ``delta`` are those of the promise, ``promise_of`` what is accepted unseen. The shares, each in
-    (0, 1], are of items that people check at random: before the first promise, and under one. ``matters_*`` say what an
+    (0, 1], are of items that people check at random: before the first promise, and under one. ``planted_share``, in
+    [0, 1), is that of gold items, whose answer is known, in what people are handed. ``matters_*`` say what an
     error is, ``budget_s_per_day`` how many human seconds there are a day (None: as many as people give). What a rule
     catches is never accepted unseen. Only checks after ``checks_from`` count for the promise: a rule that was
     made after a look at them takes their word from them. ``strategies`` share the queue, ``annotators`` can do what
@@ -32,6 +33,7 @@ class Policy:
     promise_of: Literal["items", "parts"] = "items"
     audit_share: float = 0.02
     calibration_share: float = 0.2
+    planted_share: float = 0.0
     matters_wer: float = 0.0
     matters_iou: float = 0.5
     matters_category: bool = True
@@ -50,6 +52,7 @@ class Policy:
             _require(0 < getattr(self, name) < 1, name, "a number in (0, 1)", getattr(self, name))
         for name in ("audit_share", "calibration_share"):
             _require(0 < getattr(self, name) <= 1, name, "a share in (0, 1]", getattr(self, name))
+        _require(0 <= self.planted_share < 1, "planted_share", "a share in [0, 1)", self.planted_share)
         budget = self.budget_s_per_day
         _require(budget is None or 0 < budget <= 1e9, "budget_s_per_day", "seconds above 0", budget)
         since = self.checks_from

@@ -189,12 +189,14 @@ class Suspects:
 
 @dataclass(frozen=True)
 class Opinion:
-    """What one person said of an item, and whether it is the label that counts: the newest of all."""
+    """What one person said of an item, and whether it is the label that counts: the newest of all. ``planted``: its
+    answer was known, and they were measured by it."""
 
     annotator: str
     label: Label
     seconds: Seconds
     counts: bool
+    planted: bool = False
 
 
 @dataclass(frozen=True)
@@ -238,12 +240,15 @@ class Speed:
 
 @dataclass(frozen=True)
 class Standing:
-    """How fast one person is and how often right: on gold items, and by what three people or more say together."""
+    """How fast one person is and how often right: on gold items, and by what three people or more say together;
+    ``gold_speed`` is that on gold items, ``labels`` the number of all that they gave."""
 
     annotator: str
     speed: Speed | None
     gold: Share
     consensus: Share
+    gold_speed: Speed | None = None
+    labels: int = 0
 
 
 @dataclass(frozen=True)

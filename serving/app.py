@@ -329,7 +329,8 @@ async def suspects(
             responses=documented(401, 403, 404, 422))  # fmt: skip
 async def annotators(request: Request, task: str | None = None) -> Response:
     """Of each person the seconds a label, and the shares that are right on gold items, whose answer somebody else gave,
-    and by the consensus of three people or more; with exact 95 % intervals."""
+    and by the consensus of three people or more; with exact 95 % intervals. A policy's ``planted_share`` hands gold
+    items to people who are not told."""
     loop, names = deployment_of(request).loop, [parse_task(task)] if task else TASKS
     return _json(AnnotatorsBody(tasks={name: await run_sync(loop.labelled.annotators, name) for name in names}))
 

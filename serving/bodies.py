@@ -243,12 +243,14 @@ class SuspectsBody(BaseModel):
 
 
 class GivenBody(BaseModel):
-    """What one person said of an item, and whether it is the label that counts: the newest of all."""
+    """What one person said of an item, and whether it is the label that counts: the newest of all. ``planted``: its
+    answer was known, and they were measured by it."""
 
     annotator: str
     label: Label
     seconds: Seconds
     counts: bool
+    planted: bool
 
 
 class AgreedBody(BaseModel):

@@ -8,6 +8,7 @@ import typer
 from rich.console import Console
 
 from models.errors import InvalidInput, NotFound, PrelabelError
+from models.records import TASKS
 from models.tasks import parse_task
 from models.versions import read_version
 from serving.loop import Loop, utc_now
@@ -214,6 +215,19 @@ def suspects(
     worst = [(str(one.rank), f"{one.suspicion.score:.3f}", one.item.id, one.suspicion.reason) for one in ranked[:10]]
     out.print(table(("rank", "score", "item", "why it may be wrong"), worst))
     out.print(f"{len(ranked)} labels in {to}")
+
+
+@app.command()
+def annotators(
+    task: Annotated[str | None, typer.Option(help="asr, detection or lane; default: all of them")] = None,
+    db: Database = None,
+) -> None:
+    """Tell how fast people are and how often right: on gold items, and by what three people or more say together."""
+    from serving.opinions import overview
+
+    labelled = Loop.open(settings_of(database_url=db)).labelled
+    names = [parse_task(task)] if task else TASKS
+    out.print(table(*overview((name, one) for name in names for one in labelled.annotators(name))))
 
 
 @app.command()

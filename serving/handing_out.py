@@ -1,7 +1,10 @@
-"""Who gets which items next, by the policy in force: what is due, what was drawn at random, what strategies pick."""
+"""Who gets which items next, by the policy in force: what is due, what was drawn at random, what strategies pick.
+
+And, planted among these, items whose answers are known.
+"""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -28,12 +31,13 @@ class Nothing:
 
 
 class HandingOut:
-    """Leases items to people."""
+    """Leases items to people; ``is_gold`` tells by its id of which corrected items the answer counts as known."""
 
-    def __init__(self, store: Store, policies: Policies, settings: Settings) -> None:
+    def __init__(self, store: Store, policies: Policies, settings: Settings, is_gold: Callable[[str], bool]) -> None:
         self._store = store
         self._policies = policies
         self._settings = settings
+        self._is_gold = is_gold
 
     def lease(
         self,
@@ -48,33 +52,42 @@ class HandingOut:
         """Up to ``limit`` items that this person can do; where they have only so many ``seconds``, what fits into them.
 
         First what is due and would otherwise come too late; while the day's budget lasts, the other places are shared
-        by audit items, in the order of their draw, and by the strategies, each with its share of what is left.
+        by planted items, of which nobody is told, by audit items, in the order of their draw, and by the strategies,
+        each with its share of what is left.
         """
         policy = self._policies.of(task)
         able = policy.annotators.get(annotator, ANYTHING)
         if not able.does(task):
             return []
-        leased = list[Leased]()
+        leased, planted = list[Leased](), list[Leased]()
+        until = now + timedelta(seconds=self._settings.lease_s)
 
         def left() -> Seconds | None:
-            return None if seconds is None else seconds - sum(map(_seconds, leased))
+            return None if seconds is None else seconds - sum(map(_seconds, [*leased, *planted]))
 
         def add(places: int, order: Order) -> None:
-            until = now + timedelta(seconds=self._settings.lease_s)
             leased.extend(self._store.queue.lease(task, places, order, annotator, actor, now, until, able))
+
+        def chance(of: str) -> float:
+            return draw(f"{annotator} {now.isoformat()}", self._settings.seed, of)
 
         if due := self._due(task, policy, now):
             add(limit, Order("priority", 0, groups=due, seconds=left()))
         places = self._places(task, limit - len(leased), left())
         if places and self._left_today(policy, now) > 0:
-            chance, mixture = (
-                draw(f"{annotator} {now.isoformat()}", self._settings.seed, of) for of in ("lease", "mix")
-            )
-            audits = int(places * policy.calibration_share + chance)
+            known = int(places * policy.planted_share + chance("planted"))
+            if known and self._store.workload.waiting(task):  # among nothing they would stand out
+                whose = annotator, actor, now, until, able
+                planted += self._store.planting.lease(task, known, *whose, self._is_gold, chance("known"), left())
+            places -= len(planted)
+            audits = int(places * policy.calibration_share + chance("lease"))
             mix = (Share(strategy),) if strategy else policy.strategies
-            for name, count in split(mix, places - audits, mixture) or [(mix[0].name, 0)]:
+            shares = split(mix, places - audits, chance("mix")) or [(mix[0].name, 0)]
+            for name, count in shares if places else ():
                 add(count + audits, order_of(self._settings, name, count + audits, audits, left()))
                 audits = 0
+        for one in planted:  # anywhere, so that no place tells
+            leased.insert(int(draw(one.lease_id, self._settings.seed) * (len(leased) + 1)), one)
         return leased
 
     def _places(self, task: Task, limit: int, seconds: Seconds | None) -> int:

@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import replace
 from itertools import chain
 from pathlib import PurePosixPath
+from typing import Any
 from urllib.parse import urlsplit
 
 from models.records import TASKS, Item, Label, Task
@@ -12,6 +13,7 @@ from serving import opinions
 from serving.media_files import MediaFiles
 from serving.opinions import Agreed
 from serving.store import Store
+from serving.store.planting import Measured
 from serving.store.records import Opinions
 
 
@@ -23,6 +25,7 @@ class Labelled:
         self._files = files
         self._is_gold = is_gold
         self._agreed: dict[Task, tuple[tuple[int, int], dict[str, Agreed]]] = {}
+        self._right: dict[tuple[int, int], bool] = {}  # of an answer to a planted item and the known one
 
     def training_data(self, task: Task) -> Iterator[tuple[Item, Label]]:
         """Corrected items that are not gold, by id; their uri is the path of a file.
@@ -88,6 +91,22 @@ class Labelled:
     def annotators(self, task: Task) -> list[Standing]:
         """How good and how fast each person is at a task, by name."""
         return opinions.annotators(task, self.opinions(task), self._is_gold)
+
+    def planted(self, task: Task) -> dict[str, Any]:
+        """What became of the items whose known answers people were handed without being told, as in the report."""
+        right = [self._is_right(task, one) for one in self._store.planting.measured(task)]
+        return {
+            "handed_out": self._store.planting.handed_out(task),
+            "answered": len(right),
+            "right": sum(right),
+            "human_seconds": self._store.planting.seconds(task),
+        }
+
+    def _is_right(self, task: Task, one: Measured) -> bool:
+        key = one.given_id, one.known_id
+        if key not in self._right:
+            self._right[key] = opinions.right(task, one.given, one.known)
+        return self._right[key]
 
 
 def _readable_id(item: Item) -> str:

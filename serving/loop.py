@@ -65,7 +65,7 @@ class Loop:
         self._deciding = Deciding.by(settings)
         self.policies = Policies(store, settings)
         self._calibrations = Calibrations(store, self._deciding, self.policies, settings.data_dir, clock)
-        self._handing_out = HandingOut(store, self.policies, settings)
+        self._handing_out = HandingOut(store, self.policies, settings, self._deciding.is_gold)
         self._intake = Intake(store, files, self._deciding.draw)
         self.labelled = Labelled(store, files, self._deciding.is_gold)
 
@@ -427,5 +427,8 @@ class Loop:
     def report(self) -> dict[str, Any]:
         """Items by state, human seconds and seconds a label, by task and model version, and what is promised."""
         return {
-            "tasks": {task: task_report(self._store, task, self._calibrations.told, self._clock()) for task in TASKS}
+            "tasks": {
+                task: task_report(self._store, task, self._calibrations.told, self.labelled.planted, self._clock())
+                for task in TASKS
+            }
         }

@@ -1,13 +1,13 @@
 """What several people's labels of the same items are good for: one label that they agree on, and how good each is."""
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from models.records import Boxes, Item, Label, Lanes, Task
 from models.tasks import differs
-from selection.annotators import Standing, Work, standings
+from selection.annotators import Share, Speed, Standing, Work, standings
 from selection.consensus import agree
-from serving.store.records import Opinion, Opinions
+from serving.store.records import Opinions
 
 SEVERAL = 2  # people make a consensus
 MAJORITY = 3  # people make one that may prove one of them wrong
@@ -62,24 +62,48 @@ def annotators(task: Task, opinions: Iterable[Opinions], is_gold: Callable[[str]
         Work(
             given.annotator,
             given.seconds,
-            right_on_gold=_right(task, given, one.counting.label)
-            if is_gold(one.item.id) and not given.counts
+            right_on_gold=right(task, given.label, one.counting.label)
+            if (given.planted or is_gold(one.item.id)) and not given.counts
             else None,
-            right_with_others=_right(task, given, consensus[one.item.id]) if one.item.id in consensus else None,
+            right_with_others=right(task, given.label, consensus[one.item.id])
+            if one.item.id in consensus and not given.planted
+            else None,
         )
         for one in every
         for given in one.given
     )
 
 
-def _right(task: Task, given: Opinion, answer: Label) -> bool:
-    return _size(given.label) == _size(answer) and not differs(task, given.label, answer)
+def overview(found: Iterable[tuple[Task, Standing]]) -> tuple[Sequence[str], list[tuple[str, ...]]]:
+    """Columns and rows for people, one a task and person."""
+    columns = "task", "annotator", "labels", "s a label", "right on gold", "95 %", "s there", "right by others", "95 %"
+    rows: list[tuple[str, ...]] = [
+        (task, one.annotator, str(one.labels), _seconds(one.speed), *_shares(one.gold), _seconds(one.gold_speed),
+         *_shares(one.consensus))
+        for task, one in found
+    ]  # fmt: skip
+    return columns, rows
+
+
+def _seconds(speed: Speed | None) -> str:
+    return f"{speed.median:.1f}" if speed else ""
+
+
+def _shares(share: Share) -> tuple[str, str]:
+    if not share.of:
+        return "", ""
+    return f"{share.right} of {share.of}", f"{100 * share.low:.0f} to {100 * share.high:.0f} %"
+
+
+def right(task: Task, given: Label, answer: Label) -> bool:
+    """Whether a label says the same as the known answer, as far as it matters."""
+    return _size(given) == _size(answer) and not differs(task, given, answer)
 
 
 def _comparable(one: Opinions) -> dict[str, Label]:
-    """The labels by person that are of the same image size as the one that counts."""
+    """The labels by person that are of the same image size as the one that counts; not what was said to be measured."""
     size = _size(one.counting.label)
-    return {given.annotator: given.label for given in one.given if _size(given.label) == size}
+    return {given.annotator: given.label for given in one.given if _size(given.label) == size and not given.planted}
 
 
 def _size(label: Label) -> tuple[int, int] | None:

@@ -12,18 +12,24 @@ _MIDNIGHT: dict[str, Any] = {"hour": 0, "minute": 0, "second": 0, "microsecond":
 
 
 def task_report(
-    store: Store, task: Task, told_of: Callable[[StoredVersion], dict[str, Any]], now: datetime
+    store: Store,
+    task: Task,
+    told_of: Callable[[StoredVersion], dict[str, Any]],
+    planted_of: Callable[[Task], dict[str, Any]],
+    now: datetime,
 ) -> dict[str, Any]:
     """Items by state, human seconds, and seconds a label; a label is a corrected item or one accepted unseen.
 
     Today begins at midnight UTC. Where a tool told no seconds, people needed more than the figures say: the report
-    counts such corrections.
+    counts such corrections. What people said of planted items is no label, but took their time: it is told apart, and
+    in the human seconds.
     """
     serving = store.versions.serving(task)
     states = store.items.counts(task, now)
     labels = states.get("corrected", 0) + states.get("accepted", 0)
     lines, accepted = store.queue.seconds(task), store.items.accepted(task)
-    human_seconds = sum(seconds for _, _, seconds in lines)
+    planted = planted_of(task)
+    human_seconds = sum(seconds for _, _, seconds in lines) + planted["human_seconds"]
     return {
         "serving": serving.name if serving else None,
         "promise": told_of(serving) if serving else None,
@@ -31,6 +37,7 @@ def task_report(
         "labels": labels,
         "corrections": sum(corrections for _, corrections, _ in lines),
         "corrections_without_seconds": store.queue.without_seconds(task),
+        "planted": planted,
         "human_seconds": human_seconds,
         "human_seconds_today": store.queue.seconds_since(task, now.astimezone(UTC).replace(**_MIDNIGHT)),
         "seconds_per_label": human_seconds / labels if labels else None,

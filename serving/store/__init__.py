@@ -1,9 +1,9 @@
 """Everything that is kept: the only place with SQL in it.
 
-``store.items``, ``store.queue``, ``store.checks``, ``store.said``, ``store.versions``, ``store.policies``,
-``store.tokens``, ``store.inbox``, ``store.outbox``, ``store.studio``, ``store.cvat``, ``store.changes`` and
-``store.browse`` are its drawers. Each method is one transaction; when it returns, a killed process loses nothing of it.
-Times come in as arguments, aware of their zone.
+``store.items``, ``store.queue``, ``store.planting``, ``store.checks``, ``store.said``, ``store.versions``,
+``store.policies``, ``store.tokens``, ``store.inbox``, ``store.outbox``, ``store.studio``, ``store.cvat``,
+``store.changes`` and ``store.browse`` are its drawers. Each method is one transaction; when it returns, a killed
+process loses nothing of it. Times come in as arguments, aware of their zone.
 """
 
 from serving.store.browsing import Browsing
@@ -15,6 +15,7 @@ from serving.store.inbox import Inbox
 from serving.store.items import Items
 from serving.store.opinions import Said
 from serving.store.outbox import Outbox
+from serving.store.planting import Planting
 from serving.store.policies import Adoptions
 from serving.store.queue import Queue
 from serving.store.studio import Studio
@@ -29,6 +30,7 @@ class Store:
     def __init__(self, database: Database) -> None:
         self.items = Items(database)
         self.queue = Queue(database)
+        self.planting = Planting(database)
         self.checks = Checks(database)
         self.versions = Versions(database)
         self.policies = Adoptions(database)

@@ -117,7 +117,7 @@ def _with_first(chosen: Select[Any]) -> Select[Any]:
     first = select(func.min(given.c.id)).where(
         given.c.item_id == item_tasks.c.item_id, given.c.task == item_tasks.c.task
     )
-    first = first.where(given.c.withdrawn_at.is_(None)).correlate(item_tasks)
+    first = first.where(given.c.withdrawn_at.is_(None), ~given.c.planted).correlate(item_tasks)
     chosen = chosen.join(_FIRST, and_(*same)).outerjoin(leases, leases.c.id == _FIRST.c.lease_id)
     return chosen.where(_FIRST.c.id == first.scalar_subquery())
 

@@ -61,7 +61,7 @@ class Said:
 
 def _opinions(task: Task, row: Row[Any], said: dict[str, Row[Any]]) -> Opinions:
     given = tuple(
-        Opinion(one.annotator, label_of(task, one.label), one.seconds, counts=one.id == row.correction_id)
+        Opinion(one.annotator, label_of(task, one.label), one.seconds, one.id == row.correction_id, one.planted)
         for one in said.values()
     )
     return Opinions(item_of(row), given)

@@ -11,7 +11,7 @@ from uuid import uuid4
 
 import numpy as np
 from numpy.typing import NDArray
-from sqlalchemy import Connection, Row, Select, and_, bindparam, case, func, select, update
+from sqlalchemy import Connection, Row, Select, and_, bindparam, case, func, or_, select, update
 
 from models.errors import NotFound, Stale
 from models.records import Correction, Item, Label, Seconds, Task, to_json
@@ -100,14 +100,17 @@ class Queue:
             self._database.lock(connection, f"lease {task}")
             _end_leases(connection, task, now)
             ids = _next(Waits(connection, task, annotator, able, now), limit, order, now - (until - now))
-            whose = {"task": task, "annotator": annotator, "leased_at": now, "expires_at": until, "actor": actor}
+            whose = {"task": task, "annotator": annotator, "leased_at": now, "expires_at": until, "planted": False,
+                     "actor": actor}  # fmt: skip
             held: list[dict[str, Any]] = [{"id": uuid4().hex, "item_id": item_id, **whose} for item_id in ids]
             _hold(connection, held)
-            found = {row.item_id: row for row in connection.execute(_with_answers(task, ids)).all()}
-        return [_leased(found[lease["item_id"]], lease["id"], until) for lease in held]
+            found = {row.item_id: row for row in connection.execute(with_answers(task, ids)).all()}
+        return [leased_of(found[lease["item_id"]], lease["id"], until) for lease in held]
 
     def correct(self, correction: Correction, lease_id: str | None, actor: Actor, now: datetime) -> Receipt:
         """Adds a correction; the item is done for that task, and the newest correction counts.
+
+        What somebody says of an item that was planted for them changes nothing of the item.
 
         Raises:
             NotFound: the item is not registered for the task, or the lease is not of this item.
@@ -126,7 +129,13 @@ class Queue:
                 _check_lease(connection, item_id, task, lease_id, now)
             values = _columns(correction, key) | {"received_at": now, "lease_id": lease_id, "actor": actor}
             values["counted_at"] = min(correction.created_at, now)
+            values["planted"] = bool(planted := _planted_leases(connection, correction, lease_id))
             added = connection.execute(corrections.insert().values(**values).returning(corrections.c.id)).scalar_one()
+            if planted:
+                ended = update(leases).where(leases.c.id.in_(planted), leases.c.ended_at.is_(None))
+                connection.execute(ended.values(ended_at=now, correction_id=added))
+                log(connection, now, actor, "correct", item_id, {"task": task, "correction": added, "planted": True})
+                return Receipt(item_id, added, repeated=False)
             state = "preannotated" if _withdrawn_meanwhile(connection, current.lease_id) else "corrected"
             done = {"state": state, "correction_id": _newest(connection, item_id, task), "lease_id": None,
                     "lease_until": None, "failure": None, "updated_at": now, "actor": actor}  # fmt: skip
@@ -150,7 +159,8 @@ class Queue:
             held = and_(item_tasks.c.item_id == lease.item_id, item_tasks.c.task == lease.task,
                         item_tasks.c.state == "leased", item_tasks.c.lease_id == lease_id)  # fmt: skip
             back = update(item_tasks).where(held).values(**_BACK, updated_at=now, actor=actor)
-            if connection.execute(back).rowcount:
+            planted = lease.planted and lease.ended_at is None
+            if planted or connection.execute(back).rowcount:
                 connection.execute(update(leases).where(leases.c.id == lease_id).values(ended_at=now))
                 log(connection, now, actor, "release", lease.item_id, {"task": lease.task, "lease": lease_id})
 
@@ -209,9 +219,11 @@ class Queue:
                        row.seconds, row.duration_s) for row in rows]  # fmt: skip
 
     def seconds(self, task: Task) -> list[tuple[str | None, int, float]]:
-        """(model version, corrections, human seconds), one line for each version that people corrected."""
+        """(model version, corrections, human seconds), one line for each version that people corrected; planted items
+        are told apart (``planting``)."""
         version = corrections.c.model_version
-        chosen = select(version, func.count(), func.sum(corrections.c.seconds)).where(corrections.c.task == task)
+        chosen = select(version, func.count(), func.sum(corrections.c.seconds))
+        chosen = chosen.where(corrections.c.task == task, ~corrections.c.planted)
         with self._database.reading() as connection:
             rows = connection.execute(chosen.group_by(version)).all()
         return sorted(((name, n, float(seconds)) for name, n, seconds in rows), key=lambda line: line[0] or "")
@@ -219,6 +231,7 @@ class Queue:
     def without_seconds(self, task: Task) -> int:
         """How many corrections came from a tool that told no seconds."""
         chosen = select(func.count()).where(corrections.c.task == task, corrections.c.seconds == 0)
+        chosen = chosen.where(~corrections.c.planted)
         with self._database.reading() as connection:
             return int(connection.execute(chosen).scalar_one())
 
@@ -235,7 +248,7 @@ class Queue:
         said = and_(preannotations.c.item_id == corrections.c.item_id, preannotations.c.task == corrections.c.task,
                     preannotations.c.version == corrections.c.model_version)  # fmt: skip
         chosen = select(corrections.c.label, preannotations.c.duration_s).outerjoin(preannotations, said)
-        chosen = chosen.where(corrections.c.task == task, corrections.c.withdrawn_at.is_(None))
+        chosen = chosen.where(corrections.c.task == task, corrections.c.withdrawn_at.is_(None), ~corrections.c.planted)
         with self._database.reading() as connection:
             rows = connection.execute(chosen.order_by(corrections.c.id.desc()).limit(limit)).all()
         return [(label_of(task, row.label), row.duration_s) for row in rows]
@@ -282,7 +295,7 @@ def _fitting(
     must not decide whether it comes before the others."""
     if seconds is None:
         return mixed(others[: limit - len(audits)], audits)
-    rows = waits.connection.execute(_with_answers(waits.task, [*others, *audits])).all()
+    rows = waits.connection.execute(with_answers(waits.task, [*others, *audits])).all()
     costs = {row.item_id: row.seconds for row in rows}
     drawn = audits[: int(np.searchsorted(np.cumsum([costs[one] for one in audits]), seconds, side="right"))]
     left, taken = seconds - sum(costs[one] for one in drawn), list[str]()
@@ -341,7 +354,7 @@ def _outlines(task: Task, ids: Sequence[str], labels: bool) -> Select[Any]:
     """What strategies look at, in the order of ids, by which their ties break."""
     said = preannotations.c
     columns = [said.item_id, said.p_error, said.seconds, said.embedding, *([said.label] if labels else [])]
-    chosen = _with_answers(task, ids).with_only_columns(*columns, items.c.uri, items.c.item_group, items.c.language)
+    chosen = with_answers(task, ids).with_only_columns(*columns, items.c.uri, items.c.item_group, items.c.language)
     return chosen.order_by(said.item_id)
 
 
@@ -373,12 +386,14 @@ def _hold(connection: Connection, held: Sequence[dict[str, Any]]) -> None:
     connection.execute(update(item_tasks).where(where).values(**change), rows)
 
 
-def _leased(row: Row[Any], lease_id: str, until: datetime) -> Leased:
+def leased_of(row: Row[Any], lease_id: str, until: datetime) -> Leased:
+    """A lease of the item in a row of ``with_answers``."""
     item = Item(id=row.item_id, uri=row.uri, group=row.item_group, language=row.language)
     return Leased(item, row.task, lease_id, until, answer_of(row))
 
 
-def _with_answers(task: Task, ids: Sequence[str]) -> Select[Any]:
+def with_answers(task: Task, ids: Sequence[str]) -> Select[Any]:
+    """Items with the pre-annotations that count."""
     chosen = select(preannotations, items.c.uri, items.c.item_group, items.c.language)
     chosen = chosen.join(item_tasks, item_tasks.c.preannotation_id == preannotations.c.id)
     chosen = chosen.join(items, items.c.id == item_tasks.c.item_id)
@@ -386,9 +401,9 @@ def _with_answers(task: Task, ids: Sequence[str]) -> Select[Any]:
 
 
 def _newest(connection: Connection, item_id: str, task: Task) -> int | None:
-    """The correction of an item that counts: the newest that was not withdrawn."""
+    """The correction of an item that counts: the newest that was not withdrawn, of those who were asked for a label."""
     chosen = select(corrections.c.id).where(corrections.c.item_id == item_id, corrections.c.task == task)
-    chosen = chosen.where(corrections.c.withdrawn_at.is_(None))
+    chosen = chosen.where(corrections.c.withdrawn_at.is_(None), ~corrections.c.planted)
     return connection.execute(
         chosen.order_by(corrections.c.counted_at.desc(), corrections.c.id.desc()).limit(1)
     ).scalar()
@@ -406,6 +421,13 @@ def _check_lease(connection: Connection, item_id: str, task: Task, lease_id: str
     if now >= lease.expires_at:
         raise Stale(f"lease {lease_id} of item {item_id}: expected a correction before "
                     f"{lease.expires_at:%Y-%m-%d %H:%M:%S} UTC, got it at {now:%Y-%m-%d %H:%M:%S} UTC")  # fmt: skip
+
+
+def _planted_leases(connection: Connection, correction: Correction, lease_id: str | None) -> list[str]:
+    """The leases by which the item was planted for this person, whether or not they name one."""
+    chosen = select(leases.c.id).where(leases.c.item_id == correction.item_id, leases.c.task == correction.task)
+    theirs = or_(leases.c.annotator == correction.annotator, leases.c.id == lease_id)
+    return list(connection.execute(chosen.where(leases.c.planted, theirs)).scalars())
 
 
 def _withdrawn_meanwhile(connection: Connection, lease_id: str | None) -> bool:

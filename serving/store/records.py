@@ -161,12 +161,14 @@ class Pending:
 
 @dataclass(frozen=True)
 class Opinion:
-    """What one person said about an item, in how many seconds, and whether it is what counts."""
+    """What one person said about an item, in how many seconds, and whether it is what counts; ``planted`` where the
+    answer was known and they were measured by it."""
 
     annotator: str
     label: Label
     seconds: Seconds
     counts: bool
+    planted: bool = False
 
 
 @dataclass(frozen=True)

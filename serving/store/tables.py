@@ -160,6 +160,7 @@ corrections = Table(
     Column("model_version", String),
     Column("lease_id", String),
     Column("withdrawn_at", UtcTime),  # by who gave it; it counts no longer, its seconds do
+    _required("planted", Boolean),  # said of an item whose answer was known: it is measured and never a label
     _required("actor", String),
     ForeignKeyConstraint(["item_id", "task"], ["item_tasks.item_id", "item_tasks.task"]),
     UniqueConstraint("key"),
@@ -169,6 +170,8 @@ Index("ix_corrections_task_annotator", corrections.c.task, corrections.c.annotat
 Index("ix_corrections_task_received_at_seconds", *(corrections.c[name] for name in ("task", "received_at", "seconds")))
 Index("ix_corrections_task_id", corrections.c.task, corrections.c.id)
 Index("ix_corrections_seconds", *(corrections.c[name] for name in ("task", "model_version", "received_at", "seconds")))
+Index("ix_corrections_planted", corrections.c.task,
+      sqlite_where=text("planted = 1"), postgresql_where=text("planted"))  # fmt: skip
 
 leases = Table(
     "leases",
@@ -181,10 +184,12 @@ leases = Table(
     _required("expires_at", UtcTime),
     Column("ended_at", UtcTime),  # before its time, by a correction
     Column("correction_id", BigId),
+    _required("planted", Boolean),  # of an item whose answer is known: who has it is not told, and it holds nothing
     _required("actor", String),
     ForeignKeyConstraint(["item_id", "task"], ["item_tasks.item_id", "item_tasks.task"]),
 )
 Index("ix_leases_item_id_task", leases.c.item_id, leases.c.task)
+Index("ix_leases_planted", leases.c.task, sqlite_where=text("planted = 1"), postgresql_where=text("planted"))
 
 versions = Table(
     "versions",

@@ -1,4 +1,7 @@
-"""Which items wait for a person: what nobody holds, they can do, and did not give back a moment ago."""
+"""Which items wait for a person: what nobody holds, they can do, and did not give back a moment ago.
+
+And whose answers are known, so that they may be planted among those.
+"""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -46,6 +49,19 @@ class Waits:
         among = item_tasks.c.item_id.in_(select(items.c.id).where(items.c.item_group.in_(groups)))
         chosen = self._open("preannotated").where(among)
         return self._first(chosen.order_by(place, item_tasks.c.priority.desc(), item_tasks.c.item_id), limit)
+
+    def known(self, among: ColumnElement[bool], limit: int) -> list[str]:
+        """Corrected items that this person can do and never had, in the order in which their labels came; ``among``
+        says which corrections come into question. Nothing is locked."""
+        had, own = leases.alias("had"), corrections.alias("own")
+        theirs = [exists().where(one.c.item_id == item_tasks.c.item_id, one.c.task == self.task,
+                                 one.c.annotator == self.annotator) for one in (had, own)]  # fmt: skip
+        said = preannotations.c
+        shown = exists().where(said.id == item_tasks.c.preannotation_id, said.decision != "accept")
+        chosen = select(item_tasks.c.item_id).join(corrections, corrections.c.id == item_tasks.c.correction_id)
+        chosen = chosen.where(corrections.c.task == self.task, item_tasks.c.state == "corrected", among, shown)
+        chosen = chosen.where(*(~one for one in theirs), *self._in_their_languages())
+        return self._first(chosen.order_by(corrections.c.id), limit)
 
     def ranked(self, audit: bool, ranking: Any) -> Select[Any]:
         """The ids of audit items, or of the others, in an order that an index has."""

@@ -1,0 +1,122 @@
+"""Items whose answers are known, handed to people who are not told: how good and how fast they are.
+
+Such a lease holds nothing: the item stays corrected, and several people may have it at once. What they say of it never
+becomes its label (``Queue.correct``).
+"""
+
+import math
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+from uuid import uuid4
+
+from sqlalchemy import Row, and_, func, select
+
+from models.records import Label, Seconds, Task
+from selection.queueing import Skills
+from serving.store.database import Database
+from serving.store.items import label_of
+from serving.store.queue import leased_of, with_answers
+from serving.store.records import Actor, Leased
+from serving.store.tables import corrections, item_tasks, leases
+from serving.store.waiting import Waits
+
+PAGE = 500  # corrected items that are looked at for gold ones
+
+
+@dataclass(frozen=True)
+class Measured:
+    """What a person said of a planted item, and its known answer: each a correction with its label."""
+
+    given_id: int
+    known_id: int
+    annotator: str
+    seconds: Seconds
+    given: Label
+    known: Label
+
+
+class Planting:
+    """Hands such items out and reads what became of them."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    def lease(
+        self,
+        task: Task,
+        limit: int,
+        annotator: str,
+        actor: Actor,
+        now: datetime,
+        until: datetime,
+        able: Skills,
+        is_gold: Callable[[str], bool],
+        chance: float,
+        seconds: Seconds | None = None,
+    ) -> list[Leased]:
+        """Up to ``limit`` gold items whose label somebody else gave and that this person can do and never had.
+
+        ``chance``, uniform in [0, 1), says where the search among all labels begins. Where the person has only so many
+        ``seconds``, what is expected to fit into them.
+        """
+        with self._database.writing() as connection:
+            self._database.lock(connection, f"lease {task}")
+            waits = Waits(connection, task, annotator, able, now)
+            newest = connection.execute(select(func.max(corrections.c.id)).where(corrections.c.task == task)).scalar()
+            begin = math.ceil(chance * (newest or 0))
+            found = list[str]()
+            for among in (corrections.c.id >= begin, corrections.c.id < begin):
+                if len(found) < limit:
+                    found += filter(is_gold, waits.known(among, PAGE))
+            rows = {row.item_id: row for row in connection.execute(with_answers(task, found[:limit])).all()}
+            planted = _fitting([rows[item_id] for item_id in found[:limit]], seconds)
+            whose = {"task": task, "annotator": annotator, "leased_at": now, "expires_at": until, "planted": True,
+                     "actor": actor}  # fmt: skip
+            held: list[dict[str, Any]] = [{"id": uuid4().hex, "item_id": row.item_id, **whose} for row in planted]
+            if held:
+                connection.execute(leases.insert(), held)
+        return [leased_of(row, lease["id"], until) for row, lease in zip(planted, held, strict=True)]
+
+    def handed_out(self, task: Task) -> int:
+        """How many were handed to people so far."""
+        chosen = select(func.count()).select_from(leases).where(leases.c.task == task, leases.c.planted)
+        with self._database.reading() as connection:
+            return int(connection.execute(chosen).scalar_one())
+
+    def seconds(self, task: Task) -> Seconds:
+        """What people needed for their answers."""
+        chosen = select(func.sum(corrections.c.seconds)).where(corrections.c.task == task, corrections.c.planted)
+        with self._database.reading() as connection:
+            return float(connection.execute(chosen).scalar() or 0)
+
+    def measured(self, task: Task) -> Iterator[Measured]:
+        """The answers to items whose answer is still known, by their id."""
+        known = corrections.alias("known")
+        chosen = select(corrections, known.c.id.label("known_id"), known.c.label.label("known_label"))
+        chosen = chosen.join(item_tasks, and_(item_tasks.c.item_id == corrections.c.item_id,
+                                              item_tasks.c.task == corrections.c.task))  # fmt: skip
+        chosen = chosen.join(known, known.c.id == item_tasks.c.correction_id)
+        chosen = chosen.where(corrections.c.task == task, corrections.c.planted, corrections.c.withdrawn_at.is_(None))
+        last = 0
+        while True:
+            page = chosen.where(corrections.c.id > last).order_by(corrections.c.id).limit(PAGE)
+            with self._database.reading() as connection:
+                rows = connection.execute(page).all()
+            for row in rows:
+                labels = label_of(task, row.label), label_of(task, row.known_label)
+                yield Measured(row.id, row.known_id, row.annotator, row.seconds, *labels)
+            if len(rows) < PAGE:
+                return
+            last = rows[-1].id
+
+
+def _fitting(rows: list[Row[Any]], seconds: Seconds | None) -> list[Row[Any]]:
+    """Those that fit into the seconds one after the other."""
+    fitting, left = list[Row[Any]](), math.inf if seconds is None else seconds
+    for row in rows:
+        if row.seconds <= left:
+            fitting.append(row)
+            left -= row.seconds
+    return fitting

@@ -1,0 +1,219 @@
+"""Items whose answers are known, handed to people who are not told: what they say is measured and never a label."""
+
+from collections import Counter
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from models.datasets import read
+from models.errors import InvalidInput, Stale
+from selection.policy import Policy
+from selection.queueing import Skills
+from serving.labels import export
+from serving.store import Store
+from serving.store.queue import ANYTHING, Order
+from tests.serving.served import picture, serving
+from tests.serving.test_cli import prelabel
+from tests.serving.test_handing_out import Desk
+from tests.serving.work import START, add_version, after, answer, boxes, correction, fill, item, item_id
+
+QUEUE = Order("priority", audits=0)
+
+
+@pytest.fixture
+def labelled(store: Store) -> Store:
+    """Six items: ann labelled 0, 1 and 2, of which 1 was said to be accepted; bob 3; 4 and 5 wait."""
+    add_version(store)
+    fill(store, 6)
+    store.items.save(item("sure"), answer("sure", decision="accept"), 0.5, None, "tester", START)
+    for name, who in ((0, "ann"), (1, "ann"), (2, "ann"), (3, "bob"), ("sure", "ann")):
+        store.queue.correct(correction(name, "bus", annotator=who, at=1), None, "tester", after(1))
+    return store
+
+
+def plant(
+    store: Store, annotator: str, limit: int = 9, now: float = 2, able: Skills = ANYTHING, gold: str = "0123",
+    chance: float = 0.0, seconds: float | None = None,
+) -> dict[str, str]:  # fmt: skip
+    """The leases by the name of the item."""
+    names = {item_id(name): str(name) for name in (*range(6), "sure")}
+    found = store.planting.lease(
+        "detection", limit, annotator, "tester", after(now), after(now + 60), able,
+        lambda one: names[one] in (*gold, "sure"), chance, seconds,
+    )  # fmt: skip
+    return {names[one.item.id]: one.lease_id for one in found}
+
+
+class TestStore:
+    def test_a_person_gets_what_somebody_else_answered_and_each_only_once(self, labelled: Store) -> None:
+        assert list(plant(labelled, "bob", gold="02")) == ["0", "2"]
+        assert list(plant(labelled, "bob")) == ["1"]
+        assert list(plant(labelled, "bob", now=99)) == []  # not even when the leases are over
+        assert list(plant(labelled, "ann")) == ["3"]
+        assert list(plant(labelled, "cyd", limit=3)) == ["0", "1", "2"]  # whoever else has them
+        assert list(plant(labelled, "dan", limit=3, chance=0.55)) == ["2", "3", "0"]
+        assert list(plant(labelled, "eve", seconds=6.5)) == ["0", "1"]  # of three seconds each
+
+    def test_only_what_they_can_do(self, labelled: Store) -> None:
+        assert plant(labelled, "cyd", able=Skills(categories=("bus",))) == {}
+        assert len(plant(labelled, "cyd", able=Skills(categories=("car",)))) == 4
+
+    def test_the_item_stays_as_it_is(self, labelled: Store) -> None:
+        before = labelled.items.counts("detection", after(3)), list(labelled.queue.corrected("detection"))
+        held = plant(labelled, "bob")
+        receipt = labelled.queue.correct(correction(0, "car", annotator="bob", at=3), held["0"], "tester", after(3))
+        assert receipt.repeated is False
+        assert (labelled.items.counts("detection", after(3)), list(labelled.queue.corrected("detection"))) == before
+        assert len(labelled.queue.lease("detection", 9, QUEUE, "bob", "tester", after(4), after(64))) == 2
+        again = labelled.queue.correct(correction(0, "car", annotator="bob", at=3), held["0"], "tester", after(4))
+        assert again == replace(receipt, repeated=True)
+
+    def test_what_was_said_without_the_lease_is_no_label_either(self, labelled: Store) -> None:
+        plant(labelled, "bob")
+        labelled.queue.correct(correction(0, "car", annotator="bob", at=3), None, "tester", after(3))
+        labelled.queue.correct(correction(0, "van", annotator="bob", at=99), None, "tester", after(99))
+        labelled.queue.correct(correction(1, "car", annotator="dan", at=3), None, "tester", after(3))
+        labels = {one.id: label for one, label in labelled.queue.corrected("detection")}
+        assert (labels[item_id(0)], labels[item_id(1)]) == (boxes("bus"), boxes("car"))
+
+    def test_a_lease_of_it_ends_as_any_other(self, labelled: Store) -> None:
+        held = plant(labelled, "bob")
+        with pytest.raises(Stale, match="expected a correction before"):
+            labelled.queue.correct(correction(0, "car", annotator="bob", at=70), held["0"], "tester", after(70))
+        labelled.queue.release(held["1"], "tester", after(5))
+        labelled.queue.release(held["1"], "tester", after(6))
+        ended = {one["id"]: one["ended_at"] for one in labelled.items.history(item_id(1))["leases"]}
+        assert ended == {held["1"]: after(5).isoformat()}
+        assert plant(labelled, "bob", now=99) == {}
+
+    def test_it_is_told_apart_in_every_figure(self, labelled: Store) -> None:
+        before = labelled.queue.seconds("detection"), labelled.queue.without_seconds("detection")
+        held = plant(labelled, "bob")
+        labelled.queue.correct(correction(0, "car", annotator="bob", at=3), held["0"], "tester", after(3))
+        untold = replace(correction(1, "bus", annotator="bob", at=3), seconds=0)
+        labelled.queue.correct(untold, held["1"], "tester", after(3))
+        assert (labelled.queue.seconds("detection"), labelled.queue.without_seconds("detection")) == before
+        assert (labelled.planting.handed_out("detection"), labelled.planting.seconds("detection")) == (3, 4.0)
+        told = [(one.annotator, one.given, one.known, one.seconds) for one in labelled.planting.measured("detection")]
+        assert told == [("bob", boxes("car"), boxes("bus"), 4.0), ("bob", boxes("bus"), boxes("bus"), 0.0)]
+        assert labelled.queue.seconds_since("detection", after(2)) == 4.0
+
+    def test_when_its_answer_is_taken_back_what_was_planted_does_not_become_it(self, labelled: Store) -> None:
+        held = plant(labelled, "bob")
+        labelled.queue.correct(correction(0, "car", annotator="bob", at=3), held["0"], "tester", after(3))
+        (known,) = (one.known_id for one in labelled.planting.measured("detection"))
+        labelled.queue.withdraw(known, "tester", after(4))
+        assert item_id(0) not in {one.id for one, _ in labelled.queue.corrected("detection")}
+        assert list(labelled.planting.measured("detection")) == []
+
+    def test_a_check_is_not_moved_by_it(self, store: Store) -> None:
+        """What its first person said and when they were handed it: a planted answer is nobody's first."""
+        add_version(store)
+        store.items.save(item(0), answer(0, decision="audit"), 0.5, None, "tester", START)
+        first = store.queue.correct(correction(0, "van", annotator="ann", at=1), None, "tester", after(1))
+        store.queue.correct(correction(0, "bus", annotator="cyd", at=2), None, "tester", after(2))
+        held = plant(store, "bob", now=3)
+        store.queue.correct(correction(0, "car", annotator="bob", at=4), held["0"], "tester", after(4))
+        store.queue.withdraw(first.correction_id, "tester", after(5))
+        (check,) = store.checks.audited("detection", "v1", ["v1"])
+        assert (check.truth, check.handed_at) == (boxes("bus"), after(2))
+
+
+def desk_of(folder: Path, n: int, **terms: Any) -> Desk:
+    """Half of the items are labelled by ann, and all of these gold; the rest waits."""
+    desk = Desk(folder, gold_share=0.999999)
+    for number in range(n):
+        desk.post(f"known {number}", 0.5)
+        desk.post(f"open {number}", 0.5)
+        desk.correct(f"known {number}", 4)
+    desk.adopt(**terms)
+    return desk
+
+
+def test_people_are_handed_the_share_that_the_policy_says(tmp_path: Path) -> None:
+    desk = desk_of(tmp_path, 60, planted_share=0.25)
+    handed = [name for _ in range(20) for name in desk.lease(4, "bob")]
+    assert Counter(name.split()[0] for name in handed) == pytest.approx({"known": 20, "open": 60}, abs=6)
+    assert len(set(handed)) == 80
+
+
+def test_no_place_tells_which_are_planted(tmp_path: Path) -> None:
+    desk = desk_of(tmp_path, 60, planted_share=0.25)
+    batches = [desk.lease(4, "bob") for _ in range(14)]
+    places = {place for names in batches for place, name in enumerate(names) if name.startswith("known")}
+    assert places == {0, 1, 2, 3}
+
+
+def test_nothing_is_planted_where_nothing_waits_nor_by_default(tmp_path: Path) -> None:
+    desk = desk_of(tmp_path, 4)
+    assert all(name.startswith("open") for name in desk.lease(2, "dan"))
+    desk.adopt(planted_share=0.9)
+    handed = desk.lease(9, "eve")
+    assert len(handed) == 6
+    assert sum(name.startswith("known") for name in handed) == 4
+    assert desk.lease(9, "fay") == []
+    assert desk.why("fay") == ("nothing is open", None)
+
+
+def test_a_share_of_one_is_refused() -> None:
+    assert Policy(planted_share=0.0).version == Policy().version
+    with pytest.raises(InvalidInput, match=r"planted_share: expected a share in \[0, 1\), got 1"):
+        Policy(planted_share=1)
+
+
+def test_over_http_from_the_queue_to_the_figures(tmp_path: Path) -> None:
+    """Ann labels ten pictures right; bob is planted some of them, answers, and no label changes."""
+    with serving(tmp_path, tasks=("detection",), gold_share=0.999999) as served:
+        for shade in range(20):
+            served.client.post("/v1/detection/annotate", content=picture(shade))
+        for one in served.client.get("/v1/queue/detection?limit=10&annotator=ann").json()["items"]:
+            send(served.client, one, "ann", "car")
+        assert served.client.put("/v1/policy", json={"policy": {"planted_share": 0.5}}).status_code == 200
+        before = labels_of(served.loop, tmp_path / "before")
+        handed = served.client.get("/v1/queue/detection?limit=8&annotator=bob").json()["items"]
+        assert len({tuple(sorted(one)) for one in handed}) == 1  # nothing tells which are planted
+        states = {one["item_id"]: history(served.client, one)["tasks"][0]["state"] for one in handed}
+        planted = [one for one in handed if states[one["item_id"]] == "corrected"]
+        assert len(planted) == 4
+        receipts = [send(served.client, one, "bob", "bus" if one is planted[0] else "car") for one in planted]
+        assert {tuple(sorted(one)) for one in receipts} == {("correction_id", "item_id", "repeated")}
+        assert labels_of(served.loop, tmp_path / "after") == before
+        assert labels_of(served.loop, tmp_path / "agreed", consensus=True) == before
+        report = served.client.get("/v1/report").json()["tasks"]["detection"]
+        assert report["planted"] == {"handed_out": 4, "answered": 4, "right": 3, "human_seconds": 12.0}
+        assert (report["labels"], report["corrections"], report["human_seconds"]) == (10, 10, 42.0)
+        ann, bob = served.client.get("/v1/annotators?task=detection").json()["tasks"]["detection"]
+        assert (ann["gold"]["of"], ann["gold_speed"], ann["labels"]) == (0, None, 10)
+        assert (bob["gold"]["right"], bob["gold"]["of"], bob["gold_speed"]["median"], bob["labels"]) == (3, 4, 3.0, 4)
+        said = served.client.get(f"/v1/items/{planted[0]['item_id']}/consensus").json()["tasks"]["detection"]
+        assert {one["annotator"]: (one["counts"], one["planted"]) for one in said["given"]} == {
+            "ann": (True, False), "bob": (False, True)
+        }  # fmt: skip
+        assert said["people"] == 1
+    shown = prelabel(tmp_path, "annotators", "--task", "detection", "--db", f"sqlite:///{tmp_path}/store.db",
+                     PRELABEL_GOLD_SHARE="0.999999", PRELABEL_DATA_DIR=str(tmp_path / "data"))  # fmt: skip
+    assert shown.returncode == 0, shown.stderr
+    (line,) = (line for line in shown.stdout.splitlines() if " bob " in line)
+    assert "3 of 4" in line
+    assert "19 to 99 %" in line
+
+
+def send(client: Any, leased: dict[str, Any], annotator: str, category: str) -> dict[str, Any]:
+    label = {**leased["label"], "boxes": [{"xyxy": [1, 1, 20, 20], "category": category, "confidence": 1.0}]}
+    body = {"task": "detection", "label": label, "annotator": annotator, "seconds": 3.0, "lease_id": leased["lease_id"]}
+    answered = client.post(f"/v1/items/{leased['item_id']}/correction", json=body)
+    assert answered.status_code == 200, answered.text
+    told: dict[str, Any] = answered.json()
+    return told
+
+
+def history(client: Any, leased: dict[str, Any]) -> dict[str, Any]:
+    told: dict[str, Any] = client.get(f"/v1/items/{leased['item_id']}").json()
+    return told
+
+
+def labels_of(loop: Any, folder: Path, consensus: bool = False) -> dict[str, list[str]]:
+    export(loop, "detection", "coco", folder, consensus=consensus)
+    return {one.id: [box.category for box in label.boxes] for one, label in read(f"coco:{folder}")}  # type: ignore[union-attr]

@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, ClassVar, Literal, TypeAlias
 
+import numpy as np
+
 from models.errors import InvalidInput
 from models.records import Seconds, Task
 from selection.rules import STRICT
@@ -15,6 +17,7 @@ StrategyName: TypeAlias = Literal[
 ]
 
 DAY = timedelta(days=1)
+GOLDEN = (5**0.5 - 1) / 2
 
 
 @dataclass(frozen=True)
@@ -72,21 +75,18 @@ class Deadline:
             raise InvalidInput(f"deadlines: by: expected a time with its zone, got '{self.by}' of group {self.group!r}")
 
 
-def split(strategies: Sequence[Share], places: int, chance: float) -> list[tuple[StrategyName, int]]:
-    """How many of some places each strategy picks, those that pick none left out.
+def turns(strategies: Sequence[Share], audits: float, first: int, places: int) -> list[StrategyName | None]:
+    """Whose turn each of some places in a queue is, from place number ``first`` on: a strategy's, or (None) an audit's.
 
-    On average over ``chance``, uniform in [0, 1), each gets its share exactly, and never a whole place more or less
-    (systematic sampling: a comb of whole numbers laid over the shares side by side).
+    Audit items get the share ``audits`` in [0, 1] of all places, and strategies their shares of the rest: of places in
+    a row, wherever they begin, each gets its share within two places or three (multiples of the golden ratio fill the
+    circle as evenly as any sequence can: Kuipers and Niederreiter 1974, Uniform Distribution of Sequences, ch. 2).
     """
-    total, until, counts = sum(one.share for one in strategies), 0.0, list[tuple[StrategyName, int]]()
-    taken = 0
-    for row, one in enumerate(strategies):
-        until += one.share / total
-        reached = places if row == len(strategies) - 1 else min(places, math.floor(until * places + chance))
-        if reached > taken:
-            counts.append((one.name, reached - taken))
-        taken = max(taken, reached)
-    return counts
+    shares = np.array([one.share for one in strategies])
+    until = np.cumsum([audits, *(1 - audits) * shares / shares.sum()])[:-1]
+    at = (0.5 + GOLDEN * np.arange(first, first + places)) % 1
+    whose: list[StrategyName | None] = [None, *(one.name for one in strategies)]
+    return [whose[row] for row in np.searchsorted(until, at, side="right")]
 
 
 def tomorrow(now: datetime) -> datetime:

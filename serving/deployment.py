@@ -82,7 +82,7 @@ class Deployment:
         videos = Videos(loop, media, settings)
         self.predictor = Predictor(loop, self.live, self.annotator, media, videos, settings)
         self.corrections = Corrections(loop, media, videos, self.studio, settings)
-        self.label_studio = Worker(loop, self.predictor, self.corrections, self.studio)
+        self.label_studio = Worker(loop, self.predictor, self.corrections, self.studio, settings)
         self.training = Training(settings)
         self.detector = Detector(loop, self.annotator, settings)
         self.tracker = Tracker(self.annotator)

@@ -4,13 +4,14 @@ And, planted among these, items whose answers are known.
 """
 
 import math
-from collections.abc import Callable, Sequence
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from models.records import TASKS, Seconds, Task
 from selection.policy import Policy
-from selection.queueing import Share, Skills, StrategyName, done_by, split, tomorrow, urgent
+from selection.queueing import Share, Skills, StrategyName, done_by, tomorrow, turns, urgent
 from selection.routing import draw
 from serving.ordering import LEAST_S, order_of
 from serving.policies import Policies
@@ -51,44 +52,67 @@ class HandingOut:
     ) -> list[Leased]:
         """Up to ``limit`` items that this person can do; where they have only so many ``seconds``, what fits into them.
 
-        First what is due and would otherwise come too late; while the day's budget lasts, the other places are shared
-        by planted items, of which nobody is told, by audit items, in the order of their draw, and by the strategies,
-        each with its share of what is left.
+        First what is due and would otherwise come too late; while the day's budget lasts, planted items, of which nobody
+        is told, have their share of the other places, and audit items and the strategies take turns at the rest.
         """
         policy = self._policies.of(task)
         able = policy.annotators.get(annotator, ANYTHING)
         if not able.does(task):
             return []
-        leased, planted = list[Leased](), list[Leased]()
-        until = now + timedelta(seconds=self._settings.lease_s)
-
-        def left() -> Seconds | None:
-            return None if seconds is None else seconds - sum(map(_seconds, [*leased, *planted]))
-
-        def add(places: int, order: Order) -> None:
-            leased.extend(self._store.queue.lease(task, places, order, annotator, actor, now, until, able))
-
-        def chance(of: str) -> float:
-            return draw(f"{annotator} {now.isoformat()}", self._settings.seed, of)
-
-        if due := self._due(task, policy, now):
-            add(limit, Order("priority", 0, groups=due, seconds=left()))
-        places = self._places(task, limit - len(leased), left())
+        take = _Taking(self._store, task, annotator, actor, now, now + timedelta(seconds=self._settings.lease_s), able,
+                       seconds)  # fmt: skip
+        leased = self._due_first(task, limit, policy, take)
+        places = self._places(task, limit - len(leased), take.seconds_left)
         if places and self._left_today(policy, now) > 0:
-            known = int(places * policy.planted_share + chance("planted"))
-            if known and self._store.workload.waiting(task):  # among nothing they would stand out
-                whose = annotator, actor, now, until, able
-                planted += self._store.planting.lease(task, known, *whose, self._is_gold, chance("known"), left())
-            places -= len(planted)
-            audits = int(places * policy.calibration_share + chance("lease"))
-            mix = (Share(strategy),) if strategy else policy.strategies
-            shares = split(mix, places - audits, chance("mix")) or [(mix[0].name, 0)]
-            for name, count in shares if places else ():
-                add(count + audits, order_of(self._settings, name, count + audits, audits, left()))
-                audits = 0
-        for one in planted:  # anywhere, so that no place tells
-            leased.insert(int(draw(one.lease_id, self._settings.seed) * (len(leased) + 1)), one)
+            planted = self._planted(task, places, policy, take)
+            leased += self._in_turn(task, places - len(planted), policy, strategy, take)
+            for one in planted:  # anywhere, so that no place tells
+                leased.insert(int(draw(one.lease_id, self._settings.seed) * (len(leased) + 1)), one)
         return leased
+
+    def standing(self, task: Task, places: int, now: datetime) -> tuple[int, list[str]]:
+        """Which items would have the next places for somebody who can do everything, whatever the day's budget, and
+        how many people have or had."""
+        policy = self._policies.of(task)
+        take = _Taking(self._store, task, "", "", now, now + timedelta(seconds=self._settings.lease_s))
+        with self._store.trying():
+            held = self._due_first(task, places, policy, take)
+            held += self._in_turn(task, places - len(held), policy, None, take)
+        return self._store.workload.handed_out(task), [one.item.id for one in held]
+
+    def _due_first(self, task: Task, limit: int, policy: Policy, take: "_Taking") -> list[Leased]:
+        """What the budget would not reach in time."""
+        due = self._due(task, policy, take.now)
+        return take(limit, Order("priority", groups=due, seconds=take.seconds_left)) if due else []
+
+    def _planted(self, task: Task, places: int, policy: Policy, take: "_Taking") -> list[Leased]:
+        """Items whose answers are known; among nothing else they would stand out."""
+        by_chance, known = (
+            draw(f"{take.annotator} {take.now.isoformat()}", self._settings.seed, of) for of in ("planted", "known")
+        )
+        count = int(places * policy.planted_share + by_chance)
+        if not count or not self._store.workload.waiting(task):
+            return []
+        return take.told(self._store.planting.lease(task, count, *take.whose, self._is_gold, known, take.seconds_left))
+
+    def _in_turn(
+        self, task: Task, places: int, policy: Policy, strategy: StrategyName | None, take: "_Taking"
+    ) -> list[Leased]:
+        """Audit items, in the order of their draw, and what each strategy picks, at the places where it is their turn.
+
+        Where there are no audit items left the first strategy has their places; where there is nothing else, they have
+        all.
+        """
+        mix = (Share(strategy),) if strategy else policy.strategies
+        whose = turns(mix, policy.calibration_share, self._store.workload.handed_out(task), places)
+        wanted = Counter(whose)
+        audits = take(wanted[None], Order("audit", seconds=take.seconds_left))
+        wanted[mix[0].name] += wanted[None] - len(audits)
+        picks: dict[StrategyName | None, list[Leased]] = {None: audits}
+        for name in (one.name for one in mix if wanted[one.name]):
+            order = order_of(self._settings, name, wanted[name], take.seconds_left)
+            picks[name] = take(wanted[name], order)
+        return _laid_out(whose, picks)
 
     def _places(self, task: Task, limit: int, seconds: Seconds | None) -> int:
         """How many items to hand out: as many as usually fit into the seconds, so that audits have their share."""
@@ -143,6 +167,42 @@ class HandingOut:
     def _together(self, policy: Policy) -> list[Task]:
         """The tasks that share a policy, and so its budget."""
         return [task for task in TASKS if self._policies.of(task).version == policy.version]
+
+
+@dataclass
+class _Taking:
+    """Leases items to one person, who has only so many seconds."""
+
+    store: Store
+    task: Task
+    annotator: str
+    actor: Actor
+    now: datetime
+    until: datetime
+    able: Skills = ANYTHING
+    seconds_left: Seconds | None = None
+
+    @property
+    def whose(self) -> tuple[str, Actor, datetime, datetime, Skills]:
+        return self.annotator, self.actor, self.now, self.until, self.able
+
+    def __call__(self, places: int, order: Order) -> list[Leased]:
+        return self.told(self.store.queue.lease(self.task, places, order, *self.whose)) if places else []
+
+    def told(self, leased: list[Leased]) -> list[Leased]:
+        """What was leased, whose seconds are spent now."""
+        if self.seconds_left is not None:
+            self.seconds_left -= sum(map(_seconds, leased))
+        return leased
+
+
+def _laid_out(
+    whose: Sequence[StrategyName | None], picks: Mapping[StrategyName | None, Sequence[Leased]]
+) -> list[Leased]:
+    """The picks of each at the places where it is their turn; what is left over comes last."""
+    rest = {name: iter(taken) for name, taken in picks.items()}
+    placed = [next(rest[name], None) for name in whose if name in rest]
+    return [*filter(None, placed), *(one for taken in rest.values() for one in taken)]
 
 
 def _seconds(leased: Leased) -> Seconds:

@@ -212,6 +212,10 @@ class Loop:
         person = storable(annotator, "annotator")
         return self._handing_out.lease(task, limit, person, actor, self._clock(), strategy, seconds)
 
+    def standing(self, task: Task, places: int) -> tuple[int, list[str]]:
+        """How many items people have or had, and which would have the next places in the queue; nobody gets them."""
+        return self._handing_out.standing(task, places, self._clock())
+
     def why_nothing(self, task: Task, annotator: str, seconds: Seconds | None = None) -> Nothing:
         """Why there was nothing for this person."""
         return self._handing_out.why_nothing(task, annotator, self._clock(), seconds)

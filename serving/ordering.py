@@ -5,6 +5,7 @@ from collections import Counter
 from collections.abc import Sequence
 from functools import partial
 from pathlib import PurePosixPath
+from typing import Literal
 from urllib.parse import urlsplit
 
 import numpy as np
@@ -31,22 +32,22 @@ WINDOW = 512  # items among which a strategy chooses: the most doubtful ones, or
 LEAST_S = 1.0  # nothing takes a person less
 
 
-def order_of(settings: Settings, name: QueueStrategy, limit: int, audits: int, seconds: Seconds | None = None) -> Order:
-    """The order by a strategy for ``limit`` places, ``audits`` of which go to audit items.
+def order_of(settings: Settings, name: QueueStrategy, limit: int, seconds: Seconds | None = None) -> Order:
+    """The order by a strategy for ``limit`` places.
 
     Plainly at random or by doubt, items are ranked in the store already; all else chooses from a window of them, as
     does who has only so many ``seconds``.
     """
-    by = "draw" if name in ("random", "typiclust") else "priority"
+    by: Literal["priority", "draw"] = "draw" if name in ("random", "typiclust") else "priority"
     plain = name in ("random", "uncertainty") and settings.balance == "none" and settings.frames_apart == 1
     if plain and seconds is None:
-        return Order(by, audits)
+        return Order(by)
 
     def choose(waiting: Waiting, budget: int) -> Sequence[int]:
         picks: list[int] = picked(settings, name, waiting, budget, seconds).tolist()
         return picks
 
-    return Order(by, audits, max(WINDOW, limit), choose, settings.balance == "class", seconds=seconds)
+    return Order(by, max(WINDOW, limit), choose, settings.balance == "class", seconds=seconds)
 
 
 def picked(

@@ -53,6 +53,10 @@ class Client(ToolApi):
         """Stores predictions, each ``{"task", "model_version", "score", "result"}``."""
         self._json("POST", f"/api/projects/{project}/import/predictions", json=list(predictions))
 
+    def change_score(self, prediction: int, score: float) -> None:
+        """Gives a prediction another place in the queue."""
+        self._json("PATCH", f"/api/predictions/{prediction}/", json={"score": score})
+
     def show_version(self, project: int, version: str) -> None:
         """Makes the predictions of a version those that the project shows and orders its queue by."""
         self._json("PATCH", f"/api/projects/{project}", json={"model_version": version})

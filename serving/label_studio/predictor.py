@@ -1,4 +1,7 @@
-"""A task of Label Studio in, one prediction out, whatever happens: fewer than one a task, and it stores none at all."""
+"""A task of Label Studio in, one prediction out, whatever happens: fewer than one a task, and it stores none at all.
+
+Its score puts the task behind those that come next; ``ordering.py`` gives these their places.
+"""
 
 import logging
 from collections.abc import Mapping, Sequence
@@ -7,12 +10,12 @@ from typing import Any
 from models.errors import PrelabelError
 from models.records import Task
 from models.video import library
-from selection.routing import DRAWN, draw
 from serving.annotator import Annotator
 from serving.http_errors import Unavailable
 from serving.label_names import categories_of
 from serving.label_studio.config import View, view
 from serving.label_studio.media import Media, group_of, uri_of
+from serving.label_studio.ordering import behind_head
 from serving.label_studio.regions import Region, regions_of
 from serving.label_studio.sequences import regions_of_video
 from serving.label_studio.videos import Videos
@@ -22,7 +25,6 @@ from serving.settings import Settings
 
 log = logging.getLogger("bentoml.prelabel")
 
-ACCEPTED = 0.9  # the places of accepted items begin here; Label Studio shows a score as percent, so none is above 1
 NONE_SERVES = "none"  # as a version's name
 
 
@@ -80,7 +82,7 @@ class Predictor:
             answer = self.answer(task, studio_task, shown, actor)
             regions = regions_of(answer, shown)
             wanted = [region for region in regions if touches(region, drawn)] if drawn else regions
-            return {"model_version": answer.preannotation.model_version, "score": self.place(answer), "result": wanted}
+            return {"model_version": answer.preannotation.model_version, "score": self._place(answer), "result": wanted}
         except PrelabelError as error:
             log.warning("Label Studio's task %s gets no prediction: %s", studio_task.get("id"), error)
             why = str(error)
@@ -109,7 +111,7 @@ class Predictor:
         version = self._live.version(task)
         film = self._videos.film(task, studio_task, shown, actor)
         answers = {number: self._known(task, item_id, version, actor) for number, item_id in film.stills}
-        place = min(map(self.place, answers.values()))
+        place = min(map(self._place, answers.values()))
         return {"model_version": version, "score": place, "result": regions_of_video(film, answers, shown)}
 
     def _known(self, task: Task, item_id: str, version: str, actor: Actor) -> Answer:
@@ -117,24 +119,8 @@ class Predictor:
         said = self._loop.answered(item_id, task, version)
         return said or self._annotator.registered(task, self._loop.item(item_id), actor)
 
-    def place(self, answer: Answer) -> float:
-        """Where a task stands in Label Studio's queue, which serves the lowest score first.
-
-        Doubtful items come first and accepted ones last. An item that is checked at random has its place by a draw of
-        its own, for whom people look at to keep the promise honest must not depend on any score.
-        """
-        said = answer.preannotation
-        by_chance = draw(said.item_id, self._settings.seed, "label-studio")
-        doubt = said.uncertainty.score
-        leading = self._loop.policies.of(said.task).leading
-        if leading == "per-second":
-            doubt = said.uncertainty.p_error / max(said.uncertainty.seconds, 1.0)
-        sure = 1 - doubt
-        if answer.decision.decision in DRAWN or leading == "random":
-            sure = by_chance
-        if answer.decision.decision == "accept":
-            return round(ACCEPTED + (1 - ACCEPTED) * (1 - doubt), 6)
-        return round(ACCEPTED * sure, 6)
+    def _place(self, answer: Answer) -> float:
+        return behind_head(answer, self._loop, self._settings)
 
 
 def touches(region: Region, drawn: Sequence[Mapping[str, Any]]) -> bool:

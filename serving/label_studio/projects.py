@@ -14,6 +14,7 @@ from serving.label_studio.client import Client, connect, require
 from serving.label_studio.config import Control, control_of
 from serving.label_studio.corrections import TOOL, Corrections, Reconciled
 from serving.label_studio.media import Media
+from serving.label_studio.ordering import Ordering
 from serving.label_studio.videos import Videos
 from serving.loop import Actor, Loop, utc_now
 from serving.settings import Settings
@@ -82,7 +83,14 @@ def _shows(studio_task: dict[str, Any], version: str) -> bool:
 
 
 def attach(
-    loop: Loop, client: Client, task: Task, project_id: int, service: str, actor: Actor, progress: Progress
+    loop: Loop,
+    client: Client,
+    settings: Settings,
+    task: Task,
+    project_id: int,
+    service: str,
+    actor: Actor,
+    progress: Progress,
 ) -> Attached:
     """Connects the service as a backend of a project; doing it again goes on where it stopped.
 
@@ -113,6 +121,7 @@ def attach(
     client.show_version(project_id, version)
     loop.store.studio.attach(task, project_id, actor, utc_now())
     loop.store.studio.in_step(Project(task, project_id, None), version)
+    Ordering(loop, client, settings).look(Project(task, project_id, version))
     return attached
 
 

@@ -1,16 +1,20 @@
-"""The thread that does what Label Studio need not wait for: corrections, and projects that follow promotions."""
+"""The thread that does what Label Studio need not wait for: corrections, projects that follow promotions, the order of
+their queues."""
 
 import logging
 import threading
+from dataclasses import replace
 from datetime import timedelta
 
 from models.errors import PrelabelError
 from serving.http_errors import Unavailable
 from serving.label_studio.client import Client
 from serving.label_studio.corrections import Corrections
+from serving.label_studio.ordering import Ordering
 from serving.label_studio.predictor import NONE_SERVES, Predictor
 from serving.label_studio.projects import push, tasks_at_once
 from serving.loop import Actor, Loop, utc_now
+from serving.settings import Settings
 from serving.store.studio import Project
 from serving.worker_thread import WorkerThread
 
@@ -24,12 +28,16 @@ AFTER_FAILURE = timedelta(seconds=30)
 class Worker(WorkerThread):
     """Works on events at once, shows new versions when they serve, and looks for what was missed now and then."""
 
-    def __init__(self, loop: Loop, predictor: Predictor, corrections: Corrections, client: Client | None) -> None:
+    def __init__(
+        self, loop: Loop, predictor: Predictor, corrections: Corrections, client: Client | None, settings: Settings
+    ) -> None:
         super().__init__("label-studio")
         self._loop = loop
         self._predictor = predictor
         self._corrections = corrections
         self._client = client
+        self._ordering = Ordering(loop, client, settings) if client is not None else None
+        self._people_worked = False
         self._new_tasks = threading.Event()
         self._looks_at = self._follows_at = utc_now()
 
@@ -40,17 +48,18 @@ class Worker(WorkerThread):
 
     def _work(self) -> bool:
         worked = self._corrections.work(utc_now())
+        self._people_worked |= bool(worked)
         if self._client is not None and utc_now() >= self._follows_at:
-            self._follows_at = utc_now() + (timedelta() if self._follow() else AFTER_FAILURE)
+            self._follows_at = utc_now() + (timedelta() if self._follow(not worked) else AFTER_FAILURE)
         if self._client is not None and utc_now() >= self._looks_at:
             self._looks_at = utc_now() + LOOK_AGAIN
             self._look()
             self._new_tasks.set()
         return bool(worked)
 
-    def _follow(self) -> bool:
-        """Shows what serves now in every project that shows something else or has new tasks; says whether all went
-        well."""
+    def _follow(self, is_pause: bool) -> bool:
+        """Shows what serves now in every project that shows something else or has new tasks, and keeps its queue in
+        order, for which a pause of people's work is early enough; says whether all went well."""
         is_told = self._new_tasks.is_set()
         try:
             self._new_tasks.clear()
@@ -58,6 +67,8 @@ class Worker(WorkerThread):
                 version = self._predictor.version(project.task)
                 if version != NONE_SERVES and (is_told or version != project.version):
                     self._show(project, version)
+            if is_pause:
+                self._order()
         except PrelabelError as error:
             log.warning("a project of Label Studio does not follow: %s", error)
             if is_told:
@@ -68,6 +79,7 @@ class Worker(WorkerThread):
     def _show(self, project: Project, version: str) -> None:
         """Stores the version's predictions first, and then lets them order the queue."""
         assert self._client is not None
+        assert self._ordering is not None
         label_config = self._client.project(project.project)["label_config"]
         shown = self._predictor.view(project.task, label_config)
 
@@ -80,7 +92,18 @@ class Worker(WorkerThread):
         attached = push(self._client, project.project, version, predict, at_once=tasks_at_once(shown.control))
         self._client.show_version(project.project, version)
         self._loop.store.studio.in_step(project, version)
+        self._ordering.look(replace(project, version=version))
         log.info("Label Studio's project %d shows %s on %d tasks", project.project, version, attached.stored)
+
+    def _order(self) -> None:
+        """Moves places on where people have worked since, and where another policy decides by now."""
+        assert self._ordering is not None
+        for project in self._loop.store.studio.projects():
+            if project.version is not None and not self._ordering.knows(project):
+                self._ordering.look(project)
+            elif project.version is not None and (self._people_worked or self._ordering.is_old(project)):
+                self._ordering.arrange(project)
+        self._people_worked = False
 
     def _look(self) -> None:
         for project in self._loop.store.studio.projects():

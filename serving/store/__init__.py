@@ -6,6 +6,8 @@
 process loses nothing of it. Times come in as arguments, aware of their zone.
 """
 
+from contextlib import AbstractContextManager
+
 from serving.store.browsing import Browsing
 from serving.store.changes import Changes
 from serving.store.checks import Checks
@@ -54,6 +56,10 @@ class Store:
             NotFound: nothing answers there.
         """
         return cls(Database.open(url))
+
+    def trying(self) -> AbstractContextManager[None]:
+        """What this thread changes within the block is seen by its later changes, by nobody else, and is undone."""
+        return self._database.trying()
 
     def close(self) -> None:
         """Closes every connection."""

@@ -11,7 +11,6 @@ from models.records import Item, Task
 from selection.routing import DRAWN
 from serving.store.database import Database, distinct
 from serving.store.items import answer_of, item_of
-from serving.store.queue import mixed
 from serving.store.records import Answer, ItemState
 from serving.store.tables import corrections, item_tasks, items, preannotations, studio_annotations, studio_tasks
 
@@ -87,7 +86,7 @@ class Browsing:
             )
             n_audits = min(len(audits), max(round(limit * audit_share), limit - len(others)))
             taken, checked = others[: limit - n_audits], audits[:n_audits]
-            ids = mixed([item_id for _, item_id in taken], [item_id for _, item_id in checked])
+            ids = _mixed([item_id for _, item_id in taken], [item_id for _, item_id in checked])
             listed = _listed(connection, task, ids)
         more = len(others) + len(audits) > len(ids)
         last = After(taken[-1] if taken else after.others, checked[-1] if checked else after.audits)
@@ -209,3 +208,10 @@ def _studio(connection: Connection, task: Task, ids: Sequence[str]) -> dict[str,
     chosen = chosen.outerjoin(studio_annotations, same)
     rows = connection.execute(chosen.where(studio_tasks.c.task == task, studio_tasks.c.item_id.in_(ids))).all()
     return {item_id: (project, studio_task) for item_id, project, studio_task in rows}
+
+
+def _mixed(first: Sequence[str], second: Sequence[str]) -> list[str]:
+    """Both in their own order, the shorter spread evenly through the longer."""
+    placed = [((place + 0.5) / len(ids), ids is second, item_id)
+              for ids in (first, second) for place, item_id in enumerate(ids)]  # fmt: skip
+    return [item_id for _, _, item_id in sorted(placed)]

@@ -33,13 +33,14 @@ _migrating = threading.Lock()  # alembic keeps the running migration in globals
 
 
 class Database:
-    """An engine with two kinds of transaction: ``reading`` and ``writing``. Safe to share between threads."""
+    """An engine with two kinds of transaction, ``reading`` and ``writing``. Safe to share between threads."""
 
     def __init__(self, url: str) -> None:
         parsed = parse_url(url)
         self.is_sqlite = parsed.get_backend_name() == "sqlite"
         self._engine = _sqlite_engine(parsed) if self.is_sqlite else _postgres_engine(parsed)
         self._writer = self._engine.execution_options(begin="BEGIN IMMEDIATE")
+        self._trial = threading.local()
         self._one_writer: contextlib.AbstractContextManager[Any] = (
             threading.Lock() if self.is_sqlite else contextlib.nullcontext()
         )
@@ -76,8 +77,23 @@ class Database:
     @contextlib.contextmanager
     def writing(self) -> Iterator[Connection]:
         """A transaction that is kept when the block ends and undone when it raises."""
+        joined: Connection | None = getattr(self._trial, "connection", None)
+        if joined is not None:
+            yield joined
+            return
         with self._one_writer, self._writer.begin() as connection:
             yield connection
+
+    @contextlib.contextmanager
+    def trying(self) -> Iterator[None]:
+        """What this thread writes within the block follows from what it wrote before, and is undone in the end."""
+        with self._one_writer, self._writer.connect() as connection:
+            self._trial.connection = connection
+            try:
+                yield
+            finally:
+                self._trial.connection = None
+                connection.rollback()
 
     def pages(self, chosen: Select[Any], key: ColumnElement[str]) -> Iterator[Row[Any]]:
         """The rows in the order of ``key``, read in pages, so that no transaction stays open meanwhile."""

@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any, TypeAlias
+from typing import Any, Literal, TypeAlias
 from uuid import uuid4
 
 import numpy as np
@@ -55,18 +55,17 @@ Choose: TypeAlias = Callable[[Waiting, int], Sequence[int]]  # (what waits, budg
 
 @dataclass(frozen=True)
 class Order:
-    """Which items come first: by ``priority`` (the raw doubt) or by their random ``draw``.
+    """Which items come first: by ``priority`` (the raw doubt), by their random ``draw``, or ``audit`` items alone.
 
+    Audit items come in the order of their draw, and else only where nothing else is left: whom people look at to keep
+    the promise honest must not depend on any score.
     Where ``choose(waiting, budget) -> indices`` is given, it picks among the first ``window``, and sees their labels if
-    it ``reads_labels``.
-    ``audits`` of the places go to audit items, in the order of their draw: whom people look at to keep the promise
-    honest must not depend on any score. Where there are ``groups``, their items come group after group instead.
+    it ``reads_labels``. Where there are ``groups``, their items come group after group instead.
     Where there are ``seconds``, items are taken as long as they fit into them together, by the seconds that a person is
     expected to need.
     """
 
-    by: str
-    audits: int
+    by: Literal["priority", "draw", "audit"]
     window: int = 0
     choose: Choose | None = None
     reads_labels: bool = False
@@ -280,30 +279,29 @@ def _next(waits: Waits, limit: int, order: Order, since: datetime) -> list[str]:
     if order.groups:
         return _fitting(waits, waits.of_groups(order.groups, limit), (), limit, order.seconds)
     audits = [*waits.second_looks(since, limit), *waits.drawn(limit)]
+    if order.by == "audit":
+        return _fitting(waits, (), audits, limit, order.seconds)
     others = waits.others(order.by == "draw", max(limit, order.window))
-    n_audits = min(len(audits), max(order.audits, limit - len(others)))
     if order.choose is not None:
-        task, budget = waits.task, limit - n_audits
-        others = _chosen(waits.connection, task, others, order.choose, budget, order.reads_labels)
-    return _fitting(waits, others, audits[:n_audits], limit, order.seconds)
+        others = _chosen(waits.connection, waits.task, others, order.choose, limit, order.reads_labels)
+    return _fitting(waits, others, audits[: max(0, limit - len(others))], limit, order.seconds)
 
 
 def _fitting(
     waits: Waits, others: Sequence[str], audits: Sequence[str], limit: int, seconds: Seconds | None
 ) -> list[str]:
-    """Both, as far as there are places and seconds. An audit item that does not fit ends the audits: how long one takes
-    must not decide whether it comes before the others."""
+    """First the others, as far as there are places and seconds, and then the audits. An audit item that does not fit
+    ends them: how long one takes must not decide whether it comes before another."""
     if seconds is None:
-        return mixed(others[: limit - len(audits)], audits)
+        return [*others, *audits][:limit]
     rows = waits.connection.execute(with_answers(waits.task, [*others, *audits])).all()
-    costs = {row.item_id: row.seconds for row in rows}
-    drawn = audits[: int(np.searchsorted(np.cumsum([costs[one] for one in audits]), seconds, side="right"))]
-    left, taken = seconds - sum(costs[one] for one in drawn), list[str]()
+    costs, left, taken = {row.item_id: row.seconds for row in rows}, seconds, list[str]()
     for one in others:
-        if costs[one] <= left and len(taken) < limit - len(drawn):
+        if costs[one] <= left and len(taken) < limit:
             taken.append(one)
             left -= costs[one]
-    return mixed(taken, drawn)
+    fitting = np.searchsorted(np.cumsum([costs[one] for one in audits]), left, side="right")
+    return [*taken, *audits[: int(fitting)]][:limit]
 
 
 def _end_leases(connection: Connection, task: Task, now: datetime) -> None:
@@ -366,13 +364,6 @@ def _embeddings(rows: Sequence[Row[Any]], width: int) -> NDArray[np.float32]:
     """Those (n, width) of that width; other versions' may have another."""
     found = [row.embedding for row in rows if len(row.embedding) == width]
     return np.array(found, np.float32).reshape(-1, width)
-
-
-def mixed(first: Sequence[str], second: Sequence[str]) -> list[str]:
-    """Both in their own order, the shorter spread evenly through the longer."""
-    placed = [((place + 0.5) / len(ids), ids is second, item_id)
-              for ids in (first, second) for place, item_id in enumerate(ids)]  # fmt: skip
-    return [item_id for _, _, item_id in sorted(placed)]
 
 
 def _hold(connection: Connection, held: Sequence[dict[str, Any]]) -> None:

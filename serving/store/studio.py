@@ -87,6 +87,16 @@ class Studio:
             row = connection.execute(select(studio_tasks).where(where)).one_or_none()
         return None if row is None or uri not in (None, row.uri) else str(row.item_id)
 
+    def items_of(self, task: Task, studio_task: int) -> tuple[str, ...]:
+        """The items of a task of Label Studio: one, or the stills of its video."""
+        one, stills = studio_tasks.c, studio_films.c
+        chosen = select(one.item_id).where(one.task == task, one.studio_task == studio_task)
+        film = select(stills.stills).where(stills.task == task, stills.studio_task == studio_task)
+        with self._database.reading() as connection:
+            item_id = connection.execute(chosen).scalar()
+            found = connection.execute(film).scalar() if item_id is None else None
+        return (str(item_id),) if item_id is not None else tuple(item for _, item in found or ())
+
     def remember(self, task: Task, studio_task: int, uri: str, item_id: str) -> None:
         """Notes which item a task of Label Studio is about."""
         add = self._database.insert(studio_tasks)

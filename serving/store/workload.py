@@ -24,6 +24,14 @@ class Workload:
         with self._database.reading() as connection:
             return int(connection.execute(chosen).scalar_one())
 
+    def handed_out(self, task: Task) -> int:
+        """How many items of a task people have or had."""
+        chosen = select(func.count()).where(
+            item_tasks.c.task == task, item_tasks.c.state.in_(("leased", "corrected", "contested"))
+        )
+        with self._database.reading() as connection:
+            return int(connection.execute(chosen).scalar_one())
+
     def waiting_groups(self, task: Task, groups: Sequence[str]) -> set[str]:
         """Those of the groups of which an item waits."""
         chosen = select(items.c.item_group).distinct().join(item_tasks, item_tasks.c.item_id == items.c.id)

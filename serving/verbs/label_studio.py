@@ -32,6 +32,7 @@ def attach_project(
         attached = attach(
             Loop.open(settings),
             require(connect(settings)),
+            settings,
             name,
             project,
             here,

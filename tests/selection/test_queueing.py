@@ -1,47 +1,41 @@
 """How places are shared, what people can do, and what is due: by hand, then properties."""
 
+from collections import Counter
 from datetime import UTC, datetime, timedelta
 
-import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from models.errors import InvalidInput
-from selection.queueing import Deadline, Share, Skills, done_by, split, tomorrow, urgent
+from selection.queueing import Deadline, Share, Skills, done_by, tomorrow, turns, urgent
 
 NOON = datetime(2026, 3, 4, 12, 0, tzinfo=UTC)
 MIX = (Share("uncertainty", 0.7), Share("k-center", 0.3))
 
 
-@pytest.mark.parametrize(
-    ("places", "chance", "counts"),
-    [
-        (10, 0.0, [("uncertainty", 7), ("k-center", 3)]),
-        (10, 0.99, [("uncertainty", 7), ("k-center", 3)]),
-        (1, 0.29, [("k-center", 1)]),
-        (1, 0.31, [("uncertainty", 1)]),
-        (3, 0.0, [("uncertainty", 2), ("k-center", 1)]),
-        (0, 0.5, []),
-    ],
-)
-def test_places_are_shared(places: int, chance: float, counts: list[tuple[str, int]]) -> None:
-    assert split(MIX, places, chance) == counts
+def test_whose_turn_it_is_by_hand() -> None:
+    """Half a turn, and 0.618 more at each place: .5, .118, .736, .354, .972, .590, .208, .826, .444, .062."""
+    a, u, k = None, "uncertainty", "k-center"  # until .2, until .76 and until 1
+    assert turns(MIX, 0.2, 0, 10) == [u, a, u, u, k, u, u, k, u, a]
+    assert turns(MIX, 0.2, 4, 3) == [k, u, u]
+    assert turns(MIX, 0, 1, 2) == [u, k]
+    assert turns(MIX, 1, 0, 4) == [a] * 4
+    assert turns(MIX, 0.5, 7, 0) == []
     assert [one.words for one in (*MIX, Share("badge"))] == ["uncertainty 70 %", "k-center 30 %", "badge"]
 
 
-@given(st.lists(st.floats(0.05, 1), min_size=1, max_size=4), st.integers(0, 20))
-def test_in_the_long_run_each_gets_its_share(shares: list[float], places: int) -> None:
+@given(
+    st.lists(st.floats(0.05, 1), min_size=1, max_size=4), st.floats(0, 1), st.integers(0, 10**6), st.integers(0, 500)
+)
+def test_each_gets_its_share_of_any_places_in_a_row(shares: list[float], audits: float, first: int, n: int) -> None:
     names = ["random", "uncertainty", "k-center", "badge"]
     mix = [Share(name, share) for name, share in zip(names, shares, strict=False)]  # type: ignore[arg-type]
-    chances = (np.arange(1000) + 0.5) / 1000
-    counts = [dict(split(mix, places, float(chance))) for chance in chances]
-    assert {sum(one.values()) for one in counts} == {places}
+    counts = Counter(turns(mix, audits, first, n))
+    assert counts.total() == n
+    assert abs(counts[None] - audits * n) < 3
     for one in mix:
-        wanted = places * one.share / sum(shares)
-        got = [count.get(one.name, 0) for count in counts]
-        assert np.mean(got) == pytest.approx(wanted, abs=0.003)
-        assert max(abs(count - wanted) for count in got) < 1 + 1e-9
+        assert abs(counts[one.name] - (1 - audits) * one.share / sum(shares) * n) < 3
 
 
 def test_what_people_can_do() -> None:

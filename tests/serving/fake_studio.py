@@ -23,6 +23,8 @@ class FakeStudio:
         self.backends: list[dict[str, Any]] = []
         self.webhooks: list[dict[str, Any]] = []
         self.posts: list[int] = []  # predictions in each
+        self.predicted = 0
+        self.changed = 0  # predictions one by one
         self.stores = True
         self.answers = True
 
@@ -44,6 +46,12 @@ class FakeStudio:
                  **more}  # fmt: skip
         task["annotations"] = [one for one in task["annotations"] if one["id"] != given["id"]] + [given]
         return given
+
+    def queue(self) -> list[int]:
+        """The tasks in the order in which uncertainty sampling serves them, those left out that somebody annotated."""
+        scores = {task["id"]: one["score"] for task in self.tasks for one in task["predictions"]
+                  if one["model_version"] == self.project["model_version"] and not task["annotations"]}  # fmt: skip
+        return sorted(scores, key=lambda number: scores[number])
 
     def event(self, action: str, given: dict[str, Any]) -> dict[str, Any]:
         """What the webhook says of an annotation."""
@@ -68,11 +76,15 @@ class FakeStudio:
         elif path == "/api/projects/1/import/predictions":
             self.posts.append(len(body))
             for one in body if self.stores else ():
-                self.tasks[one["task"] - 1]["predictions"].append({"id": sum(self.posts), **one})
+                self.predicted += 1
+                self.tasks[one["task"] - 1]["predictions"].append({"id": self.predicted, **one})
         elif path == "/api/ml":
             self.backends.append({"id": 1, "state": "CO", **body})
             self.webhooks.append({"id": 5, "url": f"{body['url']}/webhook", "headers": {}})
             self.project["model_version"] = body["title"]
+        elif found := re.fullmatch(r"/api/predictions/(\d+)/", path):
+            self.changed += 1
+            next(one for task in self.tasks for one in task["predictions"] if one["id"] == int(found[1])).update(body)
         elif found := re.fullmatch(r"/api/(ml|webhooks)/\d/?", path):
             (self.backends if found[1] == "ml" else self.webhooks)[0] |= body
         else:

@@ -28,7 +28,7 @@ class Desk:
 
     def __init__(self, folder: Path, **values: Any) -> None:
         self.clock, self.names = Clock(), dict[str, str]()
-        chosen = settings(folder / "data", calibration_share=0.001, **values)
+        chosen = settings(folder / "data", **{"calibration_share": 0.001, **values})
         store = Store.open(f"sqlite:///{folder}/store.db")
         self.loop = Loop(store, MediaFiles(chosen.data_dir / "media"), chosen, self.clock)
         add(self.loop, folder, "v1")

@@ -130,22 +130,6 @@ class TestBackend:
             (result,) = predict(joined, task, params={"context": {"result": [drawn]}})
             assert len(result["result"]) == found
 
-    def test_the_queue_is_in_our_order(self, joined: Served, studio: FakeStudio) -> None:
-        """Doubt decides, accepted ones are last, and those to check at random are anywhere."""
-        predictor = joined.deployment.predictor
-        predict(joined, studio.add_task("a.png", picture()))
-        item_id = joined.loop.store.studio.item_of("detection", 1)
-        answer = joined.loop.answered(item_id or "", "detection", joined.version)
-        assert answer is not None
-
-        def place(decision: str, score: float) -> float:
-            doubt = type(answer.preannotation.uncertainty)(0.5, 3.0, score)
-            said = type(answer.preannotation)(**{**vars(answer.preannotation), "uncertainty": doubt})
-            return predictor.place(type(answer)(said, type(answer.decision)(decision, "so")))  # type: ignore[arg-type]
-
-        assert place("review", 0.9) < place("annotate", 0.8) < place("review", 0.1) < place("accept", 0.05)
-        assert place("audit", 0.9) == place("audit", 0.1)
-
     def test_label_studio_brings_the_token_as_a_password(self, joined: Served) -> None:
         secret = make_token(joined.loop.store, "studio", ("annotate", "correct"), "tester", utc_now())
         for headers, status in (({"Authorization": basic(secret)}, 200), ({"Authorization": basic("wrong")}, 401),

@@ -15,6 +15,7 @@ from models.records import Box, Boxes, PreAnnotation, Uncertainty
 from selection.routing import Decision
 from serving.label_studio.config import View, view
 from serving.label_studio.corrections import Reconciled
+from serving.label_studio.ordering import behind_head
 from serving.label_studio.sequences import boxes_at, regions_of_video
 from serving.store.records import Answer
 from serving.store.studio import Film
@@ -195,7 +196,7 @@ class TestRound:
         assert [item.uri.rpartition("#")[2] for item in items] == ["frame=1", "frame=6", "frame=11"]
         assert len({item.group for item in items}) == 1
         assert items[0].group.endswith("/data/upload/1/a.mp4")  # type: ignore[union-attr]
-        places = [joined.deployment.predictor.place(answer) for item in items
+        places = [behind_head(answer, joined.loop, joined.deployment.settings) for item in items
                   if (answer := joined.loop.answered(item.id, "detection", joined.version))]  # fmt: skip
         assert result["score"] == min(places)
         studio.media.clear()

@@ -83,8 +83,7 @@ def test_an_item_that_takes_no_time_takes_a_second() -> None:
 
 @pytest.mark.parametrize("strategy", get_args(QueueStrategy))
 def test_every_strategy_of_the_settings_orders_the_queue(strategy: QueueStrategy) -> None:
-    order = order_of(settings(Path("nowhere")), strategy, 2, 1)
-    assert order.audits == 1
+    order = order_of(settings(Path("nowhere")), strategy, 2)
     assert len(set(picks(strategy, 2))) == 2
     assert order.by == ("draw" if strategy in ("random", "typiclust") else "priority")
     if strategy in ("random", "uncertainty"):
@@ -156,7 +155,7 @@ def test_names_may_hold_numbers_of_any_length() -> None:
 @pytest.mark.parametrize("more", [{"balance": "group"}, {"balance": "class"}, {"frames_apart": 2}])
 @pytest.mark.parametrize("strategy", get_args(QueueStrategy))
 def test_turns_and_distance_go_with_every_strategy(strategy: QueueStrategy, more: dict[str, Any]) -> None:
-    order = order_of(settings(Path("nowhere"), **more), strategy, 2, 1)
+    order = order_of(settings(Path("nowhere"), **more), strategy, 2)
     assert order.choose is not None
     assert order.reads_labels == (more == {"balance": "class"})
     assert len(set(order.choose(saying(*[boxes("car")] * 7), 2))) == 2

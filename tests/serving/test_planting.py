@@ -19,7 +19,7 @@ from tests.serving.test_cli import prelabel
 from tests.serving.test_handing_out import Desk
 from tests.serving.work import START, add_version, after, answer, boxes, correction, fill, item, item_id
 
-QUEUE = Order("priority", audits=0)
+QUEUE = Order("priority")
 
 
 @pytest.fixture

@@ -27,7 +27,7 @@ from tests.serving.work import (
     version_folder,
 )
 
-AUDITS = Order("priority", audits=9)
+AUDITS = Order("audit")
 
 
 def lease(store: Store, annotator: str, now: datetime) -> list[str]:

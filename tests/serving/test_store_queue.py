@@ -22,7 +22,7 @@ from serving.store.waiting import Waits
 from tests.serving.processes import children
 from tests.serving.work import START, add_version, after, answer, boxes, correction, fill, item, item_id
 
-DOUBT = Order("priority", audits=0)
+DOUBT = Order("priority")
 
 
 def lease(
@@ -52,7 +52,7 @@ def test_the_most_doubtful_come_first_and_nobody_gets_them_twice(store: Store) -
 def test_the_random_order_follows_the_draw(store: Store) -> None:
     add_version(store)
     fill(store, 3)
-    assert ids(lease(store, 3, order=Order("draw", 0))) == [item_id(i) for i in (0, 1, 2)]
+    assert ids(lease(store, 3, order=Order("draw"))) == [item_id(i) for i in (0, 1, 2)]
 
 
 def test_a_lease_ends_after_its_time(store: Store) -> None:
@@ -173,9 +173,9 @@ def test_audits_go_in_the_order_of_their_draw_whatever_their_score(store: Store)
     for i, (score, drawn) in enumerate([(0.9, 0.15), (0.1, 0.05), (0.5, 0.1)]):
         store.items.save(item(f"audit{i}"), answer(f"audit{i}", "v1", score, "audit"), drawn, None, "tester", START)
     fill(store, 6)
-    mixed = ids(lease(store, 4, order=Order("priority", audits=2)))
-    assert mixed == [item_id(5), item_id("audit1"), item_id(4), item_id("audit2")]
-    assert ids(lease(store, 9, order=Order("priority", audits=0)))[-1] == item_id(0)  # audits fill what is left
+    assert ids(lease(store, 2, order=Order("audit"))) == [item_id("audit1"), item_id("audit2")]
+    assert ids(lease(store, 2, order=Order("priority"))) == [item_id(5), item_id(4)]
+    assert ids(lease(store, 9, order=Order("priority")))[-2:] == [item_id(0), item_id("audit0")]  # filling what is left
     assert lease(store, 1) == []
 
 
@@ -201,7 +201,7 @@ def test_a_strategy_chooses_inside_the_window(store: Store) -> None:
         assert waiting.known.shape == (0, 2)
         return [int(i) for i in np.argsort(waiting.p_error)[:budget]]
 
-    order = Order("priority", audits=0, window=4, choose=choose)
+    order = Order("priority", window=4, choose=choose)
     assert ids(lease(store, 2, order=order)) == [item_id(2), item_id(3)]
 
 
@@ -219,7 +219,7 @@ def test_a_strategy_knows_what_people_have(store: Store) -> None:
         assert waiting.labels == {item_id(i): boxes("car") for i in (0, 3, 4, 5, 6, 7)}
         return list(range(budget))
 
-    lease(store, 1, order=Order("priority", audits=0, window=4, choose=choose, reads_labels=True))
+    lease(store, 1, order=Order("priority", window=4, choose=choose, reads_labels=True))
     assert known == [[0.0, 0.25], [0.875, 0.25]]
 
 
@@ -236,7 +236,7 @@ def test_a_strategy_sees_embeddings_of_one_width(store: Store) -> None:
         seen.append(waiting.embeddings.shape)
         return list(range(budget))
 
-    order = Order("priority", audits=0, window=9, choose=choose)
+    order = Order("priority", window=9, choose=choose)
     assert ids(lease(store, 4, order=order)) == [
         *sorted(item_id(i) for i in range(3)),
         min(item_id("wide"), item_id("widest")),
@@ -256,7 +256,7 @@ def test_a_choice_that_takes_its_time_hides_nothing_from_others(store: Store) ->
         return [0]
 
     with ThreadPoolExecutor(1) as pool:
-        first = pool.submit(lease, store, 1, "ann", order=Order("priority", 0, window=3, choose=choose))
+        first = pool.submit(lease, store, 1, "ann", order=Order("priority", window=3, choose=choose))
         choosing.wait()
         second = lease(store, 3, "bob")
         assert sorted(ids(first.result()) + ids(second)) == sorted(item_id(i) for i in range(3))
@@ -341,11 +341,13 @@ def test_who_has_so_many_seconds_gets_what_fits_into_them(store: Store) -> None:
         store.items.save(item(name), said, draw, None, "tester", START)
     names = {item_id(name): name for name in costs}
 
-    def fitting(seconds: float, audits: int = 3) -> list[str]:
-        order = Order("priority", audits, seconds=seconds)
-        return sorted(names[one] for one in ids(lease(store, 9 if audits else 1, order=order)))
+    def fitting(by: str, seconds: float, limit: int = 9) -> list[str]:
+        order = Order(by, seconds=seconds)  # type: ignore[arg-type]
+        return [names[one] for one in ids(lease(store, limit, order=order))]
 
-    assert fitting(3.9, audits=0) == []
-    assert fitting(13) == ["audit", "c"]  # 6 s, and 8 s more do not fit; 7 s are left, of which c takes 5
-    assert fitting(19) == ["a", "after", "long"]  # 8 + 1 s, and 10 s are left
-    assert fitting(24) == ["b", "d"]
+    assert fitting("audit", 5.9) == []
+    assert fitting("audit", 13) == ["audit"]  # 6 s, and 8 s more do not fit; what comes after must wait for it
+    assert fitting("priority", 3.9, 4) == []
+    assert fitting("priority", 17) == ["a", "c"]
+    assert fitting("priority", 28.5) == ["b", "d"]
+    assert fitting("priority", 9) == ["long", "after"]  # where nothing else is left

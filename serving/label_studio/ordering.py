@@ -1,0 +1,113 @@
+"""The order of a project's queue: as ours, told by the scores of predictions, of which Label Studio serves the lowest.
+
+What our queue hands out next has the first places, in its order, whatever mix of strategies picks it. Behind these
+stand the other tasks by their doubt, and last those that the promise covers.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+
+from models.records import Task
+from selection.routing import DRAWN, draw
+from serving.label_studio.client import Client
+from serving.loop import Answer, Loop
+from serving.settings import Settings
+from serving.store.studio import Project
+
+HEAD = 100  # tasks whose places are exact; whenever people have worked, the places move on
+BEHIND = 0.5  # the scores of those behind begin here
+ACCEPTED = 0.9  # and those of accepted ones here; Label Studio shows a score as percent, so none is above 1
+
+
+@dataclass(frozen=True)
+class Told:
+    """What Label Studio has of a task: its prediction's number and score; ``behind`` is its score behind the first."""
+
+    prediction: int
+    score: float
+    behind: float
+    items: tuple[str, ...]
+
+
+class Ordering:
+    """Keeps the queues of projects in our order. For one thread."""
+
+    def __init__(self, loop: Loop, client: Client, settings: Settings) -> None:
+        self._loop = loop
+        self._client = client
+        self._settings = settings
+        self._told: dict[tuple[Task, int], dict[int, Told]] = {}
+        self._policies: dict[tuple[Task, int], str] = {}  # by which the queues were ordered
+
+    def knows(self, project: Project) -> bool:
+        """Whether it looked at a project."""
+        return (project.task, project.project) in self._told
+
+    def is_old(self, project: Project) -> bool:
+        """Whether another policy is in force by now than that by which a project's queue was ordered."""
+        return self._policies.get((project.task, project.project)) != self._loop.policies.of(project.task).version
+
+    def look(self, project: Project) -> None:
+        """Learns which predictions of its version a project has, and puts them in order.
+
+        Raises:
+            NotAllowed, NotFound, Unavailable: Label Studio says so.
+        """
+        told = dict[int, Told]()
+        for page in self._client.tasks(project.project):
+            for studio_task in page:
+                number = int(studio_task["id"])
+                ours = [one for one in studio_task["predictions"] if one.get("model_version") == project.version]
+                items = self._loop.store.studio.items_of(project.task, number)
+                answers = [self._loop.answered(item_id, project.task, project.version or "") for item_id in items]
+                if ours and (known := [answer for answer in answers if answer is not None]):
+                    behind = min(behind_head(one, self._loop, self._settings) for one in known)
+                    told[number] = Told(int(ours[-1]["id"]), float(ours[-1]["score"] or 0), behind, items)
+        self._told[project.task, project.project] = told
+        self.arrange(project)
+
+    def arrange(self, project: Project) -> int:
+        """Tells the scores that are not as our queue is now, and returns how many these were.
+
+        Raises:
+            NotAllowed, NotFound, Unavailable: Label Studio says so.
+        """
+        told = self._told[project.task, project.project]
+        self._policies[project.task, project.project] = self._loop.policies.of(project.task).version
+        scores = head_scores(*self._loop.standing(project.task, HEAD))
+        changed = 0
+        for number, one in told.items():
+            score = _score(one, scores)
+            if score != one.score:
+                self._client.change_score(one.prediction, score)
+                told[number] = replace(one, score=score)
+                changed += 1
+        return changed
+
+
+def head_scores(had: int, items: Sequence[str]) -> Mapping[str, float]:
+    """Scores for the items that come next, by id. Each place has its own score for ever: when people had the first
+    item, the others keep theirs."""
+    return {item_id: BEHIND * (1 - 1000 / (1000 + had + place)) for place, item_id in enumerate(items)}
+
+
+def behind_head(answer: Answer, loop: Loop, settings: Settings) -> float:
+    """The score of a task behind those that come next: doubtful items first and accepted ones last.
+
+    An item that is checked at random has its place by a draw of its own, for whom people look at to keep the promise
+    honest must not depend on any score.
+    """
+    said = answer.preannotation
+    doubt, leading = said.uncertainty.score, loop.policies.of(said.task).leading
+    if leading == "per-second":
+        doubt = said.uncertainty.p_error / max(said.uncertainty.seconds, 1.0)
+    if answer.decision.decision == "accept":
+        return round(ACCEPTED + (1 - ACCEPTED) * (1 - doubt), 6)
+    by_chance = answer.decision.decision in DRAWN or leading == "random"
+    sure = draw(said.item_id, settings.seed, "label-studio") if by_chance else 1 - doubt
+    return round(BEHIND + (ACCEPTED - BEHIND) * sure, 6)
+
+
+def _score(one: Told, head: Mapping[str, float]) -> float:
+    """A video stands where the first of its stills does."""
+    return min((head[item_id] for item_id in one.items if item_id in head), default=one.behind)

@@ -52,8 +52,8 @@ class HandingOut:
     ) -> list[Leased]:
         """Up to ``limit`` items that this person can do; where they have only so many ``seconds``, what fits into them.
 
-        First what is due and would otherwise come too late; while the day's budget lasts, planted items, of which nobody
-        is told, have their share of the other places, and audit items and the strategies take turns at the rest.
+        First what is due and would otherwise come too late; while the day's budget lasts, planted items, of which
+        nobody is told, have their share of the other places, and audit items and the strategies take turns at the rest.
         """
         policy = self._policies.of(task)
         able = policy.annotators.get(annotator, ANYTHING)

@@ -18,6 +18,8 @@ from typing import Any
 import httpx
 
 TOKEN = "0123456789abcdef0123456789abcdef01234567"
+EMAIL = "ada@example.org"
+PASSWORD = "not-a-secret"
 START_S = 400.0  # its first start migrates a new database
 _ENVIRONMENT = {
     "USE_DEFAULT_BANNED_SUBNETS": "false",  # it would refuse backends on loopback
@@ -51,7 +53,7 @@ def running(program: str, folder: Path) -> Iterator["RealStudio"]:
     folder.mkdir(parents=True, exist_ok=True)
     port = free_port()
     words = [program, "start", "--no-browser", "--internal-host", "127.0.0.1", "-p", str(port)]
-    words += ["--username", "ada@example.org", "--password", "not-a-secret", "--user-token", TOKEN]
+    words += ["--username", EMAIL, "--password", PASSWORD, "--user-token", TOKEN]
     plain = {name: value for name, value in os.environ.items() if name not in ("PYTHONPATH", "DJANGO_SETTINGS_MODULE")}
     with (folder / "log.txt").open("wb") as log:
         process = subprocess.Popen(

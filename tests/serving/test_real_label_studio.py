@@ -1,8 +1,10 @@
 """The whole round with the real Label Studio: attach, predictions, order, annotations, promotion, what was missed."""
 
 import io
+import json
+import os
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -11,20 +13,26 @@ import numpy as np
 import pytest
 import soundfile
 import uvicorn
-from PIL import Image
+from PIL import Image, ImageDraw
+from scipy import ndimage
 
 from models import scenes
 from models.records import TASKS, Task
+from models.versions import starters
 from serving.loop import utc_now
 from serving.tokens import make_token
 from tests.movies import brightening, movie
+from tests.serving.browser import command as chromium
+from tests.serving.browser import launched
 from tests.serving.real_studio import TOKEN, RealStudio, command, free_port, running
-from tests.serving.served import Served, eventually, serving
+from tests.serving.served import Served, eventually, serving, sound
+from tests.serving.studio_pages import Shown, open_task, save, select_region, signed_in
 from tests.serving.test_cli import prelabel
 from tests.serving.test_label_studio_video import VIDEO
 from tests.tiny_versions import make_version
 
 PROGRAM = command()
+CHROMIUM = chromium()
 pytestmark = pytest.mark.skipif(PROGRAM is None, reason="Label Studio is not installed; `make label-studio` does so")
 
 CONFIGS: dict[Task, str] = {
@@ -35,6 +43,8 @@ CONFIGS: dict[Task, str] = {
     "asr": """<View><Labels name="label" toName="audio"><Label value="Speech"/></Labels>
         <Audio name="audio" value="$audio"/><TextArea name="text" toName="audio" perRegion="true"/></View>""",
 }
+TITLES: dict[Task, str] = {"detection": "road users", "lane": "lines", "asr": "speech"}
+COLOUR = "#e08"  # of the regions; nothing in the scene has it
 MEDIA = 4
 
 
@@ -89,7 +99,10 @@ def test_the_whole_round(task: Task, studio: RealStudio, tmp_path: Path) -> None
         assert [one["model_version"] for one in predictions] == [version] * MEDIA
         assert all(one["result"] for one in predictions)
         assert studio.shown_version(project) == version
-        first = min(predictions, key=lambda one: float(one["score"]))
+        by_score = sorted(predictions, key=lambda one: float(one["score"]))
+        first = by_score[0]
+        ours = [served.loop.store.studio.item_of(task, one["task"]) for one in by_score]
+        assert served.loop.standing(task, MEDIA)[1] == ours
         assert studio.call("GET", f"/api/projects/{project}/next")["id"] == first["task"]
 
         selected = {"selectedItems": {"all": True, "excluded": []}}
@@ -100,6 +113,7 @@ def test_the_whole_round(task: Task, studio: RealStudio, tmp_path: Path) -> None
         eventually(lambda: len(corrections(served, task)) == 1, within_s=60)
         (given,) = corrections(served, task)
         assert (given["seconds"], given["model_version"], given["annotator"]) == (12.5, version, "label-studio:1")
+        assert studio.call("GET", f"/api/projects/{project}/next")["id"] == by_score[1]["task"]
         studio.call("PATCH", f"/api/annotations/{annotation}/", json={"result": first["result"], "lead_time": 15.0})
         eventually(lambda: len(corrections(served, task)) == 2, within_s=60)
         assert sum(one["seconds"] for one in corrections(served, task)) == 15
@@ -129,6 +143,89 @@ def test_a_video_is_tracked_and_comes_back_by_still(studio: RealStudio, tmp_path
         studio.annotate(prediction["task"], prediction["result"], **given)
         eventually(lambda: len(corrections(served, "detection")) == 3, within_s=60)
         assert [one["seconds"] for one in corrections(served, "detection")] == [4, 4, 4]
+
+
+@pytest.mark.skipif(CHROMIUM is None, reason="chromium is not installed (Debian: apt install chromium)")
+@pytest.mark.parametrize("task", TASKS)
+def test_in_a_browser_regions_are_where_the_model_saw_them(task: Task, studio: RealStudio, tmp_path: Path) -> None:
+    """On Label Studio's own page, pictures with the starters; in the folder ``PRELABEL_TEST_PICTURES`` stays what was
+    seen."""
+    assert CHROMIUM is not None
+    port = free_port()
+    settings: dict[str, Any] = {"port": port, "label_studio_url": studio.url, "label_studio_token": TOKEN}
+    with serving(tmp_path, tasks=[task], **settings) as served, on_a_port(served, port):
+        if task != "asr":
+            starter = next(one for one in starters() if one.task == task)
+            served.loop.add_version(starter.folder, "tester")
+            served.loop.promote(starter.name, "tester", force=True)
+            served.deployment.live.refresh()
+        config = CONFIGS[task].replace("<Label value", f'<Label background="{COLOUR}" value')
+        config = config.replace('"car"/>', '"car"/><Label value="pedestrian"/><Label value="bicyclist"/>')
+        project = studio.new_project(TITLES[task], config,
+                                     {"medium.wav": sound()} if task == "asr" else {"scene.png": scene()})  # fmt: skip
+        done = attach(tmp_path, studio, task, project, port)
+        assert done.returncode == 0, done.stderr
+        (prediction,) = studio.predictions(project)
+        with launched(CHROMIUM) as browser, signed_in(browser, studio) as page:
+            shown = open_task(page, project, prediction["task"])
+            least = min(range(len(shown.regions)), key=lambda at: float(prediction["result"][at]["score"]))
+            read = select_region(page, 0 if task == "asr" else least)
+            if folder := os.environ.get("PRELABEL_TEST_PICTURES"):
+                save(page, Path(folder) / f"label_studio_{task}.png")
+        assert len(shown.regions) == len(prediction["result"]) >= 2
+        for seen, told in zip(shown.regions, prediction["result"], strict=True):
+            assert rounded(seen["value"]) == rounded(told["value"])
+        CHECKS[task](shown, prediction["result"])
+        assert "p_error" in read
+        assert task != "asr" or "yes" in read.split()
+
+
+def rounded(value: Any) -> Any:
+    return json.loads(json.dumps(value), parse_float=lambda told: round(float(told), 6))
+
+
+def scene() -> bytes:
+    """A road with cars and lines on it."""
+    file = io.BytesIO()
+    Image.fromarray(scenes.render(np.random.default_rng(0), 960, 540, indoor=False).image).save(file, "PNG")
+    return file.getvalue()
+
+
+def boxes_are_drawn(shown: Shown, result: list[dict[str, Any]]) -> None:
+    height, width = shown.drawn.shape
+    inside, around = (Image.new("1", (width, height)) for _ in range(2))
+    for value in (region["value"] for region in result):
+        x1, y1 = value["x"] * width / 100, value["y"] * height / 100
+        x2, y2 = x1 + value["width"] * width / 100, y1 + value["height"] * height / 100
+        ImageDraw.Draw(inside).rectangle((x1 + 2, y1 + 2, x2 - 2, y2 - 2), 1)
+        ImageDraw.Draw(around).rectangle((x1 - 3, y1 - 3, x2 + 3, y2 + 3), 1)
+    assert shown.drawn[np.asarray(inside)].mean() > 0.97
+    assert np.asarray(around)[shown.drawn].mean() > 0.99
+
+
+def lines_are_drawn(shown: Shown, result: list[dict[str, Any]]) -> None:
+    height, width = shown.drawn.shape
+    along, around = (Image.new("1", (width, height)) for _ in range(2))
+    for vertices in (region["value"]["vertices"] for region in result):
+        points = [(one["x"] * width / 100, one["y"] * height / 100) for one in vertices]
+        ImageDraw.Draw(along).line(points, 1)
+        ImageDraw.Draw(around).line(points, 1, 15, "curve")
+    near = ndimage.binary_dilation(shown.drawn, iterations=2)
+    assert near[np.asarray(along)].mean() > 0.97
+    assert np.asarray(around)[shown.drawn].mean() > 0.98
+
+
+def segments_are_drawn(shown: Shown, result: list[dict[str, Any]]) -> None:
+    columns = np.flatnonzero(shown.drawn.any(axis=0)) / shown.drawn.shape[1]
+    duration_s = result[0]["original_length"]
+    begin, end = (result[0]["value"][name] / duration_s for name in ("start", "end"))
+    assert columns.min() == pytest.approx(begin, abs=0.01)
+    assert columns.max() == pytest.approx(end, abs=0.01)
+
+
+CHECKS: dict[Task, Callable[[Shown, list[dict[str, Any]]], None]] = {
+    "detection": boxes_are_drawn, "lane": lines_are_drawn, "asr": segments_are_drawn,
+}  # fmt: skip
 
 
 def attach(folder: Path, studio: RealStudio, task: Task, project: int, port: int) -> Any:

@@ -89,7 +89,8 @@ def simulate(
             a single round from nothing, which would leave the first model nothing to say.
         NotFound: there is no such version, data or file.
     """
-    start, seen, unknown = _start(request, loop)
+    start, ancestors = _start(request, loop)
+    seen, unknown = _seen(loop, start)
     pool = read_pool(request.task, request.data, request.held_out, seen, request.limit, request.groups)
     costs, costs_from = _costs(request, loop, start)
     shares = tuple(2.0 ** (number - request.rounds) for number in range(1, request.rounds + 1))
@@ -105,6 +106,7 @@ def simulate(
         folder=Path(),
         costs=costs,
         first_epochs=request.first_epochs,
+        ancestors=ancestors,
     )
     plan = replace(plan, folder=(out / f"work-{_digest(plan)}").absolute())
     before = _before(plan)
@@ -166,15 +168,15 @@ def overview(report: SimulationReport) -> tuple[list[str], list[list[str]]]:
     return columns, rows
 
 
-def _start(request: Request, loop: Loop) -> tuple[Version | None, frozenset[str], bool]:
-    """The first model, all items that it or an ancestor was trained on, and whether some of those may be unknown."""
+def _start(request: Request, loop: Loop) -> tuple[Version | None, tuple[Version, ...]]:
+    """The first model, and the versions that it descends from."""
     if request.from_nothing:
         if request.model or request.rounds < 2:
             got = f"version {request.model}" if request.model else "1 round"
             raise InvalidInput(
                 f"simulate {request.task} from nothing: expected no version and 2 rounds or more, got {got}"
             )
-        return None, frozenset(), False
+        return None, ()
     stored = loop.version(request.model) if request.model else loop.serving(request.task)
     if stored is None or stored.task != request.task:
         got = request.model or "none that serves"
@@ -183,9 +185,17 @@ def _start(request: Request, loop: Loop) -> tuple[Version | None, frozenset[str]
     if request.epochs and not version.checkpoint.is_file():
         raise InvalidInput(f"simulate {request.task}: expected a version with a checkpoint to learn from, "
                            f"got {version.name}; let it be with --no-retrain")  # fmt: skip
-    names, unknown = loop.store.versions.ancestry(stored.name)
-    seen = version.training_ids() | frozenset(loop.store.versions.trained_on(names))
-    return version, seen, unknown is not None or "imported" in version.training
+    names, _ = loop.store.versions.ancestry(stored.name)
+    return version, tuple(read_version(loop.version(name).folder, name) for name in names[1:])
+
+
+def _seen(loop: Loop, start: Version | None) -> tuple[frozenset[str], bool]:
+    """All items that the first model or an ancestor was trained on, and whether some of those may be unknown."""
+    if start is None:
+        return frozenset(), False
+    names, unknown = loop.store.versions.ancestry(start.name)
+    seen = start.training_ids() | frozenset(loop.store.versions.trained_on(names))
+    return seen, unknown is not None or "imported" in start.training
 
 
 def _costs(request: Request, loop: Loop, start: Version | None) -> tuple[Costs, str]:

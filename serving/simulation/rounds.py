@@ -46,7 +46,8 @@ class Plan:
     people label the first round's items from nothing, drawn at random, and the first model is trained on those, for
     ``first_epochs``. Where labels are accepted unseen, training stops once a promise holds or the share ``learn_until``
     is labelled: a new version has to earn its promise anew. People take the seconds of ``costs``; the loop learns them
-    from what people take.
+    from what people take. ``ancestors`` are the versions that the start descends from: a promise asks what they were
+    trained on.
     """
 
     task: Task
@@ -60,6 +61,7 @@ class Plan:
     folder: Path
     costs: Costs = field(default_factory=Costs)
     first_epochs: int | None = None
+    ancestors: tuple[Version, ...] = ()
 
     @property
     def workshop(self) -> Workshop:
@@ -164,6 +166,8 @@ class _Turn:
             self.loop.store.close()
 
     def _begin(self) -> None:
+        for ancestor in self.plan.ancestors:
+            self.loop.add_version(ancestor.folder, ACTOR)
         if self.plan.start:
             self._serve(self.plan.start)
         self.loop.register(

@@ -12,7 +12,7 @@ import soundfile
 from models import datasets
 from models.errors import InvalidInput, NotFound
 from models.records import Box, Boxes, Item, Lane, Lanes, Task, Transcript
-from models.versions import CHECKPOINT, TRAINING_IDS, Version
+from models.versions import CHECKPOINT, TRAINING_IDS, Version, write_manifest
 from serving.loop import Loop
 from serving.media_files import content_id
 from serving.settings import Settings
@@ -185,6 +185,19 @@ class TestArms:
         for audit in system.audits:
             assert 0 < audit.wrong / audit.accepted < (audit.most_wrong or 0) < 0.7
         assert system.labels_wrong.mean == pytest.approx(sum(one.wrong for one in system.audits) / 2 / report.n)
+
+    def test_a_version_with_a_known_ancestor_earns_a_promise_too(
+        self, tmp_path: Path, served: Any, chosen: Settings
+    ) -> None:
+        loop, parent = served("detection")
+        child = make_version(tmp_path / "child", "detection", size=33)
+        write_manifest(replace(child, parent=parent.name), [])
+        loop.add_version(child.folder, "tester")
+        lenient = chosen.model_copy(update={"alpha": 0.7})
+        data = data_set(tmp_path / "pool", "detection", 130)
+        request = Request("detection", (data,), **{**SMALL, "seeds": 1}, model=child.name)
+        report = simulate(request, loop, lenient, tmp_path / "out", NOW, processes=1)
+        assert arm(report, "system").points[-1].accepted.mean > 0.2
 
     def test_the_report_is_written_for_programs_and_for_people(
         self, tmp_path: Path, served: Any, chosen: Settings

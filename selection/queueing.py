@@ -109,7 +109,6 @@ def done_by(now: datetime, open_s: Seconds, used_s: Seconds, budget_s_per_day: S
     return tomorrow(now) + max(0, math.ceil(min(rest / budget_s_per_day, 36500))) * DAY
 
 
-def urgent(deadlines: Sequence[Deadline], until: datetime) -> list[str]:
-    """The groups that are due before then, the earliest first."""
-    at_risk = [one for one in deadlines if one.by < until]
-    return list(dict.fromkeys(one.group for one in sorted(at_risk, key=lambda one: (one.by, one.group))))
+def due_by(own: datetime | None, group: str | None, deadlines: Sequence[Deadline]) -> datetime | None:
+    """When an item is due: at its own time or at that of its group, whichever comes first; None if never."""
+    return min([*([own] if own else []), *(one.by for one in deadlines if one.group == group)], default=None)

@@ -47,6 +47,7 @@ class Leased(Answer):
     lease_id: str
     expires_at: datetime
     language: str | None = None
+    due: datetime | None = None
 
     def correction(self, label: Label, annotator: str, seconds: Seconds, tool: str, at: datetime) -> Correction:
         """What a person made of it, in ``seconds`` of work; ``at`` carries its time zone and tells repeats apart."""
@@ -65,12 +66,13 @@ class Queue:
 @dataclass(frozen=True)
 class Entry:
     """A medium to register: the server reads its ``uri``; ``group`` is its speaker, clip or sequence, ``language`` the
-    one spoken in it."""
+    one spoken in it, ``due`` when its label is needed, with its zone."""
 
     uri: str
     task: Task
     group: str | None = None
     language: str | None = None
+    due: datetime | None = None
 
 
 @dataclass(frozen=True)

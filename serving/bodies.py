@@ -3,7 +3,7 @@
 from datetime import datetime
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
 from models.errors import InvalidInput
 from models.records import (
@@ -45,6 +45,7 @@ class ItemLine(Body):
     task: Task
     group: str | None = Field(None, min_length=1, description="speaker, clip or sequence that the medium belongs to")
     language: str | None = Field(None, min_length=1, description="the language spoken in it")
+    due: AwareDatetime | None = Field(None, description="when its label is needed; told again, the newer time counts")
 
 
 class AnswerBody(BaseModel):
@@ -71,6 +72,7 @@ class LeasedBody(AnswerBody):
     uri: str
     group: str | None
     language: str | None
+    due: datetime | None
     lease_id: str
     expires_at: datetime
 

@@ -78,6 +78,32 @@ def annotate(
 
 
 @app.command()
+def register(
+    task: TaskName,
+    source: Annotated[str, typer.Argument(help="folder, glob, file or JSON-lines manifest")],
+    group: Annotated[
+        str | None, typer.Option(help="speaker, clip or sequence of those that the manifest has none of")
+    ] = None,
+    language: Annotated[str | None, typer.Option(help="the one spoken in them")] = None,
+    due: Annotated[str | None, typer.Option(help="when their labels are needed: 2026-12-01T12:00Z")] = None,
+    db: Database = None,
+) -> None:
+    """Register files for labelling, where they lie; a running service pre-annotates them. Exit code 1 when a file could
+    not be read."""
+    from serving.intake import Registration, parse_due
+    from serving.sources import find_media
+
+    name, by = parse_task(task), parse_due(due) if due else None
+    media = find_media(name, source)
+    entries = [Registration(str(one.path), name, one.path, one.group or group, language, by) for one in media]
+    registered = Loop.open(settings_of(database_url=db)).register(entries, ACTOR)
+    out.print(f"{registered.new} new, {registered.known} known, {len(registered.failed)} failed")
+    for _, why in registered.failed:
+        out.print(why, markup=False)
+    raise typer.Exit(1 if registered.failed else 0)
+
+
+@app.command()
 def train(
     task: TaskName,
     data: Data = None,

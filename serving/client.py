@@ -141,7 +141,7 @@ class Client:
         """Registers media by uri, in as many requests as needed; the same bytes are the same item."""
         new, known, failures, lines = 0, 0, list[EntryFailure](), list(entries)
         for begin in range(0, len(lines), LINES):
-            body = "\n".join(json.dumps(vars(line)) for line in lines[begin : begin + LINES])
+            body = "\n".join(_line(line) for line in lines[begin : begin + LINES])
             told = self._read(Registered, self._send("POST", "/v1/items", content=body.encode()))
             new, known = new + told.new, known + told.known
             failures += [EntryFailure(begin + one.line, one.uri, one.error) for one in told.failures]
@@ -330,6 +330,11 @@ def verify_webhook(
     if not isinstance(event, dict):
         raise InvalidInput(f"webhook: expected a JSON object, got {body[:200]!r}")
     return event
+
+
+def _line(entry: Entry) -> str:
+    told = {name: value for name, value in vars(entry).items() if value is not None}
+    return json.dumps(told | ({"due": entry.due.isoformat()} if entry.due else {}))
 
 
 def _part(name: str) -> str:

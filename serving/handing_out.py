@@ -6,12 +6,12 @@ And, planted among these, items whose answers are known.
 import math
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from models.records import TASKS, Seconds, Task
 from selection.policy import Policy
-from selection.queueing import Share, Skills, StrategyName, done_by, tomorrow, turns, urgent
+from selection.queueing import Share, Skills, StrategyName, done_by, due_by, tomorrow, turns
 from selection.routing import draw
 from serving.ordering import LEAST_S, order_of
 from serving.policies import Policies
@@ -68,7 +68,7 @@ class HandingOut:
             leased += self._in_turn(task, places - len(planted), policy, strategy, take)
             for one in planted:  # anywhere, so that no place tells
                 leased.insert(int(draw(one.lease_id, self._settings.seed) * (len(leased) + 1)), one)
-        return leased
+        return [replace(one, due=due_by(one.due, one.item.group, policy.deadlines)) for one in leased]
 
     def standing(self, task: Task, places: int, now: datetime) -> tuple[int, list[str]]:
         """Which items would have the next places for somebody who can do everything, whatever the day's budget, and
@@ -82,8 +82,11 @@ class HandingOut:
 
     def _due_first(self, task: Task, limit: int, policy: Policy, take: "_Taking") -> list[Leased]:
         """What the budget would not reach in time."""
-        due = self._due(task, policy, take.now)
-        return take(limit, Order("priority", groups=due, seconds=take.seconds_left)) if due else []
+        until = self._due_until(task, policy, take.now)
+        if until is None:
+            return []
+        order = Order("priority", until=until, deadlines=policy.deadlines, seconds=take.seconds_left)
+        return [replace(one, first=True) for one in take(limit, order)]
 
     def _planted(self, task: Task, places: int, policy: Policy, take: "_Taking") -> list[Leased]:
         """Items whose answers are known; among nothing else they would stand out."""
@@ -143,17 +146,14 @@ class HandingOut:
             return Nothing(f"nothing that {annotator} can do ({able.words}) is open; {others}")
         return Nothing(f"nothing is open that {annotator} did not see or give back just now; {others}")
 
-    def _due(self, task: Task, policy: Policy, now: datetime) -> Sequence[str]:
-        """Groups that the budget would not reach in time, the earliest first."""
-        if not policy.deadlines:
-            return ()
-        waiting = self._store.workload.waiting_groups(task, [one.group for one in policy.deadlines])
-        if not waiting:
-            return ()
-        tasks = self._together(policy)
-        open_s, used_s = self._store.workload.open_seconds(tasks), self._used_today(policy, now)
-        deadlines = [one for one in policy.deadlines if one.group in waiting]
-        return urgent(deadlines, done_by(now, open_s, used_s, policy.budget_s_per_day))
+    def _due_until(self, task: Task, policy: Policy, now: datetime) -> datetime | None:
+        """Until when the budget would not reach what waits in time; None where nothing that waits is due by then."""
+        earliest = self._store.deadlines.earliest(task, policy.deadlines)
+        if earliest is None:
+            return None
+        open_s, used_s = self._store.workload.open_seconds(self._together(policy)), self._used_today(policy, now)
+        until = done_by(now, open_s, used_s, policy.budget_s_per_day)
+        return until if earliest < until else None
 
     def _left_today(self, policy: Policy, now: datetime) -> Seconds:
         budget = policy.budget_s_per_day

@@ -6,6 +6,7 @@ from datetime import datetime
 from itertools import islice
 from pathlib import Path
 
+from models.errors import InvalidInput
 from models.records import Item, Task
 from serving.media_files import MediaFiles, content_id
 from serving.store import Store
@@ -23,6 +24,7 @@ class Registration:
     data: bytes | Path
     group: str | None = None
     language: str | None = None
+    due: datetime | None = None  # with its zone
 
 
 @dataclass(frozen=True)
@@ -32,6 +34,21 @@ class Registered:
     new: int
     known: int
     failed: tuple[tuple[str, str], ...]
+
+
+def parse_due(text: str) -> datetime:
+    """When a label is needed, from ISO 8601.
+
+    Raises:
+        InvalidInput: it is no time, or has no zone.
+    """
+    try:
+        due = datetime.fromisoformat(text)
+    except ValueError:
+        due = None
+    if due is None or due.tzinfo is None:
+        raise InvalidInput(f"due: expected a time with its zone such as 2026-12-01T12:00Z, got {text!r}")
+    return due
 
 
 class Intake:
@@ -55,12 +72,14 @@ class Intake:
             readable = []
             for entry in batch:
                 try:
-                    readable.append((self._kept(entry), entry.task))
+                    readable.append((self._kept(entry), entry))
                 except OSError as error:
                     failed.append((entry.uri, f"{entry.data!s:.500}: {error.strerror or error}"))
             seen += len(readable)
-            drawn = [(item, task, self._draw(item.id)) for item, task in readable]
+            drawn = [(item, entry.task, self._draw(item.id)) for item, entry in readable]
             new += self._store.items.register(drawn, actor, now)
+            if due := [(item.id, entry.task, entry.due) for item, entry in readable if entry.due is not None]:
+                self._store.deadlines.tell(due, actor, now)
         return Registered(new=new, known=seen - new, failed=tuple(failed))
 
     def _kept(self, entry: Registration) -> Item:

@@ -432,7 +432,14 @@ class Loop:
         """Items by state, human seconds and seconds a label, by task and model version, and what is promised."""
         return {
             "tasks": {
-                task: task_report(self._store, task, self._calibrations.told, self.labelled.planted, self._clock())
+                task: task_report(
+                    self._store,
+                    task,
+                    self._calibrations.told,
+                    self.labelled.planted,
+                    self.policies.of(task).deadlines,
+                    self._clock(),
+                )
                 for task in TASKS
             }
         }

@@ -95,7 +95,7 @@ async def _download(loop: Loop, fetcher: Fetcher, lines: Iterator[Line], tally: 
 
 
 def _registration(line: Line, uri: str, data: bytes | Path) -> Registration:
-    return Registration(uri, line.item.task, data, line.item.group, line.item.language)
+    return Registration(uri, line.item.task, data, line.item.group, line.item.language, line.item.due)
 
 
 class _Tally:

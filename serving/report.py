@@ -1,11 +1,13 @@
 """The figures of a task: where its items are, what its labels cost, and what is promised of them."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
 from models.records import Task
+from selection.queueing import Deadline
 from serving.store import Store
+from serving.store.deadlines import Lateness
 from serving.store.records import StoredVersion
 
 _MIDNIGHT: dict[str, Any] = {"hour": 0, "minute": 0, "second": 0, "microsecond": 0}
@@ -16,6 +18,7 @@ def task_report(
     task: Task,
     told_of: Callable[[StoredVersion], dict[str, Any]],
     planted_of: Callable[[Task], dict[str, Any]],
+    deadlines: Sequence[Deadline],
     now: datetime,
 ) -> dict[str, Any]:
     """Items by state, human seconds, and seconds a label; a label is a corrected item or one accepted unseen.
@@ -34,6 +37,7 @@ def task_report(
         "serving": serving.name if serving else None,
         "promise": told_of(serving) if serving else None,
         "items": states,
+        "deadlines": _told(store.deadlines.lateness(task, deadlines, now)),
         "labels": labels,
         "corrections": sum(corrections for _, corrections, _ in lines),
         "corrections_without_seconds": store.queue.without_seconds(task),
@@ -64,3 +68,7 @@ def task_report(
             for one in store.versions.promotions(task)
         ],
     }
+
+
+def _told(lateness: Lateness) -> dict[str, Any]:
+    return {**vars(lateness), "next": lateness.next.isoformat() if lateness.next else None}

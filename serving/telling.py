@@ -1,6 +1,8 @@
 """What the loop says, in the shapes that the API answers in."""
 
 from collections.abc import Mapping
+from dataclasses import replace
+from datetime import UTC
 from typing import Any
 
 from models.records import TASKS, Task
@@ -32,12 +34,16 @@ def answer_body(answer: Answer) -> AnswerBody:
 
 
 def leased_body(leased: Leased, answer: Answer) -> LeasedBody:
-    """A leased item with the newest answer on it."""
+    """A leased item with the newest answer on it, and why it came first, if it did."""
+    if leased.first and leased.due is not None:
+        why = f"due by {leased.due.astimezone(UTC):%Y-%m-%d %H:%M} UTC, so it comes first; {answer.decision.reason}"
+        answer = replace(answer, decision=replace(answer.decision, reason=why))
     return LeasedBody.model_construct(
         **_told(answer),
         uri=leased.item.uri,
         group=leased.item.group,
         language=leased.item.language,
+        due=leased.due,
         lease_id=leased.lease_id,
         expires_at=leased.expires_at,
     )

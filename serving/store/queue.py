@@ -15,7 +15,7 @@ from sqlalchemy import Connection, Row, Select, and_, bindparam, case, func, or_
 
 from models.errors import NotFound, Stale
 from models.records import Correction, Item, Label, Seconds, Task, to_json
-from selection.queueing import Skills
+from selection.queueing import Deadline, Skills
 from serving.store.database import Database, log
 from serving.store.items import answer_of, item_of, label_of
 from serving.store.records import Actor, Leased, Receipt, Worked
@@ -60,7 +60,8 @@ class Order:
     Audit items come in the order of their draw, and else only where nothing else is left: whom people look at to keep
     the promise honest must not depend on any score.
     Where ``choose(waiting, budget) -> indices`` is given, it picks among the first ``window``, and sees their labels if
-    it ``reads_labels``. Where there are ``groups``, their items come group after group instead.
+    it ``reads_labels``. Where it is of what is due ``until`` a time, by ``deadlines`` of groups or its own, only that
+    comes, the earliest first.
     Where there are ``seconds``, items are taken as long as they fit into them together, by the seconds that a person is
     expected to need.
     """
@@ -69,7 +70,8 @@ class Order:
     window: int = 0
     choose: Choose | None = None
     reads_labels: bool = False
-    groups: Sequence[str] = ()
+    until: datetime | None = None
+    deadlines: Sequence[Deadline] = ()
     seconds: Seconds | None = None
 
 
@@ -276,8 +278,8 @@ def _columns(correction: Correction, key: str) -> dict[str, Any]:
 
 def _next(waits: Waits, limit: int, order: Order, since: datetime) -> list[str]:
     """The ids of the next items in an order; second looks by anybody are for those that wait since then."""
-    if order.groups:
-        return _fitting(waits, waits.of_groups(order.groups, limit), (), limit, order.seconds)
+    if order.until is not None:
+        return _fitting(waits, waits.due(order.until, order.deadlines, limit), (), limit, order.seconds)
     audits = [*waits.second_looks(since, limit), *waits.drawn(limit)]
     if order.by == "audit":
         return _fitting(waits, (), audits, limit, order.seconds)
@@ -380,12 +382,12 @@ def _hold(connection: Connection, held: Sequence[dict[str, Any]]) -> None:
 def leased_of(row: Row[Any], lease_id: str, until: datetime) -> Leased:
     """A lease of the item in a row of ``with_answers``."""
     item = Item(id=row.item_id, uri=row.uri, group=row.item_group, language=row.language)
-    return Leased(item, row.task, lease_id, until, answer_of(row))
+    return Leased(item, row.task, lease_id, until, answer_of(row), row.due_at)
 
 
 def with_answers(task: Task, ids: Sequence[str]) -> Select[Any]:
     """Items with the pre-annotations that count."""
-    chosen = select(preannotations, items.c.uri, items.c.item_group, items.c.language)
+    chosen = select(preannotations, items.c.uri, items.c.item_group, items.c.language, item_tasks.c.due_at)
     chosen = chosen.join(item_tasks, item_tasks.c.preannotation_id == preannotations.c.id)
     chosen = chosen.join(items, items.c.id == item_tasks.c.item_id)
     return chosen.where(item_tasks.c.task == task, item_tasks.c.item_id.in_(ids))

@@ -27,13 +27,16 @@ class Answer:
 
 @dataclass(frozen=True)
 class Leased:
-    """An item that one person holds until ``expires_at``."""
+    """An item that one person holds until ``expires_at``; it came ``first`` where it would be too late for when it is
+    ``due``."""
 
     item: Item
     task: Task
     lease_id: str
     expires_at: datetime
     answer: Answer
+    due: datetime | None = None
+    first: bool = False
 
 
 @dataclass(frozen=True)

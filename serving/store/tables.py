@@ -102,6 +102,7 @@ item_tasks = Table(
     Column("correction_id", BigId),  # the one that counts
     Column("lease_id", String),
     Column("lease_until", UtcTime),
+    Column("due_at", UtcTime),  # when somebody needs its label, if that was told; its group may be due as well
     Column("contested_at", UtcTime),  # a check that contradicts a sure version: when a second look was asked for, once
     Column("failure", String),
     _required("updated_at", UtcTime),
@@ -110,6 +111,8 @@ item_tasks = Table(
 Index("ix_item_tasks_by_priority", *(item_tasks.c[name] for name in ("task", "state", "audit")),
       item_tasks.c.priority.desc(), item_tasks.c.item_id)  # fmt: skip
 Index("ix_item_tasks_by_draw", *(item_tasks.c[name] for name in ("task", "state", "audit", "draw", "item_id")))
+Index("ix_item_tasks_due", *(item_tasks.c[name] for name in ("task", "due_at", "state")),
+      sqlite_where=text("due_at IS NOT NULL"), postgresql_where=text("due_at IS NOT NULL"))  # fmt: skip
 Index("ix_item_tasks_failed", item_tasks.c.updated_at, item_tasks.c.item_id,
       sqlite_where=text("state = 'failed'"), postgresql_where=text("state = 'failed'"))  # fmt: skip
 Index("ix_item_tasks_by_version", *(item_tasks.c[name] for name in ("task", "state", "version")),

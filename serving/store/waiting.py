@@ -8,10 +8,11 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Select, and_, case, exists, or_, select
+from sqlalchemy import ColumnElement, Connection, Select, and_, exists, or_, select
 
 from models.records import Task
-from selection.queueing import Skills
+from selection.queueing import Deadline, Skills
+from serving.store.deadlines import due_at, has_deadline
 from serving.store.tables import corrections, item_tasks, items, leases, preannotations
 
 PAGE = 500  # items whose labels are looked at together, for the categories that a person can do
@@ -42,13 +43,11 @@ class Waits:
         """Those that were not drawn at random, in the order of their draw or the most doubtful first."""
         return self._first(self.ranked(False, item_tasks.c.draw if by_draw else item_tasks.c.priority.desc()), limit)
 
-    def of_groups(self, groups: Sequence[str], limit: int) -> list[str]:
-        """All those of some groups, group after group, the most doubtful first."""
-        group = select(items.c.item_group).where(items.c.id == item_tasks.c.item_id).scalar_subquery()
-        place = case({name: number for number, name in enumerate(groups)}, value=group)
-        among = item_tasks.c.item_id.in_(select(items.c.id).where(items.c.item_group.in_(groups)))
-        chosen = self._open("preannotated").where(among)
-        return self._first(chosen.order_by(place, item_tasks.c.priority.desc(), item_tasks.c.item_id), limit)
+    def due(self, until: datetime, deadlines: Sequence[Deadline], limit: int) -> list[str]:
+        """All those that are due before then, the earliest first, of those due together the most doubtful."""
+        chosen = self._open("preannotated").where(has_deadline(deadlines, until))
+        first = due_at(deadlines), item_tasks.c.priority.desc(), item_tasks.c.item_id
+        return self._first(chosen.order_by(*first), limit)
 
     def known(self, among: ColumnElement[bool], limit: int) -> list[str]:
         """Corrected items that this person can do and never had, in the order in which their labels came; ``among``

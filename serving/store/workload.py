@@ -7,7 +7,7 @@ from sqlalchemy import func, select
 
 from models.records import Seconds, Task
 from serving.store.database import Database
-from serving.store.tables import corrections, item_tasks, items, preannotations
+from serving.store.tables import corrections, item_tasks, preannotations
 
 
 class Workload:
@@ -31,14 +31,6 @@ class Workload:
         )
         with self._database.reading() as connection:
             return int(connection.execute(chosen).scalar_one())
-
-    def waiting_groups(self, task: Task, groups: Sequence[str]) -> set[str]:
-        """Those of the groups of which an item waits."""
-        chosen = select(items.c.item_group).distinct().join(item_tasks, item_tasks.c.item_id == items.c.id)
-        chosen = chosen.where(items.c.item_group.in_(groups), item_tasks.c.task == task)
-        with self._database.reading() as connection:
-            found = connection.execute(chosen.where(item_tasks.c.state == "preannotated"))
-            return set(found.scalars())
 
     def open_seconds(self, tasks: Sequence[Task]) -> Seconds:
         """What people are expected to need for all that waits."""

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from models.errors import InvalidInput
-from selection.queueing import Deadline, Share, Skills, done_by, tomorrow, turns, urgent
+from selection.queueing import Deadline, Share, Skills, done_by, due_by, tomorrow, turns
 
 NOON = datetime(2026, 3, 4, 12, 0, tzinfo=UTC)
 MIX = (Share("uncertainty", 0.7), Share("k-center", 0.3))
@@ -63,10 +63,14 @@ def test_when_all_that_is_open_will_be_done(
     assert done_by(NOON, open_s, used_s, budget) == until
 
 
-def test_the_earliest_deadline_at_risk_comes_first() -> None:
-    deadlines = [Deadline(name, NOON + timedelta(days=days)) for name, days in (("b", 2), ("a", 1), ("late", 9))]
-    assert urgent(deadlines, NOON + timedelta(days=3)) == ["a", "b"]
-    assert urgent(deadlines, NOON) == []
+def test_an_item_is_due_at_its_own_time_or_at_that_of_its_group() -> None:
+    deadlines = [Deadline("a", NOON + timedelta(days=1)), Deadline("b", NOON + timedelta(days=3))]
+    own = NOON + timedelta(days=2)
+    assert due_by(own, "a", deadlines) == deadlines[0].by
+    assert due_by(own, "b", deadlines) == own
+    assert due_by(None, "b", deadlines) == deadlines[1].by
+    assert due_by(own, None, []) == own
+    assert due_by(None, "c", deadlines) is None
 
 
 def test_a_share_and_a_deadline_are_checked() -> None:

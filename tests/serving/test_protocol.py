@@ -17,16 +17,19 @@ from serving.app import create_app
 from serving.client import verify_webhook
 from serving.errors import KINDS
 from serving.settings import Settings
+from serving.tokens import make_token
 from serving.webhooks.signing import new_secret, signature
-from tests.serving.served import ORIGIN, Served, eventually, listening, picture
+from tests.serving.served import ORIGIN, Served, eventually, listening, picture, sound
 from tests.serving.test_webhooks import Receiver
+from tests.serving.work import START
 
-PAGE = (Path(__file__).parents[2] / "docs" / "protocol.md").read_text(encoding="utf-8")
+HERE = Path(__file__).parents[2]
+PAGE = (HERE / "docs" / "protocol.md").read_text(encoding="utf-8")
 
 
-def blocks(language: str) -> list[str]:
-    """The examples of the page, in their order."""
-    return re.findall(rf"```{language}\n(.*?)```", PAGE, re.S)
+def blocks(language: str, page: str = PAGE) -> list[str]:
+    """The examples of a page, in their order."""
+    return re.findall(rf"```{language}\n(.*?)```", page, re.S)
 
 
 CLIENT, EVENT = blocks("python")
@@ -103,6 +106,33 @@ def test_the_lines_that_ask_to_be_told(served: Served, url: str, tmp_path: Path,
     assert told["type"] == "item.routed"
     assert told["data"]["item_id"] == answer["item_id"]
     assert told["data"]["decision"] == answer["route"]["decision"]
+
+
+def test_the_five_lines_of_the_readme(served: Served, url: str, tmp_path: Path) -> None:
+    page = (HERE / "README.md").read_text(encoding="utf-8")
+    (block,) = [one for one in blocks("sh", page) if "clip.ogg" in one]
+    shell = Shell(tmp_path, url)
+    for name, medium in (("street.jpg", picture(1)), ("road.jpg", picture(2)), ("clip.ogg", sound())):
+        (tmp_path / name).write_bytes(medium)
+    *annotate, queue, correct = lines(block)
+    assert [shell.run(line)["task"] for line in annotate] == ["detection", "lane", "asr"]
+    (work,) = shell.run(queue)["items"]
+    shell.names |= {"ITEM_ID": work["item_id"], "LEASE_ID": work["lease_id"]}
+    assert not shell.run(correct)["repeated"]
+    assert served.loop.report()["tasks"]["asr"]["human_seconds"] == 6.5
+
+
+def test_the_lines_of_cvat_fetch_what_is_deployed(served: Served, url: str, tmp_path: Path) -> None:
+    page = (HERE / "docs" / "cvat.md").read_text(encoding="utf-8")
+    shell = Shell(tmp_path, url)
+    shell.names = {
+        "http://PRELABEL:3000": url,
+        "TOKEN": make_token(served.loop.store, "cvat", ("annotate",), "ada", START),
+    }
+    fetched = [line for block in blocks("sh", page) for line in block.splitlines() if line.startswith("curl")]
+    assert [shell.run(line) for line in fetched] == [None, None]
+    assert f"{url}/cvat/detection" in (tmp_path / "function.yaml").read_text()
+    assert (tmp_path / "cvat_function.py").read_bytes() == (HERE / "serving" / "cvat_function.py").read_bytes()
 
 
 def test_the_client_in_ten_lines(served: Served, url: str) -> None:

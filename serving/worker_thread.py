@@ -2,15 +2,18 @@
 
 import logging
 import threading
+import time
 from abc import ABC, abstractmethod
 
 log = logging.getLogger("bentoml.prelabel")
 
 IDLE_S = 1.0  # until it looks again, where nobody wakes it
+CALM_S = 0.05  # without anything new: then a burst is over
+LONGEST_S = 5.0  # that it waits for that
 
 
 class WorkerThread(ABC):
-    """Calls ``_work`` again and again, at once while it finds something to do."""
+    """Calls ``_work`` again and again while it finds something to do; who brings more and more of it goes first."""
 
     def __init__(self, name: str) -> None:
         self._stopped = threading.Event()
@@ -38,11 +41,19 @@ class WorkerThread(ABC):
 
     def _run(self) -> None:
         while not self._stopped.is_set():
-            self._woken.clear()
+            self._let_pass()
             try:
                 worked = self._work()
             except Exception:  # the database may be away for a moment; the work is still there afterwards
                 log.exception("the work of thread %r failed", self._thread.name)
                 worked = False
-            if not worked:
+            if not worked and not self._stopped.is_set():
                 self._woken.wait(IDLE_S)
+
+    def _let_pass(self) -> None:
+        """Waits while it is woken again and again: those who do so should not be slowed down by what they bring."""
+        until = time.monotonic() + LONGEST_S
+        while self._woken.is_set() and not self._stopped.is_set() and time.monotonic() < until:
+            self._woken.clear()
+            self._woken.wait(CALM_S)
+        self._woken.clear()

@@ -17,7 +17,7 @@ from PIL import Image, ImageDraw
 from scipy import ndimage
 
 from models import scenes
-from models.records import TASKS, Task
+from models.records import TASKS, Boxes, Label, Lanes, Task, Transcript
 from models.versions import starters
 from serving.loop import utc_now
 from serving.tokens import make_token
@@ -175,7 +175,10 @@ def test_in_a_browser_regions_are_where_the_model_saw_them(task: Task, studio: R
         assert len(shown.regions) == len(prediction["result"]) >= 2
         for seen, told in zip(shown.regions, prediction["result"], strict=True):
             assert rounded(seen["value"]) == rounded(told["value"])
-        CHECKS[task](shown, prediction["result"])
+        item_id = served.loop.store.studio.item_of(task, prediction["task"])
+        answer = served.loop.answered(item_id or "", task, prediction["model_version"])
+        assert answer is not None
+        CHECKS[task](shown, answer.preannotation.label)
         assert "p_error" in read
         assert task != "asr" or "yes" in read.split()
 
@@ -191,23 +194,23 @@ def scene() -> bytes:
     return file.getvalue()
 
 
-def boxes_are_drawn(shown: Shown, result: list[dict[str, Any]]) -> None:
-    height, width = shown.drawn.shape
-    inside, around = (Image.new("1", (width, height)) for _ in range(2))
-    for value in (region["value"] for region in result):
-        x1, y1 = value["x"] * width / 100, value["y"] * height / 100
-        x2, y2 = x1 + value["width"] * width / 100, y1 + value["height"] * height / 100
+def boxes_are_drawn(shown: Shown, label: Label) -> None:
+    assert isinstance(label, Boxes)
+    (height, width), (inside, around) = shown.drawn.shape, blank(shown)
+    for box in label.boxes:
+        x1, x2 = (x * width / label.width for x in box.xyxy[::2])
+        y1, y2 = (y * height / label.height for y in box.xyxy[1::2])
         ImageDraw.Draw(inside).rectangle((x1 + 2, y1 + 2, x2 - 2, y2 - 2), 1)
         ImageDraw.Draw(around).rectangle((x1 - 3, y1 - 3, x2 + 3, y2 + 3), 1)
     assert shown.drawn[np.asarray(inside)].mean() > 0.97
     assert np.asarray(around)[shown.drawn].mean() > 0.99
 
 
-def lines_are_drawn(shown: Shown, result: list[dict[str, Any]]) -> None:
-    height, width = shown.drawn.shape
-    along, around = (Image.new("1", (width, height)) for _ in range(2))
-    for vertices in (region["value"]["vertices"] for region in result):
-        points = [(one["x"] * width / 100, one["y"] * height / 100) for one in vertices]
+def lines_are_drawn(shown: Shown, label: Label) -> None:
+    assert isinstance(label, Lanes)
+    (height, width), (along, around) = shown.drawn.shape, blank(shown)
+    for lane in label.lanes:
+        points = [(x * width / label.width, y * height / label.height) for x, y in lane.points]
         ImageDraw.Draw(along).line(points, 1)
         ImageDraw.Draw(around).line(points, 1, 15, "curve")
     near = ndimage.binary_dilation(shown.drawn, iterations=2)
@@ -215,16 +218,22 @@ def lines_are_drawn(shown: Shown, result: list[dict[str, Any]]) -> None:
     assert np.asarray(around)[shown.drawn].mean() > 0.98
 
 
-def segments_are_drawn(shown: Shown, result: list[dict[str, Any]]) -> None:
+def words_are_drawn(shown: Shown, label: Label) -> None:
+    """The sound is a second long."""
+    assert isinstance(label, Transcript)
     columns = np.flatnonzero(shown.drawn.any(axis=0)) / shown.drawn.shape[1]
-    duration_s = result[0]["original_length"]
-    begin, end = (result[0]["value"][name] / duration_s for name in ("start", "end"))
-    assert columns.min() == pytest.approx(begin, abs=0.01)
-    assert columns.max() == pytest.approx(end, abs=0.01)
+    assert columns.min() == pytest.approx(label.words[0].start_s, abs=0.01)
+    assert columns.max() == pytest.approx(label.words[-1].end_s, abs=0.01)
 
 
-CHECKS: dict[Task, Callable[[Shown, list[dict[str, Any]]], None]] = {
-    "detection": boxes_are_drawn, "lane": lines_are_drawn, "asr": segments_are_drawn,
+def blank(shown: Shown) -> tuple[Image.Image, Image.Image]:
+    """Two pictures as large as the medium is on the page."""
+    height, width = shown.drawn.shape
+    return Image.new("1", (width, height)), Image.new("1", (width, height))
+
+
+CHECKS: dict[Task, Callable[[Shown, Label], None]] = {
+    "detection": boxes_are_drawn, "lane": lines_are_drawn, "asr": words_are_drawn,
 }  # fmt: skip
 
 

@@ -37,8 +37,14 @@ class Deciding:
         """Whether the item, once corrected, is kept out of training and decides promotions."""
         return draw(item_id, self.seed, "gold") < self.gold_share
 
-    def answer(self, said: PreAnnotation, about: About, trust: Trust, policy: Policy) -> Answer:
-        """Calibrate, cost, route: the answer for a pre-annotation of which only the raw doubt is known to be right."""
+    def answer(
+        self, said: PreAnnotation, about: About, trust: Trust, policy: Policy, chance: float | None = None
+    ) -> Answer:
+        """Calibrate, cost, route: the answer for a pre-annotation of which only the raw doubt is known to be right.
+
+        ``chance`` stands for the item's own draw, where it is given.
+        """
+        chance = self.draw(said.item_id) if chance is None else chance
         duration_s, rule = about.duration_s, policy.rule_for(said.task, said.label, about)
         score, costs = said.uncertainty.score, trust.costs.costs if trust.costs else self.costs
         p_error = trust.p_error(score, said.features)
@@ -47,8 +53,8 @@ class Deciding:
         uncertainty = Uncertainty(p_error=p_error, seconds=seconds, score=score)
         if isinstance(trust.promise, PartPromise):
             doubted = replace(said, uncertainty=uncertainty)
-            return self._by_parts(doubted, duration_s, scratch_s, trust.promise, costs, policy, rule)
-        decision = route(uncertainty, scratch_s, trust.promise, policy, self.draw(said.item_id), rule)
+            return self._by_parts(doubted, duration_s, scratch_s, trust.promise, costs, policy, rule, chance)
+        decision = route(uncertainty, scratch_s, trust.promise, policy, chance, rule)
         return Answer(replace(said, uncertainty=uncertainty), decision)
 
     def _by_parts(
@@ -60,6 +66,7 @@ class Deciding:
         costs: Costs,
         policy: Policy,
         rule: Rule | None,
+        chance: float,
     ) -> Answer:
         """The decision where parts are accepted one by one, and the seconds that those shown will take.
 
@@ -73,10 +80,16 @@ class Deciding:
         if todo.partial:
             asked = todo.shown, todo.asked
             seconds = parts_seconds(said.task, said.label, *asked, said.features, duration_s, costs)
-        decision = route_parts(missing, seconds, scratch_s, todo, promise, policy, self.draw(said.item_id), rule)
+        decision = route_parts(missing, seconds, scratch_s, todo, promise, policy, chance, rule)
         if decision.parts is None:
             return Answer(said, decision)
         return Answer(replace(said, uncertainty=replace(said.uncertainty, seconds=seconds)), decision)
+
+    def as_if_open(self, said: PreAnnotation, about: About, trust: Trust, policy: Policy) -> Answer:
+        """What would be decided today of an item whose answer is known, were it handed out like any other: one that is
+        sure enough to be accepted people get by chance alone."""
+        answer = self.answer(said, about, trust, policy)
+        return answer if answer.decision.decision != "accept" else self.answer(said, about, trust, policy, chance=0.0)
 
 
 def undecided(item_id: str, task: Task, version: str, said: Prediction) -> PreAnnotation:

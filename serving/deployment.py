@@ -134,7 +134,7 @@ class Deployment:
     ) -> list[tuple[Leased, Answer]]:
         """The next items for one person; what an older version said about them is asked of the serving one first."""
         leased = self.loop.lease(task, limit, annotator, actor, strategy, seconds)
-        return [(one, self._fresh(one, actor)) for one in leased]
+        return [(one, self.loop.as_if_open(one, self._fresh(one, actor))) for one in leased]
 
     def _fresh(self, leased: Leased, actor: Actor) -> Answer:
         try:

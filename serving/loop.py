@@ -216,6 +216,14 @@ class Loop:
         """How many items people have or had, and which would have the next places in the queue; nobody gets them."""
         return self._handing_out.standing(task, places, self._clock())
 
+    def as_if_open(self, leased: Leased, answer: Answer) -> Answer:
+        """The newest answer on a leased item; on a planted one with the decision of today, which tells nothing."""
+        if leased.planted is None:
+            return answer
+        said, policy = answer.preannotation, self.policies.of(leased.task)
+        trust = self._calibrations.trust(said.model_version, policy)
+        return self._deciding.as_if_open(said, leased.planted, trust, policy)
+
     def why_nothing(self, task: Task, annotator: str, seconds: Seconds | None = None) -> Nothing:
         """Why there was nothing for this person."""
         return self._handing_out.why_nothing(task, annotator, self._clock(), seconds)

@@ -6,7 +6,7 @@ becomes its label (``Queue.correct``).
 
 import math
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 from uuid import uuid4
@@ -16,7 +16,7 @@ from sqlalchemy import Row, and_, func, select
 from models.records import Label, Seconds, Task
 from selection.queueing import Skills
 from serving.store.database import Database
-from serving.store.items import label_of
+from serving.store.items import about_of, label_of
 from serving.store.queue import leased_of, with_answers
 from serving.store.records import Actor, Leased
 from serving.store.tables import corrections, item_tasks, leases
@@ -77,7 +77,8 @@ class Planting:
             held: list[dict[str, Any]] = [{"id": uuid4().hex, "item_id": row.item_id, **whose} for row in planted]
             if held:
                 connection.execute(leases.insert(), held)
-        return [leased_of(row, lease["id"], until) for row, lease in zip(planted, held, strict=True)]
+        leased = zip(planted, held, strict=True)
+        return [replace(leased_of(row, lease["id"], until), planted=about_of(row)) for row, lease in leased]
 
     def handed_out(self, task: Task) -> int:
         """How many were handed to people so far."""

@@ -28,7 +28,7 @@ class Answer:
 @dataclass(frozen=True)
 class Leased:
     """An item that one person holds until ``expires_at``; it came ``first`` where it would be too late for when it is
-    ``due``."""
+    ``due``. Where it is ``planted``, its answer is known, and what else is known of it stands there."""
 
     item: Item
     task: Task
@@ -37,6 +37,7 @@ class Leased:
     answer: Answer
     due: datetime | None = None
     first: bool = False
+    planted: About | None = None
 
 
 @dataclass(frozen=True)

@@ -55,8 +55,7 @@ class Waits:
         had, own = leases.alias("had"), corrections.alias("own")
         theirs = [exists().where(one.c.item_id == item_tasks.c.item_id, one.c.task == self.task,
                                  one.c.annotator == self.annotator) for one in (had, own)]  # fmt: skip
-        said = preannotations.c
-        shown = exists().where(said.id == item_tasks.c.preannotation_id, said.decision != "accept")
+        shown = item_tasks.c.preannotation_id.is_not(None)
         chosen = select(item_tasks.c.item_id).join(corrections, corrections.c.id == item_tasks.c.correction_id)
         chosen = chosen.where(corrections.c.task == self.task, item_tasks.c.state == "corrected", among, shown)
         chosen = chosen.where(*(~one for one in theirs), *self._in_their_languages())

@@ -1,5 +1,6 @@
 """Items whose answers are known, handed to people who are not told: what they say is measured and never a label."""
 
+import re
 from collections import Counter
 from dataclasses import replace
 from pathlib import Path
@@ -9,26 +10,30 @@ import pytest
 
 from models.datasets import read
 from models.errors import InvalidInput, Stale
+from selection.calibration import Calibrator
 from selection.policy import Policy
 from selection.queueing import Skills
+from selection.risk import Threshold
+from selection.rules import About
+from serving.deciding import Deciding
 from serving.labels import export
 from serving.store import Store
 from serving.store.queue import ANYTHING, Order
+from serving.trust import Trust
 from tests.serving.served import picture, serving
 from tests.serving.test_cli import prelabel
 from tests.serving.test_handing_out import Desk
-from tests.serving.work import START, add_version, after, answer, boxes, correction, fill, item, item_id
+from tests.serving.work import START, add_version, after, answer, boxes, correction, fill, item, item_id, settings
 
 QUEUE = Order("priority")
 
 
 @pytest.fixture
 def labelled(store: Store) -> Store:
-    """Six items: ann labelled 0, 1 and 2, of which 1 was said to be accepted; bob 3; 4 and 5 wait."""
+    """Six items: ann labelled 0, 1 and 2, bob 3; 4 and 5 wait."""
     add_version(store)
     fill(store, 6)
-    store.items.save(item("sure"), answer("sure", decision="accept"), 0.5, None, "tester", START)
-    for name, who in ((0, "ann"), (1, "ann"), (2, "ann"), (3, "bob"), ("sure", "ann")):
+    for name, who in ((0, "ann"), (1, "ann"), (2, "ann"), (3, "bob")):
         store.queue.correct(correction(name, "bus", annotator=who, at=1), None, "tester", after(1))
     return store
 
@@ -38,10 +43,10 @@ def plant(
     chance: float = 0.0, seconds: float | None = None,
 ) -> dict[str, str]:  # fmt: skip
     """The leases by the name of the item."""
-    names = {item_id(name): str(name) for name in (*range(6), "sure")}
+    names = {item_id(name): str(name) for name in range(6)}
     found = store.planting.lease(
         "detection", limit, annotator, "tester", after(now), after(now + 60), able,
-        lambda one: names[one] in (*gold, "sure"), chance, seconds,
+        lambda one: names[one] in gold, chance, seconds,
     )  # fmt: skip
     return {names[one.item.id]: one.lease_id for one in found}
 
@@ -113,12 +118,12 @@ class TestStore:
         add_version(store)
         store.items.save(item(0), answer(0, decision="audit"), 0.5, None, "tester", START)
         first = store.queue.correct(correction(0, "van", annotator="ann", at=1), None, "tester", after(1))
-        store.queue.correct(correction(0, "bus", annotator="cyd", at=2), None, "tester", after(2))
-        held = plant(store, "bob", now=3)
-        store.queue.correct(correction(0, "car", annotator="bob", at=4), held["0"], "tester", after(4))
+        held = plant(store, "bob", now=2)
+        store.queue.correct(correction(0, "car", annotator="bob", at=3), held["0"], "tester", after(3))
+        store.queue.correct(correction(0, "bus", annotator="cyd", at=4), None, "tester", after(4))
         store.queue.withdraw(first.correction_id, "tester", after(5))
         (check,) = store.checks.audited("detection", "v1", ["v1"])
-        assert (check.truth, check.handed_at) == (boxes("bus"), after(2))
+        assert (check.truth, check.handed_at) == (boxes("bus"), after(4))
 
 
 def desk_of(folder: Path, n: int, **terms: Any) -> Desk:
@@ -163,6 +168,15 @@ def test_a_share_of_one_is_refused() -> None:
         Policy(planted_share=1)
 
 
+def test_what_is_sure_enough_to_be_accepted_looks_like_an_audit(tmp_path: Path) -> None:
+    deciding, policy = Deciding.by(settings(tmp_path)), Policy(audit_share=1e-9)
+    trust = Trust(Calibrator("identity", 0, 0), Threshold(0.5, 0.02, 0.05, 300, 200, 0))
+    for score, openly, planted in ((0.1, "accept", "audit"), (0.9, "review", "review")):
+        said = replace(answer(0, score=score).preannotation, features={"expected_missed": 0.1})
+        assert deciding.answer(said, About(), trust, policy).decision.decision == openly
+        assert deciding.as_if_open(said, About(), trust, policy).decision.decision == planted
+
+
 def test_over_http_from_the_queue_to_the_figures(tmp_path: Path) -> None:
     """Ann labels ten pictures right; bob is planted some of them, answers, and no label changes."""
     with serving(tmp_path, tasks=("detection",), gold_share=0.999999) as served:
@@ -171,9 +185,12 @@ def test_over_http_from_the_queue_to_the_figures(tmp_path: Path) -> None:
         for one in served.client.get("/v1/queue/detection?limit=10&annotator=ann").json()["items"]:
             send(served.client, one, "ann", "car")
         assert served.client.put("/v1/policy", json={"policy": {"planted_share": 0.5}}).status_code == 200
+        served.loop.recalibrate(served.version, "tester")  # tells all that is open how many checks there are now
         before = labels_of(served.loop, tmp_path / "before")
         handed = served.client.get("/v1/queue/detection?limit=8&annotator=bob").json()["items"]
         assert len({tuple(sorted(one)) for one in handed}) == 1  # nothing tells which are planted
+        known_by_then = {found for one in handed for found in re.findall("\\w+ random check", one["route"]["reason"])}
+        assert len(known_by_then) == 1  # not how many checks there were when it was open
         states = {one["item_id"]: history(served.client, one)["tasks"][0]["state"] for one in handed}
         planted = [one for one in handed if states[one["item_id"]] == "corrected"]
         assert len(planted) == 4

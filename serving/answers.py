@@ -111,6 +111,7 @@ class History:
     preannotations: Rows
     corrections: Rows
     leases: Rows
+    unfit: Rows = ()
 
 
 @dataclass(frozen=True)

@@ -35,6 +35,8 @@ from serving.bodies import (
     ReportBody,
     StatusBody,
     SuspectsBody,
+    UnfitBody,
+    UnfitReceiptBody,
     UriBody,
     parse,
 )
@@ -44,7 +46,7 @@ from serving.deployment import deployment_of
 from serving.description import PUBLIC, a_medium, documented, many_items, media_or_uri, one_json
 from serving.http_errors import Unavailable, error_detail
 from serving.label_studio import backend as label_studio
-from serving.loop import Actor, Answer
+from serving.loop import Actor, Answer, utc_now
 from serving.metrics import Measured
 from serving.registration import parse_lines, register
 from serving.settings import QueueStrategy, Settings
@@ -255,6 +257,34 @@ async def correct(item_id: str, request: Request) -> Response:
     body: CorrectionBody = parse(CorrectionBody, await request.body(), "body")
     receipt = await run_sync(deployment_of(request).correct, item_id, body, actor_of(request))
     return _json(ReceiptBody(item_id=receipt.item_id, correction_id=receipt.correction_id, repeated=receipt.repeated))
+
+
+@routes.post(
+    "/v1/items/{item_id}/unfit",
+    summary="Say that an item cannot be labelled",
+    response_model=UnfitReceiptBody,
+    openapi_extra=one_json(UnfitBody),
+    responses=documented(401, 403, 404, 409, 413, 422),
+)
+async def find_unfit(item_id: str, request: Request) -> Response:
+    """It leaves the queue, trains nothing and checks nothing, until it is taken back or corrected all the same. Said
+    twice it counts once. A lease that is over answers 409."""
+    body: UnfitBody = parse(UnfitBody, await request.body(), "body")
+    said = body.unfit(item_id, utc_now())
+    repeated = await run_sync(deployment_of(request).loop.find_unfit, said, body.lease_id, actor_of(request))
+    return _json(UnfitReceiptBody(item_id=item_id, task=said.task, reason=said.reason, repeated=repeated))
+
+
+@routes.delete(
+    "/v1/items/{item_id}/unfit",
+    summary="Take back that an item cannot be labelled",
+    status_code=204,
+    responses=documented(401, 403, 404, 422),
+)
+async def find_fit(item_id: str, task: str, request: Request) -> Response:
+    """It is again what it was: corrected, or open. Nothing happens where it is not unfit."""
+    await run_sync(deployment_of(request).loop.find_fit, item_id, parse_task(task), actor_of(request))
+    return Response(status_code=204)
 
 
 @routes.get("/v1/models", summary="Every version", response_model=ModelsBody, responses=documented(401, 403))

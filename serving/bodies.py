@@ -22,6 +22,7 @@ from selection.annotators import Standing
 from selection.routing import Decision
 from selection.suspects import Finding
 from serving.http_errors import ErrorDetail
+from serving.store.records import UNFIT, Unfit
 
 Label = Transcript | Boxes | Lanes
 
@@ -130,6 +131,38 @@ class CorrectionBody(Body):
             created_at=created_at,
             model_version=model_version,
         )
+
+
+class UnfitBody(Body):
+    """A person's word that an item cannot be labelled. ``created_at`` is when it was given; without it, now."""
+
+    task: Task
+    reason: str = Field(
+        description="; ".join(f"{task}: {', '.join(reasons)}" for task, reasons in UNFIT.items()), examples=["damaged"]
+    )
+    annotator: str = Field(min_length=1)
+    seconds: Annotated[Seconds, Field(ge=0, description="human time spent")]
+    tool: str = Field("api", min_length=1)
+    created_at: datetime | None = None
+    lease_id: str | None = None
+
+    def unfit(self, item_id: str, now: datetime) -> Unfit:
+        """The record of it.
+
+        Raises:
+            InvalidInput: the reason is none of the task's, or the time has no zone.
+        """
+        at = self.created_at or now
+        return Unfit(item_id, self.task, self.reason, self.annotator, self.seconds, self.tool, at)
+
+
+class UnfitReceiptBody(BaseModel):
+    """What became of such a word; ``repeated`` when the same one had come before."""
+
+    item_id: str
+    task: Task
+    reason: str
+    repeated: bool
 
 
 class ReceiptBody(BaseModel):

@@ -18,6 +18,7 @@ import json
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from datetime import datetime
 from pathlib import Path
 from typing import Any, TypeVar
 from urllib.parse import quote
@@ -190,6 +191,27 @@ class Client:
         item_id = body.pop("item_id")
         del body["version"]
         return self._read(Receipt, self._send("POST", f"/v1/items/{_part(item_id)}/correction", json=body))
+
+    def find_unfit(
+        self,
+        item_id: str,
+        task: Task,
+        reason: str,
+        annotator: str,
+        seconds: Seconds,
+        tool: str,
+        at: datetime,
+        lease_id: str | None = None,
+    ) -> None:
+        """Says that an item cannot be labelled, and why: ``damaged``, ``other`` and what else the task has; it leaves
+        the queue. ``at`` carries its time zone and tells repeats apart. Without ``lease_id`` it is always taken."""
+        body = {"task": task, "reason": reason, "annotator": annotator, "seconds": seconds, "tool": tool,
+                "created_at": at.isoformat(), "lease_id": lease_id}  # fmt: skip
+        self._send("POST", f"/v1/items/{_part(item_id)}/unfit", json=body)
+
+    def find_fit(self, item_id: str, task: Task) -> None:
+        """Takes back that an item cannot be labelled."""
+        self._send("DELETE", f"/v1/items/{_part(item_id)}/unfit", params={"task": task})
 
     def suspects(self, task: Task, limit: int = 50, offset: int = 0) -> Suspects:
         """A page of the labels that are probably wrong, worst first; waits while they are ranked."""

@@ -37,6 +37,7 @@ from serving.store.records import (
     Promotion,
     Receipt,
     StoredVersion,
+    Unfit,
     storable,
 )
 from serving.trust import Trust
@@ -253,6 +254,28 @@ class Loop:
             self._calibrations.look_again(correction, receipt.correction_id, actor)
         self._calibrations.watch(correction.task, actor)
         return receipt
+
+    def find_unfit(self, said: Unfit, lease_id: str | None, actor: Actor) -> bool:
+        """Takes an item out of the work that a person cannot label; returns whether the same word had come before.
+
+        It trains nothing and checks nothing, until it is taken back or somebody labels it all the same. Without
+        ``lease_id`` the word is always taken.
+
+        Raises:
+            NotFound: no such item, task or lease.
+            Stale: the lease is over, or someone else ended it.
+        """
+        storable(said.annotator, "annotator")
+        storable(said.tool, "tool")
+        return self._store.unfit.say(said, lease_id, actor, self._clock())
+
+    def find_fit(self, item_id: str, task: Task, actor: Actor) -> None:
+        """Takes back that an item is unfit: it is corrected again, or open.
+
+        Raises:
+            NotFound: the item is not registered for the task.
+        """
+        self._store.unfit.take_back(item_id, task, actor, self._clock())
 
     def withdraw(self, correction_id: int, actor: Actor) -> None:
         """Lets a correction count no longer, as who gave it took it back; the item may be open again.

@@ -23,27 +23,28 @@ def task_report(
 ) -> dict[str, Any]:
     """Items by state, human seconds, and seconds a label; a label is a corrected item or one accepted unseen.
 
-    Today begins at midnight UTC. Where a tool told no seconds, people needed more than the figures say: the report
-    counts such corrections. What people said of planted items is no label, but took their time: it is told apart, and
-    in the human seconds.
+    Unfit items have no label, and what people said of planted items is none, but both took their time: told apart, they
+    are in the human seconds. Today begins at midnight UTC. Where a tool told no seconds, people needed more than the
+    figures say: the report counts such corrections.
     """
     serving = store.versions.serving(task)
     states = store.items.counts(task, now)
     labels = states.get("corrected", 0) + states.get("accepted", 0)
     lines, accepted = store.queue.seconds(task), store.items.accepted(task)
-    planted = planted_of(task)
-    human_seconds = sum(seconds for _, _, seconds in lines) + planted["human_seconds"]
+    reasons, planted, midnight = store.unfit.reasons(task), planted_of(task), now.astimezone(UTC).replace(**_MIDNIGHT)
+    human_seconds = sum(seconds for _, _, seconds in lines) + planted["human_seconds"] + store.unfit.seconds(task)
     return {
         "serving": serving.name if serving else None,
         "promise": told_of(serving) if serving else None,
         "items": states,
         "deadlines": _told(store.deadlines.lateness(task, deadlines, now)),
         "labels": labels,
+        "unfit": {"items": sum(reasons.values()), "drawn": store.unfit.drawn(task), "reasons": reasons},
         "corrections": sum(corrections for _, corrections, _ in lines),
         "corrections_without_seconds": store.queue.without_seconds(task),
         "planted": planted,
         "human_seconds": human_seconds,
-        "human_seconds_today": store.queue.seconds_since(task, now.astimezone(UTC).replace(**_MIDNIGHT)),
+        "human_seconds_today": store.queue.seconds_since(task, midnight) + store.unfit.seconds(task, midnight),
         "seconds_per_label": human_seconds / labels if labels else None,
         "by_model_version": [
             {

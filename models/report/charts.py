@@ -38,7 +38,10 @@ class Curve:
 
 @dataclass(frozen=True)
 class Curves:
-    """Lines and dots over [0, ``x_most``] x [0, ``y_most``]; ``diagonal`` draws what would be perfect."""
+    """Lines and dots over [0, ``x_most``] x [0, ``y_most``]; ``diagonal`` draws what would be perfect.
+
+    ``dot`` says what a dot is, by its x, y and n.
+    """
 
     kind: ClassVar[str] = "curves"
     title: str
@@ -50,6 +53,7 @@ class Curves:
     x_most: float = 1.0
     y_most: float = 1.0
     diagonal: bool = False
+    dot: str = "said {x:.3f}, so {y:.3f}, of {n} items"
 
     @property
     def most_n(self) -> int:

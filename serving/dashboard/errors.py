@@ -1,5 +1,6 @@
 """The page at ``/errors``: what went wrong, why, and what can be tried again."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -11,10 +12,12 @@ from fastapi.responses import RedirectResponse, Response
 
 from models.errors import InvalidInput, NotAllowed
 from models.tasks import parse_task
-from serving.dashboard.frame import page
+from serving.dashboard.frame import TASK_NAMES, page
 from serving.deployment import Deployment
 from serving.loop import Actor, utc_now
+from serving.store.browsing import Failed
 from serving.store.inbox import Letter
+from serving.store.outbox import Delivery
 
 LINES = 50
 TOOLS = {"label-studio": "Label Studio", "cvat": "CVAT"}
@@ -22,12 +25,26 @@ TOOLS = {"label-studio": "Label Studio", "cvat": "CVAT"}
 routes = APIRouter()
 
 
+@dataclass(frozen=True)
+class Failing:
+    """Something that failed: when, whose it is (a task, a tool, a host), what it is and where it is shown, what else is
+    known of it, why, after how many attempts, and the form that tries it again, for those who may."""
+
+    at: datetime
+    of: str
+    what: str
+    why: str
+    where: str | None = None
+    about: str = ""
+    attempts: int = 0
+    again: Mapping[str, Any] | None = None
+
+
 @routes.get("/errors")
 async def errors(request: Request, before: str = "") -> Response:
     """Items and events that could not be worked on, messages that nobody heard, versions that broke."""
-    what = await run_sync(_what, request.app.state.deployment, _moment(before))
-    may = bool({"annotate", "correct", "admin"} & set(request.state.scopes))
-    return page(request, "errors.html", tools=TOOLS, may=may, about=about, host=host, **what)
+    what = await run_sync(_what, request.app.state.deployment, _moment(before), frozenset(request.state.scopes))
+    return page(request, "errors.html", **what)
 
 
 @routes.post("/errors/retry")
@@ -41,18 +58,41 @@ async def retry(request: Request) -> Response:
     return RedirectResponse("/errors", 303)
 
 
-def _what(deployment: Deployment, before: tuple[datetime, str] | None) -> dict[str, Any]:
-    store = deployment.loop.store
+def _what(deployment: Deployment, before: tuple[datetime, str] | None, scopes: frozenset[str]) -> dict[str, Any]:
+    store, may, is_admin = deployment.loop.store, bool({"annotate", "correct", "admin"} & scopes), "admin" in scopes
     failed = store.browse.failed(LINES + 1, before)
     last = failed[LINES - 1] if len(failed) > LINES else None
+    broken = [one for one in deployment.loop.versions() if one.state == "failed"]
     return {
-        "failed": failed[:LINES],
+        "failed": [_item(one, may) for one in failed[:LINES]],
         "last": last and f"{last.at.isoformat()}~{last.item.id}",
-        "letters": store.inbox.letters(LINES),
-        "dead": store.inbox.dead(),
-        "unheard": store.outbox.dead()[-LINES:][::-1],
-        "broken": [version for version in deployment.loop.versions() if version.state == "failed"],
-    }
+        "letters": [_event(one, may) for one in store.inbox.letters(LINES)],
+        "dead": sum(store.inbox.dead().values()),
+        "unheard": [_message(one, is_admin) for one in store.outbox.dead()[-LINES:][::-1]],
+        "broken": [Failing(one.created_at, TASK_NAMES[one.task], one.name, one.failure or "", f"/models/{one.name}")
+                   for one in broken],
+    }  # fmt: skip
+
+
+def _item(one: Failed, may: bool) -> Failing:
+    again = {"item": one.item.id, "task": one.task} if may else None
+    where = f"/items/{one.item.id}"
+    return Failing(one.at, TASK_NAMES[one.task], one.item.id[:12], one.failure, where, again=again)
+
+
+def _event(one: Letter, may: bool) -> Failing:
+    """The words of the tool: what happened, to which annotation, task or job, as far as the body tells."""
+    body, again = one.body, {"event": one.id} if may else None
+    action = str(body.get("action") or body.get("event") or "")
+    about = ", ".join(f"{name} {known['id']}" for name in ("project", "task", "annotation", "job")
+                      if isinstance(known := body.get(name), dict) and "id" in known)  # fmt: skip
+    of = TOOLS.get(one.tool, one.tool)
+    return Failing(one.received_at, of, action, one.failure or "", None, about, one.attempts, again)
+
+
+def _message(one: Delivery, may: bool) -> Failing:
+    again = {"delivery": one.id} if may else None
+    return Failing(one.told_at, host(one.url), one.kind, one.failure or "", attempts=one.attempts, again=again)
 
 
 def _retry(deployment: Deployment, given: dict[str, str], actor: Actor) -> None:
@@ -69,23 +109,6 @@ def _retry(deployment: Deployment, given: dict[str, str], actor: Actor) -> None:
         raise InvalidInput(
             f"retry: expected an item with its task, an event or a delivery, got {', '.join(sorted(given))}"
         )
-
-
-@dataclass(frozen=True)
-class About:
-    """What an event was about, as far as its body tells."""
-
-    action: str
-    subject: str
-
-
-def about(letter: Letter) -> About:
-    """The words of the tool: what happened, to which annotation, task or job."""
-    body = letter.body
-    action = body.get("action") or body.get("event") or ""
-    named = [f"{name} {one['id']}" for name in ("project", "task", "annotation", "job")
-             if isinstance(one := body.get(name), dict) and "id" in one]  # fmt: skip
-    return About(str(action), ", ".join(named))
 
 
 def host(url: str) -> str:

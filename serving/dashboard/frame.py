@@ -9,8 +9,19 @@ from jinja2 import ChoiceLoader, Environment, PackageLoader
 from starlette.datastructures import URL
 
 from serving.dashboard.languages import COOKIE, LANGUAGES, asked_for, language_of, translations
+from serving.dashboard.reasons import in_words
 
 TASK_NAMES = {"asr": "Speech recognition", "detection": "Object detection", "lane": "Lane detection"}
+UNFIT_WORDS = {  # why an item cannot be labelled, as people read it
+    "damaged": "it is damaged or cut off",
+    "no-speech": "nobody speaks",
+    "unintelligible": "the words cannot be made out",
+    "other-language": "another language is spoken",
+    "unrecognisable": "it is too dark, blurred or hidden",
+    "other-scene": "it shows another kind of scene",
+    "no-road": "it shows no road",
+    "other": "another reason",
+}
 _POLICY = (
     "default-src 'none'; script-src 'self'; connect-src 'self'; img-src 'self' data:; media-src 'self' blob:; "
     "style-src 'self' 'unsafe-inline'; form-action 'self'; frame-ancestors 'none'; base-uri 'none'"
@@ -31,6 +42,7 @@ def page(request: Request, template: str, status: int = 200, **what: Any) -> HTM
         elsewhere=_elsewhere(request),
         scopes=getattr(request.state, "scopes", ()),
         task_names=TASK_NAMES,
+        unfit_words=UNFIT_WORDS,
         turned="before" in request.query_params,
         first_page=_address(request.url.remove_query_params("before")),
         page_before=lambda last: _address(request.url.include_query_params(before=last)),
@@ -45,7 +57,7 @@ def page(request: Request, template: str, status: int = 200, **what: Any) -> HTM
 
 @cache
 def templates(language: str) -> Environment:
-    """The templates, saying everything inside ``_()`` and ``trans`` in a language."""
+    """The templates, saying everything inside ``_()`` and ``trans``, and each ``reason()``, in a language."""
     environment = Environment(
         loader=ChoiceLoader(
             [
@@ -59,6 +71,7 @@ def templates(language: str) -> Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
+    environment.globals["reason"] = lambda text: in_words(text, language)
     known = translations(language)
     environment.install_gettext_callables(  # type: ignore[attr-defined]
         lambda sentence: known.get(sentence, sentence),

@@ -4,16 +4,16 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from difflib import SequenceMatcher
-from typing import Any
+from typing import Any, TypeAlias
 
 from anyio.to_thread import run_sync
 from fastapi import APIRouter, Request
-from fastapi.responses import Response
+from fastapi.responses import RedirectResponse, Response
 
 from models.changes import Changes
 from models.errors import InvalidInput
 from models.records import LABEL_TYPES, Label, Task, Transcript, Uncertainty, from_json
-from models.tasks import changes
+from models.tasks import changes, parse_task
 from selection.parts import Plan
 from selection.routing import Decision
 from serving.dashboard.cards import Card, card_of
@@ -52,14 +52,30 @@ class Given:
 
 
 @dataclass(frozen=True)
+class Unfit:
+    """A person's word that it cannot be labelled, and whether that stands no longer."""
+
+    at: datetime
+    annotator: str
+    tool: str
+    seconds: float
+    reason: str
+    withdrawn: bool
+
+
+@dataclass(frozen=True)
 class Lent:
-    """A lease, and how it ended: by a correction, by its time, or not yet."""
+    """A lease, and how it ended: by a correction, by the word that it is unfit, given back, by its time, or not yet."""
 
     at: datetime
     annotator: str
     until: datetime
     ended_at: datetime | None
     corrected: bool
+    unfit: bool
+
+
+Chapter: TypeAlias = Said | Given | Unfit | Lent
 
 
 @dataclass(frozen=True)
@@ -70,12 +86,12 @@ class Story:
     state: str
     audit: bool
     failure: str | None
-    chapters: Sequence[Said | Given | Lent]
+    chapters: Sequence[Chapter]
 
     @property
     def shown(self) -> Card | None:
         """What counts by now: the newest correction that stands, or the newest answer."""
-        cards = [one.card for one in self.chapters if not isinstance(one, Lent) and one.counts]
+        cards = [one.card for one in self.chapters if isinstance(one, Said | Given) and one.counts]
         return cards[-1] if cards else None
 
 
@@ -85,10 +101,20 @@ async def item(item_id: str, request: Request) -> Response:
     deployment = deployment_of(request)
     history = await run_sync(deployment.loop.history, item_id)
     told = [_story(history, line) for line in history["tasks"]]
-    return page(request, "item.html", item=history["item"], stories=told, kind=kind)
+    may = bool({"correct", "admin"} & set(request.state.scopes))
+    return page(request, "item.html", item=history["item"], stories=told, kind=kind, may=may)
 
 
-def kind(chapter: Said | Given | Lent) -> str:
+@routes.post("/items/{item_id}/fit")
+async def fit(item_id: str, request: Request) -> Response:
+    """Takes back that the item cannot be labelled, as the form of its page asks for."""
+    async with request.form(max_files=0, max_fields=1) as form:
+        task = parse_task(str(form.get("task", "")))
+    await run_sync(deployment_of(request).loop.find_fit, item_id, task, request.state.actor)
+    return RedirectResponse(f"/items/{item_id}", 303)
+
+
+def kind(chapter: Chapter) -> str:
     """What the template calls it."""
     return type(chapter).__name__.lower()
 
@@ -97,11 +123,12 @@ def _story(history: Mapping[str, Any], line: Mapping[str, Any]) -> Story:
     task: Task = line["task"]
     of_task = {
         name: [one for one in history[name] if one["task"] == task]
-        for name in ("preannotations", "corrections", "leases")
+        for name in ("preannotations", "corrections", "unfit", "leases")
     }
     labels = {one["version"]: (_label(task, one), one["duration_s"]) for one in of_task["preannotations"]}
-    chapters: list[Said | Given | Lent] = [_said(task, one, line) for one in of_task["preannotations"]]
+    chapters: list[Chapter] = [_said(task, one, line) for one in of_task["preannotations"]]
     chapters += [_given(task, one, line, labels) for one in of_task["corrections"]]
+    chapters += [_unfit(one) for one in of_task["unfit"]]
     chapters += [_lent(one) for one in of_task["leases"]]
     return Story(task, line["state"], line["audit"], line["failure"], sorted(chapters, key=lambda one: one.at))
 
@@ -147,11 +174,15 @@ def _changes(task: Task, before: Label | None, after: Label) -> Changes | None:
         return None
 
 
+def _unfit(one: Mapping[str, Any]) -> Unfit:
+    withdrawn = one["withdrawn_at"] is not None
+    return Unfit(_time(one["received_at"]), one["annotator"], one["tool"], one["seconds"], one["reason"], withdrawn)
+
+
 def _lent(one: Mapping[str, Any]) -> Lent:
     ended = _time(one["ended_at"]) if one["ended_at"] else None
-    return Lent(
-        _time(one["leased_at"]), one["annotator"], _time(one["expires_at"]), ended, one["correction_id"] is not None
-    )
+    until, by = _time(one["expires_at"]), (one["correction_id"] is not None, one["unfit_id"] is not None)
+    return Lent(_time(one["leased_at"]), one["annotator"], until, ended, *by)
 
 
 def aligned(before: str, after: str) -> list[tuple[str, str]]:

@@ -29,7 +29,7 @@ from serving.store.records import Actor, Comparison
 CHARTS = (
     "Reliability", "error rate where p_error was said; a dot's size is the number of items, its line the 95 % interval",
     "Risk and coverage", "labels wrong among the surest items, by the share of items accepted", "p_error",
-    "labels wrong", "coverage",
+    "labels wrong", "coverage", Curves.dot,
 )  # fmt: skip
 
 routes = APIRouter()
@@ -204,4 +204,5 @@ def _translator(request: Request) -> Callable[[str], str]:
 
 
 def _in_words(chart: Curves, said: Callable[[str], str]) -> Curves:
-    return replace(chart, title=said(chart.title), note=said(chart.note), x=said(chart.x), y=said(chart.y))
+    return replace(chart, title=said(chart.title), note=said(chart.note), x=said(chart.x), y=said(chart.y),
+                   dot=said(chart.dot))  # fmt: skip

@@ -17,6 +17,7 @@ from serving.dashboard.frame import page
 from serving.deployment import deployment_of
 from serving.label_names import categories_of
 from serving.loop import Loop, utc_now
+from serving.store.records import UNFIT
 
 routes = APIRouter()
 
@@ -48,7 +49,7 @@ async def _editor(request: Request, task: Task, item_id: str | None) -> Response
     categories = await run_sync(categories_of, deployment.loop, task)
     may = bool({"correct", "admin"} & set(request.state.scopes))
     about = about_task(task, request.state.actor, item_id, categories)
-    return page(request, "review.html", tasks=TASKS, task=task, may=may, about=about)
+    return page(request, "review.html", tasks=TASKS, task=task, may=may, about=about, reasons=UNFIT[task])
 
 
 def about_task(task: Task, annotator: str, item_id: str | None, categories: tuple[str, ...]) -> dict[str, Any]:

@@ -1,9 +1,9 @@
 """Everything that is kept: the only place with SQL in it.
 
-``store.items``, ``store.deadlines``, ``store.queue``, ``store.planting``, ``store.checks``, ``store.said``,
-``store.versions``, ``store.policies``, ``store.tokens``, ``store.inbox``, ``store.outbox``, ``store.studio``,
-``store.cvat``, ``store.changes`` and ``store.browse`` are its drawers. Each method is one transaction; when it returns,
-a killed process loses nothing of it. Times come in as arguments, aware of their zone.
+``store.items``, ``store.deadlines``, ``store.queue``, ``store.planting``, ``store.unfit``, ``store.checks``,
+``store.said``, ``store.versions``, ``store.policies``, ``store.tokens``, ``store.inbox``, ``store.outbox``,
+``store.studio``, ``store.cvat``, ``store.changes`` and ``store.browse`` are its drawers. Each method is one
+transaction; when it returns, a killed process loses nothing of it. Times come in as arguments, aware of their zone.
 """
 
 from contextlib import AbstractContextManager
@@ -23,6 +23,7 @@ from serving.store.policies import Adoptions
 from serving.store.queue import Queue
 from serving.store.studio import Studio
 from serving.store.tokens import Tokens
+from serving.store.unfit import UnfitItems
 from serving.store.versions import Versions
 from serving.store.workload import Workload
 
@@ -35,6 +36,7 @@ class Store:
         self.deadlines = Deadlines(database)
         self.queue = Queue(database)
         self.planting = Planting(database)
+        self.unfit = UnfitItems(database)
         self.checks = Checks(database)
         self.versions = Versions(database)
         self.policies = Adoptions(database)

@@ -12,7 +12,15 @@ from selection.routing import DRAWN
 from serving.store.database import Database, distinct
 from serving.store.items import answer_of, item_of
 from serving.store.records import Answer, ItemState
-from serving.store.tables import corrections, item_tasks, items, preannotations, studio_annotations, studio_tasks
+from serving.store.tables import (
+    corrections,
+    item_tasks,
+    items,
+    preannotations,
+    studio_annotations,
+    studio_tasks,
+    unfit,
+)
 
 FEW = 1000  # items that are named one by one; among more than that, the next page is near
 
@@ -43,8 +51,8 @@ class After:
 
 @dataclass(frozen=True)
 class Listed:
-    """An item in a list: its state, what counts of what versions said, who corrected it, and its place in Label Studio
-    as (project, task), where it has one."""
+    """An item in a list: its state, what counts of what versions said, who corrected it or why it is unfit, and its
+    place in Label Studio as (project, task), where it has one."""
 
     item: Item
     task: Task
@@ -54,6 +62,7 @@ class Listed:
     failure: str | None
     annotator: str | None
     lease_until: datetime | None
+    unfit: str | None
     studio: tuple[int | None, int] | None
 
 
@@ -182,8 +191,11 @@ def _places(
 def _listed(connection: Connection, task: Task, ids: Sequence[str]) -> list[Listed]:
     columns = item_tasks.c
     chosen = select(items, *(columns[name] for name in ("state", "failure", "lease_until", "preannotation_id")))
-    chosen = chosen.add_columns(corrections.c.annotator).join(item_tasks, columns.item_id == items.c.id)
+    chosen = chosen.add_columns(corrections.c.annotator, unfit.c.reason.label("unfit"))
+    chosen = chosen.join(item_tasks, columns.item_id == items.c.id)
     chosen = chosen.outerjoin(corrections, corrections.c.id == columns.correction_id)
+    stands = and_(unfit.c.item_id == columns.item_id, unfit.c.task == columns.task, unfit.c.withdrawn_at.is_(None))
+    chosen = chosen.outerjoin(unfit, stands)
     rows = connection.execute(chosen.where(columns.task == task, columns.item_id.in_(ids))).all()
     said = select(preannotations).where(preannotations.c.id.in_([row.preannotation_id for row in rows]))
     answers = {row.item_id: row for row in connection.execute(said).all()}
@@ -194,9 +206,8 @@ def _listed(connection: Connection, task: Task, ids: Sequence[str]) -> list[List
 
 def _one(row: Row[Any], task: Task, said: Row[Any] | None, studio: tuple[int | None, int] | None) -> Listed:
     answer, duration_s = (answer_of(said), said.duration_s) if said else (None, None)
-    return Listed(
-        item_of(row), task, row.state, answer, duration_s, row.failure, row.annotator, row.lease_until, studio
-    )
+    return Listed(item_of(row), task, row.state, answer, duration_s, row.failure, row.annotator, row.lease_until,
+                  row.unfit, studio)  # fmt: skip
 
 
 def _studio(connection: Connection, task: Task, ids: Sequence[str]) -> dict[str, tuple[int | None, int]]:

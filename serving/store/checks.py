@@ -14,7 +14,8 @@ from serving.store.tables import corrections, item_tasks, items, leases, preanno
 
 _FIRST = corrections.alias("first_given")  # what an item's first person said, whatever became of it
 # While a check waits for a second look, what the first one found counts.
-_CHECKED = or_(item_tasks.c.state == "corrected", item_tasks.c.contested_at.is_not(None))
+_WAITS = and_(item_tasks.c.contested_at.is_not(None), item_tasks.c.state.not_in(["corrected", "unfit"]))
+_CHECKED = or_(item_tasks.c.state == "corrected", _WAITS)
 
 
 class Checks:
@@ -70,7 +71,7 @@ class Checks:
             item_tasks.c.state == "leased", item_tasks.c.contested_at.is_(None), leases.c.expires_at > now
         )
         contested = _with_first(select(_handed_at(), *places).select_from(item_tasks))
-        contested = contested.where(item_tasks.c.state != "corrected", item_tasks.c.contested_at.is_not(None))
+        contested = contested.where(_WAITS)
         with self._database.reading() as connection:
             found = [row for chosen in (held, contested)
                      for row in connection.execute(chosen.where(*_audit_items(task, ancestry))).all()]  # fmt: skip
@@ -79,9 +80,8 @@ class Checks:
     def contested(self, task: Task) -> int:
         """How many checks wait for a second look."""
         chosen = select(func.count()).select_from(item_tasks)
-        waits = item_tasks.c.state != "corrected", item_tasks.c.contested_at.is_not(None)
         with self._database.reading() as connection:
-            return int(connection.execute(chosen.where(item_tasks.c.task == task, *waits)).scalar_one())
+            return int(connection.execute(chosen.where(item_tasks.c.task == task, _WAITS)).scalar_one())
 
     def contest(self, item_id: str, task: Task, correction_id: int, actor: Actor, now: datetime) -> bool:
         """Puts a checked audit item up for a second look, and returns whether it was; only once in its life.

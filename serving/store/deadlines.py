@@ -67,7 +67,8 @@ class Deadlines:
         chosen = chosen.outerjoin(corrections, corrections.c.id == item_tasks.c.correction_id)
         chosen = chosen.outerjoin(preannotations, preannotations.c.id == item_tasks.c.preannotation_id)
         with self._database.reading() as connection:
-            *numbers, first = connection.execute(chosen.where(item_tasks.c.task == task, has_deadline(deadlines))).one()
+            whose = item_tasks.c.task == task, item_tasks.c.state != "unfit", has_deadline(deadlines)
+            *numbers, first = connection.execute(chosen.where(*whose)).one()
         still_open, late, finished, done_late = (int(number or 0) for number in numbers)
         return Lateness(still_open, late, first, finished, done_late)
 

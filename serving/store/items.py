@@ -28,12 +28,12 @@ from selection.rules import About
 from serving.store.database import Database, log
 from serving.store.outbox import tell
 from serving.store.records import Actor, Answer, ItemState, Pending
-from serving.store.tables import corrections, item_tasks, items, leases, preannotations, versions
+from serving.store.tables import corrections, item_tasks, items, leases, preannotations, unfit, versions
 
 SEARCHED = 500  # characters of a transcript, from its beginning, that a search looks at
 _DECIDED = ("p_error", "seconds", "decision", "reason", "parts", "policy", "otherwise")  # by whoever routes anew
 _TOLD_LATER = ("item_group", "language")  # which may be told after an item came in
-_KEPT = ("corrected", "contested", "accepted")  # states that another pre-annotation does not change
+_KEPT = ("corrected", "contested", "accepted", "unfit")  # states that another pre-annotation does not change
 _WHOLE = {"decision": "review", "reason": "its parts were promised by what is withdrawn", "parts": None}
 _ANSWERED = ("preannotated", "leased", *_KEPT)
 
@@ -229,7 +229,7 @@ class Items:
         told: dict[str, Any] = {"item": to_json(self.item(item_id))}
         hidden = {"embedding", "key", "preannotation_id", "draw", "text"}
         with self._database.reading() as connection:
-            for table in (item_tasks, preannotations, corrections, leases):
+            for table in (item_tasks, preannotations, corrections, unfit, leases):
                 columns = [column for column in table.c if column.name not in hidden]
                 order = [column for column in table.c if column.name in ("leased_at", "id")]
                 rows = connection.execute(select(*columns).where(table.c.item_id == item_id).order_by(*order))

@@ -18,8 +18,8 @@ from models.records import Correction, Item, Label, Seconds, Task, to_json
 from selection.queueing import Deadline, Skills
 from serving.store.database import Database, log
 from serving.store.items import answer_of, item_of, label_of
-from serving.store.records import Actor, Leased, Receipt, Worked
-from serving.store.tables import corrections, item_tasks, items, leases, preannotations
+from serving.store.records import Actor, Leased, Receipt, Unfit, Worked
+from serving.store.tables import corrections, item_tasks, items, leases, preannotations, unfit
 from serving.store.waiting import Waits
 
 _BACK = {  # what becomes of an item that nobody holds any more
@@ -127,10 +127,10 @@ class Queue:
             if known is not None:
                 return Receipt(item_id, known, repeated=True)
             if lease_id is not None:
-                _check_lease(connection, item_id, task, lease_id, now)
+                check_lease(connection, item_id, task, lease_id, now)
             values = _columns(correction, key) | {"received_at": now, "lease_id": lease_id, "actor": actor}
             values["counted_at"] = min(correction.created_at, now)
-            values["planted"] = bool(planted := _planted_leases(connection, correction, lease_id))
+            values["planted"] = bool(planted := planted_leases(connection, correction, lease_id))
             added = connection.execute(corrections.insert().values(**values).returning(corrections.c.id)).scalar_one()
             if planted:
                 ended = update(leases).where(leases.c.id.in_(planted), leases.c.ended_at.is_(None))
@@ -138,12 +138,14 @@ class Queue:
                 log(connection, now, actor, "correct", item_id, {"task": task, "correction": added, "planted": True})
                 return Receipt(item_id, added, repeated=False)
             state = "preannotated" if _withdrawn_meanwhile(connection, current.lease_id) else "corrected"
-            done = {"state": state, "correction_id": _newest(connection, item_id, task), "lease_id": None,
-                    "lease_until": None, "failure": None, "updated_at": now, "actor": actor}  # fmt: skip
+            counts = newest_correction(connection, item_id, task)
+            done = {"state": state, "correction_id": counts, "lease_id": None, "lease_until": None, "failure": None,
+                    "updated_at": now, "actor": actor}  # fmt: skip
             connection.execute(update(item_tasks).where(where).values(**done))
             if current.lease_id is not None:
                 ended = update(leases).where(leases.c.id == current.lease_id)
                 connection.execute(ended.values(ended_at=now, correction_id=added))
+            end_word(connection, item_id, task, now)
             log(connection, now, actor, "correct", item_id, {"task": task, "correction": added})
         return Receipt(item_id, added, repeated=False)
 
@@ -182,7 +184,7 @@ class Queue:
             of_item = and_(item_tasks.c.item_id == given.item_id, item_tasks.c.task == given.task)
             current = connection.execute(select(item_tasks).where(of_item).with_for_update()).one()
             if current.correction_id == correction_id:
-                newest = _newest(connection, given.item_id, given.task)
+                newest = newest_correction(connection, given.item_id, given.task)
                 opened = "preannotated" if current.preannotation_id is not None else "registered"
                 state = current.state if newest is not None else opened
                 change = {"state": state, "correction_id": newest, "updated_at": now, "actor": actor}
@@ -393,7 +395,7 @@ def with_answers(task: Task, ids: Sequence[str]) -> Select[Any]:
     return chosen.where(item_tasks.c.task == task, item_tasks.c.item_id.in_(ids))
 
 
-def _newest(connection: Connection, item_id: str, task: Task) -> int | None:
+def newest_correction(connection: Connection, item_id: str, task: Task) -> int | None:
     """The correction of an item that counts: the newest that was not withdrawn, of those who were asked for a label."""
     chosen = select(corrections.c.id).where(corrections.c.item_id == item_id, corrections.c.task == task)
     chosen = chosen.where(corrections.c.withdrawn_at.is_(None), ~corrections.c.planted)
@@ -402,7 +404,14 @@ def _newest(connection: Connection, item_id: str, task: Task) -> int | None:
     ).scalar()
 
 
-def _check_lease(connection: Connection, item_id: str, task: Task, lease_id: str, now: datetime) -> None:
+def end_word(connection: Connection, item_id: str, task: Task, now: datetime) -> None:
+    """Lets the word that an item is unfit stand no longer, if there is one."""
+    stands = and_(unfit.c.item_id == item_id, unfit.c.task == task, unfit.c.withdrawn_at.is_(None))
+    connection.execute(update(unfit).where(stands).values(withdrawn_at=now))
+
+
+def check_lease(connection: Connection, item_id: str, task: Task, lease_id: str, now: datetime) -> None:
+    """Raises NotFound where a lease is not of that item, and Stale where it is over or someone else ended it."""
     lease = connection.execute(select(leases).where(leases.c.id == lease_id)).one_or_none()
     if lease is None or (lease.item_id, lease.task) != (item_id, task):
         raise NotFound(f"lease: expected one of item {item_id} and task {task}, got {lease_id!r}")
@@ -411,15 +420,20 @@ def _check_lease(connection: Connection, item_id: str, task: Task, lease_id: str
         if ended_by.lease_id != lease_id:
             raise Stale(f"lease {lease_id}: {ended_by.annotator!r} corrected item {item_id} "
                         f"at {ended_by.received_at:%Y-%m-%d %H:%M:%S} UTC")  # fmt: skip
+    if lease.unfit_id is not None:
+        word = connection.execute(select(unfit).where(unfit.c.id == lease.unfit_id)).one()
+        if word.lease_id != lease_id:
+            raise Stale(f"lease {lease_id}: {word.annotator!r} found item {item_id} unfit "
+                        f"at {word.received_at:%Y-%m-%d %H:%M:%S} UTC")  # fmt: skip
     if now >= lease.expires_at:
         raise Stale(f"lease {lease_id} of item {item_id}: expected a correction before "
                     f"{lease.expires_at:%Y-%m-%d %H:%M:%S} UTC, got it at {now:%Y-%m-%d %H:%M:%S} UTC")  # fmt: skip
 
 
-def _planted_leases(connection: Connection, correction: Correction, lease_id: str | None) -> list[str]:
+def planted_leases(connection: Connection, said: Correction | Unfit, lease_id: str | None) -> list[str]:
     """The leases by which the item was planted for this person, whether or not they name one."""
-    chosen = select(leases.c.id).where(leases.c.item_id == correction.item_id, leases.c.task == correction.task)
-    theirs = or_(leases.c.annotator == correction.annotator, leases.c.id == lease_id)
+    chosen = select(leases.c.id).where(leases.c.item_id == said.item_id, leases.c.task == said.task)
+    theirs = or_(leases.c.annotator == said.annotator, leases.c.id == lease_id)
     return list(connection.execute(chosen.where(leases.c.planted, theirs)).scalars())
 
 

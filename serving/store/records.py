@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, Literal, TypeAlias
 
 from models.errors import InvalidInput
@@ -13,8 +14,18 @@ from selection.rules import About
 
 Actor: TypeAlias = str  # the name of the token that made a change; "local" or "cli" where there was none
 Place: TypeAlias = tuple[datetime, float, str]  # of a check: when it was handed out, its draw, its id
-ItemState: TypeAlias = Literal["registered", "preannotated", "leased", "corrected", "contested", "accepted", "failed"]
+ItemState: TypeAlias = Literal[
+    "registered", "preannotated", "leased", "corrected", "contested", "accepted", "failed", "unfit"
+]
 VersionState: TypeAlias = Literal["candidate", "serving", "retired", "failed"]
+
+
+# Why an item cannot be labelled. That there is nothing to hear or to draw is a label: an empty one.
+UNFIT: Mapping[Task, tuple[str, ...]] = MappingProxyType({
+    "asr": ("damaged", "no-speech", "unintelligible", "other-language", "other"),
+    "detection": ("damaged", "unrecognisable", "other-scene", "other"),
+    "lane": ("damaged", "unrecognisable", "no-road", "other"),
+})  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -47,6 +58,27 @@ class Receipt:
     item_id: str
     correction_id: int
     repeated: bool
+
+
+@dataclass(frozen=True)
+class Unfit:
+    """A person's word, after ``seconds`` of work, that an item cannot be labelled for a task; why, ``UNFIT`` lists."""
+
+    item_id: str
+    task: Task
+    reason: str
+    annotator: str
+    seconds: Seconds
+    tool: str
+    created_at: datetime
+
+    def __post_init__(self) -> None:
+        if self.reason not in UNFIT[self.task]:
+            raise InvalidInput(f"reason: expected one of {', '.join(UNFIT[self.task])}, got {self.reason!r}")
+        if not 0 <= self.seconds < float("inf"):
+            raise InvalidInput(f"seconds: expected a number >= 0, got {self.seconds}")
+        if self.created_at.tzinfo is None:
+            raise InvalidInput(f"created_at: expected a time with its zone, got {self.created_at}")
 
 
 @dataclass(frozen=True)

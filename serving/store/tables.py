@@ -93,7 +93,8 @@ item_tasks = Table(
     metadata,
     Column("item_id", String, ForeignKey("items.id"), primary_key=True),
     Column("task", String, primary_key=True),
-    _required("state", String),  # registered | preannotated | leased | corrected | contested | accepted | failed
+    _required("state", String),  # registered | preannotated | leased | corrected | contested | accepted | failed |
+    # unfit
     _required("audit", Boolean),  # drawn at random for people; what it was when the item was corrected stays
     _required("draw", Float),  # the random draw in [0, 1) that decides on audits
     _required("priority", Float),  # higher is handed out first
@@ -185,14 +186,37 @@ leases = Table(
     _required("annotator", String),
     _required("leased_at", UtcTime),
     _required("expires_at", UtcTime),
-    Column("ended_at", UtcTime),  # before its time, by a correction
+    Column("ended_at", UtcTime),  # before its time, by a correction, by a word that the item is unfit, or given back
     Column("correction_id", BigId),
     _required("planted", Boolean),  # of an item whose answer is known: who has it is not told, and it holds nothing
+    Column("unfit_id", BigId),
     _required("actor", String),
     ForeignKeyConstraint(["item_id", "task"], ["item_tasks.item_id", "item_tasks.task"]),
 )
 Index("ix_leases_item_id_task", leases.c.item_id, leases.c.task)
 Index("ix_leases_planted", leases.c.task, sqlite_where=text("planted = 1"), postgresql_where=text("planted"))
+
+unfit = Table(
+    "unfit",  # people's words that an item cannot be labelled
+    metadata,
+    Column("id", BigId, primary_key=True),
+    _required("key", String),  # SHA-256 of what makes two of them the same one
+    _required("item_id", String),
+    _required("task", String),
+    _required("reason", String),
+    _required("annotator", String),
+    _required("seconds", Float),
+    _required("tool", String),
+    _required("created_at", UtcTime),  # by the sender's clock
+    _required("received_at", UtcTime),
+    Column("lease_id", String),
+    Column("withdrawn_at", UtcTime),  # taken back, or ended by a correction or a later word
+    _required("actor", String),
+    ForeignKeyConstraint(["item_id", "task"], ["item_tasks.item_id", "item_tasks.task"]),
+    UniqueConstraint("key"),
+)
+Index("ix_unfit_item_id_task", unfit.c.item_id, unfit.c.task)
+Index("ix_unfit_task_received_at_seconds", unfit.c.task, unfit.c.received_at, unfit.c.seconds)
 
 versions = Table(
     "versions",

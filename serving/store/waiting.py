@@ -71,9 +71,10 @@ class Waits:
         return chosen.where(~self._given_back(), *self._in_their_languages()).with_for_update(skip_locked=True)
 
     def _given_back(self) -> ColumnElement[bool]:
-        """Whether the person ended the lease of an item without a correction, and its time has not come yet."""
+        """Whether the person ended the lease of an item without a word on it, and its time has not come yet."""
         of_item = and_(leases.c.item_id == item_tasks.c.item_id, leases.c.task == self.task)
-        ended = and_(leases.c.ended_at.is_not(None), leases.c.correction_id.is_(None), leases.c.expires_at > self.now)
+        wordless = and_(leases.c.correction_id.is_(None), leases.c.unfit_id.is_(None))
+        ended = and_(leases.c.ended_at.is_not(None), wordless, leases.c.expires_at > self.now)
         return exists().where(of_item, leases.c.annotator == self.annotator, ended)
 
     def _in_their_languages(self) -> list[ColumnElement[bool]]:

@@ -7,7 +7,7 @@ from sqlalchemy import func, select
 
 from models.records import Seconds, Task
 from serving.store.database import Database
-from serving.store.tables import corrections, item_tasks, preannotations
+from serving.store.tables import corrections, item_tasks, preannotations, unfit
 
 
 class Workload:
@@ -41,8 +41,8 @@ class Workload:
             return float(connection.execute(chosen).scalar() or 0)
 
     def worked_seconds(self, tasks: Sequence[Task], since: datetime) -> Seconds:
-        """What people needed for their corrections since then."""
-        chosen = select(func.sum(corrections.c.seconds))
-        chosen = chosen.where(corrections.c.task.in_(tasks), corrections.c.received_at >= since)
+        """What people needed since then for their corrections, and to find items unfit."""
+        sums = [select(func.sum(given.c.seconds)).where(given.c.task.in_(tasks), given.c.received_at >= since)
+                for given in (corrections, unfit)]  # fmt: skip
         with self._database.reading() as connection:
-            return float(connection.execute(chosen).scalar() or 0)
+            return sum(float(connection.execute(chosen).scalar() or 0) for chosen in sums)

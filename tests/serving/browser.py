@@ -4,11 +4,12 @@
 """
 
 import os
+import re
 import shutil
 import socket
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
@@ -17,9 +18,21 @@ from axe_playwright_python.sync_playwright import Axe
 from fastapi import FastAPI
 from playwright.sync_api import Browser, Page, Response, ViewportSize, sync_playwright
 
+from serving.dashboard.languages import ENGLISH, LANGUAGES
+
 DESK = ViewportSize(width=1280, height=900)
 PHONE = ViewportSize(width=360, height=740)
 GRAVE = ("serious", "critical")
+TWO_WORDS = re.compile(r"\b[a-z]{2,}[ ,:;]+[a-z]{2,}\b")  # of English; a label, an id or a name is rarely like that
+EVERYTHING_SAID = """() => {
+  const own = (at) => !at.closest("[lang=en], code, kbd, script, style");
+  const said = [];
+  const texts = document.createTreeWalker(document.body, NodeFilter.SHOW_TEXT);
+  while (texts.nextNode()) if (own(texts.currentNode.parentElement)) said.push(texts.currentNode.data.trim());
+  for (const at of document.querySelectorAll("[title], [aria-label], [placeholder], [alt]"))
+    if (own(at)) said.push(...["title", "aria-label", "placeholder", "alt"].map((name) => at.getAttribute(name) ?? ""));
+  return said;
+}"""
 
 
 def command() -> str | None:
@@ -100,3 +113,37 @@ def faults(page: Page) -> list[str]:
         for one in found if one["impact"] in GRAVE
         for node in one["nodes"]
     ]  # fmt: skip
+
+
+def english(page: Page) -> list[str]:
+    """What a page says in English: texts, tooltips and names for screen readers, but for what is marked as English."""
+    return [f"{page.url}: {said}" for said in page.evaluate(EVERYTHING_SAID) if TWO_WORDS.search(said)]
+
+
+def faults_in_every_look(
+    browser: Browser, address: str, path: str, ready: Callable[[Page], object] = lambda page: None
+) -> list[str]:
+    """What is wrong with a page once it is ``ready``: faults in each language, in light and in dark, and on a phone;
+    what sticks out of a phone; and English in other languages."""
+    found = []
+    for language in LANGUAGES:
+        with visiting(browser, address, language=language) as page:
+            go(page, path)
+            ready(page)
+            assert page.locator("html").get_attribute("lang") == language
+            found += english(page) if language != ENGLISH else []
+            for scheme in ("light", "dark"):
+                page.emulate_media(color_scheme=scheme)
+                found += faults(page)
+            page.set_viewport_size(PHONE)
+            if (width := page.evaluate("document.documentElement.scrollWidth")) > PHONE["width"]:
+                found.append(f"{page.url}: {width} pixels wide on a phone")
+    return found + faults_on_a_phone(browser, address, path, ready)
+
+
+def faults_on_a_phone(browser: Browser, address: str, path: str, ready: Callable[[Page], object]) -> list[str]:
+    """The faults of a page that a phone opens."""
+    with visiting(browser, address, viewport=PHONE) as page:
+        go(page, path)
+        ready(page)
+        return faults(page)

@@ -1,15 +1,16 @@
-"""Fixtures of the serving tests: a database of each kind, empty; a deployment that answers."""
+"""Fixtures of the serving tests: a database of each kind, empty; a deployment that answers; a person at the editor."""
 
 from collections.abc import Iterator
 from itertools import count
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser
+from playwright.sync_api import Browser, Page
 
 from serving.store import Store
 from tests.serving import browser
 from tests.serving.postgres import new_schema, running_cluster
+from tests.serving.reviewing import Desk, Office, desk, office
 from tests.serving.served import Served, serving
 
 _numbers = count()
@@ -51,3 +52,26 @@ def chromium() -> Iterator[Browser]:
         pytest.skip("no chromium is installed (Debian: apt install chromium)")
     with browser.launched(program) as opened:
         yield opened
+
+
+@pytest.fixture(scope="module")
+def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Office]:
+    """Where the desks of one module's tests stand."""
+    with office(tmp_path_factory.mktemp("office")) as opened:
+        yield opened
+
+
+@pytest.fixture(scope="module")
+def idle(chromium: Browser, place: Office) -> Iterator[Page]:
+    """A page of the service without any work, for what the editor's modules do by themselves."""
+    with desk(chromium, place) as opened:
+        opened.page.goto("/log")
+        yield opened.page
+
+
+@pytest.fixture
+def at(chromium: Browser, place: Office) -> Iterator[Desk]:
+    """An editor whose page must not complain of anything."""
+    with desk(chromium, place, viewport={"width": 1100, "height": 900}) as opened:
+        yield opened
+        assert opened.complaints == []

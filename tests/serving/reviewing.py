@@ -35,6 +35,10 @@ class Desk:
     def served(self) -> Served:
         return self.office.served
 
+    @property
+    def address(self) -> str:
+        return str(self.client.base_url)
+
     def post(self, task: Task, count: int = 1, seconds: float = 1) -> list[str]:
         """The ids of new items: pictures of ``SIZE``, or tones of about so many seconds."""
         media = [self.office.medium(task, seconds) for _ in range(count)]
@@ -86,6 +90,11 @@ class Desk:
             return holds()
 
         eventually(holds_now)
+
+    def state(self, item_id: str) -> str:
+        """Where an item of one task is."""
+        (line,) = self.client.get(f"/v1/items/{item_id}").raise_for_status().json()["tasks"]
+        return str(line["state"])
 
     def corrections(self, item_id: str) -> list[dict[str, Any]]:
         """Those of an item in the store, oldest first."""

@@ -80,6 +80,8 @@ class TestTokens:
             ("POST", "/v1/items"): ("annotate",),
             ("GET", "/v1/queue/{task}"): ("correct",),
             ("POST", "/v1/items/{item_id}/correction"): ("correct",),
+            ("POST", "/v1/items/{item_id}/unfit"): ("correct",),
+            ("DELETE", "/v1/items/{item_id}/unfit"): ("correct",),
             ("DELETE", "/v1/leases/{lease_id}"): ("correct",),
             ("POST", "/v1/models/{version}/promote"): ("promote",),
             ("PUT", "/v1/policy"): ("admin",),

@@ -114,6 +114,20 @@ class TestAgainstTheApp:
         with pytest.raises(NotFound, match="lease"):
             client.release("nothing")
 
+    def test_what_cannot_be_labelled_leaves_the_queue_until_it_is_brought_back(self, client: Client) -> None:
+        work = leased(client)
+        for _ in range(2):  # the same word twice counts once
+            client.find_unfit(work.item_id, "detection", "damaged", "ada", 2.5, "mine", AT, work.lease_id)
+        told = client.item(work.item_id)
+        assert [one["reason"] for one in told.unfit] == ["damaged"]
+        assert [one["state"] for one in told.tasks] == ["unfit"]
+        assert client.report()["detection"]["human_seconds"] == 2.5
+        assert client.lease("detection", annotator="bob").items == ()
+        client.find_fit(work.item_id, "detection")
+        assert [one.item_id for one in client.lease("detection", annotator="bob").items] == [work.item_id]
+        with pytest.raises(InvalidInput, match=r"reason: expected one of damaged, .* got 'no-speech'"):
+            client.find_unfit(work.item_id, "detection", "no-speech", "ada", 2.5, "mine", AT)
+
     def test_many_entries_go_in_parts_and_keep_their_numbers(self, client: Client) -> None:
         registered = client.register([Entry(f"/nowhere/{number}.png", "lane") for number in range(LINES + 2)])
         assert registered.new == registered.known == 0
@@ -395,6 +409,8 @@ CALLS: dict[str, Callable[[Client], object]] = {
     "lease": lambda client: client.lease("asr"),
     "release": lambda client: client.release("a"),
     "correct": lambda client: client.correct(Correction("a", "asr", Transcript("yes"), "ada", 2.5, "mine", AT)),
+    "find_unfit": lambda client: client.find_unfit("a", "asr", "damaged", "ada", 2.5, "mine", AT),
+    "find_fit": lambda client: client.find_fit("a", "asr"),
     "suspects": lambda client: client.suspects("asr"),
     "annotators": lambda client: client.annotators(),
     "models": lambda client: client.models(),

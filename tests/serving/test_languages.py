@@ -7,12 +7,12 @@ from typing import get_args
 import pytest
 
 from selection.routing import Route
-from serving.dashboard.frame import TASK_NAMES, templates
+from serving.dashboard.frame import TASK_NAMES, UNFIT_WORDS, templates
 from serving.dashboard.languages import ENGLISH, LANGUAGES, preferred, translations
 from serving.dashboard.log import VERBS
 from serving.dashboard.models import CHARTS
 from serving.dashboard.overview import ATTENTION
-from serving.store.records import ItemState, VersionState
+from serving.store.records import UNFIT, ItemState, VersionState
 from tests.serving.served import Served
 
 OTHERS = sorted(set(LANGUAGES) - {ENGLISH})
@@ -23,6 +23,7 @@ def said() -> set[str]:
     environment = templates(ENGLISH)
     found = {
         *TASK_NAMES.values(),
+        *UNFIT_WORDS.values(),
         *get_args(ItemState),
         *get_args(VersionState),
         *get_args(Route),
@@ -42,10 +43,14 @@ def test_every_sentence_is_translated_and_no_other(language: str) -> None:
     assert set(translations(language)) == said()
 
 
+def test_people_read_why_an_item_cannot_be_labelled() -> None:
+    assert set(UNFIT_WORDS) == {reason for reasons in UNFIT.values() for reason in reasons}
+
+
 @pytest.mark.parametrize("language", OTHERS)
 def test_translations_keep_what_is_filled_in(language: str) -> None:
     for sentence, translated in translations(language).items():
-        for mark in (r"%\(\w+\)s", "%%", r"\{\w+\}"):
+        for mark in (r"%\(\w+\)s", "%%", r"\{\w+[^}]*\}"):
             assert sorted(re.findall(mark, sentence)) == sorted(re.findall(mark, translated)), sentence
 
 

@@ -10,20 +10,22 @@ from PIL import Image
 from playwright.sync_api import Browser, Page
 
 from serving import tokens
-from serving.dashboard.languages import LANGUAGES
 from serving.dashboard.log import LINES
 from serving.loop import Registration, utc_now
 from serving.media_files import content_id
-from tests.serving.browser import PHONE, faults, go, listening, visiting
+from tests.serving.browser import faults_in_every_look, go, listening, visiting
 from tests.serving.served import Served, eventually, picture, serving, sound
 
 AN_ITEM = content_id(sound(1.0))
+AN_UNFIT_ITEM = content_id(picture(200))
 PATHS = [
     "/",
     "/queue/asr",
     "/queue/detection",
     "/queue/lane?state=corrected",
+    "/queue/detection?state=unfit",
     "/items/an-item",
+    "/items/an-unfit-item",
     "/models",
     "/models/a-version",
     "/models/a-version/promote",
@@ -43,6 +45,24 @@ def served(tmp_path: Path) -> Iterator[Served]:
 @pytest.fixture
 def address(served: Served) -> Iterator[str]:
     """A running service with items of each task, and with what went wrong."""
+    fill(served)
+    with listening(served.app) as url:
+        yield url
+
+
+@pytest.fixture(scope="module")
+def shown(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Served, str]]:
+    """The same for all tests that only look, with an item that cannot be labelled."""
+    with serving(tmp_path_factory.mktemp("shown"), gold_share=0.99) as running:
+        fill(running)
+        unfit = {"task": "detection", "reason": "other-scene", "annotator": "ada", "seconds": 2}
+        assert running.client.post(f"/v1/items/{AN_UNFIT_ITEM}/unfit", json=unfit).is_success
+        with listening(running.app) as url:
+            yield running, url
+
+
+def fill(served: Served) -> None:
+    """Items of each task, and what goes wrong."""
     candidate = served.add("detection", size=60)
     served.deployment.promote(candidate.name, True, "tester")
     for task in ("detection", "lane"):
@@ -58,24 +78,12 @@ def address(served: Served) -> Iterator[str]:
     body = {"action": "ANNOTATION_CREATED", "task": {"id": 5}, "annotation": {"id": 7}}
     served.loop.store.inbox.receive("label-studio", "detection", body, utc_now())
     eventually(lambda: served.loop.store.inbox.dead() == {"label-studio": 1})
-    with listening(served.app) as url:
-        yield url
 
 
 @pytest.mark.parametrize("path", PATHS)
-def test_a_page_has_no_grave_fault_in_any_look(chromium: Browser, served: Served, address: str, path: str) -> None:
-    for language, scheme in zip(LANGUAGES, ("light", "dark"), strict=True):
-        with visiting(chromium, address, language=language, scheme=scheme) as page:
-            go(page, place(path, served))
-            assert page.locator("html").get_attribute("lang") == language
-            assert faults(page) == []
-
-
-@pytest.mark.parametrize("path", PATHS)
-def test_a_page_fits_a_phone(chromium: Browser, served: Served, address: str, path: str) -> None:
-    with visiting(chromium, address, viewport=PHONE) as page:
-        go(page, place(path, served))
-        assert page.evaluate("document.documentElement.scrollWidth") <= PHONE["width"]
+def test_a_page_has_no_fault_in_any_look(chromium: Browser, shown: tuple[Served, str], path: str) -> None:
+    served, address = shown
+    assert faults_in_every_look(chromium, address, place(path, served)) == []
 
 
 def test_the_log_tells_who_changed_what_page_by_page(chromium: Browser, address: str, served: Served) -> None:
@@ -230,7 +238,8 @@ def test_thumbnails_are_small_and_lasting(served: Served) -> None:
 def place(path: str, served: Served) -> str:
     """The path, of things that are there."""
     others = [one.name for one in served.loop.versions() if one.state == "retired"]
-    return path.replace("an-item", AN_ITEM).replace("a-version", others[0]).replace("it-serves", served.version)
+    path = path.replace("an-item", AN_ITEM).replace("an-unfit-item", AN_UNFIT_ITEM)
+    return path.replace("a-version", others[0]).replace("it-serves", served.version)
 
 
 def sign_in(page: Page, secret: str) -> None:

@@ -19,6 +19,7 @@ from serving.deciding import Deciding
 from serving.labels import export
 from serving.store import Store
 from serving.store.queue import ANYTHING, Order
+from serving.store.records import Unfit
 from serving.trust import Trust
 from tests.serving.served import picture, serving
 from tests.serving.test_cli import prelabel
@@ -82,6 +83,17 @@ class TestStore:
         labelled.queue.correct(correction(1, "car", annotator="dan", at=3), None, "tester", after(3))
         labels = {one.id: label for one, label in labelled.queue.corrected("detection")}
         assert (labels[item_id(0)], labels[item_id(1)]) == (boxes("bus"), boxes("car"))
+
+    def test_the_word_that_it_is_unfit_changes_nothing_of_it(self, labelled: Store) -> None:
+        before = labelled.items.counts("detection", after(3)), list(labelled.queue.corrected("detection"))
+        held, word = plant(labelled, "bob"), Unfit(item_id(0), "detection", "damaged", "bob", 2.0, "test", after(3))
+        assert not labelled.unfit.say(word, held["0"], "tester", after(3))
+        assert labelled.unfit.say(word, held["0"], "tester", after(4))
+        assert not labelled.unfit.say(replace(word, item_id=item_id(1)), None, "tester", after(3))
+        assert (labelled.items.counts("detection", after(3)), list(labelled.queue.corrected("detection"))) == before
+        assert (labelled.unfit.reasons("detection"), labelled.unfit.seconds("detection")) == ({}, 4.0)
+        (lease,) = labelled.items.history(item_id(0))["leases"]
+        assert lease["ended_at"] == after(3).isoformat()
 
     def test_a_lease_of_it_ends_as_any_other(self, labelled: Store) -> None:
         held = plant(labelled, "bob")

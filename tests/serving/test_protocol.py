@@ -76,7 +76,7 @@ def lines(block: str) -> list[str]:
 def test_the_lines_from_the_queue_and_back(served: Served, url: str, tmp_path: Path) -> None:
     shell = Shell(tmp_path, url)
     (tmp_path / "street.jpg").write_bytes(picture())
-    annotate, queue, media, correct, history, release = lines(blocks("sh")[0])
+    annotate, queue, media, correct, history, release, unfit, fit = lines(blocks("sh")[0])
     answer = shell.run(annotate)
     (work,) = shell.run(queue)["items"]
     assert work["item_id"] == answer["item_id"]
@@ -90,6 +90,12 @@ def test_the_lines_from_the_queue_and_back(served: Served, url: str, tmp_path: P
     assert (given["annotator"], given["tool"], given["seconds"]) == ("ada", "mine", 6.5)
     assert shell.run(release) is None
     assert served.loop.report()["tasks"]["detection"]["human_seconds"] == 6.5
+    assert shell.run(unfit) == {"item_id": work["item_id"], "task": "detection", "reason": "damaged", "repeated": False}
+    report = served.loop.report()["tasks"]["detection"]
+    assert (report["items"], report["human_seconds"]) == ({"unfit": 1}, 8.5)
+    assert report["unfit"]["reasons"] == {"damaged": 1}
+    assert shell.run(fit) is None
+    assert served.loop.report()["tasks"]["detection"]["items"] == {"corrected": 1}
 
 
 def test_the_lines_that_ask_to_be_told(served: Served, url: str, tmp_path: Path, receiver: Receiver) -> None:

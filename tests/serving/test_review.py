@@ -7,34 +7,12 @@ from typing import Any
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
-from models.records import Correction, Transcript
+from models.records import TASKS, Correction, Task, Transcript
 from serving.loop import utc_now
 from serving.tokens import make_token
-from tests.serving.browser import faults
-from tests.serving.reviewing import Desk, Office, desk, office
+from tests.serving.browser import faults_in_every_look
+from tests.serving.reviewing import Desk, Office, desk
 from tests.serving.served import Served
-
-
-@pytest.fixture(scope="module")
-def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Office]:
-    with office(tmp_path_factory.mktemp("office")) as opened:
-        yield opened
-
-
-@pytest.fixture(scope="module")
-def idle(chromium: Browser, place: Office) -> Iterator[Page]:
-    """A page of the service without any work, for what the editor's modules do by themselves."""
-    with desk(chromium, place) as opened:
-        opened.page.goto("/log")
-        yield opened.page
-
-
-@pytest.fixture
-def at(chromium: Browser, place: Office) -> Iterator[Desk]:
-    """An editor whose page must not complain of anything."""
-    with desk(chromium, place) as opened:
-        yield opened
-        assert opened.complaints == []
 
 
 @pytest.fixture
@@ -253,6 +231,44 @@ class TestTheQueue:
         at.press("Enter")
         assert at.correction(item)["label"]["text"] == "yes work"
 
+    def test_what_cannot_be_labelled_is_left_out_by_two_keys_and_brought_back_by_a_label(self, at: Desk) -> None:
+        at.post("asr", 2)
+        at.open("/review/asr")
+        first = at.item()
+        at.press("Alt+U")
+        expect(at.page.get_by_role("dialog", name="Why can this not be labelled?")).to_be_visible()
+        at.press("Escape")  # it can be
+        at.press("Alt+U", "2")
+        expect(at.page.locator("#name")).not_to_have_attribute("href", f"/items/{first}")
+        expect(at.page.locator("#live")).to_contain_text("Left out: nobody speaks. Next:")
+        at.until(lambda: at.state(first) == "unfit")
+        (word,) = at.client.get(f"/v1/items/{first}").json()["unfit"]
+        assert (word["reason"], word["annotator"], word["tool"]) == ("no-speech", "local", "prelabel")
+        assert 0 < word["seconds"] < 60
+        assert at.corrections(first) == []
+        expect(at.page.locator("#items")).to_have_text("1")
+        at.press("Alt+B")
+        expect(at.page.locator("#name")).to_have_attribute("href", f"/items/{first}")
+        at.sees("work")
+        at.press("Enter")
+        assert at.correction(first)["label"]["text"] == "yes"
+        assert at.state(first) == "corrected"
+
+    def test_what_cannot_be_shown_can_be_left_out(self, hushed: Desk) -> None:
+        at = hushed
+        (item,) = at.post("lane")
+        at.page.route("**/media", lambda route: route.abort())
+        at.page.goto("/review/lane")
+        at.sees("trouble")
+        at.page.get_by_role("button", name="Cannot be labelled").click()
+        at.page.get_by_role("button", name="it shows no road").click()
+        at.until(lambda: at.state(item) == "unfit")
+        at.page.goto(f"/items/{item}")
+        at.page.get_by_role("button", name="Bring it back").click()
+        at.page.wait_for_url(f"**/items/{item}")
+        assert at.state(item) == "preannotated"
+        expect(at.page.get_by_text("local left it out")).to_be_visible()
+
     def test_the_item_before_is_called_back_and_mended(self, at: Desk) -> None:
         at.post("asr", 2)
         at.open("/review/asr")
@@ -397,21 +413,18 @@ class TestThePage:
         said = json.loads(at.page.locator("#said").inner_text() or at.page.locator("#said").text_content() or "")
         assert [sentence for sentence, told in said.items() if sentence == told] == []
 
-    @pytest.mark.parametrize("scheme", ["light", "dark"])
-    def test_axe_finds_no_serious_fault(self, chromium: Browser, place: Office, scheme: str) -> None:
-        with desk(chromium, place, color_scheme=scheme) as at:
-            at.post("asr")
-            at.open("/review/asr")
-            at.press("F1")
-            assert faults(at.page) == []
-            at.press("Escape")
-            assert faults(at.page) == []
+    @pytest.mark.parametrize("task", TASKS)
+    @pytest.mark.parametrize("keys", [(), ("F1",), ("Alt+U",)])
+    def test_it_has_no_fault_in_any_look(self, chromium: Browser, at: Desk, task: Task, keys: tuple[str, ...]) -> None:
+        (item,) = at.post(task)
 
-    def test_the_narrowest_phone_needs_no_scrolling_aside(self, chromium: Browser, place: Office) -> None:
-        with desk(chromium, place, viewport={"width": 360, "height": 640}) as at:
-            at.post("asr")
-            at.open("/review/asr")
-            assert at.page.evaluate("document.documentElement.scrollWidth") <= 360
+        def ready(page: Page) -> None:
+            expect(page.locator("#desk")).to_have_attribute("data-state", "work")
+            expect(page.locator("#reason")).not_to_be_empty()
+            for key in keys:
+                page.keyboard.press(key)
+
+        assert faults_in_every_look(chromium, at.address, f"/review/{task}/{item}", ready) == []
 
     def test_who_may_not_correct_is_told_so(self, served: Served) -> None:
         secret = make_token(served.loop.store, "camera", ("annotate",), "tester", utc_now())

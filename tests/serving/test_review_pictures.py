@@ -1,7 +1,7 @@
 """Boxes and lines in the built-in editor: what a pointer and what keys do to them, to the exact pixel."""
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -9,32 +9,9 @@ from playwright.sync_api import Browser, Page, expect
 
 from models.records import Box, Boxes, Correction, Task
 from serving.loop import utc_now
-from tests.serving.browser import faults
-from tests.serving.reviewing import SIZE, Desk, Office, desk, office
+from tests.serving.reviewing import SIZE, Desk, Office, desk
 
 W, H = SIZE
-
-
-@pytest.fixture(scope="module")
-def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Office]:
-    with office(tmp_path_factory.mktemp("office")) as opened:
-        yield opened
-
-
-@pytest.fixture(scope="module")
-def idle(chromium: Browser, place: Office) -> Iterator[Page]:
-    """A page of the service without any work, for what the editor's modules do by themselves."""
-    with desk(chromium, place) as opened:
-        opened.page.goto("/log")
-        yield opened.page
-
-
-@pytest.fixture
-def at(chromium: Browser, place: Office) -> Iterator[Desk]:
-    """An editor whose page must not complain of anything."""
-    with desk(chromium, place, viewport={"width": 1100, "height": 900}) as opened:
-        yield opened
-        assert opened.complaints == []
 
 
 def on_the_desk(at: Desk, task: Task = "detection") -> str:
@@ -312,17 +289,6 @@ def touch(at: Desk, frames: list[list[tuple[float, float]]]) -> None:
         kind = "touchMove" if number else "touchStart"
         fingers.send("Input.dispatchTouchEvent", {"type": kind, "touchPoints": points})
     fingers.send("Input.dispatchTouchEvent", {"type": "touchEnd", "touchPoints": []})
-
-
-class TestThePictures:
-    @pytest.mark.parametrize(("task", "scheme"), [("detection", "light"), ("lane", "dark")])
-    def test_axe_finds_no_serious_fault(self, chromium: Browser, place: Office, task: Task, scheme: str) -> None:
-        with desk(chromium, place, color_scheme=scheme, viewport={"width": 360, "height": 740}) as at:
-            at.post(task)
-            at.open(f"/review/{task}")
-            at.press("Tab")
-            assert faults(at.page) == []
-            assert at.page.evaluate("document.documentElement.scrollWidth") <= 360
 
 
 def change_queue(page: Page, change: Callable[[dict[str, Any]], object]) -> None:

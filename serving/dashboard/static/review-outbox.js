@@ -1,8 +1,8 @@
 // @ts-check
 /**
- * Corrections on their way. Each is kept in the browser before it is sent, and until the service has it: closing the
- * page, a lost network or a restarted server lose nothing. Sending one twice is harmless: it carries its time, and the
- * service counts the same correction once.
+ * Corrections, and words that an item is unfit, on their way. Each is kept in the browser before it is sent, and until
+ * the service has it: closing the page, a lost network or a restarted server lose nothing. Sending one twice is harmless:
+ * it carries its time, and the service counts the same one once.
  *
  * What the service refuses for good (a lease that is over) is kept too, for the person to decide.
  */
@@ -18,7 +18,8 @@ const LONGEST_WAIT_MS = 60_000;
  * @typedef {object} Letter
  * @property {string} id
  * @property {string} itemId
- * @property {Record<string, unknown>} body of the correction
+ * @property {"correction" | "unfit"} [kind] without it, a correction
+ * @property {Record<string, unknown>} body
  * @property {{status: number, message: string}} [refused] what the service said
  */
 
@@ -53,15 +54,15 @@ export class Outbox {
     return [...this.#letters.values()].filter((letter) => letter.refused);
   }
 
-  /** @param {string} itemId @param {Record<string, unknown>} body */
-  add(itemId, body) {
-    this.#keep({ id: crypto.randomUUID?.() ?? `${Date.now()}-${Math.random()}`, itemId, body });
+  /** @param {string} itemId @param {"correction" | "unfit"} kind @param {Record<string, unknown>} body */
+  add(itemId, kind, body) {
+    this.#keep({ id: crypto.randomUUID?.() ?? `${Date.now()}-${Math.random()}`, itemId, kind, body });
     return this.send();
   }
 
   /** Sends a refused one without its lease: then the service always takes it, and the newest counts. @param {Letter} letter */
   insist(letter) {
-    this.#keep({ id: letter.id, itemId: letter.itemId, body: { ...letter.body, lease_id: null } });
+    this.#keep({ ...letter, refused: undefined, body: { ...letter.body, lease_id: null } });
     return this.send();
   }
 
@@ -101,7 +102,7 @@ export class Outbox {
   /** @param {Letter} letter */
   async #sendOne(letter) {
     try {
-      await call("POST", `/v1/items/${encodeURIComponent(letter.itemId)}/correction`, letter.body);
+      await call("POST", `/v1/items/${encodeURIComponent(letter.itemId)}/${letter.kind ?? "correction"}`, letter.body);
       this.discard(letter);
     } catch (error) {
       if (!(error instanceof Failure) || error.passes) throw error;

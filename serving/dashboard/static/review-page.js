@@ -14,6 +14,18 @@ export function say(sentence, values = {}) {
   return (SAID[sentence] ?? sentence).replace(/\{(\w+)\}/g, (_, name) => String(values[name]));
 }
 
+/**
+ * A reason, or what a failure says, in the page's language: the service knows them all.
+ *
+ * @param {string} text in English
+ * @returns {Promise<string>}
+ */
+export async function reason(text) {
+  if (!text || document.documentElement.lang === "en") return text;
+  const answer = await fetch(`/reason?${new URLSearchParams({ text })}`).catch(() => null);
+  return answer?.ok ? answer.text() : text;
+}
+
 /** The element of the page with that id. @param {string} id */
 export function element(id) {
   const found = document.getElementById(id);

@@ -27,7 +27,7 @@ const HELD = "prelabel.held.";
  * @property {Promise<any>} media what the editor prepared
  * @property {any} [draft] the label as the person left it
  * @property {number} seconds spent so far
- * @property {string} [given] the label that was sent, as JSON, so that another one mends it
+ * @property {string} [given] the label that was sent, as JSON, or "unfit", so that another one mends it
  */
 
 /** Leases ahead, and takes care that nothing held is forgotten. */

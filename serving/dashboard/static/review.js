@@ -13,7 +13,7 @@ import { ActiveTime, watch } from "./review-clock.js";
 import { acts, chord, composes, writes } from "./review-keys.js";
 import { LaneEditor } from "./review-lanes.js";
 import { Outbox } from "./review-outbox.js";
-import { announce, element, fill, say } from "./review-page.js";
+import { announce, element, fill, reason, say } from "./review-page.js";
 import { keep, kept } from "./review-shelf.js";
 import { Supply, itemOf } from "./review-supply.js";
 
@@ -34,6 +34,7 @@ import { Supply, itemOf } from "./review-supply.js";
 const EDITORS = { asr: AudioEditor, detection: BoxEditor, lane: LaneEditor };
 const MEND = 30; // items of this session that can be called back
 const LOOK_AGAIN_MS = 15_000;
+const UNFIT = "unfit"; // in place of the label that was given
 
 class Review {
   /** @type {Work | null} */
@@ -57,8 +58,9 @@ class Review {
   start() {
     watch(this.clock);
     document.addEventListener("keydown", (event) => this.#key(event));
-    const buttons = { send: () => this.send(), skip: () => this.skip(), back: () => this.back(), help };
+    const buttons = { send: () => this.send(), skip: () => this.skip(), back: () => this.back(), unfit: () => this.askUnfit(), help };
     for (const [name, act] of Object.entries(buttons)) element(name).addEventListener("click", act);
+    onUnfit((reason, words) => this.unfit(reason, words));
     window.addEventListener("pagehide", () => this.supply.putDown(this.#leave()));
     window.addEventListener("pageshow", (event) => event.persisted && location.reload());
     window.setInterval(() => this.#tellTime(), 500);
@@ -73,25 +75,43 @@ class Review {
     if (!work || this.#state !== "work") return this.#go(async () => (work ? this.#anew(work) : this.supply.next()));
     const label = this.editor.label();
     const given = JSON.stringify(label);
-    const posted = given === work.given ? null : this.#post(work, label);
+    const posted = given === work.given ? null
+      : this.#post(work, "correction", { label, model_version: work.item.model_version });
+    return this.#goOn(work, given, posted);
+  }
+
+  /** Asks why the item cannot be labelled. */
+  askUnfit() {
+    if (!this.#busy && this.#work) unfitDialog().showModal();
+  }
+
+  /** Leaves the item out, for a reason. @param {string} reason @param {string} words */
+  unfit(reason, words) {
+    const work = this.#leave();
+    if (this.#busy || !work) return;
+    const posted = this.#post(work, "unfit", { reason });
+    return this.#goOn(work, UNFIT, posted, say("Left out: {reason}.", { reason: words }));
+  }
+
+  /** @param {Work} work @param {string} given @param {Promise<void> | null} posted @param {string} [told] */
+  #goOn(work, given, posted, told = "") {
     this.tally.add(work.given ? 0 : 1, work.seconds);
     this.#remember({ ...work, given, seconds: 0 });
     return this.#go(async () => {
       if (!work.item.lease_id) await posted; // or the queue would hand out the very same item
       return this.supply.next();
-    });
+    }, told);
   }
 
-  /** @param {Work} work @param {any} label */
-  #post(work, label) {
-    return this.outbox.add(work.item.item_id, {
+  /** @param {Work} work @param {"correction" | "unfit"} kind @param {Record<string, unknown>} what */
+  #post(work, kind, what) {
+    return this.outbox.add(work.item.item_id, kind, {
+      ...what,
       task: this.about.task,
-      label,
       annotator: this.about.annotator,
       seconds: Math.round(100 * work.seconds) / 100,
       tool: "prelabel",
       created_at: new Date().toISOString(),
-      model_version: work.item.model_version,
       lease_id: work.item.lease_id,
     });
   }
@@ -133,8 +153,8 @@ class Review {
     return { ...work, media: this.supply.work(work.item).media };
   }
 
-  /** Shows what `next` brings. @param {() => Promise<Work | null>} next */
-  async #go(next) {
+  /** Shows what `next` brings. @param {() => Promise<Work | null>} next @param {string} [told] of the item before */
+  async #go(next, told = "") {
     this.#busy = true;
     this.#work = null;
     this.#state = "loading";
@@ -143,7 +163,7 @@ class Review {
     const late = window.setTimeout(() => this.#stand("loading"), 150);
     try {
       const work = await next();
-      if (work) await this.#show(work);
+      if (work) await this.#show(work, told);
       else this.#nothing();
     } catch (error) {
       this.#stand("trouble", error instanceof Error ? error.message : String(error));
@@ -155,15 +175,15 @@ class Review {
     }
   }
 
-  /** @param {Work} work */
-  async #show(work) {
+  /** @param {Work} work @param {string} told */
+  async #show(work, told) {
     this.#work = work; // a medium that cannot be read can still be skipped
     const media = await work.media;
     this.#stand("work");
     tellRoute(work.item);
     const seen = this.editor.show(work, media);
     this.clock.start(work.seconds);
-    announce(`${work.given ? say("Again:") : say("Next:")} ${seen}`);
+    announce(`${told} ${work.given ? say("Again:") : say("Next:")} ${seen}`.trim());
   }
 
   #nothing() {
@@ -181,9 +201,9 @@ class Review {
   /** Which part of the page is there. @param {"loading" | "work" | "empty" | "trouble"} state */
   #stand(state, why = "") {
     this.#state = element("desk").dataset.state = state;
-    element("why").textContent = why;
+    tellReason(element("why"), why);
     const working = state === "work";
-    for (const name of ["send", "skip"]) /** @type {HTMLButtonElement} */ (element(name)).disabled = state === "loading";
+    for (const name of ["send", "skip", "unfit"]) /** @type {HTMLButtonElement} */ (element(name)).disabled = state === "loading";
     element("editor").toggleAttribute("inert", !working);
   }
 
@@ -202,6 +222,7 @@ class Review {
     if (key === "Enter" && !acts(event.target)) return event.repeat || (this.send(), true);
     if (key === "Alt+S" || (plain && key === "S")) return this.skip(), true;
     if (key === "Alt+B" || (plain && key === "B")) return this.back(), true;
+    if (key === "Alt+U" || (plain && key === "U")) return this.askUnfit(), true;
     if (key === "F1" || (plain && key === "?")) return help(), true;
     return false;
   }
@@ -233,7 +254,7 @@ class Review {
     told.textContent = stale ? say("Your time for an item was over, or someone else was faster. Your work is kept.")
       : say("The service refused a correction. It is kept.");
     const detail = document.createElement("small");
-    detail.textContent = letter.refused?.message ?? "";
+    tellReason(detail, letter.refused?.message ?? "");
     const row = document.createElement("div");
     row.append(told, detail, ...(stale ? [button(say("Send it all the same"), () => this.outbox.insist(letter))] : []),
       link(say("Look at the item"), `/review/${letter.body.task}/${letter.itemId}`),
@@ -265,12 +286,38 @@ function tellRoute({ route, uri, item_id, uncertainty }) {
   const badge = element("route");
   badge.textContent = say(route.decision);
   badge.className = `badge ${route.decision}`;
-  element("reason").textContent = route.reason;
-  element("reason").title = route.otherwise ?? "";
+  tellReason(element("reason"), route.reason);
+  tellReason(element("reason"), route.otherwise ?? "", "title");
   const name = /** @type {HTMLAnchorElement} */ (element("name"));
   name.textContent = uri.startsWith("posted:") ? item_id.slice(0, 12) : uri.split("/").at(-1) || uri;
   name.href = `/items/${item_id}`;
   element("p-error").textContent = uncertainty.p_error.toFixed(2);
+}
+
+const unfitDialog = () => /** @type {HTMLDialogElement} */ (element("unfit-dialog"));
+
+/** What the list of reasons does: a click, or the digit that stands before one. @param {(reason: string, words: string) => void} act */
+function onUnfit(act) {
+  const dialog = unfitDialog();
+  const reasons = /** @type {HTMLButtonElement[]} */ ([...dialog.querySelectorAll(".reasons button")]);
+  const choose = (/** @type {HTMLButtonElement} */ chosen) => {
+    dialog.close();
+    act(chosen.value, chosen.lastChild?.textContent?.trim() ?? "");
+  };
+  for (const one of reasons) one.addEventListener("click", () => choose(one));
+  dialog.addEventListener("keydown", (event) => {
+    const chosen = reasons[Number(event.key) - 1];
+    if (!chosen || event.repeat) return;
+    event.preventDefault();
+    choose(chosen);
+  });
+}
+
+/** Says a reason in the page's language, unless something else was said there meanwhile. */
+function tellReason(/** @type {HTMLElement} */ where, /** @type {string} */ text, what = "textContent") {
+  Object.assign(where, { [what]: "" });
+  where.dataset[what] = text;
+  reason(text).then((said) => where.dataset[what] === text && Object.assign(where, { [what]: said }));
 }
 
 function help() {

@@ -1,0 +1,186 @@
+"""Reasons in other languages: every sentence that the service decides by, or fails with, is said on the pages."""
+
+import io
+import re
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any, cast
+
+import numpy as np
+import pytest
+import soundfile
+from hypothesis import given
+from hypothesis import strategies as st
+
+from models.errors import PrelabelError
+from models.media import Limits, read_audio, read_image
+from models.records import Uncertainty
+from selection.parts import PartPromise, Plan
+from selection.policy import Policy
+from selection.risk import NoPromise, Threshold, accept_threshold
+from selection.routing import Decision, route, route_parts
+from selection.rules import Rule
+from serving.dashboard.languages import ENGLISH, LANGUAGES
+from serving.dashboard.reasons import in_words, patterns
+from serving.promotion import Broken, compared
+from tests.serving.served import Served, picture, sound
+
+OTHERS = sorted(set(LANGUAGES) - {ENGLISH})
+NO_WORDS = re.compile(  # labels, names and figures
+    r"p_error|webhook|\w+Error|PRELABEL\w+|Label Studio|https?://\S+|alpha|delta|Hz|UTC|SHA|JPEG|PNG|WebP|WAV|FLAC|Ogg|MP3|NaN|asr|detection|lane"
+    r"|b?'[^']*'|“[^”]*”|[\w./-]*\d[\w./-]*|\S+\.\w+"
+)
+
+HELD = Threshold(0.1, 0.02, 0.05, n=300, accepted=200, errors=1)
+NONE = NoPromise("no random checks of this version are known")
+SHORT = NoPromise("3 random checks are known, at least 20 are needed; they are weighed again when 40 are known", 37)
+RULES = [
+    None,
+    Rule("detection", category="car", more_than=3, confidence_below=0.5, group="clip*", language="hsb"),
+    Rule("asr", "annotate", text="a|b", longer_than_s=30.0),
+    Rule("asr", more_than=2),
+    Rule("lane", more_than=0),
+    Rule("lane"),
+]
+unit = st.floats(0, 1, exclude_max=True)
+promises = st.sampled_from([HELD, NONE, SHORT])
+
+
+def english(said: str) -> list[str]:
+    """The English words that are left in what a page says; names, labels and figures are none."""
+    return re.findall(r"[A-Za-z]{2,}", NO_WORDS.sub("", said))
+
+
+@pytest.mark.parametrize("language", OTHERS)
+@given(doubt=unit, score=unit, scratch=st.floats(1, 20), held=promises, drawn=unit, rule=st.sampled_from(RULES))
+def test_every_decision_about_an_item_is_said(
+    language: str, doubt: float, score: float, scratch: float, held: Any, drawn: float, rule: Rule | None
+) -> None:
+    decided = route(Uncertainty(p_error=doubt, seconds=5.0, score=score), scratch, held, Policy(), drawn, rule)
+    assert left(decided, language) == []
+
+
+@pytest.mark.parametrize("language", OTHERS)
+@given(
+    missing=unit,
+    parts=promises,
+    lacks=promises,
+    drawn=unit,
+    plan=st.builds(Plan, st.just((0,)), st.sampled_from([(), (1,), (1, 2)]), st.booleans()),
+    rule=st.sampled_from(RULES),
+    scratch=st.floats(1, 20),
+)
+def test_every_decision_about_parts_is_said(
+    language: str, missing: float, parts: Any, lacks: Any, drawn: float, plan: Plan, rule: Rule | None, scratch: float
+) -> None:
+    decided = route_parts(missing, 5.0, scratch, plan, PartPromise(parts, lacks, 1), Policy(), drawn, rule)
+    assert left(decided, language) == []
+
+
+def left(decided: Decision, language: str) -> list[str]:
+    return english(f"{in_words(decided.reason, language)} {in_words(decided.otherwise or '', language)}")
+
+
+def no_promises() -> Iterator[str]:
+    """Why nothing is promised, as far as arrays alone decide it."""
+    for n, groups in ((5, None), (5, ["a"] * 5), (6, ["a", "b"] * 3), (400, None)):
+        errors = np.arange(n) % 2 == 0
+        found = accept_threshold(
+            np.linspace(0, 1, n), errors, alpha=0.02, delta=0.05, pool_scores=np.linspace(0, 1, n), groups=groups
+        )
+        assert isinstance(found, NoPromise)
+        yield found.reason
+
+
+WRITTEN = [  # by serving/calibrations.py, serving/trust.py and the store
+    "nobody knows what its ancestor asr-1 was trained on",
+    "the random checks are not yet weighed for alpha 1 %, delta 5 %, part by part, by the rules of the policy",
+    "withdrawn at 2026-01-01 12:00 UTC: 3 of 9 audited items lacked something in 10 audits, which proves a rate above "
+    "alpha 2 %; everything accepted since 2026-01-01 11:00 UTC is queued again",
+    "its parts were promised by what is withdrawn",
+    "the first",
+    "promote asr-1: compared with asr-2, but asr-3 serves by now; promote again",
+    "promote asr-1: expected a version that loads, got one that failed: 404",
+    "/x/a.jpg: expected a medium, got No such file or directory",
+    "2 items",
+    "webhook: expected an event as Label Studio sends it, got KeyError('task')",
+    "http://127.0.0.1:8080/api/tasks/5: expected that PRELABEL_LABEL_STUDIO_TOKEN may do this, got 403",
+    "http://127.0.0.1:8080/api/tasks/5: expected an answer, got 502",
+]
+
+
+@pytest.mark.parametrize("language", OTHERS)
+def test_why_nothing_is_promised_and_what_else_is_written_is_said(language: str) -> None:
+    for sentence in (*no_promises(), *WRITTEN):
+        assert english(in_words(sentence, language)) == [], sentence
+
+
+@pytest.mark.parametrize("language", OTHERS)
+def test_what_decides_a_promotion_is_said(language: str) -> None:
+    candidate, serving = (cast(Any, SimpleNamespace(name=name)) for name in ("asr-1", "asr-2"))
+    pairs = cast(Any, [("item", "label")])
+    told = [
+        failing(lambda: compared(candidate, serving, pairs, None, False)),
+        failing(lambda: compared(candidate, serving, pairs, lambda one, _: float(one is serving), False)),
+        str(Broken("asr-1", "404")),
+        compared(candidate, serving, pairs, lambda *_: 0.5, False).note,
+        compared(candidate, serving, pairs, None, True).note,
+        compared(candidate, serving, cast(Any, []), lambda *_: 0.5, False).note,
+    ]
+    for sentence in told:
+        assert english(in_words(sentence, language)) == [], sentence
+
+
+def failing(call: Callable[[], Any]) -> str:
+    with pytest.raises(PrelabelError) as failed:
+        call()
+    return str(failed.value)
+
+
+def loud(values: Any, rate: int = 16000, kind: str = "WAV", **how: Any) -> bytes:
+    file = io.BytesIO()
+    soundfile.write(file, values, rate, format=kind, **how)
+    return file.getvalue()
+
+
+@pytest.mark.parametrize("language", OTHERS)
+def test_why_a_medium_cannot_be_read_is_said(language: str) -> None:
+    wave, ogg = sound(1.0), loud(np.zeros(16000), kind="OGG")
+    cases: list[Callable[[], Any]] = [
+        lambda: read_image(b"# no picture", "a.jpg", Limits()),
+        lambda: read_image(b"", "a.jpg", Limits()),
+        lambda: read_image(picture(1, 100, 100), "a.jpg", Limits(max_image_megapixels=0.001)),
+        lambda: read_audio(b"# no sound", "a.wav", Limits()),
+        lambda: read_audio(wave[:-500], "a.wav", Limits()),
+        lambda: read_audio(wave[:30], "a.wav", Limits()),
+        lambda: read_audio(wave, "a.wav", Limits(max_audio_s=0.5)),
+        lambda: read_audio(loud(np.zeros(0)), "a.wav", Limits()),
+        lambda: read_audio(loud(np.full(99, np.nan), subtype="FLOAT"), "a.wav", Limits()),
+        lambda: read_audio(ogg[:-9], "a.ogg", Limits()),
+        lambda: read_audio(ogg[:-9] + bytes(9), "a.ogg", Limits()),
+    ]
+    for case in cases:
+        sentence = failing(case)
+        assert english(in_words(sentence, language)) == [], sentence
+
+
+@pytest.mark.parametrize("language", OTHERS)
+def test_translations_fill_the_same_places(language: str) -> None:
+    for pattern in patterns(language):
+        places = [sorted(re.findall(r"\{(\w+)\}", text)) for text in (pattern.english, pattern.said)]
+        assert places[0] == places[1], pattern.english
+
+
+def test_the_first_pattern_that_fits_is_taken_and_its_places_are_said_in_turn() -> None:
+    promised = "p_error 0.5 (score 0.3), and nothing is accepted unseen yet: no random checks of this version are known"
+    assert in_words(promised, "zh-Hans") == "错误概率 0.5（分数 0.3），目前不免检接受任何标签：此版本尚无随机检查"
+    assert in_words("what has text like 'a|b' and the group 'x'", "zh-Hans").count("且") == 1
+    assert in_words("nobody ever said this", "zh-Hans") == "nobody ever said this"
+    assert in_words(promised, ENGLISH) == promised
+
+
+def test_the_editor_asks_for_a_reason_in_its_language(served: Served, tmp_path: Path) -> None:
+    asked = {"text": "the first"}
+    assert served.client.get("/reason", params=asked).text == "the first"
+    assert served.client.get("/reason", params=asked, headers={"Accept-Language": "zh"}).text == "首个版本"

@@ -1,7 +1,7 @@
 """The pages at ``/models``: versions, what they learnt from, how good they are and how far their doubt is true; what
 serves can be changed here."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import Any
@@ -124,6 +124,7 @@ def _what(deployment: Deployment, name: str) -> dict[str, Any]:
         "version": version,
         "known": known,
         "trained_on": len(known.training_ids()) if known else None,
+        "training": [line for line in _lines(known.training) if line[0] != "items"] if known else [],
         "metrics": [(label, part, value) for (label, part), value in flat(dict(version.metrics))],
         "card": _card(version),
         "promise": loop.told(name) if known else None,
@@ -140,6 +141,16 @@ def _known(version: StoredVersion) -> Version | None:
         return read_version(version.folder)
     except (NotFound, InvalidInput):
         return None
+
+
+def _lines(values: Mapping[str, Any], above: str = "") -> Iterator[tuple[str, str]]:
+    """Everything that a training tells, by name; what lies in something has that name before its own."""
+    for name, value in values.items():
+        label = f"{above} {name}".strip().replace("_", " ")
+        if isinstance(value, Mapping):
+            yield from _lines(value, label)
+        else:
+            yield label, f"{value:.4g}" if isinstance(value, float) else str(value)
 
 
 def _card(version: StoredVersion) -> Markup | None:

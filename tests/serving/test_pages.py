@@ -9,6 +9,7 @@ import pytest
 from PIL import Image
 from playwright.sync_api import Browser, Page
 
+from models.versions import starters
 from serving import tokens
 from serving.dashboard.log import LINES
 from serving.loop import Registration, utc_now
@@ -233,6 +234,15 @@ def test_thumbnails_are_small_and_lasting(served: Served) -> None:
     wave = served.client.post("/v1/asr/annotate", content=sound()).json()
     assert served.client.get(f"/thumbnails/{wave['item_id']}").headers["content-type"] == "image/svg+xml"
     assert served.client.get("/thumbnails/unknown").status_code == 404
+
+
+def test_a_version_tells_its_training_in_lines(served: Served) -> None:
+    starter = next(one for one in starters() if one.task == "lane")
+    served.loop.add_version(starter.folder, "tester")
+    told = served.client.get(f"/models/{starter.name}").text
+    for name, value in (("arithmetic graph", "int8"), ("arithmetic fp32 ms", "28.5"), ("batch size", "16")):
+        assert f'<dt lang="en">{name}</dt><dd>{value}</dd>' in told
+    assert "{" not in told
 
 
 def place(path: str, served: Served) -> str:

@@ -343,7 +343,7 @@ def test_what_nobody_heard_is_on_the_page_and_told_again_from_there(served: Serv
     (message,) = store.outbox.claim(START, after(10**9), 1)
     store.outbox.failed(message, "nobody was there", None)
     shown = served.client.get("/errors").text
-    assert "<td>127.0.0.1:9</td>" in shown
+    assert "<td>127.0.0.1:9 <code>" in shown
     assert "nobody was there" in shown
     assert "secret" not in shown
     form = {"delivery": str(message.id)}

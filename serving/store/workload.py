@@ -26,9 +26,8 @@ class Workload:
 
     def handed_out(self, task: Task) -> int:
         """How many items of a task people have or had."""
-        chosen = select(func.count()).where(
-            item_tasks.c.task == task, item_tasks.c.state.in_(("leased", "corrected", "contested"))
-        )
+        had = item_tasks.c.state.in_(("leased", "corrected", "contested", "unfit"))
+        chosen = select(func.count()).where(item_tasks.c.task == task, had)
         with self._database.reading() as connection:
             return int(connection.execute(chosen).scalar_one())
 

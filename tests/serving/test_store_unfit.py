@@ -31,8 +31,9 @@ def test_an_unfit_item_is_handed_out_to_nobody_and_is_again_what_it_was(store: S
     add_version(store)
     fill(store, 1)
     held = lease(store)
+    assert store.workload.handed_out("detection") == 1
     assert not store.unfit.say(word(0), held.lease_id, "tester", after(5))
-    assert states(store) == {"unfit": 1}
+    assert (states(store), store.workload.handed_out("detection")) == ({"unfit": 1}, 1)
     assert store.unfit.reasons("detection") == {"damaged": 1}
     store.items.save(item(0), answer(0, "v1"), 0.0, None, "tester", after(6))  # a version says the same again
     assert states(store) == {"unfit": 1}

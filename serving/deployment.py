@@ -19,6 +19,7 @@ from serving.admission import Admission
 from serving.annotator import Annotator, limits_of
 from serving.background import Background
 from serving.bodies import CorrectionBody
+from serving.comparing import Comparing
 from serving.cvat import client as cvat_client
 from serving.cvat.corrections import Corrections as CvatCorrections
 from serving.cvat.detector import Detector
@@ -69,6 +70,7 @@ class Deployment:
         self.threads = ThreadPoolExecutor(cores, "annotate")
         self.background = Background(loop, self.live, self.annotator, lambda: self.admission.inside > 0)
         self.suspecting = Suspecting(loop, lambda: self.admission.inside > 0, load)
+        self.comparing = Comparing(loop)
         self.body_limit = int(settings.max_body_mb * 1_000_000)
         self.fetcher = Fetcher(
             settings.uri_roots,

@@ -2,6 +2,7 @@
 serves can be changed here."""
 
 from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import Future
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import Any
@@ -22,8 +23,7 @@ from serving.dashboard.frame import page
 from serving.dashboard.languages import language_of, translations
 from serving.deployment import Deployment, deployment_of
 from serving.loop import StoredVersion
-from serving.promotion import quality_of
-from serving.store.records import Actor, Comparison
+from serving.store.records import Comparison
 
 # What the charts say; templates do not see these sentences.
 CHARTS = (
@@ -31,6 +31,8 @@ CHARTS = (
     "Risk and coverage", "labels wrong among the surest items, by the share of items accepted", "p_error",
     "labels wrong", "coverage", Curves.dot,
 )  # fmt: skip
+
+PATIENCE_S = 3.0  # of a page, before it says that the comparison goes on
 
 routes = APIRouter()
 
@@ -180,19 +182,23 @@ def _charts(deployment: Deployment, name: str, _learnt: int, _given: tuple[int, 
 def _promote_form(request: Request, deployment: Deployment, name: str, refused: str | None = None) -> Response:
     version = deployment.loop.version(name)
     serving = deployment.loop.serving(version.task)
-    comparison, why = _comparison(deployment, name, request.state.actor)
+    asked = deployment.comparing.ask(name, request.state.actor)
+    comparison, why = _comparison(asked)
     worse = comparison is not None and comparison.quality is not None and comparison.previous_quality is not None \
         and not comparison.quality >= comparison.previous_quality  # fmt: skip
     return page(
         request, "promote.html", 409 if refused else 200,
-        version=version, serving=serving, comparison=comparison, worse=worse, refused=refused or why, may=_may(request),
+        version=version, serving=serving, comparing=not asked.done(), comparison=comparison, worse=worse,
+        refused=refused or why, may=_may(request),
     )  # fmt: skip
 
 
-def _comparison(deployment: Deployment, name: str, actor: Actor) -> tuple[Comparison | None, str | None]:
-    """What the gold items say, or why there is no comparison."""
+def _comparison(asked: Future[Comparison]) -> tuple[Comparison | None, str | None]:
+    """What the gold items say, or why there is no comparison; neither where it takes longer than a page may."""
     try:
-        return deployment.loop.compare(name, actor, quality_of), None
+        return asked.result(PATIENCE_S), None
+    except TimeoutError:
+        return None, None
     except Refused as refused:
         return None, str(refused)
 

@@ -1,19 +1,22 @@
 """The pages in a real browser: nothing broken, nothing that keeps people out, light or dark, in each language."""
 
 import io
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 from PIL import Image
-from playwright.sync_api import Browser, Page
+from playwright.sync_api import Browser, Page, expect
 
 from models.versions import starters
 from serving import tokens
 from serving.dashboard.log import LINES
 from serving.loop import Registration, utc_now
 from serving.media_files import content_id
+from serving.promotion import Pairs, quality_of
+from serving.store.records import StoredVersion
 from tests.serving.browser import faults_in_every_look, go, listening, visiting
 from tests.serving.served import Served, eventually, picture, serving, sound
 
@@ -168,8 +171,8 @@ def test_a_version_is_promoted_and_rolled_back_by_clicking(chromium: Browser, ad
     with visiting(chromium, address) as page:
         go(page, "/models")
         page.get_by_role("row", name=better.name).get_by_role("link", name="Compare and promote").click()
-        assert "On 1 gold items" in page.get_by_role("region", name="The comparison").inner_text()
-        assert "no worse" in page.get_by_role("region", name="The comparison").inner_text()
+        expect(page.get_by_role("region", name="The comparison")).to_contain_text("On 1 gold items")
+        expect(page.get_by_role("region", name="The comparison")).to_contain_text("no worse")
         page.get_by_role("button", name="Promote").click()
         page.wait_for_url(f"**/models/{better.name}")
         assert served.version == better.name
@@ -179,13 +182,36 @@ def test_a_version_is_promoted_and_rolled_back_by_clicking(chromium: Browser, ad
         assert served.version == before
 
 
+def test_a_long_comparison_lets_the_page_come_and_shows_itself_there(
+    chromium: Browser, address: str, served: Served, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    candidate, goes_on, compared = served.add("detection", size=40), threading.Event(), list[str]()
+
+    def slowly(version: StoredVersion, pairs: Pairs) -> float:
+        compared.append(version.name)
+        assert goes_on.wait(60)
+        return quality_of(version, pairs)
+
+    monkeypatch.setattr("serving.dashboard.models.PATIENCE_S", 0.1)
+    monkeypatch.setattr("serving.comparing.quality_of", slowly)
+    correct(served, content_id(picture(40)), "detection", {"width": 120, "height": 90, "boxes": []})
+    with visiting(chromium, address) as page:
+        go(page, f"/models/{candidate.name}/promote")
+        region = page.get_by_role("region", name="The comparison")
+        expect(region).to_contain_text("being compared")
+        expect(page.get_by_role("button", name="Promote")).to_have_count(0)
+        goes_on.set()
+        expect(region).to_contain_text("On 1 gold items", timeout=20_000)
+    assert sorted(compared) == sorted([candidate.name, served.version])
+
+
 def test_a_worse_version_is_promoted_by_force_alone(chromium: Browser, address: str, served: Served) -> None:
     worse = next(one for one in served.loop.versions() if one.state == "retired")
     shown = {"width": 120, "height": 90, "boxes": [{"xyxy": [8, 8, 68, 68], "category": "car"}]}
     correct(served, content_id(picture(40)), "detection", shown)
     with visiting(chromium, address) as page:
         go(page, f"/models/{worse.name}/promote")
-        assert "is worse than what serves" in page.get_by_role("region", name="The comparison").inner_text()
+        expect(page.get_by_role("region", name="The comparison")).to_contain_text("is worse than what serves")
         page.get_by_role("button", name="Promote").click()  # the browser asks for the tick first
         assert served.version != worse.name
         page.get_by_role("checkbox", name="Force").check()
@@ -202,8 +228,8 @@ def test_a_refused_promotion_says_why(chromium: Browser, address: str, served: S
     correct(served, content_id(picture(200)), "lane", {"width": 120, "height": 90, "lanes": []})
     with visiting(chromium, address) as page:
         go(page, f"/models/{broken.name}/promote")
-        assert "Refused:" in page.get_by_role("alert").inner_text()
-        assert "to load and to answer" in page.get_by_role("alert").inner_text()
+        expect(page.get_by_role("alert")).to_contain_text("Refused:")
+        expect(page.get_by_role("alert")).to_contain_text("to load and to answer")
         go(page, "/errors")
         assert broken.name in page.get_by_role("region", name="Versions that do not work").inner_text()
 

@@ -29,10 +29,10 @@ from playwright.sync_api import Page, sync_playwright
 from rich.console import Console
 from rich.table import Table
 
-from benchmarks.serving import free_port, server
+from benchmarks.serving import free_port, server, service
 from models import scenes
 from models.records import TASKS, Task
-from serving.settings import Settings, environment
+from serving.settings import Settings
 
 SIZE = (960, 540)
 PAUSE_MS = 1000  # of a person, at the least, at one item
@@ -136,8 +136,7 @@ def prelabel(folder: Path) -> Iterator[str]:
     port = free_port()
     values = {"port": port, "database_url": f"sqlite:///{folder}/store.db", "data_dir": folder / "data"}
     settings = Settings.model_validate(values)
-    code = "from serving.service import serve, settings; serve(settings)"
-    with server([sys.executable, "-c", code], environment(settings), port, "/readyz"):
+    with service(settings):
         yield f"http://127.0.0.1:{port}"
 
 

@@ -123,9 +123,16 @@ def prelabel(task: Task, version: Path, folder: Path) -> Iterator[int]:
     name = loop.add_version(version.absolute(), "benchmark").name
     loop.promote(name, "benchmark", force=True)
     loop.store.close()
-    code = "from serving.service import serve, settings; serve(settings)"
-    with server([sys.executable, "-c", code], environment(settings), port, "/readyz"):
+    with service(settings):
         yield port
+
+
+@contextmanager
+def service(settings: Settings) -> Iterator[None]:
+    """The real service, in a process of its own."""
+    code = "from serving.service import serve, settings; serve(settings)"
+    with server([sys.executable, "-c", code], environment(settings), settings.port, "/readyz"):
+        yield
 
 
 @contextmanager

@@ -27,9 +27,9 @@ from typing import TypeAlias
 from rich.console import Console
 from rich.table import Table
 
-from benchmarks.serving import free_port, server
+from benchmarks.serving import free_port, server, service
 from serving.loop import utc_now
-from serving.settings import Settings, environment
+from serving.settings import Settings
 from serving.store import Store
 
 SECRET = "between the two"
@@ -125,8 +125,7 @@ def prelabel(folder: Path) -> Iterator[tuple[int, Store]]:
               "cvat_url": "http://127.0.0.1:9", "cvat_token": "a" * 40, "cvat_webhook_secret": SECRET,
               "label_studio_url": "http://127.0.0.1:9", "label_studio_token": "a" * 40}  # fmt: skip
     settings = Settings.model_validate(values)
-    code = "from serving.service import serve, settings; serve(settings)"
-    with server([sys.executable, "-c", code], environment(settings), port, "/readyz"):
+    with service(settings):
         yield port, Store.open(settings.database_url)
 
 

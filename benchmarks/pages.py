@@ -54,8 +54,10 @@ PAGES = {  # path, and the peer's page of that kind
     "/queue/asr?text=said": "/rows",
     "/queue/lane?state=corrected&annotator=person-3": "/rows",
     "/queue/lane?least=0.2&most=0.3": "/rows",
+    "/queue/detection?due=some": "/rows",
     "/models": "/figures",
     "/models/VERSION": "/figures",
+    "/annotators": "/figures",
     "/errors": "/rows",
     "/log": "/rows",
     "/log?actor=person-3": "/rows",
@@ -83,7 +85,8 @@ def main() -> None:
 
 
 def fill(url: str, versions: dict[Task, str], count: int) -> None:
-    """So many items a task: answered, a twentieth corrected, a hundredth failed, the tenth of the rest for audits."""
+    """So many items a task: answered, a twentieth corrected, a hundredth failed, the tenth of the rest for audits; a
+    tenth is due some time."""
     database = Database.open(url)
     for task in TASKS:
         for start in range(0, count, CHUNK):
@@ -109,7 +112,8 @@ def _rows(task: Task, version: str, numbers: range) -> Iterator[tuple[dict[str, 
         standing = {"item_id": identity, "task": task, "state": state, "audit": decision == "audit", "draw": drawn,
                     "priority": score, "version": version, "preannotation_id": key,
                     "correction_id": key if state == "corrected" else None, "updated_at": at, "actor": "x",
-                    "failure": "gone" if state == "failed" else None}  # fmt: skip
+                    "failure": "gone" if state == "failed" else None,
+                    "due_at": NOW + timedelta(minutes=number - 100) if number % 10 == 3 else None}  # fmt: skip
         said = {"id": key, "item_id": identity, "task": task, "version": version, "label": label,
                 "text": label.get("text"), "score": score, "p_error": score, "seconds": 5.0, "features": {},
                 "embedding": (0.0,) * 64, "decision": decision, "reason": "because of this benchmark",

@@ -1,11 +1,13 @@
 """An item as a card: its medium seen from afar, its label drawn on it, and the parts that a person must look at."""
 
 from dataclasses import dataclass
+from datetime import datetime
 
 from models.drawing.shapes import Drawing, Outline, draw
 from models.records import Label, Lanes, Transcript
 from selection.cost import part_doubts
 from selection.parts import Plan
+from serving.store.deadlines import DONE
 from serving.store.records import Answer
 
 DOUBTFUL = 0.4  # a part about which the model is less sure than that stands out
@@ -47,6 +49,11 @@ def _sound(label: Label, duration_s: float | None) -> Outline | None:
         return None
     ends = [word.end_s for word in label.words]
     return Outline(max([duration_s or 0.0, *ends, 1e-3]), ())
+
+
+def is_late(due: datetime | None, state: str, now: datetime) -> bool:
+    """Whether an item that is due still lacks the label that it could get."""
+    return due is not None and due < now and state not in (*DONE, "unfit")
 
 
 def parts_of(label: Label) -> int:

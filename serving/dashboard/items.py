@@ -15,10 +15,12 @@ from models.errors import InvalidInput
 from models.records import LABEL_TYPES, Label, Task, Transcript, Uncertainty, from_json
 from models.tasks import changes, parse_task
 from selection.parts import Plan
+from selection.queueing import Deadline, due_by
 from selection.routing import Decision
-from serving.dashboard.cards import Card, card_of
+from serving.dashboard.cards import Card, card_of, is_late
 from serving.dashboard.frame import page
 from serving.deployment import deployment_of
+from serving.loop import utc_now
 
 routes = APIRouter()
 
@@ -37,7 +39,10 @@ class Said:
 
 @dataclass(frozen=True)
 class Given:
-    """What a person said: in how many seconds, against which version, and what they changed (None: unknown)."""
+    """What a person said: in how many seconds, against which version, and what they changed (None: unknown).
+
+    ``planted``: the answer was known, and they were measured by it.
+    """
 
     at: datetime
     annotator: str
@@ -49,6 +54,7 @@ class Given:
     words: Sequence[tuple[str, str]]
     withdrawn: bool
     counts: bool
+    planted: bool
 
 
 @dataclass(frozen=True)
@@ -80,13 +86,15 @@ Chapter: TypeAlias = Said | Given | Unfit | Lent
 
 @dataclass(frozen=True)
 class Story:
-    """An item in a task: its state, and what happened, oldest first."""
+    """An item in a task: its state, what happened, oldest first, when it is due, if ever, and whether it is late."""
 
     task: Task
     state: str
     audit: bool
     failure: str | None
     chapters: Sequence[Chapter]
+    due: datetime | None
+    late: bool
 
     @property
     def shown(self) -> Card | None:
@@ -100,7 +108,7 @@ async def item(item_id: str, request: Request) -> Response:
     """The history of an item, task by task."""
     deployment = deployment_of(request)
     history = await run_sync(deployment.loop.history, item_id)
-    told = [_story(history, line) for line in history["tasks"]]
+    told = [_story(history, line, deployment.loop.policies.of(line["task"]).deadlines) for line in history["tasks"]]
     may = bool({"correct", "admin"} & set(request.state.scopes))
     return page(request, "item.html", item=history["item"], stories=told, kind=kind, may=may)
 
@@ -119,7 +127,7 @@ def kind(chapter: Chapter) -> str:
     return type(chapter).__name__.lower()
 
 
-def _story(history: Mapping[str, Any], line: Mapping[str, Any]) -> Story:
+def _story(history: Mapping[str, Any], line: Mapping[str, Any], deadlines: Sequence[Deadline]) -> Story:
     task: Task = line["task"]
     of_task = {
         name: [one for one in history[name] if one["task"] == task]
@@ -130,7 +138,11 @@ def _story(history: Mapping[str, Any], line: Mapping[str, Any]) -> Story:
     chapters += [_given(task, one, line, labels) for one in of_task["corrections"]]
     chapters += [_unfit(one) for one in of_task["unfit"]]
     chapters += [_lent(one) for one in of_task["leases"]]
-    return Story(task, line["state"], line["audit"], line["failure"], sorted(chapters, key=lambda one: one.at))
+    own = _time(line["due_at"]) if line["due_at"] else None
+    due = due_by(own, history["item"]["group"], deadlines)
+    late = is_late(due, line["state"], utc_now())
+    in_order = sorted(chapters, key=lambda one: one.at)
+    return Story(task, line["state"], line["audit"], line["failure"], in_order, due, late)
 
 
 def _said(task: Task, one: Mapping[str, Any], line: Mapping[str, Any]) -> Said:
@@ -163,6 +175,7 @@ def _given(
         aligned(before.text, label.text) if isinstance(before, Transcript) and isinstance(label, Transcript) else (),
         one["withdrawn_at"] is not None,
         one["id"] == line["correction_id"],
+        one["planted"],
     )
 
 

@@ -22,13 +22,14 @@ MOST_NAMES = 200  # that a list offers
 VERBS: Mapping[str, str] = MappingProxyType({
     "register": "registered", "fail": "took out", "retry": "tried again", "correct": "corrected",
     "contest": "asked for a second look", "release": "gave back", "withdraw": "took back", "attach": "attached",
-    "unfit": "left out", "fit": "brought back",
+    "unfit": "left out", "fit": "brought back", "due": "set the deadline of", "group": "put into a group",
+    "add-webhook": "added a webhook", "remove-webhook": "removed a webhook",
     "add-version": "added", "move-version": "moved", "fail-version": "found broken", "promote": "promoted",
     "rollback": "rolled back to", "calibrate": "calibrated", "adopt-policy": "adopted a policy for",
     "make-token": "made a token", "revoke-token": "revoked a token",
 })  # fmt: skip
 _OF_VERSIONS = ("add-version", "move-version", "fail-version", "promote", "rollback", "calibrate", "adopt-policy")
-_OF_ITEMS = ("correct", "contest", "fail", "release", "unfit", "fit")
+_OF_ITEMS = ("correct", "contest", "fail", "release", "unfit", "fit", "due", "group")
 
 routes = APIRouter()
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from functools import lru_cache
 from typing import Any, get_args
 
@@ -28,6 +29,7 @@ ATTENTION: Mapping[str, str] = {
     "withdrawn": "The promise is withdrawn: audits found too many errors.",
     "nothing serves": "No version serves.",
     "failed items": "Items could not be read.",
+    "late items": "Items are past their deadline.",
     "dead events": "Events of annotation tools could not be worked on.",
     "broken versions": "Versions do not work.",
     "candidates": "A newer version waits to be compared.",
@@ -61,7 +63,8 @@ async def overview(request: Request) -> Response:
     """Figures, notices and the latest answers."""
     deployment = deployment_of(request)
     what = await run_sync(_what, deployment)
-    return page(request, "overview.html", base=str(request.base_url).rstrip("/"), duration=duration, **what)
+    base = str(request.base_url).rstrip("/")
+    return page(request, "overview.html", base=base, duration=duration, moment=datetime.fromisoformat, **what)
 
 
 def _what(deployment: Deployment) -> dict[str, Any]:
@@ -117,6 +120,8 @@ def _notices(
             found.append(Notice("withdrawn", task, 1, f"/models/{figures[task]['serving']}"))
         if n := figures[task]["items"].get("failed", 0):
             found.append(Notice("failed items", task, n, "/errors"))
+        if late := figures[task]["deadlines"]["late"]:
+            found.append(Notice("late items", task, late, f"/queue/{task}?due=late"))
         if new := _newer([one for one in versions if one.task == task]):
             found.append(Notice("candidates", task, len(new), f"/models/{new[-1].name}/promote"))
     if dead := sum(deployment.loop.store.inbox.dead().values()):

@@ -1,7 +1,9 @@
 """The page at ``/queue/{task}``: what waits for people, in the order in which it is handed out, and what became of the
 rest."""
 
-from typing import Annotated, Any, get_args
+from datetime import datetime
+from functools import partial
+from typing import Annotated, Any, Literal, get_args
 
 from anyio.to_thread import run_sync
 from fastapi import APIRouter, Query, Request
@@ -11,7 +13,7 @@ from models.errors import InvalidInput
 from models.records import TASKS, Task
 from models.tasks import parse_task
 from selection.routing import Route
-from serving.dashboard.cards import Card, card
+from serving.dashboard.cards import Card, card, is_late
 from serving.dashboard.frame import page
 from serving.deployment import Deployment, deployment_of
 from serving.loop import utc_now
@@ -43,25 +45,30 @@ async def queue(
     text: str = "",
     least: Annotated[float, Query(ge=0, le=1)] = 0.0,
     most: Annotated[float, Query(ge=0, le=1)] = 1.0,
+    due: Literal["", "some", "late"] = "",
     before: str = "",
 ) -> Response:
     """A page of the items of a state, with what was said of them drawn on them."""
     name, deployment = parse_task(task), request.app.state.deployment
     if state not in get_args(ItemState):
         raise InvalidInput(f"state: expected one of {', '.join(get_args(ItemState))}, got {state!r}")
-    wanted = Wanted(state, decision, group, annotator, text.strip(), least, most)  # type: ignore[arg-type]
-    what = await run_sync(_what, deployment, name, wanted, before)
-    return page(request, "queue.html", task=name, asked=wanted, tool=tool(deployment), **what)
+    now = utc_now()
+    before_now = now if due == "late" else None
+    wanted = Wanted(state, decision, group, annotator, text.strip(), least, most, bool(due), before_now)  # type: ignore[arg-type]
+    what = await run_sync(_what, deployment, name, wanted, before, now)
+    late = partial(is_late, now=now)
+    return page(request, "queue.html", task=name, asked=wanted, due=due, late=late, tool=tool(deployment), **what)
 
 
-def _what(deployment: Deployment, task: Task, wanted: Wanted, before: str) -> dict[str, Any]:
+def _what(deployment: Deployment, task: Task, wanted: Wanted, before: str, now: datetime) -> dict[str, Any]:
     store, policy = deployment.loop.store, deployment.loop.policies.of(task)
-    listed, after = store.browse.page(task, wanted, CARDS, policy.calibration_share, _place(before))
+    listed, after = store.browse.page(task, wanted, CARDS, policy.calibration_share, _place(before), policy.deadlines)
     return {
         "tasks": TASKS,
         "states": get_args(ItemState),
         "decisions": get_args(Route),
-        "counts": store.items.counts(task, utc_now()),
+        "counts": store.items.counts(task, now),
+        "any_due": wanted.due or store.deadlines.earliest(task, policy.deadlines) is not None,
         "entries": [(one, _card(one)) for one in listed],
         "next_page": _told(after) if after else None,
         "groups": store.browse.groups(MOST_NAMES),

@@ -1,15 +1,17 @@
 """Items as people look through them: a page of a state, in the order of the queue, found by what is known of them."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any, TypeAlias
 
 from sqlalchemy import Column, ColumnElement, Connection, Row, Select, and_, exists, or_, select, text
 
 from models.records import Item, Task
+from selection.queueing import Deadline, due_by
 from selection.routing import DRAWN
 from serving.store.database import Database, distinct
+from serving.store.deadlines import has_deadline
 from serving.store.items import answer_of, item_of
 from serving.store.records import Answer, ItemState
 from serving.store.tables import (
@@ -30,7 +32,7 @@ Place: TypeAlias = tuple[float, str]  # (priority or draw, item id)
 @dataclass(frozen=True)
 class Wanted:
     """What to look for: items of a state whose raw doubt lies in [``least``, ``most``]; and where they are given, of a
-    decision, a group, a corrector, or with a text in what the model heard."""
+    decision, a group, a corrector, with a text in what the model heard, or due: at all, or before a time."""
 
     state: ItemState = "preannotated"
     decision: str = ""
@@ -39,6 +41,8 @@ class Wanted:
     text: str = ""
     least: float = 0.0
     most: float = 1.0
+    due: bool = False
+    due_before: datetime | None = None
 
 
 @dataclass(frozen=True)
@@ -51,8 +55,8 @@ class After:
 
 @dataclass(frozen=True)
 class Listed:
-    """An item in a list: its state, what counts of what versions said, who corrected it or why it is unfit, and its
-    place in Label Studio as (project, task), where it has one."""
+    """An item in a list: its state, what counts of what versions said, who corrected it or why it is unfit, its place
+    in Label Studio as (project, task), where it has one, and when it is due, if ever."""
 
     item: Item
     task: Task
@@ -64,6 +68,7 @@ class Listed:
     lease_until: datetime | None
     unfit: str | None
     studio: tuple[int | None, int] | None
+    due: datetime | None = None
 
 
 @dataclass(frozen=True)
@@ -83,12 +88,19 @@ class Browsing:
         self._database = database
 
     def page(
-        self, task: Task, wanted: Wanted, limit: int, audit_share: float, after: After
+        self,
+        task: Task,
+        wanted: Wanted,
+        limit: int,
+        audit_share: float,
+        after: After,
+        deadlines: Sequence[Deadline] = (),
     ) -> tuple[list[Listed], After | None]:
         """The next ``limit`` items as the queue would hand them out: the most doubtful first, a share of the places
-        for audit items in the order of their draw. With it, where the next page begins, if there is one."""
+        for audit items in the order of their draw. With it, where the next page begins, if there is one. ``deadlines``
+        are those of groups."""
         with self._database.reading() as connection:
-            found = self._condition(connection, task, wanted)
+            found = self._condition(connection, task, wanted, deadlines)
             others, audits = (
                 _places(connection, task, wanted, audit, limit + 1, found, place) if _sought(wanted, audit) else []
                 for audit, place in ((False, after.others), (True, after.audits))
@@ -96,7 +108,7 @@ class Browsing:
             n_audits = min(len(audits), max(round(limit * audit_share), limit - len(others)))
             taken, checked = others[: limit - n_audits], audits[:n_audits]
             ids = _mixed([item_id for _, item_id in taken], [item_id for _, item_id in checked])
-            listed = _listed(connection, task, ids)
+            listed = _listed(connection, task, ids, deadlines)
         more = len(others) + len(audits) > len(ids)
         last = After(taken[-1] if taken else after.others, checked[-1] if checked else after.audits)
         return listed, last if more else None
@@ -124,7 +136,9 @@ class Browsing:
             rows = connection.execute(chosen).all()
         return [Failed(item_of(row), row.task, row.failure or "", row.updated_at) for row in rows]
 
-    def _condition(self, connection: Connection, task: Task, wanted: Wanted) -> list[ColumnElement[bool]]:
+    def _condition(
+        self, connection: Connection, task: Task, wanted: Wanted, deadlines: Sequence[Deadline]
+    ) -> list[ColumnElement[bool]]:
         """What rows of ``item_tasks`` must fulfil beside task, state and doubt."""
         where: list[ColumnElement[bool]] = []
         if wanted.decision:
@@ -141,6 +155,8 @@ class Browsing:
             here = and_(preannotations.c.id == item_tasks.c.preannotation_id, says)
             heard = and_(preannotations.c.task == task, says)
             where.append(_narrow(connection, preannotations.c.item_id, heard, here))
+        if wanted.due:
+            where.append(has_deadline(deadlines, wanted.due_before))
         return where
 
 
@@ -188,9 +204,10 @@ def _places(
     return [(float(value), item_id) for value, item_id in rows]
 
 
-def _listed(connection: Connection, task: Task, ids: Sequence[str]) -> list[Listed]:
+def _listed(connection: Connection, task: Task, ids: Sequence[str], deadlines: Sequence[Deadline]) -> list[Listed]:
     columns = item_tasks.c
-    chosen = select(items, *(columns[name] for name in ("state", "failure", "lease_until", "preannotation_id")))
+    of_task = ("state", "failure", "lease_until", "preannotation_id", "due_at")
+    chosen = select(items, *(columns[name] for name in of_task))
     chosen = chosen.add_columns(corrections.c.annotator, unfit.c.reason.label("unfit"))
     chosen = chosen.join(item_tasks, columns.item_id == items.c.id)
     chosen = chosen.outerjoin(corrections, corrections.c.id == columns.correction_id)
@@ -201,13 +218,13 @@ def _listed(connection: Connection, task: Task, ids: Sequence[str]) -> list[List
     answers = {row.item_id: row for row in connection.execute(said).all()}
     studio = _studio(connection, task, ids)
     by_id = {row.id: _one(row, task, answers.get(row.id), studio.get(row.id)) for row in rows}
-    return [by_id[item_id] for item_id in ids]
+    return [replace(one, due=due_by(one.due, one.item.group, deadlines)) for one in map(by_id.__getitem__, ids)]
 
 
 def _one(row: Row[Any], task: Task, said: Row[Any] | None, studio: tuple[int | None, int] | None) -> Listed:
     answer, duration_s = (answer_of(said), said.duration_s) if said else (None, None)
     return Listed(item_of(row), task, row.state, answer, duration_s, row.failure, row.annotator, row.lease_until,
-                  row.unfit, studio)  # fmt: skip
+                  row.unfit, studio, row.due_at)  # fmt: skip
 
 
 def _studio(connection: Connection, task: Task, ids: Sequence[str]) -> dict[str, tuple[int | None, int]]:

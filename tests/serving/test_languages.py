@@ -43,6 +43,14 @@ def test_every_sentence_is_translated_and_no_other(language: str) -> None:
     assert set(translations(language)) == said()
 
 
+def test_people_read_everything_that_the_log_holds() -> None:
+    found = set()
+    for source in (files("serving") / "store").iterdir():
+        if source.name.endswith(".py"):
+            found |= set(re.findall(r'\blog\([^"{]*, "([a-z-]+)"', source.read_text(encoding="utf-8")))
+    assert {"due", "group", "add-webhook", "remove-webhook", "correct"} <= found <= set(VERBS)
+
+
 def test_people_read_why_an_item_cannot_be_labelled() -> None:
     assert set(UNFIT_WORDS) == {reason for reasons in UNFIT.values() for reason in reasons}
 

@@ -34,6 +34,7 @@ PATHS = [
     "/models/a-version",
     "/models/a-version/promote",
     "/models/it-serves/rollback",
+    "/annotators",
     "/errors",
     "/log",
 ]
@@ -88,6 +89,12 @@ def fill(served: Served) -> None:
 def test_a_page_has_no_fault_in_any_look(chromium: Browser, shown: tuple[Served, str], path: str) -> None:
     served, address = shown
     assert faults_in_every_look(chromium, address, place(path, served)) == []
+
+
+def test_a_small_chart_names_one_number_where_all_are_the_same(chromium: Browser, shown: tuple[Served, str]) -> None:
+    with visiting(chromium, shown[1]) as page:
+        go(page, "/")
+        assert page.locator(".small-chart", has_text="Quality").locator("figcaption .quiet").inner_text() == "· 0.500"
 
 
 def test_the_log_tells_who_changed_what_page_by_page(chromium: Browser, address: str, served: Served) -> None:

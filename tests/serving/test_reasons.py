@@ -99,6 +99,8 @@ WRITTEN = [  # by serving/calibrations.py, serving/trust.py and the store
     "withdrawn at 2026-01-01 12:00 UTC: 3 of 9 audited items lacked something in 10 audits, which proves a rate above "
     "alpha 2 %; everything accepted since 2026-01-01 11:00 UTC is queued again",
     "its parts were promised by what is withdrawn",
+    "due by 2026-12-01 12:00 UTC, so it comes first; drawn at random: people check 10 % of all items, whatever their "
+    "score",
     "the first",
     "promote asr-1: compared with asr-2, but asr-3 serves by now; promote again",
     "promote asr-1: expected a version that loads, got one that failed: 404",

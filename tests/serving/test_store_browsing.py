@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from models.records import PreAnnotation, Task, Transcript, Uncertainty
+from selection.queueing import Deadline
 from selection.routing import Decision
 from serving.store import Store
 from serving.store import browsing as module
@@ -82,6 +83,22 @@ def test_items_are_found_by_what_is_known_of_them(store: Store, few: int, monkey
     assert store.browse.groups(1) == ["clip 0"]
     assert store.browse.annotators("detection", 9) == ["ada", "bob"]
     assert store.browse.annotators("lane", 9) == []
+
+
+def test_items_are_found_by_when_they_are_due(store: Store) -> None:
+    add_version(store)
+    for i in range(5):
+        one = replace(item(i), group="clip" if i > 2 else None)
+        store.items.save(one, answer(i, score=i / 10), 0.9, None, "tester", START)
+    store.deadlines.tell([(item_id(i), "detection", after(10 * i)) for i in (1, 2, 3)], "tester", START)
+    clip = [Deadline("clip", after(25))]
+    found, _ = store.browse.page("detection", Wanted(due=True), 9, NEVER, After(), clip)
+    assert [(one.item.uri, one.due) for one in found] == [
+        ("file-4.jpg", after(25)), ("file-3.jpg", after(25)), ("file-2.jpg", after(20)), ("file-1.jpg", after(10))
+    ]  # fmt: skip
+    found, _ = store.browse.page("detection", Wanted(due=True, due_before=after(20)), 9, NEVER, After(), clip)
+    assert names(found) == ["file-1.jpg"]
+    assert names(listed(store, Wanted(due=True))) == ["file-3.jpg", "file-2.jpg", "file-1.jpg"]
 
 
 @pytest.mark.parametrize("few", [0, 1000])

@@ -74,7 +74,7 @@ def main() -> None:
         path = Path(folder) / "store.db"
         settings = Settings.model_validate({"database_url": f"sqlite:///{path}", "data_dir": Path(folder)})
         loop = Loop.open(settings)
-        versions = {task: version.name for task in TASKS if (version := loop.serving(task))}
+        versions = {task: version.name for task in TASKS if (version := loop.versions.serving(task))}
         fill(settings.database_url, versions, given.items)
         app = create_app(settings)
         app.state.deployment = deployment = Deployment(settings, loop)

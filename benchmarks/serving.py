@@ -120,8 +120,8 @@ def prelabel(task: Task, version: Path, folder: Path) -> Iterator[int]:
     values = {"port": port, "database_url": f"sqlite:///{folder}/store.db", "data_dir": folder}
     settings = Settings.model_validate(values)
     loop = Loop.open(settings)
-    name = loop.add_version(version.absolute(), "benchmark").name
-    loop.promote(name, "benchmark", force=True)
+    name = loop.versions.add(version.absolute(), "benchmark").name
+    loop.versions.promote(name, "benchmark", force=True)
     loop.store.close()
     with service(settings):
         yield port

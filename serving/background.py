@@ -40,7 +40,7 @@ class Background(WorkerThread):
 
     def _annotate(self, task: Task) -> bool:
         """Answers a few pending items; says whether there were any."""
-        serving = self._loop.serving(task)
+        serving = self._loop.versions.serving(task)
         if serving is None or serving.name != self._live.version(task):
             return False  # a promotion is on its way
         items = self._loop.pending(task, BATCH)

@@ -69,7 +69,7 @@ def annotate(
 
     name, settings = parse_task(task), settings_of(database_url=db)
     loop = Loop.open(settings)
-    version = loop.version(model) if model else loop.serving(name)
+    version = loop.versions.get(model) if model else loop.versions.serving(name)
     if version is None or version.task != name:
         raise NotFound(f"annotate {name}: expected a version of that task, got {model or 'none that serves'}")
     counts = run(name, source, to, unstored(read_version(version.folder, version.name), settings))
@@ -265,14 +265,14 @@ def promote(
     """Let a version serve, if it is no worse than the serving one on the gold items."""
     from serving.promotion import quality_of
 
-    promotion = Loop.open(settings_of(database_url=db)).promote(version, ACTOR, force, quality_of)
+    promotion = Loop.open(settings_of(database_url=db)).versions.promote(version, ACTOR, force, quality_of)
     out.print(f"{promotion.version} serves {promotion.task} now; {promotion.comparison.note or 'nothing to compare'}")
 
 
 @app.command()
 def rollback(task: TaskName, db: Database = None) -> None:
     """Let the version before serve again."""
-    promotion = Loop.open(settings_of(database_url=db)).rollback(parse_task(task), ACTOR)
+    promotion = Loop.open(settings_of(database_url=db)).versions.rollback(parse_task(task), ACTOR)
     out.print(f"{promotion.version} serves {promotion.task} again")
 
 

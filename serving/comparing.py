@@ -24,13 +24,13 @@ class Comparing:
         self._asked: dict[str, tuple[State, Future[Comparison]]] = {}
 
     def ask(self, version: str, actor: Actor) -> Future[Comparison]:
-        """What would decide the promotion of a version, as ``Loop.compare`` says it; done when it is known.
+        """What would decide the promotion of a version, as ``Versions.compare`` says it; done when it is known.
 
         Raises:
             NotFound: there is no such version.
         """
-        task = self._loop.version(version).task
-        serving = self._loop.serving(task)
+        task = self._loop.versions.get(version).task
+        serving = self._loop.versions.serving(task)
         state = serving.name if serving else None, self._loop.labelled.changes(task)
         with self._lock:
             known = self._asked.get(version)
@@ -47,7 +47,7 @@ class Comparing:
     def _compare(self, version: str, actor: Actor, found: Future[Comparison]) -> None:
         try:
             with self._one:
-                found.set_result(self._loop.compare(version, actor, quality_of))
+                found.set_result(self._loop.versions.compare(version, actor, quality_of))
         except PrelabelError as error:
             self._failed(version, found, error)
         except Exception as error:

@@ -138,15 +138,16 @@ def _improve(loop: Loop, settings: Settings, version: StoredVersion, console: Co
         versions_dir=settings.data_dir / "models",
         console=console,
     )
-    loop.add_version(candidate.folder, ACTOR)
+    loop.versions.add(candidate.folder, ACTOR)
     try:
-        return f"promoted {candidate.name}: {loop.promote(candidate.name, ACTOR, compare=quality_of).comparison.note}"
+        promotion = loop.versions.promote(candidate.name, ACTOR, compare=quality_of)
     except Refused as refused:
         return f"refused: {refused}"
+    return f"promoted {candidate.name}: {promotion.comparison.note}"
 
 
 def _serving(loop: Loop) -> StoredVersion:
-    version = loop.serving(TASK)
+    version = loop.versions.serving(TASK)
     if version is None:
         raise InvalidInput(f"demo: expected a serving version of task {TASK}, got none")
     return version

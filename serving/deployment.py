@@ -63,7 +63,7 @@ class Deployment:
         self.settings = settings
         self.loop = loop
         self.metrics = Metrics()
-        self.live = Live(loop, self.metrics, slots=cores, threads=settings.threads, load=load)
+        self.live = Live(loop.versions, self.metrics, slots=cores, threads=settings.threads, load=load)
         self.annotator = Annotator(loop, self.live, limits_of(settings))
         self.admission = Admission(cores, settings.max_waiting)
         self.turns = Semaphore(cores, max_value=cores)  # requests that decode and predict at the same time
@@ -172,12 +172,12 @@ class Deployment:
         """Switches to a version, here at once and in every other process within a second.
 
         Raises:
-            NotFound, Stale: as ``Loop.promote``.
+            NotFound, Stale: as ``Versions.promote``.
             Refused: it is worse than the serving one, or does not load.
         """
-        promotion = self.loop.promote(version, actor, force, quality_of)
+        promotion = self.loop.versions.promote(version, actor, force, quality_of)
         self.live.refresh()
-        stored = self.loop.version(version)
+        stored = self.loop.versions.get(version)
         if stored.state == "failed":
             raise Refused(f"promote {version}: expected a version that loads, got {stored.failure}")
         self.background.wake()
@@ -189,7 +189,7 @@ class Deployment:
         Raises:
             Refused: there is none.
         """
-        promotion = self.loop.rollback(task, actor)
+        promotion = self.loop.versions.rollback(task, actor)
         self.live.refresh()
         self.background.wake()
         return promotion
@@ -199,6 +199,11 @@ def deployment_of(request: Request) -> Deployment:
     """The deployment of this process."""
     deployment: Deployment = request.app.state.deployment
     return deployment
+
+
+def actor_of(request: Request) -> Actor:
+    """Who makes the request: what ``TokenAuth`` found out."""
+    return str(request.state.actor)
 
 
 def _when_said_before(history: dict[str, Any], body: CorrectionBody) -> datetime | None:

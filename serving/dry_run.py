@@ -54,7 +54,7 @@ def dry_run(loop: Loop, task: Task, policy: Policy) -> Outcome:
     Raises:
         NotFound: nothing serves.
     """
-    version = loop.serving(task)
+    version = loop.versions.serving(task)
     if version is None:
         raise NotFound(f"route {task}: expected a version that serves, got none")
     items, seconds = Counter[str](), defaultdict[str, float](float)

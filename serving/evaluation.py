@@ -87,7 +87,7 @@ def find(task: Task, model: str | None, loop: Loop) -> Subject:
     """
     if model is not None and model.endswith(".onnx"):
         return _of_file(task, Path(model))
-    stored = loop.serving(task) if model is None else loop.version(model)
+    stored = loop.versions.serving(task) if model is None else loop.versions.get(model)
     if stored is None or stored.task != task:
         raise NotFound(f"evaluate {task}: expected a version of that task, got {model or 'none that serves'}")
     return _subject(stored.name, read_version(stored.folder, stored.name).onnx, loop.trust(stored.name).calibrator)

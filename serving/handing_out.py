@@ -11,16 +11,15 @@ from datetime import datetime, timedelta
 
 from models.records import TASKS, Seconds, Task
 from selection.policy import Policy
-from selection.queueing import Share, Skills, StrategyName, done_by, due_by, tomorrow, turns
+from selection.queueing import Share, StrategyName, done_by, due_by, tomorrow, turns
 from selection.routing import draw
 from serving.ordering import LEAST_S, order_of
 from serving.policies import Policies
 from serving.settings import Settings
 from serving.store import Store
-from serving.store.queue import Order
+from serving.store.order import Order
 from serving.store.records import Actor, Leased
-
-ANYTHING = Skills()
+from serving.store.waiting import ANYTHING, Asking
 
 
 @dataclass(frozen=True)
@@ -59,8 +58,7 @@ class HandingOut:
         able = policy.annotators.get(annotator, ANYTHING)
         if not able.does(task):
             return []
-        take = _Taking(self._store, task, annotator, actor, now, now + timedelta(seconds=self._settings.lease_s), able,
-                       seconds)  # fmt: skip
+        take = _Taking(self._store, Asking(task, annotator, actor, now, self._until(now), able), seconds)
         leased = self._due_first(task, limit, policy, take)
         places = self._places(task, limit - len(leased), take.seconds_left)
         if places and self._left_today(policy, now) > 0:
@@ -74,7 +72,7 @@ class HandingOut:
         """Which items would have the next places for somebody who can do everything, whatever the day's budget, and
         how many people have or had."""
         policy = self._policies.of(task)
-        take = _Taking(self._store, task, "", "", now, now + timedelta(seconds=self._settings.lease_s))
+        take = _Taking(self._store, Asking(task, "", "", now, self._until(now)))
         with self._store.trying():
             held = self._due_first(task, places, policy, take)
             held += self._in_turn(task, places - len(held), policy, None, take)
@@ -82,7 +80,7 @@ class HandingOut:
 
     def _due_first(self, task: Task, limit: int, policy: Policy, take: "_Taking") -> list[Leased]:
         """What the budget would not reach in time."""
-        until = self._due_until(task, policy, take.now)
+        until = self._due_until(task, policy, take.by.now)
         if until is None:
             return []
         order = Order("priority", until=until, deadlines=policy.deadlines, seconds=take.seconds_left)
@@ -90,13 +88,12 @@ class HandingOut:
 
     def _planted(self, task: Task, places: int, policy: Policy, take: "_Taking") -> list[Leased]:
         """Items whose answers are known; among nothing else they would stand out."""
-        by_chance, known = (
-            draw(f"{take.annotator} {take.now.isoformat()}", self._settings.seed, of) for of in ("planted", "known")
-        )
+        moment = f"{take.by.annotator} {take.by.now.isoformat()}"
+        by_chance, known = (draw(moment, self._settings.seed, of) for of in ("planted", "known"))
         count = int(places * policy.planted_share + by_chance)
         if not count or not self._store.workload.waiting(task):
             return []
-        return take.told(self._store.planting.lease(task, count, *take.whose, self._is_gold, known, take.seconds_left))
+        return take.told(self._store.planting.lease(take.by, count, self._is_gold, known, take.seconds_left))
 
     def _in_turn(
         self, task: Task, places: int, policy: Policy, strategy: StrategyName | None, take: "_Taking"
@@ -155,6 +152,9 @@ class HandingOut:
         until = done_by(now, open_s, used_s, policy.budget_s_per_day)
         return until if earliest < until else None
 
+    def _until(self, now: datetime) -> datetime:
+        return now + timedelta(seconds=self._settings.lease_s)
+
     def _left_today(self, policy: Policy, now: datetime) -> Seconds:
         budget = policy.budget_s_per_day
         return float("inf") if budget is None else budget - self._used_today(policy, now)
@@ -171,23 +171,14 @@ class HandingOut:
 
 @dataclass
 class _Taking:
-    """Leases items to one person, who has only so many seconds."""
+    """Leases items to who asks, and has only so many seconds."""
 
     store: Store
-    task: Task
-    annotator: str
-    actor: Actor
-    now: datetime
-    until: datetime
-    able: Skills = ANYTHING
+    by: Asking
     seconds_left: Seconds | None = None
 
-    @property
-    def whose(self) -> tuple[str, Actor, datetime, datetime, Skills]:
-        return self.annotator, self.actor, self.now, self.until, self.able
-
     def __call__(self, places: int, order: Order) -> list[Leased]:
-        return self.told(self.store.queue.lease(self.task, places, order, *self.whose)) if places else []
+        return self.told(self.store.queue.lease(self.by, places, order)) if places else []
 
     def told(self, leased: list[Leased]) -> list[Leased]:
         """What was leased, whose seconds are spent now."""

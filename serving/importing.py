@@ -31,5 +31,5 @@ def import_candidate(
         version = import_whisper(source, given, **where)
     else:
         version = import_onnx(task, Path(source), given, **where)
-    loop.add_version(version.folder, actor)
+    loop.versions.add(version.folder, actor)
     return version

@@ -23,7 +23,7 @@ class Names:
 
 def categories_of(loop: Loop, task: Task) -> tuple[str, ...]:
     """What the serving version can name; nothing where nothing serves."""
-    serving = loop.serving(task)
+    serving = loop.versions.serving(task)
     return _named(serving.folder) if serving else ()
 
 

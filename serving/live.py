@@ -29,7 +29,7 @@ LOOK_EVERY_S = 0.25
 
 
 class Switches(Protocol):
-    """What ``Live`` needs of the loop."""
+    """What ``Live`` needs of the versions."""
 
     def changes(self) -> int:
         """A number that rises with every switch of versions."""
@@ -37,7 +37,7 @@ class Switches(Protocol):
     def serving(self, task: Task) -> StoredVersion | None:
         """The version that should answer."""
 
-    def mark_failed(self, version: str, why: str) -> None:
+    def fail(self, version: str, why: str) -> None:
         """Marks a version that does not load, and lets the one before it serve again."""
 
 
@@ -151,7 +151,7 @@ class Live:
                 runtime = self._warm(wanted)
             except Exception as error:  # noqa: BLE001 - whatever a broken model raises, the one before goes on
                 log.warning("version %s does not load: %s", wanted.name, error)
-                self._switches.mark_failed(wanted.name, f"{type(error).__name__}: {error}")
+                self._switches.fail(wanted.name, f"{type(error).__name__}: {error}")
                 continue
             self._answering[task] = Loaded(wanted.name, runtime)
             self._watcher.serves(task, wanted.name, current.version if current else None)

@@ -12,9 +12,9 @@ from typing import Any, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from models.errors import InvalidInput, NotFound, Refused
+from models.errors import InvalidInput, NotFound
 from models.records import TASKS, Correction, Item, Prediction, Seconds, Task
-from models.versions import keep, read_version, starters
+from models.versions import keep, starters
 from selection.policy import Policy
 from selection.rules import About
 from serving.calibrations import Calibrations
@@ -24,7 +24,7 @@ from serving.intake import Intake, Registered, Registration
 from serving.labelled import Labelled
 from serving.media_files import MediaFiles
 from serving.policies import Policies
-from serving.promotion import Broken, Compare, Pairs, compared
+from serving.promotion import Compare
 from serving.report import task_report
 from serving.settings import QueueStrategy, Settings
 from serving.store import Store
@@ -32,7 +32,6 @@ from serving.store.records import (
     Actor,
     Adoption,
     Answer,
-    Comparison,
     Leased,
     Promotion,
     Receipt,
@@ -41,6 +40,7 @@ from serving.store.records import (
     storable,
 )
 from serving.trust import Trust
+from serving.versions import Versions
 
 __all__ = [
     "Actor", "Answer", "Compare", "Leased", "Loop", "Predict", "Promotion", "Receipt", "Registered", "Registration",
@@ -69,6 +69,7 @@ class Loop:
         self._handing_out = HandingOut(store, self.policies, settings, self._deciding.is_gold)
         self._intake = Intake(store, files, self._deciding.draw)
         self.labelled = Labelled(store, files, self._deciding.is_gold)
+        self.versions = Versions(store, self.labelled, settings.data_dir, clock)
 
     @classmethod
     def open(cls, settings: Settings, clock: Callable[[], datetime] = utc_now) -> "Loop":
@@ -78,7 +79,7 @@ class Loop:
         """
         loop = cls(Store.open(settings.database_url), MediaFiles(settings.data_dir / "media"), settings, clock)
         for starter in starters():
-            loop.add_version(keep(starter, settings.data_dir / "models").folder, "starter")
+            loop.versions.add(keep(starter, settings.data_dir / "models").folder, "starter")
             loop._store.versions.promote_first(starter.name, "starter", clock())
         return loop
 
@@ -290,7 +291,7 @@ class Loop:
     def due_for_calibration(self) -> list[StoredVersion]:
         """Serving versions that would learn from the audit items corrected since they were last calibrated, and those
         whose promise was made for another alpha or delta than the settings ask for."""
-        return [self._placed(version) for version in self._calibrations.due()]
+        return [self.versions.get(version.name) for version in self._calibrations.due()]
 
     def recalibrate(self, version: str, actor: Actor, predict: Predict | None = None) -> Trust:
         """Learns from people how far a version is to be trusted, and routes its open items anew.
@@ -320,127 +321,6 @@ class Loop:
     def trust(self, version: str) -> Trust:
         """How far a version is to be trusted: what checks of it taught, or else the calibration that it came with."""
         return self._calibrations.trust(version, self.policies.of(self._store.versions.get(version).task))
-
-    # -- versions
-
-    def add_version(self, folder: Path, actor: Actor) -> StoredVersion:
-        """Makes a trained version known, as a candidate; adding it again changes nothing.
-
-        Raises:
-            NotFound: there is no version in that folder.
-            InvalidInput: it is damaged.
-            Refused: another version of the same name is known.
-        """
-        read = read_version(folder)
-        version = StoredVersion(
-            name=read.name,
-            task=read.task,
-            folder=self._folder_to_keep(folder),
-            parent=read.parent,
-            onnx_sha256=read.onnx_sha256,
-            metrics=read.metrics,
-            created_at=read.created_at,
-            state="candidate",
-            failure=None,
-        )
-        return self._placed(self._store.versions.add(version, read.training_ids(), actor, self._clock()))
-
-    def _folder_to_keep(self, folder: Path) -> Path:
-        """Relative to the data folder where it lies in there, so that the data folder can be moved."""
-        data_dir, folder = self._settings.data_dir.resolve(), folder.resolve()
-        return folder.relative_to(data_dir) if folder.is_relative_to(data_dir) else folder
-
-    def _placed(self, version: StoredVersion) -> StoredVersion:
-        return replace(version, folder=self._settings.data_dir.resolve() / version.folder)
-
-    def versions(self) -> list[StoredVersion]:
-        """Every version, by task and age."""
-        return [self._placed(version) for version in self._store.versions.all()]
-
-    def version(self, name: str) -> StoredVersion:
-        """The version of that name.
-
-        Raises:
-            NotFound: there is none.
-        """
-        return self._placed(self._store.versions.get(name))
-
-    def serving(self, task: Task) -> StoredVersion | None:
-        """The version that answers for a task now."""
-        version = self._store.versions.serving(task)
-        return self._placed(version) if version else None
-
-    def changes(self) -> int:
-        """A number that rises with every switch of versions; cheap to ask often."""
-        return self._store.versions.changes()
-
-    def promote(self, version: str, actor: Actor, force: bool = False, compare: Compare | None = None) -> Promotion:
-        """Makes a version serve, unless it is worse than the serving one on the gold items, or ``force`` is given.
-
-        ``compare(version, pairs)`` measures a version's quality on the gold items that neither version was trained on.
-        Where there are none, the promotion says so. Promoting the serving version changes nothing.
-
-        Raises:
-            NotFound: there is no such version.
-            Refused: it is worse, with the figures, or broken, and then marked so.
-            Stale: another version began to serve meanwhile.
-        """
-        candidate = self.version(version)
-        serving = self.serving(candidate.task)
-        if candidate.state == "failed" and not force:
-            raise Refused(f"promote {version}: expected a version that loads, got one that failed: {candidate.failure}")
-        comparison = self._compared(candidate, serving, actor, compare, force)
-        replaces = serving.name if serving else None
-        return self._store.versions.promote(version, replaces, comparison, actor, self._clock(), force)
-
-    def compare(self, version: str, actor: Actor, compare: Compare) -> Comparison:
-        """What would decide a promotion, whichever way; nothing is switched.
-
-        Raises:
-            NotFound: there is no such version.
-            Refused: it is broken, and then marked so.
-        """
-        candidate = self.version(version)
-        return self._compared(candidate, self.serving(candidate.task), actor, compare, force=True)
-
-    def _compared(
-        self,
-        candidate: StoredVersion,
-        serving: StoredVersion | None,
-        actor: Actor,
-        compare: Compare | None,
-        force: bool,
-    ) -> Comparison:
-        if serving is None or serving.name == candidate.name:
-            return Comparison()
-        pairs = self._untrained_gold(candidate, serving) if compare else []
-        try:
-            return compared(candidate, serving, pairs, compare, force)
-        except Broken as broken:
-            if broken.version == candidate.name:
-                self.mark_failed(candidate.name, broken.why, actor)
-            raise
-
-    def _untrained_gold(self, candidate: StoredVersion, serving: StoredVersion) -> Pairs:
-        names = [name for version in (candidate, serving) for name in self._store.versions.ancestry(version.name)[0]]
-        seen = self._store.versions.trained_on(names)
-        return [(item, label) for item, label in self.labelled.gold_data(candidate.task) if item.id not in seen]
-
-    def rollback(self, task: Task, actor: Actor) -> Promotion:
-        """Lets the version serve again that did so before.
-
-        Raises:
-            Refused: there is none.
-        """
-        return self._store.versions.rollback(task, actor, self._clock())
-
-    def mark_failed(self, version: str, why: str, actor: Actor = "live") -> None:
-        """Marks a version that does not load; if it was to serve, the one before it does so again.
-
-        Raises:
-            NotFound: there is no such version.
-        """
-        self._store.versions.fail(version, why, actor, self._clock())
 
     def told(self, version: str) -> dict[str, Any]:
         """What is promised of a version, and what audits say of it, as in the report.

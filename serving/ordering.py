@@ -26,7 +26,7 @@ from selection.strategies import (
     within_seconds,
 )
 from serving.settings import QueueStrategy, Settings
-from serving.store.queue import Order, Waiting
+from serving.store.order import Order, Waiting
 
 WINDOW = 512  # items among which a strategy chooses: the most doubtful ones, or for a cold start any
 LEAST_S = 1.0  # nothing takes a person less

@@ -177,7 +177,7 @@ def _start(request: Request, loop: Loop) -> tuple[Version | None, tuple[Version,
                 f"simulate {request.task} from nothing: expected no version and 2 rounds or more, got {got}"
             )
         return None, ()
-    stored = loop.version(request.model) if request.model else loop.serving(request.task)
+    stored = loop.versions.get(request.model) if request.model else loop.versions.serving(request.task)
     if stored is None or stored.task != request.task:
         got = request.model or "none that serves"
         raise NotFound(f"simulate {request.task}: expected a version of that task, got {got}")
@@ -186,7 +186,7 @@ def _start(request: Request, loop: Loop) -> tuple[Version | None, tuple[Version,
         raise InvalidInput(f"simulate {request.task}: expected a version with a checkpoint to learn from, "
                            f"got {version.name}; let it be with --no-retrain")  # fmt: skip
     names, _ = loop.store.versions.ancestry(stored.name)
-    return version, tuple(read_version(loop.version(name).folder, name) for name in names[1:])
+    return version, tuple(read_version(loop.versions.get(name).folder, name) for name in names[1:])
 
 
 def _seen(loop: Loop, start: Version | None) -> tuple[frozenset[str], bool]:

@@ -74,7 +74,7 @@ class Suspecting:
             NotFound: no version of the task serves.
             Unavailable: the first ranking takes a while.
         """
-        serving = self._loop.serving(task)
+        serving = self._loop.versions.serving(task)
         if serving is None:
             raise NotFound(f"suspects {task}: expected a serving version, got none")
         state = serving.name, self._loop.labelled.changes(task)
@@ -129,7 +129,7 @@ class Suspecting:
                 continue
             work.total += 1
             annotators[one.item.id] = one.counting.annotator
-        runtime = self._load(task, self._loop.version(state[0]).folder / ONNX, 1)
+        runtime = self._load(task, self._loop.versions.get(state[0]).folder / ONNX, 1)
         found = rank(task, runtime, pairs, tell=lambda: self._tell(work))
         suspects = tuple(replace(one, item=self._loop.item(one.item.id)) for one in found)
         return Ranking(state[0], utc_now(), suspects, annotators, tuple(unread), state)

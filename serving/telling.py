@@ -5,6 +5,9 @@ from dataclasses import replace
 from datetime import UTC
 from typing import Any
 
+from fastapi.responses import Response
+from pydantic import BaseModel
+
 from models.records import TASKS, Task
 from serving.bodies import (
     AgreedBody,
@@ -26,6 +29,11 @@ from serving.opinions import Agreed
 from serving.policies import Policies
 from serving.store.records import Opinions
 from serving.suspecting import Ranking
+
+
+def as_json(body: BaseModel, headers: Mapping[str, str] | None = None) -> Response:
+    """The answer to a request."""
+    return Response(body.model_dump_json(), headers=headers, media_type="application/json")
 
 
 def answer_body(answer: Answer) -> AnswerBody:

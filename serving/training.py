@@ -73,7 +73,7 @@ def train_candidate(
         InvalidInput: the version was imported without a checkpoint; and, like LossNotFinite and Refused, as
             ``train_version``.
     """
-    serving = loop.serving(request.task)
+    serving = loop.versions.serving(request.task)
     name = request.init or (serving.name if serving and not request.data else None)
     runs_dir = runs or settings.data_dir / "runs"
     version = train_version(
@@ -84,7 +84,7 @@ def train_candidate(
         versions_dir=out or settings.data_dir / "models",
     )
     if out is None:
-        loop.add_version(version.folder, actor)
+        loop.versions.add(version.folder, actor)
     return version
 
 
@@ -94,7 +94,7 @@ def _start(task: Task, name: str, loop: Loop, runs_dir: Path) -> "Version | Pret
         from models.pretrained import start_from  # torch is loaded by training alone
 
         return start_from(task, name, runs_dir / "pretrained")
-    version = read_version(loop.version(name).folder, name)
+    version = read_version(loop.versions.get(name).folder, name)
     if not version.checkpoint.is_file():
         raise InvalidInput(f"train {version.task}: expected a version with a checkpoint to start from, "
                            f"got {version.name}, imported without one; name another with --init")  # fmt: skip

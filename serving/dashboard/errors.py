@@ -62,7 +62,7 @@ def _what(deployment: Deployment, before: tuple[datetime, str] | None, scopes: f
     store, may, is_admin = deployment.loop.store, bool({"annotate", "correct", "admin"} & scopes), "admin" in scopes
     failed = store.browse.failed(LINES + 1, before)
     last = failed[LINES - 1] if len(failed) > LINES else None
-    broken = [one for one in deployment.loop.versions() if one.state == "failed"]
+    broken = [one for one in deployment.loop.versions.all() if one.state == "failed"]
     return {
         "failed": [_item(one, may) for one in failed[:LINES]],
         "last": last and f"{last.at.isoformat()}~{last.item.id}",

@@ -112,14 +112,14 @@ def _rows(deployment: Deployment) -> dict[str, list[Row]]:
     loop = deployment.loop
     rows: dict[str, list[Row]] = {task: [] for task in TASKS}
     lines = {task: {name: (n, s / n) for name, n, s in loop.store.queue.seconds(task)} for task in TASKS}
-    for version in reversed(loop.versions()):
+    for version in reversed(loop.versions.all()):
         rows[version.task].append(Row(version, *lines[version.task].get(version.name, (0, None))))
     return rows
 
 
 def _what(deployment: Deployment, name: str) -> dict[str, Any]:
     loop = deployment.loop
-    version = loop.version(name)
+    version = loop.versions.get(name)
     switches = [one for one in loop.store.versions.promotions(version.task) if name in (one.version, one.previous)]
     known = _known(version)
     return {
@@ -133,7 +133,7 @@ def _what(deployment: Deployment, name: str) -> dict[str, Any]:
         "checked": _checked(deployment, name),
         "switches": list(reversed(switches)),
         "before": loop.store.versions.before(version.task) if version.state == "serving" else None,
-        "children": [one.name for one in loop.versions() if one.parent == name],
+        "children": [one.name for one in loop.versions.all() if one.parent == name],
     }
 
 
@@ -168,7 +168,7 @@ def _card(version: StoredVersion) -> Markup | None:
 def _checked(deployment: Deployment, name: str) -> Checked:
     """The charts of what people checked; drawn anew when they checked more."""
     store = deployment.loop.store
-    learnt, given = len(store.versions.calibrations(name)), store.said.changes(deployment.loop.version(name).task)
+    learnt, given = len(store.versions.calibrations(name)), store.said.changes(deployment.loop.versions.get(name).task)
     return _charts(deployment, name, learnt, given)
 
 
@@ -180,8 +180,8 @@ def _charts(deployment: Deployment, name: str, _learnt: int, _given: tuple[int, 
 
 
 def _promote_form(request: Request, deployment: Deployment, name: str, refused: str | None = None) -> Response:
-    version = deployment.loop.version(name)
-    serving = deployment.loop.serving(version.task)
+    version = deployment.loop.versions.get(name)
+    serving = deployment.loop.versions.serving(version.task)
     asked = deployment.comparing.ask(name, request.state.actor)
     comparison, why = _comparison(asked)
     worse = comparison is not None and comparison.quality is not None and comparison.previous_quality is not None \
@@ -204,7 +204,7 @@ def _comparison(asked: Future[Comparison]) -> tuple[Comparison | None, str | Non
 
 
 def _rollback(deployment: Deployment, name: str) -> tuple[StoredVersion, StoredVersion]:
-    version = deployment.loop.version(name)
+    version = deployment.loop.versions.get(name)
     before = deployment.loop.store.versions.before(version.task)
     if version.state != "serving" or before is None:
         raise Refused(f"rollback {name}: expected the serving version and one before it, got {version.state}")

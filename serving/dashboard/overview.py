@@ -69,7 +69,7 @@ async def overview(request: Request) -> Response:
 
 def _what(deployment: Deployment) -> dict[str, Any]:
     loop = deployment.loop
-    figures, versions = loop.report()["tasks"], loop.versions()
+    figures, versions = loop.report()["tasks"], loop.versions.all()
     return {
         "states": get_args(ItemState),
         "tasks": figures,
@@ -100,7 +100,7 @@ def _by_hand(deployment: Deployment, task: Task, _changes: tuple[int, int]) -> f
     """The seconds that a label would take people from nothing, by what such actions cost and what they gave last."""
     loop = deployment.loop
     given = loop.store.queue.last_given(task, BY_HAND)
-    serving = loop.serving(task)
+    serving = loop.versions.serving(task)
     fitted = loop.trust(serving.name).costs if serving else None
     costs = fitted.costs if fitted else Costs()
     known = [(label, duration_s) for label, duration_s in given if task != "asr" or duration_s is not None]

@@ -114,7 +114,7 @@ async def job_status(task: str, request: Request) -> dict[str, str]:
 async def versions(task: str, request: Request) -> dict[str, list[str]]:
     """The one that answers first, then the others from the newest."""
     name, deployment = parse_task(task), deployment_of(request)
-    known = [one for one in await run_sync(deployment.loop.versions) if one.task == name and one.state != "failed"]
+    known = [one for one in await run_sync(deployment.loop.versions.all) if one.task == name and one.state != "failed"]
     known.sort(key=lambda one: (one.state == "serving", one.created_at), reverse=True)
     return {"versions": [one.name for one in known]}
 

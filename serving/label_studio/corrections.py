@@ -195,7 +195,7 @@ class Corrections:
         try:
             if not prediction and parent is not None and self._client is not None:
                 prediction = self._client.prediction(int(parent))
-            return self._loop.version(str(prediction.get("model_version") or "")).name
+            return self._loop.versions.get(str(prediction.get("model_version") or "")).name
         except NotFound:
             return None
 

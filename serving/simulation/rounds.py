@@ -167,7 +167,7 @@ class _Turn:
 
     def _begin(self) -> None:
         for ancestor in self.plan.ancestors:
-            self.loop.add_version(ancestor.folder, ACTOR)
+            self.loop.versions.add(ancestor.folder, ACTOR)
         if self.plan.start:
             self._serve(self.plan.start)
         self.loop.register(
@@ -176,13 +176,13 @@ class _Turn:
         )
 
     def _serve(self, version: Version) -> None:
-        self.loop.add_version(version.folder, ACTOR)
-        serving = self.loop.serving(self.plan.task)
+        self.loop.versions.add(version.folder, ACTOR)
+        serving = self.loop.versions.serving(self.plan.task)
         if serving is None or serving.name != version.name:
-            self.loop.promote(version.name, ACTOR, force=True)
+            self.loop.versions.promote(version.name, ACTOR, force=True)
 
     def _serving(self) -> StoredVersion:
-        version = self.loop.serving(self.plan.task)
+        version = self.loop.versions.serving(self.plan.task)
         assert version is not None
         return version
 
@@ -304,8 +304,8 @@ class _Turn:
         pairs = list(self.loop.labelled.training_data(plan.task))
         try:
             candidate = plan.workshop.trained(self._start(), pairs, plan.epochs, self.seed)
-            self.loop.add_version(candidate.folder, ACTOR)
-            return self.loop.promote(candidate.name, ACTOR, compare=self._quality).comparison.note
+            self.loop.versions.add(candidate.folder, ACTOR)
+            return self.loop.versions.promote(candidate.name, ACTOR, compare=self._quality).comparison.note
         except Refused as refused:
             return f"refused: {refused}"
 

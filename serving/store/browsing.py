@@ -12,8 +12,8 @@ from selection.queueing import Deadline, due_by
 from selection.routing import DRAWN
 from serving.store.database import Database, distinct
 from serving.store.deadlines import has_deadline
-from serving.store.items import answer_of, item_of
 from serving.store.records import Answer, ItemState
+from serving.store.rows import answer_of, item_of
 from serving.store.tables import (
     corrections,
     item_tasks,

@@ -8,8 +8,8 @@ from sqlalchemy import ColumnElement, Row, Select, and_, exists, func, or_, sele
 
 from models.records import Item, Task
 from serving.store.database import Database, log
-from serving.store.items import about_of, item_of, label_of, preannotation_of
 from serving.store.records import Actor, Audited, Place
+from serving.store.rows import about_of, item_of, label_of, preannotation_of
 from serving.store.tables import corrections, item_tasks, items, leases, preannotations, trained_items
 
 _FIRST = corrections.alias("first_given")  # what an item's first person said, whatever became of it

@@ -11,23 +11,18 @@ from sqlalchemy import ColumnElement, Connection, Row, and_, bindparam, func, or
 
 from models.errors import NotFound
 from models.records import (
-    LABEL_TYPES,
     Item,
-    Label,
-    PreAnnotation,
     Seconds,
     Task,
     Transcript,
-    Uncertainty,
-    from_json,
     to_json,
 )
-from selection.parts import Plan
 from selection.routing import DRAWN, Decision
 from selection.rules import About
 from serving.store.database import Database, log
 from serving.store.outbox import tell
 from serving.store.records import Actor, Answer, ItemState, Pending
+from serving.store.rows import about_of, answer_of, item_of, preannotation_of
 from serving.store.tables import corrections, item_tasks, items, leases, preannotations, unfit, versions
 
 SEARCHED = 500  # characters of a transcript, from its beginning, that a search looks at
@@ -338,45 +333,6 @@ def _distinct(found: Iterable[Item]) -> list[Item]:
         first = kept.setdefault(item.id, item)
         kept[item.id] = replace(first, group=first.group or item.group, language=first.language or item.language)
     return list(kept.values())
-
-
-def item_of(row: Row[Any]) -> Item:
-    """The item in a row of ``items``."""
-    return Item(id=row.id, uri=row.uri, group=row.item_group, language=row.language)
-
-
-def about_of(row: Row[Any]) -> About:
-    """What is known of an item, from a row with its group and language, and its duration where it has any."""
-    return About(row.item_group, row.language, row.duration_s)
-
-
-def label_of(task: Task, values: Any) -> Label:
-    """The label that was kept as JSON."""
-    return from_json(LABEL_TYPES[task], values)
-
-
-def preannotation_of(row: Row[Any]) -> PreAnnotation:
-    """The pre-annotation in a row of ``preannotations``."""
-    return PreAnnotation(
-        item_id=row.item_id,
-        task=row.task,
-        model_version=row.version,
-        label=label_of(row.task, row.label),
-        uncertainty=Uncertainty(p_error=row.p_error, seconds=row.seconds, score=row.score),
-        features=row.features,
-        embedding=row.embedding,
-    )
-
-
-def answer_of(row: Row[Any]) -> Answer:
-    """The answer in a row of ``preannotations``."""
-    return Answer(preannotation_of(row), Decision(row.decision, row.reason, plan_of(row), row.policy, row.otherwise))
-
-
-def plan_of(row: Row[Any]) -> Plan | None:
-    """Which parts of the answer in a row of ``preannotations`` a person sees, if not all of them."""
-    kept = row.parts
-    return None if kept is None else Plan(tuple(kept["accepted"]), tuple(kept["shown"]), kept["asked"])
 
 
 def _answer(connection: Connection, item_id: str, task: Task, version: str) -> Answer | None:

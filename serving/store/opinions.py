@@ -7,8 +7,8 @@ from sqlalchemy import ColumnElement, Row, func, select
 
 from models.records import Task
 from serving.store.database import Database
-from serving.store.items import item_of, label_of
 from serving.store.records import Opinion, Opinions
+from serving.store.rows import item_of, label_of
 from serving.store.tables import corrections, item_tasks, items
 
 BATCH = 500

@@ -7,20 +7,16 @@ becomes its label (``Queue.correct``).
 import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
-from datetime import datetime
 from typing import Any
-from uuid import uuid4
 
 from sqlalchemy import Row, and_, func, select
 
 from models.records import Label, Seconds, Task
-from selection.queueing import Skills
 from serving.store.database import Database
-from serving.store.items import about_of, label_of
-from serving.store.queue import leased_of, with_answers
-from serving.store.records import Actor, Leased
+from serving.store.records import Leased
+from serving.store.rows import about_of, label_of, leased_of, with_answers
 from serving.store.tables import corrections, item_tasks, leases
-from serving.store.waiting import Waits
+from serving.store.waiting import Asking, Waits
 
 PAGE = 500  # corrected items that are looked at for gold ones
 
@@ -44,41 +40,29 @@ class Planting:
         self._database = database
 
     def lease(
-        self,
-        task: Task,
-        limit: int,
-        annotator: str,
-        actor: Actor,
-        now: datetime,
-        until: datetime,
-        able: Skills,
-        is_gold: Callable[[str], bool],
-        chance: float,
-        seconds: Seconds | None = None,
+        self, by: Asking, limit: int, is_gold: Callable[[str], bool], chance: float, seconds: Seconds | None = None
     ) -> list[Leased]:
-        """Up to ``limit`` gold items whose label somebody else gave and that this person can do and never had.
+        """Up to ``limit`` gold items whose label somebody else gave and that who asks can do and never had.
 
-        ``chance``, uniform in [0, 1), says where the search among all labels begins. Where the person has only so many
+        ``chance``, uniform in [0, 1), says where the search among all labels begins. Where they have only so many
         ``seconds``, what is expected to fit into them.
         """
         with self._database.writing() as connection:
-            self._database.lock(connection, f"lease {task}")
-            waits = Waits(connection, task, annotator, able, now)
-            newest = connection.execute(select(func.max(corrections.c.id)).where(corrections.c.task == task)).scalar()
+            self._database.lock(connection, f"lease {by.task}")
+            waits, of_task = Waits(connection, by), corrections.c.task == by.task
+            newest = connection.execute(select(func.max(corrections.c.id)).where(of_task)).scalar()
             begin = math.ceil(chance * (newest or 0))
             found = list[str]()
             for among in (corrections.c.id >= begin, corrections.c.id < begin):
                 if len(found) < limit:
                     found += filter(is_gold, waits.known(among, PAGE))
-            rows = {row.item_id: row for row in connection.execute(with_answers(task, found[:limit])).all()}
+            rows = {row.item_id: row for row in connection.execute(with_answers(by.task, found[:limit])).all()}
             planted = _fitting([rows[item_id] for item_id in found[:limit]], seconds)
-            whose = {"task": task, "annotator": annotator, "leased_at": now, "expires_at": until, "planted": True,
-                     "actor": actor}  # fmt: skip
-            held: list[dict[str, Any]] = [{"id": uuid4().hex, "item_id": row.item_id, **whose} for row in planted]
+            held = by.leases([row.item_id for row in planted], planted=True)
             if held:
                 connection.execute(leases.insert(), held)
         leased = zip(planted, held, strict=True)
-        return [replace(leased_of(row, lease["id"], until), planted=about_of(row)) for row, lease in leased]
+        return [replace(leased_of(row, lease["id"], by.until), planted=about_of(row)) for row, lease in leased]
 
     def handed_out(self, task: Task) -> int:
         """How many were handed to people so far."""

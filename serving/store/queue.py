@@ -2,77 +2,26 @@
 
 import hashlib
 import json
-from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
-from typing import Any, Literal, TypeAlias
-from uuid import uuid4
+from typing import Any
 
-import numpy as np
-from numpy.typing import NDArray
-from sqlalchemy import Connection, Row, Select, and_, bindparam, case, func, or_, select, update
+from sqlalchemy import Connection, and_, bindparam, case, func, or_, select, update
 
 from models.errors import NotFound, Stale
-from models.records import Correction, Item, Label, Seconds, Task, to_json
-from selection.queueing import Deadline, Skills
+from models.records import Correction, Item, Label, Task, to_json
 from serving.store.database import Database, log
-from serving.store.items import answer_of, item_of, label_of
+from serving.store.order import Order, next_of
 from serving.store.records import Actor, Leased, Receipt, Unfit, Worked
+from serving.store.rows import item_of, label_of, leased_of, with_answers
 from serving.store.tables import corrections, item_tasks, items, leases, preannotations, unfit
-from serving.store.waiting import Waits
+from serving.store.waiting import Asking, Waits
 
 _BACK = {  # what becomes of an item that nobody holds any more
     "state": case((item_tasks.c.contested_at.is_not(None), "contested"), else_="preannotated"),
     "lease_id": None,
     "lease_until": None,
 }
-ANYTHING = Skills()
-KNOWN = 512  # items that people had last, which a strategy is told of
-
-
-@dataclass(frozen=True, eq=False)
-class Waiting:
-    """What a strategy chooses from: items of a task that wait, in the order of their ids, and what people already have.
-
-    ``items`` (n,), ``p_error`` (n,) in [0, 1], ``seconds`` (n,) expected of a person, ``embeddings`` (n, d). ``had``
-    are the items that are held or were corrected last, ``known`` (m, d) the embeddings of those where they are as wide.
-    ``labels`` is what a version said of each of all these, by id, where the order reads them.
-    """
-
-    task: Task
-    items: Sequence[Item]
-    p_error: NDArray[np.float64]
-    seconds: NDArray[np.float64]
-    embeddings: NDArray[np.float32]
-    had: Sequence[Item]
-    known: NDArray[np.float32]
-    labels: Mapping[str, Label]
-
-
-Choose: TypeAlias = Callable[[Waiting, int], Sequence[int]]  # (what waits, budget) -> indices
-
-
-@dataclass(frozen=True)
-class Order:
-    """Which items come first: by ``priority`` (the raw doubt), by their random ``draw``, or ``audit`` items alone.
-
-    Audit items come in the order of their draw, and else only where nothing else is left: whom people look at to keep
-    the promise honest must not depend on any score.
-    Where ``choose(waiting, budget) -> indices`` is given, it picks among the first ``window``, and sees their labels if
-    it ``reads_labels``. Where it is of what is due ``until`` a time, by ``deadlines`` of groups or its own, only that
-    comes, the earliest first.
-    Where there are ``seconds``, items are taken as long as they fit into them together, by the seconds that a person is
-    expected to need.
-    """
-
-    by: Literal["priority", "draw", "audit"]
-    window: int = 0
-    choose: Choose | None = None
-    reads_labels: bool = False
-    until: datetime | None = None
-    deadlines: Sequence[Deadline] = ()
-    seconds: Seconds | None = None
 
 
 class Queue:
@@ -81,32 +30,19 @@ class Queue:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    def lease(
-        self,
-        task: Task,
-        limit: int,
-        order: Order,
-        annotator: str,
-        actor: Actor,
-        now: datetime,
-        until: datetime,
-        able: Skills = ANYTHING,
-    ) -> list[Leased]:
-        """Up to ``limit`` items that nobody holds, most useful first, held by ``annotator`` until ``until``.
+    def lease(self, by: Asking, limit: int, order: Order) -> list[Leased]:
+        """Up to ``limit`` items that nobody holds and that who asks can do, most useful first, which they hold then.
 
-        ``able`` is what they can do; an item of which no language is known may be in any. What they gave back is kept
-        from them until the lease of it would have ended.
+        What they gave back is kept from them until the lease of it would have ended.
         """
         with self._database.writing() as connection:
-            self._database.lock(connection, f"lease {task}")
-            _end_leases(connection, task, now)
-            ids = _next(Waits(connection, task, annotator, able, now), limit, order, now - (until - now))
-            whose = {"task": task, "annotator": annotator, "leased_at": now, "expires_at": until, "planted": False,
-                     "actor": actor}  # fmt: skip
-            held: list[dict[str, Any]] = [{"id": uuid4().hex, "item_id": item_id, **whose} for item_id in ids]
+            self._database.lock(connection, f"lease {by.task}")
+            _end_leases(connection, by.task, by.now)
+            ids = next_of(Waits(connection, by), limit, order)
+            held = by.leases(ids)
             _hold(connection, held)
-            found = {row.item_id: row for row in connection.execute(with_answers(task, ids)).all()}
-        return [leased_of(found[lease["item_id"]], lease["id"], until) for lease in held]
+            found = {row.item_id: row for row in connection.execute(with_answers(by.task, ids)).all()}
+        return [leased_of(found[lease["item_id"]], lease["id"], by.until) for lease in held]
 
     def correct(self, correction: Correction, lease_id: str | None, actor: Actor, now: datetime) -> Receipt:
         """Adds a correction; the item is done for that task, and the newest correction counts.
@@ -278,36 +214,6 @@ def _columns(correction: Correction, key: str) -> dict[str, Any]:
     }
 
 
-def _next(waits: Waits, limit: int, order: Order, since: datetime) -> list[str]:
-    """The ids of the next items in an order; second looks by anybody are for those that wait since then."""
-    if order.until is not None:
-        return _fitting(waits, waits.due(order.until, order.deadlines, limit), (), limit, order.seconds)
-    audits = [*waits.second_looks(since, limit), *waits.drawn(limit)]
-    if order.by == "audit":
-        return _fitting(waits, (), audits, limit, order.seconds)
-    others = waits.others(order.by == "draw", max(limit, order.window))
-    if order.choose is not None:
-        others = _chosen(waits.connection, waits.task, others, order.choose, limit, order.reads_labels)
-    return _fitting(waits, others, audits[: max(0, limit - len(others))], limit, order.seconds)
-
-
-def _fitting(
-    waits: Waits, others: Sequence[str], audits: Sequence[str], limit: int, seconds: Seconds | None
-) -> list[str]:
-    """First the others, as far as there are places and seconds, and then the audits. An audit item that does not fit
-    ends them: how long one takes must not decide whether it comes before another."""
-    if seconds is None:
-        return [*others, *audits][:limit]
-    rows = waits.connection.execute(with_answers(waits.task, [*others, *audits])).all()
-    costs, left, taken = {row.item_id: row.seconds for row in rows}, seconds, list[str]()
-    for one in others:
-        if costs[one] <= left and len(taken) < limit:
-            taken.append(one)
-            left -= costs[one]
-    fitting = np.searchsorted(np.cumsum([costs[one] for one in audits]), left, side="right")
-    return [*taken, *audits[: int(fitting)]][:limit]
-
-
 def _end_leases(connection: Connection, task: Task, now: datetime) -> None:
     """Puts items back whose lease has ended by its time."""
     ended = select(item_tasks.c.item_id).where(item_tasks.c.task == task, item_tasks.c.state == "leased")
@@ -316,58 +222,6 @@ def _end_leases(connection: Connection, task: Task, now: datetime) -> None:
     if back:
         where = and_(item_tasks.c.item_id == bindparam("of_item"), item_tasks.c.task == task)
         connection.execute(update(item_tasks).where(where).values(**_BACK), back)
-
-
-def _chosen(
-    connection: Connection, task: Task, ids: Sequence[str], choose: Choose, budget: int, labels: bool
-) -> list[str]:
-    """The strategy's picks first, then the others as they came.
-
-    While a new version has not seen all of them, embeddings may have two widths: the strategy sees the more common one.
-    """
-    found = connection.execute(_outlines(task, ids, labels)).all()
-    if not found:
-        return []
-    (width, _), *_ = Counter(len(row.embedding) for row in found).most_common()
-    rows = [row for row in found if len(row.embedding) == width]
-    had = connection.execute(_outlines(task, _had(connection, task), labels)).all()
-    waiting = Waiting(
-        task=task,
-        items=_items(rows),
-        p_error=np.array([row.p_error for row in rows], dtype=np.float64),
-        seconds=np.array([row.seconds for row in rows], dtype=np.float64),
-        embeddings=_embeddings(rows, width),
-        had=_items(had),
-        known=_embeddings(had, width),
-        labels={row.item_id: label_of(task, row.label) for row in (*rows, *had)} if labels else {},
-    )
-    picks = [rows[index].item_id for index in choose(waiting, min(budget, len(rows)))]
-    return list(dict.fromkeys([*picks, *ids]))
-
-
-def _had(connection: Connection, task: Task) -> list[str]:
-    """The items that people hold or corrected last."""
-    held = select(item_tasks.c.item_id).where(item_tasks.c.task == task, item_tasks.c.state == "leased").limit(KNOWN)
-    last = select(corrections.c.item_id).where(corrections.c.task == task).order_by(corrections.c.id.desc())
-    return [item_id for some in (held, last.limit(KNOWN)) for item_id in connection.execute(some).scalars()]
-
-
-def _outlines(task: Task, ids: Sequence[str], labels: bool) -> Select[Any]:
-    """What strategies look at, in the order of ids, by which their ties break."""
-    said = preannotations.c
-    columns = [said.item_id, said.p_error, said.seconds, said.embedding, *([said.label] if labels else [])]
-    chosen = with_answers(task, ids).with_only_columns(*columns, items.c.uri, items.c.item_group, items.c.language)
-    return chosen.order_by(said.item_id)
-
-
-def _items(rows: Sequence[Row[Any]]) -> list[Item]:
-    return [Item(row.item_id, row.uri, row.item_group, row.language) for row in rows]
-
-
-def _embeddings(rows: Sequence[Row[Any]], width: int) -> NDArray[np.float32]:
-    """Those (n, width) of that width; other versions' may have another."""
-    found = [row.embedding for row in rows if len(row.embedding) == width]
-    return np.array(found, np.float32).reshape(-1, width)
 
 
 def _hold(connection: Connection, held: Sequence[dict[str, Any]]) -> None:
@@ -379,20 +233,6 @@ def _hold(connection: Connection, held: Sequence[dict[str, Any]]) -> None:
     rows = [{"of_item": lease["item_id"], "of_task": lease["task"], "by": lease["id"], "until": lease["expires_at"]}
             for lease in held]  # fmt: skip
     connection.execute(update(item_tasks).where(where).values(**change), rows)
-
-
-def leased_of(row: Row[Any], lease_id: str, until: datetime) -> Leased:
-    """A lease of the item in a row of ``with_answers``."""
-    item = Item(id=row.item_id, uri=row.uri, group=row.item_group, language=row.language)
-    return Leased(item, row.task, lease_id, until, answer_of(row), row.due_at)
-
-
-def with_answers(task: Task, ids: Sequence[str]) -> Select[Any]:
-    """Items with the pre-annotations that count."""
-    chosen = select(preannotations, items.c.uri, items.c.item_group, items.c.language, item_tasks.c.due_at)
-    chosen = chosen.join(item_tasks, item_tasks.c.preannotation_id == preannotations.c.id)
-    chosen = chosen.join(items, items.c.id == item_tasks.c.item_id)
-    return chosen.where(item_tasks.c.task == task, item_tasks.c.item_id.in_(ids))
 
 
 def newest_correction(connection: Connection, item_id: str, task: Task) -> int | None:

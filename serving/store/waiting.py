@@ -7,31 +7,57 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
+from uuid import uuid4
 
 from sqlalchemy import ColumnElement, Connection, Select, and_, exists, or_, select
 
 from models.records import Task
 from selection.queueing import Deadline, Skills
 from serving.store.deadlines import due_at, has_deadline
+from serving.store.records import Actor
 from serving.store.tables import corrections, item_tasks, items, leases, preannotations
 
+ANYTHING = Skills()
 PAGE = 500  # items whose labels are looked at together, for the categories that a person can do
 
 
 @dataclass(frozen=True)
-class Waits:
-    """The items of a task that wait for one person, within a transaction; each list is of ids, whose rows it locks."""
+class Asking:
+    """Who asks for items of a task, and will hold them ``until`` then; ``able`` is what they can do."""
 
-    connection: Connection
     task: Task
     annotator: str
-    able: Skills
+    actor: Actor
     now: datetime
+    until: datetime
+    able: Skills = ANYTHING
+
+    def leases(self, ids: Sequence[str], planted: bool = False) -> list[dict[str, Any]]:
+        """Rows of ``leases`` by which they hold those items."""
+        whose = {"task": self.task, "annotator": self.annotator, "leased_at": self.now, "expires_at": self.until,
+                 "planted": planted, "actor": self.actor}  # fmt: skip
+        return [{"id": uuid4().hex, "item_id": item_id, **whose} for item_id in ids]
+
+
+@dataclass(frozen=True)
+class Waits:
+    """The items that wait for who asks, within a transaction; each list is of ids, whose rows it locks.
+
+    An item of which no language is known may be in any that they know.
+    """
+
+    connection: Connection
+    by: Asking
+
+    @property
+    def task(self) -> Task:
+        return self.by.task
 
     def second_looks(self, since: datetime, limit: int) -> list[str]:
         """Items that wait for a second look, oldest first: by somebody else than who had the first, or after ``since``
         by anybody."""
-        own = exists().where(corrections.c.id == item_tasks.c.correction_id, corrections.c.annotator == self.annotator)
+        first = corrections.c.id == item_tasks.c.correction_id
+        own = exists().where(first, corrections.c.annotator == self.by.annotator)
         chosen = self._open("contested").where(or_(item_tasks.c.contested_at <= since, ~own))
         return self._first(chosen.order_by(item_tasks.c.contested_at, item_tasks.c.item_id), limit)
 
@@ -54,7 +80,7 @@ class Waits:
         says which corrections come into question. Nothing is locked."""
         had, own = leases.alias("had"), corrections.alias("own")
         theirs = [exists().where(one.c.item_id == item_tasks.c.item_id, one.c.task == self.task,
-                                 one.c.annotator == self.annotator) for one in (had, own)]  # fmt: skip
+                                 one.c.annotator == self.by.annotator) for one in (had, own)]  # fmt: skip
         shown = item_tasks.c.preannotation_id.is_not(None)
         chosen = select(item_tasks.c.item_id).join(corrections, corrections.c.id == item_tasks.c.correction_id)
         chosen = chosen.where(corrections.c.task == self.task, item_tasks.c.state == "corrected", among, shown)
@@ -74,17 +100,17 @@ class Waits:
         """Whether the person ended the lease of an item without a word on it, and its time has not come yet."""
         of_item = and_(leases.c.item_id == item_tasks.c.item_id, leases.c.task == self.task)
         wordless = and_(leases.c.correction_id.is_(None), leases.c.unfit_id.is_(None))
-        ended = and_(leases.c.ended_at.is_not(None), wordless, leases.c.expires_at > self.now)
-        return exists().where(of_item, leases.c.annotator == self.annotator, ended)
+        ended = and_(leases.c.ended_at.is_not(None), wordless, leases.c.expires_at > self.by.now)
+        return exists().where(of_item, leases.c.annotator == self.by.annotator, ended)
 
     def _in_their_languages(self) -> list[ColumnElement[bool]]:
-        if self.able.languages is None:
+        if self.by.able.languages is None:
             return []
-        foreign = and_(items.c.language.is_not(None), items.c.language.not_in(self.able.languages))
+        foreign = and_(items.c.language.is_not(None), items.c.language.not_in(self.by.able.languages))
         return [~exists().where(items.c.id == item_tasks.c.item_id, foreign)]
 
     def _first(self, chosen: Select[Any], limit: int) -> list[str]:
-        if self.able.categories is None:
+        if self.by.able.categories is None:
             return list(self.connection.execute(chosen.limit(limit)).scalars())
         found, offset = list[str](), 0
         while len(found) < limit:
@@ -92,7 +118,7 @@ class Waits:
             if not page:
                 break
             named = self._categories(page)
-            found += [item_id for item_id in page if named[item_id] <= set(self.able.categories)]
+            found += [item_id for item_id in page if named[item_id] <= set(self.by.able.categories)]
             offset += PAGE
         return found[:limit]
 

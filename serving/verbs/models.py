@@ -20,7 +20,7 @@ def models(context: typer.Context, db: Database = None) -> None:
     """List the versions of every task and which of them serve, or import a model."""
     if context.invoked_subcommand is not None:
         return
-    versions = Loop.open(settings_of(database_url=db)).versions()
+    versions = Loop.open(settings_of(database_url=db)).versions.all()
     rows = [
         (v.task, v.name, v.state, f"{v.created_at:%Y-%m-%d %H:%M}", v.parent or "", _quality(v.metrics))
         for v in versions

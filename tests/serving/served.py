@@ -59,7 +59,7 @@ class Served:
     def add(self, task: Task, **how: Any) -> Version:
         """Another version of a task, not yet promoted."""
         version = make_version(self.folder / "more", task, **how)
-        self.loop.add_version(version.folder, "tester")
+        self.loop.versions.add(version.folder, "tester")
         return version
 
 
@@ -83,8 +83,8 @@ def serving(
     loop = loop_of(chosen)
     for task in tasks:
         version = make_version(folder / "versions", task)
-        loop.add_version(version.folder, "tester")
-        loop.promote(version.name, "tester", force=True)
+        loop.versions.add(version.folder, "tester")
+        loop.versions.promote(version.name, "tester", force=True)
     deployment = Deployment(chosen, loop, load=load, studio=studio)
     deployment.start()
     app = create_app(chosen)

@@ -355,7 +355,7 @@ class TestFigures:
     def test_it_is_not_ready_while_a_promoted_version_is_not_loaded(self, served: Served) -> None:
         served.deployment.live.close()
         newer = served.add("detection", size=48)
-        served.loop.promote(newer.name, "tester", force=True)
+        served.loop.versions.promote(newer.name, "tester", force=True)
         assert error_of(served.client.get("/readyz"), 503)[0] == "unavailable"
         assert served.client.get("/livez").status_code == 200
 

@@ -87,8 +87,8 @@ class World:
         chosen = settings(folder / "data", **values)
         store = Store.open(f"sqlite:///{folder}/store.db")
         self.loop = Loop(store, MediaFiles(chosen.data_dir / "media"), chosen, self.clock)
-        self.loop.add_version(version_folder(folder / "versions", "v1"), "tester")
-        self.loop.promote("v1", "tester")
+        self.loop.versions.add(version_folder(folder / "versions", "v1"), "tester")
+        self.loop.versions.promote("v1", "tester")
         self.items: list[Item] = []
 
     def post(self, n: int, said: Prediction = SURE) -> list[Item]:

@@ -215,8 +215,8 @@ class TestTracker:
         """A car that comes nearer, and one that changes its lane."""
         with serving(tmp_path, tasks=()) as served:
             starter = next(version for version in starters() if version.task == "detection")
-            served.loop.add_version(starter.folder, "tester")
-            served.loop.promote(starter.name, "tester", force=True)
+            served.loop.versions.add(starter.folder, "tester")
+            served.loop.versions.promote(starter.name, "tester", force=True)
             served.deployment.live.refresh()
             frames = list(moving_scene(seed, 10))
             drawn = frames[0][1]

@@ -13,7 +13,8 @@ from serving.client import Client
 from serving.media_files import content_id
 from serving.store import Store
 from serving.store.deadlines import Lateness
-from serving.store.queue import Order
+from serving.store.order import Order
+from serving.store.waiting import Asking
 from tests.serving.served import eventually, listening, picture, serving
 from tests.serving.test_cli import prelabel
 from tests.serving.test_handing_out import Desk
@@ -39,7 +40,7 @@ def waiting(store: Store) -> Store:
 def due(store: Store, until: float, *deadlines: Deadline) -> list[int]:
     """The numbers of what is due, which are then held."""
     order = Order("priority", until=after(until), deadlines=deadlines)
-    leased = store.queue.lease("detection", 9, order, "ann", "tester", after(1), after(1.5))
+    leased = store.queue.lease(Asking("detection", "ann", "tester", after(1), after(1.5)), 9, order)
     names = {item_id(number): number for number in range(5)}
     return [names[one.item.id] for one in leased]
 

@@ -21,7 +21,7 @@ def known(tmp_path: Path) -> Loop:
     chosen = settings(tmp_path / "data", **NOW)
     loop = Loop(Store.open(f"sqlite:///{tmp_path}/store.db"), MediaFiles(tmp_path / "media"), chosen, Clock())
     add(loop, tmp_path, "v1")
-    loop.promote("v1", "tester")
+    loop.versions.promote("v1", "tester")
     items = [post(loop, i, score=i / 300) for i in range(300)]
     work_off(loop, items, wrong=lambda i: i >= 200)
     return loop

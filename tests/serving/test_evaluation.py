@@ -57,8 +57,8 @@ class TestWhichModel:
     def test_the_serving_version_by_default_and_any_other_by_its_name(self, loop: Loop, tmp_path: Path) -> None:
         first, second = (make_version(tmp_path / "versions", "lane", size=size) for size in (20, 32))
         for version in (first, second):
-            loop.add_version(version.folder, "tester")
-        loop.promote(first.name, "tester")
+            loop.versions.add(version.folder, "tester")
+        loop.versions.promote(first.name, "tester")
         assert find("lane", None, loop).model.name == first.name
         other = find("lane", second.name, loop)
         assert (other.model.name, other.model.onnx_sha256) == (second.name, second.onnx_sha256)
@@ -78,8 +78,8 @@ class TestWhichModel:
 
     def test_a_version_that_people_checked_answers_with_what_they_taught(self, loop: Loop, tmp_path: Path) -> None:
         version = calibrated(tmp_path / "versions")
-        loop.add_version(version.folder, "tester")
-        loop.promote(version.name, "tester")
+        loop.versions.add(version.folder, "tester")
+        loop.versions.promote(version.name, "tester")
         shipped = find("detection", version.name, loop)
         assert shipped.model.calibrated_on == 40
         for number in range(60):  # it says it is right, and is always wrong
@@ -94,7 +94,7 @@ class TestWhichModel:
 
     def test_what_is_not_there_or_of_another_task_is_an_error(self, loop: Loop, tmp_path: Path) -> None:
         version = make_version(tmp_path / "versions", "lane")
-        loop.add_version(version.folder, "tester")
+        loop.versions.add(version.folder, "tester")
         (tmp_path / "junk.onnx").write_bytes(b"junk")
         for task, model, message in (
             ("asr", None, "evaluate asr: expected a version of that task, got none that serves"),

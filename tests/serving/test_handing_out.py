@@ -32,7 +32,7 @@ class Desk:
         store = Store.open(f"sqlite:///{folder}/store.db")
         self.loop = Loop(store, MediaFiles(chosen.data_dir / "media"), chosen, self.clock)
         add(self.loop, folder, "v1")
-        self.loop.promote("v1", "tester")
+        self.loop.versions.promote("v1", "tester")
 
     def post(self, name: str, score: float = 0.5, *categories: str, **known: Any) -> None:
         item = Item(content_id(name.encode()), f"{name}.jpg", **known)

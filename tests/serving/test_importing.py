@@ -35,15 +35,15 @@ def test_an_imported_detector_answers_in_the_running_service(tmp_path: Path) -> 
         before = served.version
         settings = served.deployment.settings
         version = import_candidate("detection", str(made), None, "", served.loop, settings, "tester")
-        assert served.loop.version(version.name).state == "candidate"
-        served.loop.promote(version.name, "tester", force=True)
+        assert served.loop.versions.get(version.name).state == "candidate"
+        served.loop.versions.promote(version.name, "tester", force=True)
         eventually(lambda: served.version == version.name)
         answer = served.client.post("/v1/detection/annotate", content=street()).json()
         assert answer["model_version"] == version.name
         best = max(answer["label"]["boxes"], key=lambda box: box["xyxy"][2] - box["xyxy"][0])
         assert np.abs(np.array(best["xyxy"]) - (64, 16, 128, 80)).max() < 1e-3
         assert best["category"] == "red"
-        served.loop.rollback("detection", "tester")
+        served.loop.versions.rollback("detection", "tester")
         eventually(lambda: served.version == before)
 
 
@@ -61,7 +61,7 @@ def test_imported_recognisers_and_lane_networks_answer_too(tmp_path: Path) -> No
         for task, file in (("asr", recogniser), ("lane", roads)):
             settings = served.deployment.settings
             version = import_candidate(parse_task(task), str(file), None, "", served.loop, settings, "tester")
-            served.loop.promote(version.name, "tester", force=True)
+            served.loop.versions.promote(version.name, "tester", force=True)
         eventually(lambda: served.deployment.live.tasks() == ["asr", "lane"])
         said = served.client.post("/v1/asr/annotate", content=clip.getvalue()).json()["label"]
         assert said["text"] == "b"

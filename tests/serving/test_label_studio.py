@@ -292,7 +292,7 @@ class TestProjects:
         joined.loop.store.studio.attach("detection", 1, "tester", utc_now())
         eventually(lambda: studio.project["model_version"] == joined.version)
         newer = joined.add("detection", size=48)
-        joined.loop.promote(newer.name, "tester", force=True)
+        joined.loop.versions.promote(newer.name, "tester", force=True)
         eventually(lambda: studio.project["model_version"] == newer.name)
         assert [one["model_version"] for one in studio.tasks[0]["predictions"]][1:] == [newer.name]
 

@@ -31,7 +31,7 @@ def loop(tmp_path: Path) -> Iterator[Loop]:
     store = Store.open(f"sqlite:///{tmp_path}/store.db")
     files = MediaFiles(tmp_path / "media")
     loop = Loop(store, files, settings(tmp_path / "data"), lambda: START)
-    loop.add_version(version_folder(tmp_path / "versions", "v1"), "tester")
+    loop.versions.add(version_folder(tmp_path / "versions", "v1"), "tester")
     store.versions.promote_first("v1", "tester", START)
     for name, shade in (("street.0001", 1), ("accepted", 3), ("waiting", 4)):
         path = photo(tmp_path / "photos" / f"{name}.png", shade)

@@ -49,15 +49,15 @@ def loop(tmp_path: Path) -> Iterator[Loop]:
 def promoted(loop: Loop, folder: Path, task: Task = "detection", **how: Any) -> str:
     """The name of a new version that should serve."""
     version = make_version(folder / "versions", task, **how)
-    loop.add_version(version.folder, "tester")
-    loop.promote(version.name, "tester", force=True)
+    loop.versions.add(version.folder, "tester")
+    loop.versions.promote(version.name, "tester", force=True)
     return version.name
 
 
 def test_what_serves_is_loaded_and_followed(loop: Loop, tmp_path: Path) -> None:
     notes = Notes()
     first = promoted(loop, tmp_path)
-    live = Live(loop, notes, slots=1, threads=1)
+    live = Live(loop.versions, notes, slots=1, threads=1)
     live.refresh()
     assert live.tasks() == ["detection"]
     version, prediction = live.predict("detection", blank("detection"))
@@ -68,7 +68,7 @@ def test_what_serves_is_loaded_and_followed(loop: Loop, tmp_path: Path) -> None:
     assert not live.is_ready()
     live.refresh()
     assert live.is_ready()
-    loop.rollback("detection", "tester")
+    loop.versions.rollback("detection", "tester")
     live.refresh()
     assert live.predict("detection", blank("detection"))[0] == first
     assert notes.switches == [("detection", first, None), ("detection", second, first), ("detection", first, second)]
@@ -76,7 +76,7 @@ def test_what_serves_is_loaded_and_followed(loop: Loop, tmp_path: Path) -> None:
 
 
 def test_where_nothing_serves_it_says_so(loop: Loop) -> None:
-    live = Live(loop, Notes(), slots=1, threads=1)
+    live = Live(loop.versions, Notes(), slots=1, threads=1)
     live.refresh()
     assert not live.is_ready()
     with pytest.raises(Unavailable, match="asr: expected a version that serves"):
@@ -91,7 +91,7 @@ def test_nothing_is_loaded_twice(loop: Loop, tmp_path: Path) -> None:
         return load_runtime(task, onnx, threads)
 
     promoted(loop, tmp_path)
-    live = Live(loop, Notes(), slots=1, threads=1, load=load)
+    live = Live(loop.versions, Notes(), slots=1, threads=1, load=load)
     for _ in range(3):
         live.refresh()
     promoted(loop, tmp_path, "asr")
@@ -103,20 +103,20 @@ def test_nothing_is_loaded_twice(loop: Loop, tmp_path: Path) -> None:
 def test_a_broken_version_is_marked_failed_and_the_one_before_stays(loop: Loop, tmp_path: Path, damage: str) -> None:
     notes = Notes()
     good = promoted(loop, tmp_path, "lane")
-    live = Live(loop, notes, slots=1, threads=1)
+    live = Live(loop.versions, notes, slots=1, threads=1)
     live.refresh()
     size = float("nan") if damage == "nan" else 20
     bad = promoted(loop, tmp_path, "lane", size=size, broken=damage == "no model")
-    onnx = loop.version(bad).folder / ONNX
+    onnx = loop.versions.get(bad).folder / ONNX
     if damage == "other bytes":
         onnx.write_bytes(make_version(tmp_path / "other", "lane", size=9).onnx.read_bytes())
     if damage == "gone":
         onnx.unlink()
     live.refresh()
     assert live.predict("lane", blank("lane"))[0] == good
-    assert loop.version(bad).state == "failed"
-    assert loop.version(bad).failure
-    assert loop.version(good).state == "serving"
+    assert loop.versions.get(bad).state == "failed"
+    assert loop.versions.get(bad).failure
+    assert loop.versions.get(good).state == "serving"
     assert live.is_ready()
     assert [version for _, version, _ in notes.switches] == [good]
 
@@ -125,7 +125,7 @@ def test_at_the_start_the_newest_version_that_loads_serves(loop: Loop, tmp_path:
     good = promoted(loop, tmp_path)
     for number in range(2):
         promoted(loop, tmp_path, size=50 + number, broken=True)
-    live = Live(loop, Notes(), slots=1, threads=1)
+    live = Live(loop.versions, Notes(), slots=1, threads=1)
     live.refresh()
     assert live.version("detection") == good
 
@@ -153,7 +153,7 @@ def test_no_more_predictions_run_at_once_than_there_are_slots(loop: Loop, tmp_pa
         return Counted()
 
     promoted(loop, tmp_path)
-    live = Live(loop, Notes(), slots=2, threads=1, load=load)
+    live = Live(loop.versions, Notes(), slots=2, threads=1, load=load)
     live.refresh()
     threads = [threading.Thread(target=live.predict, args=("detection", blank("detection"))) for _ in range(6)]
     for thread in threads:
@@ -187,7 +187,7 @@ class TestHotSwap:
         try:
             eventually(lambda: len(answers) > 4)
             for version in (*versions, broken):
-                served.loop.promote(version.name, "cli", force=True)
+                served.loop.versions.promote(version.name, "cli", force=True)
                 expected = versions[-1].name if version is broken else version.name
                 eventually(lambda expected=expected: served.version == expected)  # type: ignore[misc]
                 seen = len(answers)
@@ -198,14 +198,14 @@ class TestHotSwap:
                 client.join()
         assert {status for status, _ in answers} == {200}
         assert {said for _, said in answers} == {first, *(version.name for version in versions)}
-        eventually(lambda: served.loop.version(broken.name).state == "failed")
+        eventually(lambda: served.loop.versions.get(broken.name).state == "failed")
 
     def test_two_processes_of_a_store_both_follow(self, served: Served, tmp_path: Path) -> None:
         newer = served.add("detection", size=48)
-        other = Live(served.loop, Notes(), slots=1, threads=1)
+        other = Live(served.loop.versions, Notes(), slots=1, threads=1)
         other.start()
         try:
-            served.loop.promote(newer.name, "cli", force=True)
+            served.loop.versions.promote(newer.name, "cli", force=True)
             begun = monotonic()
             eventually(lambda: served.version == other.version("detection") == newer.name)
             assert monotonic() - begun < 15  # a quarter of a second and a load, on a machine that has other work
@@ -215,7 +215,7 @@ class TestHotSwap:
     def test_a_database_that_is_away_for_a_moment_stops_nothing(self, tmp_path: Path) -> None:
         with serving(tmp_path, tasks=["detection"]) as served:
             newer = served.add("detection", size=48)
-            asked = served.loop.changes
+            asked = served.loop.versions.changes
             away = iter([True] * 3)
 
             def changes() -> int:
@@ -223,8 +223,8 @@ class TestHotSwap:
                     raise OSError("the database is away")
                 return asked()
 
-            served.loop.changes = changes  # type: ignore[method-assign]
-            served.loop.promote(newer.name, "cli", force=True)
+            served.loop.versions.changes = changes  # type: ignore[method-assign]
+            served.loop.versions.promote(newer.name, "cli", force=True)
             eventually(lambda: served.version == newer.name)
             assert next(away, None) is None  # it was asked while it was away, and again
 

@@ -30,9 +30,9 @@ def build(tmp_path: Path, clock: Clock) -> Build:
         store = Store.open(f"sqlite:///{tmp_path}/store.db")
         chosen = settings(tmp_path / "data", **values)
         loop = Loop(store, MediaFiles(chosen.data_dir / "media"), chosen, clock)
-        if not loop.versions():
-            loop.add_version(version_folder(tmp_path / "versions", "v1"), "tester")
-            loop.promote("v1", "tester")
+        if not loop.versions.all():
+            loop.versions.add(version_folder(tmp_path / "versions", "v1"), "tester")
+            loop.versions.promote("v1", "tester")
         return loop
 
     return make

@@ -32,16 +32,16 @@ def build(tmp_path: Path) -> Build:
         store = Store.open(f"sqlite:///{tmp_path}/store.db")
         chosen = settings(tmp_path / "data", **values)
         loop = Loop(store, MediaFiles(chosen.data_dir / "media"), chosen, Clock())
-        if not loop.versions():
+        if not loop.versions.all():
             add(loop, tmp_path, "v1")
-            loop.promote("v1", "tester")
+            loop.versions.promote("v1", "tester")
         return loop
 
     return make
 
 
 def add(loop: Loop, root: Path, name: str, parent: str | None = None, trained_on: tuple[str, ...] = ()) -> None:
-    loop.add_version(version_folder(root / "versions", name, parent, trained_on), "tester")
+    loop.versions.add(version_folder(root / "versions", name, parent, trained_on), "tester")
 
 
 def post(loop: Loop, name: object, score: float, version: str = "v1", label: Boxes | None = None) -> Item:
@@ -230,19 +230,19 @@ def test_a_worse_candidate_is_refused_with_the_figures_unless_forced(build: Buil
     add(loop, tmp_path, "v2")
     worse = qualities(v1=0.8, v2=0.75)
     with pytest.raises(Refused, match=r"got quality 0\.7500 against 0\.8000 of v1 on 8 gold items"):
-        loop.promote("v2", "boss", compare=worse)
+        loop.versions.promote("v2", "boss", compare=worse)
     with pytest.raises(Refused, match="expected a comparison with v1"):
-        loop.promote("v2", "boss")
+        loop.versions.promote("v2", "boss")
     with pytest.raises(Refused, match="nan against"):
-        loop.promote("v2", "boss", compare=qualities(v1=0.8, v2=float("nan")))
-    assert loop.serving("detection") == loop.version("v1")
-    before = loop.changes()
-    forced = loop.promote("v2", "boss", force=True, compare=worse)
+        loop.versions.promote("v2", "boss", compare=qualities(v1=0.8, v2=float("nan")))
+    assert loop.versions.serving("detection") == loop.versions.get("v1")
+    before = loop.versions.changes()
+    forced = loop.versions.promote("v2", "boss", force=True, compare=worse)
     assert (forced.previous, forced.forced, forced.actor) == ("v1", True, "boss")
     assert forced.comparison.gold_items == 8
-    assert loop.changes() > before
-    assert [(version.name, version.state) for version in loop.versions()] == [("v1", "retired"), ("v2", "serving")]
-    assert loop.promote("v2", "boss") == forced  # it serves already
+    assert loop.versions.changes() > before
+    assert [(version.name, version.state) for version in loop.versions.all()] == [("v1", "retired"), ("v2", "serving")]
+    assert loop.versions.promote("v2", "boss") == forced  # it serves already
 
 
 def test_a_candidate_as_good_is_promoted_and_only_unseen_gold_decides(build: Build, tmp_path: Path) -> None:
@@ -255,13 +255,13 @@ def test_a_candidate_as_good_is_promoted_and_only_unseen_gold_decides(build: Bui
         assert [item.id for item, _ in pairs] == gold[1:]
         return 0.5
 
-    assert loop.promote("v2", "boss", compare=compare).comparison.gold_items == 7
+    assert loop.versions.promote("v2", "boss", compare=compare).comparison.gold_items == 7
 
 
 def test_without_gold_the_promotion_says_so(build: Build, tmp_path: Path) -> None:
     loop = build()
     add(loop, tmp_path, "v2")
-    promotion = loop.promote("v2", "boss", compare=qualities())
+    promotion = loop.versions.promote("v2", "boss", compare=qualities())
     assert promotion.comparison.note == "no gold items that neither was trained on: promoted without a comparison"
 
 
@@ -273,24 +273,24 @@ def test_a_switch_during_the_comparison_is_noticed(build: Build, tmp_path: Path)
 
     def compare(version: StoredVersion, pairs: Pairs) -> float:
         if version.name == "v2":
-            loop.promote("v3", "somebody else", force=True)
+            loop.versions.promote("v3", "somebody else", force=True)
         return 0.5
 
     with pytest.raises(Stale, match="compared with v1, but v3 serves by now"):
-        loop.promote("v2", "boss", compare=compare)
+        loop.versions.promote("v2", "boss", compare=compare)
 
 
 def test_rollback_undoes_promotions_one_by_one(build: Build, tmp_path: Path) -> None:
     loop = build()
     for name in ("v2", "v3"):
         add(loop, tmp_path, name)
-        loop.promote(name, "boss", force=True)
-    served = [loop.rollback("detection", "boss").version for _ in range(2)]
+        loop.versions.promote(name, "boss", force=True)
+    served = [loop.versions.rollback("detection", "boss").version for _ in range(2)]
     assert served == ["v2", "v1"]
     with pytest.raises(Refused, match="expected a version that served before"):
-        loop.rollback("detection", "boss")
-    loop.promote("v3", "boss", force=True)
-    assert loop.rollback("detection", "boss").version == "v1"
+        loop.versions.rollback("detection", "boss")
+    loop.versions.promote("v3", "boss", force=True)
+    assert loop.versions.rollback("detection", "boss").version == "v1"
     switches = loop.report()["tasks"]["detection"]["switches"]
     assert [(one["version"], one["kind"]) for one in switches][-2:] == [("v3", "promote"), ("v1", "rollback")]
 
@@ -299,33 +299,33 @@ def test_rollback_passes_over_a_version_that_failed_even_if_it_serves_later(buil
     loop = build()
     for name in ("v2", "v3"):
         add(loop, tmp_path, name)
-        loop.promote(name, "boss", force=True)
-    loop.mark_failed("v2", "gone from the disk")
-    assert loop.rollback("detection", "boss").version == "v1"
-    loop.promote("v2", "boss", force=True)  # it is back
-    assert loop.rollback("detection", "boss").version == "v1"
+        loop.versions.promote(name, "boss", force=True)
+    loop.versions.fail("v2", "gone from the disk")
+    assert loop.versions.rollback("detection", "boss").version == "v1"
+    loop.versions.promote("v2", "boss", force=True)  # it is back
+    assert loop.versions.rollback("detection", "boss").version == "v1"
 
 
 def test_a_broken_version_gives_way_to_the_one_before(build: Build, tmp_path: Path) -> None:
     loop = build()
     for name in ("v2", "v3"):
         add(loop, tmp_path, name)
-        loop.promote(name, "boss", force=True)
-    loop.mark_failed("v2", "retired, and broken too")
-    loop.mark_failed("v3", "not an ONNX file")
-    changes = loop.changes()
-    loop.mark_failed("v3", "said by another worker")
-    assert loop.changes() == changes
-    assert loop.version("v3").failure == "not an ONNX file"
-    serving = loop.serving("detection")
+        loop.versions.promote(name, "boss", force=True)
+    loop.versions.fail("v2", "retired, and broken too")
+    loop.versions.fail("v3", "not an ONNX file")
+    changes = loop.versions.changes()
+    loop.versions.fail("v3", "said by another worker")
+    assert loop.versions.changes() == changes
+    assert loop.versions.get("v3").failure == "not an ONNX file"
+    serving = loop.versions.serving("detection")
     assert serving is not None
     assert serving.name == "v1"
     with pytest.raises(Refused, match="not an ONNX file"):
-        loop.promote("v3", "boss", compare=qualities(v1=0.1, v3=0.9))
-    assert loop.promote("v3", "boss", force=True).version == "v3"
-    assert loop.version("v3").state == "serving"
+        loop.versions.promote("v3", "boss", compare=qualities(v1=0.1, v3=0.9))
+    assert loop.versions.promote("v3", "boss", force=True).version == "v3"
+    assert loop.versions.get("v3").state == "serving"
     with pytest.raises(NotFound, match="'v9'"):
-        loop.mark_failed("v9", "nobody knows it")
+        loop.versions.fail("v9", "nobody knows it")
 
 
 @pytest.mark.parametrize("force", [False, True])
@@ -337,23 +337,27 @@ def test_a_version_that_breaks_down_in_the_comparison_is_marked_failed(
     fill_gold(loop)
     add(loop, tmp_path, "v2")
     with pytest.raises(Refused, match="expected v2 to load and to answer"):
-        loop.promote("v2", "boss", force, quality_of)
-    assert loop.version("v2").state == "failed"
-    assert "description" in str(loop.version("v2").failure)
+        loop.versions.promote("v2", "boss", force, quality_of)
+    assert loop.versions.get("v2").state == "failed"
+    assert "description" in str(loop.versions.get("v2").failure)
     add(loop, tmp_path, "v3")
-    (loop.version("v3").folder / "model.onnx").unlink()
+    (loop.versions.get("v3").folder / "model.onnx").unlink()
     with pytest.raises(NotFound, match=r"expected the model of v3, got no such file"):
-        loop.promote("v3", "boss", force, quality_of)
+        loop.versions.promote("v3", "boss", force, quality_of)
     add(loop, tmp_path, "v4")
+
+    def compare(one: StoredVersion, pairs: Pairs) -> float:
+        return 0.5 if one.name == "v4" else quality_of(one, pairs)
+
     with pytest.raises(Refused, match="expected v1 to load and to answer"):
-        loop.promote("v4", "boss", force, lambda one, pairs: 0.5 if one.name == "v4" else quality_of(one, pairs))
-    assert [one.state for one in loop.versions()] == ["serving", "failed", "candidate", "candidate"]
+        loop.versions.promote("v4", "boss", force, compare)
+    assert [one.state for one in loop.versions.all()] == ["serving", "failed", "candidate", "candidate"]
 
 
 def test_a_correction_counts_where_the_folder_of_the_version_is_gone(build: Build) -> None:
     item = post(build(), "a", score=0.5)
     loop = build()  # another process, that has not read it yet
-    shutil.rmtree(loop.version("v1").folder)
+    shutil.rmtree(loop.versions.get("v1").folder)
     correct(loop, item, "car")
     assert loop.history(item.id)["tasks"][0]["state"] == "corrected"
 
@@ -363,17 +367,17 @@ def test_a_damaged_version_is_not_added(build: Build, tmp_path: Path) -> None:
     folder = version_folder(tmp_path / "versions", "v2")
     (folder / "model.onnx").write_text("changed")
     with pytest.raises(InvalidInput, match="expected SHA-256"):
-        loop.add_version(folder, "tester")
+        loop.versions.add(folder, "tester")
 
 
 def test_versions_in_the_data_folder_move_with_it(build: Build, tmp_path: Path) -> None:
     loop = build()
     add(loop, tmp_path / "data", "v2")
-    assert loop.version("v2").folder == tmp_path / "data" / "versions" / "v2"
-    assert loop.version("v1").folder == tmp_path / "versions" / "v1"
+    assert loop.versions.get("v2").folder == tmp_path / "data" / "versions" / "v2"
+    assert loop.versions.get("v1").folder == tmp_path / "versions" / "v1"
     (tmp_path / "data").rename(tmp_path / "moved")
     moved = Loop(loop.store, MediaFiles(tmp_path), settings(tmp_path / "moved"), Clock())
-    assert moved.version("v2").folder == tmp_path / "moved" / "versions" / "v2"
+    assert moved.versions.get("v2").folder == tmp_path / "moved" / "versions" / "v2"
 
 
 def test_a_fresh_store_serves_the_starters_and_an_old_one_keeps_its_choice(
@@ -384,12 +388,12 @@ def test_a_fresh_store_serves_the_starters_and_an_old_one_keeps_its_choice(
     version_folder(tmp_path / "starters", "lane-s1", task="lane")
     chosen = settings(tmp_path / "data", database_url=f"sqlite:///{tmp_path}/store.db")
     loop = Loop.open(chosen)
-    assert [(one.name, one.state) for one in loop.versions()] == [("s1", "serving"), ("lane-s1", "serving")]
+    assert [(one.name, one.state) for one in loop.versions.all()] == [("s1", "serving"), ("lane-s1", "serving")]
     add(loop, tmp_path, "v2")
-    loop.promote("v2", "boss", force=True)
+    loop.versions.promote("v2", "boss", force=True)
     version_folder(tmp_path / "starters", "s2")
     again = Loop.open(chosen)
-    assert {one.name: one.state for one in again.versions() if one.task == "detection"} == {
+    assert {one.name: one.state for one in again.versions.all() if one.task == "detection"} == {
         "s1": "retired", "s2": "candidate", "v2": "serving",
     }  # fmt: skip
     assert [one.actor for one in again.store.versions.promotions("detection")] == ["starter", "boss"]
@@ -401,12 +405,12 @@ def test_a_starter_stays_what_it_was_when_an_upgrade_brings_another(
     monkeypatch.setattr(version_files, "STARTERS", tmp_path / "starters")
     version_folder(tmp_path / "starters", "s1").rename(tmp_path / "starters" / "detection")
     chosen = settings(tmp_path / "data", database_url=f"sqlite:///{tmp_path}/store.db")
-    before = read_version(Loop.open(chosen).version("s1").folder, "s1")
+    before = read_version(Loop.open(chosen).versions.get("s1").folder, "s1")
     shutil.rmtree(tmp_path / "starters" / "detection")
     version_folder(tmp_path / "starters", "s2").rename(tmp_path / "starters" / "detection")
     again = Loop.open(chosen)
-    assert [(one.name, one.state) for one in again.versions()] == [("s1", "serving"), ("s2", "candidate")]
-    assert read_version(again.version("s1").folder, "s1") == before
+    assert [(one.name, one.state) for one in again.versions.all()] == [("s1", "serving"), ("s2", "candidate")]
+    assert read_version(again.versions.get("s1").folder, "s1") == before
     with pytest.raises(InvalidInput, match="expected version s1, got s2, which took its place"):
         read_version(tmp_path / "starters" / "detection", "s1")
 

@@ -12,7 +12,7 @@ from pydantic import ValidationError
 from models.records import Box, Boxes, Item, Label, Lane, Lanes, Transcript
 from serving.ordering import WINDOW, order_of, picked
 from serving.settings import QueueStrategy
-from serving.store.queue import Waiting
+from serving.store.order import Waiting
 from tests.serving.work import boxes, settings
 
 

@@ -213,7 +213,7 @@ def test_a_long_comparison_lets_the_page_come_and_shows_itself_there(
 
 
 def test_a_worse_version_is_promoted_by_force_alone(chromium: Browser, address: str, served: Served) -> None:
-    worse = next(one for one in served.loop.versions() if one.state == "retired")
+    worse = next(one for one in served.loop.versions.all() if one.state == "retired")
     shown = {"width": 120, "height": 90, "boxes": [{"xyxy": [8, 8, 68, 68], "category": "car"}]}
     correct(served, content_id(picture(40)), "detection", shown)
     with visiting(chromium, address) as page:
@@ -271,7 +271,7 @@ def test_thumbnails_are_small_and_lasting(served: Served) -> None:
 
 def test_a_version_tells_its_training_in_lines(served: Served) -> None:
     starter = next(one for one in starters() if one.task == "lane")
-    served.loop.add_version(starter.folder, "tester")
+    served.loop.versions.add(starter.folder, "tester")
     told = served.client.get(f"/models/{starter.name}").text
     for name, value in (("arithmetic graph", "int8"), ("arithmetic fp32 ms", "28.5"), ("batch size", "16")):
         assert f'<dt lang="en">{name}</dt><dd>{value}</dd>' in told
@@ -280,7 +280,7 @@ def test_a_version_tells_its_training_in_lines(served: Served) -> None:
 
 def place(path: str, served: Served) -> str:
     """The path, of things that are there."""
-    others = [one.name for one in served.loop.versions() if one.state == "retired"]
+    others = [one.name for one in served.loop.versions.all() if one.state == "retired"]
     path = path.replace("an-item", AN_ITEM).replace("an-unfit-item", AN_UNFIT_ITEM)
     return path.replace("a-version", others[0]).replace("it-serves", served.version)
 

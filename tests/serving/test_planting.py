@@ -18,8 +18,9 @@ from selection.rules import About
 from serving.deciding import Deciding
 from serving.labels import export
 from serving.store import Store
-from serving.store.queue import ANYTHING, Order
+from serving.store.order import Order
 from serving.store.records import Unfit
+from serving.store.waiting import ANYTHING, Asking
 from serving.trust import Trust
 from tests.serving.served import picture, serving
 from tests.serving.test_cli import prelabel
@@ -45,10 +46,8 @@ def plant(
 ) -> dict[str, str]:  # fmt: skip
     """The leases by the name of the item."""
     names = {item_id(name): str(name) for name in range(6)}
-    found = store.planting.lease(
-        "detection", limit, annotator, "tester", after(now), after(now + 60), able,
-        lambda one: names[one] in gold, chance, seconds,
-    )  # fmt: skip
+    by = Asking("detection", annotator, "tester", after(now), after(now + 60), able)
+    found = store.planting.lease(by, limit, lambda one: names[one] in gold, chance, seconds)
     return {names[one.item.id]: one.lease_id for one in found}
 
 
@@ -72,7 +71,7 @@ class TestStore:
         receipt = labelled.queue.correct(correction(0, "car", annotator="bob", at=3), held["0"], "tester", after(3))
         assert receipt.repeated is False
         assert (labelled.items.counts("detection", after(3)), list(labelled.queue.corrected("detection"))) == before
-        assert len(labelled.queue.lease("detection", 9, QUEUE, "bob", "tester", after(4), after(64))) == 2
+        assert len(labelled.queue.lease(Asking("detection", "bob", "tester", after(4), after(64)), 9, QUEUE)) == 2
         again = labelled.queue.correct(correction(0, "car", annotator="bob", at=3), held["0"], "tester", after(4))
         assert again == replace(receipt, repeated=True)
 

@@ -119,8 +119,8 @@ def test_the_whole_round(task: Task, studio: RealStudio, tmp_path: Path) -> None
         assert sum(one["seconds"] for one in corrections(served, task)) == 15
 
         newer = make_version(tmp_path / "newer", task, size=24, word="no")
-        served.loop.add_version(newer.folder, "tester")
-        served.loop.promote(newer.name, "tester", force=True)
+        served.loop.versions.add(newer.folder, "tester")
+        served.loop.versions.promote(newer.name, "tester", force=True)
         eventually(lambda: studio.shown_version(project) == newer.name, within_s=120)
         assert sum(one["model_version"] == newer.name for one in studio.predictions(project)) == MEDIA
 
@@ -156,8 +156,8 @@ def test_in_a_browser_regions_are_where_the_model_saw_them(task: Task, studio: R
     with serving(tmp_path, tasks=[task], **settings) as served, on_a_port(served, port):
         if task != "asr":
             starter = next(one for one in starters() if one.task == task)
-            served.loop.add_version(starter.folder, "tester")
-            served.loop.promote(starter.name, "tester", force=True)
+            served.loop.versions.add(starter.folder, "tester")
+            served.loop.versions.promote(starter.name, "tester", force=True)
             served.deployment.live.refresh()
         config = CONFIGS[task].replace("<Label value", f'<Label background="{COLOUR}" value')
         config = config.replace('"car"/>', '"car"/><Label value="pedestrian"/><Label value="bicyclist"/>')

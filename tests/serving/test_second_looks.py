@@ -10,8 +10,9 @@ from selection.checks import SURE, wants_second_look
 from serving.loop import Leased, Loop
 from serving.media_files import MediaFiles, content_id
 from serving.store import Store
-from serving.store.queue import Order
+from serving.store.order import Order
 from serving.store.records import Place
+from serving.store.waiting import Asking
 from tests.serving.work import (
     START,
     Clock,
@@ -31,8 +32,8 @@ AUDITS = Order("audit")
 
 
 def lease(store: Store, annotator: str, now: datetime) -> list[str]:
-    until = now + (after(60) - START)
-    return [one.item.id for one in store.queue.lease("detection", 9, AUDITS, annotator, "tester", now, until)]
+    by = Asking("detection", annotator, "tester", now, now + (after(60) - START))
+    return [one.item.id for one in store.queue.lease(by, 9, AUDITS)]
 
 
 @pytest.fixture
@@ -88,7 +89,7 @@ class TestStore:
     def test_a_check_has_its_place_by_when_it_was_handed_out(self, store: Store) -> None:
         add_version(store)
         store.items.save(item("slow"), answer("slow", decision="audit"), 0.5, None, "tester", START)
-        (held,) = store.queue.lease("detection", 9, AUDITS, "ann", "tester", after(3), after(60))
+        (held,) = store.queue.lease(Asking("detection", "ann", "tester", after(3), after(60)), 9, AUDITS)
         store.queue.correct(correction("slow", "bus", at=50), held.lease_id, "tester", after(50))
         store.queue.correct(correction("slow", "car", annotator="bob", at=55), None, "tester", after(55))
         (one,) = store.checks.audited("detection", "v1", ["v1"])
@@ -147,8 +148,8 @@ def world(folder: Path, score: float) -> tuple[Loop, Leased]:
     """A loop with one audit item, which ann holds."""
     clock, chosen = Clock(), settings(folder / "data", calibration_share=1.0)
     loop = Loop(Store.open(f"sqlite:///{folder}/store.db"), MediaFiles(folder / "media"), chosen, clock)
-    loop.add_version(version_folder(folder / "versions", "v1"), "tester")
-    loop.promote("v1", "tester")
+    loop.versions.add(version_folder(folder / "versions", "v1"), "tester")
+    loop.versions.promote("v1", "tester")
     one = Item(content_id(b"1"), "1.jpg")
     loop.record("detection", one, b"1", prediction(score), "v1", None, "poster")
     clock.forward(1)

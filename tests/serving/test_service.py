@@ -83,8 +83,8 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     loop = loop_of(settings)
     for task in ("asr", "detection", "lane"):
         version = make_version(folder / "versions", task)
-        loop.add_version(version.folder, "tester")
-        loop.promote(version.name, "tester", force=True)
+        loop.versions.add(version.folder, "tester")
+        loop.versions.promote(version.name, "tester", force=True)
     loop.store.close()
     running = started(folder, settings)
     try:
@@ -171,7 +171,7 @@ def test_failures_have_the_one_shape_on_the_wire(server: Server) -> None:
 def test_a_promotion_of_another_process_is_followed_with_no_request_lost(server: Server, tmp_path: Path) -> None:
     version = make_version(tmp_path, "detection", size=48)
     loop = loop_of(server.settings)
-    loop.add_version(version.folder, "tester")
+    loop.versions.add(version.folder, "tester")
     said: list[tuple[int, str]] = []
 
     def newest() -> str:
@@ -183,7 +183,7 @@ def test_a_promotion_of_another_process_is_followed_with_no_request_lost(server:
             return said[-1][1]
 
     before = newest()
-    loop.promote(version.name, "tester", force=True)
+    loop.versions.promote(version.name, "tester", force=True)
     eventually(lambda: newest() == version.name, 60)
     loop.store.close()
     assert {status for status, _ in said} == {200}
@@ -208,8 +208,8 @@ def test_it_ends_after_the_request_at_hand(tmp_path: Path, number: signal.Signal
     settings = settings_in(tmp_path)
     loop = loop_of(settings)
     version = make_version(tmp_path / "versions", "detection")
-    loop.add_version(version.folder, "tester")
-    loop.promote(version.name, "tester", force=True)
+    loop.versions.add(version.folder, "tester")
+    loop.versions.promote(version.name, "tester", force=True)
     loop.store.close()
     running = started(tmp_path, settings)
     begun, signalled = threading.Event(), threading.Event()

@@ -85,8 +85,8 @@ def served(tmp_path: Path, chosen: Settings) -> Callable[..., tuple[Loop, Versio
 
     def serve(task: Task, size: float = 32) -> tuple[Loop, Version]:
         loop, version = Loop.open(chosen), make_version(tmp_path / "versions", task, size=size)
-        loop.add_version(version.folder, "tester")
-        loop.promote(version.name, "tester", force=True)
+        loop.versions.add(version.folder, "tester")
+        loop.versions.promote(version.name, "tester", force=True)
         return loop, version
 
     return serve
@@ -192,7 +192,7 @@ class TestArms:
         loop, parent = served("detection")
         child = make_version(tmp_path / "child", "detection", size=33)
         write_manifest(replace(child, parent=parent.name), [])
-        loop.add_version(child.folder, "tester")
+        loop.versions.add(child.folder, "tester")
         lenient = chosen.model_copy(update={"alpha": 0.7})
         data = data_set(tmp_path / "pool", "detection", 130)
         request = Request("detection", (data,), **{**SMALL, "seeds": 1}, model=child.name)

@@ -81,8 +81,8 @@ def chosen(tmp_path: Path) -> Settings:
 def served(tmp_path: Path, chosen: Settings) -> Callable[[Task], tuple[Loop, Version]]:
     def serve(task: Task) -> tuple[Loop, Version]:
         loop, version = Loop.open(chosen), make_version(tmp_path / "versions", task)
-        loop.add_version(version.folder, "tester")
-        loop.promote(version.name, "tester", force=True)
+        loop.versions.add(version.folder, "tester")
+        loop.versions.promote(version.name, "tester", force=True)
         return loop, version
 
     return serve

@@ -28,8 +28,8 @@ def open_loop(url: str, root: Path) -> Loop:
 def loop(database_url: str, tmp_path: Path) -> Loop:
     opened = open_loop(database_url, tmp_path)
     for name in ("v1", "v2"):
-        opened.add_version(version_folder(tmp_path / "versions", name), "tester")
-    opened.promote("v1", "tester")
+        opened.versions.add(version_folder(tmp_path / "versions", name), "tester")
+    opened.versions.promote("v1", "tester")
     return opened
 
 
@@ -90,7 +90,7 @@ def switch(send: Send, url: str, root: Path) -> None:
     loop = open_loop(url, root)
     while True:
         for version in ("v2", "v1"):
-            send(loop.promote(version, "child", force=True))
+            send(loop.versions.promote(version, "child", force=True))
 
 
 def test_promotions(loop: Loop, database_url: str, tmp_path: Path) -> None:
@@ -99,6 +99,6 @@ def test_promotions(loop: Loop, database_url: str, tmp_path: Path) -> None:
         acknowledged += killed(switch, database_url, tmp_path, rng=rng)
     log = loop.store.versions.promotions("detection")
     assert {one.id: one for one in log}.items() >= {one.id: one for one in acknowledged}.items()
-    serving = [version.name for version in loop.versions() if version.state == "serving"]
+    serving = [version.name for version in loop.versions.all() if version.state == "serving"]
     assert serving == [log[-1].version]
     assert [one.previous for one in log[1:]] == [one.version for one in log[:-1]]

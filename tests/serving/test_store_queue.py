@@ -15,10 +15,10 @@ import pytest
 from models.errors import NotFound, Stale
 from selection.queueing import Skills
 from serving.store import Store
-from serving.store.queue import Order, Waiting
+from serving.store.order import Order, Waiting
 from serving.store.records import Comparison, Leased
 from serving.store.tables import item_tasks
-from serving.store.waiting import Waits
+from serving.store.waiting import Asking, Waits
 from tests.serving.processes import children
 from tests.serving.work import START, add_version, after, answer, boxes, correction, fill, item, item_id
 
@@ -29,7 +29,7 @@ def lease(
     store: Store, limit: int, annotator: str = "ann", now: datetime = START, seconds: float = 60, order: Order = DOUBT
 ) -> list[Leased]:
     until = now + (after(seconds) - START)
-    return store.queue.lease("detection", limit, order, annotator, "tester", now, until)
+    return store.queue.lease(Asking("detection", annotator, "tester", now, until), limit, order)
 
 
 def ids(leased: Sequence[Leased]) -> list[str]:
@@ -268,7 +268,8 @@ def test_the_queue_is_read_through_its_index(tmp_path: Path) -> None:
     able = Skills(languages=("hsb",))
     for ranking, index in [(item_tasks.c.priority.desc(), "by_priority"), (item_tasks.c.draw, "by_draw")]:
         with store._database.reading() as connection:
-            chosen = Waits(connection, "detection", "ann", able, START).ranked(False, ranking).limit(10)
+            by = Asking("detection", "ann", "tester", START, after(60), able)
+            chosen = Waits(connection, by).ranked(False, ranking).limit(10)
             compiled = chosen.compile(connection.engine, compile_kwargs={"literal_binds": True})
             plan = str(connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {compiled}").all())
         assert f"ix_item_tasks_{index}" in plan

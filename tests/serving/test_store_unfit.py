@@ -7,8 +7,9 @@ import pytest
 
 from models.errors import InvalidInput, NotFound, Stale
 from serving.store import Store
-from serving.store.queue import Order
+from serving.store.order import Order
 from serving.store.records import Leased, Unfit
+from serving.store.waiting import Asking
 from tests.serving.work import START, add_version, after, answer, correction, fill, item, item_id
 
 
@@ -18,8 +19,8 @@ def word(name: object, at: float = 0.0, **other: Any) -> Unfit:
 
 
 def lease(store: Store, annotator: str = "ann", now: datetime = START) -> Leased:
-    order = Order("priority")
-    (held,) = store.queue.lease("detection", 1, order, annotator, "tester", now, now + (after(60) - START))
+    by = Asking("detection", annotator, "tester", now, now + (after(60) - START))
+    (held,) = store.queue.lease(by, 1, Order("priority"))
     return held
 
 

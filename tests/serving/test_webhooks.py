@@ -320,8 +320,8 @@ _HOURS = count(1)
 
 def test_killed_processes_lose_no_message(database_url: str, tmp_path: Path, receiver: Receiver) -> None:
     loop, rng = open_loop(database_url, tmp_path), np.random.default_rng(0)
-    loop.add_version(version_folder(tmp_path / "versions", "v1"), "tester")
-    loop.promote("v1", "tester")
+    loop.versions.add(version_folder(tmp_path / "versions", "v1"), "tester")
+    loop.versions.promote("v1", "tester")
     wanting(loop.store.outbox, receiver.url)
     acknowledged = [
         item_id for run in range(2) for item_id in killed(record, database_url, tmp_path, f"{run}", rng=rng)

@@ -73,8 +73,8 @@ def test_none_that_was_answered_is_lost(tmp_path: Path) -> None:
                            cvat_webhook_secret=SECRET)  # fmt: skip
     loop = loop_of(settings)
     version = make_version(tmp_path / "versions", "detection")
-    loop.add_version(version.folder, "tester")
-    loop.promote(version.name, "tester", force=True)
+    loop.versions.add(version.folder, "tester")
+    loop.versions.promote(version.name, "tester", force=True)
     loop.store.close()
     numbers = [(tool, number) for tool in ("label-studio", "cvat") for number in range(1, EVENTS // 2 + 1)]
     random.Random(0).shuffle(numbers)

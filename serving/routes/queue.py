@@ -1,0 +1,75 @@
+"""People take work, and send what they make of it."""
+
+import math
+from typing import Annotated
+
+from anyio.to_thread import run_sync
+from fastapi import APIRouter, Query, Request
+from fastapi.responses import Response
+
+from models.tasks import parse_task
+from serving.bodies import CorrectionBody, QueueBody, ReceiptBody, parse
+from serving.deployment import actor_of, deployment_of
+from serving.description import documented, one_json
+from serving.settings import QueueStrategy
+from serving.telling import as_json, leased_body
+
+MOST_LEASED = 100
+
+routes = APIRouter()
+
+
+@routes.get(
+    "/v1/queue/{task}",
+    summary="Lease the next items",
+    response_model=QueueBody,
+    responses=documented(401, 403, 404, 422, 429),
+)
+async def queue(
+    task: str,
+    request: Request,
+    limit: Annotated[
+        int | None, Query(ge=1, le=MOST_LEASED, description="without it one, or what fits into the seconds")
+    ] = None,
+    seconds: Annotated[
+        float | None, Query(gt=0, le=86400, description="that the person has; only what fits into them is handed out")
+    ] = None,
+    annotator: Annotated[str | None, Query(min_length=1, description="who works; without it, the token's name")] = None,
+    strategy: Annotated[QueueStrategy | None, Query(description="what is useful; without it, the policy's mix")] = None,
+) -> Response:
+    """Most useful first. Nobody else gets these items before their lease ends. An empty list says why: nothing is open,
+    nothing that this person can do, or the day's budget is used up; then ``Retry-After`` tells the seconds to wait."""
+    name, deployment, actor = parse_task(task), deployment_of(request), actor_of(request)
+    with deployment.admission.enter():
+        places = limit or (MOST_LEASED if seconds else 1)
+        person = annotator or actor
+        leased = await deployment.work(request, deployment.lease, name, places, person, actor, strategy, seconds)
+    if not leased:
+        nothing = await run_sync(deployment.loop.why_nothing, name, person, seconds)
+        wait = {} if nothing.retry_after_s is None else {"Retry-After": str(math.ceil(nothing.retry_after_s))}
+        return as_json(QueueBody(items=[], reason=nothing.reason), wait)
+    return as_json(QueueBody.model_construct(items=[leased_body(one, answer) for one, answer in leased]))
+
+
+@routes.delete(
+    "/v1/leases/{lease_id}", summary="Give an item back", status_code=204, responses=documented(401, 403, 404, 422)
+)
+async def release(lease_id: str, request: Request) -> Response:
+    """Others get it at once; who had it is not handed it again before the lease would have ended. Nothing happens where
+    the lease is over already."""
+    await run_sync(deployment_of(request).loop.release, lease_id, actor_of(request))
+    return Response(status_code=204)
+
+
+@routes.post(
+    "/v1/items/{item_id}/correction",
+    summary="Send a correction",
+    response_model=ReceiptBody,
+    openapi_extra=one_json(CorrectionBody),
+    responses=documented(401, 403, 404, 409, 413, 422),
+)
+async def correct(item_id: str, request: Request) -> Response:
+    """Append-only; the same one sent twice counts once. A lease that is over answers 409."""
+    body: CorrectionBody = parse(CorrectionBody, await request.body(), "body")
+    receipt = await run_sync(deployment_of(request).correct, item_id, body, actor_of(request))
+    return as_json(ReceiptBody(item_id=receipt.item_id, correction_id=receipt.correction_id, repeated=receipt.repeated))

@@ -1,0 +1,67 @@
+"""Rows of the tables as records: what every drawer of the store reads."""
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Row, Select, select
+
+from models.records import LABEL_TYPES, Item, Label, PreAnnotation, Task, Uncertainty, from_json
+from selection.parts import Plan
+from selection.routing import Decision
+from selection.rules import About
+from serving.store.records import Answer, Leased
+from serving.store.tables import item_tasks, items, preannotations
+
+
+def item_of(row: Row[Any]) -> Item:
+    """The item in a row of ``items``."""
+    return Item(id=row.id, uri=row.uri, group=row.item_group, language=row.language)
+
+
+def about_of(row: Row[Any]) -> About:
+    """What is known of an item, from a row with its group and language, and its duration where it has any."""
+    return About(row.item_group, row.language, row.duration_s)
+
+
+def label_of(task: Task, values: Any) -> Label:
+    """The label that was kept as JSON."""
+    return from_json(LABEL_TYPES[task], values)
+
+
+def preannotation_of(row: Row[Any]) -> PreAnnotation:
+    """The pre-annotation in a row of ``preannotations``."""
+    return PreAnnotation(
+        item_id=row.item_id,
+        task=row.task,
+        model_version=row.version,
+        label=label_of(row.task, row.label),
+        uncertainty=Uncertainty(p_error=row.p_error, seconds=row.seconds, score=row.score),
+        features=row.features,
+        embedding=row.embedding,
+    )
+
+
+def answer_of(row: Row[Any]) -> Answer:
+    """The answer in a row of ``preannotations``."""
+    return Answer(preannotation_of(row), Decision(row.decision, row.reason, plan_of(row), row.policy, row.otherwise))
+
+
+def plan_of(row: Row[Any]) -> Plan | None:
+    """Which parts of the answer in a row of ``preannotations`` a person sees, if not all of them."""
+    kept = row.parts
+    return None if kept is None else Plan(tuple(kept["accepted"]), tuple(kept["shown"]), kept["asked"])
+
+
+def leased_of(row: Row[Any], lease_id: str, until: datetime) -> Leased:
+    """A lease of the item in a row of ``with_answers``."""
+    item = Item(id=row.item_id, uri=row.uri, group=row.item_group, language=row.language)
+    return Leased(item, row.task, lease_id, until, answer_of(row), row.due_at)
+
+
+def with_answers(task: Task, ids: Sequence[str]) -> Select[Any]:
+    """Items with the pre-annotations that count."""
+    chosen = select(preannotations, items.c.uri, items.c.item_group, items.c.language, item_tasks.c.due_at)
+    chosen = chosen.join(item_tasks, item_tasks.c.preannotation_id == preannotations.c.id)
+    chosen = chosen.join(items, items.c.id == item_tasks.c.item_id)
+    return chosen.where(item_tasks.c.task == task, item_tasks.c.item_id.in_(ids))

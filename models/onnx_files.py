@@ -15,8 +15,8 @@ from models.errors import InvalidInput, NotFound
 from models.records import Task
 
 DESCRIPTION = "prelabel"  # the metadata entry that says what a version is
-OPERATING_POINTS = "operating_points"  # in it: from which confidence on boxes are handed out, by category
 WORD_CERTAINTY = "word_certainty"  # in it: the line that makes confidences of words true
+BOX_CERTAINTY = "box_certainty"  # in it: by category such a line for boxes
 _METADATA = 14  # the number of ModelProto.metadata_props
 _TYPES: dict[str, type[np.generic]] = {
     "tensor(float)": np.float32,

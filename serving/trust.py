@@ -2,13 +2,16 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, fields, replace
-from typing import Any
+from typing import Any, TypeAlias
 
-from models.asr.certainty import Certainty
-from models.asr.certainty import learn as word_certainty
+import numpy as np
+from numpy.typing import NDArray
+
+from models.certainty import Certainty
+from models.certainty import learn as learn_certainty
 from models.detection.results import Results as Detected
 from models.evaluate import Evaluation
-from models.onnx_files import OPERATING_POINTS, WORD_CERTAINTY
+from models.onnx_files import BOX_CERTAINTY, WORD_CERTAINTY
 from models.records import Label, Task, Transcript
 from models.tasks import part_errors
 from models.versions import Version
@@ -19,9 +22,10 @@ from selection.fitting import FittedCosts, fit_costs
 from selection.growing import Ladder
 from selection.parts import PartPromise
 from selection.risk import NoPromise, Threshold
-from selection.showing import least_confidence
 from serving.store.records import Audited, Place, Worked
 from serving.weighing import Promise, Terms, Weighed, item_checks, weigh_checks
+
+Floats: TypeAlias = NDArray[np.float64]
 
 
 @dataclass(frozen=True)
@@ -119,32 +123,32 @@ def first_calibration(unseen: Evaluation) -> dict[str, Any] | None:
 
 
 def tuned(unseen: Evaluation) -> dict[str, Any]:
-    """What items kept out of training teach a version's runtime, where they are enough: how certain words are, and from
-    which confidence on boxes are shown to people."""
+    """What items kept out of training teach a version's runtime, where they are enough: how certain words are, and
+    boxes of each category."""
     if isinstance(unseen.results, Detected):
-        points = _operating_points(unseen.results)
-        return {OPERATING_POINTS: points} if points else {}
+        found = {name: _certainty(*boxes) for name, boxes in unseen.results.rights().items()}
+        lines = {name: asdict(line) for name, line in found.items() if line}
+        return {BOX_CERTAINTY: lines} if lines else {}
     if unseen.task == "asr":
-        line = _word_certainty(unseen)
+        line = _certainty(*_words(unseen))
         return {WORD_CERTAINTY: asdict(line)} if line else {}
     return {}
 
 
-def _word_certainty(unseen: Evaluation) -> Certainty | None:
+def _certainty(confidences: Floats, right: NDArray[np.bool_]) -> Certainty | None:
+    """How certain parts (n,) of these confidences are, where enough of them are right, and some are not."""
+    enough = right.sum() >= MINIMUM and not right.all()
+    return learn_certainty(confidences, right) if enough else None
+
+
+def _words(unseen: Evaluation) -> tuple[Floats, NDArray[np.bool_]]:
+    """Of all words that a version wrote: the confidence of each, and whether it is right."""
     confidences, right = list[float](), list[bool]()
     for said, truth in zip(unseen.predictions, unseen.truths, strict=True):
         assert isinstance(said.label, Transcript)
         confidences += [word.confidence for word in said.label.words]
         right += (~part_errors("asr", said.label, truth).wrong).tolist()
-    return word_certainty(confidences, right) if len(right) >= MINIMUM and 0 < sum(right) < len(right) else None
-
-
-def _operating_points(results: Detected) -> dict[str, float]:
-    return {
-        name: least_confidence(confidences, right, Costs())
-        for name, (confidences, right) in results.rights().items()
-        if right.sum() >= MINIMUM
-    }
+    return np.array(confidences, np.float64), np.array(right, np.bool_)
 
 
 def learn_costs(task: Task, worked: Sequence[Worked]) -> FittedCosts | None:

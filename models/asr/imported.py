@@ -11,11 +11,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from models.asr import runtime
-from models.asr.certainty import Certainty
 from models.asr.declaration import SHORTEST, Declaration, log_probs
 from models.asr.decoding import Tokens
 from models.asr.log_mel import timbre
 from models.asr.runtime import Symbol, windows
+from models.certainty import Certainty
 from models.declaring import build
 from models.errors import InvalidInput
 from models.media import SAMPLE_RATE, Waveform

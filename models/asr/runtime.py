@@ -14,12 +14,12 @@ import onnxruntime
 from numpy.typing import NDArray
 from scipy.special import logsumexp
 
-from models.asr.certainty import Certainty
 from models.asr.decoding import Expectation, Hypothesis, Tokens, align, greedy, prefix_beam
 from models.asr.doubt import confidence, entropy, posterior, word_edits
 from models.asr.frames import BLANK, CONTEXT, FRAME, FRAME_S
 from models.asr.spelling import START, Spelling
 from models.asr.timing import when_they_sound
+from models.certainty import Certainty
 from models.errors import InvalidInput
 from models.media import SAMPLE_RATE, Waveform
 from models.onnx_files import WORD_CERTAINTY
@@ -100,7 +100,7 @@ class Runtime:
         aligned = spell([symbol for part in parts for symbol in part.symbols], duration_s, self._begins)
         words = when_they_sound(aligned, media)
         features = {"duration_s": duration_s, **features_of(parts, words, log_probs)}
-        certain = tuple(replace(word, confidence=self._certainty.of(word.confidence)) for word in words)
+        certain = tuple(replace(word, confidence=float(self._certainty.of(word.confidence))) for word in words)
         label = Transcript(" ".join(word.text for word in words), certain)
         score = 1 - math.exp(-features["expected_edits"]) if words else 1.0
         return Prediction(label, score, features, tuple(float(value) for value in embedding))

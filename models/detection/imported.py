@@ -10,17 +10,19 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from models.certainty import Certainty
 from models.declaring import build
 from models.detection import heads
 from models.detection.declaration import Declaration
 from models.detection.heads import Candidates
-from models.detection.runtime import boxes_of, detections, features, score
+from models.detection.runtime import OPERATING_POINT as TRUE_POINT
+from models.detection.runtime import boxes_of, certainties, detections, features, score
 from models.media import Image
-from models.onnx_files import OPERATING_POINTS, description, graph_of, open_session, run
+from models.onnx_files import description, graph_of, open_session, run
 from models.picture_input import Placement, colour_grid
 from models.records import Prediction
 
-OPERATING_POINT = 0.3  # others' own demonstrations hand out boxes from 0.25 (Ultralytics) or 0.35 (NanoDet) on
+OPERATING_POINT = 0.3  # while nothing makes confidences true; others hand out from 0.25 (Ultralytics), 0.35 (NanoDet)
 
 Outputs = dict[str, NDArray[Any]]
 
@@ -30,8 +32,9 @@ class Runtime:
 
     def __init__(self, onnx: Path, threads: int = 2) -> None:
         about = description(onnx, "detection")
-        self.declaration, points = build(Declaration, about["declaration"]), about.get(OPERATING_POINTS, {})
-        self.least = np.array([points.get(name, OPERATING_POINT) for name in self.declaration.categories])
+        self.declaration = build(Declaration, about["declaration"])
+        self.certainties = certainties(about, self.declaration.categories)
+        self.least = np.array([OPERATING_POINT if line == Certainty() else TRUE_POINT for line in self.certainties])
         self._session = open_session(onnx, threads)
         self._dtypes = {port.name: port.dtype for port in graph_of(self._session).inputs}
 
@@ -51,6 +54,7 @@ class Runtime:
             candidates.side_std / np.tile(placement.scale, 2),
             width,
             height,
+            self.certainties,
             self.least,
             self.declaration.most_overlap,
         )

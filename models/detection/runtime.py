@@ -1,25 +1,27 @@
 """A detector in use: an image to boxes, and how much may be wrong with or missing from them. Never imports torch."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import compress
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image as Pictures
 
+from models.certainty import Certainty
 from models.detection.suppression import suppress
 from models.errors import InvalidInput
 from models.media import Image
-from models.onnx_files import OPERATING_POINTS, description, open_session
+from models.onnx_files import BOX_CERTAINTY, description, open_session
 from models.records import Box, Boxes, Prediction
 
 LONG_SIDE = 640  # pixels of the longer side at which an image is read
 MOST_ENLARGED = 1.5  # an image is never enlarged further than this: it would show no more
 STEP = 32  # height and width of what the network reads are multiples of this
 GREY = 114  # what lies beside the image where it was filled up to a multiple
-OPERATING_POINT = 0.5  # boxes at least this confident are handed out, unless the version says otherwise
+OPERATING_POINT = 0.5  # boxes at least this certain are handed out: showing one costs people as much as drawing it
 FAINTEST = 0.02  # boxes less confident than this are no candidates for a missed object
 MOST_OVERLAP = 0.6  # IoU above which the less confident of two boxes of a category goes
 MOST_CANDIDATES = 1000
@@ -32,7 +34,7 @@ class Detections:
     """What survived suppression, most confident first: boxes (n, 4) in image pixels, (n,) confidences and categories.
 
     ``given`` (n,) marks those that are handed out. ``doubt`` (n,) is the mean standard deviation of the sides as a
-    share of the box's own size; ``faintest_trace`` the highest probability of all that was too faint to become a
+    share of the box's own size; ``faintest_trace`` the highest confidence of all that was too faint to become a
     candidate.
     """
 
@@ -49,11 +51,11 @@ class Runtime:
 
     def __init__(self, onnx: Path, threads: int = 2) -> None:
         about = description(onnx, "detection")
-        settings, points = about["settings"], about.get(OPERATING_POINTS, {})
+        settings = about["settings"]
         self._session = open_session(onnx, threads)
         self.categories: tuple[str, ...] = tuple(settings["categories"])
         self.long_side = int(settings["long_side"])
-        self.least = np.array([points.get(name, OPERATING_POINT) for name in self.categories])  # confidence by category
+        self.certainties = certainties(about, self.categories)
 
     def feeds(self, media: Image) -> dict[str, NDArray[np.float32]]:
         """The image (1, 3, height, width) in [0, 1]: fitted to the long side, filled up to multiples of 32."""
@@ -70,9 +72,15 @@ class Runtime:
         height, width = media.shape[:2]
         read = fitted_size(width, height, self.long_side)
         scale = np.array([width / read[0], height / read[1]] * 2)
-        found = detections(probabilities, boxes * scale, side_std * scale, width, height, self.least)
+        found = detections(probabilities, boxes * scale, side_std * scale, width, height, self.certainties)
         label, faint = boxes_of(found, self.categories, width, height)
         return Prediction(label, score(found), features(found), tuple(embedding.tolist()), faint)
+
+
+def certainties(about: Mapping[str, Any], categories: Sequence[str]) -> tuple[Certainty, ...]:
+    """What makes the confidences of each category true, as far as a model's file knows."""
+    known = about.get(BOX_CERTAINTY, {})
+    return tuple(Certainty(**known.get(name, {})) for name in categories)
 
 
 def boxes_of(found: Detections, categories: Sequence[str], width: int, height: int) -> tuple[Boxes, tuple[Box, ...]]:
@@ -87,7 +95,8 @@ def boxes_of(found: Detections, categories: Sequence[str], width: int, height: i
 
 def detections(
     probabilities: NDArray[np.floating], boxes: NDArray[np.floating], side_std: NDArray[np.floating],
-    width: int, height: int, least: float | Floats = OPERATING_POINT, most_overlap: float = MOST_OVERLAP,
+    width: int, height: int, certain: Sequence[Certainty],
+    least: float | Floats = OPERATING_POINT, most_overlap: float = MOST_OVERLAP,
 ) -> Detections:  # fmt: skip
     """The network's answer for one image, reduced to one box an object.
 
@@ -97,7 +106,8 @@ def detections(
         side_std: (points, 4) in the same pixels.
         width: of the image; boxes are cut off at its border.
         height: likewise.
-        least: confidence from which on a box is handed out, or (categories,) of them.
+        certain: (categories,) what makes the probabilities of each true.
+        least: true confidence from which on a box is handed out, or (categories,) of them.
         most_overlap: IoU above which the less confident of two boxes of a category goes.
     """
     if not np.isfinite(probabilities).all():
@@ -111,11 +121,23 @@ def detections(
     best = np.argsort(-confidences, kind="stable")[:MOST_CANDIDATES]
     points, categories, confidences = points[best], categories[best], confidences[best]
     rows = suppress(inside[points], confidences, categories, most_overlap)
-    chosen = points[rows]
+    chosen, named, true = points[rows], categories[rows], _true(certain, categories[rows], confidences[rows])
+    order = np.argsort(-true, kind="stable")
+    chosen, named, true = chosen[order], named[order], true[order]
     doubt = (side_std[chosen] / np.tile(size[chosen], 2)).mean(axis=1) if len(chosen) else np.zeros(0)
-    trace = float(np.where(likely < FAINTEST, likely, 0.0).max(initial=0.0))
-    given = confidences[rows] >= np.broadcast_to(least, probabilities.shape[1:])[categories[rows]]
-    return Detections(inside[chosen], confidences[rows], categories[rows], given, doubt, trace)
+    traces = np.where(likely < FAINTEST, likely, 0.0).max(axis=0, initial=0.0)
+    traced = np.flatnonzero(traces)
+    trace = float(_true(certain, traced, traces[traced]).max(initial=0.0))
+    given = true >= np.broadcast_to(least, probabilities.shape[1:])[named]
+    return Detections(inside[chosen], true, named, given, doubt, trace)
+
+
+def _true(certain: Sequence[Certainty], categories: NDArray[np.int64], confidences: Floats) -> Floats:
+    """The probabilities (n,) of boxes of such categories (n,) and confidences (n,)."""
+    true = np.zeros(len(confidences))
+    for number, line in enumerate(certain):
+        true[categories == number] = line.of(confidences[categories == number])
+    return true
 
 
 def score(found: Detections) -> float:

@@ -14,9 +14,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from models.asr import runtime as module
-from models.asr.certainty import Certainty
 from models.asr.frames import FRAME, FRAME_S
 from models.asr.runtime import PASSAGE_FRAMES, WINDOW_FRAMES, Runtime, Symbol, passages, spell, windows
+from models.certainty import Certainty
 from models.errors import InvalidInput
 from models.export import check_parity, export_onnx
 from models.media import SAMPLE_RATE
@@ -79,7 +79,7 @@ def test_a_version_says_how_certain_its_words_are(exported: Path, runtime: Runti
     plain, certain = (one.predict(clip) for one in (runtime, Runtime(tmp_path / "model.onnx", threads=1)))
     assert isinstance(plain.label, Transcript)
     assert isinstance(certain.label, Transcript)
-    expected = [Certainty(0.5, 1).of(word.confidence) for word in plain.label.words]
+    expected = Certainty(0.5, 1).of([word.confidence for word in plain.label.words]).tolist()
     assert [word.confidence for word in certain.label.words] == pytest.approx(expected)
     assert certain.features == plain.features
 

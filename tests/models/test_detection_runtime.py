@@ -12,7 +12,9 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from scipy.special import expit, logit
 
+from models.certainty import Certainty
 from models.detection import recipe
 from models.detection.network import Network, Settings
 from models.detection.runtime import OPERATING_POINT, Detections, Runtime, detections, features, fit, fitted_size, score
@@ -78,7 +80,7 @@ def test_boxes_come_back_in_pixels_of_the_image_given(exported: Path) -> None:
     small = noise(128, 256)
     large = small.repeat(4, axis=0).repeat(4, axis=1)
     runtime = Runtime(exported, threads=1)
-    runtime.least[:] = 0.3  # a network that learnt nothing is not sure of anything
+    runtime.certainties = (Certainty(1, 1),) * 2  # a network that learnt nothing is not sure of anything
     near, far = runtime.predict(fit(large, 256)).label, runtime.predict(large).label
     assert isinstance(near, Boxes)
     assert isinstance(far, Boxes)
@@ -112,18 +114,23 @@ def test_the_description_travels_with_the_file(exported: Path, tmp_path: Path) -
         Runtime(tmp_path / "lane.onnx")
 
 
-def test_a_version_says_from_which_confidence_on_it_hands_out_boxes(exported: Path, tmp_path: Path) -> None:
-    assert Runtime(exported, threads=1).least.tolist() == [OPERATING_POINT] * 2
+def test_a_version_says_how_certain_its_boxes_are(exported: Path, tmp_path: Path) -> None:
     model, told = onnx.load(exported), description(exported, "detection")
-    onnx.helper.set_model_props(model, {"prelabel": json.dumps({**told, "operating_points": {"person": 0.3}})})
+    line = {"slope": 1.0, "offset": 2.0}
+    onnx.helper.set_model_props(model, {"prelabel": json.dumps({**told, "box_certainty": {"person": line}})})
     onnx.save(model, tmp_path / "model.onnx")
-    runtime = Runtime(tmp_path / "model.onnx", threads=1)
-    assert runtime.least.tolist() == [OPERATING_POINT, 0.3]
-    said = runtime.predict(noise(128, 256))
-    assert isinstance(said.label, Boxes)
-    assert said.label.boxes
-    assert {box.category for box in said.label.boxes} == {"person"}
-    assert all(box.category == "car" or box.confidence < 0.3 for box in said.faint)
+    before = Runtime(exported, threads=1).predict(noise(128, 256))
+    after = Runtime(tmp_path / "model.onnx", threads=1).predict(noise(128, 256))
+    assert isinstance(before.label, Boxes)
+    assert isinstance(after.label, Boxes)
+    assert {box.category for box in after.label.boxes} == {"person"}
+    every = {(box.xyxy, box.category): box for box in (*before.label.boxes, *before.faint)}
+    for box in (*after.label.boxes, *after.faint):
+        confidence = every.pop((box.xyxy, box.category)).confidence
+        true = confidence if box.category == "car" else expit(logit(confidence) + 2)
+        assert box.confidence == pytest.approx(true)
+        assert (box in after.label.boxes) == (box.confidence >= OPERATING_POINT)
+    assert not every
 
 
 def test_serving_never_imports_torch() -> None:
@@ -175,7 +182,8 @@ def test_features_by_hand() -> None:
 def test_detections_by_hand() -> None:
     probabilities = np.array([[0.9, 0.01], [0.6, 0.0], [0.1, 0.5], [0.015, 0.0], [0.8, 0.0]])
     boxes = np.array([[0, 0, 10, 10], [1, 0, 11, 10], [50, 50, 120, 90], [0, 0, 5, 5], [-30, 0, -10, 10]], float)
-    answer = detections(probabilities, boxes, np.full((5, 4), 2.0), width=100, height=80)
+    as_told = Certainty(), Certainty()
+    answer = detections(probabilities, boxes, np.full((5, 4), 2.0), 100, 80, as_told)
     # the second box says the first again; the last lies outside; the fourth leaves only a trace
     assert answer.boxes.tolist() == [[0, 0, 10, 10], [50, 50, 100, 80], [50, 50, 100, 80]]
     assert answer.confidences.tolist() == [0.9, 0.5, 0.1]
@@ -183,10 +191,16 @@ def test_detections_by_hand() -> None:
     assert answer.doubt.tolist() == pytest.approx([0.2, (2 / 50 + 2 / 30) / 2, (2 / 50 + 2 / 30) / 2])
     assert answer.faintest_trace == 0.015
     assert answer.given.tolist() == [True, True, False]
-    surer = detections(probabilities, boxes, np.full((5, 4), 2.0), 100, 80, least=np.array([0.1, 0.6]))
+    surer = detections(probabilities, boxes, np.full((5, 4), 2.0), 100, 80, as_told, least=np.array([0.1, 0.6]))
     assert surer.given.tolist() == [True, False, True]
+    # three to one against the first category, three to one for the other
+    told = detections(
+        probabilities, boxes, np.full((5, 4), 2.0), 100, 80, [Certainty(1, -np.log(3)), Certainty(1, np.log(3))]
+    )
+    assert told.confidences.tolist() == pytest.approx([9 / 12, 3 / 4, 1 / 28])
+    assert told.faintest_trace == pytest.approx(0.03 / 1.02)
 
 
 def test_a_network_that_answers_nan_is_told_so() -> None:
     with pytest.raises(InvalidInput, match="finite probabilities"):
-        detections(np.array([[np.nan]]), np.zeros((1, 4)), np.zeros((1, 4)), 10, 10)
+        detections(np.array([[np.nan]]), np.zeros((1, 4)), np.zeros((1, 4)), 10, 10, [Certainty()])

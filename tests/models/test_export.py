@@ -108,7 +108,7 @@ def test_a_version_is_tuned_on_items_kept_out_of_training(made: Made, tmp_path: 
 
         def tune(seen: Evaluation) -> dict[str, Any]:
             asked.append(len(seen.items))
-            return {"operating_points": {"car": 0.65}}
+            return {"box_certainty": {"car": {"slope": 1.3}}}
 
         folder = tmp_path / f"versions-{n}"
         again = publish(ORIGIN, network, settings, pairs[:4], pairs[4:], folder, unseen=unseen[:n], tune=tune)
@@ -116,10 +116,11 @@ def test_a_version_is_tuned_on_items_kept_out_of_training(made: Made, tmp_path: 
         return again
 
     told = published(LEAST_ITEMS)
-    assert description(told.onnx, "lane")["operating_points"] == told.training["operating_points"] == {"car": 0.65}
+    learnt = {"car": {"slope": 1.3}}
+    assert description(told.onnx, "lane")["box_certainty"] == told.training["box_certainty"] == learnt
     assert description(told.onnx, "lane")["settings"] == description(version.onnx, "lane")["settings"]
     assert told.name != version.name
-    assert "operating_points" not in published(LEAST_ITEMS - 1).training
+    assert "box_certainty" not in published(LEAST_ITEMS - 1).training
 
 
 def test_a_network_that_disagrees_with_its_export_is_refused(made: Made) -> None:

@@ -1,4 +1,4 @@
-"""Confidences of words become probabilities."""
+"""Confidences of words and boxes become probabilities."""
 
 import numpy as np
 import pytest
@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy.special import expit, logit
 
-from models.asr.certainty import Certainty, learn
+from models.certainty import Certainty, learn
 from models.errors import InvalidInput
 
 
@@ -21,23 +21,22 @@ def test_a_line_in_log_odds_is_found_again() -> None:
 
 
 def test_as_it_stands_it_changes_nothing() -> None:
-    assert [Certainty().of(confidence) for confidence in (0.0, 0.3, 1.0)] == [0.0, 0.3, 1.0]
+    assert Certainty().of([0.0, 0.3, 1.0]).tolist() == [0.0, 0.3, 1.0]
 
 
-def test_words_that_are_the_surer_the_more_they_are_wrong_are_all_alike() -> None:
+def test_parts_that_are_the_surer_the_more_they_are_wrong_are_all_alike() -> None:
     found = learn([0.9, 0.8, 0.2, 0.1], [False, False, True, True])
     assert found.slope == 0
     assert found.of(0.9) == found.of(0.1) == pytest.approx(0.5)
 
 
 @given(st.lists(st.tuples(st.floats(0, 1), st.booleans()), min_size=2, max_size=40))
-def test_a_surer_word_is_never_the_less_certain_one(words: list[tuple[float, bool]]) -> None:
-    confidences, right = zip(*words, strict=True)
+def test_a_surer_part_is_never_the_less_certain_one(parts: list[tuple[float, bool]]) -> None:
+    confidences, right = zip(*parts, strict=True)
     if all(right) or not any(right):
-        with pytest.raises(InvalidInput, match="expected right and wrong words"):
+        with pytest.raises(InvalidInput, match="expected right and wrong parts"):
             learn(confidences, right)
         return
-    certainty = learn(confidences, right)
-    told = [certainty.of(confidence) for confidence in (0.0, 0.01, 0.5, 0.99, 1.0)]
+    told = learn(confidences, right).of([0.0, 0.01, 0.5, 0.99, 1.0]).tolist()
     assert told == sorted(told)
     assert all(0 <= each <= 1 for each in told)

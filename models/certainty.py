@@ -1,0 +1,59 @@
+"""How certain a part is: from a model's confidence in a word or a box to the probability that it is right."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TypeAlias
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from scipy.optimize import minimize
+from scipy.special import expit, logit
+
+from models.errors import InvalidInput
+from models.reliability import checked_errors, checked_scores
+
+_EDGE = 1e-4  # confidences nearer to 0 or 1 are taken for that
+
+Floats: TypeAlias = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Certainty:
+    """A line through the log-odds of confidences; as it stands it leaves them as they are."""
+
+    slope: float = 1.0
+    offset: float = 0.0
+
+    def of(self, confidences: ArrayLike) -> Floats:
+        """The probabilities (n,) that parts are right of which a model has these confidences (n,) in [0, 1]."""
+        as_told = np.asarray(confidences, np.float64)
+        return as_told if self == Certainty() else np.asarray(expit(self.slope * _odds(as_told) + self.offset))
+
+
+def learn(confidences: Sequence[float] | Floats, right: ArrayLike) -> Certainty:
+    """The line by logistic regression, never falling, on targets that n parts can tell (Platt 1999).
+
+    Args:
+        confidences: (n,) in [0, 1].
+        right: (n,) whether each word was said, or each box stands for a true one.
+
+    Raises:
+        InvalidInput: shapes, ranges, a NaN, or parts that are all right or all wrong.
+    """
+    x, true = _odds(checked_scores("confidences", confidences)), checked_errors(right, confidences)
+    n_right = int(true.sum())
+    if n_right in (0, len(true)):
+        raise InvalidInput(f"certainty: expected right and wrong parts, got {n_right} right of {len(true)}")
+    targets = np.where(true, (n_right + 1) / (n_right + 2), 1 / (len(true) - n_right + 2))
+
+    def loss(line: Floats) -> tuple[float, Floats]:
+        z = line[0] * x + line[1]
+        residual = expit(z) - targets
+        return float((np.logaddexp(0, z) - targets * z).sum()), np.array([residual @ x, residual.sum()])
+
+    found = minimize(loss, np.array([1.0, 0.0]), jac=True, method="L-BFGS-B", bounds=[(0, None), (None, None)])
+    return Certainty(*(round(float(value), 4) for value in found.x))
+
+
+def _odds(confidences: ArrayLike) -> Floats:
+    return np.asarray(logit(np.clip(confidences, _EDGE, 1 - _EDGE)), np.float64)

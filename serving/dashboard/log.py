@@ -1,5 +1,6 @@
 """The page at ``/log``: who changed what when."""
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date
@@ -11,7 +12,7 @@ from fastapi import APIRouter, Request
 from fastapi.responses import Response
 
 from models.errors import InvalidInput
-from serving.dashboard.frame import page
+from serving.dashboard.frame import TASK_NAMES, UNFIT_WORDS, page
 from serving.deployment import Deployment, deployment_of
 from serving.store.changes import Change
 
@@ -25,11 +26,19 @@ VERBS: Mapping[str, str] = MappingProxyType({
     "unfit": "left out", "fit": "brought back", "due": "set the deadline of", "group": "put into a group",
     "add-webhook": "added a webhook", "remove-webhook": "removed a webhook",
     "add-version": "added", "move-version": "moved", "fail-version": "found broken", "promote": "promoted",
-    "rollback": "rolled back to", "calibrate": "calibrated", "adopt-policy": "adopted a policy for",
+    "rollback": "rolled back to", "calibrate": "calibrated", "adopt-policy": "adopted a policy",
     "make-token": "made a token", "revoke-token": "revoked a token",
 })  # fmt: skip
-_OF_VERSIONS = ("add-version", "move-version", "fail-version", "promote", "rollback", "calibrate", "adopt-policy")
+# What is told of it, in words; a name that is not here stands for itself.
+DETAILS: Mapping[str, str] = MappingProxyType({
+    **{name: name for name in ("task", "correction", "planted", "why", "of", "lease", "group", "due", "tool", "scopes",
+                               "items", "folder", "forced", "calibration", "audited")},
+    "previous": "before", "queued_again": "queued again", "url": "address", "kinds": "events",
+})  # fmt: skip
+_OF_VERSIONS = ("add-version", "move-version", "fail-version", "promote", "rollback", "calibrate")
 _OF_ITEMS = ("correct", "contest", "fail", "release", "unfit", "fit", "due", "group")
+
+_HASH = re.compile(r"[0-9a-f]{64}")
 
 routes = APIRouter()
 
@@ -50,7 +59,8 @@ async def log(request: Request, actor: str = "", verb: str = "", day: str = "", 
     deployment = deployment_of(request)
     asked = Asked(actor, verb, _day(day), before)
     what = await run_sync(_what, deployment, asked)
-    return page(request, "log.html", asked=asked, verbs=VERBS, link=link, told=told, **what)
+    words: dict[str, Any] = {"verbs": VERBS, "details": DETAILS, "names": {**TASK_NAMES, **UNFIT_WORDS}}
+    return page(request, "log.html", asked=asked, link=link, subject=subject, told=told, **words, **what)
 
 
 def _what(deployment: Deployment, asked: Asked) -> dict[str, Any]:
@@ -70,6 +80,11 @@ def link(change: Change) -> str | None:
     if is_item or "correction" in change.detail:
         return f"/items/{change.subject}"
     return f"/models/{change.subject}" if change.verb in (*_OF_VERSIONS, "withdraw") else None
+
+
+def subject(change: Change) -> str:
+    """What was changed, as short as the other pages say it."""
+    return change.subject[:12] if _HASH.fullmatch(change.subject) else change.subject
 
 
 def told(value: Any) -> str:

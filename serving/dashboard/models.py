@@ -119,7 +119,7 @@ def _rows(deployment: Deployment) -> dict[str, list[Row]]:
 
 def _what(deployment: Deployment, name: str) -> dict[str, Any]:
     loop = deployment.loop
-    version = loop.versions.get(name)
+    version, versions = loop.versions.get(name), loop.versions.all()
     switches = [one for one in loop.store.versions.promotions(version.task) if name in (one.version, one.previous)]
     known = _known(version)
     return {
@@ -133,7 +133,8 @@ def _what(deployment: Deployment, name: str) -> dict[str, Any]:
         "checked": _checked(deployment, name),
         "switches": list(reversed(switches)),
         "before": loop.store.versions.before(version.task) if version.state == "serving" else None,
-        "children": [one.name for one in loop.versions.all() if one.parent == name],
+        "has_parent": any(one.name == version.parent for one in versions),
+        "children": [one.name for one in versions if one.parent == name],
     }
 
 

@@ -3,9 +3,8 @@
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
 
-from sqlalchemy import ColumnElement, Select, and_, case, func, literal, or_, select, update
+from sqlalchemy import ColumnElement, and_, case, func, literal, or_, select, update
 
 from models.records import Task
 from selection.queueing import Deadline
@@ -56,21 +55,23 @@ class Deadlines:
 
     def lateness(self, task: Task, deadlines: Sequence[Deadline], now: datetime) -> Lateness:
         """How far the items of a task are late: those that are done by when their label came."""
-        due = due_at(deadlines)
-        done = item_tasks.c.state.in_(DONE)
+        due, done = due_at(deadlines), item_tasks.c.state.in_(DONE)
+        whose = item_tasks.c.task == task, has_deadline(deadlines)
+        still_open = select(func.count(), _number(due < now), func.min(due))
+        still_open = still_open.select_from(item_tasks).where(*whose, ~done, item_tasks.c.state != "unfit")
         came = func.coalesce(corrections.c.received_at, preannotations.c.created_at, type_=UtcTime)
-        counts = [
-            func.sum(case((which, 1), else_=0))
-            for which in (~done, and_(~done, due < now), done, and_(done, came > due))
-        ]
-        chosen: Select[Any] = select(*counts, func.min(case((~done, due))))
-        chosen = chosen.outerjoin(corrections, corrections.c.id == item_tasks.c.correction_id)
-        chosen = chosen.outerjoin(preannotations, preannotations.c.id == item_tasks.c.preannotation_id)
+        finished = select(func.count(), _number(came > due)).select_from(item_tasks).where(*whose, done)
+        finished = finished.outerjoin(corrections, corrections.c.id == item_tasks.c.correction_id)
+        finished = finished.outerjoin(preannotations, preannotations.c.id == item_tasks.c.preannotation_id)
         with self._database.reading() as connection:
-            whose = item_tasks.c.task == task, item_tasks.c.state != "unfit", has_deadline(deadlines)
-            *numbers, first = connection.execute(chosen.where(*whose)).one()
-        still_open, late, finished, done_late = (int(number or 0) for number in numbers)
-        return Lateness(still_open, late, first, finished, done_late)
+            (n_open, late, first), (n_done, done_late) = (
+                connection.execute(one).one() for one in (still_open, finished)
+            )
+        return Lateness(n_open, late, first, n_done, done_late)
+
+
+def _number(which: ColumnElement[bool]) -> ColumnElement[int]:
+    return func.coalesce(func.sum(case((which, 1), else_=0)), 0)
 
 
 def due_at(deadlines: Sequence[Deadline]) -> ColumnElement[datetime]:

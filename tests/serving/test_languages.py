@@ -9,7 +9,7 @@ import pytest
 from selection.routing import Route
 from serving.dashboard.frame import TASK_NAMES, UNFIT_WORDS, templates
 from serving.dashboard.languages import ENGLISH, LANGUAGES, preferred, translations
-from serving.dashboard.log import VERBS
+from serving.dashboard.log import DETAILS, VERBS
 from serving.dashboard.models import CHARTS
 from serving.dashboard.overview import ATTENTION
 from serving.store.records import UNFIT, ItemState, VersionState
@@ -28,6 +28,7 @@ def said() -> set[str]:
         *get_args(VersionState),
         *get_args(Route),
         *VERBS.values(),
+        *DETAILS.values(),
         *CHARTS,
         *ATTENTION.values(),
     }

@@ -109,11 +109,14 @@ def test_the_log_tells_who_changed_what_page_by_page(chromium: Browser, address:
         page.get_by_role("button", name="Show").click()
         assert page.locator("tbody tr").count() == LINES
         assert "made a token token 59" in page.locator("tbody tr").nth(1).inner_text().replace("\t", " ")
+        assert page.locator("tbody tr").nth(1).locator(".details").inner_text() == "scopes correct"
         page.get_by_role("link", name="Next page").click()
         assert page.locator("tbody tr").count() == 61 - LINES
         assert "token 00" in page.locator("tbody tr").last.inner_text()
         assert page.get_by_role("link", name="Next page").count() == 0
-        go(page, "/log?day=2001-01-01")
+        go(page, "/log?verb=correct&lang=zh-Hans")
+        assert page.locator("tbody tr").first.inner_text().split()[-4:] == ["任务", "车道线检测", "修正", "3"]
+        go(page, "/log?day=2001-01-01&lang=en")
         assert page.get_by_text("Nothing of that kind").count() == 1
 
 

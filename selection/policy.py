@@ -11,6 +11,7 @@ from typing import Any, ClassVar, Literal
 from models.errors import InvalidInput
 from models.matters import Matters
 from models.records import Label, Seconds, Task
+from selection.kinds import Kind, kind_of, names_of
 from selection.queueing import Deadline, Share, Skills, StrategyName
 from selection.rules import STRICT, About, Rule, rule_for
 
@@ -23,7 +24,8 @@ class Policy:
     (0, 1], are of items that people check at random: before the first promise, and under one. ``planted_share``, in
     [0, 1), is that of gold items, whose answer is known, in what people are handed. ``matters_*`` say what an
     error is, ``budget_s_per_day`` how many human seconds there are a day (None: as many as people give). What a rule
-    catches is never accepted unseen. Only checks after ``checks_from`` count for the promise: a rule that was
+    catches is never accepted unseen. Each of the ``kinds`` has a promise of its own; an item is of the first that it
+    fits, else of the rest. Only checks after ``checks_from`` count for the promise: a rule or a kind that was
     made after a look at them takes their word from them. ``strategies`` share the queue, ``annotators`` can do what
     stands there and others everything, and groups with ``deadlines`` go first where time runs short.
     """
@@ -40,6 +42,7 @@ class Policy:
     matters_lane_px: float = 8.0
     budget_s_per_day: Seconds | None = None
     rules: tuple[Rule, ...] = ()
+    kinds: tuple[Kind, ...] = ()
     checks_from: datetime | None = None
     strategies: tuple[Share, ...] = (Share("uncertainty"),)
     annotators: Mapping[str, Skills] = field(default_factory=dict)
@@ -57,10 +60,13 @@ class Policy:
         _require(budget is None or 0 < budget <= 1e9, "budget_s_per_day", "seconds above 0", budget)
         since = self.checks_from
         _require(since is None or since.tzinfo is not None, "checks_from", "a time with its zone", str(since))
-        for name, named in (("strategies", [one.name for one in self.strategies]),
+        for name, named in (("kinds", [(one.task, one.name) for one in self.kinds]),
+                            ("strategies", [one.name for one in self.strategies]),
                             ("deadlines", [one.group for one in self.deadlines])):  # fmt: skip
             _require(len(set(named)) == len(named), name, "each name once", named)
         _require(bool(self.strategies), "strategies", "at least one", self.strategies)
+        _require(not (self.kinds and self.of_parts), "kinds", "none where the promise is of parts",
+                 [one.name for one in self.kinds])  # fmt: skip
         assert self.matters  # which checks its own
 
     @property
@@ -81,6 +87,14 @@ class Policy:
     def rule_for(self, task: Task, label: Label, about: About) -> Rule | None:
         """The rule by which a person always sees this item, if one does."""
         return rule_for(self.rules, task, label, about)
+
+    def kind_of(self, task: Task, label: Label, about: About) -> str | None:
+        """The kind by whose promise this item is decided; None where the task has no kinds."""
+        return kind_of(self.kinds, task, label, about)
+
+    def kinds_of(self, task: Task) -> tuple[str, ...]:
+        """The names of the kinds of a task, the rest among them; none where it has no kinds."""
+        return names_of(self.kinds, task)
 
     @cached_property
     def version(self) -> str:

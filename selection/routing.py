@@ -6,6 +6,7 @@ from typing import Literal, TypeAlias
 
 from models.errors import InvalidInput
 from models.records import Seconds, Uncertainty
+from selection.kinds import called
 from selection.parts import PartPromise, Plan
 from selection.policy import Policy
 from selection.risk import NoPromise, Threshold
@@ -46,6 +47,7 @@ def route(
     policy: Policy,
     drawn: float,
     rule: Rule | None = None,
+    kind: str | None = None,
 ) -> Decision:
     """Decides by chance first, then by a rule, then by the promise, then by what costs a person less.
 
@@ -54,17 +56,20 @@ def route(
         promise: what may be accepted unseen; without one nothing is.
         drawn: the item's own number in [0, 1), from ``draw``: the audit must not depend on any score.
         rule: by which a person always sees this item.
+        kind: of which the item is, and the promise speaks alone.
 
     Raises:
         InvalidInput: ``drawn`` is out of range.
     """
     why = _standing(uncertainty, promise)
+    if kind is not None:
+        why = f"it is of {called(kind)}; {why}"
     decided = _by_cost(uncertainty.seconds, scratch_seconds, why, _until_accepted(uncertainty.score, promise))
     if isinstance(promise, Threshold) and uncertainty.score <= promise.threshold:
         score, limit = _apart(uncertainty.score, promise.threshold)
         otherwise = f"above the score {limit} (it has {score}) it would be {_DONE[decided.decision]}"
         decided = Decision("accept", why, otherwise=otherwise)
-    return _by_chance(_by_rule(decided, rule, policy), promise, policy, drawn)
+    return _by_chance(_by_rule(decided, rule, policy), promise, policy, drawn, kind)
 
 
 def route_parts(
@@ -95,14 +100,25 @@ def route_parts(
     return _by_chance(_by_rule(decided, rule, policy), promise.parts, policy, drawn)
 
 
-def _by_chance(decided: Decision, promise: Threshold | NoPromise, policy: Policy, drawn: float) -> Decision:
+def standing_of(kind: str, promise: Threshold | NoPromise) -> str:
+    """What becomes of the items of a kind, in one line."""
+    if isinstance(promise, NoPromise):
+        return f"of {called(kind)} nothing is accepted unseen yet: {promise.reason}"
+    found = f"{promise.errors} of the {promise.accepted} checked ones within were wrong"
+    return f"of {called(kind)} scores up to {promise.threshold:.4g} are accepted unseen: {found} ({_terms(promise)})"
+
+
+def _by_chance(
+    decided: Decision, promise: Threshold | NoPromise, policy: Policy, drawn: float, kind: str | None = None
+) -> Decision:
     if not 0 <= drawn < 1:
         raise InvalidInput(f"route: expected a draw in [0, 1), got {drawn}")
     held = isinstance(promise, Threshold)
     share = policy.audit_share if held else policy.calibration_share
     if drawn >= share:
         return decided
-    why = f"drawn at random: people check {_percent(share)} of all items, whatever their score; {decided.reason}"
+    checked = f"{_percent(share)} of all items" + (f" of {called(kind)}" if kind is not None else "")
+    why = f"drawn at random: people check {checked}, whatever their score; {decided.reason}"
     otherwise = f"not drawn (its number is {drawn:.2g}) it would be {_DONE[decided.decision]}"
     return Decision("audit" if held else "calibrate", why, policy=policy.version, otherwise=otherwise)
 

@@ -1,4 +1,4 @@
-"""Rules of a policy: what a person always sees, however sure the model is.
+"""Rules of a policy: what a person always sees, however sure the model is; and the conditions that they ask for.
 
 A rule looks at what is known without a person: the predicted label, and what the item came with. So the items that it
 catches are known beforehand, and the promise speaks of the others alone (``serving.trust``).
@@ -6,7 +6,7 @@ catches are known beforehand, and the promise speaks of the others alone (``serv
 
 import re
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import KW_ONLY, dataclass
 from fnmatch import fnmatchcase
 from typing import Any, ClassVar, Literal
 
@@ -26,8 +26,8 @@ class About:
 
 
 @dataclass(frozen=True)
-class Rule:
-    """What a person always sees of a task: each item of which all that is given holds.
+class Conditions:
+    """What holds of some items of a task, by what is known of them without a person; all that is given has to hold.
 
     ``category``: a box is named so. ``text``: a regular expression is found in the transcript, in upper or lower case.
     ``confidence_below``: a word, a box (of that category) or a line is less sure. ``more_than``: there are more of
@@ -36,7 +36,7 @@ class Rule:
     """
 
     task: Task
-    decision: Literal["review", "annotate"] = "review"
+    _: KW_ONLY
     category: str | None = None
     text: str | None = None
     confidence_below: float | None = None
@@ -45,23 +45,27 @@ class Rule:
     language: str | None = None
     longer_than_s: Seconds | None = None
 
+    term: ClassVar[str] = "rules"  # of a policy, where they stand
     __pydantic_config__: ClassVar[Mapping[str, Any]] = STRICT
 
     def __post_init__(self) -> None:
         for name, task in (("category", "detection"), ("text", "asr"), ("longer_than_s", "asr")):
             if getattr(self, name) is not None and self.task != task:
-                raise InvalidInput(f"rules: expected {name} in rules of {task} alone, got it in one of {self.task}")
+                raise self._wrong(f"expected {name} in {self.term} of {task} alone, got it in one of {self.task}")
         if self.confidence_below is not None and not 0 < self.confidence_below <= 1:
-            raise InvalidInput(f"rules: confidence_below: expected a number in (0, 1], got {self.confidence_below}")
+            raise self._wrong(f"confidence_below: expected a number in (0, 1], got {self.confidence_below}")
         if self.more_than is not None and self.more_than < 0:
-            raise InvalidInput(f"rules: more_than: expected a number of parts >= 0, got {self.more_than}")
+            raise self._wrong(f"more_than: expected a number of parts >= 0, got {self.more_than}")
         try:
             re.compile(self.text or "")
         except re.error as error:
-            raise InvalidInput(f"rules: text: expected a regular expression, got {self.text!r}: {error}") from error
+            raise self._wrong(f"text: expected a regular expression, got {self.text!r}: {error}") from error
 
-    def catches(self, label: Label, about: About) -> bool:
-        """Whether all that it asks for holds of an item of its task."""
+    def _wrong(self, what: str) -> InvalidInput:
+        return InvalidInput(f"{self.term}: {what}")
+
+    def hold(self, label: Label, about: About) -> bool:
+        """Whether all that is asked for holds of an item of the task."""
         asked: Sequence[tuple[object, Callable[[], bool]]] = (
             (self.text, lambda: isinstance(label, Transcript) and bool(re.search(self.text or "", label.text, re.I))),
             (self.group, lambda: about.group is not None and fnmatchcase(about.group, self.group or "")),
@@ -78,6 +82,13 @@ class Rule:
         if self.confidence_below is not None:
             return any(sure < self.confidence_below for sure in wanted)
         return self.category is None or bool(wanted)
+
+
+@dataclass(frozen=True)
+class Rule(Conditions):
+    """What a person always sees of a task."""
+
+    decision: Literal["review", "annotate"] = "review"
 
     @property
     def avoided(self) -> str:
@@ -109,7 +120,7 @@ class Rule:
 
 def rule_for(rules: Sequence[Rule], task: Task, label: Label, about: About) -> Rule | None:
     """The first rule that catches an item, if any does."""
-    return next((rule for rule in rules if rule.task == task and rule.catches(label, about)), None)
+    return next((rule for rule in rules if rule.task == task and rule.hold(label, about)), None)
 
 
 def _parts(label: Label) -> list[tuple[str, float]]:

@@ -15,11 +15,12 @@ from models.records import Task
 from models.tasks import differs, part_errors
 from selection.audit import AuditBound
 from selection.cost import part_doubts
+from selection.kinds import REST
 from selection.parts import PartPromise, missing_doubt, plan
 from selection.policy import Policy
 from selection.risk import Threshold
 from serving.store.records import Audited
-from serving.weighing import Promise
+from serving.weighing import KindPromise, Promise
 
 DEFAULT = Policy()
 
@@ -52,7 +53,8 @@ class Watch:
 
 
 class Audits:
-    """What audits say of a version's promises: a bound for each thing that is promised (items; parts, missing)."""
+    """What audits say of a version's promises: a bound for each thing that is promised (items; parts, missing; or each
+    kind by its name)."""
 
     def __init__(self, policy: Policy = DEFAULT) -> None:
         self._policy = policy
@@ -71,7 +73,7 @@ class Audits:
                 continue  # which would not have been accepted
             self._judged.add(audit.item_id)
             moment = max(standing[-1].at, audit.answered_at)
-            for name, (promise, shares) in _found(task, standing[-1].promise, audit, self._policy.matters).items():
+            for name, (promise, shares) in _found(task, standing[-1].promise, audit, self._policy).items():
                 self.watches.setdefault(name, Watch(promise)).take(*shares, moment)
 
     @property
@@ -89,14 +91,17 @@ class Audits:
 
 
 def _found(
-    task: Task, promise: Promise, audit: Audited, matters: Matters
+    task: Task, promise: Promise, audit: Audited, policy: Policy
 ) -> dict[str, tuple[Threshold, tuple[float, float]]]:
     """By what is promised: the promise, and the shares (wrong, judged) of this audit, where it would be accepted."""
-    said = audit.answer
+    said, name = audit.answer, "items"
     if isinstance(promise, PartPromise):
-        return _found_parts(task, promise, audit, matters) if has_parts(said.label) else {}
+        return _found_parts(task, promise, audit, policy.matters) if has_parts(said.label) else {}
+    if isinstance(promise, KindPromise):
+        name = policy.kind_of(task, said.label, audit.about) or REST
+        promise = promise.of(name)
     if isinstance(promise, Threshold) and said.uncertainty.score <= promise.threshold:
-        return {"items": (promise, (float(differs(task, said.label, audit.truth, matters)), 1.0))}
+        return {name: (promise, (float(differs(task, said.label, audit.truth, policy.matters)), 1.0))}
     return {}
 
 

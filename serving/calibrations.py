@@ -17,6 +17,7 @@ from models.tasks import differs
 from models.versions import Version, read_version
 from selection.calibration import MINIMUM
 from selection.checks import wants_second_look
+from selection.kinds import REST, called
 from selection.policy import Policy
 from selection.rules import About
 from serving.audits import Audits, Made, Watch
@@ -25,7 +26,7 @@ from serving.policies import Policies
 from serving.store import Store
 from serving.store.records import Actor, Answer, Calibration, Pending, StoredVersion, Worked
 from serving.trust import Trust, learn, learn_costs, no_promise, untried
-from serving.weighing import Pool, Terms
+from serving.weighing import KindPromise, Kinds, Pool, Terms
 
 RECENT = 2000  # corrections whose seconds count
 BATCH = 500  # items a transaction
@@ -120,10 +121,8 @@ class Calibrations:
         checked = self._store.checks.audited(version.task, version.name, names, since)
         known = (one for one in checked if policy.rule_for(version.task, one.answer.label, one.about) is None)
         before = self._untried(version.name, policy).calibrator
-        share = max(policy.calibration_share, policy.audit_share)
-        terms = Terms(version.task, share, self._pool(version, policy), policy.alpha, policy.delta, policy.matters)
         unsettled = self._store.checks.unsettled(version.task, names, self._clock())
-        trust = learn(terms, known, before, self._stood(version, policy), unsettled)
+        trust = learn(self._terms(version, policy), known, before, self._stood(version, policy), unsettled)
         if unknown:
             why = f"nobody knows what its ancestor {unknown} was trained on"
             trust = Trust(before, no_promise(why, policy.of_parts))
@@ -200,14 +199,15 @@ class Calibrations:
         return audits
 
     def _withdraw(self, version: StoredVersion, policy: Policy, of: str, watch: Watch, actor: Actor) -> None:
-        bound, now = watch.bound, self._clock()
+        bound, now, before = watch.bound, self._clock(), self.trust(version.name, policy)
         since = watch.in_doubt_since or self._first_made(version, policy, now)
-        wrong = f"{bound.errors:g} of {bound.judged:g} audited {_AUDITED[of]} in {bound.n} audits"
+        found = f"labels of {called(of)} were wrong" if isinstance(before.promise, KindPromise) else _AUDITED[of]
+        wrong = f"{bound.errors:g} of {bound.judged:g} audited {found} in {bound.n} audits"
         why = (
             f"withdrawn at {now:%Y-%m-%d %H:%M} UTC: {wrong}, which proves a rate above alpha {100 * bound.alpha:.4g} %"
         )
         again = f"everything accepted since {since:%Y-%m-%d %H:%M} UTC is queued again"
-        trust = self.trust(version.name, policy).without(f"{why}; {again}", policy.of_parts)
+        trust = before.without(f"{why}; {again}", policy.of_parts)
         trust = replace(trust, looked=0, ladders=(), waiting=0)  # checks of before count no longer
         self._keep(version, trust, policy, self.audited(version.task), actor, since, withdrawn=True)
         self._reroute(version, trust, policy, actor)
@@ -225,14 +225,31 @@ class Calibrations:
     def _worked(self, version: StoredVersion) -> list[Worked]:
         return self._store.queue.worked(version.task, version.name, RECENT)
 
+    def _terms(self, version: StoredVersion, policy: Policy) -> Terms:
+        share = max(policy.calibration_share, policy.audit_share)
+        kinds = self._kinds(version, policy) if policy.kinds_of(version.task) else None
+        pool = kinds.together if kinds else self._pool(version, policy)
+        return Terms(version.task, share, pool, policy.alpha, policy.delta, policy.matters, kinds)
+
     def _pool(self, version: StoredVersion, policy: Policy) -> Pool:
         """All that the version answered and no rule catches, as its checks are drawn from all: what waits is surer
         than they are, once people have worked on what was doubtful."""
         if not policy.of_parts and not policy.rules:
             return Pool(self._store.items.scores(version.task, version.name))
-        answered = chain.from_iterable(self._store.items.answers(version.task, version.name, BATCH))
-        free = (one.preannotation for one in answered if policy.rule_for(version.task, *_known(one)) is None)
+        free = (one.preannotation for one in self._free(version, policy))
         return Pool.of_parts(free) if policy.of_parts else Pool(np.array([one.uncertainty.score for one in free]))
+
+    def _kinds(self, version: StoredVersion, policy: Policy) -> Kinds:
+        """The same for each kind on its own."""
+        task, scores = version.task, {name: list[float]() for name in policy.kinds_of(version.task)}
+        for one in self._free(version, policy):
+            scores[policy.kind_of(task, *_known(one)) or REST].append(one.preannotation.uncertainty.score)
+        pools = {name: Pool(np.array(own, np.float64)) for name, own in scores.items()}
+        return Kinds(pools, lambda check: policy.kind_of(task, check.answer.label, check.about) or REST)
+
+    def _free(self, version: StoredVersion, policy: Policy) -> Iterator[Pending]:
+        answered = chain.from_iterable(self._store.items.answers(version.task, version.name, BATCH))
+        return (one for one in answered if policy.rule_for(version.task, *_known(one)) is None)
 
     def tried(self, version: StoredVersion, policy: Policy) -> tuple[Trust, Iterator[Answer]]:
         """What the checks of a version would teach under a policy, and its decisions on what waits; kept nowhere."""
@@ -270,7 +287,8 @@ class Calibrations:
 def _made_for(policy: Policy) -> dict[str, Any]:
     """What a promise was made for, besides alpha, delta and whether it is of parts."""
     since = policy.checks_from.isoformat() if policy.checks_from else None
-    return {"matters": asdict(policy.matters), "rules": [asdict(rule) for rule in policy.rules], "checks_from": since}
+    rules, kinds = ([asdict(one) for one in conditions] for conditions in (policy.rules, policy.kinds))
+    return {"matters": asdict(policy.matters), "rules": rules, "kinds": kinds, "checks_from": since}
 
 
 def _known(waiting: Pending) -> tuple[Label, About]:

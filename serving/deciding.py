@@ -46,15 +46,17 @@ class Deciding:
         """
         chance = self.draw(said.item_id) if chance is None else chance
         duration_s, rule = about.duration_s, policy.rule_for(said.task, said.label, about)
+        kind = policy.kind_of(said.task, said.label, about)
+        promise = trust.promise_for(kind)
         score, costs = said.uncertainty.score, trust.costs.costs if trust.costs else self.costs
         p_error = trust.p_error(score, said.features)
         seconds = expected_seconds(said.task, said.label, p_error, said.features, duration_s, costs)
         scratch_s = from_scratch_seconds(said.task, said.label, said.features, duration_s, costs)
         uncertainty = Uncertainty(p_error=p_error, seconds=seconds, score=score)
-        if isinstance(trust.promise, PartPromise):
+        if isinstance(promise, PartPromise):
             doubted = replace(said, uncertainty=uncertainty)
-            return self._by_parts(doubted, duration_s, scratch_s, trust.promise, costs, policy, rule, chance)
-        decision = route(uncertainty, scratch_s, trust.promise, policy, chance, rule)
+            return self._by_parts(doubted, duration_s, scratch_s, promise, costs, policy, rule, chance)
+        decision = route(uncertainty, scratch_s, promise, policy, chance, rule, kind)
         return Answer(replace(said, uncertainty=uncertainty), decision)
 
     def _by_parts(

@@ -28,8 +28,10 @@ class Outcome:
 
     @property
     def title(self) -> str:
-        """The policy, and what it accepts or why nothing."""
+        """The policy, and what it accepts or why nothing; of each kind in a line of its own, where it has kinds."""
         promise = self.promise
+        if "kinds" in promise:
+            return "\n".join([f"{self.policy}:", *(kind["told"] for kind in promise["kinds"].values())])
         held = f"accepts scores up to {promise['threshold']:.4g}" if promise["holds"] else promise["reason"]
         return f"{self.policy}: {held}"
 

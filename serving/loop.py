@@ -129,7 +129,8 @@ class Loop:
         item = replace(item, uri=storable(item.uri, "uri"))
         said = undecided(item.id, task, version, prediction)
         policy = self.policies.of(task)
-        about = self._store.items.about(item, duration_s) if policy.rules else About(duration_s=duration_s)
+        asked = policy.rules or policy.kinds
+        about = self._store.items.about(item, duration_s) if asked else About(duration_s=duration_s)
         trust = self._calibrations.trust(version, policy)
         answer = self._deciding.answer(said, about, trust, policy)
         return self._store.items.save(item, answer, self._deciding.draw(item.id), duration_s, actor, self._clock())

@@ -23,7 +23,7 @@ from selection.growing import Ladder
 from selection.parts import PartPromise
 from selection.risk import NoPromise, Threshold
 from serving.store.records import Audited, Place, Worked
-from serving.weighing import Promise, Terms, Weighed, item_checks, weigh_checks
+from serving.weighing import KindPromise, Promise, Terms, Weighed, item_checks, weigh_checks
 
 Floats: TypeAlias = NDArray[np.float64]
 
@@ -47,12 +47,20 @@ class Trust:
     @property
     def holds(self) -> bool:
         """Whether anything is accepted unseen."""
-        return isinstance(self._first, Threshold)
+        match self.promise:
+            case KindPromise() as promised:
+                return promised.holds
+            case PartPromise(parts=parts):
+                return isinstance(parts, Threshold)
+            case promise:
+                return isinstance(promise, Threshold)
 
-    @property
-    def _first(self) -> Threshold | NoPromise:
-        """The promise of what is accepted most: items, or their parts."""
-        return self.promise.parts if isinstance(self.promise, PartPromise) else self.promise
+    def promise_for(self, kind: str | None) -> Threshold | NoPromise | PartPromise:
+        """What is promised of items of a kind, where kinds have promises of their own, or else of all."""
+        if not isinstance(self.promise, KindPromise):
+            return self.promise
+        assert kind is not None
+        return self.promise.of(kind)
 
     def p_error(self, score: float, features: Mapping[str, float]) -> float:
         """The probability that a person would change something, in [0, 1], of an answer with that doubt.
@@ -70,10 +78,14 @@ class Trust:
 
     def told(self) -> dict[str, Any]:
         """The promise for a report: whether it holds, its figures or why there is none."""
-        told = {"holds": self.holds, "calibrated_on": self.calibrator.n, **asdict(self._first)}
-        if isinstance(self.promise, PartPromise):
-            return {**told, "of": "parts", "most": self.promise.most, "missing_part": asdict(self.promise.missing)}
-        return {**told, "of": "items"}
+        told = {"holds": self.holds, "calibrated_on": self.calibrator.n}
+        match self.promise:
+            case KindPromise() as promised:
+                return {**told, **promised.told(), "of": "kinds"}
+            case PartPromise(parts, missing, most):
+                return {**told, **asdict(parts), "of": "parts", "most": most, "missing_part": asdict(missing)}
+            case promise:
+                return {**told, **asdict(promise), "of": "items"}
 
     def to_json(self) -> tuple[dict[str, Any], dict[str, Any]]:
         """Calibrator and promise as plain values, from which ``from_json`` restores them."""
@@ -86,17 +98,28 @@ class Trust:
         """What ``to_json`` wrote."""
         kept = calibrator.get("costs")
         costs = FittedCosts(Costs(**kept["costs"]), kept["n"]) if kept else None
-        ladders = tuple(_ladder(one) for one in promise.get("ladders", ()))
-        weighing = int(promise.get("looked", 0)), ladders, int(promise.get("waiting", 0))
-        if "most" not in promise:
-            return Trust(Calibrator.from_json(calibrator), _simple(promise), costs, *weighing)
-        parts, missing = _simple(promise["parts"]), _simple(promise["missing"])
-        return Trust(Calibrator.from_json(calibrator), PartPromise(parts, missing, promise["most"]), costs, *weighing)
+        weighed = _weighed(promise, _promise(promise))
+        weighing = weighed.looked, weighed.ladders, weighed.waiting
+        return Trust(Calibrator.from_json(calibrator), weighed.promise, costs, *weighing)
 
 
 def no_promise(reason: str, of_parts: bool) -> NoPromise | PartPromise:
     """Nothing is promised, of items or of parts, and why."""
     return PartPromise.none(reason) if of_parts else NoPromise(reason)
+
+
+def _weighed(kept: Mapping[str, Any], promise: Promise) -> Weighed:
+    ladders = tuple(_ladder(one) for one in kept.get("ladders", ()))
+    return Weighed(promise, int(kept.get("waiting", 0)), ladders, int(kept.get("looked", 0)))
+
+
+def _promise(kept: Mapping[str, Any]) -> Promise:
+    if "each" in kept:
+        each = {kind: _weighed(one, _simple(one["promise"])) for kind, one in kept["each"].items()}
+        return KindPromise(kept["alpha"], kept["delta"], each)
+    if "most" in kept:
+        return PartPromise(_simple(kept["parts"]), _simple(kept["missing"]), kept["most"])
+    return _simple(kept)
 
 
 def _ladder(kept: Mapping[str, Any]) -> Ladder:

@@ -3,11 +3,14 @@
 They count in the order in which people were handed them, up to the first that is not settled: that somebody holds, or
 that waits for a second look. That order knows nothing of what people find, and no check counts before the one ahead of
 it. So neither does a slip count as an error meanwhile, nor do checks come first that are right and therefore quick.
+
+Where a policy has kinds, the checks of each are weighed on their own, on its own pool and with its part of delta.
 """
 
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, replace
-from typing import TypeAlias
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
+from typing import Any, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,13 +23,15 @@ from selection.checks import RandomChecks
 from selection.cost import part_doubts
 from selection.evidence import checks_needed
 from selection.growing import Ladder, ladder, part_ladders, weigh, weigh_parts
+from selection.kinds import called
 from selection.looks import begins, level, look
 from selection.parts import PartChecks, PartPromise, missing_doubt, promise_parts
 from selection.risk import NoPromise, Threshold, promise
+from selection.routing import standing_of
 from serving.store.records import Audited, Place
 
 Floats: TypeAlias = NDArray[np.float64]
-Promise: TypeAlias = Threshold | NoPromise | PartPromise
+Promise: TypeAlias = "Threshold | NoPromise | PartPromise | KindPromise"
 
 
 @dataclass(frozen=True)
@@ -51,8 +56,21 @@ class Pool:
 
 
 @dataclass(frozen=True)
+class Kinds:
+    """The kinds that have a promise each: the pool of every one by its name, and which kind a check is of."""
+
+    pools: Mapping[str, Pool]
+    of: Callable[[Audited], str]
+
+    @property
+    def together(self) -> Pool:
+        """The pool of all of them."""
+        return Pool(np.concatenate([pool.scores for pool in self.pools.values()]))
+
+
+@dataclass(frozen=True)
 class Terms:
-    """What is promised, on what pool, from checks drawn with a number below ``share``."""
+    """What is promised, on what pool, from checks drawn with a number below ``share``; with ``kinds``, of each."""
 
     task: Task
     share: float
@@ -60,6 +78,7 @@ class Terms:
     alpha: float
     delta: float
     matters: Matters = ANYTHING
+    kinds: Kinds | None = None
 
     @property
     def each(self) -> float:
@@ -78,6 +97,37 @@ class Weighed:
     looked: int = 0
 
 
+@dataclass(frozen=True)
+class KindPromise:
+    """What is promised of ``each`` kind by its name; all of them hold together but for ``delta``."""
+
+    alpha: float
+    delta: float
+    each: Mapping[str, Weighed]
+
+    def of(self, kind: str) -> Threshold | NoPromise:
+        """What is promised of the items of a kind."""
+        promise = self.each[kind].promise
+        assert isinstance(promise, Threshold | NoPromise)
+        return promise
+
+    @property
+    def holds(self) -> bool:
+        """Whether anything of any kind is accepted unseen."""
+        return any(isinstance(self.of(kind), Threshold) for kind in self.each)
+
+    def told(self) -> dict[str, Any]:
+        """All of it for a report, each kind with a line that people read; why there is nothing, where none holds."""
+        kinds = {kind: {"called": called(kind), "told": standing_of(kind, promise),
+                        "holds": isinstance(promise, Threshold), **asdict(promise)}
+                 for kind in self.each for promise in (self.of(kind),)}  # fmt: skip
+        told = {"alpha": self.alpha, "delta": self.delta, "kinds": kinds}
+        if self.holds:
+            return told
+        missing = [one["missing"] for one in kinds.values() if one["missing"]]
+        return {**told, "reason": "no kind has a promise of its own yet", "missing": min(missing, default=0)}
+
+
 def settled(known: Sequence[Audited], until: Place | None) -> list[Audited]:
     """The checks that count, in their order: those before the first that is not settled."""
     return sorted((one for one in known if until is None or one.place < until), key=lambda one: one.place)
@@ -89,10 +139,28 @@ def weigh_checks(known: Sequence[Audited], until: Place | None, terms: Terms, st
     Where none of them has a group, at any moment (``selection.growing``); where items come in groups that grow, at
     looks (``selection.looks``).
     """
+    if terms.kinds is not None:
+        return _by_kind(known, until, terms, terms.kinds, stood)
     counted = settled(known, until)
     grouped = any(one.about.group for one in known)
     found = _at_look(counted, terms, stood) if grouped else _at_any_time(counted, terms, stood)
     return replace(found, waiting=len(known) - len(counted))
+
+
+def _by_kind(
+    known: Sequence[Audited], until: Place | None, terms: Terms, kinds: Kinds, stood: Weighed | None
+) -> Weighed:
+    """Each kind as if there were no other, with its part of delta."""
+    own = defaultdict[str, list[Audited]](list)
+    for one in known:
+        own[kinds.of(one)].append(one)
+    before = stood.promise.each if stood and isinstance(stood.promise, KindPromise) else {}
+    alone = replace(terms, delta=terms.delta / len(kinds.pools), kinds=None)
+    each = {
+        name: weigh_checks(own[name], until, replace(alone, pool=pool), before.get(name))
+        for name, pool in kinds.pools.items()
+    }
+    return Weighed(KindPromise(terms.alpha, terms.delta, each), sum(one.waiting for one in each.values()))
 
 
 def _at_any_time(counted: Sequence[Audited], terms: Terms, stood: Weighed | None) -> Weighed:
@@ -137,6 +205,7 @@ def _once(taken: Sequence[Audited], terms: Terms, delta: float) -> Promise:
 
 
 def _each(promise: Promise, change: Callable[[Threshold | NoPromise], Threshold | NoPromise]) -> Promise:
+    assert not isinstance(promise, KindPromise)
     if isinstance(promise, PartPromise):
         return replace(promise, parts=change(promise.parts), missing=change(promise.missing))
     return change(promise)

@@ -50,6 +50,17 @@ def test_what_it_says_is_what_the_loop_then_does(known: Loop) -> None:
     assert outcome.otherwise["accept"].endswith("it would be reviewed")
 
 
+def test_each_kind_is_told_in_a_line(known: Loop, tmp_path: Path) -> None:
+    loop = known
+    kinds = 'kinds = [{task = "detection", name = "cars", category = "car"}]'
+    tried = dry_run(loop, "detection", read_policy(policy(tmp_path, kinds), loop.policies.default))
+    version, cars, rest = tried.title.split("\n")
+    assert version == f"{tried.policy}:"
+    assert cars.startswith('of the kind "cars" scores up to 0.')
+    assert rest.startswith("of the rest nothing is accepted unseen yet: 0 random checks are known")
+    assert tried.rows()[0][3].startswith('it is of the kind "cars"; p_error')
+
+
 def test_a_stricter_policy_accepts_less_and_costs_more(known: Loop, tmp_path: Path) -> None:
     loop = known
     strict = read_policy(policy(tmp_path, "alpha = 0.05\nbudget_s_per_day = 3600\n"), loop.policies.default)

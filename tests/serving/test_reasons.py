@@ -16,10 +16,11 @@ from hypothesis import strategies as st
 from models.errors import PrelabelError
 from models.media import Limits, read_audio, read_image
 from models.records import Uncertainty
+from selection.kinds import REST
 from selection.parts import PartPromise, Plan
 from selection.policy import Policy
 from selection.risk import NoPromise, Threshold, accept_threshold
-from selection.routing import Decision, route, route_parts
+from selection.routing import Decision, route, route_parts, standing_of
 from selection.rules import Rule
 from serving.dashboard.languages import ENGLISH, LANGUAGES
 from serving.dashboard.reasons import in_words, patterns
@@ -53,11 +54,26 @@ def english(said: str) -> list[str]:
 
 
 @pytest.mark.parametrize("language", OTHERS)
-@given(doubt=unit, score=unit, scratch=st.floats(1, 20), held=promises, drawn=unit, rule=st.sampled_from(RULES))
+@given(
+    doubt=unit,
+    score=unit,
+    scratch=st.floats(1, 20),
+    held=promises,
+    drawn=unit,
+    rule=st.sampled_from(RULES),
+    kind=st.sampled_from([None, "short words", REST]),
+)
 def test_every_decision_about_an_item_is_said(
-    language: str, doubt: float, score: float, scratch: float, held: Any, drawn: float, rule: Rule | None
+    language: str,
+    doubt: float,
+    score: float,
+    scratch: float,
+    held: Any,
+    drawn: float,
+    rule: Rule | None,
+    kind: str | None,
 ) -> None:
-    decided = route(Uncertainty(p_error=doubt, seconds=5.0, score=score), scratch, held, Policy(), drawn, rule)
+    decided = route(Uncertainty(p_error=doubt, seconds=5.0, score=score), scratch, held, Policy(), drawn, rule, kind)
     assert left(decided, language) == []
 
 
@@ -98,6 +114,10 @@ WRITTEN = [  # by serving/calibrations.py, serving/trust.py and the store
     "the random checks are not yet weighed for alpha 1 %, delta 5 %, part by part, by the rules of the policy",
     "withdrawn at 2026-01-01 12:00 UTC: 3 of 9 audited items lacked something in 10 audits, which proves a rate above "
     "alpha 2 %; everything accepted since 2026-01-01 11:00 UTC is queued again",
+    'withdrawn at 2026-01-01 12:00 UTC: 3 of 9 audited labels of the kind "short words" were wrong in 9 audits, which '
+    "proves a rate above alpha 2 %; everything accepted since 2026-01-01 11:00 UTC is queued again",
+    "no kind has a promise of its own yet",
+    *(standing_of(kind, one) for kind in ("short words", REST) for one in (HELD, NONE, SHORT)),
     "its parts were promised by what is withdrawn",
     "due by 2026-12-01 12:00 UTC, so it comes first; drawn at random: people check 10 % of all items, whatever their "
     "score",

@@ -140,7 +140,7 @@ def _most(values: Floats) -> Floats:
 
 
 def _logit(share: Floats) -> Floats:
-    return np.asarray(logit(share.clip(0.01, 0.99)))
+    return np.asarray(logit(share.clip(0.001, 0.999)))
 
 
 def _size(boxes: Floats, image: Boxes) -> Floats:

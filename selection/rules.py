@@ -18,11 +18,13 @@ STRICT: dict[str, Any] = {"extra": "forbid", "allow_inf_nan": False}  # no unkno
 
 @dataclass(frozen=True)
 class About:
-    """What is known of an item besides its label: group, language, and how long it sounds, if it does."""
+    """What is known of an item besides its label: group, language, how long it sounds, if it does, and whether somebody
+    chose it as gold."""
 
     group: str | None = None
     language: str | None = None
     duration_s: Seconds | None = None
+    chosen: bool = False
 
 
 @dataclass(frozen=True)

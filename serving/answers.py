@@ -115,6 +115,39 @@ class History:
 
 
 @dataclass(frozen=True)
+class Choice:
+    """What became of an item that was chosen as gold: whether it is so ``new``, has a label, and was ``trained_on``."""
+
+    item_id: str
+    task: Task
+    new: bool
+    labelled: bool
+    trained_on: bool
+
+
+@dataclass(frozen=True)
+class Chosen:
+    """An item that was chosen as gold, which it is once it is ``corrected``."""
+
+    item_id: str
+    uri: str
+    state: str
+    chosen_at: datetime
+
+
+@dataclass(frozen=True)
+class ChosenItems:
+    """A page of them; ``next`` is the ``after`` of the page behind it."""
+
+    task: Task
+    chosen: int
+    labelled: int
+    known: int
+    items: tuple[Chosen, ...]
+    next: str | None
+
+
+@dataclass(frozen=True)
 class Version:
     """One version of a task's model; ``failure`` says why it does not load."""
 

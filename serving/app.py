@@ -8,7 +8,7 @@ from serving.body_limit import BodyLimit
 from serving.cvat import backend as cvat
 from serving.label_studio import backend as label_studio
 from serving.metrics import Measured
-from serving.routes import annotating, figures, items, models, queue
+from serving.routes import annotating, figures, gold, items, models, queue
 from serving.settings import Settings
 from serving.webhooks import routes as webhooks
 
@@ -16,7 +16,7 @@ from serving.webhooks import routes as webhooks
 def create_app(settings: Settings) -> FastAPI:
     """The app; ``app.state.deployment`` must be there before the first request."""
     app = FastAPI(**description.OF_APP, redirect_slashes=False)
-    for part in (annotating, items, queue, models, figures):
+    for part in (annotating, items, gold, queue, models, figures):
         app.include_router(part.routes)
     for room in (description, dashboard, label_studio, cvat, webhooks):
         app.include_router(room.routes)

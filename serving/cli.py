@@ -12,7 +12,7 @@ from models.records import TASKS
 from models.tasks import parse_task
 from models.versions import read_version
 from serving.loop import Loop, utc_now
-from serving.verbs import cvat, datasets, label_studio, models, policies, tokens, webhooks
+from serving.verbs import cvat, datasets, gold, label_studio, models, policies, tokens, webhooks
 from serving.verbs.console import ACTOR, Data, Database, TaskName, out, settings_of, table
 
 app = typer.Typer(
@@ -24,6 +24,7 @@ app = typer.Typer(
 app.add_typer(tokens.app, name="token")
 app.add_typer(models.app, name="models")
 app.add_typer(policies.app, name="policy")
+app.add_typer(gold.app, name="gold")
 app.add_typer(datasets.app, name="datasets")
 app.add_typer(label_studio.app, name="label-studio")
 app.add_typer(cvat.app, name="cvat")

@@ -27,9 +27,11 @@ import httpx
 from pydantic import TypeAdapter, ValidationError
 
 from models.errors import InvalidInput, NotAllowed, PrelabelError
-from models.records import Correction, Seconds, Task, explain, to_json
+from models.records import Correction, Label, Seconds, Task, explain, to_json
 from serving.answers import (
     Answer,
+    Choice,
+    ChosenItems,
     Consensus,
     DeadLetter,
     Entry,
@@ -212,6 +214,20 @@ class Client:
     def find_fit(self, item_id: str, task: Task) -> None:
         """Takes back that an item cannot be labelled."""
         self._send("DELETE", f"/v1/items/{_part(item_id)}/unfit", params={"task": task})
+
+    def choose_gold(self, item_id: str, task: Task, label: Label | None = None) -> Choice:
+        """Chooses an item as gold, together with its label where that is known to be right."""
+        body = {"task": task, "label": None if label is None else to_json(label)}
+        return self._read(Choice, self._send("PUT", f"/v1/items/{_part(item_id)}/gold", json=body))
+
+    def take_back_gold(self, item_id: str, task: Task) -> None:
+        """Chooses an item as gold no longer."""
+        self._send("DELETE", f"/v1/items/{_part(item_id)}/gold", params={"task": task})
+
+    def gold(self, task: Task, limit: int = 50, after: str = "") -> ChosenItems:
+        """A page of the items that are chosen as gold, by id, behind one."""
+        params = {"task": task, "limit": limit, "after": after}
+        return self._read(ChosenItems, self._send("GET", "/v1/gold", params=params))
 
     def suspects(self, task: Task, limit: int = 50, offset: int = 0) -> Suspects:
         """A page of the labels that are probably wrong, worst first; waits while they are ranked."""

@@ -9,7 +9,7 @@ from models.records import PreAnnotation, Prediction, Seconds, Task, Uncertainty
 from selection.cost import Costs, expected_seconds, from_scratch_seconds, part_doubts, parts_seconds
 from selection.parts import PartPromise, Plan, missing_doubt, plan
 from selection.policy import Policy
-from selection.routing import draw, route, route_parts
+from selection.routing import Decision, draw, route, route_parts
 from selection.rules import About, Rule
 from serving.settings import Settings
 from serving.store.records import Answer
@@ -33,17 +33,21 @@ class Deciding:
         """The random number in [0, 1) of an item that decides whether people check it whatever its score."""
         return draw(item_id, self.seed)
 
-    def is_gold(self, item_id: str) -> bool:
-        """Whether the item, once corrected, is kept out of training and decides promotions."""
-        return draw(item_id, self.seed, "gold") < self.gold_share
+    def is_gold(self, item_id: str, chosen: bool = False) -> bool:
+        """Whether the item, once corrected, is kept out of training, decides promotions and may be planted: it was
+        drawn, or somebody chose it."""
+        return chosen or draw(item_id, self.seed, "gold") < self.gold_share
 
     def answer(
         self, said: PreAnnotation, about: About, trust: Trust, policy: Policy, chance: float | None = None
     ) -> Answer:
         """Calibrate, cost, route: the answer for a pre-annotation of which only the raw doubt is known to be right.
 
-        ``chance`` stands for the item's own draw, where it is given.
+        ``chance`` stands for the item's own draw, where it is given. What somebody chose as gold people label.
         """
+        if about.chosen:
+            as_gold = replace(self, gold_share=1.0), said, replace(about, chosen=False), trust, policy
+            return _by_people(Deciding.answer(*as_gold, chance=chance))
         chance = self.draw(said.item_id) if chance is None else chance
         duration_s, rule = about.duration_s, policy.rule_for(said.task, said.label, about)
         kind = policy.kind_of(said.task, said.label, about)
@@ -89,9 +93,22 @@ class Deciding:
 
     def as_if_open(self, said: PreAnnotation, about: About, trust: Trust, policy: Policy) -> Answer:
         """What would be decided today of an item whose answer is known, were it handed out like any other: one that is
-        sure enough to be accepted people get by chance alone."""
-        answer = self.answer(said, about, trust, policy)
-        return answer if answer.decision.decision != "accept" else self.answer(said, about, trust, policy, chance=0.0)
+        sure enough to be accepted, or in parts, people get whole by chance alone, by a number like any other's."""
+        as_any = replace(self, gold_share=0.0), said, replace(about, chosen=False), trust, policy
+        answer = Deciding.answer(*as_any)
+        if answer.decision.decision != "accept" and answer.decision.parts is None:
+            return answer
+        drawn = draw(said.item_id, self.seed, "as if open") * min(policy.audit_share, policy.calibration_share)
+        return Deciding.answer(*as_any, chance=drawn)
+
+
+def _by_people(answer: Answer) -> Answer:
+    """The answer on an item that is chosen as gold: its label is no yardstick before a person gave it."""
+    decided = answer.decision
+    if decided.decision != "accept":
+        return answer
+    why, otherwise = f"chosen as gold, which people label; {decided.reason}", "not chosen it would be accepted unseen"
+    return replace(answer, decision=Decision("review", why, policy=decided.policy, otherwise=otherwise))
 
 
 def undecided(item_id: str, task: Task, version: str, said: Prediction) -> PreAnnotation:

@@ -13,6 +13,7 @@ from models.records import TASKS, Seconds, Task
 from selection.policy import Policy
 from selection.queueing import Share, StrategyName, done_by, due_by, tomorrow, turns
 from selection.routing import draw
+from serving.gold import IsGold
 from serving.ordering import LEAST_S, order_of
 from serving.policies import Policies
 from serving.settings import Settings
@@ -31,13 +32,13 @@ class Nothing:
 
 
 class HandingOut:
-    """Leases items to people; ``is_gold`` tells by its id of which corrected items the answer counts as known."""
+    """Leases items to people; ``gold_of`` a task tells by its id of which corrected items the answer is known."""
 
-    def __init__(self, store: Store, policies: Policies, settings: Settings, is_gold: Callable[[str], bool]) -> None:
+    def __init__(self, store: Store, policies: Policies, settings: Settings, gold_of: Callable[[Task], IsGold]) -> None:
         self._store = store
         self._policies = policies
         self._settings = settings
-        self._is_gold = is_gold
+        self._gold_of = gold_of
 
     def lease(
         self,
@@ -93,7 +94,7 @@ class HandingOut:
         count = int(places * policy.planted_share + by_chance)
         if not count or not self._store.workload.waiting(task):
             return []
-        return take.told(self._store.planting.lease(take.by, count, self._is_gold, known, take.seconds_left))
+        return take.told(self._store.planting.lease(take.by, count, self._gold_of(task), known, take.seconds_left))
 
     def _in_turn(
         self, task: Task, places: int, policy: Policy, strategy: StrategyName | None, take: "_Taking"

@@ -10,6 +10,7 @@ from urllib.parse import urlsplit
 from models.records import TASKS, Item, Label, Task
 from selection.annotators import Standing
 from serving import opinions
+from serving.gold import IsGold
 from serving.media_files import MediaFiles
 from serving.opinions import Agreed
 from serving.store import Store
@@ -18,12 +19,13 @@ from serving.store.records import Opinions
 
 
 class Labelled:
-    """The labels in the store, with the files of their media; ``is_gold`` tells by its id which items train nothing."""
+    """The labels in the store, with the files of their media; ``gold_of`` a task tells by its id which items train
+    nothing."""
 
-    def __init__(self, store: Store, files: MediaFiles, is_gold: Callable[[str], bool]) -> None:
+    def __init__(self, store: Store, files: MediaFiles, gold_of: Callable[[Task], IsGold]) -> None:
         self._store = store
         self._files = files
-        self._is_gold = is_gold
+        self._gold_of = gold_of
         self._agreed: dict[Task, tuple[tuple[int, int], dict[str, Agreed]]] = {}
         self._right: dict[tuple[int, int], bool] = {}  # of an answer to a planted item and the known one
 
@@ -37,12 +39,13 @@ class Labelled:
         return self._corrected(task, gold=False)
 
     def gold_data(self, task: Task) -> Iterator[tuple[Item, Label]]:
-        """Corrected items that no training ever sees, drawn by id alone; otherwise like ``training_data``."""
+        """Corrected items that no training sees, drawn by id or chosen; otherwise like ``training_data``."""
         return self._corrected(task, gold=True)
 
     def _corrected(self, task: Task, gold: bool) -> Iterator[tuple[Item, Label]]:
+        is_gold = self._gold_of(task)
         for item, label in self._store.queue.corrected(task):
-            if self._is_gold(item.id) == gold:
+            if is_gold(item.id) == gold:
                 yield self._files.unchanged(item), label
 
     def labels(self, task: Task, accepted: bool = False, consensus: bool = False) -> Iterator[tuple[Item, Label]]:
@@ -90,7 +93,7 @@ class Labelled:
 
     def annotators(self, task: Task) -> list[Standing]:
         """How good and how fast each person is at a task, by name."""
-        return opinions.annotators(task, self.opinions(task), self._is_gold)
+        return opinions.annotators(task, self.opinions(task), self._gold_of(task))
 
     def planted(self, task: Task) -> dict[str, Any]:
         """What became of the items whose known answers people were handed without being told, as in the report."""

@@ -16,9 +16,9 @@ from models.errors import InvalidInput, NotFound
 from models.records import TASKS, Correction, Item, Prediction, Seconds, Task
 from models.versions import keep, starters
 from selection.policy import Policy
-from selection.rules import About
 from serving.calibrations import Calibrations
 from serving.deciding import Deciding, undecided
+from serving.gold import Gold
 from serving.handing_out import HandingOut, Nothing
 from serving.intake import Intake, Registered, Registration
 from serving.labelled import Labelled
@@ -66,9 +66,10 @@ class Loop:
         self._deciding = Deciding.by(settings)
         self.policies = Policies(store, settings)
         self._calibrations = Calibrations(store, self._deciding, self.policies, settings.data_dir, clock)
-        self._handing_out = HandingOut(store, self.policies, settings, self._deciding.is_gold)
         self._intake = Intake(store, files, self._deciding.draw)
-        self.labelled = Labelled(store, files, self._deciding.is_gold)
+        self.gold = Gold(store, self._deciding, self.policies, self._calibrations, self._intake, clock)
+        self._handing_out = HandingOut(store, self.policies, settings, self.gold.of)
+        self.labelled = Labelled(store, files, self.gold.of)
         self.versions = Versions(store, self.labelled, settings.data_dir, clock)
 
     @classmethod
@@ -129,8 +130,7 @@ class Loop:
         item = replace(item, uri=storable(item.uri, "uri"))
         said = undecided(item.id, task, version, prediction)
         policy = self.policies.of(task)
-        asked = policy.rules or policy.kinds
-        about = self._store.items.about(item, duration_s) if asked else About(duration_s=duration_s)
+        about = self._store.items.about(item, task, duration_s)
         trust = self._calibrations.trust(version, policy)
         answer = self._deciding.answer(said, about, trust, policy)
         return self._store.items.save(item, answer, self._deciding.draw(item.id), duration_s, actor, self._clock())

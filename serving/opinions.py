@@ -71,6 +71,7 @@ def annotators(task: Task, opinions: Iterable[Opinions], is_gold: Callable[[str]
         )
         for one in every
         for given in one.given
+        if not given.known
     )
 
 

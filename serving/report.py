@@ -21,7 +21,8 @@ def task_report(
     deadlines: Sequence[Deadline],
     now: datetime,
 ) -> dict[str, Any]:
-    """Items by state, human seconds, and seconds a label; a label is a corrected item or one accepted unseen.
+    """Items by state, human seconds, and seconds a label; a label is a corrected item or one accepted unseen, and none
+    of those that came with their label as gold.
 
     Unfit items have no label, and what people said of planted items is none, but both took their time: told apart, they
     are in the human seconds. Today begins at midnight UTC. Where a tool told no seconds, people needed more than the
@@ -29,7 +30,8 @@ def task_report(
     """
     serving = store.versions.serving(task)
     states = store.items.counts(task, now)
-    labels = states.get("corrected", 0) + states.get("accepted", 0)
+    gold = store.gold.counts(task)
+    labels = states.get("corrected", 0) + states.get("accepted", 0) - gold.known
     lines, accepted = store.queue.seconds(task), store.items.accepted(task)
     reasons, planted, midnight = store.unfit.reasons(task), planted_of(task), now.astimezone(UTC).replace(**_MIDNIGHT)
     human_seconds = sum(seconds for _, _, seconds in lines) + planted["human_seconds"] + store.unfit.seconds(task)
@@ -42,6 +44,7 @@ def task_report(
         "unfit": {"items": sum(reasons.values()), "drawn": store.unfit.drawn(task), "reasons": reasons},
         "corrections": sum(corrections for _, corrections, _ in lines),
         "corrections_without_seconds": store.queue.without_seconds(task),
+        "gold": vars(gold),
         "planted": planted,
         "human_seconds": human_seconds,
         "human_seconds_today": store.queue.seconds_since(task, midnight) + store.unfit.seconds(task, midnight),

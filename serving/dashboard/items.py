@@ -15,12 +15,12 @@ from models.errors import InvalidInput
 from models.records import LABEL_TYPES, Label, Task, Transcript, Uncertainty, from_json
 from models.tasks import changes, parse_task
 from selection.parts import Plan
-from selection.queueing import Deadline, due_by
+from selection.queueing import due_by
 from selection.routing import Decision
 from serving.dashboard.cards import Card, card_of, is_late
 from serving.dashboard.frame import page
 from serving.deployment import deployment_of
-from serving.loop import utc_now
+from serving.loop import Loop, utc_now
 
 routes = APIRouter()
 
@@ -86,7 +86,8 @@ Chapter: TypeAlias = Said | Given | Unfit | Lent
 
 @dataclass(frozen=True)
 class Story:
-    """An item in a task: its state, what happened, oldest first, when it is due, if ever, and whether it is late."""
+    """An item in a task: its state, what happened, oldest first, when it is due, if ever, whether it is late, whether
+    it was chosen as gold, and whether it is gold, chosen or by chance."""
 
     task: Task
     state: str
@@ -95,6 +96,8 @@ class Story:
     chapters: Sequence[Chapter]
     due: datetime | None
     late: bool
+    chosen: bool
+    gold: bool
 
     @property
     def shown(self) -> Card | None:
@@ -108,9 +111,9 @@ async def item(item_id: str, request: Request) -> Response:
     """The history of an item, task by task."""
     deployment = deployment_of(request)
     history = await run_sync(deployment.loop.history, item_id)
-    told = [_story(history, line, deployment.loop.policies.of(line["task"]).deadlines) for line in history["tasks"]]
-    may = bool({"correct", "admin"} & set(request.state.scopes))
-    return page(request, "item.html", item=history["item"], stories=told, kind=kind, may=may)
+    told = [_story(history, line, deployment.loop) for line in history["tasks"]]
+    may, may_choose = (bool({scope, "admin"} & set(request.state.scopes)) for scope in ("correct", "promote"))
+    return page(request, "item.html", item=history["item"], stories=told, kind=kind, may=may, may_choose=may_choose)
 
 
 @routes.post("/items/{item_id}/fit")
@@ -122,12 +125,22 @@ async def fit(item_id: str, request: Request) -> Response:
     return RedirectResponse(f"/items/{item_id}", 303)
 
 
+@routes.post("/items/{item_id}/gold")
+async def gold(item_id: str, request: Request) -> Response:
+    """Chooses the item as gold, or no longer, as the form of its page asks for."""
+    async with request.form(max_files=0, max_fields=2) as form:
+        task, choose = parse_task(str(form.get("task", ""))), bool(form.get("choose"))
+    chosen = deployment_of(request).loop.gold
+    await run_sync(chosen.choose if choose else chosen.take_back, task, [item_id], request.state.actor)
+    return RedirectResponse(f"/items/{item_id}", 303)
+
+
 def kind(chapter: Chapter) -> str:
     """What the template calls it."""
     return type(chapter).__name__.lower()
 
 
-def _story(history: Mapping[str, Any], line: Mapping[str, Any], deadlines: Sequence[Deadline]) -> Story:
+def _story(history: Mapping[str, Any], line: Mapping[str, Any], loop: Loop) -> Story:
     task: Task = line["task"]
     of_task = {
         name: [one for one in history[name] if one["task"] == task]
@@ -139,10 +152,12 @@ def _story(history: Mapping[str, Any], line: Mapping[str, Any], deadlines: Seque
     chapters += [_unfit(one) for one in of_task["unfit"]]
     chapters += [_lent(one) for one in of_task["leases"]]
     own = _time(line["due_at"]) if line["due_at"] else None
-    due = due_by(own, history["item"]["group"], deadlines)
+    due = due_by(own, history["item"]["group"], loop.policies.of(task).deadlines)
     late = is_late(due, line["state"], utc_now())
     in_order = sorted(chapters, key=lambda one: one.at)
-    return Story(task, line["state"], line["audit"], line["failure"], in_order, due, late)
+    chosen = line["gold_at"] is not None
+    gold = line["state"] == "corrected" and loop.gold.of(task)(line["item_id"])
+    return Story(task, line["state"], line["audit"], line["failure"], in_order, due, late, chosen, gold)
 
 
 def _said(task: Task, one: Mapping[str, Any], line: Mapping[str, Any]) -> Said:

@@ -23,7 +23,8 @@ MOST_NAMES = 200  # that a list offers
 VERBS: Mapping[str, str] = MappingProxyType({
     "register": "registered", "fail": "took out", "retry": "tried again", "correct": "corrected",
     "contest": "asked for a second look", "release": "gave back", "withdraw": "took back", "attach": "attached",
-    "unfit": "left out", "fit": "brought back", "due": "set the deadline of", "group": "put into a group",
+    "unfit": "left out", "fit": "brought back", "gold": "chose as gold", "ungold": "chose as gold no longer",
+    "due": "set the deadline of", "group": "put into a group",
     "add-webhook": "added a webhook", "remove-webhook": "removed a webhook",
     "add-version": "added", "move-version": "moved", "fail-version": "found broken", "promote": "promoted",
     "rollback": "rolled back to", "calibrate": "calibrated", "adopt-policy": "adopted a policy",
@@ -31,12 +32,12 @@ VERBS: Mapping[str, str] = MappingProxyType({
 })  # fmt: skip
 # What is told of it, in words; a name that is not here stands for itself.
 DETAILS: Mapping[str, str] = MappingProxyType({
-    **{name: name for name in ("task", "correction", "planted", "why", "of", "lease", "group", "due", "tool", "scopes",
-                               "items", "folder", "forced", "calibration", "audited")},
+    **{name: name for name in ("task", "correction", "planted", "known", "why", "of", "lease", "group", "due", "tool",
+                               "scopes", "items", "folder", "forced", "calibration", "audited")},
     "previous": "before", "queued_again": "queued again", "url": "address", "kinds": "events",
 })  # fmt: skip
 _OF_VERSIONS = ("add-version", "move-version", "fail-version", "promote", "rollback", "calibrate")
-_OF_ITEMS = ("correct", "contest", "fail", "release", "unfit", "fit", "due", "group")
+_OF_ITEMS = ("correct", "contest", "fail", "release", "unfit", "fit", "gold", "ungold", "due", "group")
 
 _HASH = re.compile(r"[0-9a-f]{64}")
 

@@ -1,9 +1,10 @@
 """Everything that is kept: the only place with SQL in it.
 
-``store.items``, ``store.deadlines``, ``store.queue``, ``store.planting``, ``store.unfit``, ``store.checks``,
-``store.said``, ``store.versions``, ``store.policies``, ``store.tokens``, ``store.inbox``, ``store.outbox``,
-``store.studio``, ``store.cvat``, ``store.changes`` and ``store.browse`` are its drawers. Each method is one
-transaction; when it returns, a killed process loses nothing of it. Times come in as arguments, aware of their zone.
+``store.items``, ``store.deadlines``, ``store.queue``, ``store.planting``, ``store.gold``, ``store.unfit``,
+``store.checks``, ``store.said``, ``store.versions``, ``store.policies``, ``store.tokens``, ``store.inbox``,
+``store.outbox``, ``store.studio``, ``store.cvat``, ``store.changes`` and ``store.browse`` are its drawers. Each method
+is one transaction; when it returns, a killed process loses nothing of it. Times come in as arguments, aware of their
+zone.
 """
 
 from contextlib import AbstractContextManager
@@ -14,6 +15,7 @@ from serving.store.checks import Checks
 from serving.store.cvat import Cvat
 from serving.store.database import Database
 from serving.store.deadlines import Deadlines
+from serving.store.gold import GoldItems
 from serving.store.inbox import Inbox
 from serving.store.items import Items
 from serving.store.opinions import Said
@@ -36,6 +38,7 @@ class Store:
         self.deadlines = Deadlines(database)
         self.queue = Queue(database)
         self.planting = Planting(database)
+        self.gold = GoldItems(database)
         self.unfit = UnfitItems(database)
         self.checks = Checks(database)
         self.versions = Versions(database)

@@ -101,7 +101,7 @@ class Checks:
 
 def _audited(task: Task, version: str, ancestry: Sequence[str]) -> Select[Any]:
     checked = corrections.c.id.label("correction_id"), corrections.c.received_at, corrections.c.label.label("truth")
-    about = items.c.item_group, items.c.language, item_tasks.c.draw.label("item_draw")
+    about = items.c.item_group, items.c.language, item_tasks.c.gold_at, item_tasks.c.draw.label("item_draw")
     chosen = select(preannotations, *about, _handed_at(), *checked)
     chosen = chosen.join(item_tasks, and_(item_tasks.c.item_id == preannotations.c.item_id,
                                           item_tasks.c.task == preannotations.c.task))  # fmt: skip

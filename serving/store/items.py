@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from sqlalchemy import ColumnElement, Connection, Row, and_, bindparam, func, or_, select, true, update
+from sqlalchemy import ColumnElement, Connection, Row, Select, and_, bindparam, func, or_, select, true, update
 
 from models.errors import NotFound
 from models.records import (
@@ -22,14 +22,13 @@ from selection.rules import About
 from serving.store.database import Database, log
 from serving.store.outbox import tell
 from serving.store.records import Actor, Answer, ItemState, Pending
-from serving.store.rows import about_of, answer_of, item_of, preannotation_of
+from serving.store.rows import STANDING, about_of, answer_of, item_of, preannotation_of
 from serving.store.tables import corrections, item_tasks, items, leases, preannotations, unfit, versions
 
 SEARCHED = 500  # characters of a transcript, from its beginning, that a search looks at
 _DECIDED = ("p_error", "seconds", "decision", "reason", "parts", "policy", "otherwise")  # by whoever routes anew
 _TOLD_LATER = ("item_group", "language")  # which may be told after an item came in
 _KEPT = ("corrected", "contested", "accepted", "unfit")  # states that another pre-annotation does not change
-_WHOLE = {"decision": "review", "reason": "its parts were promised by what is withdrawn", "parts": None}
 _ANSWERED = ("preannotated", "leased", *_KEPT)
 
 # Built once: what every answered request and every rerouted item executes.
@@ -162,15 +161,19 @@ class Items:
             if connection.execute(change).rowcount:
                 log(connection, now, actor, "group", item_id, {"group": group})
 
-    def about(self, item: Item, duration_s: Seconds | None) -> About:
-        """What is known of an item by what it comes with, and by what it was registered with before."""
+    def about(self, item: Item, task: Task, duration_s: Seconds | None) -> About:
+        """What is known of an item by what it comes with, by what it was registered with before, and by choice."""
+        chosen = and_(item_tasks.c.item_id == items.c.id, item_tasks.c.task == task)
+        found = select(items, item_tasks.c.gold_at).outerjoin(item_tasks, chosen).where(items.c.id == item.id)
         with self._database.reading() as connection:
-            row = connection.execute(select(items).where(items.c.id == item.id)).one_or_none()
+            row = connection.execute(found).one_or_none()
         known = item_of(row) if row else item
-        return About(known.group or item.group, known.language or item.language, duration_s)
+        is_chosen = row is not None and row.gold_at is not None
+        return About(known.group or item.group, known.language or item.language, duration_s, is_chosen)
 
     def pending(self, task: Task, serving: str, limit: int) -> list[Item]:
-        """Items that the serving version has not seen: new ones in the order of their draw, then outdated ones."""
+        """Items that the serving version has not seen: new ones in the order of their draw, then outdated ones, then
+        chosen gold ones with a label that no version has seen, so that they can be planted."""
         state = item_tasks.c.state
         new = select(items).join(item_tasks).where(item_tasks.c.task == task, state == "registered")
         with self._database.reading() as connection:
@@ -182,10 +185,14 @@ class Items:
                 old = old.where(item_tasks.c.version == name)
                 old = old.order_by(item_tasks.c.priority.desc(), item_tasks.c.item_id)
                 found += connection.execute(old.limit(limit - len(found))).all()
+            known = select(items).join(item_tasks).where(item_tasks.c.task == task, item_tasks.c.gold_at.is_not(None))
+            known = known.where(state == "corrected", item_tasks.c.failure.is_(None), STANDING.is_(None))
+            found += connection.execute(known.order_by(items.c.id).limit(limit - len(found))).all()
         return [item_of(row) for row in found]
 
     def fail(self, item_id: str, task: Task, why: str, actor: Actor, now: datetime) -> None:
-        """Takes an item whose medium cannot be read out of the work; a later answer brings it back.
+        """Takes an item whose medium cannot be read out of the work; a later answer brings it back. One with a label
+        stays as it is, and is not asked about again.
 
         Raises:
             NotFound: the item is not registered for the task.
@@ -195,6 +202,10 @@ class Items:
                   "actor": actor}  # fmt: skip
         with self._database.writing() as connection:
             if connection.execute(update(item_tasks).where(where).values(**change)).rowcount == 0:
+                labelled = and_(item_tasks.c.item_id == item_id, item_tasks.c.task == task,
+                                item_tasks.c.state == "corrected", item_tasks.c.gold_at.is_not(None))  # fmt: skip
+                if connection.execute(update(item_tasks).where(labelled).values(failure=why)).rowcount:
+                    return
                 raise NotFound(f"item {item_id}: expected an open item of task {task}, got none")
             log(connection, now, actor, "fail", item_id, {"task": task, "why": why})
 
@@ -239,21 +250,22 @@ class Items:
         """The version's answers that stand, whatever became of the items, in batches of ids that rise."""
         return self._answers(task, version, batch, true())
 
+    def open_among(self, task: Task, ids: Sequence[str]) -> list[Pending]:
+        """The answers that stand on those of some items that wait in the queue."""
+        waits = and_(item_tasks.c.state == "preannotated", item_tasks.c.item_id.in_(ids))
+        with self._database.reading() as connection:
+            return [_pending(row) for row in connection.execute(_standing(task, waits)).all()]
+
     def _answers(self, task: Task, version: str, batch: int, which: ColumnElement[bool]) -> Iterator[list[Pending]]:
-        same_item = and_(item_tasks.c.item_id == preannotations.c.item_id, item_tasks.c.task == preannotations.c.task)
-        joined = select(preannotations, items.c.item_group, items.c.language).join(item_tasks, same_item)
-        joined = joined.join(items, items.c.id == item_tasks.c.item_id)
-        standing = and_(preannotations.c.version == version, item_tasks.c.preannotation_id == preannotations.c.id,
-                        item_tasks.c.task == task, which)  # fmt: skip
-        last = 0
+        standing, last = _standing(task, and_(preannotations.c.version == version, which)), 0
         while True:
-            batch_of = joined.where(standing, preannotations.c.id > last).order_by(preannotations.c.id).limit(batch)
+            batch_of = standing.where(preannotations.c.id > last).order_by(preannotations.c.id).limit(batch)
             with self._database.reading() as connection:
                 rows = connection.execute(batch_of).all()
             if not rows:
                 return
             last = rows[-1].id
-            yield [Pending(row.id, preannotation_of(row), about_of(row)) for row in rows]
+            yield [_pending(row) for row in rows]
 
     def reroute(self, changes: Sequence[tuple[int, Answer, float]], actor: Actor, now: datetime) -> int:
         """Replaces doubt and decision of open answers, given as (pre-annotation id, answer, draw).
@@ -304,26 +316,17 @@ class Items:
         return {state: n for state, n in sorted(counted.items()) if n}
 
 
-def requeue(connection: Connection, task: Task, version: str, since: datetime, actor: Actor, now: datetime) -> int:
-    """Queues again what nobody looked at since then, or only in parts, and returns how many items that are.
+def _standing(task: Task, which: ColumnElement[bool]) -> Select[Any]:
+    """The answers that stand, with what is known of their items."""
+    known = items.c.item_group, items.c.language, item_tasks.c.gold_at
+    same_item = and_(item_tasks.c.item_id == preannotations.c.item_id, item_tasks.c.task == preannotations.c.task)
+    joined = select(preannotations, *known).join(item_tasks, same_item)
+    joined = joined.join(items, items.c.id == item_tasks.c.item_id)
+    return joined.where(item_tasks.c.preannotation_id == preannotations.c.id, item_tasks.c.task == task, which)
 
-    What somebody holds in parts is queued again once they are done with it, then as a whole: their lease has an end.
-    """
-    of_version = and_(item_tasks.c.task == task, item_tasks.c.version == version)
-    partial = select(preannotations.c.id).where(
-        preannotations.c.task == task, preannotations.c.version == version, preannotations.c.parts.is_not(None)
-    )
-    in_parts = item_tasks.c.preannotation_id.in_(partial)
-    unseen = or_(item_tasks.c.state == "accepted", and_(in_parts, item_tasks.c.state == "corrected"))
-    change = update(item_tasks).where(of_version, item_tasks.c.updated_at >= since, unseen)
-    back = connection.execute(change.values(state="preannotated", updated_at=now, actor=actor)).rowcount
-    held = select(item_tasks.c.lease_id, item_tasks.c.preannotation_id)
-    held = held.where(of_version, in_parts, item_tasks.c.state == "leased").with_for_update()
-    for row in connection.execute(held).all():
-        connection.execute(update(leases).where(leases.c.id == row.lease_id).values(ended_at=now))
-        connection.execute(_CHANGE_ANSWER, {"of_answer": row.preannotation_id} | _WHOLE)
-        back += 1
-    return back
+
+def _pending(row: Row[Any]) -> Pending:
+    return Pending(row.id, preannotation_of(row), about_of(row))
 
 
 def _distinct(found: Iterable[Item]) -> list[Item]:

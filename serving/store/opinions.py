@@ -61,7 +61,9 @@ class Said:
 
 def _opinions(task: Task, row: Row[Any], said: dict[str, Row[Any]]) -> Opinions:
     given = tuple(
-        Opinion(one.annotator, label_of(task, one.label), one.seconds, one.id == row.correction_id, one.planted)
+        Opinion(
+            one.annotator, label_of(task, one.label), one.seconds, one.id == row.correction_id, one.planted, one.known
+        )
         for one in said.values()
     )
     return Opinions(item_of(row), given)

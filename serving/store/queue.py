@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
-from sqlalchemy import Connection, and_, bindparam, case, func, or_, select, update
+from sqlalchemy import ColumnElement, Connection, Row, and_, bindparam, case, exists, func, or_, select, true, update
 
 from models.errors import NotFound, Stale
 from models.records import Correction, Item, Label, Task, to_json
@@ -22,6 +22,7 @@ _BACK = {  # what becomes of an item that nobody holds any more
     "lease_id": None,
     "lease_until": None,
 }
+_WORK = ~corrections.c.planted, ~corrections.c.known  # what people gave because a label was wanted
 
 
 class Queue:
@@ -73,15 +74,7 @@ class Queue:
                 connection.execute(ended.values(ended_at=now, correction_id=added))
                 log(connection, now, actor, "correct", item_id, {"task": task, "correction": added, "planted": True})
                 return Receipt(item_id, added, repeated=False)
-            state = "preannotated" if _withdrawn_meanwhile(connection, current.lease_id) else "corrected"
-            counts = newest_correction(connection, item_id, task)
-            done = {"state": state, "correction_id": counts, "lease_id": None, "lease_until": None, "failure": None,
-                    "updated_at": now, "actor": actor}  # fmt: skip
-            connection.execute(update(item_tasks).where(where).values(**done))
-            if current.lease_id is not None:
-                ended = update(leases).where(leases.c.id == current.lease_id)
-                connection.execute(ended.values(ended_at=now, correction_id=added))
-            end_word(connection, item_id, task, now)
+            settle(connection, current, added, actor, now)
             log(connection, now, actor, "correct", item_id, {"task": task, "correction": added})
         return Receipt(item_id, added, repeated=False)
 
@@ -159,10 +152,10 @@ class Queue:
 
     def seconds(self, task: Task) -> list[tuple[str | None, int, float]]:
         """(model version, corrections, human seconds), one line for each version that people corrected; planted items
-        are told apart (``planting``)."""
+        are told apart (``planting``), and labels that came with gold items are nobody's work."""
         version = corrections.c.model_version
         chosen = select(version, func.count(), func.sum(corrections.c.seconds))
-        chosen = chosen.where(corrections.c.task == task, ~corrections.c.planted)
+        chosen = chosen.where(corrections.c.task == task, *_WORK)
         with self._database.reading() as connection:
             rows = connection.execute(chosen.group_by(version)).all()
         return sorted(((name, n, float(seconds)) for name, n, seconds in rows), key=lambda line: line[0] or "")
@@ -170,7 +163,7 @@ class Queue:
     def without_seconds(self, task: Task) -> int:
         """How many corrections came from a tool that told no seconds."""
         chosen = select(func.count()).where(corrections.c.task == task, corrections.c.seconds == 0)
-        chosen = chosen.where(~corrections.c.planted)
+        chosen = chosen.where(*_WORK)
         with self._database.reading() as connection:
             return int(connection.execute(chosen).scalar_one())
 
@@ -187,10 +180,50 @@ class Queue:
         said = and_(preannotations.c.item_id == corrections.c.item_id, preannotations.c.task == corrections.c.task,
                     preannotations.c.version == corrections.c.model_version)  # fmt: skip
         chosen = select(corrections.c.label, preannotations.c.duration_s).outerjoin(preannotations, said)
-        chosen = chosen.where(corrections.c.task == task, corrections.c.withdrawn_at.is_(None), ~corrections.c.planted)
+        chosen = chosen.where(corrections.c.task == task, corrections.c.withdrawn_at.is_(None), *_WORK)
         with self._database.reading() as connection:
             rows = connection.execute(chosen.order_by(corrections.c.id.desc()).limit(limit)).all()
         return [(label_of(task, row.label), row.duration_s) for row in rows]
+
+
+def settle(connection: Connection, current: Row[Any], added: int, actor: Actor, now: datetime) -> None:
+    """Lets an item, of which the row of ``item_tasks`` is given, be corrected after a correction was added."""
+    where = and_(item_tasks.c.item_id == current.item_id, item_tasks.c.task == current.task)
+    state = "preannotated" if _withdrawn_meanwhile(connection, current.lease_id) else "corrected"
+    counts = newest_correction(connection, current.item_id, current.task)
+    done = {"state": state, "correction_id": counts, "lease_id": None, "lease_until": None, "failure": None,
+            "updated_at": now, "actor": actor}  # fmt: skip
+    connection.execute(update(item_tasks).where(where).values(**done))
+    if current.lease_id is not None:
+        ended = update(leases).where(leases.c.id == current.lease_id)
+        connection.execute(ended.values(ended_at=now, correction_id=added))
+    end_word(connection, current.item_id, current.task, now)
+
+
+def requeue(
+    connection: Connection,
+    which: ColumnElement[bool],
+    why: str,
+    actor: Actor,
+    now: datetime,
+    since: ColumnElement[bool] | None = None,
+) -> int:
+    """Queues again what nobody looked at (``since`` then), or only in parts, and returns how many items that are.
+
+    What somebody holds in parts is queued again once they are done with it, then as a whole: their lease has an end.
+    """
+    in_parts = exists().where(preannotations.c.id == item_tasks.c.preannotation_id, preannotations.c.parts.is_not(None))
+    unseen = or_(item_tasks.c.state == "accepted", and_(in_parts, item_tasks.c.state == "corrected"))
+    change = update(item_tasks).where(which, unseen, true() if since is None else since)
+    back = connection.execute(change.values(state="preannotated", updated_at=now, actor=actor)).rowcount
+    held = select(item_tasks.c.lease_id, item_tasks.c.preannotation_id)
+    held = held.where(which, in_parts, item_tasks.c.state == "leased").with_for_update()
+    for row in connection.execute(held).all():
+        connection.execute(update(leases).where(leases.c.id == row.lease_id).values(ended_at=now))
+        answer = update(preannotations).where(preannotations.c.id == row.preannotation_id)
+        connection.execute(answer.values(decision="review", reason=why, parts=None))
+        back += 1
+    return back
 
 
 def correction_key(correction: Correction) -> str:
@@ -211,6 +244,7 @@ def _columns(correction: Correction, key: str) -> dict[str, Any]:
         "tool": correction.tool,
         "created_at": correction.created_at,
         "model_version": correction.model_version,
+        "known": False,
     }
 
 

@@ -198,13 +198,14 @@ class Pending:
 @dataclass(frozen=True)
 class Opinion:
     """What one person said about an item, in how many seconds, and whether it is what counts; ``planted`` where the
-    answer was known and they were measured by it."""
+    answer was known and they were measured by it, ``known`` where it is such an answer, and nobody's work."""
 
     annotator: str
     label: Label
     seconds: Seconds
     counts: bool
     planted: bool = False
+    known: bool = False
 
 
 @dataclass(frozen=True)

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Row, Select, select
+from sqlalchemy import Row, Select, func, select
 
 from models.records import LABEL_TYPES, Item, Label, PreAnnotation, Task, Uncertainty, from_json
 from selection.parts import Plan
@@ -13,6 +13,11 @@ from selection.rules import About
 from serving.store.records import Answer, Leased
 from serving.store.tables import item_tasks, items, preannotations
 
+_said = preannotations.alias("said")
+_NEWEST = select(func.max(_said.c.id)).where(_said.c.item_id == item_tasks.c.item_id, _said.c.task == item_tasks.c.task)
+# The answer that counts; of items that came with their label, and were never open, the newest.
+STANDING = func.coalesce(item_tasks.c.preannotation_id, _NEWEST.correlate(item_tasks).scalar_subquery())
+
 
 def item_of(row: Row[Any]) -> Item:
     """The item in a row of ``items``."""
@@ -20,8 +25,8 @@ def item_of(row: Row[Any]) -> Item:
 
 
 def about_of(row: Row[Any]) -> About:
-    """What is known of an item, from a row with its group and language, and its duration where it has any."""
-    return About(row.item_group, row.language, row.duration_s)
+    """What is known of an item, from a row with group and language, its duration where it has any, and ``gold_at``."""
+    return About(row.item_group, row.language, row.duration_s, row.gold_at is not None)
 
 
 def label_of(task: Task, values: Any) -> Label:
@@ -61,7 +66,8 @@ def leased_of(row: Row[Any], lease_id: str, until: datetime) -> Leased:
 
 def with_answers(task: Task, ids: Sequence[str]) -> Select[Any]:
     """Items with the pre-annotations that count."""
-    chosen = select(preannotations, items.c.uri, items.c.item_group, items.c.language, item_tasks.c.due_at)
-    chosen = chosen.join(item_tasks, item_tasks.c.preannotation_id == preannotations.c.id)
+    of_task = item_tasks.c.due_at, item_tasks.c.gold_at
+    chosen = select(preannotations, items.c.uri, items.c.item_group, items.c.language, *of_task)
+    chosen = chosen.select_from(item_tasks).join(preannotations, preannotations.c.id == STANDING)
     chosen = chosen.join(items, items.c.id == item_tasks.c.item_id)
     return chosen.where(item_tasks.c.task == task, item_tasks.c.item_id.in_(ids))

@@ -104,6 +104,7 @@ item_tasks = Table(
     Column("lease_id", String),
     Column("lease_until", UtcTime),
     Column("due_at", UtcTime),  # when somebody needs its label, if that was told; its group may be due as well
+    Column("gold_at", UtcTime),  # when somebody chose it as gold; what was drawn as gold is told by its id
     Column("contested_at", UtcTime),  # a check that contradicts a sure version: when a second look was asked for, once
     Column("failure", String),
     _required("updated_at", UtcTime),
@@ -114,6 +115,8 @@ Index("ix_item_tasks_by_priority", *(item_tasks.c[name] for name in ("task", "st
 Index("ix_item_tasks_by_draw", *(item_tasks.c[name] for name in ("task", "state", "audit", "draw", "item_id")))
 Index("ix_item_tasks_due", *(item_tasks.c[name] for name in ("task", "due_at", "state")),
       sqlite_where=text("due_at IS NOT NULL"), postgresql_where=text("due_at IS NOT NULL"))  # fmt: skip
+Index("ix_item_tasks_gold", item_tasks.c.task, item_tasks.c.item_id,
+      sqlite_where=text("gold_at IS NOT NULL"), postgresql_where=text("gold_at IS NOT NULL"))  # fmt: skip
 Index("ix_item_tasks_failed", item_tasks.c.updated_at, item_tasks.c.item_id,
       sqlite_where=text("state = 'failed'"), postgresql_where=text("state = 'failed'"))  # fmt: skip
 Index("ix_item_tasks_by_version", *(item_tasks.c[name] for name in ("task", "state", "version")),
@@ -165,6 +168,7 @@ corrections = Table(
     Column("lease_id", String),
     Column("withdrawn_at", UtcTime),  # by who gave it; it counts no longer, its seconds do
     _required("planted", Boolean),  # said of an item whose answer was known: it is measured and never a label
+    _required("known", Boolean),  # came with a gold item: nobody gave it here, so it is nobody's work
     _required("actor", String),
     ForeignKeyConstraint(["item_id", "task"], ["item_tasks.item_id", "item_tasks.task"]),
     UniqueConstraint("key"),

@@ -10,10 +10,12 @@ from sqlalchemy import Connection, Row, and_, bindparam, case, func, select, upd
 from models.errors import NotFound, Refused, Stale
 from models.records import Task
 from serving.store.database import Database, log
-from serving.store.items import requeue
 from serving.store.outbox import tell
+from serving.store.queue import requeue
 from serving.store.records import Actor, Calibration, Comparison, Promotion, StoredVersion
-from serving.store.tables import calibrations, promotions, trained_items, versions
+from serving.store.tables import calibrations, item_tasks, promotions, trained_items, versions
+
+_WITHDRAWN = "its parts were promised by what is withdrawn"  # why what was seen in parts is seen again
 
 _FITTING = and_(calibrations.c.alpha == bindparam("of_alpha"), calibrations.c.delta == bindparam("of_delta"))
 _CALIBRATION = (  # built once: every answered request executes it
@@ -203,7 +205,9 @@ class Versions:
             added = connection.execute(calibrations.insert().values(**values).returning(calibrations.c.id)).scalar_one()
             detail = {"calibration": added, "audited": audited}
             if withdrawn and checks_from is not None:
-                detail["queued_again"] = requeue(connection, version.task, version.name, checks_from, actor, now)
+                of_version = and_(item_tasks.c.task == version.task, item_tasks.c.version == version.name)
+                since = item_tasks.c.updated_at >= checks_from
+                detail["queued_again"] = requeue(connection, of_version, _WITHDRAWN, actor, now, since)
             log(connection, now, actor, "withdraw" if withdrawn else "calibrate", version.name, detail)
             if withdrawn:
                 told = {"task": version.task, "model_version": version.name, "promise": dict(promise)}

@@ -15,6 +15,7 @@ from models.records import Task
 from selection.queueing import Deadline, Skills
 from serving.store.deadlines import due_at, has_deadline
 from serving.store.records import Actor
+from serving.store.rows import STANDING
 from serving.store.tables import corrections, item_tasks, items, leases, preannotations
 
 ANYTHING = Skills()
@@ -81,7 +82,7 @@ class Waits:
         had, own = leases.alias("had"), corrections.alias("own")
         theirs = [exists().where(one.c.item_id == item_tasks.c.item_id, one.c.task == self.task,
                                  one.c.annotator == self.by.annotator) for one in (had, own)]  # fmt: skip
-        shown = item_tasks.c.preannotation_id.is_not(None)
+        shown = STANDING.is_not(None)
         chosen = select(item_tasks.c.item_id).join(corrections, corrections.c.id == item_tasks.c.correction_id)
         chosen = chosen.where(corrections.c.task == self.task, item_tasks.c.state == "corrected", among, shown)
         chosen = chosen.where(*(~one for one in theirs), *self._in_their_languages())
@@ -125,6 +126,6 @@ class Waits:
     def _categories(self, ids: Sequence[str]) -> dict[str, set[str]]:
         """The categories of the boxes that a version saw, of each item."""
         said = select(preannotations.c.item_id, preannotations.c.label)
-        said = said.join(item_tasks, item_tasks.c.preannotation_id == preannotations.c.id)
+        said = said.select_from(item_tasks).join(preannotations, preannotations.c.id == STANDING)
         rows = self.connection.execute(said.where(item_tasks.c.task == self.task, item_tasks.c.item_id.in_(ids))).all()
         return {row.item_id: {box["category"] for box in row.label.get("boxes", ())} for row in rows}

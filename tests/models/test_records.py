@@ -231,9 +231,8 @@ def test_features_and_embeddings_are_finite() -> None:
 @pytest.mark.parametrize(("written", "came"), [("NaN", "nan"), ("Infinity", "inf")])
 def test_what_json_writes_for_no_number_is_refused(written: str, came: str) -> None:
     values = json.loads(f'{{"p_error": 0.5, "seconds": {written}, "score": 0.5}}')
-    refused(
-        lambda: from_json(Uncertainty, values), f"Uncertainty: seconds: Input should be a finite number, got {came}"
-    )
+    message = f"Uncertainty: seconds: Input should be a finite number, got {came}"
+    refused(lambda: from_json(Uncertainty, values), message)
 
 
 def test_a_message_says_what_came_but_not_at_any_length() -> None:

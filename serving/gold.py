@@ -1,0 +1,162 @@
+"""Gold items: no training sees them, they decide promotions, and they may be planted to measure people.
+
+Some are drawn by chance from what people correct, some an operator chooses. A chosen one is gold once it has a label of
+a person, or the one that it came with. For a version that was trained on it, and for what comes from that, it is no
+yardstick (``Versions``). Choosing draws nothing: evidence for the promise it is only where the router drew it anyway.
+"""
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from itertools import islice
+from pathlib import Path
+
+from models.errors import InvalidInput, Refused
+from models.records import Item, Label, Task
+from serving.calibrations import Calibrations
+from serving.deciding import Deciding
+from serving.intake import BATCH, Intake, Registration
+from serving.media_files import content_id
+from serving.policies import Policies
+from serving.store import Store
+from serving.store.records import Actor, storable
+
+IsGold = Callable[[str], bool]
+
+
+@dataclass(frozen=True)
+class Choice:
+    """What became of items that were chosen as gold: how many are so since now, how many of all have no label yet, and
+    how many the serving version, or one that it comes from, was trained on."""
+
+    new: int
+    unlabelled: int
+    trained_on: int
+
+    @property
+    def words(self) -> str:
+        """The same as a sentence."""
+        told = [f"{self.new} more chosen as gold"]
+        if self.unlabelled:
+            told.append(f"{self.unlabelled} have no label yet and count once a person gave one")
+        if self.trained_on:
+            told.append(f"{self.trained_on} are no yardstick for the serving version, which was trained on them, nor "
+                        "for what comes from it")  # fmt: skip
+        return "; ".join(told)
+
+
+@dataclass(frozen=True)
+class Brought:
+    """What became of a data set whose labels are known: labels that were new, and media that could not be read."""
+
+    choice: Choice
+    labels: int
+    failed: tuple[tuple[str, str], ...]
+
+
+class Gold:
+    """Says what is gold, lets an operator choose, and takes in labels that are known."""
+
+    def __init__(
+        self,
+        store: Store,
+        deciding: Deciding,
+        policies: Policies,
+        calibrations: Calibrations,
+        intake: Intake,
+        clock: Callable[[], datetime],
+    ) -> None:
+        self._store = store
+        self._deciding = deciding
+        self._policies = policies
+        self._calibrations = calibrations
+        self._intake = intake
+        self._clock = clock
+
+    def of(self, task: Task) -> IsGold:
+        """Tells by its id whether an item is gold, once it is corrected, by what is chosen now."""
+        chosen = self._store.gold.chosen(task)
+        return lambda item_id: self._deciding.is_gold(item_id, item_id in chosen)
+
+    def labelled(self, task: Task) -> Iterator[str]:
+        """The ids of all items that are gold by now."""
+        is_gold = self.of(task)
+        return (item.id for item, _ in self._store.queue.corrected(task) if is_gold(item.id))
+
+    def choose(self, task: Task, ids: Sequence[str], actor: Actor) -> Choice:
+        """Chooses items as gold, all or none; one without a label is never accepted unseen, and is shown whole.
+
+        Raises:
+            NotFound: an item is not registered for the task.
+        """
+        new = self._store.gold.choose(task, ids, actor, self._clock())
+        self._decide_anew(task, new, actor)
+        return self._choice(task, ids, len(new))
+
+    def take_back(self, task: Task, ids: Sequence[str], actor: Actor) -> int:
+        """Lets items be chosen no longer, all or none, and returns how many were; with a label they train from now on.
+
+        Raises:
+            NotFound: an item is not registered for the task.
+            Refused: an item was not chosen, but is gold by chance.
+        """
+        chosen = self._store.gold.chosen(task)
+        for item_id in sorted(set(ids) - chosen):
+            if self._deciding.is_gold(item_id):
+                self._store.items.item(item_id)
+                raise Refused(f"gold: expected an item that was chosen, got {item_id}, which is gold by chance")
+        gone = self._store.gold.take_back(task, ids, actor, self._clock())
+        self._decide_anew(task, gone, actor)
+        return len(gone)
+
+    def know(self, task: Task, item_id: str, label: Label, actor: Actor) -> Choice:
+        """Chooses a registered item together with its label, which is known to be right and counts from now on.
+
+        Raises:
+            NotFound: the item is not registered for the task.
+        """
+        before = self._store.gold.chosen(task)
+        self._store.gold.know(task, [(item_id, label)], actor, actor, self._clock())
+        self._calibrations.watch(task, actor)
+        return self._choice(task, [item_id], int(item_id not in before))
+
+    def bring(self, task: Task, pairs: Iterable[tuple[Item, Label]], source: str, actor: Actor) -> Brought:
+        """Registers media with labels that are known to be right, batch by batch, as gold; ``source`` is who says so.
+
+        Raises:
+            InvalidInput: a name that cannot be stored, or no item at all.
+        """
+        rest, before = iter(pairs), self._store.gold.chosen(task)
+        ids, labels, failed = list[str](), 0, list[tuple[str, str]]()
+        while batch := list(islice(rest, BATCH)):
+            found = {str(Path(item.uri).absolute()): (item, label) for item, label in batch}
+            entries = [Registration(uri, task, Path(uri), item.group, item.language)
+                       for uri, (item, _) in found.items()]  # fmt: skip
+            broken = self._intake.register(entries, actor, self._clock()).failed
+            known = {content_id(Path(uri)): label
+                     for uri, (_, label) in found.items() if uri not in dict(broken)}  # fmt: skip
+            labels += self._store.gold.know(task, [*known.items()], storable(source, "source"), actor, self._clock())
+            ids += known
+            failed += broken
+        if not ids and not failed:
+            raise InvalidInput(f"gold {task}: expected labelled items from {source}, got none")
+        self._calibrations.watch(task, actor)
+        return Brought(self._choice(task, ids, len(set(ids) - before)), labels, tuple(failed))
+
+    def _choice(self, task: Task, ids: Sequence[str], new: int) -> Choice:
+        serving = self._store.versions.serving(task)
+        names = self._store.versions.ancestry(serving.name)[0] if serving else []
+        trained_on = self._store.versions.trained_on(names) & set(ids)
+        return Choice(new, len(set(ids) - self._store.gold.chosen(task, labelled=True)), len(trained_on))
+
+    def _decide_anew(self, task: Task, ids: Sequence[str], actor: Actor) -> None:
+        """Decides about those of some items that wait in the queue."""
+        policy = self._policies.of(task)
+        for begin in range(0, len(ids), BATCH):
+            changes = []
+            for one in self._store.items.open_among(task, ids[begin : begin + BATCH]):
+                said = one.preannotation
+                trust = self._calibrations.trust(said.model_version, policy)
+                answer = self._deciding.answer(said, one.about, trust, policy)
+                changes.append((one.preannotation_id, answer, self._deciding.draw(said.item_id)))
+            self._store.items.reroute(changes, actor, self._clock())

@@ -1,0 +1,149 @@
+"""Items that somebody chose as gold, and the labels that came with them, known to be right."""
+
+import hashlib
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import ColumnElement, Connection, Row, and_, exists, func, select, update
+
+from models.errors import NotFound
+from models.records import Item, Label, Task, to_json
+from serving.store.database import Database, log
+from serving.store.queue import requeue, settle
+from serving.store.records import Actor, ItemState
+from serving.store.rows import item_of
+from serving.store.tables import corrections, item_tasks, items
+
+IN_PARTS = "some of its parts were accepted unseen, and it was chosen as gold"
+TOOL = "gold"  # by which known labels come
+_KNOWN = exists().where(corrections.c.id == item_tasks.c.correction_id, corrections.c.known)  # the label that counts
+
+
+@dataclass(frozen=True)
+class Chosen:
+    """An item that was chosen, when, and what it is by now; gold it is once it is corrected."""
+
+    item: Item
+    task: Task
+    state: ItemState
+    at: datetime
+
+
+@dataclass(frozen=True)
+class Counts:
+    """Of a task: how many items are ``chosen``, how many of these are ``labelled`` by now, and how many labels that
+    count came ``known``, of items that are chosen or were."""
+
+    chosen: int
+    labelled: int
+    known: int
+
+
+class GoldItems:
+    """Chooses items as gold, takes that back, and takes in labels that are known."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    def choose(self, task: Task, ids: Sequence[str], actor: Actor, now: datetime) -> list[str]:
+        """Chooses items, all or none, and returns those that were not chosen before.
+
+        What was accepted unseen, or seen in parts alone, is queued again: people label gold items, and all of them.
+
+        Raises:
+            NotFound: an item is not registered for the task.
+        """
+        with self._database.writing() as connection:
+            rows = [_locked(connection, item_id, task) for item_id in sorted(set(ids))]
+            new = [row.item_id for row in rows if row.gold_at is None]
+            for item_id in new:
+                _choose(connection, item_id, task, actor, now)
+                requeue(connection, and_(_of(item_id, task), ~_KNOWN), IN_PARTS, actor, now)
+        return new
+
+    def take_back(self, task: Task, ids: Sequence[str], actor: Actor, now: datetime) -> list[str]:
+        """Lets items be chosen no longer, all or none, and returns those that were.
+
+        Raises:
+            NotFound: an item is not registered for the task.
+        """
+        with self._database.writing() as connection:
+            rows = [_locked(connection, item_id, task) for item_id in sorted(set(ids))]
+            gone = [row.item_id for row in rows if row.gold_at is not None]
+            for item_id in gone:
+                connection.execute(update(item_tasks).where(_of(item_id, task)).values(gold_at=None))
+                log(connection, now, actor, "ungold", item_id, {"task": task})
+        return gone
+
+    def know(self, task: Task, labels: Sequence[tuple[str, Label]], source: str, actor: Actor, now: datetime) -> int:
+        """Chooses items together with their labels, which come from ``source`` and count from now on; returns how many
+        labels were new.
+
+        Raises:
+            NotFound: an item is not registered for the task; then nothing is changed.
+        """
+        added = 0
+        with self._database.writing() as connection:
+            for item_id, label in sorted(labels, key=lambda pair: pair[0]):
+                row = _locked(connection, item_id, task)
+                if row.gold_at is None:
+                    _choose(connection, item_id, task, actor, now)
+                added += _add(connection, row, label, source, actor, now)
+        return added
+
+    def chosen(self, task: Task, labelled: bool = False) -> frozenset[str]:
+        """The ids of all that are chosen, or of those that are ``labelled`` as well: they are gold by now."""
+        ids = select(item_tasks.c.item_id).where(item_tasks.c.task == task, item_tasks.c.gold_at.is_not(None))
+        ids = ids.where(item_tasks.c.state == "corrected") if labelled else ids
+        with self._database.reading() as connection:
+            return frozenset(connection.execute(ids).scalars())
+
+    def page(self, task: Task, limit: int, after: str = "") -> list[Chosen]:
+        """The next of them behind an id, in the order of ids."""
+        columns = item_tasks.c
+        found = select(items, columns.task, columns.state, columns.gold_at).join(item_tasks)
+        found = found.where(columns.task == task, columns.gold_at.is_not(None), columns.item_id > after)
+        with self._database.reading() as connection:
+            rows = connection.execute(found.order_by(columns.item_id).limit(limit)).all()
+        return [Chosen(item_of(row), row.task, row.state, row.gold_at) for row in rows]
+
+    def counts(self, task: Task) -> Counts:
+        """How many there are."""
+        is_chosen, corrected = item_tasks.c.gold_at.is_not(None), item_tasks.c.state == "corrected"
+        counted = select(func.count()).select_from(item_tasks).where(item_tasks.c.task == task)
+        with self._database.reading() as connection:
+            return Counts(*(int(connection.execute(counted.where(*which)).scalar_one())
+                            for which in ((is_chosen,), (is_chosen, corrected), (corrected, _KNOWN))))  # fmt: skip
+
+
+def _of(item_id: str, task: Task) -> ColumnElement[bool]:
+    return and_(item_tasks.c.item_id == item_id, item_tasks.c.task == task)
+
+
+def _locked(connection: Connection, item_id: str, task: Task) -> Row[Any]:
+    row = connection.execute(select(item_tasks).where(_of(item_id, task)).with_for_update()).one_or_none()
+    if row is None:
+        raise NotFound(f"item: expected one registered for task {task}, got {item_id!r}")
+    return row
+
+
+def _choose(connection: Connection, item_id: str, task: Task, actor: Actor, now: datetime) -> None:
+    connection.execute(update(item_tasks).where(_of(item_id, task)).values(gold_at=now))
+    log(connection, now, actor, "gold", item_id, {"task": task})
+
+
+def _add(connection: Connection, row: Row[Any], label: Label, source: str, actor: Actor, now: datetime) -> bool:
+    """Adds a known label, unless the same came before, and says whether it did so."""
+    values: dict[str, Any] = {"item_id": row.item_id, "task": row.task, "label": to_json(label), "annotator": source}
+    key = hashlib.sha256(json.dumps(["known", values], sort_keys=True).encode()).hexdigest()
+    if connection.execute(select(corrections.c.id).where(corrections.c.key == key)).first() is not None:
+        return False
+    values |= {"key": key, "seconds": 0.0, "tool": TOOL, "created_at": now, "counted_at": now, "received_at": now,
+               "planted": False, "known": True, "actor": actor}  # fmt: skip
+    added = connection.execute(corrections.insert().values(**values).returning(corrections.c.id)).scalar_one()
+    settle(connection, row, added, actor, now)
+    log(connection, now, actor, "correct", row.item_id, {"task": row.task, "correction": added, "known": True})
+    return True

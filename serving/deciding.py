@@ -46,8 +46,8 @@ class Deciding:
         ``chance`` stands for the item's own draw, where it is given. What somebody chose as gold people label.
         """
         if about.chosen:
-            as_gold = replace(self, gold_share=1.0), said, replace(about, chosen=False), trust, policy
-            return _by_people(Deciding.answer(*as_gold, chance=chance))
+            as_gold = replace(self, gold_share=1.0)
+            return _by_people(as_gold.answer(said, replace(about, chosen=False), trust, policy, chance))
         chance = self.draw(said.item_id) if chance is None else chance
         duration_s, rule = about.duration_s, policy.rule_for(said.task, said.label, about)
         kind = policy.kind_of(said.task, said.label, about)
@@ -94,12 +94,12 @@ class Deciding:
     def as_if_open(self, said: PreAnnotation, about: About, trust: Trust, policy: Policy) -> Answer:
         """What would be decided today of an item whose answer is known, were it handed out like any other: one that is
         sure enough to be accepted, or in parts, people get whole by chance alone, by a number like any other's."""
-        as_any = replace(self, gold_share=0.0), said, replace(about, chosen=False), trust, policy
-        answer = Deciding.answer(*as_any)
+        as_any, about = replace(self, gold_share=0.0), replace(about, chosen=False)
+        answer = as_any.answer(said, about, trust, policy)
         if answer.decision.decision != "accept" and answer.decision.parts is None:
             return answer
         drawn = draw(said.item_id, self.seed, "as if open") * min(policy.audit_share, policy.calibration_share)
-        return Deciding.answer(*as_any, chance=drawn)
+        return as_any.answer(said, about, trust, policy, chance=drawn)
 
 
 def _by_people(answer: Answer) -> Answer:

@@ -194,6 +194,7 @@ def simulate(
     costs: Annotated[
         Path | None, typer.Option(help="JSON with seconds of the cost model; default: fitted in the store, or assumed")
     ] = None,
+    policy: Annotated[Path | None, typer.Option(help="TOML file to decide by; default: the settings")] = None,
     db: Database = None,
 ) -> None:
     """Measure what labels cost: the loop on known labels beside simpler ways of working; goes on where it stopped."""
@@ -219,6 +220,7 @@ def simulate(
         costs=costs,
         from_nothing=from_nothing,
         first_epochs=first_epochs,
+        policy=policy,
     )
     report = run(request, Loop.open(settings), settings, to, utc_now())
     out.print(table(*overview(report)))

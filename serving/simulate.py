@@ -26,7 +26,9 @@ from models.records import Task, to_json
 from models.versions import Version, read_version, starters
 from selection.actions import nothing
 from selection.cost import Costs
+from selection.policy import Policy
 from serving.loop import Loop
+from serving.policies import read_policy
 from serving.settings import Settings
 from serving.simulation import document, page
 from serving.simulation.arms import ARMS, Arm, ArmName
@@ -40,7 +42,7 @@ QUALITY: Mapping[Task, str] = {
     "detection": "average precision at IoU 0.5",
     "lane": "F1 of points within 8 px of 512",
 }
-TERMS = ("promise_of", "alpha", "delta", "audit_share", "calibration_share", "gold_share", "strategy")
+TERMS = "promise_of", "alpha", "delta", "audit_share", "calibration_share"  # of a policy, told in the report
 
 
 @dataclass(frozen=True)
@@ -51,6 +53,7 @@ class Request:
     recipe has. After each round a candidate is trained for ``epochs``; 0 leaves the first model as it is. ``costs``
     names a JSON file with constants of ``selection.cost``, those that it lacks being as they are there; without one,
     what people's corrections of that version in the store really cost counts, where there are enough of them.
+    ``policy`` names a TOML file by which is decided instead of the settings, but for its people, days and dates.
     """
 
     task: Task
@@ -67,6 +70,7 @@ class Request:
     costs: Path | None = None
     from_nothing: bool = False
     first_epochs: int | None = None
+    policy: Path | None = None
 
 
 def simulate(
@@ -107,6 +111,7 @@ def simulate(
         costs=costs,
         first_epochs=request.first_epochs,
         ancestors=ancestors,
+        policy=_policy(request.policy, loop.policies.default) if request.policy else None,
     )
     plan = replace(plan, folder=(out / f"work-{_digest(plan)}").absolute())
     before = _before(plan)
@@ -125,7 +130,7 @@ def _report(
     before: Before,
     now: datetime,
 ) -> SimulationReport:
-    pool, costs, settings = plan.pool, plan.costs, plan.settings
+    pool, costs, policy = plan.pool, plan.costs, plan.decided_by
     return SimulationReport(
         task=plan.task,
         created_at=now,
@@ -141,12 +146,12 @@ def _report(
         epochs_per_round=plan.epochs,
         learn_until=plan.learn_until,
         mistakes=plan.mistakes,
-        promise_of=settings.promise_of,
-        terms={name: getattr(settings, name) for name in TERMS},
+        promise_of=policy.promise_of,
+        terms=_terms(plan),
         quality=QUALITY[plan.task],
         costs=asdict(costs),
         costs_from=costs_from,
-        arms=arm_reports(plan.task, runs, before, costs, settings.promise_of == "parts"),
+        arms=arm_reports(plan.task, runs, before, costs, policy.of_parts),
         sensitivity=sensitivity(plan.task, runs, costs),
     )
 
@@ -233,10 +238,24 @@ def _digest(plan: Plan) -> str:
     """What a simulation is, but for its number of seeds: its work is kept under this name."""
     start = plan.start.name if plan.start else ["nothing", plan.first_epochs]
     known = [plan.task, start, plan.shares, plan.epochs, plan.learn_until, plan.mistakes, asdict(plan.costs)]
-    terms = {name: getattr(plan.settings, name) for name in TERMS}
     labels = [[item.id, item.group, to_json(label)] for item, label in plan.pool.pairs]
     held_out = [item.id for item, _ in plan.pool.held_out]
-    return hashlib.sha256(json.dumps([known, terms, labels, held_out]).encode()).hexdigest()[:12]
+    return hashlib.sha256(json.dumps([known, _terms(plan), labels, held_out]).encode()).hexdigest()[:12]
+
+
+def _policy(file: Path, default: Policy) -> Policy:
+    """The policy of a file, without what speaks of real people and days: a simulation has neither."""
+    policy = read_policy(file, default)
+    return replace(policy, budget_s_per_day=None, checks_from=None, annotators={}, deadlines=())
+
+
+def _terms(plan: Plan) -> dict[str, float | str]:
+    """By what the arms decide that choose, for the report and the name of the work."""
+    policy = plan.decided_by
+    strategies = ", ".join(one.words for one in policy.strategies)
+    terms = {name: getattr(policy, name) for name in TERMS}
+    terms |= {"gold_share": plan.settings.gold_share, "strategy": strategies}
+    return terms | ({"policy": plan.policy.version} if plan.policy else {})
 
 
 def _before(plan: Plan) -> Before:

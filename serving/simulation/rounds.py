@@ -23,8 +23,9 @@ from models.records import Correction, Item, Label, Prediction, Seconds, Task
 from models.versions import Version, read_version
 from selection.actions import Actions, actions, nothing, part_actions, spent_seconds
 from selection.cost import Costs
-from selection.risk import Threshold
+from selection.policy import Policy
 from serving.loop import Leased, Loop, Registration, StoredVersion
+from serving.policies import default_policy
 from serving.settings import Settings
 from serving.simulation.arms import Arm
 from serving.simulation.person import Person
@@ -47,7 +48,7 @@ class Plan:
     ``first_epochs``. Where labels are accepted unseen, training stops once a promise holds or the share ``learn_until``
     is labelled: a new version has to earn its promise anew. People take the seconds of ``costs``; the loop learns them
     from what people take. ``ancestors`` are the versions that the start descends from: a promise asks what they were
-    trained on.
+    trained on. A ``policy`` is adopted where the deployment chooses what people see, instead of what the settings say.
     """
 
     task: Task
@@ -62,10 +63,16 @@ class Plan:
     costs: Costs = field(default_factory=Costs)
     first_epochs: int | None = None
     ancestors: tuple[Version, ...] = ()
+    policy: Policy | None = None
 
     @property
     def workshop(self) -> Workshop:
         return Workshop(self.task, self.folder)
+
+    @property
+    def decided_by(self) -> Policy:
+        """The terms of the arms that choose."""
+        return self.policy or default_policy(self.settings)
 
 
 @dataclass(frozen=True)
@@ -166,6 +173,8 @@ class _Turn:
             self.loop.store.close()
 
     def _begin(self) -> None:
+        if self.plan.policy and self.arm.chooses:
+            self.loop.adopt(self.plan.policy, self.plan.task, ACTOR)
         for ancestor in self.plan.ancestors:
             self.loop.versions.add(ancestor.folder, ACTOR)
         if self.plan.start:
@@ -295,7 +304,7 @@ class _Turn:
         if not plan.epochs or not arm.learns:
             return "the first model goes on"
         if arm.accepts and not last:
-            if isinstance(self.loop.trust(version.name).promise, Threshold):
+            if self.loop.trust(version.name).holds:
                 return "a promise holds: its version goes on"
             if self._labelled() > plan.learn_until * len(self.items):
                 return (
@@ -341,7 +350,7 @@ class _Turn:
         )
 
     def _unseen(self) -> Unseen:
-        if not self.arm.accepts or self.settings.promise_of != "parts":
+        if not self.arm.accepts or not self.plan.decided_by.of_parts:
             return Unseen()
         return sum((unseen(self.loop, self.plan.task, *pair) for pair in self.truths.items()), Unseen())
 

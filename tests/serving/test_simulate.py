@@ -217,6 +217,49 @@ class TestArms:
         assert [row[0] for row in overview(report)[1]] == [one.name for one in report.arms]
 
 
+KINDS = """
+alpha = 0.7
+calibration_share = 0.6
+budget_s_per_day = 1
+annotators = {ada = {tasks = []}}
+checks_from = 2030-01-01T00:00:00Z
+kinds = [{task = "detection", name = "cars", category = "car"}]
+"""
+
+
+class TestPolicy:
+    def test_it_is_tried_in_the_arms_that_choose_and_the_others_stay_as_they_are(
+        self, tmp_path: Path, served: Any, chosen: Settings
+    ) -> None:
+        loop, _ = served("detection")
+        (tmp_path / "p.toml").write_text(KINDS)
+        request = Request("detection", (data_set(tmp_path / "pool", "detection", 130),), **{**SMALL, "seeds": 1})
+        without = simulate(request, loop, chosen, tmp_path / "out", NOW, processes=1)
+        tried = replace(request, policy=tmp_path / "p.toml")
+        report = simulate(tried, loop, chosen, tmp_path / "out", NOW, processes=1)
+        for name in ("all-human", "pre-annotation", "random"):
+            assert arm(report, name) == arm(without, name)
+        assert arm(without, "system").points[-1].accepted.mean == 0
+        assert arm(report, "active").points[-1].accepted.mean == 0
+        assert arm(report, "system").points[-1].accepted.mean > 0.2
+        assert (report.terms["alpha"], report.terms["calibration_share"]) == (0.7, 0.6)
+        assert "policy" not in without.terms
+        work = {path.name: path for path in (tmp_path / "out").glob("work-*")}
+        assert len(work) == 2
+        told = [
+            json.loads(path.read_text())["promise"] for path in (tmp_path / "out").glob("work-*/rounds/system-0/2/*")
+        ]
+        assert {one["of"] for one in told} == {"items", "kinds"}
+        of_kinds = next(one for one in told if one["of"] == "kinds")
+        assert {kind: one["holds"] for kind, one in of_kinds["kinds"].items()} == {"cars": True, "rest": False}
+
+    def test_a_wrong_file_is_told(self, tmp_path: Path, served: Any, chosen: Settings) -> None:
+        loop, _ = served("lane")
+        request = Request("lane", (data_set(tmp_path / "pool", "lane", 12),), **SMALL, policy=tmp_path / "none.toml")
+        with pytest.raises(NotFound, match=r"none.toml: expected a policy"):
+            simulate(request, loop, chosen, tmp_path / "out", NOW, processes=1)
+
+
 class TestFromNothing:
     def test_the_first_rounds_labels_make_the_first_model(self, tmp_path: Path, served: Any, chosen: Settings) -> None:
         loop, _ = served("lane")

@@ -1,4 +1,4 @@
-"""What the API answers, as records for programs in Python; ``serving.client`` asks for them."""
+"""What the API answers: the records that its routes tell, its description shows, and ``serving.client`` reads."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -13,17 +13,34 @@ Rows: TypeAlias = tuple[Mapping[str, Any], ...]
 
 
 @dataclass(frozen=True)
+class ErrorDetail:
+    """What went wrong: ``code`` for programs, ``message`` (expected, got, where) for people."""
+
+    code: str
+    message: str
+
+
+@dataclass(frozen=True)
+class Parts:
+    """Rows of a label: those ``accepted`` unseen, those ``shown``, and whether it is ``asked`` what is missing."""
+
+    accepted: tuple[int, ...]
+    shown: tuple[int, ...]
+    asked: bool
+
+
+@dataclass(frozen=True)
 class Route:
-    """Who must look at an item, and why; ``parts`` are rows of its label, where people see only some of them.
+    """Who must look at an item, and why; ``parts`` where people see only some of them.
 
     ``policy`` is the version of that by which it was decided, ``otherwise`` what would change the decision.
     """
 
     decision: Literal["accept", "review", "annotate", "audit", "calibrate"]
     reason: str
-    parts: Mapping[str, Any] | None = None
-    policy: str | None = None
-    otherwise: str | None = None
+    parts: Parts | None
+    policy: str | None
+    otherwise: str | None
 
 
 @dataclass(frozen=True)
@@ -39,15 +56,23 @@ class Answer:
 
 
 @dataclass(frozen=True)
+class Failed:
+    """The place of a medium that got no answer, among those of one request that did."""
+
+    name: str
+    error: ErrorDetail
+
+
+@dataclass(frozen=True)
 class Leased(Answer):
     """An item that one person holds until ``expires_at``, with the answer to correct."""
 
     uri: str
     group: str | None
+    language: str | None
+    due: datetime | None
     lease_id: str
     expires_at: datetime
-    language: str | None = None
-    due: datetime | None = None
 
     def correction(self, label: Label, annotator: str, seconds: Seconds, tool: str, at: datetime) -> Correction:
         """What a person made of it, in ``seconds`` of work; ``at`` carries its time zone and tells repeats apart."""
@@ -56,11 +81,12 @@ class Leased(Answer):
 
 @dataclass(frozen=True)
 class Queue:
-    """The next items; where there are none, the reason and, where that is known, when it is worth to ask again."""
+    """The next items, most useful first; where there are none, the reason and, where that is known, when it is worth to
+    ask again."""
 
     items: tuple[Leased, ...]
-    reason: str | None = None
-    retry_after_s: Seconds | None = None
+    reason: str | None
+    retry_after_s: Seconds | None
 
 
 @dataclass(frozen=True)
@@ -77,20 +103,21 @@ class Entry:
 
 @dataclass(frozen=True)
 class EntryFailure:
-    """An entry, counted from 1, whose medium could not be had; ``error`` has a code and a message."""
+    """An entry, counted from 1, whose medium could not be had."""
 
     line: int
     uri: str
-    error: Mapping[str, str]
+    error: ErrorDetail
 
 
 @dataclass(frozen=True)
 class Registered:
-    """How many items were new, how many known, and which entries failed."""
+    """How many items were new, how many known, and how many entries failed, and which."""
 
     new: int
     known: int
-    failures: tuple[EntryFailure, ...] = ()
+    failed: int
+    failures: tuple[EntryFailure, ...]
 
 
 @dataclass(frozen=True)
@@ -99,6 +126,16 @@ class Receipt:
 
     item_id: str
     correction_id: int
+    repeated: bool
+
+
+@dataclass(frozen=True)
+class UnfitReceipt:
+    """What became of the word that an item cannot be labelled; ``repeated`` when the same one had come before."""
+
+    item_id: str
+    task: Task
+    reason: str
     repeated: bool
 
 
@@ -116,7 +153,8 @@ class History:
 
 @dataclass(frozen=True)
 class Choice:
-    """What became of an item that was chosen as gold: whether it is so ``new``, has a label, and was ``trained_on``."""
+    """What became of an item that was chosen as gold: whether it is so ``new``, whether it is ``labelled`` yet, and
+    whether the serving version, or one that it comes from, was ``trained_on`` it, for which it is no yardstick then."""
 
     item_id: str
     task: Task
@@ -137,7 +175,8 @@ class Chosen:
 
 @dataclass(frozen=True)
 class ChosenItems:
-    """A page of them; ``next`` is the ``after`` of the page behind it."""
+    """A page of the items of a task that were chosen, by id; how many there are, how many of these are ``labelled``,
+    and how many labels came ``known``; ``next`` is the ``after`` of the page behind it."""
 
     task: Task
     chosen: int
@@ -162,6 +201,13 @@ class Version:
 
 
 @dataclass(frozen=True)
+class Models:
+    """Every version, by task and age."""
+
+    models: tuple[Version, ...]
+
+
+@dataclass(frozen=True)
 class Promotion:
     """A switch, and the figures on gold items that allowed it."""
 
@@ -181,10 +227,10 @@ class Promotion:
 class Finding:
     """One thing that may be wrong with a label: how likely in [0, 1], why, and where, in pixels."""
 
-    kind: str
+    kind: Literal["overlooked", "badly located", "swapped", "spurious", "misheard"]
     score: float
     reason: str
-    where: tuple[float, float, float, float] | None = None
+    where: tuple[float, float, float, float] | None
 
 
 @dataclass(frozen=True)
@@ -198,29 +244,32 @@ class Suspect:
     group: str | None
     annotator: str
     reason: str
-    findings: tuple[Finding, ...] = ()
+    findings: tuple[Finding, ...]
 
 
 @dataclass(frozen=True)
 class Unread:
-    """An item whose label nothing is said of, and the code and message of what is wrong with its medium."""
+    """An item whose label nothing is said of, and what is wrong with its medium."""
 
     item_id: str
     uri: str
-    error: Mapping[str, str]
+    error: ErrorDetail
 
 
 @dataclass(frozen=True)
 class Suspects:
-    """A page of a task's labels, worst first; ``next`` is the offset of the page after it."""
+    """A page of a task's labels, worst first, as a version saw them; ``next`` is the offset of the page after it.
+
+    ``unread`` are the items whose media cannot be read, the same on every page.
+    """
 
     task: Task
     model_version: str
     ranked_at: datetime
     total: int
     suspects: tuple[Suspect, ...]
+    unread: tuple[Unread, ...]
     next: int | None
-    unread: tuple[Unread, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -232,7 +281,7 @@ class Opinion:
     label: Label
     seconds: Seconds
     counts: bool
-    planted: bool = False
+    planted: bool
 
 
 @dataclass(frozen=True)
@@ -283,8 +332,15 @@ class Standing:
     speed: Speed | None
     gold: Share
     consensus: Share
-    gold_speed: Speed | None = None
-    labels: int = 0
+    gold_speed: Speed | None
+    labels: int
+
+
+@dataclass(frozen=True)
+class Annotators:
+    """Who labelled, by task and name."""
+
+    tasks: Mapping[Task, tuple[Standing, ...]]
 
 
 @dataclass(frozen=True)
@@ -298,15 +354,49 @@ class InForce:
 
 
 @dataclass(frozen=True)
+class Policies:
+    """The policy in force for each task."""
+
+    tasks: Mapping[Task, InForce]
+
+
+@dataclass(frozen=True)
+class Report:
+    """The figures of each task."""
+
+    tasks: Mapping[Task, Mapping[str, Any]]
+
+
+@dataclass(frozen=True)
+class Status:
+    """The answer of a probe."""
+
+    status: Literal["ok"]
+
+
+@dataclass(frozen=True)
 class Webhook:
-    """Who is told of what; the ``secret`` that signs its messages is known of a new one alone."""
+    """Who is told of what."""
 
     id: str
     url: str
     events: tuple[str, ...]
     task: Task | None
     made_at: datetime
-    secret: str | None = None
+
+
+@dataclass(frozen=True)
+class NewWebhook(Webhook):
+    """A new webhook, with the secret that signs its messages; it is shown this once."""
+
+    secret: str
+
+
+@dataclass(frozen=True)
+class Webhooks:
+    """Every webhook."""
+
+    webhooks: tuple[Webhook, ...]
 
 
 @dataclass(frozen=True)
@@ -321,3 +411,10 @@ class DeadLetter:
     attempts: int
     failure: str
     body: str
+
+
+@dataclass(frozen=True)
+class DeadLetters:
+    """Messages that nobody heard, oldest first."""
+
+    dead: tuple[DeadLetter, ...]

@@ -17,7 +17,6 @@ import hmac
 import json
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
 from typing import Any, TypeVar
@@ -29,23 +28,30 @@ from pydantic import TypeAdapter, ValidationError
 from models.errors import InvalidInput, NotAllowed, PrelabelError
 from models.records import Correction, Label, Seconds, Task, explain, to_json
 from serving.answers import (
+    Annotators,
     Answer,
     Choice,
     ChosenItems,
     Consensus,
     DeadLetter,
+    DeadLetters,
     Entry,
     EntryFailure,
     History,
     InForce,
+    Models,
+    NewWebhook,
+    Policies,
     Promotion,
     Queue,
     Receipt,
     Registered,
+    Report,
     Standing,
     Suspects,
     Version,
     Webhook,
+    Webhooks,
 )
 from serving.errors import KINDS, Overloaded, Unavailable
 from serving.webhooks.signing import signature
@@ -57,39 +63,11 @@ TOLERANCE_S = 300  # by which a webhook's clock may be off
 T = TypeVar("T")
 
 
-@dataclass(frozen=True)
-class _Models:
-    models: list[Version]
-
-
-@dataclass(frozen=True)
-class _Report:
-    tasks: dict[Task, dict[str, Any]]
-
-
-@dataclass(frozen=True)
-class _Policies:
-    tasks: dict[Task, InForce]
-
-
-@dataclass(frozen=True)
-class _Annotators:
-    tasks: dict[Task, list[Standing]]
-
-
-@dataclass(frozen=True)
-class _Webhooks:
-    webhooks: list[Webhook]
-
-
-@dataclass(frozen=True)
-class _Dead:
-    dead: list[DeadLetter]
-
-
-_KINDS = (Answer, Registered, Receipt, History, Promotion, Suspects, Queue, Consensus, Webhook)
-_LISTS = (_Models, _Report, _Policies, _Annotators, _Webhooks, _Dead)
-_ADAPTERS: dict[Any, TypeAdapter[Any]] = {kind: TypeAdapter(kind) for kind in (*_KINDS, *_LISTS)}
+_KINDS = (
+    Answer, Registered, Receipt, History, Promotion, Suspects, Queue, Consensus, NewWebhook, Models, Report, Policies,
+    Annotators, Webhooks, DeadLetters,
+)  # fmt: skip
+_ADAPTERS: dict[Any, TypeAdapter[Any]] = {kind: TypeAdapter(kind) for kind in _KINDS}
 
 
 class Client:
@@ -148,7 +126,7 @@ class Client:
             told = self._read(Registered, self._send("POST", "/v1/items", content=body.encode()))
             new, known = new + told.new, known + told.known
             failures += [EntryFailure(begin + one.line, one.uri, one.error) for one in told.failures]
-        return Registered(new, known, tuple(failures))
+        return Registered(new, known, len(failures), tuple(failures))
 
     def item(self, item_id: str) -> History:
         """An item with its whole history."""
@@ -181,7 +159,7 @@ class Client:
         asked = {"limit": limit, "annotator": annotator, "strategy": strategy, "seconds": seconds}
         params = {name: value for name, value in asked.items() if value is not None}
         response = self._send("GET", f"/v1/queue/{_part(task)}", repeatable=False, params=params)
-        return replace(self._read(Queue, response), retry_after_s=_retry_after(response))
+        return self._read(Queue, response)
 
     def release(self, lease_id: str) -> None:
         """Gives an item back that nobody corrects: others get it at once."""
@@ -234,45 +212,45 @@ class Client:
         params = {"task": task, "limit": limit, "offset": offset}
         return self._read(Suspects, self._send("GET", "/v1/suspects", params=params))
 
-    def annotators(self, task: Task | None = None) -> dict[Task, list[Standing]]:
+    def annotators(self, task: Task | None = None) -> Mapping[Task, Sequence[Standing]]:
         """How fast people are and how often right, by task and name."""
         params = {"task": task} if task else {}
-        return self._read(_Annotators, self._send("GET", "/v1/annotators", params=params)).tasks
+        return self._read(Annotators, self._send("GET", "/v1/annotators", params=params)).tasks
 
     # -- versions, policies and figures
 
     def models(self) -> list[Version]:
         """Every version, by task and age."""
-        return self._read(_Models, self._send("GET", "/v1/models")).models
+        return list(self._read(Models, self._send("GET", "/v1/models")).models)
 
     def promote(self, version: str, force: bool = False) -> Promotion:
         """Lets a version serve, unless it is worse on the gold items and not forced."""
         path = f"/v1/models/{_part(version)}/promote"
         return self._read(Promotion, self._send("POST", path, repeatable=False, json={"force": force}))
 
-    def policy(self) -> dict[Task, InForce]:
+    def policy(self) -> Mapping[Task, InForce]:
         """By what terms is decided who must look at what, of each task."""
-        return self._read(_Policies, self._send("GET", "/v1/policy")).tasks
+        return self._read(Policies, self._send("GET", "/v1/policy")).tasks
 
-    def adopt(self, policy: Mapping[str, Any], task: Task | None = None) -> dict[Task, InForce]:
+    def adopt(self, policy: Mapping[str, Any], task: Task | None = None) -> Mapping[Task, InForce]:
         """Puts a policy in force for a task or, without one, for all; terms left out are as the settings say."""
         body = {"task": task, "policy": policy}
-        return self._read(_Policies, self._send("PUT", "/v1/policy", repeatable=False, json=body)).tasks
+        return self._read(Policies, self._send("PUT", "/v1/policy", repeatable=False, json=body)).tasks
 
-    def report(self) -> dict[Task, dict[str, Any]]:
+    def report(self) -> Mapping[Task, Mapping[str, Any]]:
         """The figures of each task."""
-        return self._read(_Report, self._send("GET", "/v1/report")).tasks
+        return self._read(Report, self._send("GET", "/v1/report")).tasks
 
     # -- webhooks, for admins
 
     def webhooks(self) -> list[Webhook]:
         """Who is told of what."""
-        return self._read(_Webhooks, self._send("GET", "/v1/webhooks")).webhooks
+        return list(self._read(Webhooks, self._send("GET", "/v1/webhooks")).webhooks)
 
-    def add_webhook(self, url: str, events: Sequence[str], task: Task | None = None) -> Webhook:
+    def add_webhook(self, url: str, events: Sequence[str], task: Task | None = None) -> NewWebhook:
         """Tells an address of events from now on; the answer holds the secret that signs them, this once."""
         body = {"url": url, "events": list(events), "task": task}
-        return self._read(Webhook, self._send("POST", "/v1/webhooks", repeatable=False, json=body))
+        return self._read(NewWebhook, self._send("POST", "/v1/webhooks", repeatable=False, json=body))
 
     def remove_webhook(self, webhook_id: str) -> None:
         """Tells an address no more, nor what was still to be told."""
@@ -280,7 +258,7 @@ class Client:
 
     def dead_letters(self) -> list[DeadLetter]:
         """Messages that nobody heard, oldest first."""
-        return self._read(_Dead, self._send("GET", "/v1/webhooks/dead")).dead
+        return list(self._read(DeadLetters, self._send("GET", "/v1/webhooks/dead")).dead)
 
     def retry(self, letter_id: int) -> None:
         """Tells a dead message again, at once."""
@@ -314,7 +292,7 @@ class Client:
             read: T = _ADAPTERS[kind].validate_json(response.content)
         except ValidationError as error:
             where = f"{response.request.method} {response.request.url}"
-            raise InvalidInput(f"{where}: expected {kind.__name__.strip('_')}, got another answer: "
+            raise InvalidInput(f"{where}: expected {kind.__name__}, got another answer: "
                                f"{explain(error)}") from error  # fmt: skip
         return read
 

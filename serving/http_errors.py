@@ -12,21 +12,15 @@ from pydantic import BaseModel
 from starlette.exceptions import HTTPException
 
 from models.errors import PrelabelError
+from serving.answers import ErrorDetail
 from serving.errors import Overloaded, Unauthenticated, Unavailable, status_of
 
 __all__ = [
-    "ErrorBody", "ErrorDetail", "Overloaded", "Unauthenticated", "Unavailable", "error_detail", "error_response",
+    "ErrorBody", "Overloaded", "Unauthenticated", "Unavailable", "error_detail", "error_response",
     "explained", "install", "log", "status_of", "unexplained",
 ]  # fmt: skip
 
 log = logging.getLogger("bentoml.prelabel")  # the server shows what is below "bentoml"
-
-
-class ErrorDetail(BaseModel):
-    """What went wrong: ``code`` for programs, ``message`` (expected, got, where) for people."""
-
-    code: str
-    message: str
 
 
 class ErrorBody(BaseModel):

@@ -10,7 +10,8 @@ from anyio import create_task_group
 from anyio.to_thread import run_sync
 
 from models.errors import InvalidInput, NotFound, PrelabelError, TooLarge
-from serving.bodies import ItemLine, LineFailure, RegisteredBody, parse
+from serving import answers
+from serving.bodies import ItemLine, parse
 from serving.fetch import Fetcher
 from serving.http_errors import error_detail
 from serving.loop import Actor, Loop, Registered, Registration
@@ -60,7 +61,7 @@ def _texts(body: bytes) -> Iterable[bytes | str]:
         raise InvalidInput(f"body: expected a JSON list or JSON lines, got an error: {error}") from error
 
 
-async def register(loop: Loop, fetcher: Fetcher, lines: Sequence[Line], actor: Actor) -> RegisteredBody:
+async def register(loop: Loop, fetcher: Fetcher, lines: Sequence[Line], actor: Actor) -> answers.Registered:
     """Registers what can be read; a line that fails does not stop the others. Files stay where they are."""
     tally = _Tally()
     remote: list[Line] = []
@@ -104,7 +105,7 @@ class _Tally:
     def __init__(self) -> None:
         self._new = 0
         self._known = 0
-        self._failures: list[LineFailure] = []
+        self._failures: list[answers.EntryFailure] = []
 
     @contextmanager
     def noting(self, line: Line) -> Iterator[None]:
@@ -121,9 +122,9 @@ class _Tally:
 
     def failed(self, line: Line, error: PrelabelError) -> None:
         """Notes why a line was not registered."""
-        self._failures.append(LineFailure(line=line.number, uri=line.item.uri, error=error_detail(error)))
+        self._failures.append(answers.EntryFailure(line.number, line.item.uri, error_detail(error)))
 
-    def told(self) -> RegisteredBody:
+    def told(self) -> answers.Registered:
         """The answer; failures in the order of the lines."""
         failures = sorted(self._failures, key=lambda failure: failure.line)
-        return RegisteredBody(new=self._new, known=self._known, failed=len(failures), failures=failures)
+        return answers.Registered(self._new, self._known, len(failures), tuple(failures))

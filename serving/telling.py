@@ -1,65 +1,78 @@
-"""What the loop says, in the shapes that the API answers in."""
+"""What the loop says, as the records that the API answers."""
 
-from collections.abc import Mapping
-from dataclasses import replace
+from collections.abc import Mapping, Sequence
 from datetime import UTC
 from typing import Any
 
 from fastapi.responses import Response
-from pydantic import BaseModel
+from pydantic import TypeAdapter
 
 from models.records import TASKS, Task
-from serving.bodies import (
-    AgreedBody,
-    AnswerBody,
-    ConsensusBody,
-    GivenBody,
-    InForceBody,
-    LeasedBody,
-    PoliciesBody,
-    PromotionBody,
-    SuspectBody,
-    SuspectsBody,
-    UnreadBody,
-    VersionBody,
-)
+from selection.annotators import Speed, Standing
+from selection.routing import Decision
+from serving import answers
 from serving.http_errors import error_detail
 from serving.loop import Answer, Leased, Promotion, StoredVersion
 from serving.opinions import Agreed
 from serving.policies import Policies
-from serving.store.records import Opinions
+from serving.store.records import Opinion, Opinions
 from serving.suspecting import Ranking
 
+_ADAPTERS: dict[type, TypeAdapter[Any]] = {  # one a record
+    kind: TypeAdapter(kind)
+    for kind in vars(answers).values()
+    if isinstance(kind, type) and kind.__module__ == answers.__name__
+}
 
-def as_json(body: BaseModel, headers: Mapping[str, str] | None = None) -> Response:
+
+def as_json(told: Any, headers: Mapping[str, str] | None = None) -> Response:
     """The answer to a request."""
-    return Response(body.model_dump_json(), headers=headers, media_type="application/json")
+    return Response(json_of(told), headers=headers, media_type="application/json")
 
 
-def answer_body(answer: Answer) -> AnswerBody:
-    """The answer, as the API gives it; it was checked when it was made."""
-    return AnswerBody.model_construct(**_told(answer))
+def json_of(told: Any) -> bytes:
+    """A record of ``answers`` as JSON; it was checked when it was made."""
+    return _ADAPTERS[type(told)].dump_json(told)
 
 
-def leased_body(leased: Leased, answer: Answer) -> LeasedBody:
+def answer_told(answer: Answer) -> answers.Answer:
+    """What a version said."""
+    return answers.Answer(**_answer(answer, answer.decision.reason))
+
+
+def leased_told(leased: Leased, answer: Answer) -> answers.Leased:
     """A leased item with the newest answer on it, and why it came first, if it did."""
+    why = answer.decision.reason
     if leased.first and leased.due is not None:
-        why = f"due by {leased.due.astimezone(UTC):%Y-%m-%d %H:%M} UTC, so it comes first; {answer.decision.reason}"
-        answer = replace(answer, decision=replace(answer.decision, reason=why))
-    return LeasedBody.model_construct(
-        **_told(answer),
-        uri=leased.item.uri,
-        group=leased.item.group,
-        language=leased.item.language,
-        due=leased.due,
-        lease_id=leased.lease_id,
-        expires_at=leased.expires_at,
-    )
+        why = f"due by {leased.due.astimezone(UTC):%Y-%m-%d %H:%M} UTC, so it comes first; {why}"
+    item = leased.item
+    return answers.Leased(
+        **_answer(answer, why), uri=item.uri, group=item.group, language=item.language, due=leased.due,
+        lease_id=leased.lease_id, expires_at=leased.expires_at,
+    )  # fmt: skip
 
 
-def version_body(version: StoredVersion) -> VersionBody:
+def _answer(answer: Answer, why: str) -> dict[str, Any]:
+    said = answer.preannotation
+    return {
+        "item_id": said.item_id,
+        "task": said.task,
+        "model_version": said.model_version,
+        "label": said.label,
+        "uncertainty": said.uncertainty,
+        "route": _route(answer.decision, why),
+    }
+
+
+def _route(decided: Decision, why: str) -> answers.Route:
+    plan = decided.parts
+    parts = None if plan is None else answers.Parts(plan.accepted, plan.shown, plan.asked)
+    return answers.Route(decided.decision, why, parts, decided.policy, decided.otherwise)
+
+
+def version_told(version: StoredVersion) -> answers.Version:
     """A version, without the place where it lies."""
-    return VersionBody(
+    return answers.Version(
         version=version.name,
         task=version.task,
         state=version.state,
@@ -71,16 +84,16 @@ def version_body(version: StoredVersion) -> VersionBody:
     )
 
 
-def suspects_body(task: Task, ranking: Ranking, offset: int, limit: int) -> SuspectsBody:
+def suspects_told(task: Task, ranking: Ranking, offset: int, limit: int) -> answers.Suspects:
     """The page of a ranking that begins at ``offset``."""
     end = offset + limit
-    return SuspectsBody(
+    return answers.Suspects(
         task=task,
         model_version=ranking.version,
         ranked_at=ranking.ranked_at,
         total=len(ranking.suspects),
-        suspects=[
-            SuspectBody(
+        suspects=tuple(
+            answers.Suspect(
                 rank=one.rank,
                 score=one.suspicion.score,
                 item_id=one.item.id,
@@ -88,25 +101,23 @@ def suspects_body(task: Task, ranking: Ranking, offset: int, limit: int) -> Susp
                 group=one.item.group,
                 annotator=ranking.annotators[one.item.id],
                 reason=one.suspicion.reason,
-                findings=list(one.suspicion.findings),
+                findings=tuple(answers.Finding(**vars(found)) for found in one.suspicion.findings),
             )
             for one in ranking.suspects[offset:end]
-        ],
-        unread=[
-            UnreadBody(item_id=one.item.id, uri=one.item.uri, error=error_detail(one.failure)) for one in ranking.unread
-        ],
+        ),
+        unread=tuple(answers.Unread(one.item.id, one.item.uri, error_detail(one.failure)) for one in ranking.unread),
         next=end if end < len(ranking.suspects) else None,
     )
 
 
-def policies_body(policies: Policies) -> PoliciesBody:
+def policies_told(policies: Policies) -> answers.Policies:
     """What is in force now."""
-    return PoliciesBody(tasks={task: _in_force(policies, task) for task in TASKS})
+    return answers.Policies({task: _in_force(policies, task) for task in TASKS})
 
 
-def _in_force(policies: Policies, task: Task) -> InForceBody:
+def _in_force(policies: Policies, task: Task) -> answers.InForce:
     adopted = policies.adopted(task)
-    return InForceBody(
+    return answers.InForce(
         version=policies.of(task).version,
         policy=policies.told(task),
         adopted_by=adopted.actor if adopted else None,
@@ -114,26 +125,45 @@ def _in_force(policies: Policies, task: Task) -> InForceBody:
     )
 
 
-def consensus_body(item_id: str, found: Mapping[Task, tuple[Opinions, Agreed]]) -> ConsensusBody:
+def consensus_told(item_id: str, found: Mapping[Task, tuple[Opinions, Agreed]]) -> answers.Consensus:
     """What people said of an item, and what they agree on."""
-    return ConsensusBody(
-        item_id=item_id,
-        tasks={
-            task: AgreedBody(
-                label=agreed.label,
-                people=agreed.people,
-                agreement=agreed.agreement,
-                given=[GivenBody(**vars(one)) for one in said.given],
-            )
+    return answers.Consensus(
+        item_id,
+        {
+            task: answers.Agreed(agreed.label, agreed.people, agreed.agreement, tuple(map(_opinion, said.given)))
             for task, (said, agreed) in found.items()
         },
     )
 
 
-def promotion_body(promotion: Promotion) -> PromotionBody:
+def _opinion(one: Opinion) -> answers.Opinion:
+    return answers.Opinion(one.annotator, one.label, one.seconds, one.counts, one.planted)
+
+
+def annotators_told(found: Mapping[Task, Sequence[Standing]]) -> answers.Annotators:
+    """How fast people are and how often right."""
+    return answers.Annotators({task: tuple(map(_standing, people)) for task, people in found.items()})
+
+
+def _standing(one: Standing) -> answers.Standing:
+    return answers.Standing(
+        annotator=one.annotator,
+        speed=_speed(one.speed),
+        gold=answers.Share(**vars(one.gold)),
+        consensus=answers.Share(**vars(one.consensus)),
+        gold_speed=_speed(one.gold_speed),
+        labels=one.labels,
+    )
+
+
+def _speed(speed: Speed | None) -> answers.Speed | None:
+    return None if speed is None else answers.Speed(**vars(speed))
+
+
+def promotion_told(promotion: Promotion) -> answers.Promotion:
     """A line of the log of switches."""
     comparison = promotion.comparison
-    return PromotionBody(
+    return answers.Promotion(
         version=promotion.version,
         task=promotion.task,
         previous=promotion.previous,
@@ -145,15 +175,3 @@ def promotion_body(promotion: Promotion) -> PromotionBody:
         at=promotion.at,
         actor=promotion.actor,
     )
-
-
-def _told(answer: Answer) -> dict[str, Any]:
-    said = answer.preannotation
-    return {
-        "item_id": said.item_id,
-        "task": said.task,
-        "model_version": said.model_version,
-        "label": said.label,
-        "uncertainty": said.uncertainty,
-        "route": answer.decision,
-    }

@@ -5,19 +5,19 @@ from collections.abc import Sequence
 from anyio import create_task_group
 from fastapi import APIRouter, Request
 from fastapi.responses import Response
-from pydantic import BaseModel
 from starlette.datastructures import UploadFile
 
 from models.errors import InvalidInput, PrelabelError
 from models.records import Task
 from models.tasks import parse_task
+from serving import answers
 from serving.admission import Visit
-from serving.bodies import AnswerBody, FailedBody, UriBody, parse
+from serving.bodies import UriBody, parse
 from serving.deployment import actor_of, deployment_of
 from serving.description import documented, media_or_uri
 from serving.http_errors import error_detail
 from serving.loop import Answer
-from serving.telling import answer_body, as_json
+from serving.telling import answer_told, as_json, json_of
 
 MOST_FILES = 100  # of one request
 
@@ -27,7 +27,7 @@ routes = APIRouter()
 @routes.post(
     "/v1/{task}/annotate",
     summary="Pre-annotate media",
-    response_model=AnswerBody | list[AnswerBody | FailedBody],
+    response_model=answers.Answer | list[answers.Answer | answers.Failed],
     openapi_extra=media_or_uri(),
     responses=documented(401, 403, 404, 413, 422, 429, 503),
 )
@@ -39,12 +39,12 @@ async def annotate(task: str, request: Request) -> Response:
         if request.headers.get("content-type", "").startswith("multipart/form-data"):
             return await _annotate_files(name, request, visit)
         body = await request.body()
-        if _isas_json(request, body):
+        if _is_json(request, body):
             medium = await deployment.fetcher.fetch(parse(UriBody, body, "body").uri)
             answer = await deployment.work(request, deployment.annotator.fetched, name, medium, actor_of(request))
         else:
             answer = await deployment.work(request, deployment.annotator.posted, name, body, "body", actor_of(request))
-    return as_json(answer_body(answer))
+    return as_json(answer_told(answer))
 
 
 async def _annotate_files(task: Task, request: Request, visit: Visit) -> Response:
@@ -75,15 +75,17 @@ def _json_list(files: Sequence[UploadFile], outcomes: Sequence[Answer | Prelabel
     failures = [outcome for outcome in outcomes if isinstance(outcome, PrelabelError)]
     if len(failures) == len(outcomes):
         raise failures[0]
-    told: list[BaseModel] = [
-        FailedBody(name=file.filename or "", error=error_detail(outcome))
-        if isinstance(outcome, PrelabelError)
-        else answer_body(outcome)
+    told = [
+        json_of(
+            answers.Failed(file.filename or "", error_detail(outcome))
+            if isinstance(outcome, PrelabelError)
+            else answer_told(outcome)
+        )
         for file, outcome in zip(files, outcomes, strict=True)
     ]
-    return Response(f"[{','.join(one.model_dump_json() for one in told)}]", media_type="application/json")
+    return Response(b"[" + b",".join(told) + b"]", media_type="application/json")
 
 
-def _isas_json(request: Request, body: bytes) -> bool:
+def _is_json(request: Request, body: bytes) -> bool:
     """Whether a uri came instead of a medium; none of those begins with a brace."""
     return request.headers.get("content-type", "").startswith("application/json") or body[:1] == b"{"

@@ -8,18 +8,18 @@ from fastapi.responses import JSONResponse, Response
 
 from models.records import TASKS
 from models.tasks import parse_task
-from serving.bodies import AnnotatorsBody, ReportBody, StatusBody, SuspectsBody
+from serving import answers
 from serving.deployment import deployment_of
 from serving.description import PUBLIC, documented
 from serving.http_errors import Unavailable
-from serving.telling import as_json, suspects_body
+from serving.telling import annotators_told, as_json, suspects_told
 
 MOST_SUSPECTS = 1000
 
 routes = APIRouter()
 
 
-@routes.get("/v1/report", summary="The figures", response_model=ReportBody, responses=documented(401, 403))
+@routes.get("/v1/report", summary="The figures", response_model=answers.Report, responses=documented(401, 403))
 async def report(request: Request) -> Response:
     """Items by state, human seconds, seconds a label, by task and model version, and what is promised."""
     return JSONResponse(await run_sync(deployment_of(request).loop.report))
@@ -28,7 +28,7 @@ async def report(request: Request) -> Response:
 @routes.get(
     "/v1/suspects",
     summary="Labels that are probably wrong",
-    response_model=SuspectsBody,
+    response_model=answers.Suspects,
     responses=documented(401, 403, 404, 422, 503),
 )
 async def suspects(
@@ -41,30 +41,30 @@ async def suspects(
     changed; the first time that may take a while, and is answered with 503 until it is done."""
     name = parse_task(task)
     ranking = await run_sync(deployment_of(request).suspecting.ranking, name)
-    return as_json(suspects_body(name, ranking, offset, limit))
+    return as_json(suspects_told(name, ranking, offset, limit))
 
 
-@routes.get("/v1/annotators", summary="Who labels how well", response_model=AnnotatorsBody,
+@routes.get("/v1/annotators", summary="Who labels how well", response_model=answers.Annotators,
             responses=documented(401, 403, 404, 422))  # fmt: skip
 async def annotators(request: Request, task: str | None = None) -> Response:
     """Of each person the seconds a label, and the shares that are right on gold items, whose answer somebody else gave,
     and by the consensus of three people or more; with exact 95 % intervals. A policy's ``planted_share`` hands gold
     items to people who are not told."""
     loop, names = deployment_of(request).loop, [parse_task(task)] if task else TASKS
-    return as_json(AnnotatorsBody(tasks={name: await run_sync(loop.labelled.annotators, name) for name in names}))
+    return as_json(annotators_told({name: await run_sync(loop.labelled.annotators, name) for name in names}))
 
 
-@routes.get("/livez", summary="Does the process answer?", response_model=StatusBody, openapi_extra=PUBLIC)
-@routes.get("/healthz", summary="Does the process answer?", response_model=StatusBody, openapi_extra=PUBLIC)
+@routes.get("/livez", summary="Does the process answer?", response_model=answers.Status, openapi_extra=PUBLIC)
+@routes.get("/healthz", summary="Does the process answer?", response_model=answers.Status, openapi_extra=PUBLIC)
 async def live() -> Response:
     """It does."""
-    return as_json(StatusBody(status="ok"))
+    return as_json(answers.Status("ok"))
 
 
 @routes.get(
     "/readyz",
     summary="Are the models loaded?",
-    response_model=StatusBody,
+    response_model=answers.Status,
     openapi_extra=PUBLIC,
     responses=documented(503),
 )
@@ -72,7 +72,7 @@ async def ready(request: Request) -> Response:
     """Whether every version that should serve is loaded, and the store answers."""
     if not await run_sync(deployment_of(request).live.is_ready):
         raise Unavailable("expected a loaded version of every task that has one, got fewer")
-    return as_json(StatusBody(status="ok"))
+    return as_json(answers.Status("ok"))
 
 
 @routes.get("/metrics", summary="Figures for Prometheus", response_class=Response, responses=documented(401, 403))

@@ -1,15 +1,15 @@
 """Gold items: which are chosen, and choosing them."""
 
-from datetime import datetime
 from typing import Annotated, Any
 
 from anyio.to_thread import run_sync
 from fastapi import APIRouter, Query, Request
 from fastapi.responses import Response
-from pydantic import BaseModel, Field
+from pydantic import Field
 
 from models.records import LABEL_TYPES, Task, from_json
 from models.tasks import parse_task
+from serving import answers
 from serving.bodies import Body, parse
 from serving.deployment import actor_of, deployment_of
 from serving.description import documented, one_json
@@ -29,42 +29,10 @@ class GoldBody(Body):
     label: dict[str, Any] | None = Field(None, description="as in a correction; without it people label the item")
 
 
-class ChoiceBody(BaseModel):
-    """What became of an item that was chosen as gold: whether it is so ``new``, whether it is ``labelled`` yet, and
-    whether the serving version, or one that it comes from, was ``trained_on`` it, for which it is no yardstick then."""
-
-    item_id: str
-    task: Task
-    new: bool
-    labelled: bool
-    trained_on: bool
-
-
-class ChosenBody(BaseModel):
-    """An item that was chosen as gold; it is so once it is ``corrected``."""
-
-    item_id: str
-    uri: str
-    state: str
-    chosen_at: datetime
-
-
-class ChosenItemsBody(BaseModel):
-    """A page of the items of a task that were chosen, by id; how many there are, how many of these are ``labelled``,
-    and how many labels came ``known``; ``next`` is the ``after`` of the page behind it."""
-
-    task: Task
-    chosen: int
-    labelled: int
-    known: int
-    items: list[ChosenBody]
-    next: str | None
-
-
 @routes.get(
     "/v1/gold",
     summary="The items chosen as gold",
-    response_model=ChosenItemsBody,
+    response_model=answers.ChosenItems,
     responses=documented(401, 403, 404, 422),
 )
 async def gold(
@@ -77,7 +45,7 @@ async def gold(
 @routes.put(
     "/v1/items/{item_id}/gold",
     summary="Choose an item as gold",
-    response_model=ChoiceBody,
+    response_model=answers.Choice,
     openapi_extra=one_json(GoldBody),
     responses=documented(401, 403, 404, 413, 422),
 )
@@ -86,15 +54,7 @@ async def choose(item_id: str, request: Request) -> Response:
     along, which is known to be right and counts, or a person's, whom it goes to however sure the model is."""
     body: GoldBody = parse(GoldBody, await request.body(), "body")
     choice = await run_sync(_choose, deployment_of(request).loop, item_id, body, actor_of(request))
-    return as_json(
-        ChoiceBody(
-            item_id=item_id,
-            task=body.task,
-            new=bool(choice.new),
-            labelled=not choice.unlabelled,
-            trained_on=bool(choice.trained_on),
-        )
-    )
+    return as_json(answers.Choice(item_id, body.task, bool(choice.new), not choice.unlabelled, bool(choice.trained_on)))
 
 
 @routes.delete(
@@ -109,12 +69,11 @@ async def take_back(item_id: str, task: str, request: Request) -> Response:
     return Response(status_code=204)
 
 
-def _page(loop: Loop, task: Task, limit: int, after: str) -> ChosenItemsBody:
+def _page(loop: Loop, task: Task, limit: int, after: str) -> answers.ChosenItems:
     found = loop.store.gold.page(task, limit + 1, after)
-    told = [ChosenBody(item_id=one.item.id, uri=one.item.uri, state=one.state, chosen_at=one.at)
-            for one in found[:limit]]  # fmt: skip
+    told = tuple(answers.Chosen(one.item.id, one.item.uri, one.state, one.at) for one in found[:limit])
     following = told[-1].item_id if len(found) > limit else None
-    return ChosenItemsBody(task=task, **vars(loop.store.gold.counts(task)), items=told, next=following)
+    return answers.ChosenItems(task=task, **vars(loop.store.gold.counts(task)), items=told, next=following)
 
 
 def _choose(loop: Loop, item_id: str, body: GoldBody, actor: str) -> Choice:

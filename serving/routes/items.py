@@ -8,12 +8,13 @@ from fastapi.responses import Response
 
 from models.media import media_type
 from models.tasks import parse_task
-from serving.bodies import ConsensusBody, RegisteredBody, UnfitBody, UnfitReceiptBody, parse
+from serving import answers
+from serving.bodies import UnfitBody, parse
 from serving.deployment import actor_of, deployment_of
 from serving.description import a_medium, documented, many_items, one_json
 from serving.loop import utc_now
 from serving.registration import parse_lines, register
-from serving.telling import as_json, consensus_body
+from serving.telling import as_json, consensus_told
 
 routes = APIRouter()
 
@@ -21,7 +22,7 @@ routes = APIRouter()
 @routes.post(
     "/v1/items",
     summary="Register media by uri",
-    response_model=RegisteredBody,
+    response_model=answers.Registered,
     openapi_extra=many_items(),
     responses=documented(401, 403, 413, 422),
 )
@@ -44,14 +45,14 @@ async def item(item_id: str, request: Request) -> dict[str, Any]:
 @routes.get(
     "/v1/items/{item_id}/consensus",
     summary="What people agree on about an item",
-    response_model=ConsensusBody,
+    response_model=answers.Consensus,
     responses=documented(401, 403, 404, 422),
 )
 async def consensus(item_id: str, request: Request) -> Response:
     """By task: the newest label of each person and the one that they give together, as an export writes it. Whoever is
     right more often on other items counts for more."""
     found = await run_sync(deployment_of(request).loop.labelled.consensus, item_id)
-    return as_json(consensus_body(item_id, found))
+    return as_json(consensus_told(item_id, found))
 
 
 @routes.get(
@@ -75,7 +76,7 @@ async def media(item_id: str, request: Request) -> Response:
 @routes.post(
     "/v1/items/{item_id}/unfit",
     summary="Say that an item cannot be labelled",
-    response_model=UnfitReceiptBody,
+    response_model=answers.UnfitReceipt,
     openapi_extra=one_json(UnfitBody),
     responses=documented(401, 403, 404, 409, 413, 422),
 )
@@ -85,7 +86,7 @@ async def find_unfit(item_id: str, request: Request) -> Response:
     body: UnfitBody = parse(UnfitBody, await request.body(), "body")
     said = body.unfit(item_id, utc_now())
     repeated = await run_sync(deployment_of(request).loop.find_unfit, said, body.lease_id, actor_of(request))
-    return as_json(UnfitReceiptBody(item_id=item_id, task=said.task, reason=said.reason, repeated=repeated))
+    return as_json(answers.UnfitReceipt(item_id, said.task, said.reason, repeated))
 
 
 @routes.delete(

@@ -4,25 +4,26 @@ from anyio.to_thread import run_sync
 from fastapi import APIRouter, Request
 from fastapi.responses import Response
 
-from serving.bodies import ModelsBody, PoliciesBody, PolicyBody, PromoteBody, PromotionBody, parse
+from serving import answers
+from serving.bodies import PolicyBody, PromoteBody, parse
 from serving.deployment import actor_of, deployment_of
 from serving.description import documented, one_json
-from serving.telling import as_json, policies_body, promotion_body, version_body
+from serving.telling import as_json, policies_told, promotion_told, version_told
 
 routes = APIRouter()
 
 
-@routes.get("/v1/models", summary="Every version", response_model=ModelsBody, responses=documented(401, 403))
+@routes.get("/v1/models", summary="Every version", response_model=answers.Models, responses=documented(401, 403))
 async def models(request: Request) -> Response:
     """By task and age, with state and metrics."""
     versions = await run_sync(deployment_of(request).loop.versions.all)
-    return as_json(ModelsBody(models=[version_body(version) for version in versions]))
+    return as_json(answers.Models(tuple(map(version_told, versions))))
 
 
 @routes.post(
     "/v1/models/{version}/promote",
     summary="Let a version serve",
-    response_model=PromotionBody,
+    response_model=answers.Promotion,
     openapi_extra=one_json(PromoteBody, required=False),
     responses=documented(401, 403, 404, 409, 422),
 )
@@ -31,19 +32,21 @@ async def promote(version: str, request: Request) -> Response:
     body = await request.body()
     force = bool(body) and parse(PromoteBody, body, "body").force
     promotion = await run_sync(deployment_of(request).promote, version, force, actor_of(request))
-    return as_json(promotion_body(promotion))
+    return as_json(promotion_told(promotion))
 
 
-@routes.get("/v1/policy", summary="The policy in force", response_model=PoliciesBody, responses=documented(401, 403))
+@routes.get(
+    "/v1/policy", summary="The policy in force", response_model=answers.Policies, responses=documented(401, 403)
+)
 async def policy(request: Request) -> Response:
     """Of each task: by what terms is decided who must look at what, and who adopted them when."""
-    return as_json(await run_sync(policies_body, deployment_of(request).loop.policies))
+    return as_json(await run_sync(policies_told, deployment_of(request).loop.policies))
 
 
 @routes.put(
     "/v1/policy",
     summary="Adopt a policy",
-    response_model=PoliciesBody,
+    response_model=answers.Policies,
     openapi_extra=one_json(PolicyBody),
     responses=documented(401, 403, 413, 422),
 )
@@ -52,4 +55,4 @@ async def adopt(request: Request) -> Response:
     body: PolicyBody = parse(PolicyBody, await request.body(), "body")
     deployment = deployment_of(request)
     await run_sync(deployment.adopt, body.policy, body.task, actor_of(request))
-    return as_json(await run_sync(policies_body, deployment.loop.policies))
+    return as_json(await run_sync(policies_told, deployment.loop.policies))

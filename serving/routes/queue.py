@@ -8,11 +8,12 @@ from fastapi import APIRouter, Query, Request
 from fastapi.responses import Response
 
 from models.tasks import parse_task
-from serving.bodies import CorrectionBody, QueueBody, ReceiptBody, parse
+from serving import answers
+from serving.bodies import CorrectionBody, parse
 from serving.deployment import actor_of, deployment_of
 from serving.description import documented, one_json
 from serving.settings import QueueStrategy
-from serving.telling import as_json, leased_body
+from serving.telling import as_json, leased_told
 
 MOST_LEASED = 100
 
@@ -22,7 +23,7 @@ routes = APIRouter()
 @routes.get(
     "/v1/queue/{task}",
     summary="Lease the next items",
-    response_model=QueueBody,
+    response_model=answers.Queue,
     responses=documented(401, 403, 404, 422, 429),
 )
 async def queue(
@@ -47,8 +48,8 @@ async def queue(
     if not leased:
         nothing = await run_sync(deployment.loop.why_nothing, name, person, seconds)
         wait = {} if nothing.retry_after_s is None else {"Retry-After": str(math.ceil(nothing.retry_after_s))}
-        return as_json(QueueBody(items=[], reason=nothing.reason), wait)
-    return as_json(QueueBody.model_construct(items=[leased_body(one, answer) for one, answer in leased]))
+        return as_json(answers.Queue((), nothing.reason, nothing.retry_after_s), wait)
+    return as_json(answers.Queue(tuple(leased_told(one, answer) for one, answer in leased), None, None))
 
 
 @routes.delete(
@@ -64,7 +65,7 @@ async def release(lease_id: str, request: Request) -> Response:
 @routes.post(
     "/v1/items/{item_id}/correction",
     summary="Send a correction",
-    response_model=ReceiptBody,
+    response_model=answers.Receipt,
     openapi_extra=one_json(CorrectionBody),
     responses=documented(401, 403, 404, 409, 413, 422),
 )
@@ -72,4 +73,4 @@ async def correct(item_id: str, request: Request) -> Response:
     """Append-only; the same one sent twice counts once. A lease that is over answers 409."""
     body: CorrectionBody = parse(CorrectionBody, await request.body(), "body")
     receipt = await run_sync(deployment_of(request).correct, item_id, body, actor_of(request))
-    return as_json(ReceiptBody(item_id=receipt.item_id, correction_id=receipt.correction_id, repeated=receipt.repeated))
+    return as_json(answers.Receipt(receipt.item_id, receipt.correction_id, receipt.repeated))

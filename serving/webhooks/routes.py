@@ -1,18 +1,17 @@
 """The routes by which admins say who is told of what, and look at what nobody heard."""
 
-from datetime import datetime
-from typing import Any
-
 from anyio.to_thread import run_sync
 from fastapi import APIRouter, Request
 from fastapi.responses import Response
-from pydantic import BaseModel, Field
+from pydantic import Field
 
 from models.tasks import parse_task
+from serving import answers
 from serving.bodies import Body, parse
 from serving.description import documented, one_json
 from serving.loop import utc_now
 from serving.store.outbox import Delivery, Outbox, Webhook
+from serving.telling import as_json
 from serving.webhooks.subscribing import subscribe
 
 routes = APIRouter(prefix="/v1/webhooks", tags=["webhooks"])
@@ -26,58 +25,17 @@ class SubscriptionBody(Body):
     task: str | None = Field(None, description="asr, detection or lane; without it, events of every task")
 
 
-class WebhookBody(BaseModel):
-    """Who is told of what."""
-
-    id: str
-    url: str
-    events: list[str]
-    task: str | None
-    made_at: datetime
-
-
-class NewWebhookBody(WebhookBody):
-    """A new webhook, with the secret that signs its messages; it is shown this once."""
-
-    secret: str
-
-
-class WebhooksBody(BaseModel):
-    """Every webhook."""
-
-    webhooks: list[WebhookBody]
-
-
-class DeadBody(BaseModel):
-    """A message that nobody heard, and why at the last attempt."""
-
-    id: int
-    webhook: str
-    url: str
-    event: str
-    told_at: datetime
-    attempts: int
-    failure: str
-    body: str
-
-
-class DeadLettersBody(BaseModel):
-    """Messages that nobody heard, oldest first."""
-
-    dead: list[DeadBody]
-
-
-@routes.get("", summary="Who is told", response_model=WebhooksBody, responses=documented(401, 403))
+@routes.get("", summary="Who is told", response_model=answers.Webhooks, responses=documented(401, 403))
 async def webhooks(request: Request) -> Response:
     """Every webhook, without its secret."""
     known = await run_sync(_outbox(request).webhooks)
-    return _json(WebhooksBody(webhooks=[WebhookBody(**_told(webhook)) for webhook in known]))
+    return as_json(answers.Webhooks(tuple(map(_told, known))))
 
 
 @routes.post(
     "",
     summary="Tell somebody",
-    response_model=NewWebhookBody,
+    response_model=answers.NewWebhook,
     openapi_extra=one_json(SubscriptionBody),
     responses=documented(401, 403, 404, 422),
 )
@@ -87,16 +45,16 @@ async def add(request: Request) -> Response:
     task = parse_task(body.task) if body.task else None
     asked = _outbox(request), body.url, body.events, task, str(request.state.actor), utc_now()
     webhook = await run_sync(subscribe, *asked)
-    return _json(NewWebhookBody(**_told(webhook), secret=webhook.secret))
+    return as_json(answers.NewWebhook(**vars(_told(webhook)), secret=webhook.secret))
 
 
 @routes.get(
-    "/dead", summary="Messages that nobody heard", response_model=DeadLettersBody, responses=documented(401, 403)
+    "/dead", summary="Messages that nobody heard", response_model=answers.DeadLetters, responses=documented(401, 403)
 )
 async def dead(request: Request) -> Response:
     """What was tried to the end; the last failure says why."""
     letters = await run_sync(_outbox(request).dead)
-    return _json(DeadLettersBody(dead=[_letter(one) for one in letters]))
+    return as_json(answers.DeadLetters(tuple(map(_letter, letters))))
 
 
 @routes.post(
@@ -122,15 +80,11 @@ def _outbox(request: Request) -> Outbox:
     return outbox
 
 
-def _told(webhook: Webhook) -> dict[str, Any]:
-    return {"id": webhook.id, "url": webhook.url, "events": list(webhook.kinds), "task": webhook.task,
-            "made_at": webhook.made_at}  # fmt: skip
+def _told(webhook: Webhook) -> answers.Webhook:
+    return answers.Webhook(webhook.id, webhook.url, tuple(webhook.kinds), webhook.task, webhook.made_at)
 
 
-def _letter(one: Delivery) -> DeadBody:
-    return DeadBody(id=one.id, webhook=one.webhook, url=one.url, event=one.kind, told_at=one.told_at,
-                    attempts=one.attempts, failure=one.failure or "", body=one.body)  # fmt: skip
-
-
-def _json(body: BaseModel) -> Response:
-    return Response(body.model_dump_json(), media_type="application/json")
+def _letter(one: Delivery) -> answers.DeadLetter:
+    return answers.DeadLetter(
+        one.id, one.webhook, one.url, one.kind, one.told_at, one.attempts, one.failure or "", one.body
+    )

@@ -217,7 +217,7 @@ def test_one_kind_earns_a_promise_and_audits_break_it(tmp_path: Path) -> None:
         assert ("hsb", "accepted") in here.states(since=60)
         assert ("de", "accepted") not in here.states()
         page = served.client.get(f"/models/{served.version}").text
-        assert "of the kind &#34;known&#34; scores up to" in page
+        assert "Of the kind &#34;known&#34; scores up to" in page
         page = served.client.get(f"/models/{served.version}", headers={"Accept-Language": "zh"}).text
         assert "类别“known”中免检接受分数不超过" in page
         here.check(wrong="hsb", until=lambda: not here.promise()["holds"])

@@ -201,6 +201,10 @@ def test_translations_fill_the_same_places(language: str) -> None:
 def test_the_first_pattern_that_fits_is_taken_and_its_places_are_said_in_turn() -> None:
     promised = "p_error 0.5 (score 0.3), and nothing is accepted unseen yet: no random checks of this version are known"
     assert in_words(promised, "zh-Hans") == "错误概率 0.5（分数 0.3），目前不免检接受任何标签：此版本尚无随机检查"
+    wrong = "3 of the 47 most certain checked labels were wrong; at least 9 more random checks are needed"
+    of_kind = "最有把握的 47 个已检查标签中有 3 个有误；至少还需 9 次随机检查"
+    assert in_words(f"of the rest nothing is accepted unseen yet: {wrong}", "zh-Hans").endswith(f"：{of_kind}")
+    assert in_words('it is of the kind "digits"; the first', "zh-Hans") == "属于类别“digits”；首个版本"
     assert in_words("what has text like 'a|b' and the group 'x'", "zh-Hans").count("且") == 1
     assert in_words("nobody ever said this", "zh-Hans") == "nobody ever said this"
     assert in_words(promised, ENGLISH) == promised

@@ -94,7 +94,9 @@ class HandingOut:
         count = int(places * policy.planted_share + by_chance)
         if not count or not self._store.workload.waiting(task):
             return []
-        return take.told(self._store.planting.lease(take.by, count, self._gold_of(task), known, take.seconds_left))
+        until = self._reached(policy, take.by.now)
+        order = Order("draw", until=until, deadlines=policy.deadlines, seconds=take.seconds_left)
+        return take.told(self._store.planting.lease(take.by, count, self._gold_of(task), known, order))
 
     def _in_turn(
         self, task: Task, places: int, policy: Policy, strategy: StrategyName | None, take: "_Taking"
@@ -147,11 +149,12 @@ class HandingOut:
     def _due_until(self, task: Task, policy: Policy, now: datetime) -> datetime | None:
         """Until when the budget would not reach what waits in time; None where nothing that waits is due by then."""
         earliest = self._store.deadlines.earliest(task, policy.deadlines)
-        if earliest is None:
-            return None
+        return until if earliest is not None and earliest < (until := self._reached(policy, now)) else None
+
+    def _reached(self, policy: Policy, now: datetime) -> datetime:
+        """When the budget will have done all that waits."""
         open_s, used_s = self._store.workload.open_seconds(self._together(policy)), self._used_today(policy, now)
-        until = done_by(now, open_s, used_s, policy.budget_s_per_day)
-        return until if earliest < until else None
+        return done_by(now, open_s, used_s, policy.budget_s_per_day)
 
     def _until(self, now: datetime) -> datetime:
         return now + timedelta(seconds=self._settings.lease_s)

@@ -15,7 +15,7 @@ from serving.media_files import MediaFiles
 from serving.opinions import Agreed
 from serving.store import Store
 from serving.store.planting import Measured
-from serving.store.records import Opinions
+from serving.store.records import Actor, Opinions
 
 
 class Labelled:
@@ -63,17 +63,18 @@ class Labelled:
         """Every corrected item with what each person said of it, by id."""
         return self._store.said.of(task)
 
-    def consensus(self, item_id: str) -> dict[Task, tuple[Opinions, Agreed]]:
+    def consensus(self, item_id: str, asker: Actor) -> dict[Task, tuple[Opinions, Agreed]]:
         """Of each task that the item is corrected for, what each person said and what they agree on.
 
         Who is right more often counts for more, and everybody's labels of the task tell who that is: they are looked at
-        again when one of them has changed.
+        again when one of them has changed. Who asks, and was handed the item planted, is told when they have answered.
 
         Raises:
             NotFound: there is no such item.
         """
         self._store.items.item(item_id)
-        said = {task: self._store.said.about(task, item_id) for task in TASKS}
+        said = {task: self._store.said.about(task, item_id) for task in TASKS
+                if item_id not in self._store.planting.owed(task, asker)}  # fmt: skip
         return {
             task: (one, self._together(task).get(item_id) or opinions.alone(one))
             for task, one in said.items()

@@ -16,6 +16,8 @@ from models.errors import InvalidInput, NotFound
 from models.records import TASKS, Correction, Item, Prediction, Seconds, Task
 from models.versions import keep, starters
 from selection.policy import Policy
+from selection.rules import About
+from serving import concealing
 from serving.calibrations import Calibrations
 from serving.deciding import Deciding, undecided
 from serving.gold import Gold
@@ -173,13 +175,21 @@ class Loop:
         """
         return self._files.path(item)
 
-    def history(self, item_id: str) -> dict[str, Any]:
-        """The item and everything that happened to it, as JSON values.
+    def history(self, item_id: str, asker: Actor | None = None) -> dict[str, Any]:
+        """The item and everything that happened to it, as JSON values; who asks, and was handed it planted, sees it as
+        if it were open until they have answered.
 
         Raises:
             NotFound: there is no such item.
         """
-        return self._store.items.history(item_id)
+        told = self._store.items.history(item_id)
+        for lease in concealing.unanswered(told, asker) if asker else ():
+            said = concealing.newest(told, lease["task"])
+            if said is not None and (answer := self.answered(item_id, lease["task"], said["version"])):
+                about = self._store.items.about(self.item(item_id), lease["task"], said["duration_s"])
+                open_answer = self._decided_as_if_open(answer, about)
+                told = concealing.concealed(told, lease, open_answer, self._clock())
+        return told
 
     # -- policies
 
@@ -221,11 +231,12 @@ class Loop:
 
     def as_if_open(self, leased: Leased, answer: Answer) -> Answer:
         """The newest answer on a leased item; on a planted one with the decision of today, which tells nothing."""
-        if leased.planted is None:
-            return answer
-        said, policy = answer.preannotation, self.policies.of(leased.task)
+        return answer if leased.planted is None else self._decided_as_if_open(answer, leased.planted)
+
+    def _decided_as_if_open(self, answer: Answer, about: About) -> Answer:
+        said, policy = answer.preannotation, self.policies.of(answer.preannotation.task)
         trust = self._calibrations.trust(said.model_version, policy)
-        return self._deciding.as_if_open(said, leased.planted, trust, policy)
+        return self._deciding.as_if_open(said, about, trust, policy)
 
     def why_nothing(self, task: Task, annotator: str, seconds: Seconds | None = None) -> Nothing:
         """Why there was nothing for this person."""

@@ -11,6 +11,7 @@ from models.records import TASKS, Task
 from selection.annotators import Speed, Standing
 from selection.routing import Decision
 from serving import answers
+from serving.concealing import without
 from serving.http_errors import error_detail
 from serving.loop import Answer, Leased, Promotion, StoredVersion
 from serving.opinions import Agreed
@@ -84,8 +85,8 @@ def version_told(version: StoredVersion) -> answers.Version:
     )
 
 
-def suspects_told(task: Task, ranking: Ranking, offset: int, limit: int) -> answers.Suspects:
-    """The page of a ranking that begins at ``offset``."""
+def suspects_told(task: Task, ranking: Ranking, offset: int, limit: int, owed: frozenset[str]) -> answers.Suspects:
+    """The page of a ranking that begins at ``offset``, without the items whose label who asks ``owed`` themselves."""
     end = offset + limit
     return answers.Suspects(
         task=task,
@@ -103,7 +104,7 @@ def suspects_told(task: Task, ranking: Ranking, offset: int, limit: int) -> answ
                 reason=one.suspicion.reason,
                 findings=tuple(answers.Finding(**vars(found)) for found in one.suspicion.findings),
             )
-            for one in ranking.suspects[offset:end]
+            for one in without(ranking.suspects[offset:end], owed)
         ),
         unread=tuple(answers.Unread(one.item.id, one.item.uri, error_detail(one.failure)) for one in ranking.unread),
         next=end if end < len(ranking.suspects) else None,

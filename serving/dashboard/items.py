@@ -110,7 +110,7 @@ class Story:
 async def item(item_id: str, request: Request) -> Response:
     """The history of an item, task by task."""
     deployment = deployment_of(request)
-    history = await run_sync(deployment.loop.history, item_id)
+    history = await run_sync(deployment.loop.history, item_id, request.state.actor)
     told = [_story(history, line, deployment.loop) for line in history["tasks"]]
     may, may_choose = (bool({scope, "admin"} & set(request.state.scopes)) for scope in ("correct", "promote"))
     return page(request, "item.html", item=history["item"], stories=told, kind=kind, may=may, may_choose=may_choose)

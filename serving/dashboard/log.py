@@ -12,9 +12,11 @@ from fastapi import APIRouter, Request
 from fastapi.responses import Response
 
 from models.errors import InvalidInput
+from models.records import TASKS
 from serving.dashboard.frame import TASK_NAMES, UNFIT_WORDS, page
 from serving.deployment import Deployment, deployment_of
 from serving.store.changes import Change
+from serving.store.records import Actor
 
 LINES = 50
 MOST_NAMES = 200  # that a list offers
@@ -59,17 +61,18 @@ async def log(request: Request, actor: str = "", verb: str = "", day: str = "", 
     """A page of the log, newest first."""
     deployment = deployment_of(request)
     asked = Asked(actor, verb, _day(day), before)
-    what = await run_sync(_what, deployment, asked)
+    what = await run_sync(_what, deployment, asked, request.state.actor)
     words: dict[str, Any] = {"verbs": VERBS, "details": DETAILS, "names": {**TASK_NAMES, **UNFIT_WORDS}}
     return page(request, "log.html", asked=asked, link=link, subject=subject, told=told, **words, **what)
 
 
-def _what(deployment: Deployment, asked: Asked) -> dict[str, Any]:
-    changes = deployment.loop.store.changes
+def _what(deployment: Deployment, asked: Asked, asker: Actor) -> dict[str, Any]:
+    changes, planting = deployment.loop.store.changes, deployment.loop.store.planting
+    owed = frozenset[str]().union(*(planting.owed(task, asker) for task in TASKS))
     lines = changes.page(LINES + 1, asked.before, asked.actor, asked.verb, asked.day)
     return {
-        "lines": lines[:LINES],
-        "more": len(lines) > LINES,
+        "lines": [one for one in lines[:LINES] if one.subject not in owed],
+        "last": lines[LINES - 1].id if len(lines) > LINES else None,
         "actors": changes.actors(MOST_NAMES),
         "known_verbs": changes.verbs(MOST_NAMES),
     }

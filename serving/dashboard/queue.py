@@ -13,12 +13,13 @@ from models.errors import InvalidInput
 from models.records import TASKS, Task
 from models.tasks import parse_task
 from selection.routing import Route
+from serving.concealing import without
 from serving.dashboard.cards import Card, card, is_late
 from serving.dashboard.frame import page
 from serving.deployment import Deployment, deployment_of
 from serving.loop import utc_now
 from serving.store.browsing import After, Listed, Place, Wanted
-from serving.store.records import ItemState
+from serving.store.records import Actor, ItemState
 
 CARDS = 48
 MOST_NAMES = 200  # that a list offers
@@ -55,12 +56,14 @@ async def queue(
     now = utc_now()
     before_now = now if due == "late" else None
     wanted = Wanted(state, decision, group, annotator, text.strip(), least, most, bool(due), before_now)  # type: ignore[arg-type]
-    what = await run_sync(_what, deployment, name, wanted, before, now)
+    what = await run_sync(_what, deployment, name, wanted, before, now, request.state.actor)
     late = partial(is_late, now=now)
     return page(request, "queue.html", task=name, asked=wanted, due=due, late=late, tool=tool(deployment), **what)
 
 
-def _what(deployment: Deployment, task: Task, wanted: Wanted, before: str, now: datetime) -> dict[str, Any]:
+def _what(
+    deployment: Deployment, task: Task, wanted: Wanted, before: str, now: datetime, asker: Actor
+) -> dict[str, Any]:
     store, policy = deployment.loop.store, deployment.loop.policies.of(task)
     listed, after = store.browse.page(task, wanted, CARDS, policy.calibration_share, _place(before), policy.deadlines)
     return {
@@ -69,7 +72,7 @@ def _what(deployment: Deployment, task: Task, wanted: Wanted, before: str, now: 
         "decisions": get_args(Route),
         "counts": store.items.counts(task, now),
         "any_due": wanted.due or store.deadlines.earliest(task, policy.deadlines) is not None,
-        "entries": [(one, _card(one)) for one in listed],
+        "entries": [(one, _card(one)) for one in without(listed, store.planting.owed(task, asker))],
         "next_page": _told(after) if after else None,
         "groups": store.browse.groups(MOST_NAMES),
         "annotators": store.browse.annotators(task, MOST_NAMES),

@@ -9,7 +9,7 @@ from fastapi.responses import JSONResponse, Response
 from models.records import TASKS
 from models.tasks import parse_task
 from serving import answers
-from serving.deployment import deployment_of
+from serving.deployment import actor_of, deployment_of
 from serving.description import PUBLIC, documented
 from serving.http_errors import Unavailable
 from serving.telling import annotators_told, as_json, suspects_told
@@ -40,8 +40,10 @@ async def suspects(
     """People's labels of a task, worst first, with reasons. They are ranked anew when they or the serving version have
     changed; the first time that may take a while, and is answered with 503 until it is done."""
     name = parse_task(task)
-    ranking = await run_sync(deployment_of(request).suspecting.ranking, name)
-    return as_json(suspects_told(name, ranking, offset, limit))
+    deployment = deployment_of(request)
+    ranking = await run_sync(deployment.suspecting.ranking, name)
+    owed = await run_sync(deployment.loop.store.planting.owed, name, actor_of(request))
+    return as_json(suspects_told(name, ranking, offset, limit, owed))
 
 
 @routes.get("/v1/annotators", summary="Who labels how well", response_model=answers.Annotators,

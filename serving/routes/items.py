@@ -38,8 +38,9 @@ async def register_items(request: Request) -> Response:
 
 @routes.get("/v1/items/{item_id}", summary="An item with its whole history", responses=documented(401, 403, 404, 422))
 async def item(item_id: str, request: Request) -> dict[str, Any]:
-    """The item, its state for each task, pre-annotations, corrections and leases, oldest first."""
-    return await run_sync(deployment_of(request).loop.history, item_id)
+    """The item, its state for each task, pre-annotations, corrections and leases, oldest first. Whoever was handed it
+    planted sees it as if it were open until they have answered."""
+    return await run_sync(deployment_of(request).loop.history, item_id, actor_of(request))
 
 
 @routes.get(
@@ -51,7 +52,7 @@ async def item(item_id: str, request: Request) -> dict[str, Any]:
 async def consensus(item_id: str, request: Request) -> Response:
     """By task: the newest label of each person and the one that they give together, as an export writes it. Whoever is
     right more often on other items counts for more."""
-    found = await run_sync(deployment_of(request).loop.labelled.consensus, item_id)
+    found = await run_sync(deployment_of(request).loop.labelled.consensus, item_id, actor_of(request))
     return as_json(consensus_told(item_id, found))
 
 

@@ -9,11 +9,12 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from typing import Any
 
-from sqlalchemy import Row, and_, func, select
+from sqlalchemy import Row, and_, exists, func, select
 
 from models.records import Label, Seconds, Task
 from serving.store.database import Database
-from serving.store.records import Leased
+from serving.store.order import Order
+from serving.store.records import Actor, Leased
 from serving.store.rows import about_of, label_of, leased_of, with_answers
 from serving.store.tables import corrections, item_tasks, leases
 from serving.store.waiting import Asking, Waits
@@ -40,12 +41,12 @@ class Planting:
         self._database = database
 
     def lease(
-        self, by: Asking, limit: int, is_gold: Callable[[str], bool], chance: float, seconds: Seconds | None = None
+        self, by: Asking, limit: int, is_gold: Callable[[str], bool], chance: float, order: Order
     ) -> list[Leased]:
         """Up to ``limit`` gold items whose label somebody else gave and that who asks can do and never had.
 
-        ``chance``, uniform in [0, 1), says where the search among all labels begins. Where they have only so many
-        ``seconds``, what is expected to fit into them.
+        ``chance``, uniform in [0, 1), says where the search among all labels begins. Of the ``order`` count the seconds
+        into which they have to fit, and what is due ``until`` then: were such an item open, it would have come first.
         """
         with self._database.writing() as connection:
             self._database.lock(connection, f"lease {by.task}")
@@ -55,14 +56,23 @@ class Planting:
             found = list[str]()
             for among in (corrections.c.id >= begin, corrections.c.id < begin):
                 if len(found) < limit:
-                    found += filter(is_gold, waits.known(among, PAGE))
+                    found += filter(is_gold, waits.known(among, PAGE, order.until, order.deadlines))
             rows = {row.item_id: row for row in connection.execute(with_answers(by.task, found[:limit])).all()}
-            planted = _fitting([rows[item_id] for item_id in found[:limit]], seconds)
+            planted = _fitting([rows[item_id] for item_id in found[:limit]], order.seconds)
             held = by.leases([row.item_id for row in planted], planted=True)
             if held:
                 connection.execute(leases.insert(), held)
         leased = zip(planted, held, strict=True)
         return [replace(leased_of(row, lease["id"], by.until), planted=about_of(row)) for row, lease in leased]
+
+    def owed(self, task: Task, asker: Actor) -> frozenset[str]:
+        """The items that are planted for somebody who asks, and that they have not answered yet, in time or not."""
+        given = and_(corrections.c.item_id == leases.c.item_id, corrections.c.task == leases.c.task,
+                     corrections.c.annotator == leases.c.annotator, corrections.c.planted)  # fmt: skip
+        chosen = select(leases.c.item_id).where(leases.c.task == task, leases.c.planted, leases.c.actor == asker)
+        with self._database.reading() as connection:
+            rows = connection.execute(chosen.where(leases.c.unfit_id.is_(None), ~exists().where(given)))
+            return frozenset(rows.scalars())
 
     def handed_out(self, task: Task) -> int:
         """How many were handed to people so far."""

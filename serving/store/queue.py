@@ -263,9 +263,10 @@ def _hold(connection: Connection, held: Sequence[dict[str, Any]]) -> None:
         return
     connection.execute(leases.insert(), list(held))
     where = and_(item_tasks.c.item_id == bindparam("of_item"), item_tasks.c.task == bindparam("of_task"))
-    change = {"state": "leased", "lease_id": bindparam("by"), "lease_until": bindparam("until")}
-    rows = [{"of_item": lease["item_id"], "of_task": lease["task"], "by": lease["id"], "until": lease["expires_at"]}
-            for lease in held]  # fmt: skip
+    change = {"state": "leased", "lease_id": bindparam("by"), "lease_until": bindparam("until"),
+              "updated_at": bindparam("since"), "actor": bindparam("whose")}  # fmt: skip
+    rows = [{"of_item": lease["item_id"], "of_task": lease["task"], "by": lease["id"], "until": lease["expires_at"],
+             "since": lease["leased_at"], "whose": lease["actor"]} for lease in held]  # fmt: skip
     connection.execute(update(item_tasks).where(where).values(**change), rows)
 
 

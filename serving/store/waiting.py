@@ -9,7 +9,7 @@ from datetime import datetime
 from typing import Any
 from uuid import uuid4
 
-from sqlalchemy import ColumnElement, Connection, Select, and_, exists, or_, select
+from sqlalchemy import ColumnElement, Connection, Select, and_, case, exists, or_, select
 
 from models.records import Task
 from selection.queueing import Deadline, Skills
@@ -76,9 +76,11 @@ class Waits:
         first = due_at(deadlines), item_tasks.c.priority.desc(), item_tasks.c.item_id
         return self._first(chosen.order_by(*first), limit)
 
-    def known(self, among: ColumnElement[bool], limit: int) -> list[str]:
-        """Corrected items that this person can do and never had, in the order in which their labels came; ``among``
-        says which corrections come into question. Nothing is locked."""
+    def known(
+        self, among: ColumnElement[bool], limit: int, until: datetime | None, deadlines: Sequence[Deadline]
+    ) -> list[str]:
+        """Corrected items that this person can do and never had, in the order in which their labels came, and that are
+        not due before ``until``; ``among`` says which corrections come into question. Nothing is locked."""
         had, own = leases.alias("had"), corrections.alias("own")
         theirs = [exists().where(one.c.item_id == item_tasks.c.item_id, one.c.task == self.task,
                                  one.c.annotator == self.by.annotator) for one in (had, own)]  # fmt: skip
@@ -86,6 +88,8 @@ class Waits:
         chosen = select(item_tasks.c.item_id).join(corrections, corrections.c.id == item_tasks.c.correction_id)
         chosen = chosen.where(corrections.c.task == self.task, item_tasks.c.state == "corrected", among, shown)
         chosen = chosen.where(*(~one for one in theirs), *self._in_their_languages())
+        if until is not None:
+            chosen = chosen.where(case((has_deadline(deadlines, until), 1), else_=0) == 0)
         return self._first(chosen.order_by(corrections.c.id), limit)
 
     def ranked(self, audit: bool, ranking: Any) -> Select[Any]:

@@ -1,5 +1,6 @@
 """Items whose answers are known, handed to people who are not told: what they say is measured and never a label."""
 
+import json
 import re
 from collections import Counter
 from dataclasses import replace
@@ -17,12 +18,13 @@ from selection.risk import Threshold
 from selection.rules import About
 from serving.deciding import Deciding
 from serving.labels import export
+from serving.media_files import content_id
 from serving.store import Store
 from serving.store.order import Order
 from serving.store.records import Unfit
 from serving.store.waiting import ANYTHING, Asking
 from serving.trust import Trust
-from tests.serving.served import picture, serving
+from tests.serving.served import eventually, picture, serving
 from tests.serving.test_cli import prelabel
 from tests.serving.test_handing_out import Desk
 from tests.serving.work import START, add_version, after, answer, boxes, correction, fill, item, item_id, settings
@@ -47,7 +49,8 @@ def plant(
     """The leases by the name of the item."""
     names = {item_id(name): str(name) for name in range(6)}
     by = Asking("detection", annotator, "tester", after(now), after(now + 60), able)
-    found = store.planting.lease(by, limit, lambda one: names[one] in gold, chance, seconds)
+    order = Order("draw", seconds=seconds)
+    found = store.planting.lease(by, limit, lambda one: names[one] in gold, chance, order)
     return {names[one.item.id]: one.lease_id for one in found}
 
 
@@ -156,8 +159,8 @@ def test_people_are_handed_the_share_that_the_policy_says(tmp_path: Path) -> Non
 
 
 def test_no_place_tells_which_are_planted(tmp_path: Path) -> None:
-    desk = desk_of(tmp_path, 60, planted_share=0.25)
-    batches = [desk.lease(4, "bob") for _ in range(14)]
+    desk = desk_of(tmp_path, 60, planted_share=0.5)
+    batches = [desk.lease(4, "bob") for _ in range(28)]
     places = {place for names in batches for place, name in enumerate(names) if name.startswith("known")}
     assert places == {0, 1, 2, 3}
 
@@ -202,8 +205,8 @@ def test_over_http_from_the_queue_to_the_figures(tmp_path: Path) -> None:
         assert len({tuple(sorted(one)) for one in handed}) == 1  # nothing tells which are planted
         known_by_then = {found for one in handed for found in re.findall("\\w+ random check", one["route"]["reason"])}
         assert len(known_by_then) == 1  # not how many checks there were when it was open
-        states = {one["item_id"]: history(served.client, one)["tasks"][0]["state"] for one in handed}
-        planted = [one for one in handed if states[one["item_id"]] == "corrected"]
+        owed = served.loop.store.planting.owed("detection", "local")
+        planted = [one for one in handed if one["item_id"] in owed]
         assert len(planted) == 4
         receipts = [send(served.client, one, "bob", "bus" if one is planted[0] else "car") for one in planted]
         assert {tuple(sorted(one)) for one in receipts} == {("correction_id", "item_id", "repeated")}
@@ -226,6 +229,80 @@ def test_over_http_from_the_queue_to_the_figures(tmp_path: Path) -> None:
     (line,) = (line for line in shown.stdout.splitlines() if " bob " in line)
     assert "3 of 4" in line
     assert "19 to 99 %" in line
+
+
+def test_nothing_that_can_be_looked_at_tells_what_is_planted_before_it_is_answered(tmp_path: Path) -> None:
+    """Bob's token sees what ann labelled and he is planted as it sees what is open; another token sees it as it is."""
+    with serving(tmp_path, tasks=("detection",), gold_share=0.999999, calibration_share=0.4) as served:
+        client = served.client
+        for shade in range(24):
+            client.post("/v1/detection/annotate", content=picture(shade))
+        for one in client.get("/v1/queue/detection?limit=12&annotator=ann").json()["items"]:
+            send(client, one, "ann", "car")
+        client.put("/v1/policy", json={"policy": {"planted_share": 0.5}})
+        served.loop.recalibrate(served.version, "tester")
+        bob, boss = (_with_token(tmp_path, client, name, scope)
+                     for name, scope in (("bob", "correct"), ("boss", "admin")))  # fmt: skip
+        handed = bob("GET", "/v1/queue/detection?limit=12").json()["items"]
+        owed = served.loop.store.planting.owed("detection", "bob")
+        planted = [one for one in handed if one["item_id"] in owed]
+        openly = [one for one in handed if one["item_id"] not in owed]
+        assert (len(planted), len(openly)) == (6, 6)
+        assert {_outline(one) for one in planted} <= {_outline(one) for one in openly}
+        for held in ("leased", "preannotated"):  # while bob holds them, and after he gave them back
+            for path in ("/v1/items/{}", "/v1/items/{}/consensus", "/items/{}"):
+                seen, others = ({_seen(bob("GET", path.format(one["item_id"])), one) for one in some}
+                                for some in (planted, openly))  # fmt: skip
+                assert seen <= others, path
+            for one in planted:
+                told, shown = bob("GET", f"/v1/items/{one['item_id']}").json(), one["route"]
+                assert (told["tasks"][0]["state"], told["corrections"]) == (held, [])
+                said = told["preannotations"][-1]
+                assert (said["reason"], said["otherwise"]) == (shown["reason"], shown["otherwise"])
+                truly = boss("GET", f"/v1/items/{one['item_id']}").json()
+                assert (truly["tasks"][0]["state"], truly["corrections"][0]["annotator"]) == ("corrected", "ann")
+                assert any(lease["planted"] for lease in truly["leases"])
+            for path in ("/queue/detection?state=corrected", "/log", "/v1/suspects?task=detection"):
+                for who, tells in ((bob, 0), (boss, 6)):
+                    text = _eventually_told(who, path)
+                    assert sum(one["item_id"] in text for one in planted) == tells, (path, who)
+            for one in handed if held == "leased" else ():
+                assert bob("DELETE", f"/v1/leases/{one['lease_id']}").status_code == 204
+        given = {"task": "detection", "label": planted[0]["label"], "annotator": "bob", "seconds": 3.0}
+        path = f"/v1/items/{planted[0]['item_id']}"
+        assert bob("POST", f"{path}/correction", json=given).status_code == 200
+        assert bob("GET", path).json()["tasks"][0]["state"] == "corrected"
+
+
+def test_what_would_be_due_is_not_planted(tmp_path: Path) -> None:
+    """Were it open, it would come first and say so."""
+    desk = desk_of(tmp_path, 20, planted_share=0.9)
+    late = [content_id(f"known {number}".encode()) for number in range(19)]
+    desk.loop.store.deadlines.tell([(one, "detection", START) for one in late], "tester", desk.clock())
+    assert [name for name in desk.lease(9, "bob") if name.startswith("known")] == ["known 19"]
+
+
+def _with_token(folder: Path, client: Any, name: str, scope: str) -> Any:
+    made = prelabel(folder, "token", "make", name, "--scope", scope, "--db", f"sqlite:///{folder}/store.db")
+    headers = {"Authorization": f"Bearer {made.stdout.split()[-1]}"}
+    return lambda method, path, **given: client.request(method, path, headers=headers, **given)
+
+
+def _outline(told: Any) -> str:
+    """What an answer looks like, whatever item it is of: its names, its words, and where something is."""
+    text = re.sub(r"\d+\.\d+(e-\d+)?", "N", json.dumps(told, sort_keys=True))
+    return re.sub(r"\d+", "N", re.sub(r"[0-9a-f]{32,64}|[0-9a-f]{12}\b", "ID", text))
+
+
+def _seen(answered: Any, one: dict[str, Any]) -> str:
+    assert answered.status_code == 200, answered.text
+    return _outline(answered.text.replace(one["item_id"], "ID"))
+
+
+def _eventually_told(who: Any, path: str) -> str:
+    """The answer, once the ranking that it needs is there."""
+    eventually(lambda: who("GET", path).status_code == 200)
+    return str(who("GET", path).text)
 
 
 def send(client: Any, leased: dict[str, Any], annotator: str, category: str) -> dict[str, Any]:

@@ -109,6 +109,8 @@ class TestSpeech:
         expect(at.page.locator("#name")).not_to_have_attribute("href", f"/items/{shown}")
         at.press("Enter")
         at.sees("empty")
+        buttons = at.page.locator("#desk .acts").get_by_role("button").all_inner_texts()
+        assert buttons == ["Look again ⏎", "Previous", "?"]
         for item in (first, second):
             given = at.correction(item)
             assert given["label"]["text"] == "yes"

@@ -8,9 +8,10 @@ from sqlalchemy import ColumnElement, and_, case, func, literal, or_, select, up
 
 from models.records import Task
 from selection.queueing import Deadline
+from serving.store.columns import UtcTime
 from serving.store.database import Database, log
 from serving.store.records import Actor
-from serving.store.tables import UtcTime, corrections, item_tasks, items, preannotations
+from serving.store.tables import corrections, item_tasks, items, preannotations
 
 DONE = ("corrected", "accepted")
 

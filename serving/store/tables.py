@@ -1,66 +1,27 @@
-"""The tables of the store, and how Python values are kept in them.
+"""The tables of the store.
 
 The migrations write the same tables by hand; a test compares the two.
 """
 
-from datetime import UTC, datetime
 from typing import Any
 
-import numpy as np
 from sqlalchemy import (
     JSON,
-    BigInteger,
     Boolean,
     Column,
-    DateTime,
-    Dialect,
     Float,
     ForeignKey,
     ForeignKeyConstraint,
     Index,
     Integer,
-    LargeBinary,
     MetaData,
     String,
     Table,
-    TypeDecorator,
     UniqueConstraint,
     text,
 )
 
-
-class UtcTime(TypeDecorator[datetime]):
-    """A moment: UTC inside the database, aware of its zone outside."""
-
-    impl = DateTime(timezone=True)
-    cache_ok = True
-
-    def process_bind_param(self, value: datetime | None, dialect: Dialect) -> datetime | None:
-        if value is None:
-            return None
-        assert value.tzinfo is not None, "a time without a zone reached the store"
-        return value.astimezone(UTC)
-
-    def process_result_value(self, value: datetime | None, dialect: Dialect) -> datetime | None:
-        if value is None:
-            return None
-        return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
-
-
-class Embedding(TypeDecorator[tuple[float, ...]]):
-    """A vector as little-endian float32, four bytes a number."""
-
-    impl = LargeBinary
-    cache_ok = True
-
-    def process_bind_param(self, value: tuple[float, ...] | None, dialect: Dialect) -> bytes:
-        return np.asarray(value or (), dtype="<f4").tobytes()
-
-    def process_result_value(self, value: bytes | None, dialect: Dialect) -> tuple[float, ...]:
-        return tuple(np.frombuffer(value or b"", dtype="<f4").tolist())
-
-
-BigId = BigInteger().with_variant(Integer(), "sqlite")  # SQLite counts up only what it calls INTEGER
+from serving.store.columns import BigId, Embedding, UtcTime
 
 metadata = MetaData(
     naming_convention={

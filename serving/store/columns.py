@@ -1,0 +1,40 @@
+"""How Python values are kept in columns: moments, vectors, and ids that count up."""
+
+from datetime import UTC, datetime
+
+import numpy as np
+from sqlalchemy import BigInteger, DateTime, Dialect, Integer, LargeBinary, TypeDecorator
+
+
+class UtcTime(TypeDecorator[datetime]):
+    """A moment: UTC inside the database, aware of its zone outside."""
+
+    impl = DateTime(timezone=True)
+    cache_ok = True
+
+    def process_bind_param(self, value: datetime | None, dialect: Dialect) -> datetime | None:
+        if value is None:
+            return None
+        assert value.tzinfo is not None, "a time without a zone reached the store"
+        return value.astimezone(UTC)
+
+    def process_result_value(self, value: datetime | None, dialect: Dialect) -> datetime | None:
+        if value is None:
+            return None
+        return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
+
+
+class Embedding(TypeDecorator[tuple[float, ...]]):
+    """A vector as little-endian float32, four bytes a number."""
+
+    impl = LargeBinary
+    cache_ok = True
+
+    def process_bind_param(self, value: tuple[float, ...] | None, dialect: Dialect) -> bytes:
+        return np.asarray(value or (), dtype="<f4").tobytes()
+
+    def process_result_value(self, value: bytes | None, dialect: Dialect) -> tuple[float, ...]:
+        return tuple(np.frombuffer(value or b"", dtype="<f4").tolist())
+
+
+BigId = BigInteger().with_variant(Integer(), "sqlite")  # SQLite counts up only what it calls INTEGER

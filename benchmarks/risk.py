@@ -33,7 +33,7 @@ from selection.checks import RandomChecks
 from selection.growing import ladder, weigh
 from selection.looks import begins, level, look
 from selection.parts import PartChecks, promise_parts, surest
-from selection.risk import NoPromise, Threshold, accept_threshold, accept_thresholds
+from selection.risk import NoPromise, Threshold, accept_threshold
 
 Floats: TypeAlias = NDArray[np.float64]
 Rng: TypeAlias = np.random.Generator
@@ -226,22 +226,6 @@ def report(setting: Setting, outcomes: Sequence[dict[str, tuple[bool, bool, floa
     console.print(table)
 
 
-def kinds_trial(seed: int) -> tuple[bool, float]:
-    """Whether any of four kinds breaks its promise, and the coverage over all: rates from excellent to hopeless."""
-    rng = np.random.default_rng([23, seed])
-    factors = {"car": 0.02, "van": 0.1, "bicycle": 0.4, "tram": 1.0}
-    kinds, pool_kinds = rng.choice(list(factors), 4000), rng.choice(list(factors), POOL)
-    scores, pool = rng.random(4000), rng.random(POOL)
-    wrong = rng.random(4000) < np.array([factors[kind] for kind in kinds]) * scores**2
-    held = accept_thresholds(scores, wrong, kinds.tolist(), alpha=ALPHA, delta=DELTA, pool_scores=pool,
-                             pool_kinds=pool_kinds.tolist())  # fmt: skip
-    limits = {kind: one.threshold if isinstance(one, Threshold) else 0.0 for kind, one in held.items()}
-    # uniform scores: the rate among the accepted of a kind is factor * limit^2 / 3
-    return any(factors[kind] * limit**2 / 3 > ALPHA for kind, limit in limits.items()), float(
-        np.mean(list(limits.values()))
-    )
-
-
 @dataclass(frozen=True)
 class Parts:
     """Items (n,) with parts (p,): of each part its score, error rate, error and item; of each item the doubt whether
@@ -417,7 +401,7 @@ def main() -> None:
     """Parses, simulates, prints."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--trials", type=int, default=2000)
-    parser.add_argument("--only", default="", help="settings whose names hold this; also kinds, parts, audits, growing")
+    parser.add_argument("--only", default="", help="settings whose names hold this; also parts, audits, growing")
     parser.add_argument("--jobs", type=int, default=len(os.sched_getaffinity(0)))
     given = parser.parse_args()
     console = Console(width=120)
@@ -430,13 +414,6 @@ def main() -> None:
         for setting in SETTINGS:
             if given.only in setting.name:
                 report(setting, run(partial(trial_of, setting.name), given.trials), console)
-        if given.only in "kinds":
-            outcomes = run(kinds_trial, given.trials)
-            broken = sum(one for one, _ in outcomes)
-            low, high = binomtest(broken, len(outcomes)).proportion_ci(0.95, method="exact")
-            console.print(f"\nfour kinds: any promise broken in {100 * broken / len(outcomes):.1f} % "
-                          f"({100 * low:.1f} to {100 * high:.1f} %), coverage "
-                          f"{np.mean([coverage for _, coverage in outcomes]):.3f}")  # fmt: skip
         if given.only in "parts":
             parts_report(run(parts_trial, given.trials), console)
         if given.only in "audits":

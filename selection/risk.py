@@ -9,7 +9,7 @@ one by one and at random: whatever hangs together there, only the draw is left t
 of new groups as well (other speakers, other clips), of which each group at hand is one example.
 """
 
-from collections.abc import Hashable, Mapping, Sequence
+from collections.abc import Hashable, Sequence
 from dataclasses import dataclass
 from typing import TypeAlias
 
@@ -117,50 +117,6 @@ def accept_threshold(
         return refused(tested, evidence.to_begin(share[begun], delta), delta)
     limit, accepted, within = (float(of[held]) for of in (thresholds[begun], tested.accepted, tested.wrong))
     return Threshold(limit, alpha, delta, len(values), int(accepted), int(within), count)
-
-
-def accept_thresholds(
-    scores: ArrayLike,
-    errors: ArrayLike,
-    kinds: Sequence[str],
-    *,
-    alpha: float,
-    delta: float,
-    pool_scores: ArrayLike,
-    pool_kinds: Sequence[str],
-    groups: Sequence[Hashable] | None = None,
-) -> Mapping[str, Threshold | NoPromise]:
-    """A threshold for each kind of items (predicted class, domain): all promises hold together but for ``delta``.
-
-    Each kind is tested with ``delta`` divided by the number of kinds (Bonferroni). A kind must be known without a
-    label. Otherwise like ``accept_threshold``, of each kind's own items.
-
-    Args:
-        kinds: (n,) of the calibration items.
-        pool_kinds: (m,) of the pool.
-
-    Raises:
-        InvalidInput: as ``accept_threshold``, or lengths that differ.
-    """
-    values, wrong = checked_scores("scores", scores), checked_errors(errors, scores)
-    pool = checked_scores("pool_scores", pool_scores)
-    for name, given, expected in (("kinds", kinds, values), ("pool_kinds", pool_kinds, pool)):
-        if len(given) != len(expected):
-            raise InvalidInput(f"{name}: expected {len(expected)}, one for each score, got {len(given)}")
-    own = group_rows(groups, len(values))
-    names = sorted({*kinds, *pool_kinds})
-    promises: dict[str, Threshold | NoPromise] = {}
-    for name in names:
-        rows = [row for row, kind in enumerate(kinds) if kind == name]
-        promises[name] = accept_threshold(
-            values[rows],
-            wrong[rows],
-            alpha=alpha,
-            delta=delta / len(names),
-            pool_scores=pool[[kind == name for kind in pool_kinds]],
-            groups=own[rows].tolist(),
-        )
-    return promises
 
 
 def _evidence(

@@ -14,7 +14,7 @@ from scipy.stats import binom, binomtest
 from models.errors import InvalidInput
 from selection.checks import RandomChecks
 from selection.evidence import BETS, Grouped, checks_needed
-from selection.risk import NoPromise, Threshold, accept_threshold, accept_thresholds, promise
+from selection.risk import NoPromise, Threshold, accept_threshold, promise
 
 Floats = NDArray[np.float64]
 Bools = NDArray[np.bool_]
@@ -362,39 +362,9 @@ def test_twenty_alike_in_a_group_are_one_observation() -> None:
     )
 
 
-# -- kinds
-
-
-def test_each_kind_keeps_its_own_promise() -> None:
-    """Cars are right, bicycles are wrong in one of ten; together they would pass at 4 %."""
-    kinds = ["car"] * 400 + ["bicycle"] * 200
-    wrong = np.arange(600) % 10 == 9
-    wrong[:400] = False
-    rates: dict[str, Any] = {"alpha": 0.05, "delta": 0.1, "pool_scores": [0.5] * 10}
-    assert isinstance(accept_threshold([0.5] * 600, wrong, **rates), Threshold)
-    each = accept_thresholds([0.5] * 600, wrong, kinds, pool_kinds=["car", "bicycle"] * 5, **rates)
-    assert each["car"] == Threshold(0.5, 0.05, 0.05, 400, 400, 0)  # delta is shared by two
-    assert isinstance(each["bicycle"], NoPromise)
-    with_a_third = accept_thresholds([0.5] * 600, wrong, kinds, pool_kinds=["tram"] * 10, **rates)
-    assert with_a_third["car"] == Threshold(0.5, 0.05, 0.1 / 3, 400, 400, 0)
-    assert with_a_third["tram"] == NoPromise("0 random checks are known, at least 67 are needed", 67)
-
-
-def test_groups_and_kinds_go_together() -> None:
-    kinds, groups = ["car"] * 100 + ["van"] * 100, [*range(50), *range(50)] * 2
-    each = accept_thresholds([0.5] * 200, [False] * 200, kinds, alpha=0.1, delta=0.1, pool_scores=[0.5],
-                             pool_kinds=["car"], groups=groups)  # fmt: skip
-    assert each["car"] == Threshold(0.5, 0.1, 0.05, 100, 100, 0, groups=50)
-
-
-def test_kinds_and_groups_have_the_length_of_the_scores() -> None:
-    rates: dict[str, Any] = {"alpha": 0.05, "delta": 0.1, "pool_scores": [0.5]}
+def test_groups_have_the_length_of_the_scores() -> None:
     with pytest.raises(InvalidInput, match="groups: expected 2, one for each score, got 1"):
-        accept_threshold([0.1, 0.2], [True, False], groups=["a"], **rates)
-    with pytest.raises(InvalidInput, match="kinds: expected 2, one for each score, got 1"):
-        accept_thresholds([0.1, 0.2], [True, False], ["a"], pool_kinds=["a"], **rates)
-    with pytest.raises(InvalidInput, match="pool_kinds: expected 1, one for each score, got 2"):
-        accept_thresholds([0.1, 0.2], [True, False], ["a", "b"], pool_kinds=["a", "b"], **rates)
+        accept_threshold([0.1, 0.2], [True, False], groups=["a"], alpha=0.05, delta=0.1, pool_scores=[0.5])
 
 
 # -- random checks

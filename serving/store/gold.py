@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Row, and_, exists, func, select, update
+from sqlalchemy import ColumnElement, Connection, Row, and_, case, exists, func, select, update
 
 from models.errors import NotFound
 from models.records import Item, Label, Task, to_json
@@ -112,11 +112,13 @@ class GoldItems:
 
     def counts(self, task: Task) -> Counts:
         """How many there are."""
-        is_chosen, corrected = item_tasks.c.gold_at.is_not(None), item_tasks.c.state == "corrected"
-        counted = select(func.count()).select_from(item_tasks).where(item_tasks.c.task == task)
+        of_task, corrected = item_tasks.c.task == task, item_tasks.c.state == "corrected"
+        chosen = select(func.count(), func.coalesce(func.sum(case((corrected, 1), else_=0)), 0))
+        chosen = chosen.select_from(item_tasks).where(of_task, item_tasks.c.gold_at.is_not(None))
+        known = select(func.count()).select_from(item_tasks).where(of_task, corrected, _KNOWN)
         with self._database.reading() as connection:
-            return Counts(*(int(connection.execute(counted.where(*which)).scalar_one())
-                            for which in ((is_chosen,), (is_chosen, corrected), (corrected, _KNOWN))))  # fmt: skip
+            (n, labelled), n_known = connection.execute(chosen).one(), connection.execute(known).scalar_one()
+        return Counts(n, labelled, n_known)
 
 
 def _of(item_id: str, task: Task) -> ColumnElement[bool]:

@@ -115,7 +115,9 @@ class GoldItems:
         of_task, corrected = item_tasks.c.task == task, item_tasks.c.state == "corrected"
         chosen = select(func.count(), func.coalesce(func.sum(case((corrected, 1), else_=0)), 0))
         chosen = chosen.select_from(item_tasks).where(of_task, item_tasks.c.gold_at.is_not(None))
-        known = select(func.count()).select_from(item_tasks).where(of_task, corrected, _KNOWN)
+        counts = exists().where(of_task, corrected, item_tasks.c.item_id == corrections.c.item_id,
+                                item_tasks.c.correction_id == corrections.c.id)  # fmt: skip
+        known = select(func.count()).where(corrections.c.known, corrections.c.task == task, counts)
         with self._database.reading() as connection:
             (n, labelled), n_known = connection.execute(chosen).one(), connection.execute(known).scalar_one()
         return Counts(n, labelled, n_known)

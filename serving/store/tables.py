@@ -141,6 +141,8 @@ Index("ix_corrections_task_id", corrections.c.task, corrections.c.id)
 Index("ix_corrections_seconds", *(corrections.c[name] for name in ("task", "model_version", "received_at", "seconds")))
 Index("ix_corrections_planted", corrections.c.task,
       sqlite_where=text("planted = 1"), postgresql_where=text("planted"))  # fmt: skip
+Index("ix_corrections_known", corrections.c.task, corrections.c.item_id,
+      sqlite_where=text("known = 1"), postgresql_where=text("known"))  # fmt: skip
 
 leases = Table(
     "leases",

@@ -14,3 +14,5 @@ def upgrade() -> None:
                     sqlite_where=sa.text("gold_at IS NOT NULL"),
                     postgresql_where=sa.text("gold_at IS NOT NULL"))  # fmt: skip
     op.add_column("corrections", sa.Column("known", sa.Boolean(), nullable=False, server_default=sa.false()))
+    op.create_index("ix_corrections_known", "corrections", ["task", "item_id"], sqlite_where=sa.text("known = 1"),
+                    postgresql_where=sa.text("known"))  # fmt: skip

@@ -18,9 +18,8 @@ from typing import TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 from rich.console import Console
-from rich.table import Table
-from scipy.stats import binomtest
 
+from benchmarks.risk import growing_report
 from models.records import PreAnnotation, Transcript, Uncertainty
 from selection.kinds import REST, Kind
 from selection.policy import Policy
@@ -130,18 +129,6 @@ def limits(setting: Setting, promise: Promise) -> list[tuple[str, float]]:
     return [(kind, one.threshold if isinstance(one, Threshold) else -1.0) for kind, one in found]
 
 
-def report(name: str, outcomes: Sequence[dict[str, tuple[bool, tuple[float, ...]]]], console: Console) -> None:
-    """One table a setting."""
-    table = Table("promise", "any broken", "95 % interval", *(f"accepted at {n:,}" for n in TOLD), box=None)
-    for way in outcomes[0]:
-        broken, coverage = [one[way][0] for one in outcomes], np.mean([one[way][1] for one in outcomes], axis=0)
-        low, high = binomtest(sum(broken), len(broken)).proportion_ci(0.95, method="exact")
-        table.add_row(way, f"{100 * np.mean(broken):.1f} %", f"{100 * low:.1f} to {100 * high:.1f} %",
-                      *(f"{one:.3f}" for one in coverage))  # fmt: skip
-    console.print(f"\n{name}: weighed at {len(MOMENTS)} moments, {len(outcomes)} runs")
-    console.print(table)
-
-
 def main() -> None:
     """Parses, simulates, prints."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -153,7 +140,7 @@ def main() -> None:
     with ProcessPoolExecutor(given.jobs) as workers:
         for one in SETTINGS:
             outcomes = list(workers.map(partial(trial, one.name), range(given.trials), chunksize=10))
-            report(one.name, outcomes, console)
+            growing_report(one.name, outcomes, console, len(MOMENTS), TOLD)
 
 
 if __name__ == "__main__":

@@ -385,15 +385,21 @@ def limit(found: Threshold | NoPromise) -> float:
     return found.threshold if isinstance(found, Threshold) else -1.0
 
 
-def growing_report(name: str, outcomes: Sequence[dict[str, tuple[bool, tuple[float, ...]]]], console: Console) -> None:
-    """One table a setting."""
-    table = Table("weighed", "any promise broken", "95 % interval", *(f"coverage, {n:,}" for n in TOLD), box=None)
+def growing_report(
+    name: str,
+    outcomes: Sequence[dict[str, tuple[bool, tuple[float, ...]]]],
+    console: Console,
+    moments: int = len(MOMENTS),
+    told: Sequence[int] = TOLD,
+) -> None:
+    """One table a setting: of each way whether a run was broken, and what it accepted at the moments ``told``."""
+    table = Table("weighed", "any promise broken", "95 % interval", *(f"coverage, {n:,}" for n in told), box=None)
     for way in outcomes[0]:
         broken, coverage = [one[way][0] for one in outcomes], np.mean([one[way][1] for one in outcomes], axis=0)
         low, high = binomtest(sum(broken), len(broken)).proportion_ci(0.95, method="exact")
         table.add_row(way, f"{100 * np.mean(broken):.1f} %", f"{100 * low:.1f} to {100 * high:.1f} %",
                       *(f"{one:.3f}" for one in coverage))  # fmt: skip
-    console.print(f"\ngrowing checks, {name}: weighed at {len(MOMENTS)} moments, {len(outcomes)} runs")
+    console.print(f"\n{name}: weighed at {moments} moments, {len(outcomes)} runs")
     console.print(table)
 
 
@@ -419,7 +425,7 @@ def main() -> None:
         if given.only in "audits":
             audits(given.trials, run, console)
         for one in GROWING if given.only in "growing" else ():
-            growing_report(one.name, run(partial(growing_trial, one.name), given.trials), console)
+            growing_report(f"growing checks, {one.name}", run(partial(growing_trial, one.name), given.trials), console)
 
 
 def trial_of(name: str, seed: int) -> dict[str, tuple[bool, bool, float]]:

@@ -7,14 +7,13 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Row, and_, case, exists, func, select, update
+from sqlalchemy import Connection, Row, and_, case, exists, func, select, update
 
-from models.errors import NotFound
 from models.records import Item, Label, Task, to_json
 from serving.store.database import Database, log
 from serving.store.queue import requeue, settle
 from serving.store.records import Actor, ItemState
-from serving.store.rows import item_of
+from serving.store.rows import item_of, locked, of_task
 from serving.store.tables import corrections, item_tasks, items
 
 IN_PARTS = "some of its parts were accepted unseen, and it was chosen as gold"
@@ -57,11 +56,11 @@ class GoldItems:
             NotFound: an item is not registered for the task.
         """
         with self._database.writing() as connection:
-            rows = [_locked(connection, item_id, task) for item_id in sorted(set(ids))]
+            rows = [locked(connection, item_id, task) for item_id in sorted(set(ids))]
             new = [row.item_id for row in rows if row.gold_at is None]
             for item_id in new:
                 _choose(connection, item_id, task, actor, now)
-                requeue(connection, and_(_of(item_id, task), ~_KNOWN), IN_PARTS, actor, now)
+                requeue(connection, and_(of_task(item_id, task), ~_KNOWN), IN_PARTS, actor, now)
         return new
 
     def take_back(self, task: Task, ids: Sequence[str], actor: Actor, now: datetime) -> list[str]:
@@ -71,10 +70,10 @@ class GoldItems:
             NotFound: an item is not registered for the task.
         """
         with self._database.writing() as connection:
-            rows = [_locked(connection, item_id, task) for item_id in sorted(set(ids))]
+            rows = [locked(connection, item_id, task) for item_id in sorted(set(ids))]
             gone = [row.item_id for row in rows if row.gold_at is not None]
             for item_id in gone:
-                connection.execute(update(item_tasks).where(_of(item_id, task)).values(gold_at=None))
+                connection.execute(update(item_tasks).where(of_task(item_id, task)).values(gold_at=None))
                 log(connection, now, actor, "ungold", item_id, {"task": task})
         return gone
 
@@ -88,7 +87,7 @@ class GoldItems:
         added = 0
         with self._database.writing() as connection:
             for item_id, label in sorted(labels, key=lambda pair: pair[0]):
-                row = _locked(connection, item_id, task)
+                row = locked(connection, item_id, task)
                 if row.gold_at is None:
                     _choose(connection, item_id, task, actor, now)
                 added += _add(connection, row, label, source, actor, now)
@@ -112,10 +111,10 @@ class GoldItems:
 
     def counts(self, task: Task) -> Counts:
         """How many there are."""
-        of_task, corrected = item_tasks.c.task == task, item_tasks.c.state == "corrected"
+        of_this, corrected = item_tasks.c.task == task, item_tasks.c.state == "corrected"
         chosen = select(func.count(), func.coalesce(func.sum(case((corrected, 1), else_=0)), 0))
-        chosen = chosen.select_from(item_tasks).where(of_task, item_tasks.c.gold_at.is_not(None))
-        counts = exists().where(of_task, corrected, item_tasks.c.item_id == corrections.c.item_id,
+        chosen = chosen.select_from(item_tasks).where(of_this, item_tasks.c.gold_at.is_not(None))
+        counts = exists().where(of_this, corrected, item_tasks.c.item_id == corrections.c.item_id,
                                 item_tasks.c.correction_id == corrections.c.id)  # fmt: skip
         known = select(func.count()).where(corrections.c.known, corrections.c.task == task, counts)
         with self._database.reading() as connection:
@@ -123,19 +122,8 @@ class GoldItems:
         return Counts(n, labelled, n_known)
 
 
-def _of(item_id: str, task: Task) -> ColumnElement[bool]:
-    return and_(item_tasks.c.item_id == item_id, item_tasks.c.task == task)
-
-
-def _locked(connection: Connection, item_id: str, task: Task) -> Row[Any]:
-    row = connection.execute(select(item_tasks).where(_of(item_id, task)).with_for_update()).one_or_none()
-    if row is None:
-        raise NotFound(f"item: expected one registered for task {task}, got {item_id!r}")
-    return row
-
-
 def _choose(connection: Connection, item_id: str, task: Task, actor: Actor, now: datetime) -> None:
-    connection.execute(update(item_tasks).where(_of(item_id, task)).values(gold_at=now))
+    connection.execute(update(item_tasks).where(of_task(item_id, task)).values(gold_at=now))
     log(connection, now, actor, "gold", item_id, {"task": task})
 
 

@@ -22,7 +22,7 @@ from selection.rules import About
 from serving.store.database import Database, log
 from serving.store.outbox import tell
 from serving.store.records import Actor, Answer, ItemState, Pending
-from serving.store.rows import STANDING, about_of, answer_of, item_of, preannotation_of
+from serving.store.rows import STANDING, about_of, answer_of, item_of, locked, of_task, preannotation_of
 from serving.store.tables import corrections, item_tasks, items, leases, preannotations, unfit, versions
 
 SEARCHED = 500  # characters of a transcript, from its beginning, that a search looks at
@@ -215,15 +215,11 @@ class Items:
         Raises:
             NotFound: the item is not registered for the task.
         """
-        where = and_(item_tasks.c.item_id == item_id, item_tasks.c.task == task)
         change = {"state": "registered", "failure": None, "version": None, "preannotation_id": None,
                   "updated_at": now, "actor": actor}  # fmt: skip
         with self._database.writing() as connection:
-            state = connection.execute(select(item_tasks.c.state).where(where).with_for_update()).scalar()
-            if state is None:
-                raise NotFound(f"item: expected one registered for task {task}, got {item_id!r}")
-            if state == "failed":
-                connection.execute(update(item_tasks).where(where).values(**change))
+            if locked(connection, item_id, task).state == "failed":
+                connection.execute(update(item_tasks).where(of_task(item_id, task)).values(**change))
                 log(connection, now, actor, "retry", item_id, {"task": task})
 
     def history(self, item_id: str) -> dict[str, Any]:

@@ -13,7 +13,7 @@ from models.records import Correction, Item, Label, Task, to_json
 from serving.store.database import Database, log
 from serving.store.order import Order, next_of
 from serving.store.records import Actor, Leased, Receipt, Unfit, Worked
-from serving.store.rows import item_of, label_of, leased_of, with_answers
+from serving.store.rows import item_of, label_of, leased_of, locked, with_answers
 from serving.store.tables import corrections, item_tasks, items, leases, preannotations, unfit
 from serving.store.waiting import Asking, Waits
 
@@ -55,11 +55,8 @@ class Queue:
             Stale: the lease is over, or someone else's correction ended it.
         """
         item_id, task, key = correction.item_id, correction.task, correction_key(correction)
-        where = and_(item_tasks.c.item_id == item_id, item_tasks.c.task == task)
         with self._database.writing() as connection:
-            current = connection.execute(select(item_tasks).where(where).with_for_update()).one_or_none()
-            if current is None:
-                raise NotFound(f"item: expected one registered for task {task}, got {item_id!r}")
+            current = locked(connection, item_id, task)
             known = connection.execute(select(corrections.c.id).where(corrections.c.key == key)).scalar()
             if known is not None:
                 return Receipt(item_id, known, repeated=True)

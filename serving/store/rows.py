@@ -4,8 +4,9 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Row, Select, func, select
+from sqlalchemy import ColumnElement, Connection, Row, Select, and_, func, select
 
+from models.errors import NotFound
 from models.records import LABEL_TYPES, Item, Label, PreAnnotation, Task, Uncertainty, from_json
 from selection.parts import Plan
 from selection.routing import Decision
@@ -17,6 +18,23 @@ _said = preannotations.alias("said")
 _NEWEST = select(func.max(_said.c.id)).where(_said.c.item_id == item_tasks.c.item_id, _said.c.task == item_tasks.c.task)
 # The answer that counts; of items that came with their label, and were never open, the newest.
 STANDING = func.coalesce(item_tasks.c.preannotation_id, _NEWEST.correlate(item_tasks).scalar_subquery())
+
+
+def of_task(item_id: str, task: Task) -> ColumnElement[bool]:
+    """The row of an item and a task."""
+    return and_(item_tasks.c.item_id == item_id, item_tasks.c.task == task)
+
+
+def locked(connection: Connection, item_id: str, task: Task) -> Row[Any]:
+    """That row, which nobody else changes until the transaction is over.
+
+    Raises:
+        NotFound: the item is not registered for the task.
+    """
+    row = connection.execute(select(item_tasks).where(of_task(item_id, task)).with_for_update()).one_or_none()
+    if row is None:
+        raise NotFound(f"item: expected one registered for task {task}, got {item_id!r}")
+    return row
 
 
 def item_of(row: Row[Any]) -> Item:

@@ -5,13 +5,13 @@ import json
 from datetime import UTC, datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Row, and_, func, select, update
+from sqlalchemy import Connection, Row, and_, func, select, update
 
-from models.errors import NotFound
 from models.records import Task
 from serving.store.database import Database, log
 from serving.store.queue import check_lease, end_word, newest_correction, planted_leases
 from serving.store.records import Actor, ItemState, Unfit
+from serving.store.rows import locked, of_task
 from serving.store.tables import item_tasks, leases, unfit
 
 
@@ -29,9 +29,9 @@ class UnfitItems:
             NotFound: the item is not registered for the task, or the lease is not of this item.
             Stale: the lease is over, or someone else ended it.
         """
-        of_item, key = _of(said.item_id, said.task), _key(said)
+        of_item, key = of_task(said.item_id, said.task), _key(said)
         with self._database.writing() as connection:
-            current = _locked(connection, said.item_id, said.task)
+            current = locked(connection, said.item_id, said.task)
             if _repeats(connection, said, key):
                 return True
             if lease_id is not None:
@@ -60,14 +60,14 @@ class UnfitItems:
             NotFound: the item is not registered for the task.
         """
         with self._database.writing() as connection:
-            current = _locked(connection, item_id, task)
+            current = locked(connection, item_id, task)
             if current.state != "unfit":
                 return
             end_word(connection, item_id, task, now)
             correction_id = newest_correction(connection, item_id, task)
             back = {"state": _before(current, correction_id), "correction_id": correction_id, "updated_at": now,
                     "actor": actor}  # fmt: skip
-            connection.execute(update(item_tasks).where(_of(item_id, task)).values(**back))
+            connection.execute(update(item_tasks).where(of_task(item_id, task)).values(**back))
             log(connection, now, actor, "fit", item_id, {"task": task})
 
     def reasons(self, task: Task) -> dict[str, int]:
@@ -91,17 +91,6 @@ class UnfitItems:
             chosen = chosen.where(unfit.c.received_at >= since)
         with self._database.reading() as connection:
             return float(connection.execute(chosen).scalar() or 0.0)
-
-
-def _of(item_id: str, task: Task) -> ColumnElement[bool]:
-    return and_(item_tasks.c.item_id == item_id, item_tasks.c.task == task)
-
-
-def _locked(connection: Connection, item_id: str, task: Task) -> Row[Any]:
-    current = connection.execute(select(item_tasks).where(_of(item_id, task)).with_for_update()).one_or_none()
-    if current is None:
-        raise NotFound(f"item: expected one registered for task {task}, got {item_id!r}")
-    return current
 
 
 def _added(connection: Connection, values: dict[str, Any]) -> int:

@@ -27,6 +27,7 @@ from models.versions import file_sha256
 FOLDER = "whisper"
 NEEDED = ("model.bin", "config.json", "tokenizer.json")
 BEAM = 5
+SHORTEST = 320  # samples; faster-whisper cannot time words within fewer
 
 
 @dataclass(frozen=True)
@@ -58,7 +59,7 @@ class Runtime:
 
     def feeds(self, media: Waveform) -> dict[str, NDArray[Any]]:
         """What the model hears."""
-        return {"waveform": media.astype(np.float32)}
+        return {"waveform": np.pad(media.astype(np.float32), (0, max(0, SHORTEST - len(media))))}
 
     def predict(self, media: Waveform) -> Prediction:
         """What was said, with times and doubt.
@@ -91,7 +92,7 @@ def library() -> Any:
         NotFound: it is not installed.
     """
     try:
-        import faster_whisper  # type: ignore[import-not-found]
+        import faster_whisper
     except ImportError as error:
         raise NotFound(
             "whisper: expected the package faster-whisper, got none; pip install 'prelabel[whisper]'"

@@ -98,7 +98,8 @@ class Labelled:
 
     def planted(self, task: Task) -> dict[str, Any]:
         """What became of the items whose known answers people were handed without being told, as in the report."""
-        right = [self._is_right(task, one) for one in self._store.planting.measured(task)]
+        newest = {(one.known_id, one.annotator): one for one in self._store.planting.measured(task)}
+        right = [self._is_right(task, one) for one in newest.values()]
         return {
             "handed_out": self._store.planting.handed_out(task),
             "answered": len(right),

@@ -250,10 +250,11 @@ class Loop:
         """
         self._store.queue.release(lease_id, actor, self._clock())
 
-    def correct(self, correction: Correction, lease_id: str | None, actor: Actor) -> Receipt:
+    def correct(self, correction: Correction, lease_id: str | None, actor: Actor, of_gold: bool = False) -> Receipt:
         """Adds a person's correction; nothing is overwritten, the newest counts, the same one twice counts once.
 
-        Without ``lease_id`` a correction is always taken.
+        Without ``lease_id`` a correction is always taken. From a tool that hands out its tasks itself one ``of_gold``,
+        of an item chosen as gold whose label somebody else gave, measures the person and is no label.
 
         Raises:
             NotFound: no such item, task or lease.
@@ -262,7 +263,7 @@ class Loop:
         storable(correction.annotator, "annotator")
         storable(correction.tool, "tool")
         storable(correction.model_version or "", "model_version")
-        receipt = self._store.queue.correct(correction, lease_id, actor, self._clock())
+        receipt = self._store.queue.correct(correction, lease_id, actor, self._clock(), of_gold)
         if lease_id is not None:  # of people who do not take their work from the queue nobody asks again
             self._calibrations.look_again(correction, receipt.correction_id, actor)
         self._calibrations.watch(correction.task, actor)

@@ -103,7 +103,7 @@ class Corrections:
         each_s = max(0.0, lead_s - known.seconds) / len(said)
         who = f"{TOOL}:{_annotator(given)}"
         made = [Correction(item_id, task, label, who, each_s, TOOL, changed_at, version) for item_id, label in said]
-        receipts = [self._loop.correct(one, None, TOOL) for one in made]
+        receipts = [self._loop.correct(one, None, TOOL, of_gold=True) for one in made]
         gave = (*known.corrections, *(one.correction_id for one in receipts))
         self._studio.keep(replace(known, seconds=max(known.seconds, lead_s), corrections=tuple(dict.fromkeys(gave))))
         return not all(one.repeated for one in receipts)

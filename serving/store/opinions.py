@@ -1,6 +1,6 @@
 """What several people said about the same items: of each person the newest label that was not taken back."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 from sqlalchemy import ColumnElement, Row, func, select
@@ -46,10 +46,13 @@ class Said:
             )
             oldest_first = given.order_by(corrections.c.counted_at, corrections.c.id)
             found = connection.execute(oldest_first).all() if page else []
-        said: dict[str, dict[str, Row[Any]]] = {row.id: {} for row in page}
+        said: dict[str, dict[str, list[Row[Any]]]] = {row.id: {} for row in page}
         for row in found:
-            said[row.item_id][row.annotator] = row
-        return [_opinions(task, row, said[row.id]) for row in page]
+            said[row.item_id].setdefault(row.annotator, []).append(row)
+        return [
+            Opinions(item_of(row), tuple(_opinion(task, given, row.correction_id) for given in said[row.id].values()))
+            for row in page
+        ]
 
     def changes(self, task: Task) -> tuple[int, int]:
         """Numbers that change with every correction and every withdrawal of one; cheap to ask."""
@@ -59,11 +62,8 @@ class Said:
         return int(newest or 0), int(withdrawn)
 
 
-def _opinions(task: Task, row: Row[Any], said: dict[str, Row[Any]]) -> Opinions:
-    given = tuple(
-        Opinion(
-            one.annotator, label_of(task, one.label), one.seconds, one.id == row.correction_id, one.planted, one.known
-        )
-        for one in said.values()
-    )
-    return Opinions(item_of(row), given)
+def _opinion(task: Task, given: Sequence[Row[Any]], counts: int) -> Opinion:
+    """What a person said, from all their corrections of an item, oldest first: each has the seconds that it added."""
+    newest, seconds = given[-1], sum(one.seconds for one in given)
+    is_counted = newest.id == counts
+    return Opinion(newest.annotator, label_of(task, newest.label), seconds, is_counted, newest.planted, newest.known)

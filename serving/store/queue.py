@@ -5,6 +5,7 @@ import json
 from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
 from typing import Any
+from uuid import uuid4
 
 from sqlalchemy import ColumnElement, Connection, Row, and_, bindparam, case, exists, func, or_, select, true, update
 
@@ -45,10 +46,13 @@ class Queue:
             found = {row.item_id: row for row in connection.execute(with_answers(by.task, ids)).all()}
         return [leased_of(found[lease["item_id"]], lease["id"], by.until) for lease in held]
 
-    def correct(self, correction: Correction, lease_id: str | None, actor: Actor, now: datetime) -> Receipt:
+    def correct(
+        self, correction: Correction, lease_id: str | None, actor: Actor, now: datetime, of_gold: bool = False
+    ) -> Receipt:
         """Adds a correction; the item is done for that task, and the newest correction counts.
 
-        What somebody says of an item that was planted for them changes nothing of the item.
+        What somebody says of an item that was planted for them changes nothing of the item; nor, ``of_gold``, of one
+        that is chosen as gold and has its label from somebody else: it was planted then.
 
         Raises:
             NotFound: the item is not registered for the task, or the lease is not of this item.
@@ -64,7 +68,10 @@ class Queue:
                 check_lease(connection, item_id, task, lease_id, now)
             values = _columns(correction, key) | {"received_at": now, "lease_id": lease_id, "actor": actor}
             values["counted_at"] = min(correction.created_at, now)
-            values["planted"] = bool(planted := planted_leases(connection, correction, lease_id))
+            planted = planted_leases(connection, correction, lease_id)
+            if not planted and of_gold and _label_is_of_others(connection, current, correction.annotator):
+                planted = [_plant(connection, correction, actor, now)]
+            values["planted"] = bool(planted)
             added = connection.execute(corrections.insert().values(**values).returning(corrections.c.id)).scalar_one()
             if planted:
                 ended = update(leases).where(leases.c.id.in_(planted), leases.c.ended_at.is_(None))
@@ -307,6 +314,20 @@ def planted_leases(connection: Connection, said: Correction | Unfit, lease_id: s
     chosen = select(leases.c.id).where(leases.c.item_id == said.item_id, leases.c.task == said.task)
     theirs = or_(leases.c.annotator == said.annotator, leases.c.id == lease_id)
     return list(connection.execute(chosen.where(leases.c.planted, theirs)).scalars())
+
+
+def _label_is_of_others(connection: Connection, row: Row[Any], annotator: str) -> bool:
+    """Whether an item is chosen as gold, and somebody else gave the label that counts."""
+    giver = connection.execute(select(corrections.c.annotator).where(corrections.c.id == row.correction_id)).scalar()
+    return row.gold_at is not None and row.state == "corrected" and giver != annotator
+
+
+def _plant(connection: Connection, said: Correction, actor: Actor, now: datetime) -> str:
+    """A lease by which an item was planted for somebody who had it from elsewhere."""
+    lease = {"id": uuid4().hex, "item_id": said.item_id, "task": said.task, "annotator": said.annotator,
+             "leased_at": now, "expires_at": now, "planted": True, "actor": actor}  # fmt: skip
+    connection.execute(leases.insert(), lease)
+    return str(lease["id"])
 
 
 def _withdrawn_meanwhile(connection: Connection, lease_id: str | None) -> bool:

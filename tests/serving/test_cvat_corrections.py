@@ -284,6 +284,19 @@ def test_the_command_takes_over_what_no_webhook_told_of(
     assert f"failed: {cvat.url}/api/jobs/8: expected to find it" in told.output
 
 
+def test_what_is_said_of_gold_measures_and_is_no_label(joined: Served, cvat: FakeCvat) -> None:
+    """Whose label somebody else gave."""
+    preannotate(joined, cvat)
+    truth = Boxes(120, 90, ())
+    joined.loop.gold.know("detection", content_id(picture(2)), truth, "tester")
+    complete(joined, cvat)
+    assert boxes(joined) == [[CAR], [], [CAR]]
+    planted = joined.loop.labelled.planted("detection")
+    assert (planted["handed_out"], planted["answered"], planted["right"]) == (1, 1, 0)
+    complete(joined, cvat, minutes=40)  # again, and nothing was changed
+    assert len(corrections(joined, 2)) == 2
+
+
 class TestClient:
     def test_a_legacy_key_and_a_personal_token_are_told_apart(self, cvat: FakeCvat) -> None:
         for token in (TOKEN, "personal.token"):

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from models.errors import NotAllowed, Refused
-from models.records import Boxes
+from models.records import Box, Boxes
 from serving.label_studio.client import basic
 from serving.label_studio.corrections import Reconciled
 from serving.label_studio.projects import Attached, push
@@ -269,6 +269,66 @@ class TestCorrections:
         assert corrections.reconcile("detection", 1) == Reconciled(new=1, withdrawn=1)
         assert corrections.reconcile("detection", 1) == Reconciled(known=1)
         assert sorted(label.boxes[0].xyxy[0] for label in labels(joined)) == [12, 24]
+
+
+class TestGold:
+    """What people say there of an item that was chosen as gold, and whose label somebody else gave, measures them."""
+
+    TRUTH = Boxes(120, 90, (Box((10, 10, 50, 50), "car"),))
+
+    def known(self, served: Served, studio: FakeStudio) -> dict[str, Any]:
+        task = studio.add_task("a.png", picture())
+        predict(served, task)
+        served.loop.gold.know("detection", item_of(served), self.TRUTH, "tester")
+        return task
+
+    def test_an_answer_is_measured_and_changes_no_label(self, joined: Served, studio: FakeStudio) -> None:
+        task = self.known(joined, studio)
+        first = studio.annotate(task, [box(60)], id=100, at=1)
+        changed = studio.annotate(task, [box(61)], id=100, at=2, lead_time=20.0)
+        for one in (first, changed, first):
+            tell(joined, studio.event("ANNOTATION_CREATED", one))
+        settled(joined)
+        right = studio.annotate(task, [right_box()], completed_by=8)
+        for _ in range(2):  # the second look changes nothing
+            joined.deployment.corrections.reconcile("detection", 1)
+            assert labels(joined) == [self.TRUTH]
+            assert list(joined.loop.labelled.training_data("detection")) == []
+            told = joined.loop.labelled.planted("detection")
+            assert told == {"handed_out": 2, "answered": 2, "right": 1, "human_seconds": 32.5}
+            seven, eight = joined.loop.labelled.annotators("detection")
+            assert (seven.annotator, seven.gold.right, seven.gold.of) == ("label-studio:7", 0, 1)
+            assert seven.gold_speed is not None
+            assert seven.gold_speed.median == 20
+            assert (eight.annotator, eight.gold.right, eight.gold.of) == ("label-studio:8", 1, 1)
+        tell(joined, {"action": "ANNOTATIONS_DELETED", "annotations": [{"id": right["id"]}]})
+        settled(joined)
+        assert joined.loop.labelled.planted("detection")["answered"] == 1
+        assert labels(joined) == [self.TRUTH]
+
+    def test_the_first_label_of_a_chosen_item_is_one_and_whose_it_is_may_change_it(
+        self, joined: Served, studio: FakeStudio
+    ) -> None:
+        task = studio.add_task("a.png", picture())
+        predict(joined, task)
+        joined.loop.gold.choose("detection", [item_of(joined)], "tester")
+        first = studio.annotate(task, [box(10)], id=100, at=1)
+        tell(joined, studio.event("ANNOTATION_CREATED", first))
+        tell(joined, studio.event("ANNOTATION_UPDATED", studio.annotate(task, [box(20)], id=100, at=2)))
+        tell(joined, studio.event("ANNOTATION_CREATED", studio.annotate(task, [box(50)], completed_by=8, at=3)))
+        settled(joined)
+        assert labels(joined)[0].boxes[0].xyxy[0] == 24
+        assert [one["planted"] for one in given(joined, item_of(joined))] == [False, False, True]
+
+
+def item_of(served: Served, task: int = 1) -> str:
+    return served.loop.store.studio.item_of("detection", task) or ""
+
+
+def right_box() -> dict[str, Any]:
+    """Where the known label has it."""
+    exactly = {"x": 100 / 12, "y": 100 / 9, "width": 100 / 3, "height": 400 / 9}
+    return box() | {"value": box()["value"] | exactly}
 
 
 class TestProjects:

@@ -35,6 +35,15 @@ def test_the_newest_label_of_each_person_that_was_not_taken_back(store: Store) -
     assert found == {(("ada", 1, False), ("bob", 1, True)), (("ada", 0, True),)}
 
 
+def test_a_changed_label_brings_the_seconds_of_the_change_alone(store: Store) -> None:
+    add_version(store)
+    fill(store, 1)
+    for at in (1, 2):
+        store.queue.correct(correction(0, *["car"] * at, annotator="ada", at=at), None, "tester", after(9))
+    (said,) = store.said.of("detection")
+    assert [one.seconds for one in said.given] == [8.0]
+
+
 def test_every_item_is_told_however_many_there_are(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("serving.store.opinions.BATCH", 2)
     add_version(store)

@@ -5,7 +5,7 @@ user says, and refuses what contradicts the file.
 """
 
 import ast
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal, TypeAlias
@@ -29,7 +29,7 @@ ROLES: dict[Head, tuple[str, ...]] = {  # what each head reads
     "detr": ("logits", "boxes"),
     "labelled": ("labels", "boxes", "scores"),
 }
-NAMELESS = ("", "N/A", "__background__", "background")  # columns that are no category
+_NAMELESS = ("", "N/A", "__background__", "background")  # classes that are no category
 
 _IMAGENET = {"mean": [0.485, 0.456, 0.406], "std": [0.229, 0.224, 0.225]}
 _CAFFE = {"mean": [103.53, 116.28, 123.675], "std": [57.375, 57.12, 58.395]}  # the same in BGR, of 0 to 255
@@ -82,12 +82,17 @@ class Declaration:
     @property
     def named(self) -> tuple[int, ...]:
         """The columns that are categories."""
-        return tuple(i for i, name in enumerate(self.classes) if name not in NAMELESS)
+        return categories_among(self.classes)
 
     @property
     def categories(self) -> tuple[str, ...]:
         """The names of the categories."""
         return tuple(self.classes[i] for i in self.named)
+
+
+def categories_among(classes: Sequence[str]) -> tuple[int, ...]:
+    """The places of the classes that are categories, and not the background or without a name."""
+    return tuple(i for i, name in enumerate(classes) if name not in _NAMELESS)
 
 
 def declare(onnx: Path, given: Mapping[str, Any]) -> Declaration:

@@ -15,6 +15,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from models.convolutions import Residual, convolution, has_fast_bfloat16
 from models.detection.assignment import Points, assign, intersection_over_union
 from models.errors import InvalidInput
 
@@ -99,9 +100,9 @@ class Backbone(nn.Module):
 
     def __init__(self, channels: Sequence[int], blocks: Sequence[int]) -> None:
         super().__init__()
-        self.stem = _convolution(3, channels[0], stride=2)
+        self.stem = convolution(3, channels[0], stride=2)
         self.stages = nn.ModuleList(
-            nn.Sequential(_convolution(before, width, stride=2), *(Residual(width) for _ in range(count)))
+            nn.Sequential(convolution(before, width, stride=2), *(Residual(width) for _ in range(count)))
             for before, width, count in zip(channels, channels[1:], blocks, strict=False)
         )
 
@@ -112,30 +113,16 @@ class Backbone(nn.Module):
         return features[-len(STRIDES) :]
 
 
-class Residual(nn.Module):
-    """Two 3x3 convolutions beside an identity (He et al. 2016)."""
-
-    def __init__(self, width: int) -> None:
-        super().__init__()
-        self.first = _convolution(width, width)
-        norm = nn.BatchNorm2d(width)
-        nn.init.zeros_(norm.weight)  # each block starts as the identity (Goyal et al. 2017)
-        self.second = nn.Sequential(nn.Conv2d(width, width, 3, padding=1, bias=False), norm)
-
-    def forward(self, grid: Tensor) -> Tensor:
-        return functional.relu(grid + self.second(self.first(grid)))
-
-
 class Neck(nn.Module):
     """Coarse to fine, then fine to coarse (Path Aggregation, Liu et al. 2018), adding what it merges."""
 
     def __init__(self, channels: Sequence[int], width: int) -> None:
         super().__init__()
         finer = len(channels) - 1
-        self.lateral = nn.ModuleList(_convolution(before, width, kernel=1) for before in channels)
-        self.context = _convolution(width, width, kernel=1)
-        self.down = nn.ModuleList(_convolution(width, width) for _ in range(finer))
-        self.up = nn.ModuleList(_convolution(width, width, stride=2) for _ in range(finer))
+        self.lateral = nn.ModuleList(convolution(before, width, kernel=1) for before in channels)
+        self.context = convolution(width, width, kernel=1)
+        self.down = nn.ModuleList(convolution(width, width) for _ in range(finer))
+        self.up = nn.ModuleList(convolution(width, width, stride=2) for _ in range(finer))
 
     def forward(self, features: Sequence[Tensor]) -> list[Tensor]:
         maps = [lateral(grid) for lateral, grid in zip(self.lateral, features, strict=True)]
@@ -174,7 +161,7 @@ class Head(nn.Module):
 
 def loss(network: Network, batch: Batch) -> Tensor:
     """Cross-entropy with the IoU reached + GIoU + distribution focal loss (arXiv 2006.04388), as one number."""
-    with torch.autocast(batch.images.device.type, torch.bfloat16, enabled=_has_fast_bfloat16(batch.images.device)):
+    with torch.autocast(batch.images.device.type, torch.bfloat16, enabled=has_fast_bfloat16(batch.images.device)):
         logits, distances, points, _ = network.raw(batch.images)
     mean, _ = expectation(distances)
     predicted = boxes_around(points, mean)
@@ -255,16 +242,3 @@ def grid_points(maps: Sequence[Tensor]) -> Points:
         centres.append(torch.stack((columns, rows), dim=-1).reshape(-1, 2))
         strides.append(torch.full_like(centres[-1][:, 0], stride))
     return Points(torch.cat(centres), torch.cat(strides))
-
-
-def _convolution(before: int, after: int, kernel: int = 3, stride: int = 1) -> nn.Sequential:
-    return nn.Sequential(
-        nn.Conv2d(before, after, kernel, stride, padding=kernel // 2, bias=False), nn.BatchNorm2d(after), nn.ReLU()
-    )
-
-
-def _has_fast_bfloat16(device: torch.device) -> bool:
-    """Whether half-width floats save time here: recent GPUs, and CPUs with AVX-512 BF16 or AMX."""
-    if device.type == "cuda":
-        return bool(torch.cuda.is_bf16_supported())
-    return device.type == "cpu" and bool(torch.cpu.get_capabilities().get("avx512_bf16"))

@@ -16,6 +16,8 @@ from models.detection.network import IGNORED, PADDING, STRIDES, Batch, Network, 
 from models.detection.runtime import LONG_SIDE, fit
 from models.errors import InvalidInput
 from models.media import Image, read_image
+from models.picture_recipe import batches as batches
+from models.picture_recipe import parity_media as parity_media
 from models.records import Boxes, Item, Label
 
 EPOCHS = 130
@@ -87,15 +89,6 @@ def prepare(item: Item, label: Label) -> Example:
     boxes = np.array([box.xyxy for box in truth.boxes], np.float32).reshape(-1, 4)
     boxes *= np.tile((image.shape[1] / truth.width, image.shape[0] / truth.height), 2).astype(np.float32)
     return Example(item.id, image, boxes, tuple(box.category for box in truth.boxes))
-
-
-def batches(sizes: Sequence[int], batch_size: int, rng: np.random.Generator) -> list[list[int]]:
-    """Every example once, in random order. A last batch of one joins the one before it: BatchNorm needs two."""
-    order = rng.permutation(len(sizes)).tolist()
-    parts = [order[i : i + batch_size] for i in range(0, len(order), batch_size)]
-    if len(parts) > 1 and len(parts[-1]) == 1:
-        parts[-2].extend(parts.pop())
-    return parts
 
 
 def collate(examples: Sequence[Example], settings: Settings, rng: np.random.Generator) -> Batch:
@@ -236,17 +229,6 @@ def example_inputs(settings: Settings) -> tuple[tuple[Tensor, ...], dict[str, di
     width = step * torch.export.Dim("width", min=1, max=512)
     shapes = {"images": {0: torch.export.Dim("batch", min=1, max=4096), 2: height, 3: width}}
     return (torch.zeros(2, 3, 5 * step, 7 * step),), shapes
-
-
-def parity_media(media: Sequence[Image]) -> list[Image]:
-    """Real images as they are, upright, as a wide strip and as a small cutting."""
-    variants = list(media)
-    for image in media[:1]:
-        height, width = image.shape[:2]
-        variants.append(np.ascontiguousarray(image.transpose(1, 0, 2)))
-        variants.append(np.ascontiguousarray(image[height // 3 : height // 3 + max(1, height // 6)]))
-        variants.append(np.ascontiguousarray(image[: max(1, height // 9), : max(1, width // 9)]))
-    return variants
 
 
 def _boxes(label: Label) -> Boxes:

@@ -24,7 +24,7 @@ from torchvision.models.detection.image_list import ImageList  # type: ignore[im
 
 from models.checkpoints import download, read_state
 from models.declaring import plain
-from models.detection.declaration import NAMELESS, Declaration
+from models.detection.declaration import Declaration, categories_among
 from models.detection.network import Batch
 from models.detection.recipe import BATCH_SIZE, Example, batches, parity_media, prepare
 from models.detection.recipe import collate as collate_boxes
@@ -93,7 +93,7 @@ class Settings:
     @property
     def named(self) -> tuple[int, ...]:
         """The classes that are categories."""
-        return tuple(i for i, name in enumerate(self.classes) if name not in NAMELESS)
+        return categories_among(self.classes)
 
     @property
     def categories(self) -> tuple[str, ...]:

@@ -14,6 +14,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from models.convolutions import Residual, convolution, has_fast_bfloat16
 from models.errors import InvalidInput
 
 STRIDE = 4  # input pixels a cell
@@ -63,18 +64,18 @@ class Network(nn.Module):
         super().__init__()
         self.settings = settings
         finest, fine, coarse, coarsest = settings.channels
-        self.stem = nn.Sequential(nn.PixelUnshuffle(STRIDE), _convolution(3 * STRIDE**2, finest))
+        self.stem = nn.Sequential(nn.PixelUnshuffle(STRIDE), convolution(3 * STRIDE**2, finest))
         self.down = nn.ModuleList(
             [
-                nn.Sequential(_convolution(finest, fine, stride=2), Residual(fine)),
-                nn.Sequential(_convolution(fine, coarse, stride=2), Residual(coarse), Residual(coarse)),
-                nn.Sequential(_convolution(coarse, coarsest, stride=2), Residual(coarsest), Residual(coarsest)),
+                nn.Sequential(convolution(finest, fine, stride=2), Residual(fine)),
+                nn.Sequential(convolution(fine, coarse, stride=2), Residual(coarse), Residual(coarse)),
+                nn.Sequential(convolution(coarse, coarsest, stride=2), Residual(coarsest), Residual(coarsest)),
             ]
         )
         self.context = nn.Conv2d(coarsest, coarsest, 1)
         pairs = ((coarsest, coarse), (coarse, fine), (fine, finest))
         self.lateral = nn.ModuleList(nn.Conv2d(before, after, 1) for before, after in pairs)
-        self.merge = nn.ModuleList([Residual(coarse), Residual(fine), _convolution(finest, finest)])
+        self.merge = nn.ModuleList([Residual(coarse), Residual(fine), convolution(finest, finest)])
         self.head = nn.Conv2d(finest, 3, 1)
         assert self.head.bias is not None
         with torch.no_grad():
@@ -105,40 +106,13 @@ class Network(nn.Module):
         return self.head(grid).float(), pooled.flatten(1).float()
 
 
-class Residual(nn.Module):
-    """Two 3x3 convolutions beside an identity (He et al. 2016)."""
-
-    def __init__(self, width: int) -> None:
-        super().__init__()
-        self.first = _convolution(width, width)
-        norm = nn.BatchNorm2d(width)
-        nn.init.zeros_(norm.weight)  # each block starts as the identity (Goyal et al. 2017)
-        self.second = nn.Sequential(nn.Conv2d(width, width, 3, padding=1, bias=False), norm)
-
-    def forward(self, grid: Tensor) -> Tensor:
-        return functional.relu(grid + self.second(self.first(grid)))
-
-
 def loss(network: Network, batch: Batch) -> Tensor:
     """Cross-entropy of the heat, plus the squared error of the directions where a line is."""
     device = batch.images.device
-    with torch.autocast(device.type, torch.bfloat16, enabled=_has_fast_bfloat16(device)):
+    with torch.autocast(device.type, torch.bfloat16, enabled=has_fast_bfloat16(device)):
         maps, _ = network.raw(batch.images)
     heat = functional.binary_cross_entropy_with_logits(maps[:, 0], batch.heat)
     apart = (maps[:, 1:] - batch.directions).square().sum(dim=1)
     near = batch.heat * (batch.heat > 0.1)
     directions = (near * apart).sum() / near.sum().clamp(min=1.0)
     return _CELL_WEIGHT * heat + _DIRECTION_WEIGHT * directions
-
-
-def _convolution(before: int, after: int, stride: int = 1) -> nn.Sequential:
-    return nn.Sequential(
-        nn.Conv2d(before, after, 3, stride, padding=1, bias=False), nn.BatchNorm2d(after), nn.ReLU(inplace=True)
-    )
-
-
-def _has_fast_bfloat16(device: torch.device) -> bool:
-    """Whether half-width floats save time here: recent GPUs, and CPUs with AVX-512 BF16."""
-    if device.type == "cuda":
-        return bool(torch.cuda.is_bf16_supported())
-    return device.type == "cpu" and bool(torch.cpu.get_capabilities().get("avx512_bf16"))

@@ -20,6 +20,8 @@ from torch import Tensor
 from models.errors import InvalidInput
 from models.lane.network import STRIDE, Batch, Network, Settings
 from models.media import Image, read_image
+from models.picture_recipe import batches as batches
+from models.picture_recipe import parity_media as parity_media
 from models.records import Item, Label, Lanes
 
 Pixels: TypeAlias = NDArray[np.float32]  # (height, width, 3) in [0, 1]
@@ -70,15 +72,6 @@ def prepare(item: Item, label: Label) -> Example:
     image = np.asarray(Pictures.fromarray(full).resize(_KEPT, Pictures.Resampling.BILINEAR))
     size = np.array([label.width, label.height])
     return Example(item.id, image, tuple((np.array(lane.points) / size).astype(np.float32) for lane in label.lanes))
-
-
-def batches(sizes: Sequence[int], batch_size: int, rng: np.random.Generator) -> list[list[int]]:
-    """Every example once, in random order. A last batch of one joins the one before it: BatchNorm needs two."""
-    order = rng.permutation(len(sizes)).tolist()
-    parts = [order[i : i + batch_size] for i in range(0, len(order), batch_size)]
-    if len(parts) > 1 and len(parts[-1]) == 1:
-        parts[-2].extend(parts.pop())
-    return parts
 
 
 def collate(examples: Sequence[Example], settings: Settings, rng: np.random.Generator) -> Batch:
@@ -148,17 +141,6 @@ def example_inputs(settings: Settings) -> tuple[tuple[Tensor, ...], dict[str, di
     """What the export traces: two images; only the batch is free, because every image is brought to one size."""
     shapes = {"images": {0: torch.export.Dim("batch", min=1, max=4096)}}
     return (torch.zeros(2, 3, settings.height, settings.width),), shapes
-
-
-def parity_media(media: Sequence[Image]) -> list[Image]:
-    """Real images as they are, upright, as a wide strip and as a small cutting."""
-    variants = list(media)
-    for image in media[:1]:
-        height, width = image.shape[:2]
-        variants.append(np.ascontiguousarray(image.transpose(1, 0, 2)))
-        variants.append(np.ascontiguousarray(image[height // 3 : height // 3 + max(1, height // 6)]))
-        variants.append(np.ascontiguousarray(image[: max(1, height // 9), : max(1, width // 9)]))
-    return variants
 
 
 def _homography(rng: np.random.Generator) -> NDArray[np.float64]:

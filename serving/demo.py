@@ -22,7 +22,7 @@ from serving.loop import Loop, Registration, StoredVersion, utc_now
 from serving.promotion import quality_of
 from serving.settings import Settings
 from serving.simulation.person import Person
-from serving.training import Request, train_version
+from serving.training import Request, material, train_version
 
 ACTOR = "demo"
 ANNOTATOR = "simulated annotator"
@@ -130,10 +130,11 @@ def _round(
 
 def _improve(loop: Loop, settings: Settings, version: StoredVersion, console: Console) -> str:
     """Trains a candidate on all corrections and promotes it if it is no worse on the gold items."""
+    request = Request(task=TASK, data=(), epochs=EPOCHS, batch_size=BATCH_SIZE)
     candidate = train_version(
-        Request(task=TASK, data=(), epochs=EPOCHS, batch_size=BATCH_SIZE),
+        request,
+        material(request, loop),
         start=read_version(version.folder),
-        corrections=lambda: list(loop.labelled.training_data(TASK)),
         runs_dir=settings.data_dir / "runs",
         versions_dir=settings.data_dir / "models",
         console=console,

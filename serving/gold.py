@@ -83,6 +83,12 @@ class Gold:
         is_gold = self.of(task)
         return (item.id for item, _ in self._store.queue.corrected(task) if is_gold(item.id))
 
+    def among(self, task: Task, ids: Iterable[str]) -> frozenset[str]:
+        """Those of some media that are registered here and gold, or will be gold once somebody labels them."""
+        found = [*filter(self.of(task), ids)]
+        batches = (found[begin : begin + BATCH] for begin in range(0, len(found), BATCH))
+        return frozenset(item_id for batch in batches for item_id in self._store.items.registered(task, batch))
+
     def choose(self, task: Task, ids: Sequence[str], actor: Actor) -> Choice:
         """Chooses items as gold, all or none; one without a label is never accepted unseen, and is shown whole.
 

@@ -3,7 +3,7 @@
 import hashlib
 import os
 from collections import defaultdict
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -18,6 +18,7 @@ from models.records import Item, Label, Task
 from models.versions import Version, read_version
 from selection.calibration import MINIMUM
 from serving.loop import Actor, Loop
+from serving.media_files import content_id
 from serving.settings import Settings
 from serving.trust import first_calibration, tuned
 
@@ -54,6 +55,14 @@ class Request:
     notes: str = ""
 
 
+@dataclass(frozen=True)
+class Material:
+    """Labelled items to train on; ``gold`` counts those that were left out, for no training sees gold items."""
+
+    pairs: Pairs
+    gold: int = 0
+
+
 def train_candidate(
     request: Request,
     loop: Loop,
@@ -76,10 +85,11 @@ def train_candidate(
     serving = loop.versions.serving(request.task)
     name = request.init or (serving.name if serving and not request.data else None)
     runs_dir = runs or settings.data_dir / "runs"
+    start = _start(request.task, name, loop, runs_dir) if name else None
     version = train_version(
         request,
-        start=_start(request.task, name, loop, runs_dir) if name else None,
-        corrections=lambda: list(loop.labelled.training_data(request.task)),
+        material(request, loop),
+        start=start,
         runs_dir=runs_dir,
         versions_dir=out or settings.data_dir / "models",
     )
@@ -101,20 +111,30 @@ def _start(task: Task, name: str, loop: Loop, runs_dir: Path) -> "Version | Pret
     return version
 
 
+def material(request: Request, loop: Loop) -> Material:
+    """The items of the request's data sets or, without any, the store's corrected ones; but for what is gold there."""
+    if not request.data:
+        gold_here = sum(1 for _ in loop.gold.labelled(request.task))
+        return Material(list(loop.labelled.training_data(request.task)), gold_here)
+    pairs = read_all(request.data)
+    ids = {uri: content_id(Path(uri)) for uri in {item.uri for item, _ in pairs}}
+    gold = loop.gold.among(request.task, ids.values())
+    return Material([pair for pair in pairs if ids[pair[0].uri] not in gold], len(gold))
+
+
 def train_version(
     request: Request,
+    material: Material,
     *,
     start: "Version | Pretrained | None",
-    corrections: Callable[[], Pairs],
     runs_dir: Path,
     versions_dir: Path,
     console: Console | None = None,
 ) -> Version:
     """Trains, exports and measures a candidate; the same request on the same items goes on where it stopped.
 
-    Without ``request.data`` the items are the store's ``corrections``. ``request.unseen`` or else a share of the items
-    (whole groups) stays out of training: it calibrates the version's doubt and, without ``request.held_out``, gives its
-    figures.
+    ``request.unseen`` or else a share of the items (whole groups) stays out of training: it calibrates the version's
+    doubt and, without ``request.held_out``, gives its figures.
 
     Raises:
         InvalidInput: nothing to train on.
@@ -124,18 +144,21 @@ def train_version(
     from models.export import publish  # torch is loaded by training alone
     from models.train import train
 
-    pairs = read_all(request.data) if request.data else corrections()
-    if not pairs:
+    console = console or Console(stderr=True)
+    if not material.pairs:
         source = ", ".join(request.data) or "the store's corrections"
-        raise InvalidInput(f"train {request.task}: expected labelled items from {source}, got none")
-    shared = _share_out(pairs, request)
+        got = f"{material.gold} gold items alone" if material.gold else "none"
+        raise InvalidInput(f"train {request.task}: expected labelled items from {source}, got {got}")
+    if material.gold:
+        console.print(f"train {request.task}: {material.gold} gold items stay out of training")
+    shared = _share_out(material.pairs, request)
     if not shared.kept:
         raise InvalidInput(f"train {request.task}: expected items to train on besides the unseen ones, got none")
     plan = _plan(request, start)
     run_dir = runs_dir / plan.run_name([item for item, _ in shared.kept])
     network, settings = train(plan, shared.kept, run_dir, start=start, console=console)
     return publish(
-        _origin(request, plan, start, shared.told),
+        _origin(request, plan, start, shared.told, material.gold),
         network,
         settings,
         shared.kept,
@@ -189,11 +212,12 @@ def _plan(request: Request, start: "Version | Pretrained | None") -> "Plan":
     )
 
 
-def _origin(request: Request, plan: "Plan", start: "Version | Pretrained | None", held_out: str) -> "Origin":
+def _origin(request: Request, plan: "Plan", start: "Version | Pretrained | None", held_out: str, gold: int) -> "Origin":
     """Where the version comes from, for its manifest and its card."""
     from models.export import Origin
 
     training = {key: value for key, value in asdict(plan).items() if key not in ("task", "data", "parent")}
+    training["gold_left_out"] = gold
     if start and not isinstance(start, Version):
         training["start"] = start.name
     return Origin(

@@ -19,7 +19,7 @@ from models.evaluate import asking, evaluate
 from models.records import Item, Label, Prediction, Task, to_json
 from models.tasks import Runtime, load_runtime
 from models.versions import Version, read_version
-from serving.training import Request, train_version
+from serving.training import Material, Request, train_version
 
 Pairs = Sequence[tuple[Item, Label]]
 THREADS = 1  # of a model: every core has a process of its own
@@ -73,8 +73,8 @@ class Workshop:
         with open(os.devnull, "w", encoding="utf-8") as nowhere:
             return train_version(
                 Request(task=self.task, data=(), epochs=epochs, seed=seed),
+                Material(list(pairs)),
                 start=start,
-                corrections=lambda: list(pairs),
                 runs_dir=runs,
                 versions_dir=self.folder / "models",
                 console=Console(file=nowhere),

@@ -171,6 +171,12 @@ class Items:
         is_chosen = row is not None and row.gold_at is not None
         return About(known.group or item.group, known.language or item.language, duration_s, is_chosen)
 
+    def registered(self, task: Task, ids: Sequence[str]) -> list[str]:
+        """Those of some ids whose items are registered for the task."""
+        chosen = select(item_tasks.c.item_id).where(item_tasks.c.task == task, item_tasks.c.item_id.in_(ids))
+        with self._database.reading() as connection:
+            return [*connection.execute(chosen).scalars()]
+
     def pending(self, task: Task, serving: str, limit: int) -> list[Item]:
         """Items that the serving version has not seen: new ones in the order of their draw, then outdated ones, then
         chosen gold ones with a label that no version has seen, so that they can be planted."""

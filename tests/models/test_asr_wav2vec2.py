@@ -20,7 +20,7 @@ from models.errors import InvalidInput, NotFound
 from models.pretrained import import_checkpoint, start_from
 from models.records import Item, Label, Transcript
 from models.versions import CHECKPOINT
-from serving.training import Request, train_version
+from serving.training import Material, Request, train_version
 from tests.tones import sentence, sound
 
 NOW = datetime(2026, 1, 2, tzinfo=UTC)
@@ -91,8 +91,8 @@ def test_a_network_that_writes_nothing_yet_learns_to(tmp_path: Path) -> None:
     start = start_from("asr", f"torchaudio:SMALL:{saved(tmp_path / 'base.pt', None)}", tmp_path / "runs")
     version = train_version(
         Request("asr", data=(), epochs=1, batch_size=4),
+        Material(pairs),
         start=start,
-        corrections=lambda: pairs,
         runs_dir=tmp_path / "runs",
         versions_dir=tmp_path / "versions",
     )

@@ -21,7 +21,7 @@ from models.errors import InvalidInput, NotFound
 from models.pretrained import import_checkpoint
 from models.records import Box, Boxes, Item, Label
 from models.versions import CHECKPOINT
-from serving.training import Request, train_version
+from serving.training import Material, Request, train_version
 
 NOW = datetime(2026, 1, 2, tzinfo=UTC)
 CLASSES = ("__background__", "car", "van")
@@ -117,8 +117,8 @@ def test_a_checkpoint_becomes_a_version_that_can_be_trained_further(tmp_path: Pa
 
     trained = train_version(
         Request("detection", data=(), epochs=1, batch_size=2, learning_rate=1e-3),
+        Material(pictures(tmp_path / "media")),
         start=version,
-        corrections=lambda: pictures(tmp_path / "media"),
         runs_dir=tmp_path / "runs",
         versions_dir=tmp_path / "versions",
     )

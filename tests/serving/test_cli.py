@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -112,6 +113,12 @@ def test_from_a_data_set_to_a_serving_version(tmp_path: Path) -> None:
     scenes.write(data, (scenes.render(np.random.default_rng(seed), 192, 96) for seed in range(6)))
     learns, unseen = ["train", "lane", "--data", f"culane:{data}:train", "--epochs", "1"], tmp_path / "unseen"
     scenes.write(unseen, (scenes.render(np.random.default_rng(seed), 192, 96) for seed in range(10, 40)))
+    known, settings["PRELABEL_GOLD_SHARE"] = f"culane:{data}:one", "0"
+    shutil.copy(data / "list" / "train.txt", data / "list" / "one.txt")
+    first = (data / "list" / "one.txt").read_text(encoding="utf-8").splitlines()[0]
+    (data / "list" / "one.txt").write_text(f"{first}\n", encoding="utf-8")
+    brought = prelabel(tmp_path, "gold", "import", "lane", known, **settings)
+    assert brought.returncode == 0, brought.stderr
     trained = prelabel(tmp_path, *learns, "--unseen", f"culane:{unseen}:train", **settings)
     assert trained.returncode == 0, trained.stderr
     folder = Path(trained.stdout.split(" in ")[-1].strip())
@@ -120,7 +127,11 @@ def test_from_a_data_set_to_a_serving_version(tmp_path: Path) -> None:
     told = json.loads((folder / "version.json").read_text(encoding="utf-8"))
     assert told["data"] == [f"culane:{tmp_path.name}/roads:train"]
     assert told["metrics"]["held_out"] == f"culane:{tmp_path.name}/unseen:train"
-    assert (told["training"]["items"], told["calibration"]["n"]) == (6, 30)
+    assert (told["training"]["items"], told["training"]["gold_left_out"], told["calibration"]["n"]) == (5, 1, 30)
+    assert "train lane: 1 gold items stay out of training" in trained.stderr
+    assert "- gold_left_out: 1" in (folder / "README.md").read_text(encoding="utf-8")
+    alone = prelabel(tmp_path, "train", "lane", "--data", known, **settings)
+    assert (alone.returncode, "one, got 1 gold items alone" in alone.stderr) == (2, True)
     nothing = prelabel(tmp_path, *learns, "--unseen", f"culane:{data}:train", **settings)
     assert (nothing.returncode, "besides the unseen ones, got none" in nothing.stderr) == (2, True)
     assert name in prelabel(tmp_path, "models", **settings).stdout

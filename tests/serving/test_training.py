@@ -1,8 +1,10 @@
 """The training command's own decisions: what is held out, what a source is called."""
 
+import json
 import os
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -10,7 +12,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from models.records import Item, Transcript
-from serving.training import Pairs, hold_out, short_name
+from serving.media_files import content_id
+from serving.training import Pairs, Request, hold_out, material, short_name
+from tests.serving.test_handing_out import Desk
 
 
 def pairs(groups: list[str]) -> Pairs:
@@ -61,6 +65,47 @@ def test_what_is_trained_on_four_times_is_held_out_once() -> None:
     assert len(kept) == 4 * 340
 
 
+class TestWhatIsTrainedOn:
+    """Of six files the store has five; two are chosen as gold, one of these without a label, and two are in the data
+    twice."""
+
+    @pytest.fixture
+    def desk(self, tmp_path: Path) -> Desk:
+        desk = Desk(tmp_path, gold_share=0)
+        for name in "abcde":
+            desk.post(name)
+        desk.correct("a", 3)
+        desk.correct("c", 3)
+        desk.loop.gold.choose("detection", [content_id(name.encode()) for name in "ab"], "boss")
+        return desk
+
+    def request(self, folder: Path, *lists: str) -> Request:
+        for name in "abcdef":
+            (folder / f"{name}.wav").write_bytes(name.encode())
+        for number, names in enumerate(lists):
+            lines = [json.dumps({"audio_filepath": f"{name}.wav", "duration": 1, "text": name}) for name in names]
+            (folder / f"{number}.jsonl").write_text("\n".join(lines), encoding="utf-8")
+        return Request("detection", tuple(f"nemo:{folder}/{number}.jsonl" for number in range(len(lists))))
+
+    def test_no_gold_of_data_sets_by_its_bytes(self, desk: Desk, tmp_path: Path) -> None:
+        found = material(self.request(tmp_path, "abcdef", "bc"), desk.loop)
+        assert [Path(item.uri).stem for item, _ in found.pairs] == list("cdefc")
+        assert found.gold == 2
+        elsewhere = material(replace(self.request(tmp_path, "abcdef"), task="lane"), desk.loop)  # gold of another task
+        assert (len(elsewhere.pairs), elsewhere.gold) == (6, 0)
+
+    def test_no_gold_of_the_store(self, desk: Desk) -> None:
+        found = material(Request("detection", ()), desk.loop)
+        assert ([desk.names[item.id] for item, _ in found.pairs], found.gold) == (["c"], 1)
+
+    def test_gold_by_chance_is_what_the_store_knows(self, tmp_path: Path) -> None:
+        desk = Desk(tmp_path, gold_share=0.999999)
+        for name in "ab":
+            desk.post(name)
+        found = material(self.request(tmp_path, "abc"), desk.loop)
+        assert ([Path(item.uri).stem for item, _ in found.pairs], found.gold) == (["c"], 2)
+
+
 def test_a_source_is_named_without_the_folders_above_it() -> None:
     assert short_name("nemo:/data/speech/digits/train.jsonl") == "nemo:digits/train.jsonl"
     assert short_name("culane:roads:train") == "culane:roads:train"
@@ -68,8 +113,8 @@ def test_a_source_is_named_without_the_folders_above_it() -> None:
 
 def test_the_threads_of_training_wait_asleep() -> None:
     """OpenMP tells on stderr what it took from the environment at the moment when torch brought it along."""
-    train = "from serving.training import Request, train_version as train; from pathlib import Path; root = Path()\n"
-    train += "train(Request('lane', ()), start=None, corrections=list, runs_dir=root, versions_dir=root)"
+    train = "from serving.training import Material, Request, train_version as train; from pathlib import Path\n"
+    train += "train(Request('lane', ()), Material([]), start=None, runs_dir=Path(), versions_dir=Path())"
     environment = {name: value for name, value in os.environ.items() if name != "OMP_WAIT_POLICY"}
     environment |= {"OMP_DISPLAY_ENV": "VERBOSE", "PYTHONPATH": str(Path(__file__).parents[2])}
     ended = subprocess.run([sys.executable, "-c", train], env=environment, capture_output=True, text=True, check=False)

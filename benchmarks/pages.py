@@ -55,6 +55,7 @@ PAGES = {  # path, and the peer's page of that kind
     "/queue/lane?state=corrected&annotator=person-3": "/rows",
     "/queue/lane?least=0.2&most=0.3": "/rows",
     "/queue/detection?due=some": "/rows",
+    "/queue/detection?state=open&due=late": "/rows",
     "/models": "/figures",
     "/models/VERSION": "/figures",
     "/annotators": "/figures",

@@ -185,5 +185,8 @@ def refused(tested: Tested, to_begin: NDArray[np.int64], delta: float) -> NoProm
     The sequence must also be able to begin there.
     """
     missing = max(1, int(np.maximum(tested.missing(delta), to_begin).min()))
+    needed = f"at least {missing} more random checks are needed"
+    if not tested.accepted[0]:
+        return NoPromise(needed, missing)
     of_them = f"{tested.wrong[0]} of the {tested.accepted[0]} most certain checked labels were wrong"
-    return NoPromise(f"{of_them}; at least {missing} more random checks are needed", missing)
+    return NoPromise(f"{of_them}; {needed}", missing)

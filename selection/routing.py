@@ -119,7 +119,7 @@ def _by_chance(
         return decided
     checked = f"{_percent(share)} of all items" + (f" of {called(kind)}" if kind is not None else "")
     why = f"drawn at random: people check {checked}, whatever their score; {decided.reason}"
-    otherwise = f"not drawn (its number is {drawn:.2g}) it would be {_DONE[decided.decision]}"
+    otherwise = f"not drawn (its number is {_plain(drawn)}) it would be {_DONE[decided.decision]}"
     return Decision("audit" if held else "calibrate", why, policy=policy.version, otherwise=otherwise)
 
 
@@ -196,12 +196,12 @@ def _terms(promise: Threshold) -> str:
 def _standing(uncertainty: Uncertainty, promise: Threshold | NoPromise) -> str:
     """Where an item stands against the promise."""
     if isinstance(promise, NoPromise):
-        doubt = f"p_error {uncertainty.p_error:.2g} (score {uncertainty.score:.2g})"
+        doubt = f"p_error {_plain(uncertainty.p_error)} (score {_plain(uncertainty.score)})"
         return f"{doubt}, and nothing is accepted unseen yet: {promise.reason}"
     score, limit = _apart(uncertainty.score, promise.threshold)
     relation = "within" if uncertainty.score <= promise.threshold else "above"
     standing = f"(score {score}) is {relation} the accepted score {limit} ({_terms(promise)})"
-    return f"p_error {uncertainty.p_error:.2g} {standing}"
+    return f"p_error {_plain(uncertainty.p_error)} {standing}"
 
 
 def _apart(first: float, second: float) -> tuple[str, str]:
@@ -211,6 +211,11 @@ def _apart(first: float, second: float) -> tuple[str, str]:
         if texts[0] != texts[1] or first == second:
             return texts
     return repr(first), repr(second)
+
+
+def _plain(value: float) -> str:
+    """A number as people write it, however small: two digits that count, or four after the point."""
+    return f"{value:.2g}" if value >= 0.001 or value == 0 else f"{value:.4f}"
 
 
 def _percent(share: float) -> str:

@@ -22,7 +22,9 @@ NOW = datetime(2026, 1, 1, tzinfo=UTC)
 OPSET = 20
 
 
-def make_version(folder: Path, task: Task, *, size: float = 32, word: str = "yes", broken: bool = False) -> Version:
+def make_version(
+    folder: Path, task: Task, *, size: float = 32, word: str = "yes", broken: bool = False, parent: str | None = None
+) -> Version:
     """A version below ``folder``, in a folder of its own name; a broken one has a good hash and no model in it."""
     model, settings = {"detection": _detector, "lane": _lane_model, "asr": _recogniser}[task](size, word)
     helper.set_model_props(model, {"prelabel": json.dumps({"task": task, "settings": settings})})
@@ -36,7 +38,7 @@ def make_version(folder: Path, task: Task, *, size: float = 32, word: str = "yes
         name=name,
         task=task,
         folder=work,
-        parent=None,
+        parent=parent,
         created_at=NOW,
         onnx_sha256=digest,
         data=("made by hand",),

@@ -7,8 +7,7 @@ from models.drawing.shapes import Drawing, Outline, draw
 from models.records import Label, Lanes, Transcript
 from selection.cost import part_doubts
 from selection.parts import Plan
-from serving.store.deadlines import DONE
-from serving.store.records import Answer
+from serving.store.records import OPEN, Answer
 
 DOUBTFUL = 0.4  # a part about which the model is less sure than that stands out
 
@@ -53,7 +52,7 @@ def _sound(label: Label, duration_s: float | None) -> Outline | None:
 
 def is_late(due: datetime | None, state: str, now: datetime) -> bool:
     """Whether an item that is due still lacks the label that it could get."""
-    return due is not None and due < now and state not in (*DONE, "unfit")
+    return due is not None and due < now and state in OPEN
 
 
 def parts_of(label: Label) -> int:

@@ -1,5 +1,6 @@
 """What all pages share: their templates in every language, the policy that browsers keep to, and who looks."""
 
+from collections.abc import Mapping
 from functools import cache
 from typing import Any
 
@@ -22,6 +23,7 @@ UNFIT_WORDS = {  # why an item cannot be labelled, as people read it
     "no-road": "it shows no road",
     "other": "another reason",
 }
+UNITS = ("{n} s", "{n} min", "{n} h")  # of times, as people read them
 _POLICY = (
     "default-src 'none'; script-src 'self'; connect-src 'self'; img-src 'self' data:; media-src 'self' blob:; "
     "style-src 'self' 'unsafe-inline'; form-action 'self'; frame-ancestors 'none'; base-uri 'none'"
@@ -73,12 +75,25 @@ def templates(language: str) -> Environment:
     )
     environment.globals["reason"] = lambda text: in_words(text, language)
     known = translations(language)
+    environment.globals["seconds"] = lambda seconds: _time(seconds, 1, UNITS[0], known)
+    environment.globals["duration"] = lambda seconds: duration(seconds, known)
     environment.install_gettext_callables(  # type: ignore[attr-defined]
         lambda sentence: known.get(sentence, sentence),
         lambda one, many, n: known.get(one if n == 1 else many, one if n == 1 else many),
         newstyle=True,
     )
     return environment
+
+
+def duration(seconds: float, known: Mapping[str, str]) -> str:
+    """Seconds as a person says them."""
+    if seconds < 90:
+        return _time(seconds, 0, UNITS[0], known)
+    return _time(seconds / 60, 0, UNITS[1], known) if seconds < 5400 else _time(seconds / 3600, 1, UNITS[2], known)
+
+
+def _time(number: float, digits: int, unit: str, known: Mapping[str, str]) -> str:
+    return known.get(unit, unit).format(n=f"{number:.{digits}f}")
 
 
 def _elsewhere(request: Request) -> dict[str, str]:

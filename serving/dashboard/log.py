@@ -13,6 +13,7 @@ from fastapi.responses import Response
 
 from models.errors import InvalidInput
 from models.records import TASKS
+from serving.dashboard.errors import host
 from serving.dashboard.frame import TASK_NAMES, UNFIT_WORDS, page
 from serving.deployment import Deployment, deployment_of
 from serving.store.changes import Change
@@ -91,8 +92,10 @@ def subject(change: Change) -> str:
     return change.subject[:12] if _HASH.fullmatch(change.subject) else change.subject
 
 
-def told(value: Any) -> str:
-    """A value of a line's details."""
+def told(name: str, value: Any) -> str:
+    """A value of a line's details; of an address its host, for the rest may hold secrets."""
+    if name == "url":
+        return host(str(value))
     return ", ".join(map(str, value)) if isinstance(value, list) else str(value)
 
 

@@ -64,7 +64,7 @@ async def overview(request: Request) -> Response:
     deployment = deployment_of(request)
     what = await run_sync(_what, deployment)
     base = str(request.base_url).rstrip("/")
-    return page(request, "overview.html", base=base, duration=duration, moment=datetime.fromisoformat, **what)
+    return page(request, "overview.html", base=base, moment=datetime.fromisoformat, **what)
 
 
 def _what(deployment: Deployment) -> dict[str, Any]:
@@ -121,7 +121,7 @@ def _notices(
         if n := figures[task]["items"].get("failed", 0):
             found.append(Notice("failed items", task, n, "/errors"))
         if late := figures[task]["deadlines"]["late"]:
-            found.append(Notice("late items", task, late, f"/queue/{task}?due=late"))
+            found.append(Notice("late items", task, late, f"/queue/{task}?state=open&due=late"))
         if new := _newer([one for one in versions if one.task == task]):
             found.append(Notice("candidates", task, len(new), f"/models/{new[-1].name}/promote"))
     if dead := sum(deployment.loop.store.inbox.dead().values()):
@@ -139,10 +139,3 @@ def _newer(versions: Sequence[StoredVersion]) -> list[StoredVersion]:
 
 def _card(answer: Answer) -> Card:
     return card(answer, answer.preannotation.features.get("duration_s"))
-
-
-def duration(seconds: float) -> str:
-    """Seconds as a person says them."""
-    if seconds < 90:
-        return f"{seconds:.0f} s"
-    return f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"

@@ -1,6 +1,7 @@
 """The page at ``/queue/{task}``: what waits for people, in the order in which it is handed out, and what became of the
 rest."""
 
+from collections.abc import Mapping
 from datetime import datetime
 from functools import partial
 from typing import Annotated, Any, Literal, get_args
@@ -18,11 +19,12 @@ from serving.dashboard.cards import Card, card, is_late
 from serving.dashboard.frame import page
 from serving.deployment import Deployment, deployment_of
 from serving.loop import utc_now
-from serving.store.browsing import After, Listed, Place, Wanted
-from serving.store.records import Actor, ItemState
+from serving.store.browsing import After, Listable, Listed, Place, Wanted
+from serving.store.records import OPEN, Actor, ItemState
 
 CARDS = 48
 MOST_NAMES = 200  # that a list offers
+STATES: tuple[Listable, ...] = ("open", *get_args(ItemState))
 _APART = "~"
 
 routes = APIRouter()
@@ -51,11 +53,11 @@ async def queue(
 ) -> Response:
     """A page of the items of a state, with what was said of them drawn on them."""
     name, deployment = parse_task(task), request.app.state.deployment
-    if state not in get_args(ItemState):
-        raise InvalidInput(f"state: expected one of {', '.join(get_args(ItemState))}, got {state!r}")
+    if state not in STATES:
+        raise InvalidInput(f"state: expected one of {', '.join(STATES)}, got {state!r}")
     now = utc_now()
     before_now = now if due == "late" else None
-    wanted = Wanted(state, decision, group, annotator, text.strip(), least, most, bool(due), before_now)  # type: ignore[arg-type]
+    wanted = Wanted(state, decision, group, annotator, text.strip(), least, most, bool(due), before_now)
     what = await run_sync(_what, deployment, name, wanted, before, now, request.state.actor)
     late = partial(is_late, now=now)
     return page(request, "queue.html", task=name, asked=wanted, due=due, late=late, tool=tool(deployment), **what)
@@ -65,12 +67,13 @@ def _what(
     deployment: Deployment, task: Task, wanted: Wanted, before: str, now: datetime, asker: Actor
 ) -> dict[str, Any]:
     store, policy = deployment.loop.store, deployment.loop.policies.of(task)
-    listed, after = store.browse.page(task, wanted, CARDS, policy.calibration_share, _place(before), policy.deadlines)
+    share, deadlines = policy.calibration_share, policy.deadlines
+    listed, after = store.browse.page(task, wanted, now, CARDS, share, _place(before), deadlines)
     return {
         "tasks": TASKS,
-        "states": get_args(ItemState),
+        "states": STATES,
         "decisions": get_args(Route),
-        "counts": store.items.counts(task, now),
+        "counts": _counts(store.items.counts(task, now)),
         "any_due": wanted.due or store.deadlines.earliest(task, policy.deadlines) is not None,
         "entries": [(one, _card(one)) for one in without(listed, store.planting.owed(task, asker))],
         "next_page": _told(after) if after else None,
@@ -78,6 +81,10 @@ def _what(
         "annotators": store.browse.annotators(task, MOST_NAMES),
         "strategy": ", ".join(one.words for one in policy.strategies),
     }
+
+
+def _counts(by_state: Mapping[ItemState, int]) -> dict[Listable, int]:
+    return {"open": sum(by_state.get(state, 0) for state in OPEN), **dict(by_state.items())}
 
 
 def _card(listed: Listed) -> Card | None:

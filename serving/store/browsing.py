@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
-from typing import Any, TypeAlias
+from typing import Any, Literal, TypeAlias
 
 from sqlalchemy import Column, ColumnElement, Connection, Row, Select, and_, exists, or_, select, text
 
@@ -12,12 +12,13 @@ from selection.queueing import Deadline, due_by
 from selection.routing import DRAWN
 from serving.store.database import Database, distinct
 from serving.store.deadlines import has_deadline
-from serving.store.records import Answer, ItemState
+from serving.store.records import OPEN, Answer, ItemState
 from serving.store.rows import answer_of, item_of
 from serving.store.tables import (
     corrections,
     item_tasks,
     items,
+    leases,
     preannotations,
     studio_annotations,
     studio_tasks,
@@ -26,6 +27,7 @@ from serving.store.tables import (
 
 FEW = 1000  # items that are named one by one; among more than that, the next page is near
 
+Listable: TypeAlias = ItemState | Literal["open"]  # what still lacks its label, in whichever state
 Place: TypeAlias = tuple[float, str]  # (priority or draw, item id)
 
 
@@ -34,7 +36,7 @@ class Wanted:
     """What to look for: items of a state whose raw doubt lies in [``least``, ``most``]; and where they are given, of a
     decision, a group, a corrector, with a text in what the model heard, or due: at all, or before a time."""
 
-    state: ItemState = "preannotated"
+    state: Listable = "preannotated"
     decision: str = ""
     group: str = ""
     annotator: str = ""
@@ -55,8 +57,8 @@ class After:
 
 @dataclass(frozen=True)
 class Listed:
-    """An item in a list: its state, what counts of what versions said, who corrected it or why it is unfit, its place
-    in Label Studio as (project, task), where it has one, and when it is due, if ever."""
+    """An item in a list: its state, what counts of what versions said, who corrected it, who holds it until when, or
+    why it is unfit, its place in Label Studio as (project, task), where it has one, and when it is due, if ever."""
 
     item: Item
     task: Task
@@ -65,6 +67,7 @@ class Listed:
     duration_s: float | None
     failure: str | None
     annotator: str | None
+    holder: str | None
     lease_until: datetime | None
     unfit: str | None
     studio: tuple[int | None, int] | None
@@ -91,6 +94,7 @@ class Browsing:
         self,
         task: Task,
         wanted: Wanted,
+        now: datetime,
         limit: int,
         audit_share: float,
         after: After,
@@ -98,17 +102,17 @@ class Browsing:
     ) -> tuple[list[Listed], After | None]:
         """The next ``limit`` items as the queue would hand them out: the most doubtful first, a share of the places
         for audit items in the order of their draw. With it, where the next page begins, if there is one. ``deadlines``
-        are those of groups."""
+        are those of groups; a lease that has ended by ``now`` holds nothing."""
         with self._database.reading() as connection:
             found = self._condition(connection, task, wanted, deadlines)
             others, audits = (
-                _places(connection, task, wanted, audit, limit + 1, found, place) if _sought(wanted, audit) else []
+                _places(connection, task, wanted, now, audit, limit + 1, found, place) if _sought(wanted, audit) else []
                 for audit, place in ((False, after.others), (True, after.audits))
             )
             n_audits = min(len(audits), max(round(limit * audit_share), limit - len(others)))
             taken, checked = others[: limit - n_audits], audits[:n_audits]
             ids = _mixed([item_id for _, item_id in taken], [item_id for _, item_id in checked])
-            listed = _listed(connection, task, ids, deadlines)
+            listed = _listed(connection, task, ids, deadlines, now)
         more = len(others) + len(audits) > len(ids)
         last = After(taken[-1] if taken else after.others, checked[-1] if checked else after.audits)
         return listed, last if more else None
@@ -178,10 +182,25 @@ def _counts(where: ColumnElement[bool]) -> ColumnElement[bool]:
     return exists().where(preannotations.c.id == item_tasks.c.preannotation_id, where)
 
 
+def _walks(state: Listable, now: datetime) -> list[list[ColumnElement[bool]]]:
+    """What rows of a state fulfil, in parts that an index knows each; as ``Items.counts`` counts them."""
+    columns = item_tasks.c
+    back = columns.state == "leased", columns.lease_until <= now
+    if state == "leased":
+        return [[columns.state == "leased", columns.lease_until > now]]
+    walks: list[list[ColumnElement[bool]]] = [[columns.state == one] for one in (OPEN if state == "open" else [state])]
+    if state == "preannotated":
+        walks.append([*back, columns.contested_at.is_(None)])
+    if state == "contested":
+        walks.append([*back, columns.contested_at.is_not(None)])
+    return walks
+
+
 def _places(
     connection: Connection,
     task: Task,
     wanted: Wanted,
+    now: datetime,
     audit: bool,
     limit: int,
     found: Sequence[ColumnElement[bool]],
@@ -189,9 +208,7 @@ def _places(
 ) -> list[Place]:
     columns = item_tasks.c
     key, order = (columns.draw, columns.draw) if audit else (columns.priority, columns.priority.desc())
-    chosen: Select[Any] = select(key, columns.item_id).where(
-        columns.task == task, columns.state == wanted.state, columns.audit == audit, *found
-    )
+    chosen: Select[Any] = select(key, columns.item_id).where(columns.task == task, columns.audit == audit, *found)
     if wanted.least > 0:
         chosen = chosen.where(columns.priority >= wanted.least)
     if wanted.most < 1:
@@ -200,30 +217,42 @@ def _places(
         value, item_id = after
         beyond, reached = (key > value, key >= value) if audit else (key < value, key <= value)
         chosen = chosen.where(reached, or_(beyond, columns.item_id > item_id))
-    rows = connection.execute(chosen.order_by(order, columns.item_id).limit(limit)).all()
-    return [(float(value), item_id) for value, item_id in rows]
+    chosen = chosen.order_by(order, columns.item_id).limit(limit)
+    walks = [connection.execute(chosen.where(*walk)).all() for walk in _walks(wanted.state, now)]
+    places = [(float(value), item_id) for rows in walks for value, item_id in rows]
+    return sorted(places, key=lambda place: (place[0] if audit else -place[0], place[1]))[:limit]
 
 
-def _listed(connection: Connection, task: Task, ids: Sequence[str], deadlines: Sequence[Deadline]) -> list[Listed]:
+def _listed(
+    connection: Connection, task: Task, ids: Sequence[str], deadlines: Sequence[Deadline], now: datetime
+) -> list[Listed]:
     columns = item_tasks.c
-    of_task = ("state", "failure", "lease_until", "preannotation_id", "due_at")
+    of_task = ("state", "failure", "lease_until", "contested_at", "preannotation_id", "due_at")
     chosen = select(items, *(columns[name] for name in of_task))
-    chosen = chosen.add_columns(corrections.c.annotator, unfit.c.reason.label("unfit"))
+    chosen = chosen.add_columns(
+        corrections.c.annotator, leases.c.annotator.label("holder"), unfit.c.reason.label("unfit")
+    )
     chosen = chosen.join(item_tasks, columns.item_id == items.c.id)
     chosen = chosen.outerjoin(corrections, corrections.c.id == columns.correction_id)
+    chosen = chosen.outerjoin(leases, leases.c.id == columns.lease_id)
     stands = and_(unfit.c.item_id == columns.item_id, unfit.c.task == columns.task, unfit.c.withdrawn_at.is_(None))
     chosen = chosen.outerjoin(unfit, stands)
     rows = connection.execute(chosen.where(columns.task == task, columns.item_id.in_(ids))).all()
     said = select(preannotations).where(preannotations.c.id.in_([row.preannotation_id for row in rows]))
     answers = {row.item_id: row for row in connection.execute(said).all()}
     studio = _studio(connection, task, ids)
-    by_id = {row.id: _one(row, task, answers.get(row.id), studio.get(row.id)) for row in rows}
+    by_id = {row.id: _one(row, task, answers.get(row.id), studio.get(row.id), now) for row in rows}
     return [replace(one, due=due_by(one.due, one.item.group, deadlines)) for one in map(by_id.__getitem__, ids)]
 
 
-def _one(row: Row[Any], task: Task, said: Row[Any] | None, studio: tuple[int | None, int] | None) -> Listed:
+def _one(
+    row: Row[Any], task: Task, said: Row[Any] | None, studio: tuple[int | None, int] | None, now: datetime
+) -> Listed:
     answer, duration_s = (answer_of(said), said.duration_s) if said else (None, None)
-    return Listed(item_of(row), task, row.state, answer, duration_s, row.failure, row.annotator, row.lease_until,
+    state, holder, until = row.state, row.holder, row.lease_until
+    if state == "leased" and until <= now:
+        state, holder, until = ("contested" if row.contested_at else "preannotated"), None, None
+    return Listed(item_of(row), task, state, answer, duration_s, row.failure, row.annotator, holder, until,
                   row.unfit, studio, row.due_at)  # fmt: skip
 
 

@@ -10,7 +10,7 @@ from models.records import Task
 from selection.queueing import Deadline
 from serving.store.columns import UtcTime
 from serving.store.database import Database, log
-from serving.store.records import Actor
+from serving.store.records import OPEN, Actor
 from serving.store.tables import corrections, item_tasks, items, preannotations
 
 DONE = ("corrected", "accepted")
@@ -59,7 +59,7 @@ class Deadlines:
         due, done = due_at(deadlines), item_tasks.c.state.in_(DONE)
         whose = item_tasks.c.task == task, has_deadline(deadlines)
         still_open = select(func.count(), _number(due < now), func.min(due))
-        still_open = still_open.select_from(item_tasks).where(*whose, ~done, item_tasks.c.state != "unfit")
+        still_open = still_open.select_from(item_tasks).where(*whose, item_tasks.c.state.in_(OPEN))
         came = func.coalesce(corrections.c.received_at, preannotations.c.created_at, type_=UtcTime)
         finished = select(func.count(), _number(came > due)).select_from(item_tasks).where(*whose, done)
         finished = finished.outerjoin(corrections, corrections.c.id == item_tasks.c.correction_id)

@@ -17,6 +17,7 @@ Place: TypeAlias = tuple[datetime, float, str]  # of a check: when it was handed
 ItemState: TypeAlias = Literal[
     "registered", "preannotated", "leased", "corrected", "contested", "accepted", "failed", "unfit"
 ]
+OPEN: tuple[ItemState, ...] = ("registered", "preannotated", "leased", "contested", "failed")  # still without a label
 VersionState: TypeAlias = Literal["candidate", "serving", "retired", "failed"]
 
 

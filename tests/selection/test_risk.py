@@ -50,6 +50,8 @@ def test_no_promise_says_what_is_missing() -> None:
     assert _all_alike(160, 1, 0.02) == NoPromise(
         "1 of the 160 most certain checked labels were wrong; at least 76 more random checks are needed", 76
     )
+    above_all = accept_threshold([0.5] * 160, [False] * 160, alpha=0.02, delta=0.05, pool_scores=[0.3] * 40)
+    assert above_all == NoPromise("at least 149 more random checks are needed", 149)  # and none of the 0 was wrong
     nothing = accept_threshold([], [], alpha=0.02, delta=0.05, pool_scores=[0.5])
     assert nothing == NoPromise("0 random checks are known, at least 149 are needed", 149)
 

@@ -53,6 +53,8 @@ def _doubt(score: float, seconds: float = 8.2) -> Uncertainty:
          "p_error 0.31 (score 0.01) is within the accepted score 0.04 (alpha 2 %, delta 5 %, n = 512)"),
         (_doubt(0.0), NONE, 0.5, "review",
          f"p_error 0.31 (score 0), and nothing is accepted unseen yet: {WAITING}"),
+        (_doubt(1.1e-7), NONE, 0.5, "review",
+         f"p_error 0.31 (score 0.0000), and nothing is accepted unseen yet: {WAITING}"),
         (_doubt(0.5, 20.0), NONE, 0.2, "annotate",
          f"p_error 0.31 (score 0.5), and nothing is accepted unseen yet: {WAITING}; "
          "correcting would take 20.0 s, labelling afresh 20.0 s"),

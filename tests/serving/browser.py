@@ -24,6 +24,8 @@ DESK = ViewportSize(width=1280, height=900)
 PHONE = ViewportSize(width=360, height=740)
 GRAVE = ("serious", "critical")
 TWO_WORDS = re.compile(r"\b[a-z]{2,}[ ,:;]+[a-z]{2,}\b")  # of English; a label, an id or a name is rarely like that
+STICKING_OUT = """() => [...document.querySelectorAll("th, td")]
+  .filter((cell) => cell.scrollWidth > cell.clientWidth + 1).map((cell) => cell.innerText)"""
 EVERYTHING_SAID = """() => {
   const own = (at) => !at.closest("[lang=en], code, kbd, script, style");
   const said = [];
@@ -132,6 +134,7 @@ def faults_in_every_look(
             ready(page)
             assert page.locator("html").get_attribute("lang") == language
             found += english(page) if language != ENGLISH else []
+            found += [f"{page.url}: {text!r} is wider than its cell" for text in page.evaluate(STICKING_OUT)]
             for scheme in ("light", "dark"):
                 page.emulate_media(color_scheme=scheme)
                 found += faults(page)

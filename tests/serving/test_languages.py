@@ -7,7 +7,7 @@ from typing import get_args
 import pytest
 
 from selection.routing import Route
-from serving.dashboard.frame import TASK_NAMES, UNFIT_WORDS, templates
+from serving.dashboard.frame import TASK_NAMES, UNFIT_WORDS, UNITS, templates
 from serving.dashboard.languages import ENGLISH, LANGUAGES, preferred, translations
 from serving.dashboard.log import DETAILS, VERBS
 from serving.dashboard.models import CHARTS
@@ -24,6 +24,7 @@ def said() -> set[str]:
     found = {
         *TASK_NAMES.values(),
         *UNFIT_WORDS.values(),
+        *UNITS,
         *get_args(ItemState),
         *get_args(VersionState),
         *get_args(Route),

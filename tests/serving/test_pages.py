@@ -1,6 +1,7 @@
 """The pages in a real browser: nothing broken, nothing that keeps people out, light or dark, in each language."""
 
 import io
+import re
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -68,7 +69,7 @@ def shown(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Served, st
 
 def fill(served: Served) -> None:
     """Items of each task, and what goes wrong."""
-    candidate = served.add("detection", size=60)
+    candidate = served.add("detection", size=60, parent=served.version)
     served.deployment.promote(candidate.name, True, "tester")
     for task in ("detection", "lane"):
         for shade in (40, 200):
@@ -270,6 +271,14 @@ def test_thumbnails_are_small_and_lasting(served: Served) -> None:
     wave = served.client.post("/v1/asr/annotate", content=sound()).json()
     assert served.client.get(f"/thumbnails/{wave['item_id']}").headers["content-type"] == "image/svg+xml"
     assert served.client.get("/thumbnails/unknown").status_code == 404
+
+
+def test_the_log_keeps_what_an_address_may_hold_of_secrets(served: Served) -> None:
+    webhook = {"url": "http://ada:pass@127.0.0.1:9/hook?key=secret", "events": ["item.routed"]}
+    assert served.client.post("/v1/webhooks", json=webhook).is_success
+    told = served.client.get("/log").text
+    assert "<i>address</i> 127.0.0.1:9<" in told
+    assert not {"pass", "secret"} & set(re.findall(r"\w+", told))
 
 
 def test_a_version_tells_its_training_in_lines(served: Served) -> None:

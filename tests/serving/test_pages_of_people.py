@@ -58,7 +58,7 @@ def test_the_first_page_tells_of_deadlines_and_of_planted_items(page: Page) -> N
     go(page, "/")
     lines = page.locator("article", has_text="Object detection").locator(".asides li").all()
     assert [" ".join(line.inner_text().split()) for line in lines] == [
-        "Deadlines open 2 late 1 done 1 next due by 2020-01-01 12:00 UTC",
+        "Deadlines open 2 late 1 done 1 late since 2020-01-01 12:00 UTC",
         "Planted gold items right 3 of 4 10 s",
     ]
     page.get_by_role("link", name="Items are past their deadline.").click()
@@ -101,6 +101,23 @@ def test_the_page_of_annotators_tells_how_fast_and_how_often_right_each_is(
     page.get_by_role("link", name="ann", exact=True).click()
     owed = shown[0].loop.store.planting.owed("detection", "local")  # what bob did not answer looks open
     assert page.locator("figure.item").count() == 8 - len(owed)
+
+
+def test_a_notice_of_late_items_leads_to_all_of_them(chromium: Browser, served: Served) -> None:
+    ids = [content_id(picture(shade)) for shade in range(4)]
+    for shade in range(4):
+        served.client.post("/v1/detection/annotate", content=picture(shade))
+    served.loop.store.deadlines.tell([(one, "detection", LONG_AGO) for one in ids], "tester", datetime.now(UTC))
+    label(served, ids[0], "ann", "car", 4.0)
+    assert len(served.client.get("/v1/queue/detection?limit=2&annotator=bob").json()["items"]) == 2
+    with listening(served.app) as url, visiting(chromium, url) as page:
+        go(page, "/")
+        notice = page.locator(".notices li", has_text="Items are past their deadline.")
+        assert notice.locator("b").inner_text() == "3"
+        notice.get_by_role("link").click()
+        assert page.locator("figure.item .due.late").count() == 3
+        assert page.get_by_text("held by bob until").count() == 2
+        assert page.locator(".states-nav [aria-current]").inner_text() == "open 3"
 
 
 def test_what_nobody_uses_takes_no_room(chromium: Browser, served: Served) -> None:

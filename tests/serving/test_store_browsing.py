@@ -1,6 +1,8 @@
 """Lists of items: in the order of the queue, page by page without a gap, and by what is known of items."""
 
+from collections import Counter
 from dataclasses import replace
+from datetime import datetime
 from pathlib import Path
 
 import pytest
@@ -12,20 +14,23 @@ from serving.store import Store
 from serving.store import browsing as module
 from serving.store.browsing import After, Listed, Wanted
 from serving.store.changes import Change
-from serving.store.records import Answer, StoredVersion
+from serving.store.order import Order
+from serving.store.records import OPEN, Answer, StoredVersion
+from serving.store.waiting import Asking
 from tests.serving.work import START, add_version, after, answer, correction, fill, item, item_id
 
 NEVER = 0.0
 
 
 def listed(
-    store: Store, wanted: Wanted, limit: int = 4, audit_share: float = NEVER, task: Task = "detection"
-) -> list[Listed]:
+    store: Store, wanted: Wanted, limit: int = 4, audit_share: float = NEVER, task: Task = "detection",
+    now: datetime = START,
+) -> list[Listed]:  # fmt: skip
     """All pages behind one another; none but the last is short."""
     found: list[Listed] = []
     place: After | None = After()
     while place is not None:
-        page, place = store.browse.page(task, wanted, limit, audit_share, place)
+        page, place = store.browse.page(task, wanted, now, limit, audit_share, place)
         assert len(page) == limit or place is None
         found += page
     return found
@@ -92,13 +97,33 @@ def test_items_are_found_by_when_they_are_due(store: Store) -> None:
         store.items.save(one, answer(i, score=i / 10), 0.9, None, "tester", START)
     store.deadlines.tell([(item_id(i), "detection", after(10 * i)) for i in (1, 2, 3)], "tester", START)
     clip = [Deadline("clip", after(25))]
-    found, _ = store.browse.page("detection", Wanted(due=True), 9, NEVER, After(), clip)
+    found, _ = store.browse.page("detection", Wanted(due=True), START, 9, NEVER, After(), clip)
     assert [(one.item.uri, one.due) for one in found] == [
         ("file-4.jpg", after(25)), ("file-3.jpg", after(25)), ("file-2.jpg", after(20)), ("file-1.jpg", after(10))
     ]  # fmt: skip
-    found, _ = store.browse.page("detection", Wanted(due=True, due_before=after(20)), 9, NEVER, After(), clip)
+    found, _ = store.browse.page("detection", Wanted(due=True, due_before=after(20)), START, 9, NEVER, After(), clip)
     assert names(found) == ["file-1.jpg"]
     assert names(listed(store, Wanted(due=True))) == ["file-3.jpg", "file-2.jpg", "file-1.jpg"]
+
+
+def test_a_lease_that_is_over_holds_nothing_and_what_is_open_is_listed_whole(store: Store) -> None:
+    add_version(store)
+    fill(store, 5)
+    store.items.register([(item("new"), "detection", 0.9)], "tester", START)
+    store.queue.correct(correction(0), None, "tester", after(1))
+    store.queue.lease(Asking("detection", "ann", "tester", after(2), after(60)), 2, Order("priority"))
+    held = listed(store, Wanted("leased"), now=after(59))
+    assert [(one.item.uri, one.holder, one.lease_until) for one in held] == [
+        ("file-4.jpg", "ann", after(60)), ("file-3.jpg", "ann", after(60))
+    ]  # fmt: skip
+    for now in (after(59), after(60)):
+        counts = store.items.counts("detection", now)
+        found = {state: len(listed(store, Wanted(state), now=now)) for state in counts}
+        assert found == counts
+        every = listed(store, Wanted("open"), limit=2, now=now)
+        assert names(every) == [*(f"file-{i}.jpg" for i in (4, 3, 2, 1)), "file-new.jpg"]
+        assert Counter(one.state for one in every) == {state: n for state, n in counts.items() if state in OPEN}
+    assert {one.holder for one in listed(store, Wanted("open"), now=after(60))} == {None}
 
 
 @pytest.mark.parametrize("few", [0, 1000])

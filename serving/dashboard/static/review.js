@@ -234,7 +234,7 @@ class Review {
     element("items").textContent = String(items);
     element("pace").textContent = items ? String(Math.round((3600 * items) / seconds)) : "–";
     element("spent").textContent = minutes(all);
-    element("now").textContent = `${now.toFixed(0)} s`;
+    element("now").textContent = say("{n} s", { n: now.toFixed(0) });
     element("now").classList.toggle("counts", !!this.#work && this.clock.counts);
   }
 

@@ -18,6 +18,7 @@ import json
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime
+from functools import cache
 from pathlib import Path
 from typing import Any, TypeVar
 from urllib.parse import quote
@@ -33,14 +34,11 @@ from serving.answers import (
     Choice,
     ChosenItems,
     Consensus,
-    DeadLetter,
-    DeadLetters,
     Entry,
     EntryFailure,
     History,
     InForce,
     Models,
-    NewWebhook,
     Policies,
     Promotion,
     Queue,
@@ -50,10 +48,9 @@ from serving.answers import (
     Standing,
     Suspects,
     Version,
-    Webhook,
-    Webhooks,
 )
 from serving.errors import KINDS, Overloaded, Unavailable
+from serving.webhooks.answers import DeadLetter, DeadLetters, NewWebhook, Webhook, Webhooks
 from serving.webhooks.signing import signature
 
 FIRST_PAUSE_S = 0.5  # doubled with each try, where the server does not say how long to wait
@@ -62,12 +59,7 @@ TOLERANCE_S = 300  # by which a webhook's clock may be off
 
 T = TypeVar("T")
 
-
-_KINDS = (
-    Answer, Registered, Receipt, History, Promotion, Suspects, Queue, Consensus, NewWebhook, Models, Report, Policies,
-    Annotators, Webhooks, DeadLetters,
-)  # fmt: skip
-_ADAPTERS: dict[Any, TypeAdapter[Any]] = {kind: TypeAdapter(kind) for kind in _KINDS}
+_adapter: Callable[[Any], TypeAdapter[Any]] = cache(TypeAdapter)  # one a record
 
 
 class Client:
@@ -289,7 +281,7 @@ class Client:
 
     def _read(self, kind: type[T], response: httpx.Response) -> T:
         try:
-            read: T = _ADAPTERS[kind].validate_json(response.content)
+            read: T = _adapter(kind).validate_json(response.content)
         except ValidationError as error:
             where = f"{response.request.method} {response.request.url}"
             raise InvalidInput(f"{where}: expected {kind.__name__}, got another answer: "

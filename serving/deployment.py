@@ -3,7 +3,7 @@
 import os
 import threading
 from asyncio import get_running_loop
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime
 from typing import Any, ParamSpec, TypeVar
@@ -13,7 +13,7 @@ from anyio import Semaphore
 from starlette.requests import ClientDisconnect, Request
 
 from models.errors import NotFound, Refused
-from models.records import LABEL_TYPES, Seconds, Task, from_json, to_json
+from models.records import LABEL_TYPES, Task, from_json, to_json
 from models.tasks import load_runtime
 from serving.admission import Admission
 from serving.annotator import Annotator, limits_of
@@ -39,7 +39,7 @@ from serving.loop import Actor, Answer, Leased, Loop, Promotion, Receipt, utc_no
 from serving.metrics import Metrics
 from serving.policies import parse_policy
 from serving.promotion import quality_of
-from serving.settings import QueueStrategy, Settings
+from serving.settings import Settings
 from serving.suspecting import Suspecting
 from serving.webhooks.sender import Sender
 
@@ -125,17 +125,8 @@ class Deployment:
                 raise ClientDisconnect
             return await get_running_loop().run_in_executor(self.threads, lambda: call(*args, **kwargs))
 
-    def lease(
-        self,
-        task: Task,
-        limit: int,
-        annotator: str,
-        actor: Actor,
-        strategy: QueueStrategy | None = None,
-        seconds: Seconds | None = None,
-    ) -> list[tuple[Leased, Answer]]:
-        """The next items for one person; what an older version said about them is asked of the serving one first."""
-        leased = self.loop.lease(task, limit, annotator, actor, strategy, seconds)
+    def renewed(self, leased: Sequence[Leased], actor: Actor) -> list[tuple[Leased, Answer]]:
+        """Leased items with their answers; what an older version said about them is asked of the serving one first."""
         return [(one, self.loop.as_if_open(one, self._fresh(one, actor))) for one in leased]
 
     def _fresh(self, leased: Leased, actor: Actor) -> Answer:

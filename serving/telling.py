@@ -1,8 +1,10 @@
 """What the loop says, as the records that the API answers."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import fields
 from datetime import UTC
-from typing import Any
+from functools import cache
+from typing import Any, TypeVar, cast
 
 from fastapi.responses import Response
 from pydantic import TypeAdapter
@@ -16,14 +18,12 @@ from serving.http_errors import error_detail
 from serving.loop import Answer, Leased, Promotion, StoredVersion
 from serving.opinions import Agreed
 from serving.policies import Policies
-from serving.store.records import Opinion, Opinions
+from serving.store.records import Opinions
 from serving.suspecting import Ranking
 
-_ADAPTERS: dict[type, TypeAdapter[Any]] = {  # one a record
-    kind: TypeAdapter(kind)
-    for kind in vars(answers).values()
-    if isinstance(kind, type) and kind.__module__ == answers.__name__
-}
+T = TypeVar("T")
+
+_adapter: Callable[[Any], TypeAdapter[Any]] = cache(TypeAdapter)  # one a record
 
 
 def as_json(told: Any, headers: Mapping[str, str] | None = None) -> Response:
@@ -33,7 +33,16 @@ def as_json(told: Any, headers: Mapping[str, str] | None = None) -> Response:
 
 def json_of(told: Any) -> bytes:
     """A record of ``answers`` as JSON; it was checked when it was made."""
-    return _ADAPTERS[type(told)].dump_json(told)
+    return _adapter(type(told)).dump_json(told)
+
+
+def told_as(kind: type[T], record: Any, **more: Any) -> T:
+    """An answer of that kind from a record of the loop: the fields that both have, and ``more``.
+
+    What else the record holds is not told; where a field of the answer is in neither, that is a bug.
+    """
+    names = {field.name for field in fields(cast(Any, kind))} - more.keys()
+    return kind(**{name: getattr(record, name) for name in names}, **more)
 
 
 def answer_told(answer: Answer) -> answers.Answer:
@@ -66,23 +75,13 @@ def _answer(answer: Answer, why: str) -> dict[str, Any]:
 
 
 def _route(decided: Decision, why: str) -> answers.Route:
-    plan = decided.parts
-    parts = None if plan is None else answers.Parts(plan.accepted, plan.shown, plan.asked)
-    return answers.Route(decided.decision, why, parts, decided.policy, decided.otherwise)
+    parts = None if decided.parts is None else told_as(answers.Parts, decided.parts)
+    return told_as(answers.Route, decided, reason=why, parts=parts)
 
 
 def version_told(version: StoredVersion) -> answers.Version:
     """A version, without the place where it lies."""
-    return answers.Version(
-        version=version.name,
-        task=version.task,
-        state=version.state,
-        parent=version.parent,
-        created_at=version.created_at,
-        onnx_sha256=version.onnx_sha256,
-        metrics=dict(version.metrics),
-        failure=version.failure,
-    )
+    return told_as(answers.Version, version, version=version.name)
 
 
 def suspects_told(task: Task, ranking: Ranking, offset: int, limit: int, owed: frozenset[str]) -> answers.Suspects:
@@ -102,7 +101,7 @@ def suspects_told(task: Task, ranking: Ranking, offset: int, limit: int, owed: f
                 group=one.item.group,
                 annotator=ranking.annotators[one.item.id],
                 reason=one.suspicion.reason,
-                findings=tuple(answers.Finding(**vars(found)) for found in one.suspicion.findings),
+                findings=tuple(told_as(answers.Finding, found) for found in one.suspicion.findings),
             )
             for one in without(ranking.suspects[offset:end], owed)
         ),
@@ -131,14 +130,10 @@ def consensus_told(item_id: str, found: Mapping[Task, tuple[Opinions, Agreed]]) 
     return answers.Consensus(
         item_id,
         {
-            task: answers.Agreed(agreed.label, agreed.people, agreed.agreement, tuple(map(_opinion, said.given)))
+            task: told_as(answers.Agreed, agreed, given=tuple(told_as(answers.Opinion, one) for one in said.given))
             for task, (said, agreed) in found.items()
         },
     )
-
-
-def _opinion(one: Opinion) -> answers.Opinion:
-    return answers.Opinion(one.annotator, one.label, one.seconds, one.counts, one.planted)
 
 
 def annotators_told(found: Mapping[Task, Sequence[Standing]]) -> answers.Annotators:
@@ -147,32 +142,15 @@ def annotators_told(found: Mapping[Task, Sequence[Standing]]) -> answers.Annotat
 
 
 def _standing(one: Standing) -> answers.Standing:
-    return answers.Standing(
-        annotator=one.annotator,
-        speed=_speed(one.speed),
-        gold=answers.Share(**vars(one.gold)),
-        consensus=answers.Share(**vars(one.consensus)),
-        gold_speed=_speed(one.gold_speed),
-        labels=one.labels,
-    )
+    gold, consensus = (told_as(answers.Share, share) for share in (one.gold, one.consensus))
+    speed, gold_speed = map(_speed, (one.speed, one.gold_speed))
+    return told_as(answers.Standing, one, speed=speed, gold=gold, consensus=consensus, gold_speed=gold_speed)
 
 
 def _speed(speed: Speed | None) -> answers.Speed | None:
-    return None if speed is None else answers.Speed(**vars(speed))
+    return None if speed is None else told_as(answers.Speed, speed)
 
 
 def promotion_told(promotion: Promotion) -> answers.Promotion:
     """A line of the log of switches."""
-    comparison = promotion.comparison
-    return answers.Promotion(
-        version=promotion.version,
-        task=promotion.task,
-        previous=promotion.previous,
-        forced=promotion.forced,
-        quality=comparison.quality,
-        previous_quality=comparison.previous_quality,
-        gold_items=comparison.gold_items,
-        note=comparison.note,
-        at=promotion.at,
-        actor=promotion.actor,
-    )
+    return told_as(answers.Promotion, promotion, **vars(promotion.comparison))

@@ -13,7 +13,7 @@ from serving.bodies import CorrectionBody, parse
 from serving.deployment import actor_of, deployment_of
 from serving.description import documented, one_json
 from serving.settings import QueueStrategy
-from serving.telling import as_json, leased_told
+from serving.telling import as_json, leased_told, told_as
 
 MOST_LEASED = 100
 
@@ -41,12 +41,15 @@ async def queue(
     """Most useful first. Nobody else gets these items before their lease ends. An empty list says why: nothing is open,
     nothing that this person can do, or the day's budget is used up; then ``Retry-After`` tells the seconds to wait."""
     name, deployment, actor = parse_task(task), deployment_of(request), actor_of(request)
+    loop = deployment.loop
     with deployment.admission.enter():
         places = limit or (MOST_LEASED if seconds else 1)
         person = annotator or actor
-        leased = await deployment.work(request, deployment.lease, name, places, person, actor, strategy, seconds)
+        leased = await deployment.work(
+            request, lambda: deployment.renewed(loop.lease(name, places, person, actor, strategy, seconds), actor)
+        )
     if not leased:
-        nothing = await run_sync(deployment.loop.why_nothing, name, person, seconds)
+        nothing = await run_sync(loop.why_nothing, name, person, seconds)
         wait = {} if nothing.retry_after_s is None else {"Retry-After": str(math.ceil(nothing.retry_after_s))}
         return as_json(answers.Queue((), nothing.reason, nothing.retry_after_s), wait)
     return as_json(answers.Queue(tuple(leased_told(one, answer) for one, answer in leased), None, None))
@@ -73,4 +76,4 @@ async def correct(item_id: str, request: Request) -> Response:
     """Append-only; the same one sent twice counts once. A lease that is over answers 409."""
     body: CorrectionBody = parse(CorrectionBody, await request.body(), "body")
     receipt = await run_sync(deployment_of(request).correct, item_id, body, actor_of(request))
-    return as_json(answers.Receipt(receipt.item_id, receipt.correction_id, receipt.repeated))
+    return as_json(told_as(answers.Receipt, receipt))

@@ -1,4 +1,5 @@
 """Other programs are told what happens here, in signed messages.
 
-``signing`` makes secrets and signatures, ``sender`` delivers, ``routes`` lets admins say who is told.
+``signing`` makes secrets and signatures, ``sender`` delivers, ``routes`` lets admins say who is told, by the
+records of ``answers``.
 """

@@ -6,12 +6,12 @@ from fastapi.responses import Response
 from pydantic import Field
 
 from models.tasks import parse_task
-from serving import answers
 from serving.bodies import Body, parse
 from serving.description import documented, one_json
 from serving.loop import utc_now
 from serving.store.outbox import Delivery, Outbox, Webhook
 from serving.telling import as_json
+from serving.webhooks import answers
 from serving.webhooks.subscribing import subscribe
 
 routes = APIRouter(prefix="/v1/webhooks", tags=["webhooks"])

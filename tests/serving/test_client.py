@@ -114,6 +114,16 @@ class TestAgainstTheApp:
         with pytest.raises(NotFound, match="lease"):
             client.release("nothing")
 
+    def test_an_item_is_chosen_as_gold_and_no_longer(self, client: Client) -> None:
+        item_id = client.annotate("detection", picture()).item_id
+        choice = client.choose_gold(item_id, "detection")
+        assert (choice.item_id, choice.new, choice.labelled, choice.trained_on) == (item_id, True, False, False)
+        assert client.choose_gold(item_id, "detection", Boxes(120, 90)).labelled
+        page = client.gold("detection")
+        assert (page.chosen, page.labelled, page.known, [one.item_id for one in page.items]) == (1, 1, 1, [item_id])
+        client.take_back_gold(item_id, "detection")
+        assert client.gold("detection").items == ()
+
     def test_what_cannot_be_labelled_leaves_the_queue_until_it_is_brought_back(self, client: Client) -> None:
         work = leased(client)
         for _ in range(2):  # the same word twice counts once

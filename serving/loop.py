@@ -238,6 +238,13 @@ class Loop:
         trust = self._calibrations.trust(said.model_version, policy)
         return self._deciding.as_if_open(said, about, trust, policy)
 
+    def for_tools(self, answer: Answer) -> Answer:
+        """An answer as a tool may show it to anybody: on an item that is chosen as gold with the decision as if it were
+        open, which tells nothing."""
+        said = answer.preannotation
+        about = self._store.items.about(self.item(said.item_id), said.task, said.features.get("duration_s"))
+        return self._decided_as_if_open(answer, about) if about.chosen else answer
+
     def why_nothing(self, task: Task, annotator: str, seconds: Seconds | None = None) -> Nothing:
         """Why there was nothing for this person."""
         return self._handing_out.why_nothing(task, annotator, self._clock(), seconds)

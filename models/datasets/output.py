@@ -78,7 +78,7 @@ def place(item: Item, folder: Path, name: str) -> Path:
     if not source.is_file():
         raise NotFound(f"item {item.id}: expected its medium at {item.uri}, got no such file")
     folder.mkdir(parents=True, exist_ok=True)
-    target = folder / (name + _suffix(source))
+    target = folder / (name + suffix_of(source))
     try:
         os.link(source.resolve(), target)
     except FileExistsError:
@@ -88,7 +88,7 @@ def place(item: Item, folder: Path, name: str) -> Path:
     return target
 
 
-def _suffix(path: Path) -> str:
+def suffix_of(path: Path) -> str:
     """The file's own suffix where it is one of a medium; otherwise the one that its first bytes call for."""
     if path.suffix.lower() in _MEDIA:
         return path.suffix.lower()

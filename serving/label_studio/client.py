@@ -53,6 +53,12 @@ class Client(ToolApi):
         """Stores predictions, each ``{"task", "model_version", "score", "result"}``."""
         self._json("POST", f"/api/projects/{project}/import/predictions", json=list(predictions))
 
+    def upload(self, project: int, name: str, data: bytes) -> int:
+        """Adds a task about a medium of that name, and returns its number."""
+        path, how = f"/api/projects/{project}/import", {"params": {"return_task_ids": "true"}}
+        (number,) = self._json("POST", path, files={"file": (name, data)}, **how)["task_ids"]
+        return int(number)
+
     def change_score(self, prediction: int, score: float) -> None:
         """Gives a prediction another place in the queue."""
         self._json("PATCH", f"/api/predictions/{prediction}/", json={"score": score})

@@ -115,6 +115,16 @@ def names_of(control: Control, categories: Sequence[str], aliases: Mapping[str, 
             return Names({}, {})
 
 
+def data_keys(label_config: str) -> frozenset[str]:
+    """The keys of a task's data that a configuration shows or goes by.
+
+    Raises:
+        InvalidInput: it is no XML.
+    """
+    values = (value for tag in _parsed(label_config).iter() for value in tag.attrib.values())
+    return frozenset(value[1:] for value in values if value.startswith("$"))
+
+
 def _parsed(label_config: str) -> Element:
     if "<!" in label_config.replace("<!--", ""):
         raise InvalidInput("label_config: expected XML without declarations, got one")

@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 from models.records import Task
 from selection.routing import DRAWN, draw
 from serving.label_studio.client import Client
+from serving.label_studio.planting import PURPOSE, among
 from serving.loop import Answer, Loop
 from serving.settings import Settings
 from serving.store.studio import Project
@@ -60,7 +61,7 @@ class Ordering:
                 ours = [one for one in studio_task["predictions"] if one.get("model_version") == project.version]
                 items = self._loop.store.studio.items_of(project.task, number)
                 answers = [self._loop.answered(item_id, project.task, project.version or "") for item_id in items]
-                if ours and (known := [answer for answer in answers if answer is not None]):
+                if ours and (known := [self._loop.for_tools(answer) for answer in answers if answer is not None]):
                     behind = min(behind_head(one, self._loop, self._settings) for one in known)
                     told[number] = Told(int(ours[-1]["id"]), float(ours[-1]["score"] or 0), behind, items)
         self._told[project.task, project.project] = told
@@ -74,7 +75,7 @@ class Ordering:
         """
         told = self._told[project.task, project.project]
         self._policies[project.task, project.project] = self._loop.policies.of(project.task).version
-        scores = head_scores(*self._loop.standing(project.task, HEAD))
+        scores = head_scores(*self._next(project.task, told))
         changed = 0
         for number, one in told.items():
             score = _score(one, scores)
@@ -83,6 +84,17 @@ class Ordering:
                 told[number] = replace(one, score=score)
                 changed += 1
         return changed
+
+    def _next(self, task: Task, told: Mapping[int, Told]) -> tuple[int, list[str]]:
+        """How many tasks people had, and the items that come next: those of our queue, and planted ones among them."""
+        had, items = self._loop.standing(task, HEAD)
+        share, gold = self._loop.policies.of(task).planted_share, self._loop.store.gold.chosen(task, labelled=True)
+        planted = {number: one.items[0] for number, one in told.items() if share and gold.issuperset(one.items)}
+        done = self._loop.store.studio.annotated(task, list(planted))
+        left = {item_id for number, item_id in planted.items() if number not in done}
+        by_chance = sorted(left, key=lambda item_id: draw(item_id, self._settings.seed, PURPOSE))
+        had += len(done)
+        return had, among(had, items, by_chance, lambda place: draw(str(place), self._settings.seed, PURPOSE) < share)
 
 
 def head_scores(had: int, items: Sequence[str]) -> Mapping[str, float]:

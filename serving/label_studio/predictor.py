@@ -104,7 +104,7 @@ class Predictor:
         group = group_of(studio_task, self._settings.label_studio_group)
         answer = self._annotator.fetched(task, self._media.fetch(uri), actor, group)
         self._loop.store.studio.remember(task, int(studio_task["id"]), uri, answer.preannotation.item_id)
-        return answer
+        return self._loop.for_tools(answer)
 
     def _of_video(self, task: Task, studio_task: Mapping[str, Any], shown: View, actor: Actor) -> dict[str, Any]:
         """The prediction for a video, which stands where the first of its stills would."""
@@ -117,7 +117,7 @@ class Predictor:
     def _known(self, task: Task, item_id: str, version: str, actor: Actor) -> Answer:
         """What a version says about an item of the store."""
         said = self._loop.answered(item_id, task, version)
-        return said or self._annotator.registered(task, self._loop.item(item_id), actor)
+        return self._loop.for_tools(said or self._annotator.registered(task, self._loop.item(item_id), actor))
 
     def _place(self, answer: Answer) -> float:
         return behind_head(answer, self._loop, self._settings)

@@ -1,7 +1,7 @@
 """A project becomes one of ours: connected, its predictions stored page by page and counted, its queue in our order."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, TypeAlias
 
 import httpx
@@ -15,6 +15,7 @@ from serving.label_studio.config import Control, control_of
 from serving.label_studio.corrections import TOOL, Corrections, Reconciled
 from serving.label_studio.media import Media
 from serving.label_studio.ordering import Ordering
+from serving.label_studio.planting import plant
 from serving.label_studio.videos import Videos
 from serving.loop import Actor, Loop, utc_now
 from serving.settings import Settings
@@ -29,11 +30,13 @@ PREDICT_S = 300.0
 
 @dataclass(frozen=True)
 class Attached:
-    """What attaching came to: so many tasks have a prediction of the version; why others have an empty one."""
+    """What attaching came to: so many tasks have a prediction of the version; why others have an empty one; how many
+    of the tasks are gold items that were planted just now."""
 
     version: str
     stored: int
     unread: tuple[str, ...]
+    planted: int = 0
 
 
 def push(
@@ -115,18 +118,30 @@ def attach(
             asked = {"tasks": plain, "project": str(project_id), "label_config": project["label_config"]}
             return list(_asked(http, f"{backend}/predict", asked)["results"])
 
-        total = int(project.get("task_number") or 0)
+        planted = plant(loop, client, settings, task, project_id)
+        total = int(project.get("task_number") or 0) + planted
         at_once = tasks_at_once(control_of(project["label_config"], task))
         attached = push(client, project_id, version, predict, lambda done, _: progress(done, max(done, total)), at_once)
     client.show_version(project_id, version)
     loop.store.studio.attach(task, project_id, actor, utc_now())
     loop.store.studio.in_step(Project(task, project_id, None), version)
     Ordering(loop, client, settings).look(Project(task, project_id, version))
-    return attached
+    return replace(attached, planted=planted)
 
 
-def sync(loop: Loop, settings: Settings) -> tuple[list[tuple[Project, Reconciled]], int, int]:
-    """Takes over what every attached project has; with it, how many events wait and how many could not be worked on.
+@dataclass(frozen=True)
+class Synced:
+    """What came of taking over what projects have: of each; how many gold items were planted; how many events wait,
+    and how many could not be worked on."""
+
+    projects: tuple[tuple[Project, Reconciled], ...]
+    planted: int
+    waiting: int
+    dead: int
+
+
+def sync(loop: Loop, settings: Settings) -> Synced:
+    """Takes over what every attached project has, and plants gold items where the policy's share of them is missing.
 
     Raises:
         InvalidInput: no Label Studio is set up, or no project is attached.
@@ -138,8 +153,9 @@ def sync(loop: Loop, settings: Settings) -> tuple[list[tuple[Project, Reconciled
         raise InvalidInput("label-studio sync: expected an attached project, got none; see `label-studio attach`")
     media = Media(settings, client)
     corrections = Corrections(loop, media, Videos(loop, media, settings), client, settings)
-    found = [(one, corrections.reconcile(one.task, one.project)) for one in projects]
-    return found, *loop.store.inbox.counts(TOOL)
+    found = tuple((one, corrections.reconcile(one.task, one.project)) for one in projects)
+    planted = sum(plant(loop, client, settings, one.task, one.project) for one in projects)
+    return Synced(found, planted, *loop.store.inbox.counts(TOOL))
 
 
 def _secret(loop: Loop, project: int, task: Task, actor: Actor) -> str | None:

@@ -11,6 +11,7 @@ from serving.http_errors import Unavailable
 from serving.label_studio.client import Client
 from serving.label_studio.corrections import Corrections
 from serving.label_studio.ordering import Ordering
+from serving.label_studio.planting import plant
 from serving.label_studio.predictor import NONE_SERVES, Predictor
 from serving.label_studio.projects import push, tasks_at_once
 from serving.loop import Actor, Loop, utc_now
@@ -36,6 +37,7 @@ class Worker(WorkerThread):
         self._predictor = predictor
         self._corrections = corrections
         self._client = client
+        self._settings = settings
         self._ordering = Ordering(loop, client, settings) if client is not None else None
         self._people_worked = False
         self._new_tasks = threading.Event()
@@ -111,5 +113,7 @@ class Worker(WorkerThread):
                 found = self._corrections.reconcile(project.task, project.project)
                 if found.new or found.withdrawn or found.failed:
                     log.info("Label Studio's project %d had more to tell: %s", project.project, found)
+                if self._client is not None:
+                    plant(self._loop, self._client, self._settings, project.task, project.project)
             except PrelabelError as error:
                 log.warning("Label Studio's project %d was not looked at: %s", project.project, error)

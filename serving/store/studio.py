@@ -1,10 +1,11 @@
 """What is known of Label Studio: the projects that are attached, their tasks and annotations."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Row, and_, select, update
+from sqlalchemy import Row, and_, exists, select, update
 
 from models.records import Seconds, Task
 from serving.store.database import Database, log
@@ -97,6 +98,12 @@ class Studio:
             found = connection.execute(film).scalar() if item_id is None else None
         return (str(item_id),) if item_id is not None else tuple(item for _, item in found or ())
 
+    def is_task(self, task: Task, item_id: str) -> bool:
+        """Whether a task of Label Studio is or was about an item itself."""
+        chosen = select(exists().where(studio_tasks.c.task == task, studio_tasks.c.item_id == item_id))
+        with self._database.reading() as connection:
+            return bool(connection.execute(chosen).scalar())
+
     def remember(self, task: Task, studio_task: int, uri: str, item_id: str) -> None:
         """Notes which item a task of Label Studio is about."""
         add = self._database.insert(studio_tasks)
@@ -143,6 +150,13 @@ class Studio:
         values = vars(known) | {"corrections": list(known.corrections)}
         with self._database.writing() as connection:
             connection.execute(add, values)
+
+    def annotated(self, task: Task, studio_tasks: Sequence[int]) -> frozenset[int]:
+        """Which of some tasks of Label Studio have an annotation that is there, as far as is known."""
+        columns = studio_annotations.c
+        chosen = select(columns.studio_task).where(columns.task == task, columns.studio_task.in_(studio_tasks))
+        with self._database.reading() as connection:
+            return frozenset(connection.execute(chosen.where(~columns.gone)).scalars())
 
     def annotations(self, task: Task, project: int) -> list[Annotation]:
         """The annotations of a project that are there, as far as is known."""

@@ -41,6 +41,8 @@ def attach_project(
         )
     for why in attached.unread:
         out.print(f"unread: {why}")
+    if attached.planted:
+        out.print(f"gold: {attached.planted} planted")
     out.print(f"project {project}: {attached.stored} tasks have a prediction of {attached.version}, which it shows now")
     raise typer.Exit(1 if attached.unread else 0)
 
@@ -51,11 +53,14 @@ def sync_projects(db: Database = None) -> None:
     from serving.label_studio.projects import sync
 
     settings = settings_of(database_url=db)
-    found, waiting, dead = sync(Loop.open(settings), settings)
+    found = sync(Loop.open(settings), settings)
     rows = [(f"{one.task} {one.project}", *map(str, (got.new, got.known, got.withdrawn, len(got.failed))))
-            for one, got in found]  # fmt: skip
+            for one, got in found.projects]  # fmt: skip
     out.print(table(("project", "new", "known", "withdrawn", "failed"), rows))
-    for why in [why for _, got in found for why in got.failed]:
+    failed = [why for _, got in found.projects for why in got.failed]
+    for why in failed:
         out.print(f"failed: {why}")
-    out.print(f"events: {waiting} wait, {dead} could not be worked on")
-    raise typer.Exit(1 if dead or any(got.failed for _, got in found) else 0)
+    if found.planted:
+        out.print(f"gold: {found.planted} more planted")
+    out.print(f"events: {found.waiting} wait, {found.dead} could not be worked on")
+    raise typer.Exit(1 if found.dead or failed else 0)

@@ -34,7 +34,7 @@ class FakeStudio:
     def add_task(self, name: str, data: bytes, key: str = "image") -> dict[str, Any]:
         self.media[f"/data/upload/1/{name}"] = data
         task = {"id": len(self.tasks) + 1, "project": 1, "data": {key: f"/data/upload/1/{name}"},
-                "annotations": [], "predictions": []}  # fmt: skip
+                "annotations": [], "predictions": [], "is_labeled": False}  # fmt: skip
         self.tasks.append(task)
         return task
 
@@ -44,6 +44,7 @@ class FakeStudio:
         given = {"id": number, "task": task["id"], "result": result, "lead_time": 12.5, "completed_by": 7,
                  "was_cancelled": False, "parent_prediction": None, "updated_at": f"2026-01-01T10:00:{at:02d}.5Z",
                  **more}  # fmt: skip
+        task["is_labeled"] = True
         task["annotations"] = [one for one in task["annotations"] if one["id"] != given["id"]] + [given]
         return given
 
@@ -61,6 +62,7 @@ class FakeStudio:
 
     def _answer(self, request: httpx.Request) -> httpx.Response:
         path, body = request.url.path, self._body(request)
+        is_upload = request.headers.get("content-type", "").startswith("multipart")
         if not self.answers:
             raise httpx.ConnectError("refused")
         if path == "/api/token/refresh/":
@@ -73,6 +75,9 @@ class FakeStudio:
             return self._told(path, request.url.params)
         if path == "/api/projects/1":
             self.project |= body
+        elif path == "/api/projects/1/import" and is_upload:
+            name, data = _uploaded(request)
+            return httpx.Response(201, json={"task_ids": [self.add_task(name, data)["id"]]})
         elif path == "/api/projects/1/import/predictions":
             self.posts.append(len(body))
             for one in body if self.stores else ():
@@ -93,7 +98,8 @@ class FakeStudio:
 
     @staticmethod
     def _body(request: httpx.Request) -> Any:
-        return json.loads(request.content) if request.content else None
+        is_json = request.headers.get("content-type", "").startswith("application/json")
+        return json.loads(request.content) if request.content and is_json else None
 
     def _told(self, path: str, params: httpx.QueryParams) -> httpx.Response:
         if path == "/api/tasks":
@@ -107,3 +113,11 @@ class FakeStudio:
         known = {"/api/projects/1": self.project, "/api/ml": self.backends, "/api/webhooks/": self.webhooks}
         known |= {f"/api/tasks/{task['id']}": task for task in self.tasks}
         return httpx.Response(200, json=known[path]) if path in known else httpx.Response(404, json={"detail": path})
+
+
+def _uploaded(request: httpx.Request) -> tuple[str, bytes]:
+    """The name and the bytes of the one file of a form."""
+    boundary = request.headers["content-type"].partition("boundary=")[2].encode()
+    head, _, data = request.content.split(b"--" + boundary)[1].partition(b"\r\n\r\n")
+    (name,) = re.findall(rb'filename="([^"]+)"', head)
+    return name.decode(), data.removesuffix(b"\r\n")

@@ -105,5 +105,11 @@ class RealStudio:
     def shown_version(self, project: int) -> str:
         return str(self.call("GET", f"/api/projects/{project}")["model_version"])
 
+    def next_task(self, project: int) -> dict[str, Any] | None:
+        """What it gives a person to label next; None where nothing is left."""
+        answer = self._http.get(f"/api/projects/{project}/next")
+        assert answer.is_success or answer.status_code == 404, answer.text[:500]
+        return dict(answer.json()) if answer.is_success else None
+
     def annotate(self, task: int, result: list[Any], **more: Any) -> int:
         return int(self.call("POST", f"/api/tasks/{task}/annotations/", json={"result": result, **more})["id"])

@@ -20,6 +20,7 @@ from models import scenes
 from models.records import TASKS, Boxes, Label, Lanes, Task, Transcript
 from models.versions import starters
 from serving.loop import utc_now
+from serving.media_files import content_id
 from serving.tokens import make_token
 from tests.movies import brightening, movie
 from tests.serving.browser import command as chromium
@@ -69,10 +70,10 @@ def on_a_port(served: Served, port: int) -> Iterator[None]:
         thread.join()
 
 
-def files(task: Task) -> dict[str, bytes]:
+def files(task: Task, count: int = MEDIA) -> dict[str, bytes]:
     """A few media, each with other bytes."""
     made = {}
-    for number in range(MEDIA):
+    for number in range(count):
         file = io.BytesIO()
         if task == "asr":
             time_s = np.arange(16000 + 1600 * number) / 16000
@@ -143,6 +144,43 @@ def test_a_video_is_tracked_and_comes_back_by_still(studio: RealStudio, tmp_path
         studio.annotate(prediction["task"], prediction["result"], **given)
         eventually(lambda: len(corrections(served, "detection")) == 3, within_s=60)
         assert [one["seconds"] for one in corrections(served, "detection")] == [4, 4, 4]
+
+
+@pytest.mark.parametrize("task", ["detection", "asr"])
+def test_gold_items_stand_among_the_tasks_and_measure_whoever_has_them(
+    task: Task, studio: RealStudio, tmp_path: Path
+) -> None:
+    port = free_port()
+    settings: dict[str, Any] = {"port": port, "label_studio_url": studio.url, "label_studio_token": TOKEN}
+    with serving(tmp_path, tasks=[task], **settings) as served, on_a_port(served, port):
+        media = files(task, 2 * MEDIA)
+        known = [media.pop(name) for name in list(media)[MEDIA:]]
+        for data in known:
+            said = served.client.post(f"/v1/{task}/annotate", content=data).json()
+            served.client.put(f"/v1/items/{said['item_id']}/gold", json={"task": task, "label": said["label"]})
+        served.deployment.adopt({"planted_share": 0.34}, None, "tester")
+        project = studio.new_project(f"gold among {task}", CONFIGS[task], media)
+        done = attach(tmp_path, studio, task, project, port)
+        assert done.returncode == 0, done.stderr
+        assert f"gold: 2 planted\nproject {project}: {MEDIA + 2} tasks have a prediction" in done.stdout
+
+        ids = {content_id(data) for data in known}
+        order = list[tuple[int, bool]]()
+        predictions = {one["task"]: one for one in studio.predictions(project)}
+        while (shown := studio.next_task(project)) is not None:
+            order.append((shown["id"], served.loop.store.studio.item_of(task, shown["id"]) in ids))
+            said = predictions[shown["id"]]
+            studio.annotate(shown["id"], said["result"], lead_time=3.0, parent_prediction=said["id"])
+            eventually(lambda: served.loop.store.inbox.counts("label-studio")[0] == 0, within_s=60)
+        assert len(order) == MEDIA + 2
+        assert sum(is_gold for _, is_gold in order) == 2
+        told = served.loop.labelled.planted(task)
+        assert told == {"handed_out": 2, "answered": 2, "right": 2, "human_seconds": 6.0}
+        (somebody,) = [one for one in served.loop.labelled.annotators(task) if one.annotator == "label-studio:1"]
+        assert (somebody.gold.right, somebody.gold.of) == (2, 2)
+        assert all(item.id not in ids for item, _ in served.loop.labelled.training_data(task))
+        sync = prelabel(served.folder, "label-studio", "sync", **environment(served.folder, studio, port))
+        assert sync.stdout.splitlines()[1].split() == [task, str(project), "0", str(MEDIA + 2), "0", "0"]
 
 
 @pytest.mark.skipif(CHROMIUM is None, reason="chromium is not installed (Debian: apt install chromium)")

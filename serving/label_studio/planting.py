@@ -1,0 +1,78 @@
+"""Gold items among the tasks of a project, whose labels are known: what annotators say of them measures these.
+
+They are uploaded as other media are, and look like any other task: their predictions are the model's, told as if nobody
+knew the label, and have places in the order among the others. Label Studio gives each to as many people as any task.
+"""
+
+import logging
+from collections.abc import Callable, Sequence
+from itertools import islice
+from pathlib import PurePosixPath
+from urllib.parse import urlsplit
+
+from models.datasets.output import suffix_of
+from models.errors import NotFound
+from models.records import Item, Task
+from selection.routing import draw
+from serving.label_studio.client import Client
+from serving.label_studio.config import Control, control_of, data_keys
+from serving.loop import Loop
+from serving.settings import Settings
+
+log = logging.getLogger("bentoml.prelabel")
+
+PURPOSE = "label-studio planted"  # of the draws
+
+
+def plant(loop: Loop, client: Client, settings: Settings, task: Task, project: int) -> int:
+    """Adds gold items until they are the policy's share of a project's open tasks, and returns how many were added.
+
+    Only chosen items with a label that no task was about yet: nobody there had them, or gave the label. None of videos,
+    nor where tasks have more to show than a medium.
+
+    Raises:
+        InvalidInput: the configuration is none for the task.
+        NotAllowed, NotFound, Unavailable: Label Studio says so.
+    """
+    share, studio = loop.policies.of(task).planted_share, loop.store.studio
+    if not share:
+        return 0
+    label_config = client.project(project)["label_config"]
+    control = control_of(label_config, task)
+    if control.is_video or data_keys(label_config) != {control.key}:
+        return 0
+    gold = loop.store.gold.chosen(task, labelled=True)
+    open_tasks = [int(one["id"]) for page in client.tasks(project) for one in page if not one["is_labeled"]]
+    planted = sum(not gold.isdisjoint(studio.items_of(task, one)) for one in open_tasks)
+    missing = int((len(open_tasks) - planted) * share / (1 - share)) - planted
+    by_chance = sorted(gold, key=lambda item_id: draw(item_id, settings.seed, PURPOSE))
+    fresh = (item_id for item_id in by_chance if not studio.is_task(task, item_id))
+    return sum(_add(loop, client, task, project, control, item_id) for item_id in islice(fresh, max(0, missing)))
+
+
+def _add(loop: Loop, client: Client, task: Task, project: int, control: Control, item_id: str) -> bool:
+    item = loop.item(item_id)
+    try:
+        path = loop.path(item)
+    except NotFound as error:
+        log.warning("a gold item is not planted in Label Studio's project %d: %s", project, error)
+        return False
+    number = client.upload(project, _name(item) + suffix_of(path), path.read_bytes())
+    loop.store.studio.remember(task, number, str(client.task(number)["data"][control.key]), item_id)
+    return True
+
+
+def _name(item: Item) -> str:
+    """What the medium is called, without a suffix."""
+    return PurePosixPath(urlsplit(item.uri).path).stem or item.id
+
+
+def among(start: int, items: Sequence[str], planted: Sequence[str], is_planted: Callable[[int], bool]) -> list[str]:
+    """Items in their order, those that are planted at the places at which it is their turn; the first place is number
+    ``start``. Behind the last of the others none is planted: among nothing else they would stand out."""
+    laid, left = list[str](), list(reversed(planted))
+    for item_id in items:
+        while left and is_planted(start + len(laid)):
+            laid.append(left.pop())
+        laid.append(item_id)
+    return laid

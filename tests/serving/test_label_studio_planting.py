@@ -76,7 +76,9 @@ class TestHowMany:
         served.deployment.adopt({"planted_share": 0.9}, None, "tester")
         assert planted(served, studio) == len(GOLD) - 1
 
-    def test_neither_items_without_a_label_nor_what_is_more_than_a_picture(self, served: Served, studio: FakeStudio) -> None:
+    def test_neither_what_has_no_label_nor_what_is_more_than_a_picture(
+        self, served: Served, studio: FakeStudio
+    ) -> None:
         open_item = served.client.post("/v1/detection/annotate", content=picture(250)).json()["item_id"]
         served.loop.gold.choose("detection", [open_item], "tester")
         served.deployment.adopt({"planted_share": 0.9}, None, "tester")

@@ -2,7 +2,7 @@
 
 import json
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict, replace
 from datetime import datetime
 from itertools import chain
@@ -15,18 +15,20 @@ from numpy.typing import NDArray
 from models.records import TASKS, Correction, Label, PreAnnotation, Task
 from models.tasks import differs
 from models.versions import Version, read_version
+from selection.audit import AuditBound
 from selection.calibration import MINIMUM
 from selection.checks import wants_second_look
 from selection.kinds import REST, called
 from selection.policy import Policy
 from selection.rules import About
-from serving.audits import Audits, Made, Watch
+from serving.audits import Audits, Watch
 from serving.deciding import Deciding
 from serving.policies import Policies
+from serving.standing import Standing, fits, made_for, told_terms
 from serving.store import Store
-from serving.store.records import Actor, Answer, Calibration, Pending, StoredVersion, Worked
+from serving.store.records import Actor, Answer, Calibration, Pending, StoredVersion, Withdrawal, Worked
 from serving.trust import Trust, learn, learn_costs, no_promise, untried
-from serving.weighing import KindPromise, Kinds, Pool, Terms
+from serving.weighing import WITHDRAWN, KindPromise, Kinds, Pool, Terms
 
 RECENT = 2000  # corrections whose seconds count
 BATCH = 500  # items a transaction
@@ -47,7 +49,7 @@ class Calibrations:
         self._learnt: dict[tuple[int, str], Trust] = {}
         self._as_made: dict[str, Version] = {}
         self._looking = threading.Lock()
-        self._audits: dict[tuple[str, str, float, datetime | None], Audits] = {}
+        self._audits: dict[tuple[str, str, float, str], Audits] = {}
 
     def trust(self, version: str, policy: Policy) -> Trust:
         """How far a version is to be trusted by a policy: what checks of it taught, or else the calibration that it
@@ -58,8 +60,8 @@ class Calibrations:
         key = calibration.id, policy.version
         if key not in self._learnt:
             trust = Trust.from_json(calibration.calibrator, calibration.promise)
-            if not _fits(calibration, policy):
-                why = f"the random checks are not yet weighed for {_told_terms(policy)}"
+            if not fits(calibration, policy):
+                why = f"the random checks are not yet weighed for {told_terms(policy)}"
                 trust = trust.without(why, policy.of_parts)
             self._learnt[key] = trust
         return self._learnt[key]
@@ -79,7 +81,7 @@ class Calibrations:
         if last and last.promise.get("waiting") and not self._store.checks.contested(version.task):
             return True  # the second looks that weighing waited for are there
         if self._policies.adopted(version.task) is None:  # settings may differ between processes, what was adopted not
-            return last is not None and not _fits(last, policy)
+            return last is not None and not fits(last, policy)
         return last is None or last.promise.get("policy") != policy.version
 
     def audited(self, task: Task) -> int:
@@ -89,7 +91,7 @@ class Calibrations:
     def learn(self, version: StoredVersion, audited: int, actor: Actor) -> Trust:
         """Learns from the checks of a version, of which ``audited`` were known before it began, and routes anew."""
         policy = self._policies.of(version.task)
-        trust, checks_from = self.weigh(version, policy), self._checks_from(version)
+        checks_from, trust = self._standing(version, policy).checks_from, self.weigh(version, policy)
         self._keep(version, trust, policy, audited, actor, checks_from)
         self._reroute(version, trust, policy, actor)
         return trust
@@ -102,12 +104,12 @@ class Calibrations:
         audited: int,
         actor: Actor,
         checks_from: datetime | None,
-        withdrawn: bool = False,
+        withdrawal: Withdrawal | None = None,
     ) -> None:
         calibrator, promise = trust.to_json()
-        made_for = {**promise, **_made_for(policy), "policy": policy.version}
+        told = {**promise, **made_for(policy), "policy": policy.version}
         terms = policy.alpha, policy.delta, audited, actor, self._clock()
-        kept = self._store.versions.calibrate(version, calibrator, made_for, *terms, checks_from, withdrawn)
+        kept = self._store.versions.calibrate(version, calibrator, told, *terms, checks_from, withdrawal)
         self._learnt[kept, policy.version] = trust
 
     def weigh(self, version: StoredVersion, policy: Policy) -> Trust:
@@ -117,22 +119,21 @@ class Calibrations:
         what could never be accepted says nothing of what is.
         """
         names, unknown = self._store.versions.ancestry(version.name)
-        since = max(filter(None, (self._checks_from(version), policy.checks_from)), default=None)
+        stands = self._standing(version, policy)
+        since = max(filter(None, (stands.checks_from, policy.checks_from)), default=None)
         checked = self._store.checks.audited(version.task, version.name, names, since)
         known = (one for one in checked if policy.rule_for(version.task, one.answer.label, one.about) is None)
         before = self._untried(version.name, policy).calibrator
         unsettled = self._store.checks.unsettled(version.task, names, self._clock())
-        trust = learn(self._terms(version, policy), known, before, self._stood(version, policy), unsettled)
+        trust = learn(self._terms(version, policy, stands), known, before, stands.last, unsettled)
         if unknown:
             why = f"nobody knows what its ancestor {unknown} was trained on"
             trust = Trust(before, no_promise(why, policy.of_parts))
         return replace(trust, costs=learn_costs(version.task, self._worked(version)))
 
-    def _stood(self, version: StoredVersion, policy: Policy) -> Trust | None:
-        """What was weighed last on the terms of a policy, since the last promise was withdrawn."""
-        kept, since = self._store.versions.calibrations(version.name), self._checks_from(version)
-        fitting = [one for one in kept if one.checks_from == since and _fits(one, policy)]
-        return Trust.from_json(fitting[-1].calibrator, fitting[-1].promise) if fitting else None
+    def _standing(self, version: StoredVersion, policy: Policy) -> Standing:
+        """What stands under a policy of all that was weighed for a version."""
+        return Standing.of(self._store.versions.calibrations(version.name), version.task, policy)
 
     def look_again(self, correction: Correction, correction_id: int, actor: Actor) -> None:
         """Has somebody else look at an audit item where a person contradicts a version that was sure.
@@ -151,25 +152,23 @@ class Calibrations:
     def watch(self, task: Task, actor: Actor) -> None:
         """Looks at the audits that came since the last look; a promise that they break is withdrawn.
 
-        Then nothing is accepted unseen any more, what was accepted since the last good audit is queued again, and the
-        next promise rests on checks from then on alone.
+        Then nothing is accepted unseen any more or, where kinds have promises of their own, nothing of that kind. What
+        was accepted since the last good audit is queued again, and the next promise rests on checks from then on alone.
         """
         version, policy = self._store.versions.serving(task), self._policies.of(task)
         if version is None or self._last(version.name, policy) is None:  # nothing was ever promised of it
             return
-        if not self.trust(version.name, policy).holds:
-            return
-        broken = self._audited(version, policy).broken
-        if broken is not None:
+        while self.trust(version.name, policy).holds and (broken := self._audited(version, policy).broken):
             self._withdraw(version, policy, *broken, actor)
 
     def checked(self, version: StoredVersion) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
         """Of each item that people checked: the p_error (n,) that was said before they looked, and whether they found
         the version wrong (n,)."""
         names, _ = self._store.versions.ancestry(version.name)
-        known = list(self._store.checks.audited(version.task, version.name, names, self._checks_from(version)))
-        matters = self._policies.of(version.task).matters
-        wrong = [differs(version.task, one.answer.label, one.truth, matters) for one in known]
+        policy = self._policies.of(version.task)
+        since = self._standing(version, policy).checks_from
+        known = list(self._store.checks.audited(version.task, version.name, names, since))
+        wrong = [differs(version.task, one.answer.label, one.truth, policy.matters) for one in known]
         return np.array([one.answer.uncertainty.p_error for one in known], np.float64), np.array(wrong, np.bool_)
 
     def told(self, version: StoredVersion) -> dict[str, Any]:
@@ -183,53 +182,41 @@ class Calibrations:
 
     def _audited(self, version: StoredVersion, policy: Policy) -> Audits:
         """What audits say since the last promise that was withdrawn."""
-        kept = self._store.versions.calibrations(version.name)
-        checks_from = self._checks_from(version)
-        made = [
-            Made(Trust.from_json(one.calibrator, one.promise).promise, one.at)
-            for one in kept
-            if one.checks_from == checks_from and _fits(one, policy)
-        ]
+        stands = self._standing(version, policy)
         names, _ = self._store.versions.ancestry(version.name)
         with self._looking:
-            key = version.name, json.dumps(_made_for(policy), sort_keys=True), policy.audit_share, checks_from
+            since = f"{stands.checks_from} {stands.kinds_from}"
+            key = version.name, json.dumps(made_for(policy), sort_keys=True), policy.audit_share, since
             audits = self._audits.setdefault(key, Audits(policy))
             new = self._store.checks.after(version.task, version.name, names, audits.last)
-            audits.take(version.task, made, [one for one in new if one.draw < policy.audit_share])
+            audits.take(version.task, stands.made, [one for one in new if one.draw < policy.audit_share])
         return audits
 
     def _withdraw(self, version: StoredVersion, policy: Policy, of: str, watch: Watch, actor: Actor) -> None:
-        bound, now, before = watch.bound, self._clock(), self.trust(version.name, policy)
-        since = watch.in_doubt_since or self._first_made(version, policy, now)
-        found = f"labels of {called(of)} were wrong" if isinstance(before.promise, KindPromise) else _AUDITED[of]
-        wrong = f"{bound.errors:g} of {bound.judged:g} audited {found} in {bound.n} audits"
-        why = (
-            f"withdrawn at {now:%Y-%m-%d %H:%M} UTC: {wrong}, which proves a rate above alpha {100 * bound.alpha:.4g} %"
-        )
-        again = f"everything accepted since {since:%Y-%m-%d %H:%M} UTC is queued again"
-        trust = before.without(f"{why}; {again}", policy.of_parts)
-        trust = replace(trust, looked=0, ladders=(), waiting=0)  # checks of before count no longer
-        self._keep(version, trust, policy, self.audited(version.task), actor, since, withdrawn=True)
+        """Withdraws what audits prove not to be kept: the promise of a kind alone or, where there are none, of all."""
+        before, stands, now = self.trust(version.name, policy), self._standing(version, policy), self._clock()
+        kind = of if isinstance(before.promise, KindPromise) else None
+        since = watch.in_doubt_since or stands.began(kind) or now
+        ours = f" of {called(kind)}" if kind else ""
+        again = f"everything{ours} accepted since {since:%Y-%m-%d %H:%M} UTC is queued again"
+        why = f"{_proven(watch.bound, f'labels{ours} were wrong' if kind else _AUDITED[of], now)}; {again}"
+        if kind:
+            trust, checks_from = before.without_kind(kind, why, since), stands.checks_from
+            withdrawal = Withdrawal(since, why, kind, lambda one: policy.kind_of(version.task, *_known(one)) == kind)
+        else:
+            trust, checks_from, withdrawal = before.without(why, policy.of_parts), since, Withdrawal(since, why)
+        self._keep(version, trust, policy, self.audited(version.task), actor, checks_from, withdrawal)
         self._reroute(version, trust, policy, actor)
-
-    def _first_made(self, version: StoredVersion, policy: Policy, now: datetime) -> datetime:
-        kept = self._store.versions.calibrations(version.name)
-        checks_from = self._checks_from(version)
-        return min((one.at for one in kept if one.checks_from == checks_from and _fits(one, policy)), default=now)
-
-    def _checks_from(self, version: StoredVersion) -> datetime | None:
-        """When the last promise was withdrawn: checks of before say nothing of what came after."""
-        kept = self._store.versions.calibrations(version.name)
-        return max((one.checks_from for one in kept if one.checks_from is not None), default=None)
 
     def _worked(self, version: StoredVersion) -> list[Worked]:
         return self._store.queue.worked(version.task, version.name, RECENT)
 
-    def _terms(self, version: StoredVersion, policy: Policy) -> Terms:
+    def _terms(self, version: StoredVersion, policy: Policy, stands: Standing) -> Terms:
         share = max(policy.calibration_share, policy.audit_share)
-        kinds = self._kinds(version, policy) if policy.kinds_of(version.task) else None
+        kinds = self._kinds(version, policy, stands.kinds_from) if policy.kinds_of(version.task) else None
         pool = kinds.together if kinds else self._pool(version, policy)
-        return Terms(version.task, share, pool, policy.alpha, policy.delta, policy.matters, kinds)
+        rates = policy.alpha, policy.delta
+        return Terms(version.task, share, pool, *rates, policy.matters, kinds, stands.checks_from)
 
     def _pool(self, version: StoredVersion, policy: Policy) -> Pool:
         """All that the version answered and no rule catches, as its checks are drawn from all: what waits is surer
@@ -239,13 +226,13 @@ class Calibrations:
         free = (one.preannotation for one in self._free(version, policy))
         return Pool.of_parts(free) if policy.of_parts else Pool(np.array([one.uncertainty.score for one in free]))
 
-    def _kinds(self, version: StoredVersion, policy: Policy) -> Kinds:
+    def _kinds(self, version: StoredVersion, policy: Policy, checks_from: Mapping[str, datetime]) -> Kinds:
         """The same for each kind on its own."""
         task, scores = version.task, {name: list[float]() for name in policy.kinds_of(version.task)}
         for one in self._free(version, policy):
             scores[policy.kind_of(task, *_known(one)) or REST].append(one.preannotation.uncertainty.score)
         pools = {name: Pool(np.array(own, np.float64)) for name, own in scores.items()}
-        return Kinds(pools, lambda check: policy.kind_of(task, check.answer.label, check.about) or REST)
+        return Kinds(pools, lambda check: policy.kind_of(task, check.answer.label, check.about) or REST, checks_from)
 
     def _free(self, version: StoredVersion, policy: Policy) -> Iterator[Pending]:
         answered = chain.from_iterable(self._store.items.answers(version.task, version.name, BATCH))
@@ -284,26 +271,12 @@ class Calibrations:
         return self._store.versions.calibration(version, policy.alpha, policy.delta)
 
 
-def _made_for(policy: Policy) -> dict[str, Any]:
-    """What a promise was made for, besides alpha, delta and whether it is of parts."""
-    since = policy.checks_from.isoformat() if policy.checks_from else None
-    rules, kinds = ([asdict(one) for one in conditions] for conditions in (policy.rules, policy.kinds))
-    return {"matters": asdict(policy.matters), "rules": rules, "kinds": kinds, "checks_from": since}
-
-
 def _known(waiting: Pending) -> tuple[Label, About]:
     return waiting.preannotation.label, waiting.about
 
 
-def _fits(calibration: Calibration, policy: Policy) -> bool:
-    """Whether its promise was made for the terms of a policy."""
-    kept = {**_made_for(Policy()), **calibration.promise}
-    terms = (calibration.alpha, calibration.delta) == (policy.alpha, policy.delta)
-    made_for = _made_for(policy)
-    return terms and ("most" in kept) == policy.of_parts and {name: kept[name] for name in made_for} == made_for
-
-
-def _told_terms(policy: Policy) -> str:
-    alpha, delta = (f"{100 * share:.4g} %" for share in (policy.alpha, policy.delta))
-    other = "" if _made_for(policy) == _made_for(Policy()) else ", by the rules of the policy"
-    return f"alpha {alpha}, delta {delta}" + (", part by part" if policy.of_parts else "") + other
+def _proven(bound: AuditBound, found: str, now: datetime) -> str:
+    """What audits prove of a promise."""
+    wrong = f"{bound.errors:g} of {bound.judged:g} audited {found} in {bound.n} audits"
+    proven = f"which proves a rate above alpha {100 * bound.alpha:.4g} %"
+    return f"{WITHDRAWN} at {now:%Y-%m-%d %H:%M} UTC: {wrong}, {proven}"

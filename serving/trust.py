@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, fields, replace
+from datetime import datetime
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -47,13 +48,7 @@ class Trust:
     @property
     def holds(self) -> bool:
         """Whether anything is accepted unseen."""
-        match self.promise:
-            case KindPromise() as promised:
-                return promised.holds
-            case PartPromise(parts=parts):
-                return isinstance(parts, Threshold)
-            case promise:
-                return isinstance(promise, Threshold)
+        return holds(self.promise)
 
     def promise_for(self, kind: str | None) -> Threshold | NoPromise | PartPromise:
         """What is promised of items of a kind, where kinds have promises of their own, or else of all."""
@@ -74,7 +69,13 @@ class Trust:
 
     def without(self, reason: str, of_parts: bool = False) -> "Trust":
         """What stays of it where its promise is not kept, or is not the one asked for: the calibration alone."""
-        return replace(self, promise=no_promise(reason, of_parts))
+        return replace(self, promise=no_promise(reason, of_parts), looked=0, ladders=(), waiting=0)
+
+    def without_kind(self, kind: str, reason: str, checks_from: datetime) -> "Trust":
+        """What stays of it where the promise of a kind is not kept, of which checks count from then on alone."""
+        assert isinstance(self.promise, KindPromise)
+        promise = self.promise.without(kind, reason, checks_from)
+        return replace(self, promise=promise, waiting=promise.waiting)
 
     def told(self) -> dict[str, Any]:
         """The promise for a report: whether it holds, its figures or why there is none."""
@@ -91,7 +92,8 @@ class Trust:
         """Calibrator and promise as plain values, from which ``from_json`` restores them."""
         costs = {"costs": asdict(self.costs)} if self.costs else {}
         weighing = {"looked": self.looked, "ladders": list(map(asdict, self.ladders)), "waiting": self.waiting}
-        return {**self.calibrator.to_json(), **costs}, {**asdict(self.promise), **weighing}
+        promise = asdict(self.promise, dict_factory=_plain)
+        return {**self.calibrator.to_json(), **costs}, {**promise, **weighing}
 
     @staticmethod
     def from_json(calibrator: Mapping[str, Any], promise: Mapping[str, Any]) -> "Trust":
@@ -103,6 +105,17 @@ class Trust:
         return Trust(Calibrator.from_json(calibrator), weighed.promise, costs, *weighing)
 
 
+def holds(promise: Promise, kind: str | None = None) -> bool:
+    """Whether anything, or anything of a kind, is accepted unseen."""
+    match promise:
+        case KindPromise():
+            return promise.holds if kind is None else isinstance(promise.of(kind), Threshold)
+        case PartPromise(parts=parts):
+            return isinstance(parts, Threshold)
+        case _:
+            return isinstance(promise, Threshold)
+
+
 def no_promise(reason: str, of_parts: bool) -> NoPromise | PartPromise:
     """Nothing is promised, of items or of parts, and why."""
     return PartPromise.none(reason) if of_parts else NoPromise(reason)
@@ -110,7 +123,18 @@ def no_promise(reason: str, of_parts: bool) -> NoPromise | PartPromise:
 
 def _weighed(kept: Mapping[str, Any], promise: Promise) -> Weighed:
     ladders = tuple(_ladder(one) for one in kept.get("ladders", ()))
-    return Weighed(promise, int(kept.get("waiting", 0)), ladders, int(kept.get("looked", 0)))
+    since = datetime.fromisoformat(kept["checks_from"]) if kept.get("checks_from") else None
+    return Weighed(promise, int(kept.get("waiting", 0)), ladders, int(kept.get("looked", 0)), since)
+
+
+def kinds_lost(promise: Mapping[str, Any]) -> dict[str, datetime]:
+    """Of a promise that ``to_json`` wrote: since when checks of kinds count whose own promises were withdrawn."""
+    each = promise.get("each", {})
+    return {kind: datetime.fromisoformat(since) for kind, one in each.items() if (since := one.get("checks_from"))}
+
+
+def _plain(values: Iterable[tuple[str, Any]]) -> dict[str, Any]:
+    return {name: value.isoformat() if isinstance(value, datetime) else value for name, value in values}
 
 
 def _promise(kept: Mapping[str, Any]) -> Promise:

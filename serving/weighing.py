@@ -4,12 +4,14 @@ They count in the order in which people were handed them, up to the first that i
 that waits for a second look. That order knows nothing of what people find, and no check counts before the one ahead of
 it. So neither does a slip count as an error meanwhile, nor do checks come first that are right and therefore quick.
 
-Where a policy has kinds, the checks of each are weighed on their own, on its own pool and with its part of delta.
+Where a policy has kinds, the checks of each are weighed on their own, on its own pool and with its part of delta. Once
+the promise of one was withdrawn, what was checked of it before counts no longer.
 """
 
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
+from datetime import datetime
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -29,6 +31,8 @@ from selection.parts import PartChecks, PartPromise, missing_doubt, promise_part
 from selection.risk import NoPromise, Threshold, promise
 from selection.routing import standing_of
 from serving.store.records import Audited, Place
+
+WITHDRAWN = "withdrawn"  # how every reason begins after audits broke a promise, until the next one holds
 
 Floats: TypeAlias = NDArray[np.float64]
 Promise: TypeAlias = "Threshold | NoPromise | PartPromise | KindPromise"
@@ -57,10 +61,12 @@ class Pool:
 
 @dataclass(frozen=True)
 class Kinds:
-    """The kinds that have a promise each: the pool of every one by its name, and which kind a check is of."""
+    """The kinds that have a promise each: the pool of every one by its name, and which kind a check is of. Where the
+    promise of one was withdrawn, its checks count from ``checks_from`` on."""
 
     pools: Mapping[str, Pool]
     of: Callable[[Audited], str]
+    checks_from: Mapping[str, datetime] = field(default_factory=dict)
 
     @property
     def together(self) -> Pool:
@@ -70,7 +76,8 @@ class Kinds:
 
 @dataclass(frozen=True)
 class Terms:
-    """What is promised, on what pool, from checks drawn with a number below ``share``; with ``kinds``, of each."""
+    """What is promised, on what pool, from checks drawn with a number below ``share``; with ``kinds``, of each. If a
+    promise was withdrawn, from checks after ``checks_from`` alone."""
 
     task: Task
     share: float
@@ -79,6 +86,7 @@ class Terms:
     delta: float
     matters: Matters = ANYTHING
     kinds: Kinds | None = None
+    checks_from: datetime | None = None
 
     @property
     def each(self) -> float:
@@ -89,12 +97,13 @@ class Terms:
 @dataclass(frozen=True)
 class Weighed:
     """A promise, or why there is none; how many known checks did not count yet; and what weighing goes on from: the
-    ladders, or in groups the last look."""
+    ladders, or in groups the last look, and since when checks count, if a promise was withdrawn then."""
 
     promise: Promise
     waiting: int = 0
     ladders: tuple[Ladder, ...] = ()
     looked: int = 0
+    checks_from: datetime | None = None
 
 
 @dataclass(frozen=True)
@@ -111,6 +120,21 @@ class KindPromise:
         assert isinstance(promise, Threshold | NoPromise)
         return promise
 
+    def without(self, kind: str, reason: str, checks_from: datetime) -> "KindPromise":
+        """What stays where the promise of a kind is not kept: those of all others."""
+        return replace(self, each={**self.each, kind: Weighed(NoPromise(reason), checks_from=checks_from)})
+
+    def still(self, checks_from: Mapping[str, datetime]) -> "KindPromise":
+        """What stands of it today, where kinds have lost their promises since: their checks count from another time."""
+        gone = {kind: one for kind, one in self.each.items() if one.checks_from != checks_from.get(kind)}
+        lost = {kind: replace(one, promise=NoPromise("withdrawn since")) for kind, one in gone.items()}
+        return replace(self, each={**self.each, **lost})
+
+    @property
+    def waiting(self) -> int:
+        """How many known checks did not count yet."""
+        return sum(one.waiting for one in self.each.values())
+
     @property
     def holds(self) -> bool:
         """Whether anything of any kind is accepted unseen."""
@@ -125,7 +149,7 @@ class KindPromise:
         if self.holds:
             return told
         missing = [one["missing"] for one in kinds.values() if one["missing"]]
-        return {**told, "reason": "no kind has a promise of its own yet", "missing": min(missing, default=0)}
+        return {**told, "reason": "no kind has a promise of its own", "missing": min(missing, default=0)}
 
 
 def settled(known: Sequence[Audited], until: Place | None) -> list[Audited]:
@@ -141,10 +165,13 @@ def weigh_checks(known: Sequence[Audited], until: Place | None, terms: Terms, st
     """
     if terms.kinds is not None:
         return _by_kind(known, until, terms, terms.kinds, stood)
+    since = terms.checks_from
+    known = [one for one in known if since is None or one.checked_at > since]
     counted = settled(known, until)
     grouped = any(one.about.group for one in known)
     found = _at_look(counted, terms, stood) if grouped else _at_any_time(counted, terms, stood)
-    return replace(found, waiting=len(known) - len(counted))
+    told = _each(found.promise, lambda one: _withdrawn(one, since))
+    return replace(found, promise=told, waiting=len(known) - len(counted), checks_from=since)
 
 
 def _by_kind(
@@ -154,13 +181,15 @@ def _by_kind(
     own = defaultdict[str, list[Audited]](list)
     for one in known:
         own[kinds.of(one)].append(one)
-    before = stood.promise.each if stood and isinstance(stood.promise, KindPromise) else {}
-    alone = replace(terms, delta=terms.delta / len(kinds.pools), kinds=None)
-    each = {
-        name: weigh_checks(own[name], until, replace(alone, pool=pool), before.get(name))
-        for name, pool in kinds.pools.items()
-    }
-    return Weighed(KindPromise(terms.alpha, terms.delta, each), sum(one.waiting for one in each.values()))
+    stands = stood.promise.each if stood and isinstance(stood.promise, KindPromise) else {}
+    each = dict[str, Weighed]()
+    for name, pool in kinds.pools.items():
+        since = kinds.checks_from.get(name)
+        alone = replace(terms, delta=terms.delta / len(kinds.pools), kinds=None, pool=pool, checks_from=since)
+        before = stands[name] if name in stands and stands[name].checks_from == since else None
+        each[name] = weigh_checks(own[name], until, alone, before)
+    promise = KindPromise(terms.alpha, terms.delta, each)
+    return Weighed(promise, promise.waiting)
 
 
 def _at_any_time(counted: Sequence[Audited], terms: Terms, stood: Weighed | None) -> Weighed:
@@ -220,6 +249,14 @@ def _looked_at(one: Threshold | NoPromise, number: int, counted: int, again: int
 
 def _waits(one: Threshold | NoPromise, counted: int, again: int) -> Threshold | NoPromise:
     return replace(one, missing=max(1, again - counted)) if isinstance(one, NoPromise) else one
+
+
+def _withdrawn(one: Threshold | NoPromise, since: datetime | None) -> Threshold | NoPromise:
+    """Why there is no promise again yet, after one was withdrawn."""
+    if since is None or isinstance(one, Threshold) or one.reason.startswith(WITHDRAWN):
+        return one
+    broken = f"{WITHDRAWN}, as audits found too many errors"
+    return replace(one, reason=f"{broken}; since {since:%Y-%m-%d %H:%M} UTC {one.reason}")
 
 
 def item_checks(known: Sequence[Audited], terms: Terms) -> RandomChecks:

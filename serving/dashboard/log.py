@@ -36,7 +36,7 @@ VERBS: Mapping[str, str] = MappingProxyType({
 # What is told of it, in words; a name that is not here stands for itself.
 DETAILS: Mapping[str, str] = MappingProxyType({
     **{name: name for name in ("task", "correction", "planted", "known", "why", "of", "lease", "group", "due", "tool",
-                               "scopes", "items", "folder", "forced", "calibration", "audited")},
+                               "scopes", "items", "folder", "forced", "calibration", "audited", "kind")},
     "previous": "before", "queued_again": "queued again", "url": "address", "kinds": "events",
 })  # fmt: skip
 _OF_VERSIONS = ("add-version", "move-version", "fail-version", "promote", "rollback", "calibrate")

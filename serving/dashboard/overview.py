@@ -19,6 +19,7 @@ from serving.dashboard.frame import page
 from serving.deployment import Deployment, deployment_of
 from serving.loop import StoredVersion
 from serving.store.records import Answer, ItemState
+from serving.weighing import WITHDRAWN
 
 LATEST = 8
 ROUNDS = 10  # the last versions that a chart shows
@@ -27,6 +28,7 @@ BY_HAND = 200  # corrections by which it is told what a label costs from nothing
 # What needs a look, by kind: {n} things of it; templates say it through these sentences.
 ATTENTION: Mapping[str, str] = {
     "withdrawn": "The promise is withdrawn: audits found too many errors.",
+    "withdrawn kinds": "Promises of kinds are withdrawn: audits found too many errors.",
     "nothing serves": "No version serves.",
     "failed items": "Items could not be read.",
     "late items": "Items are past their deadline.",
@@ -116,8 +118,8 @@ def _notices(
         promise = figures[task]["promise"]
         if promise is None:
             found.append(Notice("nothing serves", task, 1, "/models"))
-        elif str(promise.get("reason", "")).startswith("withdrawn"):
-            found.append(Notice("withdrawn", task, 1, f"/models/{figures[task]['serving']}"))
+        else:
+            found += _withdrawn(task, promise, f"/models/{figures[task]['serving']}")
         if n := figures[task]["items"].get("failed", 0):
             found.append(Notice("failed items", task, n, "/errors"))
         if late := figures[task]["deadlines"]["late"]:
@@ -129,6 +131,14 @@ def _notices(
     if broken := sum(one.state == "failed" for one in versions):
         found.append(Notice("broken versions", None, broken, "/errors"))
     return found
+
+
+def _withdrawn(task: Task, promise: Mapping[str, Any], where: str) -> list[Notice]:
+    """What audits found not to be kept, of all or of kinds."""
+    if str(promise.get("reason", "")).startswith(WITHDRAWN):
+        return [Notice("withdrawn", task, 1, where)]
+    kinds = sum(one.get("reason", "").startswith(WITHDRAWN) for one in promise.get("kinds", {}).values())
+    return [Notice("withdrawn kinds", task, kinds, where)] if kinds else []
 
 
 def _newer(versions: Sequence[StoredVersion]) -> list[StoredVersion]:

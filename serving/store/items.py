@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from sqlalchemy import ColumnElement, Connection, Row, Select, and_, bindparam, func, or_, select, true, update
+from sqlalchemy import ColumnElement, Connection, Row, and_, bindparam, func, or_, select, true, update
 
 from models.errors import NotFound
 from models.records import (
@@ -22,7 +22,7 @@ from selection.rules import About
 from serving.store.database import Database, log
 from serving.store.outbox import tell
 from serving.store.records import Actor, Answer, ItemState, Pending
-from serving.store.rows import STANDING, about_of, answer_of, item_of, locked, of_task, preannotation_of
+from serving.store.rows import STANDING, answer_of, item_of, locked, of_task, pending_of, standing
 from serving.store.tables import corrections, item_tasks, items, leases, preannotations, unfit, versions
 
 SEARCHED = 500  # characters of a transcript, from its beginning, that a search looks at
@@ -256,18 +256,18 @@ class Items:
         """The answers that stand on those of some items that wait in the queue."""
         waits = and_(item_tasks.c.state == "preannotated", item_tasks.c.item_id.in_(ids))
         with self._database.reading() as connection:
-            return [_pending(row) for row in connection.execute(_standing(task, waits)).all()]
+            return [pending_of(row) for row in connection.execute(standing(task, waits)).all()]
 
     def _answers(self, task: Task, version: str, batch: int, which: ColumnElement[bool]) -> Iterator[list[Pending]]:
-        standing, last = _standing(task, and_(preannotations.c.version == version, which)), 0
+        chosen, last = standing(task, and_(preannotations.c.version == version, which)), 0
         while True:
-            batch_of = standing.where(preannotations.c.id > last).order_by(preannotations.c.id).limit(batch)
+            batch_of = chosen.where(preannotations.c.id > last).order_by(preannotations.c.id).limit(batch)
             with self._database.reading() as connection:
                 rows = connection.execute(batch_of).all()
             if not rows:
                 return
             last = rows[-1].id
-            yield [_pending(row) for row in rows]
+            yield [pending_of(row) for row in rows]
 
     def reroute(self, changes: Sequence[tuple[int, Answer, float]], actor: Actor, now: datetime) -> int:
         """Replaces doubt and decision of open answers, given as (pre-annotation id, answer, draw).
@@ -316,19 +316,6 @@ class Items:
         for state, n in back_to.items():
             counted[state] = counted.get(state, 0) + n
         return {state: n for state, n in sorted(counted.items()) if n}
-
-
-def _standing(task: Task, which: ColumnElement[bool]) -> Select[Any]:
-    """The answers that stand, with what is known of their items."""
-    known = items.c.item_group, items.c.language, item_tasks.c.gold_at
-    same_item = and_(item_tasks.c.item_id == preannotations.c.item_id, item_tasks.c.task == preannotations.c.task)
-    joined = select(preannotations, *known).join(item_tasks, same_item)
-    joined = joined.join(items, items.c.id == item_tasks.c.item_id)
-    return joined.where(item_tasks.c.preannotation_id == preannotations.c.id, item_tasks.c.task == task, which)
-
-
-def _pending(row: Row[Any]) -> Pending:
-    return Pending(row.id, preannotation_of(row), about_of(row))
 
 
 def _distinct(found: Iterable[Item]) -> list[Item]:

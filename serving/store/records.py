@@ -1,6 +1,6 @@
 """What the store hands out and takes in besides the records of ``models.records``."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -142,6 +142,26 @@ class Calibration:
 
 
 @dataclass(frozen=True)
+class Pending:
+    """An open item's pre-annotation, to be routed anew."""
+
+    preannotation_id: int
+    preannotation: PreAnnotation
+    about: About
+
+
+@dataclass(frozen=True)
+class Withdrawal:
+    """A promise that is withdrawn, and why: of all that a version says or of one ``kind``. What was accepted ``since``
+    then is queued again, of a kind those answers that it ``covers``."""
+
+    since: datetime
+    why: str
+    kind: str | None = None
+    covers: Callable[[Pending], bool] | None = None
+
+
+@dataclass(frozen=True)
 class Adoption:
     """One line of the log of policies: terms, as JSON, that somebody put in force for a task or (None) for all."""
 
@@ -185,15 +205,6 @@ class Worked:
     given: Label
     seconds: Seconds
     duration_s: Seconds | None
-
-
-@dataclass(frozen=True)
-class Pending:
-    """An open item's pre-annotation, to be routed anew."""
-
-    preannotation_id: int
-    preannotation: PreAnnotation
-    about: About
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,7 @@ from models.records import LABEL_TYPES, Item, Label, PreAnnotation, Task, Uncert
 from selection.parts import Plan
 from selection.routing import Decision
 from selection.rules import About
-from serving.store.records import Answer, Leased
+from serving.store.records import Answer, Leased, Pending
 from serving.store.tables import item_tasks, items, preannotations
 
 _said = preannotations.alias("said")
@@ -80,6 +80,20 @@ def leased_of(row: Row[Any], lease_id: str, until: datetime) -> Leased:
     """A lease of the item in a row of ``with_answers``."""
     item = Item(id=row.item_id, uri=row.uri, group=row.item_group, language=row.language)
     return Leased(item, row.task, lease_id, until, answer_of(row), row.due_at)
+
+
+def standing(task: Task, which: ColumnElement[bool]) -> Select[Any]:
+    """The answers that stand, with what is known of their items."""
+    known = items.c.item_group, items.c.language, item_tasks.c.gold_at
+    same_item = and_(item_tasks.c.item_id == preannotations.c.item_id, item_tasks.c.task == preannotations.c.task)
+    joined = select(preannotations, *known).join(item_tasks, same_item)
+    joined = joined.join(items, items.c.id == item_tasks.c.item_id)
+    return joined.where(item_tasks.c.preannotation_id == preannotations.c.id, item_tasks.c.task == task, which)
+
+
+def pending_of(row: Row[Any]) -> Pending:
+    """The answer in a row of ``standing``, with what is known of its item."""
+    return Pending(row.id, preannotation_of(row), about_of(row))
 
 
 def with_answers(task: Task, ids: Sequence[str]) -> Select[Any]:

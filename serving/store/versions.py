@@ -1,21 +1,23 @@
 """Versions, which of them serves, and what was learnt about each."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import Connection, Row, and_, bindparam, case, func, select, update
+from sqlalchemy import ColumnElement, Connection, Row, and_, bindparam, case, func, or_, select, update
 
 from models.errors import NotFound, Refused, Stale
 from models.records import Task
 from serving.store.database import Database, log
 from serving.store.outbox import tell
 from serving.store.queue import requeue
-from serving.store.records import Actor, Calibration, Comparison, Promotion, StoredVersion
+from serving.store.records import Actor, Calibration, Comparison, Promotion, StoredVersion, Withdrawal
+from serving.store.rows import pending_of, standing
 from serving.store.tables import calibrations, item_tasks, promotions, trained_items, versions
 
 _WITHDRAWN = "its parts were promised by what is withdrawn"  # why what was seen in parts is seen again
+_IDS = 500  # of items in a statement, which bears only so many
 
 _FITTING = and_(calibrations.c.alpha == bindparam("of_alpha"), calibrations.c.delta == bindparam("of_delta"))
 _CALIBRATION = (  # built once: every answered request executes it
@@ -192,25 +194,26 @@ class Versions:
         actor: Actor,
         now: datetime,
         checks_from: datetime | None = None,
-        withdrawn: bool = False,
+        withdrawal: Withdrawal | None = None,
     ) -> int:
         """Keeps what was learnt for a version, beside what was learnt before, and returns its id.
 
-        Where a promise is ``withdrawn``, what was accepted since ``checks_from`` is queued again, both or neither.
+        By a ``withdrawal`` what rests on that promise is queued again, and told, both or neither.
         """
         values = {"task": version.task, "version": version.name, "calibrator": dict(calibrator),
                   "promise": dict(promise), "alpha": alpha, "delta": delta, "audited": audited, "at": now,
                   "checks_from": checks_from, "actor": actor}  # fmt: skip
         with self._database.writing() as connection:
             added = connection.execute(calibrations.insert().values(**values).returning(calibrations.c.id)).scalar_one()
-            detail = {"calibration": added, "audited": audited}
-            if withdrawn and checks_from is not None:
-                of_version = and_(item_tasks.c.task == version.task, item_tasks.c.version == version.name)
-                since = item_tasks.c.updated_at >= checks_from
-                detail["queued_again"] = requeue(connection, of_version, _WITHDRAWN, actor, now, since)
-            log(connection, now, actor, "withdraw" if withdrawn else "calibrate", version.name, detail)
-            if withdrawn:
-                told = {"task": version.task, "model_version": version.name, "promise": dict(promise)}
+            detail: dict[str, Any] = {"calibration": added, "audited": audited}
+            if withdrawal is None:
+                log(connection, now, actor, "calibrate", version.name, detail)
+            else:
+                detail |= {"kind": withdrawal.kind} if withdrawal.kind else {}
+                detail["queued_again"] = _queue_again(connection, version, withdrawal, actor, now)
+                log(connection, now, actor, "withdraw", version.name, detail)
+                told = {"task": version.task, "model_version": version.name, "kind": withdrawal.kind,
+                        "reason": withdrawal.why, "promise": dict(promise)}  # fmt: skip
                 tell(connection, "promise.withdrawn", version.task, told, now)
         return int(added)
 
@@ -226,6 +229,28 @@ class Versions:
         chosen = select(calibrations).where(calibrations.c.version == name).order_by(calibrations.c.id)
         with self._database.reading() as connection:
             return [_calibration(row) for row in connection.execute(chosen).all()]
+
+
+def _queue_again(
+    connection: Connection, version: StoredVersion, withdrawal: Withdrawal, actor: Actor, now: datetime
+) -> int:
+    since = item_tasks.c.updated_at >= withdrawal.since
+    which = list(_resting(connection, version, withdrawal))
+    return sum(requeue(connection, one, _WITHDRAWN, actor, now, since) for one in which)
+
+
+def _resting(connection: Connection, version: StoredVersion, withdrawal: Withdrawal) -> Iterator[ColumnElement[bool]]:
+    """Which items of a version rest on what is withdrawn; of a kind by their ids, for only their labels tell it."""
+    of_version = and_(item_tasks.c.task == version.task, item_tasks.c.version == version.name)
+    if withdrawal.covers is None:
+        yield of_version
+        return
+    since = or_(item_tasks.c.updated_at >= withdrawal.since, item_tasks.c.state == "leased")
+    at_stake = and_(of_version, since, item_tasks.c.state.in_(["accepted", "corrected", "leased"]))
+    rows = connection.execute(standing(version.task, at_stake).execution_options(yield_per=_IDS))
+    ids = [row.item_id for row in rows if withdrawal.covers(pending_of(row))]
+    for begin in range(0, len(ids), _IDS):
+        yield and_(of_version, item_tasks.c.item_id.in_(ids[begin : begin + _IDS]))
 
 
 def _calibration(row: Row[Any]) -> Calibration:

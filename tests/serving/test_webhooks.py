@@ -21,7 +21,7 @@ from serving.loop import utc_now
 from serving.media_files import content_id
 from serving.store import Store
 from serving.store.outbox import Outbox, Webhook, tell
-from serving.store.records import Comparison
+from serving.store.records import Comparison, Withdrawal
 from serving.webhooks.sender import ROUND, Sender
 from serving.webhooks.signing import new_secret, signature
 from serving.webhooks.subscribing import subscribe
@@ -160,12 +160,14 @@ def test_a_change_of_mind_and_a_broken_promise_are_told(store: Store) -> None:
     wanting(store.outbox, "http://127.0.0.1:9/", "item.routed", "promise.withdrawn")
     (waiting,) = next(store.items.open_answers("detection", "v1", 9))
     store.items.reroute([(waiting.preannotation_id, answer(1, decision="accept"), 0.5)], "tester", after(1))
-    for withdrawn in (False, True):
-        store.versions.calibrate(version, {}, {"made": False}, 0.1, 0.1, 9, "tester", after(2), withdrawn=withdrawn)
+    for withdrawal in (None, Withdrawal(START, "wrong", "cars")):
+        store.versions.calibrate(version, {}, {"made": False}, 0.1, 0.1, 9, "tester", after(2), None, withdrawal)
     routed, broken = (json.loads(told.body) for told in store.outbox.claim(after(3), after(4), 10))
     assert (routed["type"], routed["data"]["decision"]) == ("item.routed", "accept")
     assert (broken["type"], broken["timestamp"]) == ("promise.withdrawn", after(2).isoformat())
-    assert broken["data"] == {"task": "detection", "model_version": "v1", "promise": {"made": False}}
+    assert broken["data"] == {
+        "task": "detection", "model_version": "v1", "kind": "cars", "reason": "wrong", "promise": {"made": False}
+    }  # fmt: skip
 
 
 def test_what_did_not_happen_is_not_told(store: Store) -> None:

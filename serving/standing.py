@@ -1,0 +1,90 @@
+"""What stands of all that was weighed for a version: promises for the terms of a policy, and none that was withdrawn.
+
+Checks from before a promise was withdrawn say nothing of what came after. A promise of all takes those of all with it,
+the promise of a kind those of its kind alone. Under other kinds nobody knows which those were, so there all count from
+then on.
+"""
+
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from datetime import datetime
+from typing import Any
+
+from models.records import Task
+from selection.policy import Policy
+from serving.audits import Made
+from serving.store.records import Calibration
+from serving.trust import Trust, holds, kinds_lost
+from serving.weighing import KindPromise, Promise
+
+
+@dataclass(frozen=True)
+class Standing:
+    """What was weighed for a version on the terms of a policy since the last promise of all was withdrawn, oldest
+    first; and since when checks count, if any promise was withdrawn: those of all, and those of each of the kinds."""
+
+    weighed: Sequence[Calibration]
+    checks_from: datetime | None
+    kinds_from: Mapping[str, datetime]
+
+    @staticmethod
+    def of(kept: Sequence[Calibration], task: Task, policy: Policy) -> "Standing":
+        """What stands of all that was kept for a version of the task, oldest first."""
+        of_all, of_kinds = list[datetime](), defaultdict[str, list[datetime]](list)
+        for one in kept:
+            of_all += [one.checks_from] if one.checks_from else []
+            same = _kinds(made_for(Policy()) | dict(one.promise), task) == _kinds(made_for(policy), task)
+            for kind, lost in kinds_lost(one.promise).items():
+                (of_kinds[kind] if same else of_all).append(lost)
+        since = max(of_all, default=None)
+        each = {kind: [*of_kinds[kind], *filter(None, [since])] for kind in policy.kinds_of(task)}
+        fitting = [one for one in kept if one.checks_from == since and fits(one, policy)]
+        return Standing(fitting, since, {kind: max(lost) for kind, lost in each.items() if lost})
+
+    @property
+    def last(self) -> Trust | None:
+        """What was weighed last."""
+        return _trust(self.weighed[-1]) if self.weighed else None
+
+    @property
+    def made(self) -> list[Made]:
+        """The promises, but for those of kinds that were withdrawn since."""
+        return [Made(self._still(_trust(one).promise), one.at) for one in self.weighed]
+
+    def began(self, kind: str | None) -> datetime | None:
+        """When a promise of all, or that of a kind, held for the first time of those that stand."""
+        return next((one.at for one in self.made if holds(one.promise, kind)), None)
+
+    def _still(self, promise: Promise) -> Promise:
+        return promise.still(self.kinds_from) if isinstance(promise, KindPromise) else promise
+
+
+def made_for(policy: Policy) -> dict[str, Any]:
+    """What a promise is made for, besides alpha, delta and whether it is of parts."""
+    since = policy.checks_from.isoformat() if policy.checks_from else None
+    rules, kinds = ([asdict(one) for one in conditions] for conditions in (policy.rules, policy.kinds))
+    return {"matters": asdict(policy.matters), "rules": rules, "kinds": kinds, "checks_from": since}
+
+
+def fits(calibration: Calibration, policy: Policy) -> bool:
+    """Whether its promise was made for the terms of a policy."""
+    kept = {**made_for(Policy()), **calibration.promise}
+    terms = (calibration.alpha, calibration.delta) == (policy.alpha, policy.delta)
+    asked = made_for(policy)
+    return terms and ("most" in kept) == policy.of_parts and {name: kept[name] for name in asked} == asked
+
+
+def told_terms(policy: Policy) -> str:
+    """The terms in a sentence."""
+    alpha, delta = (f"{100 * share:.4g} %" for share in (policy.alpha, policy.delta))
+    other = "" if made_for(policy) == made_for(Policy()) else ", by the rules of the policy"
+    return f"alpha {alpha}, delta {delta}" + (", part by part" if policy.of_parts else "") + other
+
+
+def _trust(kept: Calibration) -> Trust:
+    return Trust.from_json(kept.calibrator, kept.promise)
+
+
+def _kinds(made_for: Mapping[str, Any], task: Task) -> list[Any]:
+    return [kind for kind in made_for["kinds"] if kind["task"] == task]

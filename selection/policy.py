@@ -21,7 +21,8 @@ class Policy:
     """All terms.
 
     ``alpha`` and ``delta`` are those of the promise, ``promise_of`` what is accepted unseen. The shares, each in
-    (0, 1], are of items that people check at random: before the first promise, and under one. ``planted_share``, in
+    (0, 1], are of items that people check at random: before the first promise, and under one. Checks of one group
+    (speaker, clip) are one observation, unless ``groups`` is false. ``planted_share``, in
     [0, 1), is that of gold items, whose answer is known, in what people are handed. ``matters_*`` say what an
     error is, ``budget_s_per_day`` how many human seconds there are a day (None: as many as people give). What a rule
     catches is never accepted unseen. Each of the ``kinds`` has a promise of its own; an item is of the first that it
@@ -35,6 +36,7 @@ class Policy:
     promise_of: Literal["items", "parts"] = "items"
     audit_share: float = 0.02
     calibration_share: float = 0.2
+    groups: bool = True
     planted_share: float = 0.0
     matters_wer: float = 0.0
     matters_iou: float = 0.5

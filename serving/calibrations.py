@@ -215,8 +215,8 @@ class Calibrations:
         share = max(policy.calibration_share, policy.audit_share)
         kinds = self._kinds(version, policy, stands.kinds_from) if policy.kinds_of(version.task) else None
         pool = kinds.together if kinds else self._pool(version, policy)
-        rates = policy.alpha, policy.delta
-        return Terms(version.task, share, pool, *rates, policy.matters, kinds, stands.checks_from)
+        rates, since = (policy.alpha, policy.delta), stands.checks_from
+        return Terms(version.task, share, pool, *rates, policy.matters, kinds, since, policy.groups)
 
     def _pool(self, version: StoredVersion, policy: Policy) -> Pool:
         """All that the version answered and no rule catches, as its checks are drawn from all: what waits is surer

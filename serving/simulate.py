@@ -112,6 +112,7 @@ def simulate(
         first_epochs=request.first_epochs,
         ancestors=ancestors,
         policy=_policy(request.policy, loop.policies.default) if request.policy else None,
+        groups=request.groups,
     )
     plan = replace(plan, folder=(out / f"work-{_digest(plan)}").absolute())
     before = _before(plan)
@@ -139,7 +140,7 @@ def _report(
         data=pool.sources,
         held_out=pool.held_out_sources,
         n=len(pool.pairs),
-        groups=len({item.group for item, _ in pool.pairs if item.group}),
+        groups=len({item.group for item, _ in pool.pairs if item.group}) if policy.groups else 0,
         held_out_n=len(pool.held_out),
         seeds=request.seeds,
         shares=plan.shares,
@@ -237,8 +238,17 @@ def starter(task: Task) -> str:
 def _digest(plan: Plan) -> str:
     """What a simulation is, but for its number of seeds: its work is kept under this name."""
     start = plan.start.name if plan.start else ["nothing", plan.first_epochs]
-    known = [plan.task, start, plan.shares, plan.epochs, plan.learn_until, plan.mistakes, asdict(plan.costs)]
-    labels = [[item.id, item.group, to_json(label)] for item, label in plan.pool.pairs]
+    known = [
+        plan.task,
+        start,
+        plan.shares,
+        plan.epochs,
+        plan.learn_until,
+        plan.mistakes,
+        asdict(plan.costs),
+        plan.groups,
+    ]
+    labels = [[item.id, item.group, item.language, to_json(label)] for item, label in plan.pool.pairs]
     held_out = [item.id for item, _ in plan.pool.held_out]
     return hashlib.sha256(json.dumps([known, _terms(plan), labels, held_out]).encode()).hexdigest()[:12]
 

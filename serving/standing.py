@@ -64,7 +64,8 @@ def made_for(policy: Policy) -> dict[str, Any]:
     """What a promise is made for, besides alpha, delta and whether it is of parts."""
     since = policy.checks_from.isoformat() if policy.checks_from else None
     rules, kinds = ([asdict(one) for one in conditions] for conditions in (policy.rules, policy.kinds))
-    return {"matters": asdict(policy.matters), "rules": rules, "kinds": kinds, "checks_from": since}
+    matters = asdict(policy.matters)
+    return {"matters": matters, "rules": rules, "kinds": kinds, "groups": policy.groups, "checks_from": since}
 
 
 def fits(calibration: Calibration, policy: Policy) -> bool:

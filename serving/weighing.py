@@ -76,8 +76,11 @@ class Kinds:
 
 @dataclass(frozen=True)
 class Terms:
-    """What is promised, on what pool, from checks drawn with a number below ``share``; with ``kinds``, of each. If a
-    promise was withdrawn, from checks after ``checks_from`` alone."""
+    """What is promised, on what pool, from checks drawn with a number below ``share``; with ``kinds``, of each.
+
+    If a promise was withdrawn, from checks after ``checks_from`` alone. Checks of one group are one observation, unless
+    ``groups`` is false.
+    """
 
     task: Task
     share: float
@@ -87,6 +90,7 @@ class Terms:
     matters: Matters = ANYTHING
     kinds: Kinds | None = None
     checks_from: datetime | None = None
+    groups: bool = True
 
     @property
     def each(self) -> float:
@@ -168,7 +172,7 @@ def weigh_checks(known: Sequence[Audited], until: Place | None, terms: Terms, st
     since = terms.checks_from
     known = [one for one in known if since is None or one.checked_at > since]
     counted = settled(known, until)
-    grouped = any(one.about.group for one in known)
+    grouped = any(_group(one, terms) for one in known)
     found = _at_look(counted, terms, stood) if grouped else _at_any_time(counted, terms, stood)
     told = _each(found.promise, lambda one: _withdrawn(one, since))
     return replace(found, promise=told, waiting=len(known) - len(counted), checks_from=since)
@@ -262,7 +266,7 @@ def _withdrawn(one: Threshold | NoPromise, since: datetime | None) -> Threshold 
 def item_checks(known: Sequence[Audited], terms: Terms) -> RandomChecks:
     """Whole items: the raw doubt, and whether a person changed something that matters."""
     wrong = [differs(terms.task, one.answer.label, one.truth, terms.matters) for one in known]
-    return _random(known, terms.share, [one.answer.uncertainty.score for one in known], wrong)
+    return _random(known, terms, [one.answer.uncertainty.score for one in known], wrong)
 
 
 def _part_checks(counted: Sequence[Audited], terms: Terms) -> PartChecks:
@@ -270,21 +274,25 @@ def _part_checks(counted: Sequence[Audited], terms: Terms) -> PartChecks:
     known = [one for one in counted if has_parts(one.answer.label)]
     errors = [part_errors(terms.task, one.answer.label, one.truth, terms.matters) for one in known]
     doubts, lacking = [_missing(one.answer) for one in known], [each.missing > 0 for each in errors]
-    items = _random(known, terms.share, doubts, lacking)
+    items = _random(known, terms, doubts, lacking)
     scores = np.concatenate([np.zeros(0), *(part_doubts(one.answer.label) for one in known)])
     wrong = np.concatenate([np.zeros(0, np.bool_), *(each.wrong for each in errors)])
     return PartChecks.of(items, scores, wrong, np.repeat(np.arange(len(known)), [len(each.wrong) for each in errors]))
 
 
-def _random(known: Sequence[Audited], share: float, scores: Sequence[float], errors: Sequence[bool]) -> RandomChecks:
+def _random(known: Sequence[Audited], terms: Terms, scores: Sequence[float], errors: Sequence[bool]) -> RandomChecks:
     return RandomChecks.of(
         item_ids=[one.item_id for one in known],
         scores=np.array(scores, dtype=np.float64),
         errors=np.array(errors, dtype=np.bool_),
         draws=np.array([one.draw for one in known], dtype=np.float64),
-        share=share,
-        groups=[one.about.group or None for one in known],
+        share=terms.share,
+        groups=[_group(one, terms) for one in known],
     )
+
+
+def _group(one: Audited, terms: Terms) -> str | None:
+    return one.about.group or None if terms.groups else None
 
 
 def _missing(answer: PreAnnotation) -> float:

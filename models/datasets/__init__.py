@@ -43,7 +43,8 @@ Writer: TypeAlias = Callable[[Path, Iterable[tuple[Item, Any]]], None]  # the la
 class Format:
     """What a format labels, the files it consists of, and how it is read and written, where it is.
 
-    ``read_marked`` is there where the benchmark's own rules ask for more than labels.
+    ``group`` and ``language`` name what it says of an item's; the others say nothing. ``read_marked`` is there where
+    the benchmark's own rules ask for more than labels.
     """
 
     task: Task
@@ -51,6 +52,8 @@ class Format:
     read: Reader | None = None
     write: Writer | None = None
     read_marked: MarkedReader | None = None
+    group: str = ""
+    language: str = ""
 
 
 FORMATS: dict[str, Format] = {
@@ -87,6 +90,7 @@ FORMATS: dict[str, Format] = {
         "SPLIT/SEQUENCE/gt/gt.txt, seqinfo.ini and img1/",
         mot.read,
         read_marked=mot.read_marked,
+        group="sequence",
     ),
     "culane": Format(
         "lane",
@@ -94,6 +98,7 @@ FORMATS: dict[str, Format] = {
         culane.read,
         culane.write,
         culane.read_marked,
+        group="clip",
     ),
     "tusimple": Format(
         "lane",
@@ -101,18 +106,45 @@ FORMATS: dict[str, Format] = {
         tusimple.read,
         tusimple.write,
         tusimple.read_marked,
+        group="clip",
     ),
     "curvelanes": Format("lane", "SPLIT/SPLIT.txt, SPLIT/images/, SPLIT/labels/*.lines.json", curvelanes.read),
     "bdd100k-lanes": Format("lane", "labels/lane/polygons/lane_SPLIT.json, images/100k/SPLIT/", bdd100k.read_lanes),
-    "commonvoice": Format("asr", "SPLIT.tsv, clips/", commonvoice.read),
-    "librispeech": Format("asr", "SPLIT/SPEAKER/CHAPTER/*.trans.txt and *.flac", librispeech.read),
-    "aishell": Format("asr", "transcript/aishell_transcript_v0.8.txt, wav/SPLIT/SPEAKER/*.wav", aishell.read),
-    "speechcommands": Format(
-        "asr", "WORD/*.wav, validation_list.txt, testing_list.txt, _background_noise_/", speechcommands.read
+    "commonvoice": Format("asr", "SPLIT.tsv, clips/", commonvoice.read, group="speaker", language="locale"),
+    "librispeech": Format(
+        "asr", "SPLIT/SPEAKER/CHAPTER/*.trans.txt and *.flac", librispeech.read, group="speaker", language="en"
     ),
-    "fsdd": Format("asr", "recordings/DIGIT_SPEAKER_NUMBER.wav", fsdd.read),
-    "nemo": Format("asr", "FILE.jsonl, or SPLIT.jsonl", nemo.read, nemo.write),
-    "kaldi": Format("asr", "wav.scp, text, utt2spk; or SPLIT/ with them", kaldi.read, kaldi.write),
+    "aishell": Format(
+        "asr",
+        "transcript/aishell_transcript_v0.8.txt, wav/SPLIT/SPEAKER/*.wav",
+        aishell.read,
+        group="speaker",
+        language="zh",
+    ),
+    "speechcommands": Format(
+        "asr",
+        "WORD/*.wav, validation_list.txt, testing_list.txt, _background_noise_/",
+        speechcommands.read,
+        group="speaker",
+        language="en",
+    ),
+    "fsdd": Format("asr", "recordings/DIGIT_SPEAKER_NUMBER.wav", fsdd.read, group="speaker", language="en"),
+    "nemo": Format(
+        "asr",
+        "FILE.jsonl, or SPLIT.jsonl",
+        nemo.read,
+        nemo.write,
+        group="speaker",
+        language="lang, language or source_lang",
+    ),
+    "kaldi": Format(
+        "asr",
+        "wav.scp, text, utt2spk; or SPLIT/ with them",
+        kaldi.read,
+        kaldi.write,
+        group="speaker",
+        language="utt2lang",
+    ),
     "webvtt": Format("asr", "ITEM.vtt", write=webvtt.write),
     "textgrid": Format("asr", "ITEM.TextGrid", write=textgrid.write),
 }

@@ -9,6 +9,7 @@ from models.records import Item, Transcript
 
 _TRANSCRIPTS = Path("transcript", "aishell_transcript_v0.8.txt")
 _SPEAKER = slice(6, 11)  # of BAC009S0002W0122
+_LANGUAGE = "zh"  # of the whole corpus, as its paper says
 
 
 def read(root: Path, split: str | None = None) -> Iterator[tuple[Item, Transcript]]:
@@ -37,4 +38,4 @@ def _read(root: Path, split: str, others: list[str]) -> Iterator[tuple[Item, Tra
         if any((root / "wav" / other / path).is_file() for other in others):
             continue
         sound = existing(where, root / "wav" / split / path)
-        yield Item(below(root, sound), str(sound), speaker), Transcript("".join(words))
+        yield Item(below(root, sound), str(sound), speaker, _LANGUAGE), Transcript("".join(words))

@@ -10,7 +10,8 @@ _NEEDED = ("client_id", "path", "sentence")
 
 
 def read(root: Path, split: str | None = None) -> Iterator[tuple[Item, Transcript]]:
-    """Every clip of ``SPLIT.tsv`` with its sentence; the group is the speaker (``client_id``).
+    """Every clip of ``SPLIT.tsv`` with its sentence; the group is the speaker (``client_id``), the language
+    what the column ``locale`` says, where there is one.
 
     Tabs are the only separators and quotes are part of the sentence, as the files are written.
 
@@ -37,4 +38,5 @@ def _read(root: Path, file: Path) -> Iterator[tuple[Item, Transcript]]:
         if not speaker or not name or not sentence:
             broken(where, f"values for {', '.join(_NEEDED)}", (speaker, name, sentence))
         clip = existing(where, root / "clips" / name)
-        yield Item(below(root, clip), str(clip), speaker), Transcript(sentence)
+        language = row.get("locale", "").strip() or None
+        yield Item(below(root, clip), str(clip), speaker, language), Transcript(sentence)

@@ -10,6 +10,7 @@ from models.records import Item, Transcript
 _NAME = re.compile(r"([0-9])_(.+)_([0-9]+)")
 _DIGITS = ("zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine")
 _TEST = range(5)  # the numbers of the official test set
+_LANGUAGE = "en"  # of all digits, as the README says
 
 
 def read(root: Path, split: str | None = None) -> Iterator[tuple[Item, Transcript]]:
@@ -33,4 +34,4 @@ def _read(root: Path, folder: Path, split: str) -> Iterator[tuple[Item, Transcri
             broken(str(sound), "a name DIGIT_SPEAKER_NUMBER.wav", sound.name)
         digit, speaker, number = name.groups()
         if (int(number) in _TEST) == (split == "test"):
-            yield Item(below(root, sound), str(sound), speaker), Transcript(_DIGITS[int(digit)])
+            yield Item(below(root, sound), str(sound), speaker, _LANGUAGE), Transcript(_DIGITS[int(digit)])

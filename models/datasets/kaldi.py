@@ -1,4 +1,4 @@
-"""Kaldi data directories: ``wav.scp``, ``text``, ``utt2spk``. Source: kaldi-asr.org/doc/data_prep.html."""
+"""Kaldi data directories: ``wav.scp``, ``text``, ``utt2spk`` and so on. Source: kaldi-asr.org/doc/data_prep.html."""
 
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import groupby, zip_longest
@@ -11,10 +11,12 @@ from models.errors import InvalidInput, NotFound
 from models.records import Item, Transcript
 
 _FILES = ("wav.scp", "text", "utt2spk")
+_LANGUAGES = "utt2lang"
 
 
 def read(root: Path, split: str | None = None) -> Iterator[tuple[Item, Transcript]]:
-    """Every utterance of a data directory, or of its folder SPLIT; the group is the speaker.
+    """Every utterance of a data directory, or of its folder SPLIT; the group is the speaker, the language
+    that of ``utt2lang``, where there is such a file and it names the utterance.
 
     The three files must name the same utterances in the same order, as Kaldi's own check wants it. Paths in
     ``wav.scp`` are absolute, or relative to its folder. An item is a whole file: commands (``.. |``) and ``segments``
@@ -35,16 +37,29 @@ def _read(root: Path, folder: Path) -> Iterator[tuple[Item, Transcript]]:
         broken(f"{folder / 'segments'}:1", "whole files, one utterance each", "segments of longer recordings")
     if missing := [name for name in _FILES if not (folder / name).is_file()]:
         raise NotFound(f"{folder}: expected {', '.join(_FILES)}, got no {' and no '.join(missing)}")
+    languages = _languages(folder / _LANGUAGES)
     for lines in zip_longest(*(numbered_lines(folder / name) for name in _FILES)):
-        where, path, text, speaker = _joined(folder, lines)
+        where, path, text, speaker, utterance = _joined(folder, lines)
         if path.endswith("|"):
             broken(where, "the path of a sound file", path)
         sound = existing(where, folder / path)
-        yield Item(below(root, sound), str(sound), speaker), Transcript(text)
+        language = next(iter(languages.values(utterance)), None)
+        yield Item(below(root, sound), str(sound), speaker, language), Transcript(text)
 
 
-def _joined(folder: Path, lines: Sequence[tuple[str, str] | None]) -> tuple[str, str, str, str]:
-    """(where, path, text, speaker) of one utterance, whose line each file must have at the same place."""
+def _languages(file: Path) -> Shelf:
+    """The language of each utterance that the file names; none where there is no such file."""
+    languages = Shelf()
+    for where, line in numbered_lines(file) if file.is_file() else ():
+        utterance, _, language = line.strip().partition(" ")
+        if not language.strip():
+            broken(where, "an utterance and its language", line)
+        languages.add(utterance, language.strip())
+    return languages
+
+
+def _joined(folder: Path, lines: Sequence[tuple[str, str] | None]) -> tuple[str, str, str, str, str]:
+    """(where, path, text, speaker, name) of one utterance, whose line each file must have at the same place."""
     utterance, values = None, []
     for name, numbered in zip(_FILES, lines, strict=True):
         if numbered is None:
@@ -56,11 +71,13 @@ def _joined(folder: Path, lines: Sequence[tuple[str, str] | None]) -> tuple[str,
             broken(where, f"a line of utterance {utterance}, as in {_FILES[0]}", line)
         values.append(value.strip())
     assert lines[0] is not None
-    return lines[0][0], values[0], values[1], values[2]
+    assert utterance is not None
+    return lines[0][0], values[0], values[1], values[2], utterance
 
 
 def write(root: Path, pairs: Iterable[tuple[Item, Transcript]]) -> None:
     """Writes ``wav.scp``, ``text``, ``utt2spk`` and ``spk2utt``, sorted as Kaldi wants them; sounds stay in place.
+    ``utt2lang`` has those utterances whose language is known; without any, there is no such file.
 
     An utterance is called ``SPEAKER-ITEM``; an item without a group is its own speaker.
 
@@ -76,13 +93,23 @@ def write(root: Path, pairs: Iterable[tuple[Item, Transcript]]) -> None:
             if utterance in utterances:
                 raise InvalidInput(f"{root}: expected items with names of their own, got two called {utterance}")
             path = str(Path(item.uri).absolute())
-            utterances.add(utterance, (speaker, {"wav.scp": path, "text": label.text, "utt2spk": speaker}))
+            told = {"wav.scp": path, "text": label.text, "utt2spk": speaker}
+            utterances.add(utterance, (speaker, told, item.language))
         for file in _FILES:
             with (out / file).open("w", encoding="utf-8") as lines:
                 lines.writelines(f"{key} {' '.join(row[file].split())}".rstrip() + "\n"
-                                 for key, (_, row) in utterances.in_order())  # fmt: skip
+                                 for key, (_, row, _) in utterances.in_order())  # fmt: skip
+        _write_languages(out / _LANGUAGES, ((key, row[2]) for key, row in utterances.in_order()))
         with (out / "spk2utt").open("w", encoding="utf-8") as lines:
             for speaker, rows in groupby(utterances.in_order(), key=lambda row: row[1][0]):
                 lines.write(speaker)
                 lines.writelines(f" {utterance}" for utterance, _ in rows)
                 lines.write("\n")
+
+
+def _write_languages(file: Path, told: Iterable[tuple[str, str | None]]) -> None:
+    lines = (f"{utterance} {token(language)}\n" for utterance, language in told if language)
+    for first in lines:  # so that there is no empty file
+        with file.open("w", encoding="utf-8") as out:
+            out.write(first)
+            out.writelines(lines)

@@ -7,6 +7,7 @@ from models.datasets.layout import below, broken, chosen_split, existing, files_
 from models.records import Item, Transcript
 
 _TRANSCRIPTS = ".trans.txt"
+_LANGUAGE = "en"  # of the whole corpus, as its page says
 
 
 def read(root: Path, split: str | None = None) -> Iterator[tuple[Item, Transcript]]:
@@ -34,4 +35,5 @@ def _read(root: Path, folder: Path) -> Iterator[tuple[Item, Transcript]]:
                 if not name.startswith(file.name.removesuffix(_TRANSCRIPTS) + "-") or not text.strip():
                     broken(where, "SPEAKER-CHAPTER-NUMBER TEXT of this chapter", line)
                 sound = existing(where, file.parent / f"{name}.flac")
-                yield Item(below(root, sound), str(sound), name.split("-")[0]), Transcript(text.strip())
+                item = Item(below(root, sound), str(sound), name.split("-")[0], _LANGUAGE)
+                yield item, Transcript(text.strip())

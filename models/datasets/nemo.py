@@ -11,9 +11,12 @@ from models.datasets.output import SPLIT, file_name, new_folder, place
 from models.media import duration_s
 from models.records import Item, Transcript
 
+_LANGUAGE = ("lang", "language", "source_lang")  # by which manifests tell what is spoken; the first is what is written
+
 
 def read(root: Path, split: str | None = None) -> Iterator[tuple[Item, Transcript]]:
-    """Every clip of a manifest, or of ``SPLIT.jsonl`` in a folder, with its ``text``; the group is its ``speaker``.
+    """Every clip of a manifest, or of ``SPLIT.jsonl`` in a folder, with its ``text``; the group is its ``speaker``,
+    the language its ``lang``, ``language`` or ``source_lang``.
 
     ``audio_filepath`` is relative to the manifest, or absolute. An empty ``text`` means that nothing is said. An item
     is a whole file, so an ``offset`` other than 0 is refused.
@@ -36,7 +39,14 @@ def _read(root: Path, file: Path) -> Iterator[tuple[Item, Transcript]]:
             broken(where, "whole files (offset 0)", values["offset"])
         _check_duration(where, values.get("duration"))
         speaker = text_field(where, values, "speaker") if values.get("speaker") is not None else None
-        yield Item(below(root, clip), str(clip), speaker or None), Transcript(text)
+        yield Item(below(root, clip), str(clip), speaker or None, _language(where, values)), Transcript(text)
+
+
+def _language(where: str, values: dict[str, Any]) -> str | None:
+    told = {text_field(where, values, name) for name in _LANGUAGE if values.get(name)}
+    if len(told) > 1:
+        broken(where, f"one language under {', '.join(_LANGUAGE)}", " and ".join(sorted(told)))
+    return told.pop() if told else None
 
 
 def _check_duration(where: str, duration: Any) -> None:
@@ -46,7 +56,7 @@ def _check_duration(where: str, duration: Any) -> None:
 
 
 def write(root: Path, pairs: Iterable[tuple[Item, Transcript]]) -> None:
-    """Writes ``train.jsonl`` and ``audio/``; the speaker is the item's group.
+    """Writes ``train.jsonl`` and ``audio/``; the speaker is the item's group, ``lang`` its language.
 
     Raises:
         InvalidInput, NotFound: as ``new_folder`` and ``place``.
@@ -56,5 +66,5 @@ def write(root: Path, pairs: Iterable[tuple[Item, Transcript]]) -> None:
         for item, label in pairs:
             sound = place(item, out / "audio", file_name(item))
             values = {"audio_filepath": f"audio/{sound.name}", "duration": round(duration_s(sound), 4)}
-            speaker = {"speaker": item.group} if item.group else {}
-            lines.write(json.dumps({**values, "text": label.text, **speaker}, ensure_ascii=False) + "\n")
+            known = {name: told for name, told in (("speaker", item.group), (_LANGUAGE[0], item.language)) if told}
+            lines.write(json.dumps({**values, "text": label.text, **known}, ensure_ascii=False) + "\n")

@@ -10,6 +10,7 @@ from models.records import Item, Transcript
 _LISTS = {"validation": "validation_list.txt", "testing": "testing_list.txt"}
 _NOISE = "_background_noise_"
 _SPLITS = ("training", *_LISTS, "noise")
+_LANGUAGE = "en"  # of all words, as its paper says
 
 
 def read(root: Path, split: str | None = None) -> Iterator[tuple[Item, Transcript]]:
@@ -50,4 +51,4 @@ def _clip(where: str, root: Path, sound: Path) -> tuple[Item, Transcript]:
     speaker, mark, _ = sound.stem.partition("_nohash_")
     if not mark or not speaker or sound.parent.parent != root:
         broken(where, "a clip WORD/SPEAKER_nohash_NUMBER.wav", below(root, sound))
-    return Item(below(root, sound), str(sound), speaker), Transcript(sound.parent.name)
+    return Item(below(root, sound), str(sound), speaker, _LANGUAGE), Transcript(sound.parent.name)

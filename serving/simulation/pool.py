@@ -56,11 +56,11 @@ def read_pool(
 ) -> Pool:
     """The pool of some data sets, without what the first model has ``seen``, which would not be new to it.
 
-    Without ``held_out`` a fifth of the groups is held out of the pool.
+    Without ``held_out`` a fifth of the groups is held out of the pool, or a fifth of the items without ``groups``.
 
     Args:
         limit: the most items of the pool, drawn at random.
-        groups: whether items keep their group; else each is taken for independent of all others.
+        groups: whether items of one group belong together; else each is taken for independent of all others.
 
     Raises:
         InvalidInput: no data, data of another task, or nothing is left.
@@ -69,13 +69,13 @@ def read_pool(
         if (labelled := datasets.task_of(spec)) != task:
             raise InvalidInput(f"simulate {task}: expected data with {task} labels, got {labelled}: {spec}")
     known: set[str] = set()
-    measured, held_out_sources = _unseen(held_out, seen, known, groups)
-    pairs, sources = _unseen(data, seen, known, groups)
+    measured, held_out_sources = _unseen(held_out, seen, known)
+    pairs, sources = _unseen(data, seen, known)
     if limit is not None and len(pairs) > limit:
         chosen = np.random.default_rng(0).choice(len(pairs), limit, replace=False)
         pairs = [pairs[row] for row in sorted(chosen)]
     if not held_out:
-        pairs, measured = hold_out(pairs, 0, HELD_OUT_SHARE)
+        pairs, measured = _parted(pairs, groups)
     for name, found, among in (("label", pairs, sources), ("measure models on", measured, held_out_sources or sources)):
         if not found:
             told = ", ".join(f"{one.data} ({one.trained_on} trained on)" for one in among) or "no data"
@@ -85,9 +85,16 @@ def read_pool(
     return Pool(pairs, measured, sources, held_out_sources)
 
 
-def _unseen(
-    specs: Iterable[str], seen: frozenset[str], known: set[str], groups: bool
-) -> tuple[Pairs, tuple[Source, ...]]:
+def _parted(pairs: Pairs, groups: bool) -> tuple[Pairs, Pairs]:
+    """Most for the pool, and a fifth to measure on."""
+    if groups:
+        return hold_out(pairs, 0, HELD_OUT_SHARE)
+    alone = [(replace(item, group=None), label) for item, label in pairs]
+    kept = {item.id for item, _ in hold_out(alone, 0, HELD_OUT_SHARE)[0]}
+    return [pair for pair in pairs if pair[0].id in kept], [pair for pair in pairs if pair[0].id not in kept]
+
+
+def _unseen(specs: Iterable[str], seen: frozenset[str], known: set[str]) -> tuple[Pairs, tuple[Source, ...]]:
     """The items of some data sets that are new, and what became of the others; adds their ids to ``known``."""
     kept: Pairs = []
     sources = []
@@ -101,6 +108,6 @@ def _unseen(
                 trained_on += 1
             else:
                 known.add(item_id)
-                kept.append((replace(item, id=item_id, group=item.group if groups else None), label))
+                kept.append((replace(item, id=item_id), label))
         sources.append(Source(spec, len(kept) - before, trained_on, repeated))
     return kept, tuple(sources)

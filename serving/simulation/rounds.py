@@ -7,7 +7,7 @@ not at all, with the state of the store after it, and follows from the plan, the
 import shutil
 import tempfile
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from itertools import cycle
 from pathlib import Path
@@ -49,6 +49,7 @@ class Plan:
     is labelled: a new version has to earn its promise anew. People take the seconds of ``costs``; the loop learns them
     from what people take. ``ancestors`` are the versions that the start descends from: a promise asks what they were
     trained on. A ``policy`` is adopted where the deployment chooses what people see, instead of what the settings say.
+    Without ``groups`` each item is taken for independent of all others, in training too.
     """
 
     task: Task
@@ -64,6 +65,7 @@ class Plan:
     first_epochs: int | None = None
     ancestors: tuple[Version, ...] = ()
     policy: Policy | None = None
+    groups: bool = True
 
     @property
     def workshop(self) -> Workshop:
@@ -72,7 +74,8 @@ class Plan:
     @property
     def decided_by(self) -> Policy:
         """The terms of the arms that choose."""
-        return self.policy or default_policy(self.settings)
+        policy = self.policy or default_policy(self.settings)
+        return policy if self.groups else replace(policy, groups=False)
 
 
 @dataclass(frozen=True)
@@ -173,14 +176,17 @@ class _Turn:
             self.loop.store.close()
 
     def _begin(self) -> None:
-        if self.plan.policy and self.arm.chooses:
-            self.loop.adopt(self.plan.policy, self.plan.task, ACTOR)
+        if self.arm.chooses and self.plan.decided_by != default_policy(self.plan.settings):
+            self.loop.adopt(self.plan.decided_by, self.plan.task, ACTOR)
         for ancestor in self.plan.ancestors:
             self.loop.versions.add(ancestor.folder, ACTOR)
         if self.plan.start:
             self._serve(self.plan.start)
         self.loop.register(
-            (Registration(item.uri, self.plan.task, Path(item.uri), item.group) for item, _ in self.plan.pool.pairs),
+            (
+                Registration(item.uri, self.plan.task, Path(item.uri), item.group, item.language)
+                for item, _ in self.plan.pool.pairs
+            ),
             ACTOR,
         )
 
@@ -212,7 +218,7 @@ class _Turn:
 
     def _learn_first(self) -> str:
         """Trains the first model; versions after it go on from there."""
-        pairs = list(self.loop.labelled.training_data(self.plan.task))
+        pairs = self._training_data()
         self._serve(self.plan.workshop.trained(None, pairs, self.plan.first_epochs, self.seed))
         return f"the first model, of {len(pairs)} labels"
 
@@ -310,13 +316,18 @@ class _Turn:
                 return (
                     f"more than {100 * plan.learn_until:.4g} % are labelled: this version goes on, to earn its promise"
                 )
-        pairs = list(self.loop.labelled.training_data(plan.task))
+        pairs = self._training_data()
         try:
             candidate = plan.workshop.trained(self._start(), pairs, plan.epochs, self.seed)
             self.loop.versions.add(candidate.folder, ACTOR)
             return self.loop.versions.promote(candidate.name, ACTOR, compare=self._quality).comparison.note
         except Refused as refused:
             return f"refused: {refused}"
+
+    def _training_data(self) -> list[tuple[Item, Label]]:
+        """What people corrected and is not gold; where items are independent, they are held out one by one."""
+        pairs = list(self.loop.labelled.training_data(self.plan.task))
+        return pairs if self.plan.groups else [(replace(item, group=None), label) for item, label in pairs]
 
     def _quality(self, version: StoredVersion, pairs: list[tuple[Item, Label]]) -> float:
         said = self.plan.workshop.answers(read_version(version.folder), [self.items[item.id] for item, _ in pairs])

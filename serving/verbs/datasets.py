@@ -18,10 +18,18 @@ def list_formats(context: typer.Context) -> None:
 
     if context.invoked_subcommand is None:
         rows = [
-            (name, found.task, "yes" if found.read else "", "yes" if found.write else "", found.layout)
+            (
+                name,
+                found.task,
+                "yes" if found.read else "",
+                "yes" if found.write else "",
+                found.group,
+                found.language,
+                found.layout,
+            )
             for name, found in FORMATS.items()
         ]
-        out.print(table(("format", "task", "read", "written", "files below ROOT"), rows))
+        out.print(table(("format", "task", "read", "written", "group", "language", "files below ROOT"), rows))
         out.print(f"To fetch with `prelabel datasets download NAME`: {', '.join(names())}")
 
 

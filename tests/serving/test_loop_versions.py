@@ -2,6 +2,7 @@
 
 import shutil
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -150,6 +151,9 @@ def test_items_of_one_group_are_one_piece_of_evidence(build: Build) -> None:
     trust = loop.recalibrate("v1", "tester")
     assert isinstance(trust.promise, NoPromise)
     assert "random checks in 1 group are known" in trust.promise.reason
+    loop.adopt(replace(loop.policies.default, groups=False), None, "boss")
+    assert not loop.trust("v1").holds  # it has yet to be weighed so
+    assert loop.recalibrate("v1", "tester").holds
 
 
 def test_a_new_version_is_asked_about_audit_items_that_it_was_not_trained_on(build: Build, tmp_path: Path) -> None:

@@ -13,17 +13,21 @@ from models import datasets
 from models.errors import InvalidInput, NotFound
 from models.records import Box, Boxes, Item, Lane, Lanes, Task, Transcript
 from models.versions import CHECKPOINT, TRAINING_IDS, Version, write_manifest
+from selection.policy import Policy
+from selection.rules import Rule
 from serving.loop import Loop
 from serving.media_files import content_id
 from serving.settings import Settings
 from serving.simulate import Request, overview, simulate
 from serving.simulation import page
+from serving.simulation.arms import arm as arm_named
 from serving.simulation.document import ArmReport, SimulationReport, to_json
 from serving.simulation.figures import estimate
 from serving.simulation.person import Person
 from serving.simulation.pool import read_pool
-from serving.simulation.rounds import Round, _Turn
+from serving.simulation.rounds import Plan, Round, _Turn, turn
 from serving.simulation.workshop import Workshop
+from serving.store import Store
 from tests.labelled import data_set
 from tests.serving.work import settings
 from tests.tiny_versions import NOW, make_version
@@ -252,6 +256,27 @@ class TestPolicy:
         assert {one["of"] for one in told} == {"items", "kinds"}
         of_kinds = next(one for one in told if one["of"] == "kinds")
         assert {kind: one["holds"] for kind, one in of_kinds["kinds"].items()} == {"cars": True, "rest": False}
+
+    def test_it_asks_for_language_and_group_where_groups_are_no_evidence_of_their_own_too(
+        self, tmp_path: Path, served: Any, chosen: Settings
+    ) -> None:
+        _, version = served("asr")
+        file = Path(data_set(tmp_path / "pool", "asr", 12).removeprefix("nemo:"))
+        lines = [json.loads(line) for line in file.read_text().splitlines()]
+        german = [{**line, "lang": "de"} if 3 <= number < 7 else line for number, line in enumerate(lines)]
+        file.write_text("".join(json.dumps(line) + "\n" for line in german))
+        held_out = data_set(tmp_path / "held-out", "asr", 3)
+        pool = read_pool("asr", (f"nemo:{file}",), (held_out,), frozenset(), None, groups=False)
+        policy = Policy(rules=(Rule("asr", language="de"), Rule("asr", group="speaker 3")))
+        whole = Plan("asr", version, pool, chosen, (0.5, 1.0), 0, 1.0, 0.0, tmp_path / "work", policy=policy)
+        plan = replace(whole, groups=False)
+        turn(plan, arm_named("system"), 0, 1)
+        store = Store.open(f"sqlite:///{tmp_path}/work/rounds/system-0/1/store.db")
+        adopted = store.policies.in_force("asr")
+        assert adopted is not None
+        assert adopted.terms["groups"] is False
+        reasons = " ".join(one.decision.reason for one in store.items.latest(99))
+        assert (reasons.count("the language 'de'"), reasons.count("the group 'speaker 3'")) == (4, 3)
 
     def test_a_wrong_file_is_told(self, tmp_path: Path, served: Any, chosen: Settings) -> None:
         loop, _ = served("lane")

@@ -147,9 +147,9 @@ def mot(root: Path, n: int) -> str:
 def culane(root: Path, n: int) -> str:
     copies = _images(root)
     for i in range(n):
-        copies.at(root / "images" / f"{i}.jpg")
-        put(root / "images" / f"{i}.lines.txt", "1 40 9 4\n")
-    put(root / "list" / "train.txt", "".join(f"/images/{i}.jpg\n" for i in range(n)))
+        copies.at(root / "one.MP4" / f"{i}.jpg")
+        put(root / "one.MP4" / f"{i}.lines.txt", "1 40 9 4\n")
+    put(root / "list" / "train.txt", "".join(f"/one.MP4/{i}.jpg\n" for i in range(n)))
     return "train"
 
 
@@ -170,10 +170,10 @@ def curvelanes(root: Path, n: int) -> str:
 
 
 def commonvoice(root: Path, n: int) -> str:
-    rows = "".join(f"s\t{i}.mp3\tHaj\n" for i in range(n))
+    rows = "".join(f"s\t{i}.mp3\tHaj\thsb\n" for i in range(n))
     for i in range(n):
         put(root / "clips" / f"{i}.mp3")
-    put(root / "train.tsv", f"client_id\tpath\tsentence\n{rows}")
+    put(root / "train.tsv", f"client_id\tpath\tsentence\tlocale\n{rows}")
     return "train"
 
 
@@ -211,7 +211,7 @@ def fsdd(root: Path, n: int) -> str:
 def nemo(root: Path, n: int) -> str:
     for i in range(n):
         put(root / "audio" / f"{i}.ogg")
-    lines = ({"audio_filepath": f"audio/{i}.ogg", "text": "go"} for i in range(n))
+    lines = ({"audio_filepath": f"audio/{i}.ogg", "text": "go", "speaker": "s", "lang": "en"} for i in range(n))
     put(root / "train.jsonl", "".join(json.dumps(line) + "\n" for line in lines))
     return "train"
 
@@ -219,7 +219,7 @@ def nemo(root: Path, n: int) -> str:
 def kaldi(root: Path, n: int) -> str:
     for i in range(n):
         put(root / "train" / f"{i}.wav")
-    for name, value in (("wav.scp", "{}.wav"), ("text", "go on"), ("utt2spk", "s")):
+    for name, value in (("wav.scp", "{}.wav"), ("text", "go on"), ("utt2spk", "s"), ("utt2lang", "en")):
         put(root / "train" / name, "".join(f"s-{i:06d} {value.format(i)}\n" for i in range(n)))
     return "train"
 

@@ -22,8 +22,8 @@ def test_blanks_are_a_segmenters_and_speakers_are_groups(tmp_path: Path) -> None
     corpus(tmp_path)
     first, second = (f"wav/dev/{speaker}/BAC009{speaker}W0122.wav" for speaker in ("S0725", "S0724"))
     assert list(read(f"aishell:{tmp_path}:dev")) == [
-        (Item(first, str(tmp_path / first), "S0725"), Transcript("限购")),
-        (Item(second, str(tmp_path / second), "S0724"), Transcript("一二")),
+        (Item(first, str(tmp_path / first), "S0725", "zh"), Transcript("限购")),
+        (Item(second, str(tmp_path / second), "S0724", "zh"), Transcript("一二")),
     ]
     assert [item.group for item, _ in read(f"aishell:{tmp_path}:train")] == ["S0002"]
 

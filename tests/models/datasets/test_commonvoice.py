@@ -24,6 +24,12 @@ def test_sentences_keep_their_quotes_and_speakers_are_groups(tmp_path: Path) -> 
     ]
 
 
+def test_the_locale_is_the_language_where_it_is_told(tmp_path: Path) -> None:
+    put(tmp_path / "clips" / "a.mp3")
+    put(tmp_path / "dev.tsv", "client_id\tlocale\tpath\tsentence\ns1\thsb\ta.mp3\tHaj\ns1\t\ta.mp3\tHaj\n")
+    assert [item.language for item, _ in read(f"commonvoice:{tmp_path}")] == ["hsb", None]
+
+
 @pytest.mark.parametrize(
     ("line", "message"),
     [

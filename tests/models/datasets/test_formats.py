@@ -29,6 +29,14 @@ def test_a_corpus_is_read_completely_with_labels_of_its_task(name: str, tmp_path
     assert task_of(f"{name}:anywhere") == FORMATS[name].task
 
 
+@pytest.mark.parametrize("name", READ)
+def test_items_have_a_group_and_a_language_where_the_format_says_them(name: str, tmp_path: Path) -> None:
+    items = [item for item, _ in read(f"{name}:{tmp_path}/c:{CORPORA[name](tmp_path / 'c', 3)}")]
+    assert {bool(item.group) for item in items} == {bool(FORMATS[name].group)}
+    languages, told = {item.language for item in items}, FORMATS[name].language
+    assert languages == {told} if len(told) == 2 else all(languages) == bool(told)
+
+
 @pytest.mark.parametrize("spec", ["webvtt:/data", "kitty:/data:val", "coco", "coco:", "", "/data/coco:val"])
 def test_an_unknown_format_lists_the_known_ones(spec: str) -> None:
     known = f"expected FORMAT:ROOT[:SPLIT], FORMAT one of {', '.join(READ)}"
@@ -175,6 +183,7 @@ def test_real_samples_are_read_completely(spec: str, items: int, expected: int, 
     counts = [parts(label) for _, label in pairs]
     assert (len(pairs), sum(counts), len({item.group for item, _ in pairs})) == (items, expected, groups)
     assert len({item.id for item, _ in pairs}) == items
+    assert {item.language for item, _ in pairs} == {"hsb" if name == "commonvoice" else None}
 
 
 def test_a_format_that_says_no_more_than_labels_has_no_marks(tmp_path: Path) -> None:

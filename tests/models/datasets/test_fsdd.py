@@ -16,7 +16,7 @@ def test_the_first_five_of_each_are_for_testing(tmp_path: Path, folder: str) -> 
     put(tmp_path / "metadata.py")
     test, train = (list(read(f"fsdd:{tmp_path}:{split}")) for split in ("test", "train"))
     first = f"{folder}3_jackson_0.wav"
-    assert test[0] == (Item(first, str(tmp_path / first), "jackson"), Transcript("three"))
+    assert test[0] == (Item(first, str(tmp_path / first), "jackson", "en"), Transcript("three"))
     assert [(item.group, label) for item, label in test[1:]] == [("theo", Transcript("seven"))]
     assert [(item.group, label) for item, label in train] == [
         ("mary_jane", Transcript("zero")),

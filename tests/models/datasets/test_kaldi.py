@@ -38,6 +38,24 @@ def test_paths_are_absolute_or_beside_the_list_and_a_text_may_be_empty(tmp_path:
     assert list(labels(f"kaldi:{tmp_path}/data/dev")) == ["one.wav", "two  2.wav"]
 
 
+def test_utterances_may_have_languages(tmp_path: Path) -> None:
+    corpus(tmp_path)
+    file = put(tmp_path / "utt2lang", "ada-1 zh\nbob-1 en\n")
+    assert [item.language for item, _ in read(f"kaldi:{tmp_path}")] == ["zh", None, "en"]
+    put(file, "ada-1 zh\nada-2\n")
+    expect_broken(f"kaldi:{tmp_path}", file, 2, "expected an utterance and its language, got 'ada-2'")
+
+
+def test_written_languages_are_read_again(tmp_path: Path) -> None:
+    clip = str(sound(tmp_path / "a.wav"))
+    pairs = [(Item(name, clip, "s", language), Transcript(name)) for name, language in (("b", "hsb"), ("a", None))]
+    module.write(tmp_path / "out", pairs)
+    assert (tmp_path / "out" / "utt2lang").read_text() == "s-b hsb\n"
+    assert [item.language for item, _ in read(f"kaldi:{tmp_path}/out")] == [None, "hsb"]
+    module.write(tmp_path / "plain", pairs[1:])
+    assert not (tmp_path / "plain" / "utt2lang").exists()
+
+
 @pytest.mark.parametrize(
     ("changes", "file", "line", "message"),
     [

@@ -23,8 +23,8 @@ def test_utterances_come_by_path_with_their_speaker(tmp_path: Path) -> None:
     corpus(tmp_path)
     first, second = (f"dev-clean/{speaker}/121/{speaker}-121-0000.flac" for speaker in ("1272", "84"))
     assert list(read(f"librispeech:{tmp_path}:dev-clean")) == [
-        (Item(first, str(tmp_path / first), "1272"), Transcript("GO  DO YOU HEAR")),
-        (Item(second, str(tmp_path / second), "84"), Transcript("GO  DO YOU HEAR")),
+        (Item(first, str(tmp_path / first), "1272", "en"), Transcript("GO  DO YOU HEAR")),
+        (Item(second, str(tmp_path / second), "84", "en"), Transcript("GO  DO YOU HEAR")),
     ]
     assert [item.group for item, _ in read(f"librispeech:{tmp_path}:test-other")] == ["367"]
 

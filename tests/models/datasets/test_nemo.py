@@ -48,11 +48,23 @@ def test_paths_are_relative_to_the_manifest_or_absolute(tmp_path: Path) -> None:
         ),
         ('{"audio_filepath": "audio/a.ogg", "text": "x", "offset": 2.5}', "expected whole files (offset 0), got 2.5"),
         ('{"audio_filepath": "audio/a.ogg", "text": "x", "speaker": 7}', "expected a string under 'speaker', got 7"),
+        ('{"audio_filepath": "audio/a.ogg", "text": "x", "lang": 7}', "expected a string under 'lang', got 7"),
+        (
+            '{"audio_filepath": "audio/a.ogg", "text": "x", "lang": "de", "source_lang": "hsb"}',
+            "expected one language under lang, language, source_lang, got 'de and hsb'",
+        ),
     ],
 )
 def test_a_broken_line_is_named(tmp_path: Path, line: str, message: str) -> None:
     file = corpus(tmp_path, line)
     expect_broken(f"nemo:{file}", file, 3, message)
+
+
+def test_manifests_tell_the_language_by_several_names(tmp_path: Path) -> None:
+    told = [{"lang": "de"}, {"language": "hsb"}, {"source_lang": "en", "target_lang": "de"}, {"lang": ""}, {}]
+    line = {"audio_filepath": "audio/a.ogg", "text": "x"}
+    file = corpus(tmp_path, "\n".join(json.dumps({**line, **one}) for one in told))
+    assert [item.language for item, _ in read(f"nemo:{file}")][1:] == ["de", "hsb", "en", None, None]
 
 
 @settings(max_examples=30)
@@ -64,11 +76,12 @@ def test_written_transcripts_are_read_again(labels: list[Transcript]) -> None:
 
 def test_a_written_line_has_the_length_of_the_sound_and_its_speaker(tmp_path: Path) -> None:
     clip = sound(tmp_path / "a.wav", seconds=1.25)
-    pairs = [(Item("x/a.wav", str(clip), "S28"), Transcript("数字")), (Item("b", str(clip)), Transcript(""))]
+    pairs = [(Item("x/a.wav", str(clip), "S28", "zh"), Transcript("数字")), (Item("b", str(clip)), Transcript(""))]
     nemo.write(tmp_path / "out", pairs)
     lines = [json.loads(line) for line in (tmp_path / "out" / "train.jsonl").read_text().splitlines()]
     assert lines == [
-        {"audio_filepath": "audio/x_a.wav", "duration": 1.25, "text": "数字", "speaker": "S28"},
+        {"audio_filepath": "audio/x_a.wav", "duration": 1.25, "text": "数字", "speaker": "S28", "lang": "zh"},
         {"audio_filepath": "audio/b.wav", "duration": 1.25, "text": ""},
     ]
-    assert [item.group for item, _ in read(f"nemo:{tmp_path}/out")] == ["S28", None]
+    known = [(item.group, item.language) for item, _ in read(f"nemo:{tmp_path}/out")]
+    assert known == [("S28", "zh"), (None, None)]

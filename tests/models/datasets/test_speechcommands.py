@@ -25,8 +25,8 @@ def test_what_no_list_names_is_for_training(tmp_path: Path) -> None:
     corpus(tmp_path)
     read_all = {split: list(read(f"speechcommands:{tmp_path}:{split}")) for split in ("training", "testing", "noise")}
     assert read_all == {
-        "training": [(Item(CLIPS[0], str(tmp_path / CLIPS[0]), "0a7c2a8d"), Transcript("yes"))],
-        "testing": [(Item(CLIPS[3], str(tmp_path / CLIPS[3]), "c2"), Transcript("no"))],
+        "training": [(Item(CLIPS[0], str(tmp_path / CLIPS[0]), "0a7c2a8d", "en"), Transcript("yes"))],
+        "testing": [(Item(CLIPS[3], str(tmp_path / CLIPS[3]), "c2", "en"), Transcript("no"))],
         "noise": [
             (
                 Item("_background_noise_/pink_noise.wav", str(tmp_path / "_background_noise_" / "pink_noise.wav")),

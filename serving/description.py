@@ -9,6 +9,7 @@ from fastapi.responses import HTMLResponse, JSONResponse
 from fastapi.routing import APIRoute
 from fastapi.utils import generate_unique_id
 
+from models.records import LABEL_TYPES
 from serving.bodies import Body, ItemLine, UriBody
 from serving.http_errors import ErrorBody
 
@@ -50,6 +51,9 @@ async def openapi(request: Request) -> JSONResponse:
     schema: dict[str, Any] = request.app.openapi()
     schema["components"]["securitySchemes"] = {"token": _TOKEN}
     schema["security"] = [{"token": []}, {}]
+    for kind in LABEL_TYPES.values():  # answers hold every field; so a reader of several kinds tells lanes from boxes
+        label = schema["components"]["schemas"][kind.__name__]
+        label["required"] = list(label["properties"])
     return JSONResponse(schema)
 
 

@@ -72,7 +72,8 @@ class Client(ToolApi):
         return list(self._json("GET", "/api/ml", params={"project": project}))
 
     def keep_backend(self, project: int, url: str, title: str, secret: str | None) -> None:
-        """Connects a backend, or changes the one of that address; ``secret`` is the password it asks for.
+        """Connects a backend, for interactive calls as well, or changes the one of that address; ``secret`` is the
+        password that it asks for.
 
         Raises:
             InvalidInput: Label Studio does not reach it, or got an error from it.
@@ -82,6 +83,8 @@ class Client(ToolApi):
             values |= {"auth_method": "BASIC_AUTH", "basic_auth_user": "prelabel", "basic_auth_pass": secret}
         known = next((one["id"] for one in self.backends(project) if one["url"].rstrip("/") == url.rstrip("/")), None)
         method, path = ("POST", "/api/ml") if known is None else ("PATCH", f"/api/ml/{known}")
+        if known is None:  # whether it goes on so is up to the people there
+            values["is_interactive"] = True
         kept = self._json(method, path, json=values)
         if kept.get("state") == "ER" or kept.get("error_message"):
             raise InvalidInput(f"{self.url}: expected to reach {url}, got {kept.get('error_message')}")

@@ -111,5 +111,11 @@ class RealStudio:
         assert answer.is_success or answer.status_code == 404, answer.text[:500]
         return dict(answer.json()) if answer.is_success else None
 
+    def interactive(self, project: int, task: int, drawn: list[Any]) -> list[dict[str, Any]]:
+        """What it shows to a person who draws these regions with a smart control."""
+        (backend,) = self.call("GET", "/api/ml", params={"project": project})
+        body = {"task": task, "context": {"result": drawn}}
+        return list(self.call("POST", f"/api/ml/{backend['id']}/interactive-annotating", json=body)["data"]["result"])
+
     def annotate(self, task: int, result: list[Any], **more: Any) -> int:
         return int(self.call("POST", f"/api/tasks/{task}/annotations/", json={"result": result, **more})["id"])

@@ -12,7 +12,7 @@ from typing import Any
 import httpx
 import pytest
 
-from tests.serving.served import Served, listening, picture, serving
+from tests.serving.served import Served, listening, picture, serving, sound
 
 PACKAGE = "prelabel_client"
 
@@ -100,6 +100,16 @@ def test_media_are_annotated_in_each_way_of_sending_them(client: Any, served: Se
     assert annotate.sync("detection", client=client, body=uri).item_id == answer.item_id
     heard = of("api.default.media").sync(answer.item_id, client=client)
     assert heard.payload.read() == picture()
+
+
+@pytest.mark.parametrize(("task", "kind"), [("detection", "Boxes"), ("lane", "Lanes"), ("asr", "Transcript")])
+def test_a_label_is_read_as_what_it_is_and_nothing_of_it_is_lost(
+    task: str, kind: str, client: Any, served: Served
+) -> None:
+    medium = sound() if task == "asr" else picture(9)
+    told = served.client.post(f"/v1/{task}/annotate", content=medium).json()["label"]
+    answer = of("api.default.annotate").sync(task, client=client, body=of("types").File(io.BytesIO(medium)))
+    assert (type(answer.label).__name__, answer.label.to_dict()) == (kind, told)
 
 
 def test_a_correction_is_sent_and_the_report_counts_it(client: Any, served: Served) -> None:

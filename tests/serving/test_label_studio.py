@@ -370,9 +370,13 @@ class TestProjects:
             studio.client("b" * 40).project(1)
 
     def test_the_backend_of_an_address_is_changed_and_not_doubled(self, studio: FakeStudio) -> None:
-        client = studio.client()
-        for title in ("v1", "v2"):
-            client.keep_backend(1, "http://here/label-studio/asr", title, "secret")
-        assert [(one["title"], one["basic_auth_pass"]) for one in studio.backends] == [("v2", "secret")]
+        client, url = studio.client(), "http://here/label-studio/asr"
+        client.keep_backend(1, url, "v1", "secret")
+        (backend,) = studio.backends
+        assert backend["is_interactive"]
+        backend["is_interactive"] = False  # by somebody there
+        client.keep_backend(1, url, "v2", "secret")
+        assert len(studio.backends) == 1
+        assert (backend["title"], backend["basic_auth_pass"], backend["is_interactive"]) == ("v2", "secret", False)
         assert client.sign_webhooks(1, "http://here/label-studio/asr/", "secret") == 1
         assert studio.webhooks[0]["headers"] == {"Authorization": basic("secret")}

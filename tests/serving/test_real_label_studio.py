@@ -110,6 +110,9 @@ def test_the_whole_round(task: Task, studio: RealStudio, tmp_path: Path) -> None
         studio.call("POST", f"/api/dm/actions?id=retrieve_tasks_predictions&project={project}", json=selected)
         assert len({one["task"] for one in studio.predictions(project)}) == MEDIA
 
+        drawn = studio.interactive(project, first["task"], first["result"][:1])
+        assert drawn[0]["value"] == first["result"][0]["value"]
+
         annotation = studio.annotate(first["task"], first["result"], lead_time=12.5, parent_prediction=first["id"])
         eventually(lambda: len(corrections(served, task)) == 1, within_s=60)
         (given,) = corrections(served, task)

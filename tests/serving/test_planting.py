@@ -7,6 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
 
 from models.datasets import read
@@ -24,9 +25,10 @@ from serving.store.order import Order
 from serving.store.records import Unfit
 from serving.store.waiting import ANYTHING, Asking
 from serving.trust import Trust
-from tests.serving.served import eventually, picture, serving
+from tests.serving.served import eventually, listening, picture, serving
 from tests.serving.test_cli import prelabel
 from tests.serving.test_handing_out import Desk
+from tests.serving.test_webhooks import Receiver
 from tests.serving.work import START, add_version, after, answer, boxes, correction, fill, item, item_id, settings
 
 QUEUE = Order("priority")
@@ -274,6 +276,37 @@ def test_nothing_that_can_be_looked_at_tells_what_is_planted_before_it_is_answer
         assert bob("GET", path).json()["tasks"][0]["state"] == "corrected"
 
 
+def test_who_hears_of_routes_hears_the_same_of_planted_items_as_of_others(tmp_path: Path) -> None:
+    """Handing one out, giving it back, answering it and leaving it out are silent, and what was told before looks
+    alike; a picture that comes in afterwards shows that all was delivered."""
+    receiver = Receiver()
+    with (
+        serving(tmp_path, tasks=("detection",), gold_share=0.999999, calibration_share=0.4) as served,
+        listening(served) as address,
+        httpx.Client(base_url=address, trust_env=False, timeout=30) as client,
+    ):
+        client.post("/v1/webhooks", json={"url": receiver.url, "events": ["item.routed"]}).raise_for_status()
+        client.put("/v1/policy", json={"policy": {"planted_share": 0.5}}).raise_for_status()
+        told = [_heard_after(client, receiver, shade) for shade in range(24)][-1]
+        for one in client.get("/v1/queue/detection?limit=12&annotator=ann").json()["items"]:
+            send(client, one, "ann", "car")
+        handed = client.get("/v1/queue/detection?limit=12&annotator=bob").json()["items"]
+        owed = served.loop.store.planting.owed("detection", "local")
+        planted, openly = ([one for one in handed if (one["item_id"] in owed) is known] for known in (True, False))
+        assert (len(planted), len(openly)) == (6, 6)
+        assert _outlines(told, planted) <= _outlines(told, openly)
+        for given_back, left_out, *answered in (planted, openly):
+            client.delete(f"/v1/leases/{given_back['lease_id']}").raise_for_status()
+            word = {"task": "detection", "reason": "damaged", "annotator": "bob", "seconds": 1.0}
+            lease = {"lease_id": left_out["lease_id"]}
+            client.post(f"/v1/items/{left_out['item_id']}/unfit", json=word | lease).raise_for_status()
+            for number, one in enumerate(answered):
+                send(client, one, "bob", "bus" if number else "car")
+        new = _heard_after(client, receiver, 99)[len(told) :]
+        assert [one["data"]["item_id"] for one in new] == [content_id(picture(99))]
+    receiver.close()
+
+
 def test_what_would_be_due_is_not_planted(tmp_path: Path) -> None:
     """Were it open, it would come first and say so."""
     desk = desk_of(tmp_path, 20, planted_share=0.9)
@@ -297,6 +330,18 @@ def _outline(told: Any) -> str:
 def _seen(answered: Any, one: dict[str, Any]) -> str:
     assert answered.status_code == 200, answered.text
     return _outline(answered.text.replace(one["item_id"], "ID"))
+
+
+def _heard_after(client: Any, receiver: Receiver, shade: int) -> list[dict[str, Any]]:
+    """All messages up to that of a new picture, which comes after all of before."""
+    client.post("/v1/detection/annotate", content=picture(shade)).raise_for_status()
+    eventually(lambda: bool(receiver.heard) and receiver.messages[-1]["data"]["item_id"] == content_id(picture(shade)))
+    return receiver.messages
+
+
+def _outlines(messages: list[dict[str, Any]], leased: list[dict[str, Any]]) -> set[tuple[str, ...]]:
+    """What was told of each of these items, in order."""
+    return {tuple(_outline(one) for one in messages if one["data"]["item_id"] == item["item_id"]) for item in leased}
 
 
 def _eventually_told(who: Any, path: str) -> str:

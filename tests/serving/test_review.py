@@ -217,7 +217,7 @@ class TestTheQueue:
         at.open("/review/asr")
         at.press("Alt+S")
         at.sees("empty")
-        assert at.client.get(f"/v1/items/{item}").json()["tasks"][0]["state"] == "preannotated"
+        at.until(lambda: at.state(item) == "preannotated")
         assert [one["item_id"] for one in at.client.get("/v1/queue/asr?annotator=ada").json()["items"]] == [item]
         assert at.corrections(item) == []
 

@@ -1,10 +1,12 @@
 """Gold items among the tasks of a project, whose labels are known: what annotators say of them measures these.
 
-They are uploaded as other media are, and look like any other task: their predictions are the model's, told as if nobody
-knew the label, and have places in the order among the others. Label Studio gives each to as many people as any task.
+They are uploaded, and look like any other task: they are named as others are, their predictions are the model's, told
+as if nobody knew the label, and have places in the order among the others. Label Studio gives each to as many people as
+it gives any.
 """
 
 import logging
+import re
 from collections.abc import Callable, Sequence
 from itertools import islice
 from pathlib import PurePosixPath
@@ -12,10 +14,10 @@ from urllib.parse import urlsplit
 
 from models.datasets.output import suffix_of
 from models.errors import NotFound
-from models.records import Item, Task
+from models.records import Task
 from selection.routing import draw
 from serving.label_studio.client import Client
-from serving.label_studio.config import Control, control_of, data_keys
+from serving.label_studio.config import control_of, data_keys
 from serving.loop import Loop
 from serving.settings import Settings
 
@@ -42,29 +44,34 @@ def plant(loop: Loop, client: Client, settings: Settings, task: Task, project: i
     if control.is_video or data_keys(label_config) != {control.key}:
         return 0
     gold = loop.store.gold.chosen(task, labelled=True)
-    open_tasks = [int(one["id"]) for page in client.tasks(project) for one in page if not one["is_labeled"]]
-    planted = sum(not gold.isdisjoint(studio.items_of(task, one)) for one in open_tasks)
+    open_tasks = [one for page in client.tasks(project) for one in page if not one["is_labeled"]]
+    planted = sum(not gold.isdisjoint(studio.items_of(task, int(one["id"]))) for one in open_tasks)
     missing = int((len(open_tasks) - planted) * share / (1 - share)) - planted
     by_chance = sorted(gold, key=lambda item_id: draw(item_id, settings.seed, PURPOSE))
     fresh = (item_id for item_id in by_chance if not studio.is_task(task, item_id))
-    return sum(_add(loop, client, task, project, control, item_id) for item_id in islice(fresh, max(0, missing)))
+    names = [_name(str(one["data"].get(control.key))) for one in open_tasks]
+    added = 0
+    for item_id in islice(fresh, max(0, missing)):
+        name = names[int(draw(item_id, settings.seed, "label-studio name") * len(names))]
+        added += _add(loop, client, task, project, control.key, item_id, name)
+    return added
 
 
-def _add(loop: Loop, client: Client, task: Task, project: int, control: Control, item_id: str) -> bool:
-    item = loop.item(item_id)
+def _name(uri: str) -> str:
+    """What a medium is called, without a suffix and without what Label Studio puts before it."""
+    return re.sub(r"^[0-9a-f]{8}-", "", PurePosixPath(urlsplit(uri).path).stem)
+
+
+def _add(loop: Loop, client: Client, task: Task, project: int, key: str, item_id: str, name: str) -> bool:
+    """A task about an item, which is called as another is: its own name might tell where it came from."""
     try:
-        path = loop.path(item)
+        path = loop.path(loop.item(item_id))
     except NotFound as error:
         log.warning("a gold item is not planted in Label Studio's project %d: %s", project, error)
         return False
-    number = client.upload(project, _name(item) + suffix_of(path), path.read_bytes())
-    loop.store.studio.remember(task, number, str(client.task(number)["data"][control.key]), item_id)
+    number = client.upload(project, name + suffix_of(path), path.read_bytes())
+    loop.store.studio.remember(task, number, str(client.task(number)["data"][key]), item_id)
     return True
-
-
-def _name(item: Item) -> str:
-    """What the medium is called, without a suffix."""
-    return PurePosixPath(urlsplit(item.uri).path).stem or item.id
 
 
 def among(start: int, items: Sequence[str], planted: Sequence[str], is_planted: Callable[[int], bool]) -> list[str]:

@@ -77,7 +77,8 @@ class FakeStudio:
             self.project |= body
         elif path == "/api/projects/1/import" and is_upload:
             name, data = _uploaded(request)
-            return httpx.Response(201, json={"task_ids": [self.add_task(name, data)["id"]]})
+            added = self.add_task(f"{len(self.tasks):08x}-{name}", data)
+            return httpx.Response(201, json={"task_ids": [added["id"]]})
         elif path == "/api/projects/1/import/predictions":
             self.posts.append(len(body))
             for one in body if self.stores else ():

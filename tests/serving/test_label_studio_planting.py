@@ -47,6 +47,11 @@ def of_gold(studio: FakeStudio) -> list[dict[str, Any]]:
     return [one for one in studio.tasks if studio.media[one["data"]["image"]] in map(picture, GOLD)]
 
 
+def name_of(task: dict[str, Any]) -> str:
+    """As Label Studio puts eight digits before it."""
+    return str(task["data"]["image"]).rpartition("/")[2][9:]
+
+
 def first_of(studio: FakeStudio) -> list[int]:
     """The tasks that come next, in their order."""
     scores = {one["id"]: said["score"] for one in studio.tasks for said in one["predictions"]}
@@ -101,6 +106,7 @@ def test_from_planting_to_the_figures_nothing_tells_which(served: Served, studio
     assert planted(served, studio) == 4
     served.loop.store.studio.attach("detection", 1, "tester", utc_now())
     eventually(lambda: len(first_of(studio)) > 12)
+    assert {name_of(one) for one in of_gold(studio)} <= {f"{shade}.png" for shade in range(12)}
     told, first = {one["id"]: one["predictions"][0] for one in studio.tasks}, first_of(studio)
     places = set(head_scores(0, list(map(str, range(200)))).values())  # the scores that open items have
     assert {told[number]["score"] for number in first} <= places

@@ -6,7 +6,7 @@ from typing import Any, TypeAlias
 
 import httpx
 
-from models.errors import InvalidInput, Refused
+from models.errors import InvalidInput, NotFound, Refused
 from models.records import Task
 from serving import tokens
 from serving.http_errors import Unavailable
@@ -145,7 +145,7 @@ def sync(loop: Loop, settings: Settings) -> Synced:
 
     Raises:
         InvalidInput: no Label Studio is set up, or no project is attached.
-        NotAllowed, NotFound, Unavailable: Label Studio says so.
+        NotAllowed, Unavailable: Label Studio says so.
     """
     client = require(connect(settings))
     projects = loop.store.studio.projects()
@@ -153,9 +153,15 @@ def sync(loop: Loop, settings: Settings) -> Synced:
         raise InvalidInput("label-studio sync: expected an attached project, got none; see `label-studio attach`")
     media = Media(settings, client)
     corrections = Corrections(loop, media, Videos(loop, media, settings), client, settings)
-    found = tuple((one, corrections.reconcile(one.task, one.project)) for one in projects)
-    planted = sum(plant(loop, client, settings, one.task, one.project) for one in projects)
-    return Synced(found, planted, *loop.store.inbox.counts(TOOL))
+    found, planted = list[tuple[Project, Reconciled]](), 0
+    for one in projects:
+        try:
+            found.append((one, corrections.reconcile(one.task, one.project)))
+        except NotFound as error:  # it was deleted there
+            found.append((one, Reconciled(failed=(str(error),))))
+        else:
+            planted += plant(loop, client, settings, one.task, one.project)
+    return Synced(tuple(found), planted, *loop.store.inbox.counts(TOOL))
 
 
 def _secret(loop: Loop, project: int, task: Task, actor: Actor) -> str | None:

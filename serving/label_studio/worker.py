@@ -3,10 +3,12 @@ their queues."""
 
 import logging
 import threading
-from dataclasses import replace
-from datetime import timedelta
+from collections import defaultdict
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
 
 from models.errors import PrelabelError
+from models.records import Task
 from serving.http_errors import Unavailable
 from serving.label_studio.client import Client
 from serving.label_studio.corrections import Corrections
@@ -26,6 +28,16 @@ LOOK_AGAIN = timedelta(minutes=10)  # for what no webhook told
 AFTER_FAILURE = timedelta(seconds=30)
 
 
+@dataclass
+class _Todo:
+    """What there is to do for a project, and not before when: whether it may have tasks without a prediction, and
+    whether people have worked since its queue was put in order."""
+
+    not_before: datetime
+    new_tasks: bool = False
+    people_worked: bool = False
+
+
 class Worker(WorkerThread):
     """Works on events at once, shows new versions when they serve, and looks for what was missed now and then."""
 
@@ -39,9 +51,9 @@ class Worker(WorkerThread):
         self._client = client
         self._settings = settings
         self._ordering = Ordering(loop, client, settings) if client is not None else None
-        self._people_worked = False
+        self._todo: defaultdict[tuple[Task, int], _Todo] = defaultdict(lambda: _Todo(utc_now()))  # of each project
         self._new_tasks = threading.Event()
-        self._looks_at = self._follows_at = utc_now()
+        self._looks_at = utc_now()
 
     def new_tasks(self) -> None:
         """Says that a project has tasks which may have no prediction yet."""
@@ -50,33 +62,41 @@ class Worker(WorkerThread):
 
     def _work(self) -> bool:
         worked = self._corrections.work(utc_now())
-        self._people_worked |= bool(worked)
-        if self._client is not None and utc_now() >= self._follows_at:
-            self._follows_at = utc_now() + (timedelta() if self._follow(not worked) else AFTER_FAILURE)
+        if self._client is not None:
+            self._follow(bool(worked))
         if self._client is not None and utc_now() >= self._looks_at:
             self._looks_at = utc_now() + LOOK_AGAIN
             self._look()
             self._new_tasks.set()
         return bool(worked)
 
-    def _follow(self, is_pause: bool) -> bool:
-        """Shows what serves now in every project that shows something else or has new tasks, and keeps its queue in
-        order, for which a pause of people's work is early enough; says whether all went well."""
+    def _follow(self, people_worked: bool) -> None:
+        """Each project shows what serves now, and its queue keeps its order, for which a pause of people's work is
+        early enough. One that cannot be worked on keeps nothing from the others."""
         is_told = self._new_tasks.is_set()
-        try:
-            self._new_tasks.clear()
-            for project in self._loop.store.studio.projects():
-                version = self._predictor.version(project.task)
-                if version != NONE_SERVES and (is_told or version != project.version):
-                    self._show(project, version)
-            if is_pause:
-                self._order()
-        except PrelabelError as error:
-            log.warning("a project of Label Studio does not follow: %s", error)
-            if is_told:
-                self._new_tasks.set()
-            return False
-        return True
+        self._new_tasks.clear()
+        for project in self._loop.store.studio.projects():
+            todo = self._todo[project.task, project.project]
+            todo.new_tasks |= is_told
+            todo.people_worked |= people_worked
+            if utc_now() < todo.not_before:
+                continue
+            try:
+                shown = self._shown(project, todo)
+                if not people_worked:
+                    self._order(shown, todo)
+            except PrelabelError as error:
+                log.warning("Label Studio's project %d does not follow: %s", project.project, error)
+                todo.not_before = utc_now() + AFTER_FAILURE
+
+    def _shown(self, project: Project, todo: "_Todo") -> Project:
+        """A project that shows what serves, on tasks that are new as well."""
+        version = self._predictor.version(project.task)
+        if version == NONE_SERVES or (version == project.version and not todo.new_tasks):
+            return project
+        self._show(project, version)
+        todo.new_tasks = False
+        return replace(project, version=version)
 
     def _show(self, project: Project, version: str) -> None:
         """Stores the version's predictions first, and then lets them order the queue."""
@@ -97,15 +117,14 @@ class Worker(WorkerThread):
         self._ordering.look(replace(project, version=version))
         log.info("Label Studio's project %d shows %s on %d tasks", project.project, version, attached.stored)
 
-    def _order(self) -> None:
+    def _order(self, project: Project, todo: "_Todo") -> None:
         """Moves places on where people have worked since, and where another policy decides by now."""
         assert self._ordering is not None
-        for project in self._loop.store.studio.projects():
-            if project.version is not None and not self._ordering.knows(project):
-                self._ordering.look(project)
-            elif project.version is not None and (self._people_worked or self._ordering.is_old(project)):
-                self._ordering.arrange(project)
-        self._people_worked = False
+        if project.version is not None and not self._ordering.knows(project):
+            self._ordering.look(project)
+        elif project.version is not None and (todo.people_worked or self._ordering.is_old(project)):
+            self._ordering.arrange(project)
+        todo.people_worked = False
 
     def _look(self) -> None:
         for project in self._loop.store.studio.projects():

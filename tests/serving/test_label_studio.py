@@ -9,6 +9,7 @@ import pytest
 
 from models.errors import NotAllowed, Refused
 from models.records import Box, Boxes
+from serving.label_studio import projects
 from serving.label_studio.client import basic
 from serving.label_studio.corrections import Reconciled
 from serving.label_studio.projects import Attached, push
@@ -355,6 +356,20 @@ class TestProjects:
         joined.loop.versions.promote(newer.name, "tester", force=True)
         eventually(lambda: studio.project["model_version"] == newer.name)
         assert [one["model_version"] for one in studio.tasks[0]["predictions"]][1:] == [newer.name]
+
+    def test_a_project_that_is_gone_keeps_nothing_from_the_others(
+        self, joined: Served, studio: FakeStudio, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        task = studio.add_task("a.png", picture())
+        for name, project in (("asr", 9), ("detection", 1)):  # 9 was deleted there
+            joined.loop.store.studio.attach(name, project, "tester", utc_now())  # type: ignore[arg-type]
+        eventually(lambda: studio.project["model_version"] == joined.version)
+        studio.annotate(task, [box()])
+        monkeypatch.setattr(projects, "connect", lambda _: studio.client())
+        found = projects.sync(joined.loop, joined.deployment.settings)
+        gone, there = [one for _, one in found.projects]
+        assert there == Reconciled(new=1)
+        assert "/api/projects/9: expected to find it, got 404" in gone.failed[0]
 
     def test_tasks_that_come_later_get_a_prediction_too(self, joined: Served, studio: FakeStudio) -> None:
         joined.loop.store.studio.attach("detection", 1, "tester", utc_now())

@@ -29,7 +29,7 @@ from playwright.sync_api import Page, sync_playwright
 from rich.console import Console
 from rich.table import Table
 
-from benchmarks.serving import free_port, server, service
+from benchmarks.serving import free_port, peer, service
 from models import scenes
 from models.records import TASKS, Task
 from serving.settings import Settings
@@ -47,16 +47,13 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--items", type=int, default=80, help="of each task")
     parser.add_argument("--measured", type=int, default=60, help="of those")
-    parser.add_argument("--peer", nargs=2, metavar=("PORT", "FOLDER"), help=argparse.SUPPRESS)
     given = parser.parse_args()
-    if given.peer:
-        serve_peer(int(given.peer[0]), Path(given.peer[1]))
-        return
     with ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
         for task in TASKS:
             write_media(folder / task, task, given.items)
-        ours, theirs = stack.enter_context(prelabel(folder)), stack.enter_context(plain_page(folder))
+        ours = stack.enter_context(prelabel(folder))
+        theirs = f"http://127.0.0.1:{stack.enter_context(peer('benchmarks.review', folder, '/asr/0'))}"
         fill(ours, folder)
         page = stack.enter_context(browser())
         report({
@@ -137,14 +134,6 @@ def prelabel(folder: Path) -> Iterator[str]:
     values = {"port": port, "database_url": f"sqlite:///{folder}/store.db", "data_dir": folder / "data"}
     settings = Settings.model_validate(values)
     with service(settings):
-        yield f"http://127.0.0.1:{port}"
-
-
-@contextmanager
-def plain_page(folder: Path) -> Iterator[str]:
-    """The address of the peer."""
-    port = free_port()
-    with server([sys.executable, "-m", "benchmarks.review", "--peer", str(port), str(folder)], {}, port, "/asr/0"):
         yield f"http://127.0.0.1:{port}"
 
 

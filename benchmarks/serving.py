@@ -136,6 +136,15 @@ def service(settings: Settings) -> Iterator[None]:
 
 
 @contextmanager
+def peer(module: str, folder: Path, path: str) -> Iterator[int]:
+    """The port of what a benchmark's own ``serve_peer(port, folder)`` serves, in a process of its own."""
+    port = free_port()
+    code = f"from pathlib import Path; from {module} import serve_peer; serve_peer({port}, Path({str(folder)!r}))"
+    with server([sys.executable, "-c", code], {}, port, path):
+        yield port
+
+
+@contextmanager
 def server(command: Sequence[str], more: dict[str, str], port: int, path: str) -> Iterator[None]:
     """A child process that is left to itself until it answers, and ended afterwards."""
     process = subprocess.Popen(command, cwd=ROOT, env={**os.environ, **more}, stdout=subprocess.DEVNULL)

@@ -15,7 +15,6 @@ import json
 import os
 import sqlite3
 import statistics
-import sys
 import tempfile
 import threading
 import time
@@ -27,7 +26,7 @@ from typing import TypeAlias
 from rich.console import Console
 from rich.table import Table
 
-from benchmarks.serving import free_port, server, service
+from benchmarks.serving import free_port, peer, service
 from serving.loop import utc_now
 from serving.settings import Settings
 from serving.store import Store
@@ -46,17 +45,13 @@ def main() -> None:
     parser.add_argument("--events", type=int, default=1000, help="of one burst")
     parser.add_argument("--senders", type=int, default=8, help="at the same time")
     parser.add_argument("--rounds", type=int, default=3)
-    parser.add_argument("--peer", nargs=2, metavar=("PORT", "FOLDER"), help=argparse.SUPPRESS)
     given = parser.parse_args()
-    if given.peer:
-        serve_peer(int(given.peer[0]), Path(given.peer[1]))
-        return
     with ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
-        peer = stack.enter_context(plain_fastapi(folder))
+        plain = stack.enter_context(peer("benchmarks.webhooks", folder, "/docs"))
         port, store = stack.enter_context(prelabel(folder))
         contestants: dict[str, tuple[int, Callable[[int], Message], Callable[[], int]]] = {
-            "FastAPI and SQLite": (peer, of_label_studio, lambda: stored_by_peer(folder)),
+            "FastAPI and SQLite": (plain, of_label_studio, lambda: stored_by_peer(folder)),
             "Label Studio": (port, of_label_studio, lambda: sum(store.inbox.counts("label-studio"))),
             "CVAT": (port, of_cvat, lambda: sum(store.inbox.counts("cvat"))),
         }
@@ -127,14 +122,6 @@ def prelabel(folder: Path) -> Iterator[tuple[int, Store]]:
     settings = Settings.model_validate(values)
     with service(settings):
         yield port, Store.open(settings.database_url)
-
-
-@contextmanager
-def plain_fastapi(folder: Path) -> Iterator[int]:
-    """The port of the peer."""
-    port = free_port()
-    with server([sys.executable, "-m", "benchmarks.webhooks", "--peer", str(port), str(folder)], {}, port, "/docs"):
-        yield port
 
 
 def serve_peer(port: int, folder: Path) -> None:

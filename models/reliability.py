@@ -196,24 +196,6 @@ def interval(
     return float(low), float(high)
 
 
-def paired_interval(
-    statistic: Statistic,
-    ours: Sequence[ArrayLike],
-    theirs: Sequence[ArrayLike],
-    *,
-    rng: np.random.Generator,
-    groups: Sequence[Hashable] | None = None,
-    rounds: int = ROUNDS,
-) -> Interval | None:
-    """As ``interval``, of ``statistic(*ours) - statistic(*theirs)``: two models on the same items, drawn alike."""
-
-    def difference(*arrays: NDArray[Any]) -> float | None:
-        one, other = statistic(*arrays[: len(ours)]), statistic(*arrays[len(ours) :])
-        return None if one is None or other is None else one - other
-
-    return interval(difference, *ours, *theirs, rng=rng, groups=groups, rounds=rounds)
-
-
 def checked_scores(name: str, scores: ArrayLike) -> Floats:
     """Scores (n,) as float64.
 

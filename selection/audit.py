@@ -5,7 +5,6 @@ look as often as one likes.
 """
 
 import math
-from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
 from scipy.optimize import brentq
@@ -102,13 +101,6 @@ class AuditBound:
             good=self.good if rising else n,
             crossed=n if proven and self.crossed is None else self.crossed,
         )
-
-    def after_all(self, wrong: Iterable[bool]) -> "AuditBound":
-        """With several more audits, in their order."""
-        bound = self
-        for one in wrong:
-            bound = bound.after(bool(one))
-        return bound
 
 
 def _bet(alpha: float, odds: float) -> float:

@@ -4,11 +4,11 @@ from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
-from models.records import Task
+from models.records import Seconds, Task
 from selection.queueing import Deadline
 from serving.store import Store
 from serving.store.deadlines import Lateness
-from serving.store.records import StoredVersion
+from serving.store.records import Promotion, StoredVersion
 
 _MIDNIGHT: dict[str, Any] = {"hour": 0, "minute": 0, "second": 0, "microsecond": 0}
 
@@ -49,28 +49,31 @@ def task_report(
         "human_seconds": human_seconds,
         "human_seconds_today": store.queue.seconds_since(task, midnight) + store.unfit.seconds(task, midnight),
         "seconds_per_label": human_seconds / labels if labels else None,
-        "by_model_version": [
-            {
-                "model_version": version,
-                "corrections": corrections,
-                "human_seconds": seconds,
-                "seconds_per_correction": seconds / corrections,
-                "accepted": accepted.get(version or "", 0),
-                "seconds_per_label": seconds / (corrections + accepted.get(version or "", 0)),
-            }
-            for version, corrections, seconds in lines
-        ],
-        "switches": [
-            {
-                "version": one.version,
-                "kind": one.kind,
-                "at": one.at.isoformat(),
-                "actor": one.actor,
-                "forced": one.forced,
-                "note": one.comparison.note,
-            }
-            for one in store.versions.promotions(task)
-        ],
+        "by_model_version": [_worked(*line, accepted.get(line[0] or "", 0)) for line in lines],
+        "switches": [_switch(one) for one in store.versions.promotions(task)],
+    }
+
+
+def _worked(version: str | None, corrections: int, seconds: Seconds, accepted: int) -> dict[str, Any]:
+    """What people did with what a version said."""
+    return {
+        "model_version": version,
+        "corrections": corrections,
+        "human_seconds": seconds,
+        "seconds_per_correction": seconds / corrections,
+        "accepted": accepted,
+        "seconds_per_label": seconds / (corrections + accepted),
+    }
+
+
+def _switch(one: Promotion) -> dict[str, Any]:
+    return {
+        "version": one.version,
+        "kind": one.kind,
+        "at": one.at.isoformat(),
+        "actor": one.actor,
+        "forced": one.forced,
+        "note": one.comparison.note,
     }
 
 

@@ -21,6 +21,7 @@ from models.pretrained import import_checkpoint, start_from
 from models.records import Item, Label, Transcript
 from models.versions import CHECKPOINT
 from serving.training import Material, Request, train_version
+from tests.descent import losses
 from tests.tones import sentence, sound
 
 NOW = datetime(2026, 1, 2, tzinfo=UTC)
@@ -154,16 +155,8 @@ def test_the_loss_falls_and_the_convolutions_stay() -> None:
     made = [wav2vec2.Example(text, np.round(sound(text, rng) * 32767).astype(np.int16), text) for text in ("ab", "ca")]
     batch: Any = wav2vec2.collate(made, network.settings, rng)
     before = [parameter.clone() for parameter in network.model.feature_extractor.parameters()]
-    optimizer = torch.optim.AdamW([p for p in network.parameters() if p.requires_grad], lr=5e-3)
-    losses = []
-    for _ in range(12):
-        network.train()
-        value = wav2vec2.loss(network, batch)
-        optimizer.zero_grad()
-        torch.autograd.backward(value)
-        optimizer.step()
-        losses.append(value.item())
-    assert losses[-1] < 0.8 * losses[0]
+    fallen = losses(network, wav2vec2.loss, batch, 12, 5e-3)
+    assert fallen[-1] < 0.8 * fallen[0]
     after = list(network.model.feature_extractor.parameters())
     assert all(torch.equal(one, other) for one, other in zip(before, after, strict=True))
 

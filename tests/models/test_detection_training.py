@@ -29,6 +29,7 @@ from models.detection.network import (
 )
 from models.errors import InvalidInput
 from models.records import Box, Boxes, Item, Transcript
+from tests.descent import losses
 
 SMALL = Settings(("car", "person"), channels=(8, 8, 16, 16, 16), blocks=(1, 1, 1, 1), neck=16, bins=8)
 
@@ -152,15 +153,8 @@ def test_the_network_learns_rectangles() -> None:
     torch.set_num_threads(1)
     network = Network(SMALL)
     batch = rectangles(np.random.default_rng(0))
-    optimizer = torch.optim.AdamW(network.parameters(), lr=5e-3)
-    losses = []
-    for _ in range(60):
-        optimizer.zero_grad()
-        value = loss(network, batch)
-        torch.autograd.backward(value)
-        optimizer.step()
-        losses.append(value.item())
-    assert np.mean(losses[-5:]) < 0.4 * losses[0]
+    fallen = losses(network, loss, batch, 60, 5e-3)
+    assert np.mean(fallen[-5:]) < 0.4 * fallen[0]
     with torch.no_grad():
         probabilities, boxes, _, _ = network(batch.images)  # still with the batch's own statistics
     best = probabilities.argmax(dim=1)  # (image, category)

@@ -19,6 +19,7 @@ from models.lane.runtime import SURE_ENOUGH, to_lane
 from models.lane.tracing import trace
 from models.media import Image
 from models.records import Item, Lane, Lanes, Transcript
+from tests.descent import losses
 
 SMALL = Settings(width=128, height=64, channels=(12, 16, 24, 32))
 
@@ -128,14 +129,8 @@ def test_four_pictures_are_learnt_by_heart_in_seconds() -> None:
     heat, directions = (torch.from_numpy(np.stack(part)) for part in zip(*targets, strict=True))
     batch = Batch(images, heat, directions)
     network = Network(SMALL)
-    optimizer = torch.optim.AdamW(network.parameters(), lr=5e-3)
-    first = float(loss(network, batch).detach())
-    for _ in range(60):
-        optimizer.zero_grad()
-        value = loss(network, batch)
-        torch.autograd.backward(value)
-        optimizer.step()
-    assert float(value.detach()) < 0.5 * first
+    fallen = losses(network, loss, batch, 60, 5e-3)
+    assert fallen[-1] < 0.5 * fallen[0]
     with torch.no_grad():
         maps = [part.numpy() for part in network.eval()(images)]
     pairs = []

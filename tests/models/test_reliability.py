@@ -21,7 +21,6 @@ from models.reliability import (
     interval,
     most_errors,
     nce,
-    paired_interval,
     reliability_bins,
     risk_coverage,
 )
@@ -219,20 +218,9 @@ def test_arrays_are_drawn_alike() -> None:
     assert interval(lambda a, b: float(np.abs(a - b).max()), values, values, rng=rng()) == (0, 0)
 
 
-def test_pairs_tell_apart_what_single_intervals_cannot() -> None:
-    hard = rng().normal(size=100)
-    better, worse = hard + 0.1, hard + rng(1).normal(0, 0.05, size=100)
-    low, high = known(paired_interval(mean, [better], [worse], rng=rng()))
-    assert 0 < low < 0.1 < high < 0.2
-    alone = known(interval(mean, better, rng=rng())), known(interval(mean, worse, rng=rng()))
-    assert alone[0][0] < alone[1][1]
-    assert paired_interval(mean, [hard], [hard], rng=rng()) == (0, 0)
-
-
 def test_where_a_figure_means_nothing_there_is_no_interval() -> None:
     assert interval(auroc, [0.1, 0.2], [True, True], rng=rng()) is None
     assert interval(lambda values: 0.0, [], rng=rng()) is None
-    assert paired_interval(auroc, [[0.1], [True]], [[0.1], [True]], rng=rng()) is None
     low, high = known(interval(auroc, [0.1, 0.2], [False, True], rng=rng()))  # half of the samples are of one class
     assert low == high == 1
     assert None in {interval(auroc, [0.1, 0.2], [False, True], rng=rng(seed), rounds=1) for seed in range(9)}

@@ -122,6 +122,10 @@ def results(task: Task, pairs: Sequence[Pair], marks: Sequence[Mark | None] = ()
     return found
 
 
+def counted(found: tasks.Results) -> dict[str, list[int]]:
+    return {name: counts.tolist() for name, counts in found.columns.items()}
+
+
 def flat(statistics: Statistics) -> dict[str, Statistic]:
     found: dict[str, Statistic] = {}
     for name, value in statistics.items():
@@ -258,11 +262,7 @@ class TestDetection:
             "laece": pytest.approx((0.1 + 0.8) / 2),
         }
         assert found.quality == pytest.approx(ap)
-        assert {name: counts.tolist() for name, counts in found.columns.items()} == {
-            "boxes_right": [1],
-            "boxes_false": [1],
-            "boxes_missed": [1],
-        }
+        assert counted(found) == {"boxes_right": [1], "boxes_false": [1], "boxes_missed": [1]}
 
     def test_what_is_ignored_is_neither_false_nor_missed(self) -> None:
         """Of four boxes one is right, one lies on a hard object, one half in a crowd, and one less than half."""
@@ -271,11 +271,7 @@ class TestDetection:
         hidden = Ignored(boxes((places[1], "car")), boxes(((80, 0, 20, 100), "car")))
         truth = Boxes(100, 100, boxes((places[0], "car")))
         found = Detection([said(Boxes(100, 100, given))], [truth], [hidden])
-        assert {name: counts.tolist() for name, counts in found.columns.items()} == {
-            "boxes_right": [1],
-            "boxes_false": [1],
-            "boxes_missed": [0],
-        }
+        assert counted(found) == {"boxes_right": [1], "boxes_false": [1], "boxes_missed": [0]}
         values = {name: statistic(np.array([0])) for name, statistic in flat(found.statistics()).items()}
         assert (values["precision"], values["recall"]) == (0.5, 1)
         assert values["ap50"] == pytest.approx(0.5)
@@ -297,11 +293,7 @@ class TestDetection:
             (KittiObject("Car", (0, 0, 10, 10), 0, 0), *(KittiObject("DontCare", each, -1, -1) for each in regions))
         )
         found = Detection([said(Boxes(100, 100, given))], [truth], [frame])
-        assert {name: counts.tolist() for name, counts in found.columns.items()} == {
-            "boxes_right": [1],
-            "boxes_false": [1],
-            "boxes_missed": [0],
-        }
+        assert counted(found) == {"boxes_right": [1], "boxes_false": [1], "boxes_missed": [0]}
         values = {name: statistic(np.array([0])) for name, statistic in flat(found.statistics()).items()}
         assert (values["precision"], values["recall"]) == (0.5, 1)
         assert values["ap50"] == pytest.approx(0.5)

@@ -22,6 +22,7 @@ from models.pretrained import import_checkpoint
 from models.records import Box, Boxes, Item, Label
 from models.versions import CHECKPOINT
 from serving.training import Material, Request, train_version
+from tests.descent import losses
 
 NOW = datetime(2026, 1, 2, tzinfo=UTC)
 CLASSES = ("__background__", "car", "van")
@@ -149,17 +150,9 @@ def test_the_loss_falls(model: str) -> None:
     images = torch.full((2, 3, 96, 128), 0.3)
     images[0, :, 20:60, 30:80] = 1.0
     batch = Batch(images, boxes, torch.tensor([[1], [-1]]))
-    optimizer = torch.optim.AdamW([p for p in made.parameters() if p.requires_grad], lr=1e-3)
     before = [layer.running_mean.clone() for layer in ours._norms(made.detector)]  # type: ignore[union-attr]
-    losses = []
-    for _ in range(8):
-        made.train()
-        value = ours.loss(made, batch)
-        optimizer.zero_grad()
-        torch.autograd.backward(value)
-        optimizer.step()
-        losses.append(value.item())
-    assert losses[-1] < 0.995 * losses[0]
+    fallen = losses(made, ours.loss, batch, 8, 1e-3)
+    assert fallen[-1] < 0.995 * fallen[0]
     after = [layer.running_mean for layer in ours._norms(made.detector)]
     assert all(torch.equal(one, other) for one, other in zip(before, after, strict=True))  # type: ignore[arg-type]
 
@@ -238,16 +231,13 @@ class TestTwoStages:
         batch = Batch(
             torch.rand(2, 3, 64, 96), torch.tensor([[[30.0, 20.0, 80.0, 60.0]]] * 2), torch.tensor([[1], [-1]])
         )
-        optimizer = torch.optim.AdamW(old.parameters(), lr=1e-4)
-        losses = []
-        for _ in range(8):
+
+        def loss(network: two_stage.Network, of: Batch) -> torch.Tensor:
             torch.manual_seed(0)  # it draws samples
-            value = two_stage.loss(old.train(), batch)  # type: ignore[arg-type]
-            optimizer.zero_grad()
-            torch.autograd.backward(value)
-            optimizer.step()
-            losses.append(value.item())
-        assert losses[-1] < 0.9 * losses[0]
+            return two_stage.loss(network, of)
+
+        fallen = losses(old, loss, batch, 8, 1e-4)
+        assert fallen[-1] < 0.9 * fallen[0]
         settings = ours.settings_for([Boxes(9, 9, (Box((1, 1, 2, 2), "bus"),))], old.settings)
         new = two_stage.Network(settings).eval()
         ours.warm_start(new, old.state_dict(), old.settings)

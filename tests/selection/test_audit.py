@@ -1,6 +1,8 @@
 """The audit of accepted labels: its figures by hand, its truth by simulation, then properties."""
 
 import math
+from collections.abc import Iterable
+from functools import reduce
 
 import numpy as np
 import pytest
@@ -18,6 +20,11 @@ TRIALS, AUDITS = 150, 300
 audits = st.lists(st.booleans(), max_size=60)
 
 
+def after(wrong: Iterable[bool]) -> AuditBound:
+    """The bound after these audits, in their order."""
+    return reduce(AuditBound.after, wrong, FRESH)
+
+
 def test_before_the_first_audit_nothing_is_known() -> None:
     assert FRESH.upper == 1.0
     assert not FRESH.crosses
@@ -26,7 +33,7 @@ def test_before_the_first_audit_nothing_is_known() -> None:
 @pytest.mark.parametrize(("errors", "n"), [(0, 40), (3, 100), (30, 1000)])
 def test_the_bound_is_where_the_mixture_has_grown_enough(errors: int, n: int) -> None:
     """At the bound the mean likelihood of all rates, weighted by Beta(1/2, 1/(2 alpha)), is 1 / delta times its own."""
-    bound = FRESH.after_all([True] * errors + [False] * (n - errors))
+    bound = after([True] * errors + [False] * (n - errors))
     upper = bound.upper
 
     def ratio(rate: float) -> float:
@@ -49,14 +56,14 @@ def test_two_errors_at_once_break_a_promise_by_hand() -> None:
 
 
 def test_a_broken_promise_stays_broken_and_says_since_when() -> None:
-    bound = FRESH.after_all([False] * 50 + [True] * 5 + [False] * 500)
+    bound = after([False] * 50 + [True] * 5 + [False] * 500)
     assert bound.crossed is not None
     assert 50 < bound.crossed <= 55
-    assert FRESH.after_all([False] * 50 + [True] * 5).good == 50  # until then all was well
+    assert after([False] * 50 + [True] * 5).good == 50  # until then all was well
 
 
 def test_one_error_now_and_then_is_no_alarm() -> None:
-    bound = FRESH.after_all([i % 40 == 39 for i in range(2000)])  # 2.5 % where 5 % are allowed
+    bound = after([i % 40 == 39 for i in range(2000)])  # 2.5 % where 5 % are allowed
     assert not bound.crosses
     assert 0.025 < bound.upper < 0.05
 
@@ -74,13 +81,13 @@ def _rates(name: str) -> np.ndarray[tuple[int], np.dtype[np.float64]]:
 @pytest.mark.parametrize("name", ["as allowed", "well below", "up and down, never above"])
 def test_false_alarms_are_rare_at_any_time(name: str) -> None:
     rng = np.random.default_rng(3)
-    alarms = sum(FRESH.after_all(rng.random(AUDITS) < _rates(name)).crosses for _ in range(TRIALS))
+    alarms = sum(after(rng.random(AUDITS) < _rates(name)).crosses for _ in range(TRIALS))
     assert binomtest(alarms, TRIALS).proportion_ci(0.998, method="exact").low <= DELTA
 
 
 def test_a_rise_is_found_soon_and_not_before() -> None:
     rng = np.random.default_rng(4)
-    bounds = [FRESH.after_all(rng.random(AUDITS) < _rates("risen to 20 % after 150")) for _ in range(TRIALS)]
+    bounds = [after(rng.random(AUDITS) < _rates("risen to 20 % after 150")) for _ in range(TRIALS)]
     found = np.array([bound.crossed or AUDITS + 1 for bound in bounds])
     assert (found <= AUDITS).mean() > 0.95
     assert (found < 150).mean() <= DELTA
@@ -124,18 +131,18 @@ def test_a_group_bets_by_its_shares() -> None:
 
 
 def test_groups_wrong_as_a_whole_are_found() -> None:
-    assert FRESH.after_all([False] * 30).after(0.8, 0.8).after(0.6, 0.6).after(1.0).after(1.0).crosses
-    assert not FRESH.after_all([False] * 30).after(0.2, 1.0).after(0.0, 0.6).crosses
+    assert after([False] * 30).after(0.8, 0.8).after(0.6, 0.6).after(1.0).after(1.0).crosses
+    assert not after([False] * 30).after(0.2, 1.0).after(0.0, 0.6).crosses
 
 
 @given(audits, st.booleans())
 def test_a_right_label_narrows_and_a_wrong_one_widens(known: list[bool], wrong: bool) -> None:
-    bound = FRESH.after_all(known)
-    after = bound.after(wrong)
-    assert (after.n, after.judged, after.errors) == (bound.n + 1, bound.n + 1, bound.errors + wrong)
-    assert after.upper >= bound.upper - 1e-9 if wrong else after.upper <= bound.upper + 1e-9
-    assert not bound.crosses or after.crosses
-    assert bound.good <= after.good <= after.n
+    bound = after(known)
+    more = bound.after(wrong)
+    assert (more.n, more.judged, more.errors) == (bound.n + 1, bound.n + 1, bound.errors + wrong)
+    assert more.upper >= bound.upper - 1e-9 if wrong else more.upper <= bound.upper + 1e-9
+    assert not bound.crosses or more.crosses
+    assert bound.good <= more.good <= more.n
 
 
 @given(st.lists(st.booleans(), min_size=1, max_size=40))
@@ -148,7 +155,7 @@ def test_the_stakes_equal_a_slow_sum_over_beginnings(known: list[bool]) -> None:
             for wrong in known[j - 1 :]:
                 stake *= rate / ALPHA if wrong else (1 - rate) / (1 - ALPHA)
             total += stake
-    assert sum(FRESH.after_all(known).evidence) == pytest.approx(total)
+    assert sum(after(known).evidence) == pytest.approx(total)
 
 
 @pytest.mark.parametrize("bad", [0.0, 1.0, math.nan])

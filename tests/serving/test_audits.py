@@ -38,7 +38,7 @@ def test_an_audit_is_judged_by_the_promise_that_was_made_before_it() -> None:
         audit(5, 21, score=0.4),
         audit(6, 31),
     ])  # fmt: skip
-    expected = AuditBound(0.1, 0.2).after_all([False, True, False])
+    expected = AuditBound(0.1, 0.2).after(False).after(True).after(False)
     assert audits.watches["items"].bound == expected
     assert audits.last == 6
     audits.take("detection", made, [replace(audit(2, 12, wrong=True), correction_id=7)])  # corrected once more
@@ -185,12 +185,18 @@ def test_a_withdrawal_is_known_to_every_process(world: Callable[..., World], tmp
     assert other.report()["tasks"]["detection"]["promise"]["reason"] == here.told()["reason"]
 
 
-def test_what_people_saw_in_parts_is_queued_again_too(world: Callable[..., World]) -> None:
+def promised_in_parts(world: Callable[..., World]) -> tuple[World, Prediction]:
+    """A world that promised the first of two boxes, and what the version says there."""
     here = world(promise_of="parts", gold_share=0.0)
     label = Boxes(640, 480, (Box((0, 5, 10, 15), "car", 0.95), Box((20, 5, 30, 15), "car", 0.4)))
     said = replace(prediction(0.62, label), features={"expected_missed": 0.0})
     here.check(here.post(300, said), "car", "bus")
     assert here.learn()
+    return here, said
+
+
+def test_what_people_saw_in_parts_is_queued_again_too(world: Callable[..., World]) -> None:
+    here, said = promised_in_parts(world)
     late = here.post(80, said)
     here.check(late, "car", "bus", decisions=("review",))  # people see the second box alone
     partly = [item for item in late if here.state(item) == "corrected"]
@@ -204,11 +210,7 @@ def test_what_people_saw_in_parts_is_queued_again_too(world: Callable[..., World
 
 
 def test_what_somebody_holds_in_parts_is_queued_again_when_they_are_done(world: Callable[..., World]) -> None:
-    here = world(promise_of="parts", gold_share=0.0)
-    label = Boxes(640, 480, (Box((0, 5, 10, 15), "car", 0.95), Box((20, 5, 30, 15), "car", 0.4)))
-    said = replace(prediction(0.62, label), features={"expected_missed": 0.0})
-    here.check(here.post(300, said), "car", "bus")
-    assert here.learn()
+    here, said = promised_in_parts(world)
     late = here.post(80, said)
     held = [one for one in here.loop.lease("detection", 40, "eve", "tester") if one.answer.decision.parts is not None]
     assert len(held) > 1

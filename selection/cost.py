@@ -16,7 +16,7 @@ TOLERANCE = 8 / 512  # of the image's width: a point of a line that is farther o
 
 @dataclass(frozen=True)
 class Costs:
-    """Seconds, each a setting until it can be fitted to recorded ones.
+    """Seconds, and ratios of a sound's length, each assumed until ``fitting`` has learnt it from recorded ones.
 
     Boxes: 7 s to draw one by extreme clicking (Papadopoulos et al. 2017); verifying one takes about 1.7 s. Speech, in
     seconds per second of sound: 5 to transcribe from nothing, 1.8 to check a transcript; correcting one is cheaper than

@@ -1,6 +1,5 @@
 """Annotates many media into one JSON-lines file, without a store; stopped at any moment, it goes on where it was."""
 
-import hashlib
 import json
 import stat
 from collections import deque
@@ -16,6 +15,7 @@ from models.errors import InvalidInput, PrelabelError, TooLarge, UnreadableMedia
 from models.journal import append, open_journal, written_lines
 from models.progress import progress_bar
 from models.records import Task
+from serving.media_files import content_id
 from serving.sources import Entry, find_media
 
 Answering: TypeAlias = Callable[[bytes, str], Mapping[str, Any]]
@@ -120,7 +120,7 @@ def _written(where: str, line: bytes, task: Task) -> tuple[str, str]:
 def _line(entry: Entry, answer: Answering) -> _Line:
     try:
         data = _bytes(entry)
-        item_id = hashlib.sha256(data).hexdigest()
+        item_id = content_id(data)
         said = answer(data, entry.uri)
     except PrelabelError as error:
         return _Line(entry, "", None, str(error))

@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
-from models.errors import InvalidInput, NotFound, PrelabelError
+from models.errors import InvalidInput, PrelabelError
 from models.records import TASKS
 from models.tasks import parse_task
 from models.versions import read_version
@@ -69,10 +69,7 @@ def annotate(
     from serving.unstored import unstored
 
     name, settings = parse_task(task), settings_of(database_url=db)
-    loop = Loop.open(settings)
-    version = loop.versions.get(model) if model else loop.versions.serving(name)
-    if version is None or version.task != name:
-        raise NotFound(f"annotate {name}: expected a version of that task, got {model or 'none that serves'}")
+    version = Loop.open(settings).versions.of_task(name, model)
     counts = run(name, source, to, unstored(read_version(version.folder, version.name), settings))
     out.print(str(counts))
     raise typer.Exit(counts.exit_code)

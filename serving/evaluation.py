@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from rich.console import Console
 
 from models import datasets
-from models.errors import InvalidInput, NotFound
+from models.errors import InvalidInput
 from models.onnx_files import description
 from models.records import Prediction, Task
 from models.report.document import Model, Report
@@ -87,9 +87,7 @@ def find(task: Task, model: str | None, loop: Loop) -> Subject:
     """
     if model is not None and model.endswith(".onnx"):
         return _of_file(task, Path(model))
-    stored = loop.versions.serving(task) if model is None else loop.versions.get(model)
-    if stored is None or stored.task != task:
-        raise NotFound(f"evaluate {task}: expected a version of that task, got {model or 'none that serves'}")
+    stored = loop.versions.of_task(task, model)
     return _subject(stored.name, read_version(stored.folder, stored.name).onnx, loop.trust(stored.name).calibrator)
 
 

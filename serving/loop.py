@@ -16,6 +16,7 @@ from models.errors import InvalidInput, NotFound
 from models.records import TASKS, Correction, Item, Prediction, Seconds, Task
 from models.versions import keep, starters
 from selection.policy import Policy
+from selection.queueing import StrategyName
 from selection.rules import About
 from serving import concealing
 from serving.calibrations import Calibrations
@@ -28,7 +29,7 @@ from serving.media_files import MediaFiles
 from serving.policies import Policies
 from serving.promotion import Compare
 from serving.report import task_report
-from serving.settings import QueueStrategy, Settings
+from serving.settings import Settings
 from serving.store import Store
 from serving.store.records import (
     Actor,
@@ -212,7 +213,7 @@ class Loop:
         limit: int,
         annotator: str,
         actor: Actor,
-        strategy: QueueStrategy | None = None,
+        strategy: StrategyName | None = None,
         seconds: Seconds | None = None,
     ) -> list[Leased]:
         """The next items for one person, most useful first; nobody else gets them until the lease is over.

@@ -11,6 +11,7 @@ from urllib.parse import urlsplit
 import numpy as np
 
 from models.records import Boxes, Item, Label, Lanes, Seconds, Transcript
+from selection.queueing import StrategyName
 from selection.strategies import (
     Indices,
     Strategy,
@@ -25,14 +26,14 @@ from selection.strategies import (
     uncertainty,
     within_seconds,
 )
-from serving.settings import QueueStrategy, Settings
+from serving.settings import Settings
 from serving.store.order import Order, Waiting
 
 WINDOW = 512  # items among which a strategy chooses: the most doubtful ones, or for a cold start any
 LEAST_S = 1.0  # nothing takes a person less
 
 
-def order_of(settings: Settings, name: QueueStrategy, limit: int, seconds: Seconds | None = None) -> Order:
+def order_of(settings: Settings, name: StrategyName, limit: int, seconds: Seconds | None = None) -> Order:
     """The order by a strategy for ``limit`` places.
 
     Plainly at random or by doubt, items are ranked in the store already; all else chooses from a window of them, as
@@ -51,7 +52,7 @@ def order_of(settings: Settings, name: QueueStrategy, limit: int, seconds: Secon
 
 
 def picked(
-    settings: Settings, name: QueueStrategy, waiting: Waiting, budget: int, seconds: Seconds | None = None
+    settings: Settings, name: StrategyName, waiting: Waiting, budget: int, seconds: Seconds | None = None
 ) -> Indices:
     """What a strategy chooses of the items that wait, knowing what people already have where that can be used.
 
@@ -75,7 +76,7 @@ def picked(
     return within_seconds(strategy, worth, waiting.embeddings, costs, seconds, rng)[:budget]
 
 
-def _strategy(strategy: QueueStrategy, waiting: Waiting) -> Strategy:
+def _strategy(strategy: StrategyName, waiting: Waiting) -> Strategy:
     match strategy:
         case "random":
             return random

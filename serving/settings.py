@@ -10,8 +10,6 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 from models.matters import Matters
 from selection.queueing import StrategyName
 
-QueueStrategy: TypeAlias = StrategyName
-
 Balance: TypeAlias = Literal["none", "group", "class"]
 
 
@@ -33,7 +31,7 @@ class Settings(BaseSettings):
     uri_hosts: tuple[str, ...] = Field((), description="hosts that uri may fetch from, as a JSON list")
     uri_timeout_s: float = Field(20, gt=0, description="longest fetch of one uri, in seconds")
     lease_s: float = Field(1800, gt=0, description="how long a person holds an item from the queue, in seconds")
-    strategy: QueueStrategy = Field("uncertainty", description="order of the queue, one of the strategies below")
+    strategy: StrategyName = Field("uncertainty", description="order of the queue, one of the strategies below")
     balance: Balance = Field("none", description="who takes turns in the queue: none, each group, or each class")
     frames_apart: int = Field(1, ge=1, description="how far a frame from the queue is from any that people had")
     alpha: float = Field(0.02, gt=0, lt=1, description="error rate allowed among labels accepted unseen")

@@ -183,10 +183,7 @@ def _start(request: Request, loop: Loop) -> tuple[Version | None, tuple[Version,
                 f"simulate {request.task} from nothing: expected no version and 2 rounds or more, got {got}"
             )
         return None, ()
-    stored = loop.versions.get(request.model) if request.model else loop.versions.serving(request.task)
-    if stored is None or stored.task != request.task:
-        got = request.model or "none that serves"
-        raise NotFound(f"simulate {request.task}: expected a version of that task, got {got}")
+    stored = loop.versions.of_task(request.task, request.model)
     version = read_version(stored.folder, stored.name)
     if request.epochs and not version.checkpoint.is_file():
         raise InvalidInput(f"simulate {request.task}: expected a version with a checkpoint to learn from, "

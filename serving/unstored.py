@@ -1,16 +1,17 @@
 """Answers of a model version on its own, without a store: no promise, nothing accepted unseen."""
 
-import hashlib
 from dataclasses import asdict
 from typing import Any
 
-from models.media import SAMPLE_RATE, Limits, read
+from models.media import SAMPLE_RATE, read
 from models.records import Record, to_json
 from models.tasks import load_runtime
 from models.versions import Version
 from selection.rules import About
+from serving.annotator import limits_of
 from serving.batch import Answering
 from serving.deciding import Deciding, undecided
+from serving.media_files import content_id
 from serving.policies import default_policy
 from serving.settings import Settings
 from serving.trust import untried
@@ -22,14 +23,14 @@ def unstored(version: Version, settings: Settings) -> Answering:
     The fields are those of the service's answers.
     """
     runtime = load_runtime(version.task, version.onnx, settings.threads)
-    limits = Limits(settings.max_image_megapixels, settings.max_audio_s)
+    limits = limits_of(settings)
     policy = default_policy(settings)
     deciding, trust = Deciding.by(settings), untried(version, policy.of_parts)
 
     def answer(data: bytes, name: str) -> dict[str, Any]:
         media = read(version.task, data, name, limits)
         duration_s = len(media) / SAMPLE_RATE if version.task == "asr" else None
-        said = undecided(hashlib.sha256(data).hexdigest(), version.task, version.name, runtime.predict(media))
+        said = undecided(content_id(data), version.task, version.name, runtime.predict(media))
         decided = deciding.answer(said, About(duration_s=duration_s), trust, policy)
         return {
             "task": version.task,

@@ -5,7 +5,7 @@ from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 
-from models.errors import Refused
+from models.errors import NotFound, Refused
 from models.records import Task
 from models.versions import read_version
 from serving.labelled import Labelled
@@ -64,6 +64,17 @@ class Versions:
             NotFound: there is none.
         """
         return self._placed(self._versions.get(name))
+
+    def of_task(self, task: Task, name: str | None) -> StoredVersion:
+        """The version of that name or, without one, the one that answers for the task now.
+
+        Raises:
+            NotFound: there is none, or it is of another task.
+        """
+        version = self.serving(task) if name is None else self.get(name)
+        if version is None or version.task != task:
+            raise NotFound(f"{task}: expected a version of that task, got {name or 'none that serves'}")
+        return version
 
     def serving(self, task: Task) -> StoredVersion | None:
         """The version that answers for a task now."""

@@ -8,11 +8,11 @@ from fastapi import APIRouter, Query, Request
 from fastapi.responses import Response
 
 from models.tasks import parse_task
+from selection.queueing import StrategyName
 from serving import answers
 from serving.bodies import CorrectionBody, parse
 from serving.deployment import actor_of, deployment_of
 from serving.description import documented, one_json
-from serving.settings import QueueStrategy
 from serving.telling import as_json, leased_told, told_as
 
 MOST_LEASED = 100
@@ -36,7 +36,7 @@ async def queue(
         float | None, Query(gt=0, le=86400, description="that the person has; only what fits into them is handed out")
     ] = None,
     annotator: Annotated[str | None, Query(min_length=1, description="who works; without it, the token's name")] = None,
-    strategy: Annotated[QueueStrategy | None, Query(description="what is useful; without it, the policy's mix")] = None,
+    strategy: Annotated[StrategyName | None, Query(description="what is useful; without it, the policy's mix")] = None,
 ) -> Response:
     """Most useful first. Nobody else gets these items before their lease ends. An empty list says why: nothing is open,
     nothing that this person can do, or the day's budget is used up; then ``Retry-After`` tells the seconds to wait."""

@@ -97,7 +97,7 @@ class TestWhichModel:
         loop.versions.add(version.folder, "tester")
         (tmp_path / "junk.onnx").write_bytes(b"junk")
         for task, model, message in (
-            ("asr", None, "evaluate asr: expected a version of that task, got none that serves"),
+            ("asr", None, "asr: expected a version of that task, got none that serves"),
             ("asr", version.name, f"expected a version of that task, got {version.name}"),
             ("lane", "lane-0", "expected the name of a known version"),
             ("lane", str(tmp_path / "none.onnx"), "none.onnx: expected an ONNX file, got nothing of that name"),

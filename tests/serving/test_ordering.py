@@ -10,8 +10,8 @@ import pytest
 from pydantic import ValidationError
 
 from models.records import Box, Boxes, Item, Label, Lane, Lanes, Transcript
+from selection.queueing import StrategyName
 from serving.ordering import WINDOW, order_of, picked
-from serving.settings import QueueStrategy
 from serving.store.order import Waiting
 from tests.serving.work import boxes, settings
 
@@ -34,7 +34,7 @@ WAITING = Waiting(
 )
 
 
-def picks(strategy: QueueStrategy, budget: int, waiting: Waiting = WAITING, **more: Any) -> list[int]:
+def picks(strategy: StrategyName, budget: int, waiting: Waiting = WAITING, **more: Any) -> list[int]:
     chosen = settings(Path("nowhere"), **more)
     found: list[int] = picked(chosen, strategy, waiting, budget).tolist()
     assert found == picked(chosen, strategy, waiting, budget).tolist()
@@ -60,7 +60,7 @@ def test_what_fits_into_the_seconds_of_a_person_by_what_each_is_worth(seconds: f
         ("cluster-margin", [6, 1, 3]),  # of each clump the most doubtful, the smallest clump first
     ],
 )
-def test_each_strategy_by_hand(strategy: QueueStrategy, expected: list[int]) -> None:
+def test_each_strategy_by_hand(strategy: StrategyName, expected: list[int]) -> None:
     assert picks(strategy, 3) == expected
 
 
@@ -70,7 +70,7 @@ def test_badge_begins_with_doubt_times_length() -> None:
 
 
 @pytest.mark.parametrize(("strategy", "expected"), [("k-center", [6]), ("typiclust", [6])])
-def test_what_people_have_is_kept_away_from(strategy: QueueStrategy, expected: list[int]) -> None:
+def test_what_people_have_is_kept_away_from(strategy: StrategyName, expected: list[int]) -> None:
     had = replace(WAITING, known=np.array([[1.1], [11.1]], np.float32))
     assert picks(strategy, 1, had) == expected
     assert picks(strategy, 1) != expected
@@ -81,8 +81,8 @@ def test_an_item_that_takes_no_time_takes_a_second() -> None:
     assert picks("per-second", 2, quick) == [0, 3]  # 0.1 and 0.08 a second
 
 
-@pytest.mark.parametrize("strategy", get_args(QueueStrategy))
-def test_every_strategy_of_the_settings_orders_the_queue(strategy: QueueStrategy) -> None:
+@pytest.mark.parametrize("strategy", get_args(StrategyName))
+def test_every_strategy_of_the_settings_orders_the_queue(strategy: StrategyName) -> None:
     order = order_of(settings(Path("nowhere")), strategy, 2)
     assert len(set(picks(strategy, 2))) == 2
     assert order.by == ("draw" if strategy in ("random", "typiclust") else "priority")
@@ -153,8 +153,8 @@ def test_names_may_hold_numbers_of_any_length() -> None:
 
 
 @pytest.mark.parametrize("more", [{"balance": "group"}, {"balance": "class"}, {"frames_apart": 2}])
-@pytest.mark.parametrize("strategy", get_args(QueueStrategy))
-def test_turns_and_distance_go_with_every_strategy(strategy: QueueStrategy, more: dict[str, Any]) -> None:
+@pytest.mark.parametrize("strategy", get_args(StrategyName))
+def test_turns_and_distance_go_with_every_strategy(strategy: StrategyName, more: dict[str, Any]) -> None:
     order = order_of(settings(Path("nowhere"), **more), strategy, 2)
     assert order.choose is not None
     assert order.reads_labels == (more == {"balance": "class"})

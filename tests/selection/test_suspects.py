@@ -12,6 +12,7 @@ from models.errors import InvalidInput
 from models.records import Box, Boxes, Label, Lane, Lanes, Prediction, Task, Transcript
 from models.tasks import differs
 from selection.suspects import Suspicion, suspicions, worst_first
+from selection.suspects.rehearsal import _Judged, _weight
 
 SEED = 3
 
@@ -176,6 +177,34 @@ def test_images_without_boxes_and_nothing_seen_are_not_suspicious() -> None:
 def test_a_single_image_is_judged_by_confidence_alone() -> None:
     found = one("detection", Boxes(320, 240), SEEN[0])
     assert found.score == pytest.approx(max(box.confidence for box in SEEN[0].label.boxes))  # type: ignore[union-attr]
+
+
+def judged(*images: tuple[float, float]) -> _Judged:
+    """Images with one given and one missing part each, which are wrong with these probabilities."""
+    return _Judged([np.array([given]) for given, _ in images], [np.array([missing]) for _, missing in images])
+
+
+def test_the_odds_of_an_image_are_those_of_its_worst_parts_together() -> None:
+    one = _Judged([np.array([0.2, 0.5]), np.zeros(0)], [np.array([0.75, 0.5]), np.array([0.5])])
+    assert one.odds(0.5).tolist() == pytest.approx([1 + 0.5 * 3, 0.5])
+
+
+@pytest.mark.parametrize(
+    ("usual", "wrong", "weight"),
+    [
+        # 9 w + 1/9 of every other label as it is, against 3/2 + w/9
+        ([(0.1, 0.9), (0.1, 0.1)], [(0.6, 0.1)], 0.125),
+        # 9 + w/9 against 1/9 + 3/2 w
+        ([(0.9, 0.1), (0.1, 0.1)], [(0.1, 0.6)], 8.0),
+        # 1/9 + w/9 against 1 + w: any would do
+        ([(0.1, 0.1)], [(0.5, 0.5)], 1.0),
+        ([(0.1, 0.1)], [], 1.0),
+    ],
+)
+def test_missing_parts_count_by_what_brings_errors_above_labels_as_they_are(
+    usual: list[tuple[float, float]], wrong: list[tuple[float, float]], weight: float
+) -> None:
+    assert _weight(judged(*usual * 50), judged(*wrong)) == weight
 
 
 def test_the_same_seed_gives_the_same_scores() -> None:

@@ -4,6 +4,9 @@
 weighed at nine moments by the function that serves (``serving.weighing.weigh_checks``), each time from what stood
 before. A run is broken if any promise of any kind on the way accepted more wrong labels than alpha. It says in how many
 runs, with the exact 95 % interval, and which share of all items is accepted at some moments on average.
+
+``--parts`` does the same for kinds of parts: images with boxes of several classes, which are wrong more often together
+than by chance, and the question what is missing. What people find of a box is given, so nothing is matched.
 """
 
 import argparse
@@ -19,6 +22,7 @@ import numpy as np
 from numpy.typing import NDArray
 from rich.console import Console
 
+from benchmarks import kinds_of_parts
 from benchmarks.risk import growing_report
 from models.records import PreAnnotation, Transcript, Uncertainty
 from selection.kinds import REST, Kind
@@ -133,11 +137,15 @@ def main() -> None:
     """Parses, simulates, prints."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--trials", type=int, default=2000)
+    parser.add_argument("--parts", action="store_true", help="kinds of parts instead of items")
     parser.add_argument("--jobs", type=int, default=len(os.sched_getaffinity(0)))
     given = parser.parse_args()
     console = Console(width=120)
-    console.print(f"alpha {ALPHA}, delta {DELTA}")
     with ProcessPoolExecutor(given.jobs) as workers:
+        if given.parts:
+            kinds_of_parts.report(workers, given.trials, console)
+            return
+        console.print(f"alpha {ALPHA}, delta {DELTA}")
         for one in SETTINGS:
             outcomes = list(workers.map(partial(trial, one.name), range(given.trials), chunksize=10))
             growing_report(one.name, outcomes, console, len(MOMENTS), TOLD)

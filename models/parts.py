@@ -1,11 +1,12 @@
 """A label as parts: which words, boxes or lines of it a person would change, and whether any is missing."""
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
-from models.records import Label, Transcript
+from models.records import Boxes, Label, Lanes, Transcript
 
 
 @dataclass(frozen=True, eq=False)
@@ -25,3 +26,14 @@ class PartErrors:
 def has_parts(label: Label) -> bool:
     """Whether a label can be looked at part by part; a text whose words nobody aligned cannot."""
     return bool(label.words) or not label.text.strip() if isinstance(label, Transcript) else True
+
+
+def each_alone(label: Label) -> Sequence[Label]:
+    """Each word, box or line (p,) as the only one of its label."""
+    match label:
+        case Transcript():
+            return [Transcript(word.text, (word,)) for word in label.words]
+        case Boxes():
+            return [replace(label, boxes=(box,)) for box in label.boxes]
+        case Lanes():
+            return [replace(label, lanes=(lane,)) for lane in label.lanes]

@@ -105,9 +105,14 @@ def part_ladders(checks: PartChecks, pool_parts: ArrayLike, pool_missing: ArrayL
 
 def weigh_parts(checks: PartChecks, by: tuple[Ladder, Ladder], *, alpha: float, delta: float) -> PartPromise:
     """As ``parts.promise_parts``, at any moment: each of the two promises has half of delta."""
-    parts, missing = by
-    kept, items = surest(checks.scores, checks.item, parts.most), checks.items
-    groups = part_groups(checks, kept)
-    of_parts = weigh(checks.scores[kept], checks.errors[kept], parts, alpha=alpha, delta=delta / 2, groups=groups)
+    (parts, missing), items = by, checks.items
+    of_parts = weigh_part(checks, parts, alpha=alpha, delta=delta / 2)
     of_missing = weigh(items.scores, items.errors, missing, alpha=alpha, delta=delta / 2)
     return PartPromise(of_parts, of_missing, parts.most)
+
+
+def weigh_part(checks: PartChecks, by: Ladder, *, alpha: float, delta: float) -> Threshold | NoPromise:
+    """The promise for parts alone, all of them or those of a kind."""
+    kept = surest(checks.scores, checks.item, by.most)
+    groups = part_groups(checks, kept)
+    return weigh(checks.scores[kept], checks.errors[kept], by, alpha=alpha, delta=delta, groups=groups)

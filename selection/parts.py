@@ -7,8 +7,9 @@ otherwise a single crowded picture could break the promise for all others.
 """
 
 import math
-from collections.abc import Hashable, Mapping
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import chain
 from typing import TypeAlias
 
 import numpy as np
@@ -90,6 +91,14 @@ class Plan:
         return not self.shown and not self.asked
 
 
+@dataclass(frozen=True)
+class OfKind:
+    """What becomes of the parts of one kind in an item, and by which promise."""
+
+    plan: Plan
+    promise: PartPromise
+
+
 def promise_parts(
     checks: PartChecks, *, alpha: float, delta: float, pool_parts: ArrayLike, pool_missing: ArrayLike
 ) -> PartPromise:
@@ -105,21 +114,30 @@ def promise_parts(
     Raises:
         InvalidInput: as ``accept_threshold``.
     """
-    items, most = checks.items, most_parts(checks)
-    kept = surest(checks.scores, checks.item, most)
-    parts = accept_threshold(
-        checks.scores[kept],
-        checks.errors[kept],
-        alpha=alpha,
-        delta=delta / 2,
-        pool_scores=pool_parts,
-        groups=part_groups(checks, kept),
-        whole=True,
-    )
+    items = checks.items
+    parts = promise_part(checks, alpha=alpha, delta=delta / 2, pool_scores=pool_parts)
     missing = accept_threshold(
         items.scores, items.errors, alpha=alpha, delta=delta / 2, pool_scores=pool_missing, groups=items.groups
     )
-    return PartPromise(parts, missing, most)
+    return PartPromise(parts, missing, most_parts(checks))
+
+
+def promise_part(checks: PartChecks, *, alpha: float, delta: float, pool_scores: ArrayLike) -> Threshold | NoPromise:
+    """The promise for parts alone, all of them or those of a kind.
+
+    Raises:
+        InvalidInput: as ``accept_threshold``.
+    """
+    kept = surest(checks.scores, checks.item, most_parts(checks))
+    return accept_threshold(
+        checks.scores[kept],
+        checks.errors[kept],
+        alpha=alpha,
+        delta=delta,
+        pool_scores=pool_scores,
+        groups=part_groups(checks, kept),
+        whole=True,
+    )
 
 
 def plan(scores: ArrayLike, missing: float, promise: PartPromise) -> Plan:
@@ -139,6 +157,26 @@ def plan(scores: ArrayLike, missing: float, promise: PartPromise) -> Plan:
     asked = not (isinstance(promise.missing, Threshold) and bool(of_item[0] <= promise.missing.threshold))
     accepted, shown = (tuple(np.flatnonzero(which).tolist()) for which in (may, ~may))
     return Plan(accepted, shown, asked)
+
+
+def plan_kinds(
+    scores: ArrayLike, kinds: Sequence[str], missing: float, promise_of: Callable[[str], PartPromise]
+) -> dict[str, OfKind]:
+    """As ``plan``, of each kind of parts in an item on its own; ``kinds`` (p,) says of which each part is."""
+    values, found = np.asarray(scores, np.float64), dict[str, OfKind]()
+    for kind in dict.fromkeys(kinds):
+        rows, promise = [row for row, of in enumerate(kinds) if of == kind], promise_of(kind)
+        own = plan(values[rows], missing, promise)
+        accepted, shown = (tuple(rows[place] for place in each) for each in (own.accepted, own.shown))
+        found[kind] = OfKind(Plan(accepted, shown, own.asked), promise)
+    return found
+
+
+def plan_together(of: Mapping[str, OfKind], missing: float, promise: PartPromise) -> Plan:
+    """What becomes of an item by the plans for each kind of its parts; ``promise`` says whether anybody is asked."""
+    accepted, shown = (sorted(chain.from_iterable(each)) for each in (
+        (one.plan.accepted for one in of.values()), (one.plan.shown for one in of.values())))  # fmt: skip
+    return Plan(tuple(accepted), tuple(shown), plan([], missing, promise).asked)
 
 
 def missing_doubt(label: Label, features: Mapping[str, float], score: float) -> float:

@@ -11,7 +11,7 @@ from typing import Any, ClassVar, Literal
 from models.errors import InvalidInput
 from models.matters import Matters
 from models.records import Label, Seconds, Task
-from selection.kinds import Kind, kind_of, names_of
+from selection.kinds import MISSING, Kind, kind_of, kinds_of_parts, names_of
 from selection.queueing import Deadline, Share, Skills, StrategyName
 from selection.rules import STRICT, About, Rule, rule_for
 
@@ -25,10 +25,11 @@ class Policy:
     (speaker, clip) are one observation, unless ``groups`` is false. ``planted_share``, in
     [0, 1), is that of gold items, whose answer is known, in what people are handed. ``matters_*`` say what an
     error is, ``budget_s_per_day`` how many human seconds there are a day (None: as many as people give). What a rule
-    catches is never accepted unseen. Each of the ``kinds`` has a promise of its own; an item is of the first that it
-    fits, else of the rest. Only checks after ``checks_from`` count for the promise: a rule or a kind that was
-    made after a look at them takes their word from them. ``strategies`` share the queue, ``annotators`` can do what
-    stands there and others everything, and groups with ``deadlines`` go first where time runs short.
+    catches is never accepted unseen. Each of the ``kinds`` has a promise of its own; an item, or where parts are
+    accepted one by one a part, is of the first that it fits, else of the rest. Only checks after ``checks_from`` count
+    for the promise: a rule or a kind that was made after a look at them takes their word from them. ``strategies``
+    share the queue, ``annotators`` can do what stands there and others everything, and groups with ``deadlines`` go
+    first where time runs short.
     """
 
     alpha: float = 0.02
@@ -67,8 +68,10 @@ class Policy:
                             ("deadlines", [one.group for one in self.deadlines])):  # fmt: skip
             _require(len(set(named)) == len(named), name, "each name once", named)
         _require(bool(self.strategies), "strategies", "at least one", self.strategies)
-        _require(not (self.kinds and self.of_parts), "kinds", "none where the promise is of parts",
-                 [one.name for one in self.kinds])  # fmt: skip
+        for kind in self.kinds if self.of_parts else ():
+            where = "where the promise is of parts"
+            _require(kind.name != MISSING, "kinds", f"another name than {MISSING!r} {where}", kind.name)
+            _require(kind.more_than is None, "kinds", f"no more_than {where}", kind.name)
         assert self.matters  # which checks its own
 
     @property
@@ -95,8 +98,14 @@ class Policy:
         return kind_of(self.kinds, task, label, about)
 
     def kinds_of(self, task: Task) -> tuple[str, ...]:
-        """The names of the kinds of a task, the rest among them; none where it has no kinds."""
-        return names_of(self.kinds, task)
+        """What has a promise of its own: the names of the kinds of a task, the rest among them, and beside kinds of
+        parts the question what is missing; none where it has no kinds."""
+        names = names_of(self.kinds, task)
+        return (*names, MISSING) if names and self.of_parts else names
+
+    def kinds_of_parts(self, task: Task, label: Label, about: About) -> tuple[str, ...]:
+        """The kind of each part (p,) of an item, where parts are accepted one by one and the task has kinds."""
+        return kinds_of_parts(self.kinds, task, label, about)
 
     @cached_property
     def version(self) -> str:

@@ -1,13 +1,14 @@
 """Who looks at an item: nobody, a person who corrects, who starts afresh, or who checks what was drawn at random."""
 
 import hashlib
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Literal, TypeAlias
 
 from models.errors import InvalidInput
 from models.records import Seconds, Uncertainty
-from selection.kinds import called
-from selection.parts import PartPromise, Plan
+from selection.kinds import MISSING, called
+from selection.parts import OfKind, PartPromise, Plan
 from selection.policy import Policy
 from selection.risk import NoPromise, Threshold
 from selection.rules import Rule
@@ -15,6 +16,7 @@ from selection.rules import Rule
 Route: TypeAlias = Literal["accept", "review", "annotate", "audit", "calibrate"]
 
 DRAWN: tuple[Route, ...] = ("audit", "calibrate")  # checked by people at random: under a promise, and for the first
+_UNASKED = "within the doubt accepted of what is missing nobody would look at it"
 _DONE: dict[Route, str] = {"accept": "accepted unseen", "review": "reviewed", "annotate": "labelled afresh"}
 
 
@@ -81,31 +83,45 @@ def route_parts(
     policy: Policy,
     drawn: float,
     rule: Rule | None = None,
+    kinds: Mapping[str, OfKind] | None = None,
 ) -> Decision:
     """Like ``route`` where parts are accepted one by one; who audits, or comes by a rule, sees all of them.
 
     Args:
+        promise: of all parts; where ``kinds`` of them have promises of their own, whether more of these are to come.
         missing: doubt in [0, 1] whether something is missing.
         seconds: what a person needs for the parts shown, and for the question what is missing if it is asked.
 
     Raises:
         InvalidInput: ``drawn`` is out of range.
     """
-    why = f"{_accepted_parts(plan, promise)}; {_missing(missing, plan, promise)}"
+    each = {"": OfKind(plan, promise)} if kinds is None else {f"of {called(kind)} ": of for kind, of in kinds.items()}
+    accepted = [f"{kind}{_accepted_parts(of.plan, of.promise)}" for kind, of in each.items()]
+    why = "; ".join([*accepted, _missing(missing, plan, promise)])
     if plan.unseen:
         decided = Decision("accept", why, otherwise="a part or a doubt above its score would be shown to a person")
     else:
-        until = _until_parts_accepted(plan, promise)
+        first = next((kind for kind, of in each.items() if of.plan.shown or kinds is None), None)
+        until = _UNASKED if first is None else f"{first}{_until_parts_accepted(each[first].plan, each[first].promise)}"
         decided = _by_cost(seconds, scratch_seconds, why, until, plan if plan.partial else None)
     return _by_chance(_by_rule(decided, rule, policy), promise.parts, policy, drawn)
 
 
 def standing_of(kind: str, promise: Threshold | NoPromise) -> str:
-    """What becomes of the items of a kind, in one line."""
+    """What becomes of the items of a kind or of its parts, or of the question what is missing, in one line."""
+    if kind == MISSING:
+        return _standing_of_missing(promise)
     if isinstance(promise, NoPromise):
         return f"of {called(kind)} nothing is accepted unseen yet: {promise.reason}"
     found = f"{promise.errors} of the {promise.accepted} checked ones within were wrong"
     return f"of {called(kind)} scores up to {promise.threshold:.4g} are accepted unseen: {found} ({_terms(promise)})"
+
+
+def _standing_of_missing(promise: Threshold | NoPromise) -> str:
+    if isinstance(promise, NoPromise):
+        return f"what is missing is always asked: {promise.reason}"
+    found = f"{promise.errors} of the {promise.accepted} checked ones within lacked something"
+    return f"what is missing is not asked up to the doubt {promise.threshold:.4g}: {found} ({_terms(promise)})"
 
 
 def _by_chance(
@@ -157,7 +173,7 @@ def _until_parts_accepted(plan: Plan, promise: PartPromise) -> str:
     up_to = f"up to the score {promise.parts.threshold:.2g} {shown} would be {_DONE['accept']}"
     if len(plan.accepted) + len(plan.shown) > promise.most:
         up_to += f" if it had no more than {promise.most} parts"
-    return up_to if plan.shown else "within the doubt accepted of what is missing nobody would look at it"
+    return up_to if plan.shown else _UNASKED
 
 
 def _until_promised(promise: NoPromise) -> str:

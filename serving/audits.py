@@ -9,18 +9,17 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from models.matters import Matters
 from models.parts import has_parts
 from models.records import Task
 from models.tasks import differs, part_errors
 from selection.audit import AuditBound
 from selection.cost import part_doubts
-from selection.kinds import REST
-from selection.parts import PartPromise, missing_doubt, plan
+from selection.kinds import MISSING, REST
+from selection.parts import OfKind, PartPromise, plan, plan_kinds
 from selection.policy import Policy
 from selection.risk import Threshold
 from serving.store.records import Audited
-from serving.weighing import KindPromise, Promise
+from serving.weighing import KindPromise, Promise, missing_of
 
 DEFAULT = Policy()
 
@@ -54,7 +53,7 @@ class Watch:
 
 class Audits:
     """What audits say of a version's promises: a bound for each thing that is promised (items; parts, missing; or each
-    kind by its name)."""
+    kind by its name, and of parts missing)."""
 
     def __init__(self, policy: Policy = DEFAULT) -> None:
         self._policy = policy
@@ -95,8 +94,8 @@ def _found(
 ) -> dict[str, tuple[Threshold, tuple[float, float]]]:
     """By what is promised: the promise, and the shares (wrong, judged) of this audit, where it would be accepted."""
     said, name = audit.answer, "items"
-    if isinstance(promise, PartPromise):
-        return _found_parts(task, promise, audit, policy.matters) if has_parts(said.label) else {}
+    if isinstance(promise, PartPromise) or (isinstance(promise, KindPromise) and promise.of_parts):
+        return _found_parts(task, promise, audit, policy) if has_parts(said.label) else {}
     if isinstance(promise, KindPromise):
         name = policy.kind_of(task, said.label, audit.about) or REST
         promise = promise.of(name)
@@ -106,14 +105,20 @@ def _found(
 
 
 def _found_parts(
-    task: Task, promise: PartPromise, audit: Audited, matters: Matters
+    task: Task, promise: PartPromise | KindPromise, audit: Audited, policy: Policy
 ) -> dict[str, tuple[Threshold, tuple[float, float]]]:
     said, found = audit.answer, dict[str, tuple[Threshold, tuple[float, float]]]()
-    doubt = missing_doubt(said.label, said.features, said.uncertainty.score)
-    done, errors = plan(part_doubts(said.label), doubt, promise), part_errors(task, said.label, audit.truth, matters)
-    if isinstance(promise.parts, Threshold) and done.accepted:
-        wrong, most = int(errors.wrong[list(done.accepted)].sum()), promise.most
-        found["parts"] = (promise.parts, (wrong / most, len(done.accepted) / most))
-    if isinstance(promise.missing, Threshold) and not done.asked:
-        found["missing"] = (promise.missing, (float(errors.missing > 0), 1.0))
+    doubts, doubt = part_doubts(said.label), missing_of(said)
+    errors = part_errors(task, said.label, audit.truth, policy.matters)
+    if isinstance(promise, PartPromise):
+        of_missing, planned = promise.missing, {"parts": OfKind(plan(doubts, doubt, promise), promise)}
+    else:
+        kinds = policy.kinds_of_parts(task, said.label, audit.about)
+        of_missing, planned = promise.of(MISSING), plan_kinds(doubts, kinds, doubt, promise.parts_of)
+    for name, of in planned.items():
+        if isinstance(of.promise.parts, Threshold) and of.plan.accepted:
+            accepted, most = list(of.plan.accepted), of.promise.most
+            found[name] = (of.promise.parts, (int(errors.wrong[accepted].sum()) / most, len(accepted) / most))
+    if isinstance(of_missing, Threshold) and doubt <= of_missing.threshold:
+        found[MISSING] = (of_missing, (float(errors.missing > 0), 1.0))
     return found

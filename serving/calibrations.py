@@ -12,13 +12,15 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from models.parts import has_parts
 from models.records import TASKS, Correction, Label, PreAnnotation, Task
 from models.tasks import differs
 from models.versions import Version, read_version
 from selection.audit import AuditBound
 from selection.calibration import MINIMUM
 from selection.checks import wants_second_look
-from selection.kinds import REST, called
+from selection.cost import part_doubts
+from selection.kinds import MISSING, REST, called
 from selection.policy import Policy
 from selection.rules import About
 from serving.audits import Audits, Watch
@@ -28,7 +30,7 @@ from serving.standing import Standing, fits, made_for, told_terms
 from serving.store import Store
 from serving.store.records import Actor, Answer, Calibration, Pending, StoredVersion, Withdrawal, Worked
 from serving.trust import Trust, learn, learn_costs, no_promise, untried
-from serving.weighing import WITHDRAWN, KindPromise, Kinds, Pool, Terms
+from serving.weighing import WITHDRAWN, KindPromise, Kinds, Pool, Terms, missing_of
 
 RECENT = 2000  # corrections whose seconds count
 BATCH = 500  # items a transaction
@@ -197,12 +199,13 @@ class Calibrations:
         before, stands, now = self.trust(version.name, policy), self._standing(version, policy), self._clock()
         kind = of if isinstance(before.promise, KindPromise) else None
         since = watch.in_doubt_since or stands.began(kind) or now
-        ours = f" of {called(kind)}" if kind else ""
+        ours = f" of {called(kind)}" if kind and kind != MISSING else ""
         again = f"everything{ours} accepted since {since:%Y-%m-%d %H:%M} UTC is queued again"
-        why = f"{_proven(watch.bound, f'labels{ours} were wrong' if kind else _AUDITED[of], now)}; {again}"
+        thing = "parts" if policy.of_parts else "labels"
+        why = f"{_proven(watch.bound, f'{thing}{ours} were wrong' if ours else _AUDITED[of], now)}; {again}"
         if kind:
             trust, checks_from = before.without_kind(kind, why, since), stands.checks_from
-            withdrawal = Withdrawal(since, why, kind, lambda one: policy.kind_of(version.task, *_known(one)) == kind)
+            withdrawal = Withdrawal(since, why, kind, lambda one: kind in {name for name, _ in _doubts(one, policy)})
         else:
             trust, checks_from, withdrawal = before.without(why, policy.of_parts), since, Withdrawal(since, why)
         self._keep(version, trust, policy, self.audited(version.task), actor, checks_from, withdrawal)
@@ -230,9 +233,15 @@ class Calibrations:
         """The same for each kind on its own."""
         task, scores = version.task, {name: list[float]() for name in policy.kinds_of(version.task)}
         for one in self._free(version, policy):
-            scores[policy.kind_of(task, *_known(one)) or REST].append(one.preannotation.uncertainty.score)
+            for name, score in _doubts(one, policy):
+                scores[name].append(score)
         pools = {name: Pool(np.array(own, np.float64)) for name, own in scores.items()}
-        return Kinds(pools, lambda check: policy.kind_of(task, check.answer.label, check.about) or REST, checks_from)
+        return Kinds(
+            pools,
+            lambda one: policy.kind_of(task, one.answer.label, one.about) or REST,
+            (lambda one: policy.kinds_of_parts(task, one.answer.label, one.about)) if policy.of_parts else None,
+            checks_from,
+        )
 
     def _free(self, version: StoredVersion, policy: Policy) -> Iterator[Pending]:
         answered = chain.from_iterable(self._store.items.answers(version.task, version.name, BATCH))
@@ -269,6 +278,17 @@ class Calibrations:
 
     def _last(self, version: str, policy: Policy) -> Calibration | None:
         return self._store.versions.calibration(version, policy.alpha, policy.delta)
+
+
+def _doubts(one: Pending, policy: Policy) -> list[tuple[str, float]]:
+    """Each thing that is promised of an item, by the name of its kind, and the doubt about it."""
+    said, about = one.preannotation, one.about
+    if not policy.of_parts:
+        return [(policy.kind_of(said.task, said.label, about) or REST, said.uncertainty.score)]
+    if not has_parts(said.label):
+        return []
+    kinds = policy.kinds_of_parts(said.task, said.label, about)
+    return [*zip(kinds, part_doubts(said.label).tolist(), strict=True), (MISSING, missing_of(said))]
 
 
 def _known(waiting: Pending) -> tuple[Label, About]:

@@ -7,13 +7,14 @@ import numpy as np
 from models.parts import has_parts
 from models.records import PreAnnotation, Prediction, Seconds, Task, Uncertainty
 from selection.cost import Costs, expected_seconds, from_scratch_seconds, part_doubts, parts_seconds
-from selection.parts import PartPromise, Plan, missing_doubt, plan
+from selection.parts import PartPromise, Plan, missing_doubt, plan, plan_kinds, plan_together
 from selection.policy import Policy
 from selection.routing import Decision, draw, route, route_parts
 from selection.rules import About, Rule
 from serving.settings import Settings
 from serving.store.records import Answer
 from serving.trust import Trust
+from serving.weighing import KindPromise
 
 
 @dataclass(frozen=True)
@@ -50,25 +51,25 @@ class Deciding:
             return _by_people(as_gold.answer(said, replace(about, chosen=False), trust, policy, chance))
         chance = self.draw(said.item_id) if chance is None else chance
         duration_s, rule = about.duration_s, policy.rule_for(said.task, said.label, about)
-        kind = policy.kind_of(said.task, said.label, about)
-        promise = trust.promise_for(kind)
+        kind = None if policy.of_parts else policy.kind_of(said.task, said.label, about)
+        promise = trust.promise if policy.of_parts else trust.promise_for(kind)
         score, costs = said.uncertainty.score, trust.costs.costs if trust.costs else self.costs
         p_error = trust.p_error(score, said.features)
         seconds = expected_seconds(said.task, said.label, p_error, said.features, duration_s, costs)
         scratch_s = from_scratch_seconds(said.task, said.label, said.features, duration_s, costs)
         uncertainty = Uncertainty(p_error=p_error, seconds=seconds, score=score)
-        if isinstance(promise, PartPromise):
+        if isinstance(promise, PartPromise | KindPromise):
             doubted = replace(said, uncertainty=uncertainty)
-            return self._by_parts(doubted, duration_s, scratch_s, promise, costs, policy, rule, chance)
+            return self._by_parts(doubted, about, scratch_s, promise, costs, policy, rule, chance)
         decision = route(uncertainty, scratch_s, promise, policy, chance, rule, kind)
         return Answer(replace(said, uncertainty=uncertainty), decision)
 
     def _by_parts(
         self,
         said: PreAnnotation,
-        duration_s: Seconds | None,
+        about: About,
         scratch_s: Seconds,
-        promise: PartPromise,
+        promise: PartPromise | KindPromise,
         costs: Costs,
         policy: Policy,
         rule: Rule | None,
@@ -80,13 +81,19 @@ class Deciding:
         """
         missing = missing_doubt(said.label, said.features, said.uncertainty.score)
         whole = not has_parts(said.label) or self.is_gold(said.item_id)
-        doubts = part_doubts(said.label)
-        todo = Plan((), tuple(range(len(doubts))), True) if whole else plan(doubts, missing, promise)
+        doubts, kinds = part_doubts(said.label), None
+        if isinstance(promise, KindPromise):
+            of, promise_of = policy.kinds_of_parts(said.task, said.label, about), promise.parts_of
+            kinds, promise = plan_kinds(doubts, of, missing, promise_of), promise.together
+        todo = plan(doubts, missing, promise) if kinds is None else plan_together(kinds, missing, promise)
+        if whole:
+            todo = _whole(todo)
+            kinds = kinds and {kind: replace(of, plan=_whole(of.plan)) for kind, of in kinds.items()}
         seconds = said.uncertainty.seconds
         if todo.partial:
             asked = todo.shown, todo.asked
-            seconds = parts_seconds(said.task, said.label, *asked, said.features, duration_s, costs)
-        decision = route_parts(missing, seconds, scratch_s, todo, promise, policy, chance, rule)
+            seconds = parts_seconds(said.task, said.label, *asked, said.features, about.duration_s, costs)
+        decision = route_parts(missing, seconds, scratch_s, todo, promise, policy, chance, rule, kinds)
         if decision.parts is None:
             return Answer(said, decision)
         return Answer(replace(said, uncertainty=replace(said.uncertainty, seconds=seconds)), decision)
@@ -100,6 +107,11 @@ class Deciding:
             return answer
         drawn = draw(said.item_id, self.seed, "as if open") * min(policy.audit_share, policy.calibration_share)
         return as_any.answer(said, about, trust, policy, chance=drawn)
+
+
+def _whole(plan: Plan) -> Plan:
+    """Of which a person sees all."""
+    return Plan((), tuple(sorted(plan.accepted + plan.shown)), True)
 
 
 def _by_people(answer: Answer) -> Answer:

@@ -34,7 +34,7 @@ class Standing:
         of_all, of_kinds = list[datetime](), defaultdict[str, list[datetime]](list)
         for one in kept:
             of_all += [one.checks_from] if one.checks_from else []
-            same = _kinds(made_for(Policy()) | dict(one.promise), task) == _kinds(made_for(policy), task)
+            same = _kinds(one.promise, task) == _kinds(made_for(policy), task) and _of_parts(one) == policy.of_parts
             for kind, lost in kinds_lost(one.promise).items():
                 (of_kinds[kind] if same else of_all).append(lost)
         since = max(of_all, default=None)
@@ -73,7 +73,7 @@ def fits(calibration: Calibration, policy: Policy) -> bool:
     kept = {**made_for(Policy()), **calibration.promise}
     terms = (calibration.alpha, calibration.delta) == (policy.alpha, policy.delta)
     asked = made_for(policy)
-    return terms and ("most" in kept) == policy.of_parts and {name: kept[name] for name in asked} == asked
+    return terms and _of_parts(calibration) == policy.of_parts and {name: kept[name] for name in asked} == asked
 
 
 def told_terms(policy: Policy) -> str:
@@ -87,5 +87,9 @@ def _trust(kept: Calibration) -> Trust:
     return Trust.from_json(kept.calibrator, kept.promise)
 
 
+def _of_parts(kept: Calibration) -> bool:
+    return bool(kept.promise.get("of_parts", "most" in kept.promise))
+
+
 def _kinds(made_for: Mapping[str, Any], task: Task) -> list[Any]:
-    return [kind for kind in made_for["kinds"] if kind["task"] == task]
+    return [kind for kind in made_for.get("kinds", ()) if kind["task"] == task]

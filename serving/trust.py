@@ -82,7 +82,7 @@ class Trust:
         told = {"holds": self.holds, "calibrated_on": self.calibrator.n}
         match self.promise:
             case KindPromise() as promised:
-                return {**told, **promised.told(), "of": "kinds"}
+                return {**told, **promised.told(), "of": "kinds of parts" if promised.of_parts else "kinds"}
             case PartPromise(parts, missing, most):
                 return {**told, **asdict(parts), "of": "parts", "most": most, "missing_part": asdict(missing)}
             case promise:
@@ -124,7 +124,8 @@ def no_promise(reason: str, of_parts: bool) -> NoPromise | PartPromise:
 def _weighed(kept: Mapping[str, Any], promise: Promise) -> Weighed:
     ladders = tuple(_ladder(one) for one in kept.get("ladders", ()))
     since = datetime.fromisoformat(kept["checks_from"]) if kept.get("checks_from") else None
-    return Weighed(promise, int(kept.get("waiting", 0)), ladders, int(kept.get("looked", 0)), since)
+    counts = (int(kept.get(name, of_before)) for name, of_before in (("most", 1), ("pool", 0)))
+    return Weighed(promise, int(kept.get("waiting", 0)), ladders, int(kept.get("looked", 0)), since, *counts)
 
 
 def kinds_lost(promise: Mapping[str, Any]) -> dict[str, datetime]:
@@ -140,7 +141,7 @@ def _plain(values: Iterable[tuple[str, Any]]) -> dict[str, Any]:
 def _promise(kept: Mapping[str, Any]) -> Promise:
     if "each" in kept:
         each = {kind: _weighed(one, _simple(one["promise"])) for kind, one in kept["each"].items()}
-        return KindPromise(kept["alpha"], kept["delta"], each)
+        return KindPromise(kept["alpha"], kept["delta"], each, bool(kept.get("of_parts")))
     if "most" in kept:
         return PartPromise(_simple(kept["parts"]), _simple(kept["missing"]), kept["most"])
     return _simple(kept)

@@ -12,22 +12,23 @@ from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from datetime import datetime
+from functools import partial
 from typing import Any, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
 from models.matters import ANYTHING, Matters
-from models.parts import has_parts
+from models.parts import PartErrors, has_parts
 from models.records import PreAnnotation, Task
 from models.tasks import differs, part_errors
 from selection.checks import RandomChecks
 from selection.cost import part_doubts
 from selection.evidence import checks_needed
-from selection.growing import Ladder, ladder, part_ladders, weigh, weigh_parts
-from selection.kinds import called
+from selection.growing import Ladder, ladder, part_ladders, weigh, weigh_part, weigh_parts
+from selection.kinds import MISSING, REST, called
 from selection.looks import begins, level, look
-from selection.parts import PartChecks, PartPromise, missing_doubt, promise_parts
+from selection.parts import PartChecks, PartPromise, missing_doubt, most_parts, promise_part, promise_parts
 from selection.risk import NoPromise, Threshold, promise
 from selection.routing import standing_of
 from serving.store.records import Audited, Place
@@ -35,6 +36,9 @@ from serving.store.records import Audited, Place
 WITHDRAWN = "withdrawn"  # how every reason begins after audits broke a promise, until the next one holds
 
 Floats: TypeAlias = NDArray[np.float64]
+Find: TypeAlias = "Callable[[Sequence[Audited], Terms], RandomChecks | PartChecks]"
+Own: TypeAlias = Callable[[str], Sequence[Audited]]
+Finds: TypeAlias = Callable[[str], Find]
 Promise: TypeAlias = "Threshold | NoPromise | PartPromise | KindPromise"
 
 
@@ -55,17 +59,19 @@ class Pool:
             scores.append(one.uncertainty.score)
             if has_parts(one.label):
                 doubts.append(part_doubts(one.label))
-                missing.append(_missing(one))
+                missing.append(missing_of(one))
         return Pool(np.array(scores), np.concatenate(doubts), np.array(missing, np.float64))
 
 
 @dataclass(frozen=True)
 class Kinds:
-    """The kinds that have a promise each: the pool of every one by its name, and which kind a check is of. Where the
-    promise of one was withdrawn, its checks count from ``checks_from`` on."""
+    """The kinds that have a promise each: the pool of every one by its name, and which kind a check is ``of`` or, where
+    kinds are of parts, each of its ``parts`` (p,). Where the promise of one was withdrawn, its checks count from
+    ``checks_from`` on."""
 
     pools: Mapping[str, Pool]
     of: Callable[[Audited], str]
+    parts: Callable[[Audited], Sequence[str]] | None = None
     checks_from: Mapping[str, datetime] = field(default_factory=dict)
 
     @property
@@ -91,6 +97,7 @@ class Terms:
     kinds: Kinds | None = None
     checks_from: datetime | None = None
     groups: bool = True
+    find: "Find | None" = None  # what was found of a part of each item, instead of the whole
 
     @property
     def each(self) -> float:
@@ -101,25 +108,42 @@ class Terms:
 @dataclass(frozen=True)
 class Weighed:
     """A promise, or why there is none; how many known checks did not count yet; and what weighing goes on from: the
-    ladders, or in groups the last look, and since when checks count, if a promise was withdrawn then."""
+    ladders, or in groups the last look, and since when checks count, if a promise was withdrawn then. Of the parts of
+    one item no more than ``most`` are accepted; the ``pool`` has so many of what is promised."""
 
     promise: Promise
     waiting: int = 0
     ladders: tuple[Ladder, ...] = ()
     looked: int = 0
     checks_from: datetime | None = None
+    most: int = 1
+    pool: int = 0
 
 
 @dataclass(frozen=True)
 class KindPromise:
-    """What is promised of ``each`` kind by its name; all of them hold together but for ``delta``."""
+    """What is promised of ``each`` kind by its name, of items or ``of_parts``, and there of the question what is
+    missing as well; all of them hold together but for ``delta``."""
 
     alpha: float
     delta: float
     each: Mapping[str, Weighed]
+    of_parts: bool = False
+
+    def parts_of(self, kind: str) -> PartPromise:
+        """What is promised of the parts of a kind."""
+        return PartPromise(self.of(kind), self.of(MISSING), self.each[kind].most)
+
+    @property
+    def together(self) -> PartPromise:
+        """What is promised of the parts of all kinds that there are: nothing while one of them has no promise, so
+        that people go on checking as many items as before, and all items alike, whatever is in them."""
+        kinds = [kind for kind, one in self.each.items() if kind != MISSING and (one.pool or one.checks_from)]
+        without = [kind for kind in kinds if isinstance(self.of(kind), NoPromise)]
+        return self.parts_of((*without, *kinds, REST)[0])
 
     def of(self, kind: str) -> Threshold | NoPromise:
-        """What is promised of the items of a kind."""
+        """What is promised of a kind."""
         promise = self.each[kind].promise
         assert isinstance(promise, Threshold | NoPromise)
         return promise
@@ -147,7 +171,8 @@ class KindPromise:
     def told(self) -> dict[str, Any]:
         """All of it for a report, each kind with a line that people read; why there is nothing, where none holds."""
         kinds = {kind: {"called": called(kind), "told": standing_of(kind, promise),
-                        "holds": isinstance(promise, Threshold), **asdict(promise)}
+                        "holds": isinstance(promise, Threshold), **asdict(promise),
+                        **({"most": self.each[kind].most} if self.of_parts and kind != MISSING else {})}
                  for kind in self.each for promise in (self.of(kind),)}  # fmt: skip
         told = {"alpha": self.alpha, "delta": self.delta, "kinds": kinds}
         if self.holds:
@@ -175,25 +200,49 @@ def weigh_checks(known: Sequence[Audited], until: Place | None, terms: Terms, st
     grouped = any(_group(one, terms) for one in known)
     found = _at_look(counted, terms, stood) if grouped else _at_any_time(counted, terms, stood)
     told = _each(found.promise, lambda one: _withdrawn(one, since))
-    return replace(found, promise=told, waiting=len(known) - len(counted), checks_from=since)
+    waiting, pool = len(known) - len(counted), len(terms.pool.scores)
+    return replace(found, promise=told, waiting=waiting, checks_from=since, pool=pool)
 
 
 def _by_kind(
     known: Sequence[Audited], until: Place | None, terms: Terms, kinds: Kinds, stood: Weighed | None
 ) -> Weighed:
     """Each kind as if there were no other, with its part of delta."""
-    own = defaultdict[str, list[Audited]](list)
-    for one in known:
-        own[kinds.of(one)].append(one)
+    own, find = _by_item(known, kinds) if kinds.parts is None else _by_part(known, kinds.parts, terms)
     stands = stood.promise.each if stood and isinstance(stood.promise, KindPromise) else {}
     each = dict[str, Weighed]()
     for name, pool in kinds.pools.items():
         since = kinds.checks_from.get(name)
         alone = replace(terms, delta=terms.delta / len(kinds.pools), kinds=None, pool=pool, checks_from=since)
         before = stands[name] if name in stands and stands[name].checks_from == since else None
-        each[name] = weigh_checks(own[name], until, alone, before)
-    promise = KindPromise(terms.alpha, terms.delta, each)
+        each[name] = weigh_checks(own(name), until, replace(alone, find=find(name)), before)
+    promise = KindPromise(terms.alpha, terms.delta, each, kinds.parts is not None)
     return Weighed(promise, promise.waiting)
+
+
+def _by_item(known: Sequence[Audited], kinds: Kinds) -> tuple[Own, Finds]:
+    """The checks of each kind of items."""
+    own = defaultdict[str, list[Audited]](list)
+    for one in known:
+        own[kinds.of(one)].append(one)
+    return (lambda name: own[name]), (lambda _: item_checks)
+
+
+def _by_part(known: Sequence[Audited], kinds: Callable[[Audited], Sequence[str]], terms: Terms) -> tuple[Own, Finds]:
+    """All checks for each kind of parts and for what is missing, but of each only the parts that are of it."""
+    whole = [one for one in known if has_parts(one.answer.label)]
+    of = {one.item_id: kinds(one) for one in whole}
+    errors = {one.item_id: _errors(one, terms) for one in whole}
+
+    def find(name: str, counted: Sequence[Audited], terms: Terms) -> RandomChecks | PartChecks:
+        checks = _part_checks(counted, terms, errors)
+        if name == MISSING:
+            return checks.items
+        of_all = [kind for one in counted for kind in of[one.item_id]]
+        mine = np.array([kind == name for kind in of_all], np.bool_)
+        return PartChecks(checks.items, checks.scores[mine], checks.errors[mine], checks.item[mine])
+
+    return (lambda _: whole), (lambda name: partial(find, name))
 
 
 def _at_any_time(counted: Sequence[Audited], terms: Terms, stood: Weighed | None) -> Weighed:
@@ -201,14 +250,23 @@ def _at_any_time(counted: Sequence[Audited], terms: Terms, stood: Weighed | None
     ladders = stood.ladders if stood else ()
     able = len(counted) >= checks_needed(terms.alpha, terms.each)
     if terms.pool.parts is None or terms.pool.missing is None:
-        checks = item_checks(counted, terms)
-        ladders = ladders or (ladder(_some(terms.pool.scores)),)
-        found = weigh(checks.scores, checks.errors, ladders[0], alpha=terms.alpha, delta=terms.delta)
-        return Weighed(found, ladders=ladders if able else ())
+        return _one_at_any_time((terms.find or item_checks)(counted, terms), terms, ladders)
     parts = _part_checks(counted, terms)
     ladders = ladders or part_ladders(parts, _some(terms.pool.parts), _some(terms.pool.missing))
     of_parts = weigh_parts(parts, (ladders[0], ladders[1]), alpha=terms.alpha, delta=terms.delta)
     return Weighed(of_parts, ladders=ladders if able else ())
+
+
+def _one_at_any_time(checks: RandomChecks | PartChecks, terms: Terms, ladders: tuple[Ladder, ...]) -> Weighed:
+    alpha, delta = terms.alpha, terms.delta
+    if isinstance(checks, PartChecks):
+        by, n = ladders[0] if ladders else ladder(_some(terms.pool.scores), most_parts(checks)), len(set(checks.item))
+        found = weigh_part(checks, by, alpha=alpha, delta=delta)
+    else:
+        by, n = ladders[0] if ladders else ladder(_some(terms.pool.scores)), len(checks.scores)
+        found = weigh(checks.scores, checks.errors, by, alpha=alpha, delta=delta)
+    able = n >= checks_needed(terms.alpha, terms.each)
+    return Weighed(found, ladders=(by,) if able else (), most=by.most)
 
 
 def _some(pool: Floats) -> Floats:
@@ -225,16 +283,21 @@ def _at_look(counted: Sequence[Audited], terms: Terms, stood: Weighed | None) ->
     taken = counted[: begins(number, terms.alpha, terms.each)] if number else counted
     found = _once(taken, terms, part)
     if number == 0:
-        return Weighed(found)
-    return Weighed(_each(found, lambda one: _looked_at(one, number, len(counted), again)), looked=number)
+        return found
+    told = _each(found.promise, lambda one: _looked_at(one, number, len(counted), again))
+    return replace(found, promise=told, looked=number)
 
 
-def _once(taken: Sequence[Audited], terms: Terms, delta: float) -> Promise:
-    pool = terms.pool
-    if pool.parts is None or pool.missing is None:
-        return promise(item_checks(taken, terms), alpha=terms.alpha, delta=delta, pool_scores=pool.scores)
-    pools = {"pool_parts": pool.parts, "pool_missing": pool.missing}
-    return promise_parts(_part_checks(taken, terms), alpha=terms.alpha, delta=delta, **pools)
+def _once(taken: Sequence[Audited], terms: Terms, delta: float) -> Weighed:
+    pool, alpha = terms.pool, terms.alpha
+    if pool.parts is not None and pool.missing is not None:
+        pools = {"pool_parts": pool.parts, "pool_missing": pool.missing}
+        return Weighed(promise_parts(_part_checks(taken, terms), alpha=alpha, delta=delta, **pools))
+    checks = (terms.find or item_checks)(taken, terms)
+    if isinstance(checks, PartChecks):
+        found = promise_part(checks, alpha=alpha, delta=delta, pool_scores=_some(pool.scores))
+        return Weighed(found, most=most_parts(checks))
+    return Weighed(promise(checks, alpha=alpha, delta=delta, pool_scores=pool.scores))
 
 
 def _each(promise: Promise, change: Callable[[Threshold | NoPromise], Threshold | NoPromise]) -> Promise:
@@ -269,11 +332,15 @@ def item_checks(known: Sequence[Audited], terms: Terms) -> RandomChecks:
     return _random(known, terms, [one.answer.uncertainty.score for one in known], wrong)
 
 
-def _part_checks(counted: Sequence[Audited], terms: Terms) -> PartChecks:
-    """The parts of those items that have any."""
+def _errors(one: Audited, terms: Terms) -> PartErrors:
+    return part_errors(terms.task, one.answer.label, one.truth, terms.matters)
+
+
+def _part_checks(counted: Sequence[Audited], terms: Terms, of: Mapping[str, PartErrors] | None = None) -> PartChecks:
+    """The parts of those items that have any; their errors, if they are known already, by the ids of the items."""
     known = [one for one in counted if has_parts(one.answer.label)]
-    errors = [part_errors(terms.task, one.answer.label, one.truth, terms.matters) for one in known]
-    doubts, lacking = [_missing(one.answer) for one in known], [each.missing > 0 for each in errors]
+    errors = [of[one.item_id] if of else _errors(one, terms) for one in known]
+    doubts, lacking = [missing_of(one.answer) for one in known], [each.missing > 0 for each in errors]
     items = _random(known, terms, doubts, lacking)
     scores = np.concatenate([np.zeros(0), *(part_doubts(one.answer.label) for one in known)])
     wrong = np.concatenate([np.zeros(0, np.bool_), *(each.wrong for each in errors)])
@@ -295,5 +362,6 @@ def _group(one: Audited, terms: Terms) -> str | None:
     return one.about.group or None if terms.groups else None
 
 
-def _missing(answer: PreAnnotation) -> float:
+def missing_of(answer: PreAnnotation) -> float:
+    """The doubt in [0, 1] whether something is missing in what a version said."""
     return missing_doubt(answer.label, answer.features, answer.uncertainty.score)

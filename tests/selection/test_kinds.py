@@ -1,12 +1,13 @@
 """Kinds of items: which one an item is of, what a policy says of them, and the reasons that name them."""
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
 from models.errors import InvalidInput
-from models.records import Box, Boxes, Transcript, Uncertainty, Word
-from selection.kinds import REST, Kind, kind_of, names_of
+from models.records import Box, Boxes, Lane, Lanes, Transcript, Uncertainty, Word
+from selection.kinds import MISSING, REST, Kind, kind_of, kinds_of_parts, names_of
 from selection.policy import Policy
 from selection.risk import NoPromise, Threshold
 from selection.routing import route, standing_of
@@ -60,12 +61,31 @@ def test_a_kind_is_checked(values: dict[str, Any], said: str) -> None:
         Kind(**values)
 
 
-def test_a_policy_names_each_kind_of_a_task_once_and_none_beside_parts() -> None:
+def test_a_policy_names_each_kind_of_a_task_once() -> None:
     assert Policy(kinds=(Kind("asr", "a"), Kind("lane", "a"))).kinds_of("lane") == ("a", REST)
     with pytest.raises(InvalidInput, match="kinds: expected each name once"):
         Policy(kinds=(Kind("asr", "a"), Kind("asr", "a", language="hsb")))
-    with pytest.raises(InvalidInput, match=r"kinds: expected none where the promise is of parts, got \['a'\]"):
-        Policy(kinds=(Kind("asr", "a"),), promise_of="parts")
+    parts = Policy(kinds=(Kind("asr", "a"), Kind("lane", "b")), promise_of="parts")
+    assert parts.kinds_of("asr") == ("a", REST, MISSING)
+    assert parts.kinds_of("detection") == ()
+    with pytest.raises(InvalidInput, match="kinds: expected another name than 'missing' where the promise is of parts"):
+        Policy(kinds=(Kind("asr", MISSING),), promise_of="parts")
+    with pytest.raises(InvalidInput, match="kinds: expected no more_than where the promise is of parts, got 'a'"):
+        Policy(kinds=(Kind("asr", "a", more_than=2),), promise_of="parts")
+
+
+def test_a_part_is_of_the_kind_that_its_item_would_be_of_without_the_others() -> None:
+    cells = Boxes(64, 48, tuple(Box((i, 0, i + 5, 9), name, 0.9) for i, name in enumerate(("car", "bus", "car"))))
+    parts = Policy(kinds=KINDS, promise_of="parts")
+    assert parts.kinds_of_parts("detection", cells, About()) == ("cars", REST, "cars")
+    words = Transcript("two marvin yes", tuple(Word(text, 0, 1, 0.9) for text in ("two", "marvin", "yes")))
+    assert parts.kinds_of_parts("asr", words, About()) == ("digits", REST, "short words")
+    assert parts.kinds_of_parts("asr", words, About(language="hsb")) == ("digits", "sorbian", "sorbian")
+    assert parts.kinds_of_parts("detection", Boxes(64, 48), About()) == ()
+    line = Lane(((1.0, 2.0), (3.0, 4.0)))
+    curbs = (Kind("lane", "doubtful", confidence_below=0.5),)
+    street = Lanes(64, 48, (line, replace(line, confidence=0.2)))
+    assert kinds_of_parts(curbs, "lane", street, About()) == (REST, "doubtful")
 
 
 def test_policies_without_kinds_are_called_as_they_were_before_there_were_any() -> None:
@@ -102,3 +122,8 @@ def test_the_promise_of_a_kind_is_one_line() -> None:
         "(alpha 2 %, delta 2.5 %, n = 300)"
     )
     assert standing_of(REST, NONE) == f"of the rest nothing is accepted unseen yet: {NONE.reason}"
+    assert standing_of(MISSING, NONE) == f"what is missing is always asked: {NONE.reason}"
+    assert standing_of(MISSING, HELD) == (
+        "what is missing is not asked up to the doubt 0.125: 1 of the 200 checked ones within lacked something "
+        "(alpha 2 %, delta 2.5 %, n = 300)"
+    )

@@ -11,7 +11,17 @@ from scipy.stats import binomtest
 
 from models.errors import InvalidInput
 from selection.checks import RandomChecks
-from selection.parts import PartChecks, PartPromise, Plan, plan, promise_parts, surest
+from selection.parts import (
+    OfKind,
+    PartChecks,
+    PartPromise,
+    Plan,
+    plan,
+    plan_kinds,
+    plan_together,
+    promise_parts,
+    surest,
+)
 from selection.risk import NoPromise, Threshold
 
 WITHIN = Threshold(0.3, 0.02, 0.025, 500, 400, 1)
@@ -51,6 +61,38 @@ def test_every_part_is_accepted_or_shown(scores: list[float], missing: float, mo
     assert sorted(done.accepted + done.shown) == list(range(len(scores)))
     assert len(done.accepted) <= (most if held else 0)
     assert all(scores[row] <= 0.3 for row in done.accepted)
+
+
+def test_each_kind_of_parts_is_planned_on_its_own_by_hand() -> None:
+    """Of cells two at most up to 0.3; of platelets none, which have no promise; nobody is asked up to the doubt 0.3."""
+    promises = {"cells": PartPromise(WITHIN, WITHIN, most=2), "platelets": PartPromise(NONE, WITHIN, most=1)}
+    kinds = ["cells", "platelets", "cells", "cells"]
+    found = plan_kinds([0.1, 0.1, 0.3, 0.2], kinds, 0.3, promises.__getitem__)
+    assert found == {
+        "cells": OfKind(Plan((0, 3), (2,), asked=False), promises["cells"]),
+        "platelets": OfKind(Plan((), (1,), asked=False), promises["platelets"]),
+    }
+    assert plan_together(found, 0.3, promises["cells"]) == Plan((0, 3), (1, 2), asked=False)
+    assert plan_together({}, 0.31, promises["cells"]) == Plan((), (), asked=True)
+
+
+@given(st.lists(st.tuples(unit, st.sampled_from("abc")), max_size=20), unit, st.integers(1, 4), st.integers(1, 4))
+def test_parts_of_one_kind_never_change_what_becomes_of_another(
+    parts: Any, missing: float, most: int, more: int
+) -> None:
+    promises = {
+        "a": PartPromise(WITHIN, NONE, most),
+        "b": PartPromise(WITHIN, NONE, more),
+        "c": PartPromise(NONE, NONE, 1),
+    }
+    scores, kinds = [score for score, _ in parts], [kind for _, kind in parts]
+    found = plan_kinds(scores, kinds, missing, promises.__getitem__)
+    whole = plan_together(found, missing, promises["a"])
+    assert sorted(whole.accepted + whole.shown) == list(range(len(parts)))
+    for kind, promise in promises.items():
+        rows = [row for row, of in enumerate(kinds) if of == kind]
+        alone = plan([scores[row] for row in rows], missing, promise)
+        assert [row for row in whole.accepted if kinds[row] == kind] == [rows[place] for place in alone.accepted]
 
 
 Checked = tuple[PartChecks, NDArray[np.float64], NDArray[np.float64]]

@@ -9,7 +9,8 @@ from hypothesis import strategies as st
 
 from models.errors import InvalidInput
 from models.records import Uncertainty
-from selection.parts import PartPromise, Plan
+from selection.kinds import REST
+from selection.parts import OfKind, PartPromise, Plan
 from selection.policy import Policy
 from selection.risk import NoPromise, Threshold
 from selection.routing import DRAWN, draw, route, route_parts
@@ -179,6 +180,7 @@ def test_a_draw_out_of_range_is_refused(bad: float) -> None:
 
 HELD = Threshold(threshold=0.1, alpha=0.02, delta=0.025, n=400, accepted=300, errors=1)
 WITHIN = "3 of 4 parts are within the accepted score 0.1 (alpha 2 %, delta 2.5 %, n = 400)"
+UP = "the accepted score 0.1 (alpha 2 %, delta 2.5 %, n = 400)"
 UP_TO = "up to the score 0.1 {} would be accepted unseen"
 FULL, SOME = Plan((), (0, 1, 2, 3), True), Plan((0, 1, 3), (2,), True)
 
@@ -215,6 +217,27 @@ def test_parts_by_hand(
     assert (decided.decision, decided.reason) == (decision, reason)
     assert decided.parts == (plan if decision == "review" and plan.partial else None)
     assert decided.otherwise == otherwise
+
+
+@pytest.mark.parametrize(
+    ("plans", "whole", "reason", "otherwise"),
+    [
+        ({"cells": Plan((0, 1), (2,), True), REST: Plan((), (3,), True)}, Plan((0, 1), (2, 3), True),
+         f'of the kind "cells" 2 of 3 parts are within {UP}; of the rest no part is accepted unseen yet: {WAITING}; ',
+         'of the kind "cells" ' + UP_TO.format("its one shown part")),
+        ({"cells": Plan((0,), (), True)}, Plan((0,), (), True), f'of the kind "cells" 1 of 1 parts are within {UP}; ',
+         "within the doubt accepted of what is missing nobody would look at it"),
+        ({}, Plan((), (), True), "", "within the doubt accepted of what is missing nobody would look at it"),
+    ],
+)  # fmt: skip
+def test_kinds_of_parts_by_hand(plans: dict[str, Plan], whole: Plan, reason: str, otherwise: str) -> None:
+    promises = {"cells": PartPromise(HELD, NONE, 9), REST: PartPromise(NONE, NONE, 1)}
+    kinds = {kind: OfKind(of, promises[kind]) for kind, of in plans.items()}
+    decided = route_parts(0.3, 5.0, 20.0, whole, promises[REST], POLICY, 0.5, kinds=kinds)
+    assert decided.reason == f"{reason}what is missing is always asked: {WAITING}"
+    assert (decided.decision, decided.otherwise) == ("review", otherwise)
+    drawn = route_parts(0.3, 5.0, 20.0, whole, promises[REST], POLICY, 0.1, kinds=kinds)
+    assert drawn.decision == "calibrate"  # while any kind has no promise
 
 
 def test_an_item_of_which_a_person_sees_nothing_is_accepted_and_a_dear_one_done_afresh() -> None:

@@ -16,8 +16,8 @@ from hypothesis import strategies as st
 from models.errors import PrelabelError
 from models.media import Limits, read_audio, read_image
 from models.records import Uncertainty
-from selection.kinds import REST
-from selection.parts import PartPromise, Plan
+from selection.kinds import MISSING, REST
+from selection.parts import OfKind, PartPromise, Plan
 from selection.policy import Policy
 from selection.risk import NoPromise, Threshold, accept_threshold
 from selection.routing import Decision, route, route_parts, standing_of
@@ -86,11 +86,22 @@ def test_every_decision_about_an_item_is_said(
     plan=st.builds(Plan, st.just((0,)), st.sampled_from([(), (1,), (1, 2)]), st.booleans()),
     rule=st.sampled_from(RULES),
     scratch=st.floats(1, 20),
+    names=st.sampled_from([None, [], ["short words"], ["short words", REST]]),
 )
 def test_every_decision_about_parts_is_said(
-    language: str, missing: float, parts: Any, lacks: Any, drawn: float, plan: Plan, rule: Rule | None, scratch: float
+    language: str,
+    missing: float,
+    parts: Any,
+    lacks: Any,
+    drawn: float,
+    plan: Plan,
+    rule: Rule | None,
+    scratch: float,
+    names: list[str] | None,
 ) -> None:
-    decided = route_parts(missing, 5.0, scratch, plan, PartPromise(parts, lacks, 1), Policy(), drawn, rule)
+    promise = PartPromise(parts, lacks, 1)
+    kinds = None if names is None else {name: OfKind(plan, promise) for name in names}
+    decided = route_parts(missing, 5.0, scratch, plan, promise, Policy(), drawn, rule, kinds)
     assert left(decided, language) == []
 
 
@@ -122,7 +133,9 @@ WRITTEN = [  # by serving/calibrations.py, serving/trust.py and the store
     "again",
     "withdrawn, as audits found too many errors; since 2026-01-01 11:00 UTC 3 random checks are known, at least 20 are "
     "needed",
-    *(standing_of(kind, one) for kind in ("short words", REST) for one in (HELD, NONE, SHORT)),
+    'withdrawn at 2026-01-01 12:00 UTC: 3 of 9 audited parts of the kind "short words" were wrong in 9 audits, which '
+    "proves a rate above alpha 2 %",
+    *(standing_of(kind, one) for kind in ("short words", REST, MISSING) for one in (HELD, NONE, SHORT)),
     "its parts were promised by what is withdrawn",
     "chosen as gold, which people label; p_error 0.01 (score 0.01) is within the accepted score 0.12 (alpha 2 %, "
     "delta 5 %, n = 400)",

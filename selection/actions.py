@@ -112,22 +112,17 @@ def spent_seconds(task: Task, actions: Actions, costs: Costs) -> Seconds:
     """
     changes = actions.changes
     wrong = changes.altered + changes.removed
-    match task:
-        case "asr":
-            if actions.duration_s is None:
-                raise InvalidInput("actions of asr: expected the duration in seconds, got none")
-            word_error_rate = (wrong + changes.added) / max(1, changes.given)
-            slope = (costs.transcribe_ratio - costs.check_ratio) / costs.break_even_wer
-            checked = costs.check_ratio * _heard_share(actions, actions.duration_s, costs)
-            corrected = checked + word_error_rate * slope
-            ratio = min(costs.transcribe_ratio, corrected) if actions.shown else costs.transcribe_ratio
-            return actions.duration_s * ratio
-        case "detection":
-            checks = changes.shown * costs.box_verify_s + wrong * costs.box_adjust_s
-            return costs.image_s + checks + changes.added * costs.box_draw_s
-        case "lane":
-            checks = changes.shown * costs.lane_verify_s + wrong * costs.lane_adjust_s
-            return costs.image_s + checks + changes.added * costs.lane_draw_s
+    if task == "asr":
+        if actions.duration_s is None:
+            raise InvalidInput("actions of asr: expected the duration in seconds, got none")
+        word_error_rate = (wrong + changes.added) / max(1, changes.given)
+        slope = (costs.transcribe_ratio - costs.check_ratio) / costs.break_even_wer
+        checked = costs.check_ratio * _heard_share(actions, actions.duration_s, costs)
+        corrected = checked + word_error_rate * slope
+        ratio = min(costs.transcribe_ratio, corrected) if actions.shown else costs.transcribe_ratio
+        return actions.duration_s * ratio
+    verify_s, adjust_s, draw_s = costs.of_a_part(task)
+    return costs.image_s + (changes.shown * verify_s + wrong * adjust_s) + changes.added * draw_s
 
 
 def _heard_share(actions: Actions, duration_s: Seconds, costs: Costs) -> float:

@@ -43,6 +43,12 @@ class Costs:
             if not 0 < value < math.inf:
                 raise InvalidInput(f"Costs.{constant.name}: expected a finite number > 0, got {value}")
 
+    def of_a_part(self, task: Task) -> tuple[Seconds, Seconds, Seconds]:
+        """To verify, to adjust and to draw one box or, where the task is lanes, one line."""
+        if task == "lane":
+            return self.lane_verify_s, self.lane_adjust_s, self.lane_draw_s
+        return self.box_verify_s, self.box_adjust_s, self.box_draw_s
+
 
 def expected_seconds(
     task: Task,
@@ -62,36 +68,25 @@ def expected_seconds(
     Raises:
         InvalidInput: a feature that the task's cost needs is not there.
     """
-    match label:
-        case Transcript():
-            wer = max(_feature(features, "expected_wer", task), p_error / max(1, len(label.text.split())))
-            corrected = costs.check_ratio + wer * _edit_ratio(costs)
-            return _duration(duration_s, task) * min(costs.transcribe_ratio, corrected)
-        case Boxes():
-            unsure = float(part_doubts(label).sum())
-            changes = unsure * costs.box_adjust_s + _feature(features, "expected_missed", task) * costs.box_draw_s
-            checks = len(label.boxes) * costs.box_verify_s
-            return costs.image_s + checks + max(changes, p_error * costs.box_adjust_s)
-        case Lanes():
-            unsure = float(part_doubts(label).sum())
-            changes = unsure * costs.lane_adjust_s + _feature(features, "expected_missed", task) * costs.lane_draw_s
-            checks = len(label.lanes) * costs.lane_verify_s
-            return costs.image_s + checks + max(changes, p_error * costs.lane_adjust_s)
+    if isinstance(label, Transcript):
+        wer = max(_feature(features, "expected_wer", task), p_error / max(1, len(label.text.split())))
+        corrected = costs.check_ratio + wer * _edit_ratio(costs)
+        return _duration(duration_s, task) * min(costs.transcribe_ratio, corrected)
+    verify_s, adjust_s, draw_s = costs.of_a_part(task)
+    doubts = part_doubts(label)
+    changes = float(doubts.sum()) * adjust_s + _feature(features, "expected_missed", task) * draw_s
+    return costs.image_s + len(doubts) * verify_s + max(changes, p_error * adjust_s)
 
 
 def from_scratch_seconds(
     task: Task, label: Label, features: Mapping[str, float], duration_s: Seconds | None, costs: Costs
 ) -> Seconds:
     """What a person is expected to need without a pre-annotation: everything there is has to be drawn or typed."""
-    match label:
-        case Transcript():
-            return _duration(duration_s, task) * costs.transcribe_ratio
-        case Boxes():
-            there = float((1 - part_doubts(label)).sum()) + _feature(features, "expected_missed", task)
-            return costs.image_s + there * costs.box_draw_s
-        case Lanes():
-            there = float((1 - part_doubts(label)).sum()) + _feature(features, "expected_missed", task)
-            return costs.image_s + there * costs.lane_draw_s
+    if isinstance(label, Transcript):
+        return _duration(duration_s, task) * costs.transcribe_ratio
+    *_, draw_s = costs.of_a_part(task)
+    there = float((1 - part_doubts(label)).sum()) + _feature(features, "expected_missed", task)
+    return costs.image_s + there * draw_s
 
 
 def parts_seconds(
@@ -118,20 +113,15 @@ def parts_seconds(
     if not shown and not asked:
         return 0.0
     unsure = float(part_doubts(label)[list(shown)].sum())
-    missed = _feature(features, "expected_missed", task) if asked and not isinstance(label, Transcript) else 0.0
-    match label:
-        case Transcript():
-            whole = _duration(duration_s, task)
-            spans = sum(label.words[row].end_s - label.words[row].start_s + 2 * costs.context_s for row in shown)
-            heard = whole if asked else min(whole, spans)
-            typed = unsure / max(1, len(label.words)) * _edit_ratio(costs) * whole
-            return min(costs.transcribe_ratio * whole, costs.check_ratio * heard + typed)
-        case Boxes():
-            changes = unsure * costs.box_adjust_s + missed * costs.box_draw_s
-            return costs.image_s + len(shown) * costs.box_verify_s + changes
-        case Lanes():
-            changes = unsure * costs.lane_adjust_s + missed * costs.lane_draw_s
-            return costs.image_s + len(shown) * costs.lane_verify_s + changes
+    if isinstance(label, Transcript):
+        whole = _duration(duration_s, task)
+        spans = sum(label.words[row].end_s - label.words[row].start_s + 2 * costs.context_s for row in shown)
+        heard = whole if asked else min(whole, spans)
+        typed = unsure / max(1, len(label.words)) * _edit_ratio(costs) * whole
+        return min(costs.transcribe_ratio * whole, costs.check_ratio * heard + typed)
+    verify_s, adjust_s, draw_s = costs.of_a_part(task)
+    missed = _feature(features, "expected_missed", task) if asked else 0.0
+    return costs.image_s + len(shown) * verify_s + (unsure * adjust_s + missed * draw_s)
 
 
 def part_doubts(label: Label) -> NDArray[np.float64]:

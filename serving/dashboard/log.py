@@ -26,6 +26,7 @@ MOST_NAMES = 200  # that a list offers
 VERBS: Mapping[str, str] = MappingProxyType({
     "register": "registered", "fail": "took out", "retry": "tried again", "correct": "corrected",
     "contest": "asked for a second look", "release": "gave back", "withdraw": "took back", "attach": "attached",
+    "detach": "detached",
     "unfit": "left out", "fit": "brought back", "gold": "chose as gold", "ungold": "chose as gold no longer",
     "due": "set the deadline of", "group": "put into a group",
     "add-webhook": "added a webhook", "remove-webhook": "removed a webhook",

@@ -164,19 +164,36 @@ def sync(loop: Loop, settings: Settings) -> Synced:
     return Synced(tuple(found), planted, *loop.store.inbox.counts(TOOL))
 
 
+def detach(loop: Loop, task: Task, project_id: int, actor: Actor) -> None:
+    """Forgets a project, also one that is gone, and revokes its token; its labels stay, and so does the backend there.
+
+    Raises:
+        NotFound: it is not attached.
+    """
+    loop.store.studio.detach(task, project_id, actor, utc_now())
+    for token in _tokens_of(loop, task, project_id):
+        tokens.revoke_token(loop.store, token, actor, utc_now())
+
+
+def _tokens_of(loop: Loop, task: Task, project: int) -> list[str]:
+    """The names of those with which Label Studio may ask about a project."""
+    known = tokens.list_tokens(loop.store)
+    return [one.name for one in known if one.name.startswith(_named(task, project)) and one.revoked_at is None]
+
+
+def _named(task: Task, project: int) -> str:
+    return f"label-studio {task} {project} "
+
+
 def _secret(loop: Loop, project: int, task: Task, actor: Actor) -> str | None:
     """A new token for Label Studio in place of its former one; none where the service is open."""
-    known = tokens.list_tokens(loop.store)
-    if not known:
+    if not tokens.list_tokens(loop.store):
         return None
-    beginning = f"label-studio {task} {project} "
-    now = utc_now()
-    secret = tokens.make_token(
-        loop.store, f"{beginning}{now:%Y-%m-%d %H:%M:%S.%f}", ("annotate", "correct"), actor, now
-    )
-    for former in known:
-        if former.name.startswith(beginning) and former.revoked_at is None:
-            tokens.revoke_token(loop.store, former.name, actor, now)
+    former, now = _tokens_of(loop, task, project), utc_now()
+    name = f"{_named(task, project)}{now:%Y-%m-%d %H:%M:%S.%f}"
+    secret = tokens.make_token(loop.store, name, ("annotate", "correct"), actor, now)
+    for token in former:
+        tokens.revoke_token(loop.store, token, actor, now)
     return secret
 
 

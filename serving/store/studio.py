@@ -5,8 +5,9 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Row, and_, exists, select, update
+from sqlalchemy import Row, and_, delete, exists, select, update
 
+from models.errors import NotFound
 from models.records import Seconds, Task
 from serving.store.database import Database, log
 from serving.store.records import Actor
@@ -66,6 +67,18 @@ class Studio:
             ).scalar()
             if added is not None:
                 log(connection, now, actor, "attach", f"label-studio {project}", {"task": task})
+
+    def detach(self, task: Task, project: int, actor: Actor, now: datetime) -> None:
+        """Forgets a project; the labels that came of it stay.
+
+        Raises:
+            NotFound: it is not attached.
+        """
+        where = and_(studio_projects.c.task == task, studio_projects.c.project == project)
+        with self._database.writing() as connection:
+            if not connection.execute(delete(studio_projects).where(where)).rowcount:
+                raise NotFound(f"label-studio {task} {project}: expected an attached project, got none")
+            log(connection, now, actor, "detach", f"label-studio {project}", {"task": task})
 
     def projects(self) -> list[Project]:
         """Every attached project."""

@@ -9,7 +9,7 @@ from models.tasks import parse_task
 from serving.loop import Loop
 from serving.verbs.console import ACTOR, Database, out, settings_of, table
 
-app = typer.Typer(help="Attach a project of Label Studio, or take over what it has.", no_args_is_help=True)
+app = typer.Typer(help="Attach projects of Label Studio, or take over what they have.", no_args_is_help=True)
 
 
 @app.command("attach")
@@ -45,6 +45,21 @@ def attach_project(
         out.print(f"gold: {attached.planted} planted")
     out.print(f"project {project}: {attached.stored} tasks have a prediction of {attached.version}, which it shows now")
     raise typer.Exit(1 if attached.unread else 0)
+
+
+@app.command("detach")
+def detach_project(
+    project: Annotated[int, typer.Option(min=1, help="the project's number in Label Studio")],
+    task: Annotated[str, typer.Option(help="asr, detection or lane")],
+    db: Database = None,
+) -> None:
+    """Look after a project no longer, also one that was deleted there. Its labels stay."""
+    from serving.label_studio.projects import detach
+
+    detach(Loop.open(settings_of(database_url=db)), parse_task(task), project, ACTOR)
+    out.print(
+        f"project {project}: no longer attached; remove its model in Label Studio's settings, if it is there still"
+    )
 
 
 @app.command("sync")

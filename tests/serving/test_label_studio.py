@@ -7,14 +7,14 @@ from typing import Any
 
 import pytest
 
-from models.errors import NotAllowed, Refused
+from models.errors import NotAllowed, NotFound, Refused
 from models.records import Box, Boxes
 from serving.label_studio import projects
 from serving.label_studio.client import basic
 from serving.label_studio.corrections import Reconciled
 from serving.label_studio.projects import Attached, push
 from serving.loop import utc_now
-from serving.tokens import make_token
+from serving.tokens import list_tokens, make_token
 from tests.serving.fake_studio import RECTANGLES, FakeStudio
 from tests.serving.served import Served, eventually, picture, serving, sound
 
@@ -370,6 +370,15 @@ class TestProjects:
         gone, there = [one for _, one in found.projects]
         assert there == Reconciled(new=1)
         assert "/api/projects/9: expected to find it, got 404" in gone.failed[0]
+        make_token(joined.loop.store, "label-studio asr 9 then", ("annotate",), "tester", utc_now())
+        make_token(joined.loop.store, "label-studio detection 1 then", ("annotate",), "tester", utc_now())
+        projects.detach(joined.loop, "asr", 9, "tester")
+        assert [one.project for one in joined.loop.store.studio.projects()] == [1]
+        assert [one.name for one in list_tokens(joined.loop.store) if one.revoked_at is None] == [
+            "label-studio detection 1 then"
+        ]
+        with pytest.raises(NotFound, match="label-studio asr 9: expected an attached project, got none"):
+            projects.detach(joined.loop, "asr", 9, "tester")
 
     def test_tasks_that_come_later_get_a_prediction_too(self, joined: Served, studio: FakeStudio) -> None:
         joined.loop.store.studio.attach("detection", 1, "tester", utc_now())

@@ -93,8 +93,10 @@ class Calibrations:
     def learn(self, version: StoredVersion, audited: int, actor: Actor) -> Trust:
         """Learns from the checks of a version, of which ``audited`` were known before it began, and routes anew."""
         policy = self._policies.of(version.task)
-        checks_from, trust = self._standing(version, policy).checks_from, self.weigh(version, policy)
-        self._keep(version, trust, policy, audited, actor, checks_from)
+        since, trust = self._standing(version, policy).since, self.weigh(version, policy)
+        while since != (since := self._standing(version, policy).since):  # a promise was withdrawn meanwhile
+            trust = self.weigh(version, policy)
+        self._keep(version, trust, policy, audited, actor, since[0])
         self._reroute(version, trust, policy, actor)
         return trust
 
@@ -187,8 +189,7 @@ class Calibrations:
         stands = self._standing(version, policy)
         names, _ = self._store.versions.ancestry(version.name)
         with self._looking:
-            since = f"{stands.checks_from} {stands.kinds_from}"
-            key = version.name, json.dumps(made_for(policy), sort_keys=True), policy.audit_share, since
+            key = version.name, json.dumps(made_for(policy), sort_keys=True), policy.audit_share, str(stands.since)
             audits = self._audits.setdefault(key, Audits(policy))
             new = self._store.checks.after(version.task, version.name, names, audits.last)
             audits.take(version.task, stands.made, [one for one in new if one.draw < policy.audit_share])

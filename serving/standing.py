@@ -43,6 +43,11 @@ class Standing:
         return Standing(fitting, since, {kind: max(lost) for kind, lost in each.items() if lost})
 
     @property
+    def since(self) -> tuple[datetime | None, Mapping[str, datetime]]:
+        """When promises were withdrawn last: that of all, and those of kinds."""
+        return self.checks_from, self.kinds_from
+
+    @property
     def last(self) -> Trust | None:
         """What was weighed last."""
         return _trust(self.weighed[-1]) if self.weighed else None

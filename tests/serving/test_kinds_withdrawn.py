@@ -180,6 +180,24 @@ def test_it_is_earned_anew_from_checks_since_then_and_lost_again(world: Callable
         assert "cars" not in here.told()["audits"]
 
 
+def test_what_is_withdrawn_while_checks_are_weighed_stays_so(
+    world: Callable[..., World], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    here = world()
+    calibrations = here.loop._calibrations
+    weigh = calibrations.weigh
+
+    def slowly(*of: Any) -> Any:
+        found = weigh(*of)
+        if held(here)["cars"]:
+            broken(here)
+        return found
+
+    monkeypatch.setattr(calibrations, "weigh", slowly)
+    here.learn()
+    assert held(here) == {"cars": False, REST: True}
+
+
 def test_both_can_be_lost(world: Callable[..., World]) -> None:
     here = world()
     broken(here)

@@ -78,7 +78,7 @@ def test_formats_are_listed_with_what_can_be_downloaded(tmp_path: Path) -> None:
     done = prelabel(tmp_path, "datasets")
     lines = {line.split()[0]: line.split() for line in done.stdout.splitlines()}
     assert lines["coco"][:5] == ["coco", "detection", "yes", "yes", "annotations/instances_SPLIT.json;"]
-    assert lines["mot"][:4] == ["mot", "detection", "yes", "SPLIT/SEQUENCE/gt/gt.txt,"]
+    assert lines["mot"][:5] == ["mot", "detection", "yes", "sequence", "SPLIT/SEQUENCE/gt/gt.txt,"]
     assert "librispeech-dev-clean, " in done.stdout.splitlines()[-1]
 
 

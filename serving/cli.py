@@ -46,8 +46,8 @@ def serve(
 @app.command()
 def demo(
     scenes: Annotated[int, typer.Option(min=10, help="road scenes to render")] = 60,
-    rounds: Annotated[int, typer.Option(min=1)] = 3,
-    seed: int = 0,
+    rounds: Annotated[int, typer.Option(min=1, help="of labelling, each with a training")] = 3,
+    seed: Annotated[int, typer.Option(help="of the scenes")] = 0,
     db: Database = None,
 ) -> None:
     """Watch the loop turn on rendered road scenes, with a simulated annotator."""
@@ -110,10 +110,10 @@ def train(
         list[str] | None, typer.Option(help="data that calibrates the result; default: a share of --data")
     ] = None,
     init: Annotated[str | None, typer.Option(help="the version to start from, or LIBRARY:MODEL[:FILE]")] = None,
-    epochs: Annotated[int | None, typer.Option(min=1)] = None,
-    batch_size: Annotated[int | None, typer.Option(min=1)] = None,
-    learning_rate: Annotated[float | None, typer.Option(min=0)] = None,
-    seed: Annotated[int, typer.Option(min=0)] = 0,
+    epochs: Annotated[int | None, typer.Option(min=1, help="passes over the data; default: the recipe's")] = None,
+    batch_size: Annotated[int | None, typer.Option(min=1, help="examples a step; default: the recipe's")] = None,
+    learning_rate: Annotated[float | None, typer.Option(min=0, help="its peak; default: the recipe's")] = None,
+    seed: Annotated[int, typer.Option(min=0, help="of every random draw")] = 0,
     notes: Annotated[str, typer.Option(help="words for the model card: the data and its licences")] = "",
     runs: Annotated[Path | None, typer.Option(help="folder of checkpoints; default: below the data folder")] = None,
     to: Annotated[Path | None, typer.Option("--out", help="folder for the version, instead of the store")] = None,
@@ -179,7 +179,7 @@ def simulate(
     ] = False,
     first_epochs: Annotated[int | None, typer.Option(min=1, help="of that one; default: the recipe's")] = None,
     rounds: Annotated[int, typer.Option(min=1, max=12, help="each as long as all before it together")] = 5,
-    seeds: Annotated[int, typer.Option(min=1)] = 5,
+    seeds: Annotated[int, typer.Option(min=1, help="runs of each way of working, for the intervals")] = 5,
     epochs: Annotated[int, typer.Option("--epochs-per-round", min=1)] = 4,
     retrain: Annotated[bool, typer.Option(help="train a candidate after each round")] = True,
     learn_until: Annotated[

@@ -4,11 +4,11 @@ from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
-from models.records import Seconds, Task
+from models.records import Task
 from selection.queueing import Deadline
 from serving.store import Store
 from serving.store.deadlines import Lateness
-from serving.store.records import Promotion, StoredVersion
+from serving.store.records import Promotion, Spent, StoredVersion
 
 _MIDNIGHT: dict[str, Any] = {"hour": 0, "minute": 0, "second": 0, "microsecond": 0}
 
@@ -34,7 +34,7 @@ def task_report(
     labels = states.get("corrected", 0) + states.get("accepted", 0) - gold.known
     lines, accepted = store.queue.seconds(task), store.items.accepted(task)
     reasons, planted, midnight = store.unfit.reasons(task), planted_of(task), now.astimezone(UTC).replace(**_MIDNIGHT)
-    human_seconds = sum(seconds for _, _, seconds in lines) + planted["human_seconds"] + store.unfit.seconds(task)
+    human_seconds = sum(line.seconds for line in lines) + planted["human_seconds"] + store.unfit.seconds(task)
     return {
         "serving": serving.name if serving else None,
         "promise": told_of(serving) if serving else None,
@@ -42,27 +42,27 @@ def task_report(
         "deadlines": _told(store.deadlines.lateness(task, deadlines, now)),
         "labels": labels,
         "unfit": {"items": sum(reasons.values()), "drawn": store.unfit.drawn(task), "reasons": reasons},
-        "corrections": sum(corrections for _, corrections, _ in lines),
+        "corrections": sum(line.corrections for line in lines),
         "corrections_without_seconds": store.queue.without_seconds(task),
         "gold": vars(gold),
         "planted": planted,
         "human_seconds": human_seconds,
         "human_seconds_today": store.queue.seconds_since(task, midnight) + store.unfit.seconds(task, midnight),
         "seconds_per_label": human_seconds / labels if labels else None,
-        "by_model_version": [_worked(*line, accepted.get(line[0] or "", 0)) for line in lines],
+        "by_model_version": [_worked(line, accepted.get(line.version or "", 0)) for line in lines],
         "switches": [_switch(one) for one in store.versions.promotions(task)],
     }
 
 
-def _worked(version: str | None, corrections: int, seconds: Seconds, accepted: int) -> dict[str, Any]:
-    """What people did with what a version said."""
+def _worked(spent: Spent, accepted: int) -> dict[str, Any]:
+    """What people did with what a version said; several corrections of an item are one label."""
     return {
-        "model_version": version,
-        "corrections": corrections,
-        "human_seconds": seconds,
-        "seconds_per_correction": seconds / corrections,
+        "model_version": spent.version,
+        "corrections": spent.corrections,
+        "human_seconds": spent.seconds,
+        "seconds_per_correction": spent.seconds / spent.corrections,
         "accepted": accepted,
-        "seconds_per_label": seconds / (corrections + accepted),
+        "seconds_per_label": spent.seconds / (spent.items + accepted),
     }
 
 

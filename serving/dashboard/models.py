@@ -111,9 +111,11 @@ async def rollback(version: str, request: Request) -> Response:
 def _rows(deployment: Deployment) -> dict[str, list[Row]]:
     loop = deployment.loop
     rows: dict[str, list[Row]] = {task: [] for task in TASKS}
-    lines = {task: {name: (n, s / n) for name, n, s in loop.store.queue.seconds(task)} for task in TASKS}
+    spent = {(task, one.version): one for task in TASKS for one in loop.store.queue.seconds(task)}
     for version in reversed(loop.versions.all()):
-        rows[version.task].append(Row(version, *lines[version.task].get(version.name, (0, None))))
+        of = spent.get((version.task, version.name))
+        worked = (of.corrections, of.seconds / of.corrections) if of else (0, None)
+        rows[version.task].append(Row(version, *worked))
     return rows
 
 

@@ -13,7 +13,7 @@ from models.errors import NotFound, Stale
 from models.records import Correction, Item, Label, Task, to_json
 from serving.store.database import Database, log
 from serving.store.order import Order, next_of
-from serving.store.records import Actor, Leased, Receipt, Unfit, Worked
+from serving.store.records import Actor, Leased, Receipt, Spent, Unfit, Worked
 from serving.store.rows import item_of, label_of, leased_of, locked, with_answers
 from serving.store.tables import corrections, item_tasks, items, leases, preannotations, unfit
 from serving.store.waiting import Asking, Waits
@@ -154,15 +154,16 @@ class Queue:
         return [Worked(None if row.decision == "annotate" else label_of(task, row.label), label_of(task, row.given),
                        row.seconds, row.duration_s) for row in rows]  # fmt: skip
 
-    def seconds(self, task: Task) -> list[tuple[str | None, int, float]]:
-        """(model version, corrections, human seconds), one line for each version that people corrected; planted items
-        are told apart (``planting``), and labels that came with gold items are nobody's work."""
-        version = corrections.c.model_version
-        chosen = select(version, func.count(), func.sum(corrections.c.seconds))
+    def seconds(self, task: Task) -> list[Spent]:
+        """One line for each version that people corrected; planted items are told apart (``planting``), and labels that
+        came with gold items are nobody's work."""
+        version, different = corrections.c.model_version, func.count(corrections.c.item_id.distinct())
+        chosen = select(version, func.count(), different, func.sum(corrections.c.seconds))
         chosen = chosen.where(corrections.c.task == task, *_WORK)
         with self._database.reading() as connection:
             rows = connection.execute(chosen.group_by(version)).all()
-        return sorted(((name, n, float(seconds)) for name, n, seconds in rows), key=lambda line: line[0] or "")
+        lines = (Spent(name, n, of, float(seconds)) for name, n, of, seconds in rows)
+        return sorted(lines, key=lambda line: line.version or "")
 
     def without_seconds(self, task: Task) -> int:
         """How many corrections came from a tool that told no seconds."""

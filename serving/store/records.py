@@ -198,6 +198,16 @@ class Audited:
 
 
 @dataclass(frozen=True)
+class Spent:
+    """Human seconds on what a version said (None: on labels from nothing): on so many corrections of so many items."""
+
+    version: str | None
+    corrections: int
+    items: int
+    seconds: Seconds
+
+
+@dataclass(frozen=True)
 class Worked:
     """What a person was shown of an item (None: nothing), what they gave, and the seconds that they took."""
 

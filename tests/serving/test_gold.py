@@ -22,6 +22,7 @@ from serving.media_files import content_id
 from serving.promotion import Pairs
 from serving.store import Store
 from serving.store.order import Order
+from serving.store.records import Spent
 from serving.store.waiting import Asking
 from serving.trust import Trust
 from tests.serving.served import eventually, picture, serving
@@ -82,7 +83,7 @@ class TestStore:
         assert store.gold.know("detection", labels, "coco:right", "boss", after(3)) == 0  # the same came before
         assert [label for _, label in store.queue.corrected("detection")] == [boxes("car"), boxes("car")]
         assert vars(store.gold.counts("detection")) == {"chosen": 2, "labelled": 2, "known": 2}
-        assert store.queue.seconds("detection") == [("v1", 1, 4.0)]
+        assert store.queue.seconds("detection") == [Spent("v1", 1, 1, 4.0)]
         assert store.queue.without_seconds("detection") == 0
         assert [label for label, _ in store.queue.last_given("detection", 9)] == [boxes("bus")]
 

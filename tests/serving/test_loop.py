@@ -230,7 +230,7 @@ def test_the_report_counts_items_seconds_and_labels(build: Build) -> None:
     assert told["detection"]["by_model_version"] == [
         {
             "model_version": "v1", "corrections": 2, "human_seconds": 8.0, "seconds_per_correction": 4.0,
-            "accepted": 0, "seconds_per_label": 4.0,
+            "accepted": 0, "seconds_per_label": 8.0,
         }
     ]  # fmt: skip
     assert told["detection"]["promise"]["holds"] is False

@@ -16,7 +16,7 @@ from models.errors import NotFound, Stale
 from selection.queueing import Skills
 from serving.store import Store
 from serving.store.order import Order, Waiting
-from serving.store.records import Comparison, Leased
+from serving.store.records import Comparison, Leased, Spent
 from serving.store.tables import item_tasks
 from serving.store.waiting import Asking, Waits
 from tests.serving.processes import children
@@ -300,7 +300,8 @@ def test_seconds_are_counted_by_version(store: Store) -> None:
     fill(store, 2)
     store.queue.correct(correction(0, "car"), None, "tester", START)
     store.queue.correct(correction(1, "car"), None, "tester", START)
-    assert store.queue.seconds("detection") == [("v1", 2, 8.0)]
+    store.queue.correct(correction(1, "bus"), None, "tester", after(1))
+    assert store.queue.seconds("detection") == [Spent("v1", 3, 2, 12.0)]
 
 
 def test_two_processes_with_many_threads_never_share_an_item(store: Store, database_url: str) -> None:

@@ -1,6 +1,5 @@
 """What the networks on pictures are built of."""
 
-import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
@@ -23,10 +22,3 @@ def convolution(before: int, after: int, kernel: int = 3, stride: int = 1) -> nn
     """A convolution of so many channels ``before`` and ``after``, normalised and rectified."""
     inner = nn.Conv2d(before, after, kernel, stride, padding=kernel // 2, bias=False)
     return nn.Sequential(inner, nn.BatchNorm2d(after), nn.ReLU(inplace=True))
-
-
-def has_fast_bfloat16(device: torch.device) -> bool:
-    """Whether half-width floats save time here: recent GPUs, and CPUs with AVX-512 BF16 or AMX."""
-    if device.type == "cuda":
-        return bool(torch.cuda.is_bf16_supported())
-    return device.type == "cpu" and bool(torch.cpu.get_capabilities().get("avx512_bf16"))

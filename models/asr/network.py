@@ -13,6 +13,7 @@ from torch.nn import functional
 
 from models.asr.frames import BLANK, CONTEXT, HOP, SUBSAMPLING, WINDOW
 from models.media import SAMPLE_RATE
+from models.precision import has_fast_bfloat16
 
 TWICE = 0.25  # share of the batches of which two views must agree; a second view doubles a batch's time
 CONSISTENCY = 0.2  # weight of the disagreement between the two
@@ -353,13 +354,6 @@ def mel_filters(mels: int) -> Tensor:
     rising = (hertz - edges[:-2, None]) / (edges[1:-1] - edges[:-2])[:, None]
     falling = (edges[2:, None] - hertz) / (edges[2:] - edges[1:-1])[:, None]
     return torch.minimum(rising, falling).clamp(min=0).float()
-
-
-def has_fast_bfloat16(device: torch.device) -> bool:
-    """Whether half-width floats save time here: recent GPUs, and CPUs with AVX-512 BF16."""
-    if device.type == "cuda":
-        return bool(torch.cuda.is_bf16_supported())
-    return device.type == "cpu" and bool(torch.cpu.get_capabilities().get("avx512_bf16"))
 
 
 def _mask(lengths: Tensor, size: int) -> Tensor:

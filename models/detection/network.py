@@ -15,9 +15,10 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from models.convolutions import Residual, convolution, has_fast_bfloat16
+from models.convolutions import Residual, convolution
 from models.detection.assignment import Points, assign, intersection_over_union
 from models.errors import InvalidInput
+from models.precision import has_fast_bfloat16
 
 STRIDES = (8, 16, 32)
 PADDING = -1  # a category index: no box here, the row only fills the tensor

@@ -14,8 +14,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from models.convolutions import Residual, convolution, has_fast_bfloat16
+from models.convolutions import Residual, convolution
 from models.errors import InvalidInput
+from models.precision import has_fast_bfloat16
 
 STRIDE = 4  # input pixels a cell
 _COARSEST = 32  # input sides are multiples of it

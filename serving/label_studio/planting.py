@@ -37,13 +37,13 @@ def plant(loop: Loop, client: Client, settings: Settings, task: Task, project: i
         NotAllowed, NotFound, Unavailable: Label Studio says so.
     """
     share, studio = loop.policies.of(task).planted_share, loop.store.studio
-    if not share:
+    gold = loop.store.gold.chosen(task, labelled=True) if share else frozenset()
+    if not gold:
         return 0
     label_config = client.project(project)["label_config"]
     control = control_of(label_config, task)
     if control.is_video or data_keys(label_config) != {control.key}:
         return 0
-    gold = loop.store.gold.chosen(task, labelled=True)
     open_tasks = [one for page in client.tasks(project) for one in page if not one["is_labeled"]]
     planted = sum(not gold.isdisjoint(studio.items_of(task, int(one["id"]))) for one in open_tasks)
     missing = int((len(open_tasks) - planted) * share / (1 - share)) - planted

@@ -10,7 +10,7 @@ import math
 import os
 import time
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from copy import deepcopy
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -23,12 +23,15 @@ from rich.console import Console
 from rich.progress import Progress, TextColumn
 from safetensors.torch import load_file
 from torch import Tensor, nn
+from torch.optim.swa_utils import get_ema_multi_avg_fn
 
 from models import tasks
+from models.ahead import made_ahead, processes_beside
 from models.errors import InvalidInput, LossNotFinite
 from models.pretrained import Pretrained
 from models.progress import progress_bar
 from models.records import Item, Label, Task
+from models.utilisation import counted, peak
 from models.versions import Version
 
 CHECKPOINT_EVERY_S = 60.0
@@ -99,7 +102,7 @@ class Run:
 
 
 class Examples:
-    """The training items, decoded when first needed and kept as far as the memory allowed goes."""
+    """The training items, decoded once and kept as far as the memory allowed goes; else whenever they are needed."""
 
     def __init__(self, recipe: ModuleType, pairs: Sequence[tuple[Item, Label]], memory: int = MEMORY_BYTES) -> None:
         self._recipe = recipe
@@ -111,13 +114,17 @@ class Examples:
         return len(self._pairs)
 
     def __getitem__(self, index: int) -> Any:
-        if index in self._kept:
-            return self._kept[index]
-        example = self._recipe.prepare(*self._pairs[index])
+        return self._kept[index] if index in self._kept else self.decoded(index)
+
+    def decoded(self, index: int) -> Any:
+        """The item as its file has it."""
+        return self._recipe.prepare(*self._pairs[index])
+
+    def keep(self, index: int, example: Any) -> None:
+        """Keeps what was decoded, if there is room for it."""
         if example.nbytes <= self._room:
             self._kept[index] = example
             self._room -= example.nbytes
-        return example
 
 
 def train(
@@ -148,7 +155,7 @@ def train(
     examples = Examples(recipe, pairs)
 
     with progress_bar(console, TextColumn("{task.fields[loss]}")) as progress:
-        sizes = _sizes(examples, progress)
+        sizes = _sizes(examples, progress, processes_beside(device))
         run = _begin(plan, recipe, module, settings, start, device)
         checkpoint = folder / "checkpoint.pt"
         if checkpoint.exists():
@@ -165,13 +172,24 @@ def train(
     return run.average.eval().cpu(), settings
 
 
-def _sizes(examples: Examples, progress: Progress) -> list[int]:
+def _sizes(examples: Examples, progress: Progress, processes: int) -> list[int]:
     bar = progress.add_task("reading media", total=len(examples), loss="")
     sizes = []
-    for index in range(len(examples)):
-        sizes.append(int(examples[index].size))
+    for index, example in made_ahead(examples.decoded, range(len(examples)), processes):
+        examples.keep(index, example)
+        sizes.append(int(example.size))
         progress.advance(bar)
     return sizes
+
+
+@dataclass(frozen=True)
+class _Turn:
+    """One batch's turn: batch ``index`` of the ``of`` in an epoch, and which items it holds."""
+
+    epoch: int
+    index: int
+    of: int
+    members: list[int]
 
 
 @dataclass(frozen=True)
@@ -182,16 +200,20 @@ class _Schedule:
     recipe: ModuleType
     sizes: Sequence[int]
 
-    def batches(self, epoch: int) -> list[list[int]]:
-        rng = np.random.default_rng([self.plan.seed, epoch])
-        batches: list[list[int]] = self.recipe.batches(self.sizes, self.plan.batch_size, rng)
-        return batches
+    def turns(self, epoch: int, batch: int) -> Iterator[_Turn]:
+        """All of the plan from a batch of an epoch on."""
+        for now in range(epoch, self.plan.epochs):
+            rng = np.random.default_rng([self.plan.seed, now])
+            batches = self.recipe.batches(self.sizes, self.plan.batch_size, rng)
+            for index in range(batch if now == epoch else 0, len(batches)):
+                yield _Turn(now, index, len(batches), batches[index])
 
-    def rng(self, epoch: int, batch: int) -> np.random.Generator:
-        return np.random.default_rng([self.plan.seed, epoch, batch])
+    def rng(self, turn: _Turn) -> np.random.Generator:
+        return np.random.default_rng([self.plan.seed, turn.epoch, turn.index])
 
-    def learning_rate(self, done: float) -> float:
-        """Linear warm-up, then a half cosine; ``done`` is the share of the plan that is behind us."""
+    def learning_rate(self, turn: _Turn) -> float:
+        """Linear warm-up, then a half cosine, over the whole plan."""
+        done = (turn.epoch + turn.index / turn.of) / self.plan.epochs
         if done < WARM_UP_SHARE:
             return self.plan.learning_rate * (0.05 + 0.95 * done / WARM_UP_SHARE)
         along = (done - WARM_UP_SHARE) / (1 - WARM_UP_SHARE)
@@ -249,51 +271,66 @@ def _loop(
     console: Console,
     tell: Callable[[int, float], None],
 ) -> None:
-    plan, saved_at = schedule.plan, time.monotonic()
-    while run.epoch < plan.epochs:
-        batches, began, losses = schedule.batches(run.epoch), time.monotonic(), []
-        for index, members, batch in _collated(schedule, batches, examples, settings, run.epoch, run.batch):
-            done = (run.epoch + index / len(batches)) / plan.epochs
-            loss = _step(run, plan, batch, schedule.learning_rate(done), [examples[i].id for i in members])
-            losses.append(loss)
-            run.batch, run.step = index + 1, run.step + 1
-            tell(round((run.epoch + run.batch / len(batches)) * len(examples)), loss)
+    plan, device = schedule.plan, next(run.network.parameters()).device
+
+    def make(turn: _Turn) -> Any:
+        return schedule.recipe.collate([examples[i] for i in turn.members], settings, schedule.rng(turn))
+
+    saved_at, pace = time.monotonic(), _Pace(device)
+    with closing(made_ahead(make, schedule.turns(run.epoch, run.batch), processes_beside(device))) as made:
+        for turn, batch in made:
+            ids = [examples[i].id for i in turn.members]
+            loss = pace.gradients(run, plan, batch, ids, sum(schedule.sizes[i] for i in turn.members))
+            _update(run, schedule.learning_rate(turn), ids)
+            run.epoch, run.batch = turn.epoch, turn.index + 1
+            tell(round((run.epoch + run.batch / turn.of) * len(examples)), loss)
+            if run.batch == turn.of:
+                run.epoch, run.batch = turn.epoch + 1, 0
+                console.print(f"epoch {run.epoch}/{plan.epochs}: {pace.lap()}")
             if time.monotonic() - saved_at > CHECKPOINT_EVERY_S:
                 run.save(checkpoint)
                 saved_at = time.monotonic()
-        run.epoch, run.batch = run.epoch + 1, 0
-        spent = time.monotonic() - began
-        rate = sum(map(len, batches[len(batches) - len(losses) :])) / max(spent, 1e-9)
-        mean = float(np.mean(losses)) if losses else math.nan
-        console.print(f"epoch {run.epoch}/{plan.epochs}: loss {mean:.4f}, {rate:.1f} items/s, {spent:.0f} s")
     run.save(checkpoint)
 
 
-def _collated(
-    schedule: _Schedule, batches: list[list[int]], examples: Examples, settings: Any, epoch: int, first: int
-) -> Iterator[tuple[int, list[int], Any]]:
-    """The epoch's batches from ``first`` on; the next one is made while the last one trains."""
+class _Pace:
+    """How an epoch went: its mean loss, items a second and, on a GPU, the share of its peak.
 
-    def make(index: int) -> Any:
-        members = [examples[i] for i in batches[index]]
-        return schedule.recipe.collate(members, settings, schedule.rng(epoch, index))
+    The arithmetic is counted once, on the first batch, and goes with the size of what was trained on.
+    """
 
-    with ThreadPoolExecutor(1) as ahead:
-        future = ahead.submit(make, first) if first < len(batches) else None
-        for index in range(first, len(batches)):
-            assert future is not None
-            batch = future.result()
-            future = ahead.submit(make, index + 1) if index + 1 < len(batches) else None
-            yield index, batches[index], batch
+    def __init__(self, device: torch.device) -> None:
+        self._peak = peak(device) if device.type == "cuda" else None
+        self._work_each = 0.0
+        self._losses: list[float] = []
+        self._items = self._size = 0
+        self._began = time.monotonic()
+
+    def gradients(self, run: Run, plan: Plan, batch: Any, ids: list[str], size: int) -> float:
+        """The loss, as ``_gradients`` returns it, of items of that size in all."""
+        if self._peak and not self._work_each:
+            loss, work = counted(lambda: _gradients(run, plan, batch, ids))
+            self._work_each = work / size
+        else:
+            loss = _gradients(run, plan, batch, ids)
+        self._losses.append(loss)
+        self._items, self._size = self._items + len(ids), self._size + size
+        return loss
+
+    def lap(self) -> str:
+        """The epoch in words; the next one begins."""
+        spent = max(time.monotonic() - self._began, 1e-9)
+        told = f"loss {np.mean(self._losses):.4f}, {self._items / spent:.1f} items/s, {spent:.0f} s"
+        if self._peak:
+            told += f", {self._work_each * self._size / spent / self._peak:.1%} of the GPU's peak"
+        self._losses, self._items, self._size, self._began = [], 0, 0, time.monotonic()
+        return told
 
 
-def _step(run: Run, plan: Plan, batch: Any, learning_rate: float, ids: list[str]) -> float:
-    """One optimiser step; returns the loss."""
+def _gradients(run: Run, plan: Plan, batch: Any, ids: list[str]) -> float:
+    """Forward and back; returns the loss."""
     torch.manual_seed(int(np.random.SeedSequence([plan.seed, run.step]).generate_state(1)[0]))
     device = next(run.network.parameters()).device
-    for optimizer in run.optimizers:
-        for group in optimizer.param_groups:
-            group["lr"] = learning_rate * (MUON_PACE if isinstance(optimizer, torch.optim.Muon) else 1.0)
     run.network.train()
     run.network.zero_grad(set_to_none=True)
     with torch.autocast(device.type, dtype=torch.bfloat16, enabled=device.type == "cuda"):
@@ -303,20 +340,33 @@ def _step(run: Run, plan: Plan, batch: Any, learning_rate: float, ids: list[str]
     if not math.isfinite(value):
         raise LossNotFinite(f"step {run.step + 1}: expected a finite loss, got {value}; items: {', '.join(ids)}")
     torch.autograd.backward(loss)
+    return value
+
+
+def _update(run: Run, learning_rate: float, ids: list[str]) -> None:
+    """One step of the optimisers, and of the average after them."""
     norm = float(nn.utils.clip_grad_norm_(run.network.parameters(), CLIP_NORM))
     if not math.isfinite(norm):
         raise LossNotFinite(f"step {run.step + 1}: expected finite gradients, got {norm}; items: {', '.join(ids)}")
     for optimizer in run.optimizers:
+        for group in optimizer.param_groups:
+            group["lr"] = learning_rate * (MUON_PACE if isinstance(optimizer, torch.optim.Muon) else 1.0)
         optimizer.step()
     _follow(run.average, run.network, min(EMA_DECAY, (1 + run.step) / (10 + run.step)))
-    return value
+    run.step += 1
 
 
 @torch.no_grad()
 def _follow(average: nn.Module, network: nn.Module, decay: float) -> None:
     """Moves the average towards the network; counters and other whole numbers are copied."""
-    for mean, now in zip(average.state_dict().values(), network.state_dict().values(), strict=True):
-        if mean.dtype.is_floating_point:
-            mean.lerp_(now, 1 - decay)
-        else:
+    pairs = list(zip(_tensors(average), _tensors(network), strict=True))
+    floats = [pair for pair in pairs if pair[0].dtype.is_floating_point]
+    follow = get_ema_multi_avg_fn(decay)  # type: ignore[no-untyped-call]
+    follow([mean for mean, _ in floats], [now for _, now in floats], None)
+    for mean, now in pairs:
+        if not mean.dtype.is_floating_point:
             mean.copy_(now)
+
+
+def _tensors(network: nn.Module) -> list[Tensor]:
+    return [*network.parameters(), *network.buffers()]

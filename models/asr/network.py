@@ -110,7 +110,8 @@ def loss(network: Network, batch: Batch) -> Tensor:
     """
     device = batch.waveform.device
     views = 2 if torch.rand(()).item() < TWICE else 1
-    features, lengths = network.mel(batch.waveform, batch.lengths)
+    with torch.autocast(device.type, enabled=False):  # heard as when serving, whatever the training's numbers
+        features, lengths = network.mel(batch.waveform, batch.lengths)
     features = network.warping(features)
     masked = torch.cat([network.masking(features, lengths) for _ in range(views)])
     with torch.autocast(device.type, torch.bfloat16, enabled=has_fast_bfloat16(device)):

@@ -23,7 +23,7 @@ EPOCHS = 34
 BATCH_SIZE = 32
 LEARNING_RATE = 2e-3
 
-BATCH_S = 32.0  # longest sound of one batch, its padding included
+BATCH_S = 32.0  # longest sound of one batch, its padding included; a second a clip where more clips are allowed
 SPEED = 0.12  # clips are played up to this much slower or faster
 NOISE_SHARE = 0.3  # clips that get background noise
 ROOM_SHARE = 0.4  # clips heard through another microphone or in another room; of these,
@@ -80,16 +80,17 @@ def prepare(item: Item, label: Label) -> Example:
 
 
 def batches(sizes: Sequence[int], batch_size: int, rng: np.random.Generator) -> list[list[int]]:
-    """One epoch: clips of like length together, at most ``batch_size`` of them and ``BATCH_S`` seconds.
+    """One epoch: clips of like length together, at most ``batch_size`` of them and ``BATCH_S`` or as many seconds.
 
     Lengths are blurred by a tenth, so that the company a clip keeps changes from epoch to epoch.
     """
     blurred = np.asarray(sizes) * rng.uniform(0.9, 1.1, len(sizes))
+    most = max(BATCH_S, batch_size) * SAMPLE_RATE
     made: list[list[int]] = []
     longest = 0
     for index in np.argsort(blurred, kind="stable"):
         longest = max(longest, sizes[index]) if made else sizes[index]
-        full = not made or len(made[-1]) >= batch_size or longest * (len(made[-1]) + 1) > BATCH_S * SAMPLE_RATE
+        full = not made or len(made[-1]) >= batch_size or longest * (len(made[-1]) + 1) > most
         if full:
             made.append([])
             longest = sizes[index]

@@ -1,6 +1,8 @@
 """The training loop on a real task package and data that the test makes: resume, determinism, a loss gone wrong."""
 
+import io
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -80,6 +82,17 @@ def test_a_killed_run_ends_as_an_unbroken_one(tmp_path: Path) -> None:
 
     resumed, _ = train(plan(), pairs, run, console=QUIET, device=CPU)
     assert_same(unbroken, resumed)
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="no GPU here")
+def test_a_gpu_learns_and_tells_how_busy_it_was(tmp_path: Path) -> None:
+    console = Console(record=True, quiet=False, file=io.StringIO(), width=200)
+    network, _ = train(plan(epochs=20), road_pairs(tmp_path / "media"), tmp_path / "run", console=console)
+    told = re.findall(r"loss ([0-9.]+), [0-9.]+ items/s, \d+ s, ([0-9.]+)% of the GPU's peak", console.export_text())
+    assert len(told) == 20
+    assert float(told[-1][0]) < 0.7 * float(told[0][0])
+    assert all(0 < float(share) < 100 for _, share in told)
+    assert all(value.device == CPU and bool(torch.isfinite(value).all()) for value in network.parameters())
 
 
 def test_a_loss_that_is_not_finite_names_its_items(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,0 +1,58 @@
+"""What a network trains on next, made while it trains on what came before."""
+
+import os
+from collections import deque
+from collections.abc import Callable, Generator, Iterable
+from concurrent.futures import Executor, Future, ProcessPoolExecutor, ThreadPoolExecutor
+from multiprocessing import get_context
+from typing import Any, TypeVar
+
+import torch
+
+Key = TypeVar("Key")
+Made = TypeVar("Made")
+
+_make: Callable[[Any], Any]  # in a process that makes: what it makes of a key
+
+
+def made_ahead(
+    make: Callable[[Key], Made], keys: Iterable[Key], processes: int
+) -> Generator[tuple[Key, Made], None, None]:
+    """Each key, in order, and what ``make`` makes of it, some made before they are asked for.
+
+    Without processes a thread makes one thing ahead. The processes are forked at the first key: what ``make`` holds by
+    then they share with this one, but for the GPU, which they may not touch.
+    """
+    pool, make_there = _pool(make, processes)
+    waiting: deque[tuple[Key, Future[Made]]] = deque()
+    try:
+        for key in keys:
+            waiting.append((key, pool.submit(make_there, key)))
+            if len(waiting) > 2 * processes + 1:
+                first, made = waiting.popleft()
+                yield first, made.result()
+        for first, made in waiting:
+            yield first, made.result()
+    finally:
+        pool.shutdown(cancel_futures=True)
+
+
+def processes_beside(device: torch.device) -> int:
+    """How many make what ``device`` trains on: beside a GPU one for each other core; a CPU has no cores to spare."""
+    return max(1, len(os.sched_getaffinity(0)) - 1) if device.type == "cuda" else 0
+
+
+def _pool(make: Callable[[Key], Made], processes: int) -> tuple[Executor, Callable[[Key], Made]]:
+    if not processes:
+        return ThreadPoolExecutor(1), make
+    return ProcessPoolExecutor(processes, get_context("fork"), _begin, (make,)), _made
+
+
+def _begin(make: Callable[[Any], Any]) -> None:
+    global _make
+    _make = make
+    torch.set_num_threads(1)
+
+
+def _made(key: Any) -> Any:
+    return _make(key)

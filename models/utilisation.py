@@ -1,0 +1,38 @@
+"""How busy training keeps a GPU: its arithmetic a second, as a share of what the GPU reaches on large matrices."""
+
+import time
+from collections.abc import Callable
+from typing import TypeVar
+
+import torch
+from torch.utils.flop_counter import FlopCounterMode
+
+Result = TypeVar("Result")
+
+SIDE, PRODUCTS = 8192, 20  # of the matrices whose products are timed, and how many of them
+
+
+def counted(work: Callable[[], Result]) -> tuple[Result, int]:
+    """What ``work`` returns, and the floating-point operations of its matrix products and convolutions."""
+    with FlopCounterMode(display=False) as counter:
+        result = work()
+    return result, counter.get_total_flops()
+
+
+def peak(device: torch.device, side: int = SIDE, products: int = PRODUCTS) -> float:
+    """The operations a second that ``device`` reaches on products of (side, side) matrices in bfloat16."""
+    matrix = torch.randn(side, side, device=device).bfloat16()
+    out = torch.empty_like(matrix)
+    torch.mm(matrix, matrix, out=out)
+    _settle(device)
+    began = time.perf_counter()
+    for _ in range(products):
+        torch.mm(matrix, matrix, out=out)
+    _settle(device)
+    return products * 2 * side**3 / (time.perf_counter() - began)
+
+
+def _settle(device: torch.device) -> None:
+    """Waits until the device has done all that it was asked for."""
+    if device.type == "cuda":
+        torch.cuda.synchronize(device)

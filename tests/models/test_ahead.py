@@ -1,0 +1,44 @@
+"""Things made ahead, by a thread and by processes: in order, each once, and none left running."""
+
+import multiprocessing
+import os
+
+import pytest
+
+from models.ahead import made_ahead
+
+both = pytest.mark.parametrize("processes", [0, 2])
+
+
+def where(number: int) -> tuple[int, int]:
+    return number * number, os.getpid()
+
+
+@both
+def test_each_key_comes_with_what_is_made_of_it_in_order(processes: int) -> None:
+    got = list(made_ahead(where, range(20), processes))
+    assert [(key, made[0]) for key, made in got] == [(number, number * number) for number in range(20)]
+    makers = {made[1] for _, made in got}
+    assert makers == {os.getpid()} if processes == 0 else os.getpid() not in makers
+
+
+@both
+def test_what_it_makes_may_hold_anything_that_is_here(processes: int) -> None:
+    held = {number: object() for number in range(3)}  # a closure cannot be sent to a process; a fork has it
+    assert [made for _, made in made_ahead(lambda key: key in held, range(4), processes)] == [True, True, True, False]
+
+
+@both
+def test_what_goes_wrong_comes_out_where_it_would_have(processes: int) -> None:
+    made = made_ahead(lambda key: 1 // (2 - key), range(5), processes)
+    assert [next(made)[1], next(made)[1]] == [0, 1]
+    with pytest.raises(ZeroDivisionError):
+        next(made)
+
+
+@both
+def test_whoever_stops_early_leaves_no_process_behind(processes: int) -> None:
+    made = made_ahead(where, iter(int, 1), processes)  # endless
+    assert next(made)[0] == 0
+    made.close()
+    assert not multiprocessing.active_children()

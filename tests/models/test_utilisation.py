@@ -1,0 +1,24 @@
+"""Arithmetic is counted as its shapes say, and a peak is what products of matrices reach."""
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+from models.utilisation import counted, peak
+
+
+def test_operations_are_two_for_each_multiplication_forward_and_four_back() -> None:
+    layer = nn.Linear(32, 8, bias=False)
+
+    def work() -> Tensor:
+        loss: Tensor = layer(torch.ones(4, 32)).sum()
+        torch.autograd.backward(loss)
+        return loss.detach()
+
+    loss, operations = counted(work)
+    assert loss.item() == pytest.approx(4 * layer.weight.sum().item(), abs=1e-5)
+    assert operations == 2 * 4 * 32 * 8 * 2  # forward, and back to the weights; the input has no gradient
+
+
+def test_a_peak_is_a_rate() -> None:
+    assert 1e6 < peak(torch.device("cpu"), side=64, products=2) < 1e15

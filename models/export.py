@@ -16,7 +16,7 @@ import onnxruntime
 import torch
 from numpy.typing import NDArray
 from safetensors.torch import save_file
-from torch import nn
+from torch import Tensor, nn
 
 from models import tasks
 from models.errors import Refused
@@ -93,7 +93,7 @@ def publish(
         _export(origin.task, network, settings, onnx_file, [*held_out, *trained_on])
         choice = choose(origin.task, onnx_file, trained_on, unseen)
         tuned = _tune(origin.task, onnx_file, unseen, tune)
-        save_file({name: tensor.contiguous() for name, tensor in network.state_dict().items()}, work / CHECKPOINT)
+        save_file({name: _stored(tensor) for name, tensor in network.state_dict().items()}, work / CHECKPOINT)
         runtime = tasks.load_runtime(origin.task, onnx_file)
         metrics = _metrics(origin, runtime, held_out)
         calibration = _calibration(origin.task, runtime, unseen, calibrate)
@@ -116,6 +116,12 @@ def _export(task: Task, network: nn.Module, settings: Any, path: Path, pairs: Pa
         check_sane(task, runtime, "the exported model")
         media = [medium for _, medium in sample_media(task)]
     check_parity(task, network, runtime, path, media)
+
+
+def _stored(tensor: Tensor) -> Tensor:
+    """A matrix or filter in 16 bits, which further training starts from as well as from 32, if they can hold it."""
+    half = tensor.half() if tensor.ndim > 1 and tensor.dtype == torch.float32 else tensor
+    return (half if half.isfinite().all() else tensor).contiguous()
 
 
 def _tune(task: Task, path: Path, unseen: Pairs, tune: Tune | None) -> Mapping[str, Any]:

@@ -1,7 +1,8 @@
 """A model version: one folder that never changes, named after the hash of its ONNX file.
 
-The folder holds ``model.onnx`` (serving), ``checkpoint.safetensors`` (further training), ``version.json`` (where it
-came from), ``training-ids.txt`` (the SHA-256 of each medium it has seen) and ``README.md`` (the model card).
+The folder holds ``model.onnx`` (serving), ``checkpoint.safetensors`` (further training; matrices in 16 bits),
+``version.json`` (where it came from), ``training-ids.txt`` (the SHA-256 of each medium it has seen) and ``README.md``
+(the model card).
 """
 
 import hashlib

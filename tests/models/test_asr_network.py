@@ -112,7 +112,7 @@ def test_two_views_have_to_agree(monkeypatch: pytest.MonkeyPatch) -> None:
     net, clips = network(), batch([[1, 2], []])
 
     def of(twice: float, consistency: float) -> float:
-        monkeypatch.setattr(asr_network, "TWICE", twice)
+        monkeypatch.setitem(asr_network.TWICE, "cpu", twice)
         monkeypatch.setattr(asr_network, "CONSISTENCY", consistency)
         torch.manual_seed(3)
         return float(loss(net, clips).detach())

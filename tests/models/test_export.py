@@ -53,12 +53,22 @@ def test_a_published_version_is_whole(made: Made) -> None:
     assert len(version.training_ids()) == 4
     assert 0 <= version.metrics["quality"] <= 1
     saved = load_file(version.checkpoint)
-    assert {name: value.shape for name, value in saved.items()} == {n: v.shape for n, v in network.state_dict().items()}
+    own = network.state_dict()
+    assert saved.keys() == own.keys()
+    for name, value in saved.items():
+        narrow = own[name].ndim > 1
+        assert value.dtype == (torch.float16 if narrow else own[name].dtype)
+        torch.testing.assert_close(value.to(own[name].dtype), own[name], rtol=1e-3 if narrow else 0, atol=1e-7)
     card = (version.folder / CARD).read_text(encoding="utf-8")
     assert "Lines drawn by a test." in card
     assert version.training["arithmetic"] == "fp32"
     assert "- arithmetic: fp32\n" in card
     assert "culane:roads:val" in card
+
+
+def test_a_weight_too_large_for_16_bits_is_kept_as_it_is() -> None:
+    large = torch.tensor([[1e5, 1.0]])
+    assert torch.equal(export._stored(large), large)
 
 
 def test_the_onnx_file_says_what_it_is(made: Made) -> None:

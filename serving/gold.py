@@ -5,19 +5,22 @@ a person, or the one that it came with. For a version that was trained on it, an
 yardstick (``Versions``). Choosing draws nothing: evidence for the promise it is only where the router drew it anyway.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from functools import partial
 from itertools import islice
 from pathlib import Path
 
 from models.errors import InvalidInput, Refused
+from models.media import image_size
 from models.records import Item, Label, Task
 from serving.calibrations import Calibrations
 from serving.deciding import Deciding
 from serving.intake import BATCH, Intake, Registration
 from serving.media_files import content_id
 from serving.policies import Policies
+from serving.sizes import Sizes, require_fit
 from serving.store import Store
 from serving.store.records import Actor, storable
 
@@ -47,7 +50,8 @@ class Choice:
 
 @dataclass(frozen=True)
 class Brought:
-    """What became of a data set whose labels are known: labels that were new, and media that could not be read."""
+    """What became of a data set whose labels are known: labels that were new, and what was left out, with the reason:
+    media that could not be read, and those whose label is of another size."""
 
     choice: Choice
     labels: int
@@ -64,6 +68,7 @@ class Gold:
         policies: Policies,
         calibrations: Calibrations,
         intake: Intake,
+        sizes: Sizes,
         clock: Callable[[], datetime],
     ) -> None:
         self._store = store
@@ -71,6 +76,7 @@ class Gold:
         self._policies = policies
         self._calibrations = calibrations
         self._intake = intake
+        self._sizes = sizes
         self._clock = clock
 
     def of(self, task: Task) -> IsGold:
@@ -119,8 +125,10 @@ class Gold:
         """Chooses a registered item together with its label, which is known to be right and counts from now on.
 
         Raises:
+            InvalidInput: the label is of another size than the item's picture.
             NotFound: the item is not registered for the task.
         """
+        self._sizes.require(item_id, label)
         before = self._store.gold.chosen(task)
         self._store.gold.know(task, [(item_id, label)], actor, actor, self._clock())
         self._calibrations.watch(task, actor)
@@ -135,7 +143,7 @@ class Gold:
         rest, before = iter(pairs), self._store.gold.chosen(task)
         ids, labels, failed = list[str](), 0, list[tuple[str, str]]()
         while batch := list(islice(rest, BATCH)):
-            found = {str(Path(item.uri).absolute()): (item, label) for item, label in batch}
+            found, misfits = _fitting({str(Path(item.uri).absolute()): (item, label) for item, label in batch})
             entries = [Registration(uri, task, Path(uri), item.group, item.language)
                        for uri, (item, _) in found.items()]  # fmt: skip
             broken = self._intake.register(entries, actor, self._clock()).failed
@@ -143,7 +151,7 @@ class Gold:
                      for uri, (_, label) in found.items() if uri not in dict(broken)}  # fmt: skip
             labels += self._store.gold.know(task, [*known.items()], storable(source, "source"), actor, self._clock())
             ids += known
-            failed += broken
+            failed += [*broken, *misfits]
         if not ids and not failed:
             raise InvalidInput(f"gold {task}: expected labelled items from {source}, got none")
         self._calibrations.watch(task, actor)
@@ -166,3 +174,18 @@ class Gold:
                 answer = self._deciding.answer(said, one.about, trust, policy)
                 changes.append((one.preannotation_id, answer, self._deciding.draw(said.item_id)))
             self._store.items.reroute(changes, actor, self._clock())
+
+
+def _fitting(
+    found: Mapping[str, tuple[Item, Label]],
+) -> tuple[dict[str, tuple[Item, Label]], list[tuple[str, str]]]:
+    """Those of labelled items, given by their files, whose label has the size of its picture, and why the others do
+    not fit."""
+    fitting, misfits = dict(found), list[tuple[str, str]]()
+    for uri, (_, label) in found.items():
+        try:
+            require_fit(label, uri, partial(image_size, Path(uri)))
+        except InvalidInput as misfit:
+            del fitting[uri]
+            misfits.append((uri, str(misfit)))
+    return fitting, misfits

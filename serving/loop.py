@@ -30,6 +30,7 @@ from serving.policies import Policies
 from serving.promotion import Compare
 from serving.report import task_report
 from serving.settings import Settings
+from serving.sizes import Sizes
 from serving.store import Store
 from serving.store.records import (
     Actor,
@@ -70,7 +71,8 @@ class Loop:
         self.policies = Policies(store, settings)
         self._calibrations = Calibrations(store, self._deciding, self.policies, settings.data_dir, clock)
         self._intake = Intake(store, files, self._deciding.draw)
-        self.gold = Gold(store, self._deciding, self.policies, self._calibrations, self._intake, clock)
+        self.sizes = Sizes(store, files)
+        self.gold = Gold(store, self._deciding, self.policies, self._calibrations, self._intake, self.sizes, clock)
         self._handing_out = HandingOut(store, self.policies, settings, self.gold.of)
         self.labelled = Labelled(store, files, self.gold.of)
         self.versions = Versions(store, self.labelled, settings.data_dir, clock)
@@ -265,12 +267,14 @@ class Loop:
         of an item chosen as gold whose label somebody else gave, measures the person and is no label.
 
         Raises:
+            InvalidInput: the label is of another size than the item's picture.
             NotFound: no such item, task or lease.
             Stale: the lease is over, or someone else corrected the item meanwhile.
         """
         storable(correction.annotator, "annotator")
         storable(correction.tool, "tool")
         storable(correction.model_version or "", "model_version")
+        self.sizes.require(correction.item_id, correction.label)
         receipt = self._store.queue.correct(correction, lease_id, actor, self._clock(), of_gold)
         if lease_id is not None:  # of people who do not take their work from the queue nobody asks again
             self._calibrations.look_again(correction, receipt.correction_id, actor)

@@ -12,7 +12,6 @@ from threading import Event as Flag
 from typing import Any
 
 from models.errors import InvalidInput, PrelabelError
-from models.media import image_size
 from models.records import Correction, Label, Seconds, Task, to_json
 from serving.annotator import limits_of
 from serving.cvat.client import Client, assignee, require
@@ -156,8 +155,7 @@ class Corrections:
     ) -> Correction | None:
         """What a job says of a frame; None where the same person said the same last."""
         try:
-            size = image_size(self._loop.path(self._loop.item(item_id)))
-            label = label_of(task, frame.drawn, names, size)
+            label = label_of(task, frame.drawn, names, self._loop.sizes.of(item_id))
         except InvalidInput as error:
             raise InvalidInput(f"job {job['id']}, frame {frame.number}: {error}") from error
         annotator = f"{TOOL}:{assignee(job) or 'unknown'}"

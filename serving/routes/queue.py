@@ -73,7 +73,8 @@ async def release(lease_id: str, request: Request) -> Response:
     responses=documented(401, 403, 404, 409, 413, 422),
 )
 async def correct(item_id: str, request: Request) -> Response:
-    """Append-only; the same one sent twice counts once. A lease that is over answers 409."""
+    """Append-only; the same one sent twice counts once. A lease that is over answers 409, a label of another size than
+    its picture 422."""
     body: CorrectionBody = parse(CorrectionBody, await request.body(), "body")
     receipt = await run_sync(deployment_of(request).correct, item_id, body, actor_of(request))
     return as_json(told_as(answers.Receipt, receipt))

@@ -2,14 +2,17 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 
 from models import datasets
 from models.errors import InvalidInput
+from models.media import image_size
 from models.records import Item, Label, Task, Transcript
 from serving.media_files import content_id
+from serving.sizes import require_fit
 from serving.training import hold_out
 
 HELD_OUT_SHARE = 0.2  # of the groups, where no other data measures the model
@@ -63,7 +66,7 @@ def read_pool(
         groups: whether items of one group belong together; else each is taken for independent of all others.
 
     Raises:
-        InvalidInput: no data, data of another task, or nothing is left.
+        InvalidInput: no data, data of another task, a label that has not the size of its picture, or nothing is left.
     """
     for spec in (*data, *held_out):
         if (labelled := datasets.task_of(spec)) != task:
@@ -107,6 +110,7 @@ def _unseen(specs: Iterable[str], seen: frozenset[str], known: set[str]) -> tupl
             elif item_id in seen:
                 trained_on += 1
             else:
+                require_fit(label, item.uri, partial(image_size, Path(item.uri)))
                 known.add(item_id)
                 kept.append((replace(item, id=item_id), label))
         sources.append(Source(spec, len(kept) - before, trained_on, repeated))

@@ -154,6 +154,14 @@ class Items:
             raise NotFound(f"item: expected the id of a registered item, got {item_id!r}")
         return item_of(row)
 
+    def picture_size(self, item_id: str) -> tuple[int, int] | None:
+        """Width and height of an item's picture as a version saw it, in pixels; None where none has answered."""
+        chosen = select(preannotations.c.label).order_by(preannotations.c.id).limit(1)
+        chosen = chosen.where(preannotations.c.item_id == item_id, preannotations.c.task != "asr")
+        with self._database.reading() as connection:
+            label = connection.execute(chosen).scalar()
+        return None if label is None else (label["width"], label["height"])
+
     def tell_group(self, item_id: str, group: str, actor: Actor, now: datetime) -> None:
         """Notes the group of an item of which none was known."""
         change = update(items).where(items.c.id == item_id, items.c.item_group.is_(None)).values(item_group=group)

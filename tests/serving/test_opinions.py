@@ -55,7 +55,7 @@ def test_every_item_is_told_however_many_there_are(store: Store, monkeypatch: py
 @pytest.fixture
 def loop(tmp_path: Path) -> Iterator[Loop]:
     """Photos that ada, bob and cyd labelled, cyd last and wrong in the first two of four; dan labelled a fifth alone,
-    and in the second bob's image has another size."""
+    and in the second bob's image has another size, as in stores of before that was refused."""
     loop = Loop(
         Store.open(f"sqlite:///{tmp_path}/store.db"), MediaFiles(tmp_path / "media"),
         settings(tmp_path, gold_share=0.999999), lambda: after(9),
@@ -70,7 +70,8 @@ def loop(tmp_path: Path) -> Iterator[Loop]:
             )
             if annotator == "bob" and number == 1:
                 said = replace(said, label=Boxes(64, 48))
-            loop.correct(replace(said, item_id=content_id(path), model_version=None), None, "tester")
+            said = replace(said, item_id=content_id(path), model_version=None)
+            loop.store.queue.correct(said, None, "tester", after(9))
     yield loop
     loop.store.close()
 

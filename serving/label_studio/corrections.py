@@ -9,14 +9,14 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
-from models.errors import InvalidInput, NotFound, PrelabelError
-from models.media import image_size
+from models.errors import NotFound, PrelabelError
 from models.records import Correction, Label, Task
 from serving.http_errors import Unavailable
 from serving.inbox import work_off
 from serving.label_names import categories_of
 from serving.label_studio.client import Client, require
 from serving.label_studio.config import View, view
+from serving.label_studio.events import deleted, told
 from serving.label_studio.media import Media, group_of, uri_of
 from serving.label_studio.regions import label_of
 from serving.label_studio.sequences import boxes_at
@@ -63,20 +63,12 @@ class Corrections:
         """
         task, body = event.task, event.body
         assert task is not None, "every backend of Label Studio has its task"
-        try:
-            if body.get("action") == "ANNOTATIONS_DELETED":
-                for one in _listed(body.get("annotations")):
-                    self.forget(self._studio.annotation(task, int(one["id"])))
-                return
-            project = body.get("project") or {}
-            tasks = {int(one["id"]): one for one in _listed(body.get("task")) if "id" in one}
-            for one in _listed(body.get("annotation")) + _listed(body.get("annotations")):
-                studio_task = int(one["task"])
-                self.take(task, one, tasks.get(studio_task) or {"id": studio_task}, project)
-        except (KeyError, TypeError, ValueError, AttributeError) as error:
-            if isinstance(error, PrelabelError):
-                raise
-            raise InvalidInput(f"webhook: expected an event as Label Studio sends it, got {error!r}") from error
+        if body.get("action") == "ANNOTATIONS_DELETED":
+            for number in deleted(body):
+                self.forget(self._studio.annotation(task, number))
+            return
+        for one in told(body):
+            self.take(task, one.annotation, one.task, one.project)
 
     def take(
         self, task: Task, given: Mapping[str, Any], studio_task: Mapping[str, Any], project: Mapping[str, Any]
@@ -114,13 +106,10 @@ class Corrections:
         """What an annotation says: of its one item or, where it is about a video, of each still."""
         if not shown.control.is_video:
             item_id = self._item_id(task, studio_task, shown)
-            return [(item_id, label_of(given["result"], shown, lambda: self._size(item_id)))]
+            return [(item_id, label_of(given["result"], shown, lambda: self._loop.sizes.of(item_id)))]
         film = self._videos.film(task, self._whole(studio_task), shown, TOOL)
-        size = self._size(film.stills[0][1])
+        size = self._loop.sizes.of(film.stills[0][1])
         return [(item_id, boxes_at(given["result"], shown, number, size)) for number, item_id in film.stills]
-
-    def _size(self, item_id: str) -> tuple[int, int]:
-        return image_size(self._loop.path(self._loop.item(item_id)))
 
     def forget(self, known: Annotation) -> bool:
         """Takes back what a deleted annotation gave, also before it is known; says whether there was something."""
@@ -198,12 +187,6 @@ class Corrections:
             return self._loop.versions.get(str(prediction.get("model_version") or "")).name
         except NotFound:
             return None
-
-
-def _listed(found: Any) -> list[Mapping[str, Any]]:
-    if found is None:
-        return []
-    return list(found) if isinstance(found, list) else [found]
 
 
 def _annotator(given: Mapping[str, Any]) -> str:

@@ -18,6 +18,7 @@ from serving.store.records import Answer
 Region: TypeAlias = dict[str, Any]
 Size: TypeAlias = tuple[int, int]  # width, height
 
+BROKEN = (KeyError, TypeError, IndexError, ValueError, AttributeError)  # what reading such regions raises
 PAUSE_S = 0.6  # silence that parts two segments
 
 
@@ -60,10 +61,16 @@ def label_of(result: Sequence[Mapping[str, Any]], shown: View, size: Callable[[]
                 return _transcript_of(_of(result, control.from_name))
             case "VideoRectangle":
                 raise AssertionError("of a video, ``boxes_at`` tells what is on each frame")
-    except (KeyError, TypeError, IndexError, ValueError) as error:
-        if isinstance(error, InvalidInput):
-            raise
-        raise InvalidInput(f"annotation: expected regions of {control.kind}, got {error!r}") from error
+    except InvalidInput:  # ours, and a ValueError
+        raise
+    except BROKEN as error:
+        raise broken(control.kind, error) from error
+
+
+def broken(kind: str, error: Exception) -> InvalidInput:
+    """The failure of regions that are not as Label Studio writes those of a control."""
+    got = f"one without {error}" if isinstance(error, KeyError) else f"others: {error}"
+    return InvalidInput(f"annotation: expected regions of {kind}, got {got}")
 
 
 def _of(result: Sequence[Mapping[str, Any]], name: str) -> list[Mapping[str, Any]]:

@@ -16,7 +16,7 @@ from models.errors import InvalidInput
 from models.records import Box, Boxes
 from serving.following import tracks_of
 from serving.label_studio.config import View
-from serving.label_studio.regions import Region, Size, boxes_of, note_of, rectangle
+from serving.label_studio.regions import BROKEN, Region, Size, boxes_of, broken, note_of, rectangle
 from serving.store.records import Answer
 from serving.store.studio import Film
 
@@ -59,10 +59,10 @@ def boxes_at(result: Sequence[Mapping[str, Any]], shown: View, number: int, size
             if shape is not None:
                 there.append({"value": {**shape, "rectanglelabels": [name]}})
         return boxes_of(there, shown, size)
-    except (KeyError, TypeError, IndexError, ValueError) as error:
-        if isinstance(error, InvalidInput):
-            raise
-        raise InvalidInput(f"annotation: expected regions of VideoRectangle, got {error!r}") from error
+    except InvalidInput:  # ours, and a ValueError
+        raise
+    except BROKEN as error:
+        raise broken("VideoRectangle", error) from error
 
 
 def _labelled(result: Sequence[Mapping[str, Any]], shown: View) -> Iterator[tuple[Mapping[str, Any], str]]:

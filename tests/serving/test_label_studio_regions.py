@@ -136,11 +136,19 @@ class TestRegions:
         assert label == Boxes(200, 100, (Box((80.0, 20.0, 100.0, 40.0), "car"),))
 
     @pytest.mark.parametrize(
-        "value",
-        [{}, {"x": 1, "y": 1, "width": 5, "height": 5, "rectanglelabels": ["cow"]}, {"x": "a"}, None],
+        ("value", "says"),
+        [
+            ({}, "regions of RectangleLabels, got one without 'rectanglelabels'"),
+            ({"x": 1, "y": 1, "width": 5, "height": 5, "rectanglelabels": ["cow"]}, "a label of the project, .* 'cow'"),
+            (
+                {"x": "a", "y": 1, "width": 5, "height": 5, "rectanglelabels": ["car"]},
+                "regions of RectangleLabels, got others: could .*a'",
+            ),
+            (None, "regions of RectangleLabels, got others: "),
+        ],
     )
-    def test_a_region_that_is_none_is_refused(self, value: Any) -> None:
-        with pytest.raises(InvalidInput, match="annotation: expected"):
+    def test_a_region_that_is_none_is_refused(self, value: Any, says: str) -> None:
+        with pytest.raises(InvalidInput, match=f"annotation: expected {says}"):
             label_of([{"from_name": "r", "value": value}], view(BOXES, "detection", ["car", "person"], {}),
                      lambda: (9, 9))  # fmt: skip
 

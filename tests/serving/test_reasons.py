@@ -148,7 +148,13 @@ WRITTEN = [  # by serving/calibrations.py, serving/trust.py and the store
     "promote asr-1: expected a version that loads, got one that failed: 404",
     "/x/a.jpg: expected a medium, got No such file or directory",
     "2 items",
-    "webhook: expected an event as Label Studio sends it, got KeyError('task')",
+    "webhook: expected an event as Label Studio sends it, got KeyError('task')",  # in stores of before
+    *(
+        f"webhook: expected {kind} at 'annotation.task', got nothing"
+        for kind in ("an id", "a number", "text", "a time with its zone", "an object", "a list of objects")
+    ),
+    "webhook: expected regions of 'labels', got one without 'points'",
+    "item 5e88: expected a label of 120x90 pixels, as its picture has, got 240x180",
     "http://127.0.0.1:8080/api/tasks/5: expected that PRELABEL_LABEL_STUDIO_TOKEN may do this, got 403",
     "http://127.0.0.1:8080/api/tasks/5: expected an answer, got 502",
 ]

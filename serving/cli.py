@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
+from models.counting import counted
 from models.errors import InvalidInput, PrelabelError
 from models.records import TASKS
 from models.tasks import parse_task
@@ -240,7 +241,7 @@ def suspects(
     ranked = run(Request(parse_task(task), tuple(data or ()), model), Loop.open(settings), settings, to)
     worst = [(str(one.rank), f"{one.suspicion.score:.3f}", one.item.id, one.suspicion.reason) for one in ranked[:10]]
     out.print(table(("rank", "score", "item", "why it may be wrong"), worst))
-    out.print(f"{len(ranked)} labels in {to}")
+    out.print(f"{counted(len(ranked), 'label')} in {to}")
 
 
 @app.command()
@@ -313,7 +314,7 @@ def export(
 
     loop = Loop.open(settings_of(database_url=db))
     written = write(loop, parse_task(task), name, to, accepted=accepted, consensus=consensus)
-    out.print(f"{written} items in {to}")
+    out.print(f"{counted(written, 'item')} in {to}")
 
 
 @app.command()
@@ -325,7 +326,7 @@ def convert(
     """Write a data set anew in another format."""
     from serving.labels import convert as write
 
-    out.print(f"{write(data, name, to)} items in {to}")
+    out.print(f"{counted(write(data, name, to), 'item')} in {to}")
 
 
 def main() -> None:

@@ -41,10 +41,11 @@ class Choice:
         """The same as a sentence."""
         told = [f"{self.new} more chosen as gold"]
         if self.unlabelled:
-            told.append(f"{self.unlabelled} have no label yet and count once a person gave one")
+            told.append(f"{self.unlabelled} without a label yet, to count once a person gave one")
         if self.trained_on:
-            told.append(f"{self.trained_on} are no yardstick for the serving version, which was trained on them, nor "
-                        "for what comes from it")  # fmt: skip
+            told.append(
+                f"{self.trained_on} seen in training: no yardstick for the serving version and what comes from it"
+            )
         return "; ".join(told)
 
 

@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from typing import TypeAlias
 
+from models.counting import counted
 from models.errors import NotFound, Refused, TooLarge, UnreadableMedia
 from models.evaluate import quality
 from models.records import Item, Label
@@ -37,7 +38,7 @@ def compared(
     if not pairs:
         return Comparison(note="no gold items that neither was trained on: promoted without a comparison")
     quality, previous = compare(candidate, pairs), compare(serving, pairs)
-    figures = f"quality {quality:.4f} against {previous:.4f} of {serving.name} on {len(pairs)} gold items"
+    figures = f"quality {quality:.4f} against {previous:.4f} of {serving.name} on {counted(len(pairs), 'gold item')}"
     if not quality >= previous and not force:  # a NaN is not better
         raise Refused(f"promote {candidate.name}: expected it to be no worse, got {figures}; force it if you must")
     return Comparison(quality, previous, len(pairs), figures)

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TypeAlias
 
 from models import media
+from models.counting import counted
 from models.errors import InvalidInput, NotFound, PrelabelError
 from models.evaluate import read_bytes
 from models.records import Item, Label, Task
@@ -88,7 +89,9 @@ class Suspecting:
             raise work.failure
         newest = self._rankings.get(task)
         if newest is None:
-            raise Unavailable(f"suspects {task}: {work.asked} of {work.total} labels are looked at; ask again later")
+            raise Unavailable(
+                f"suspects {task}: {work.asked} of {counted(work.total, 'label')} looked at; ask again later"
+            )
         return newest
 
     def close(self) -> None:

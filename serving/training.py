@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from rich.console import Console
 
 from models import datasets
+from models.counting import counted
 from models.errors import InvalidInput
 from models.importing import is_pretrained
 from models.records import Item, Label, Task
@@ -147,10 +148,10 @@ def train_version(
     console = console or Console(stderr=True)
     if not material.pairs:
         source = ", ".join(request.data) or "the store's corrections"
-        got = f"{material.gold} gold items alone" if material.gold else "none"
+        got = f"{counted(material.gold, 'gold item')} alone" if material.gold else "none"
         raise InvalidInput(f"train {request.task}: expected labelled items from {source}, got {got}")
     if material.gold:
-        console.print(f"train {request.task}: {material.gold} gold items stay out of training")
+        console.print(f"train {request.task}: {counted(material.gold, 'gold item')} left out of training")
     shared = _share_out(material.pairs, request)
     if not shared.kept:
         raise InvalidInput(f"train {request.task}: expected items to train on besides the unseen ones, got none")

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 from sqlalchemy import ColumnElement, Connection, Row, and_, bindparam, func, or_, select, true, update
 
+from models.counting import counted
 from models.errors import NotFound
 from models.records import (
     Item,
@@ -69,7 +70,7 @@ class Items:
         with self._database.writing() as connection:
             new = self._add(connection, ordered, actor, now)
             if new:
-                log(connection, now, actor, "register", f"{new} items", {"of": len(ordered)})
+                log(connection, now, actor, "register", counted(new, "item"), {"of": len(ordered)})
         return new
 
     def _add(

@@ -4,6 +4,7 @@ from typing import Annotated
 
 import typer
 
+from models.counting import counted
 from models.errors import InvalidInput, NotFound
 from serving.loop import Loop
 from serving.verbs.console import Database, out, settings_of
@@ -30,7 +31,7 @@ def sync_jobs(
     corrections, failed = Corrections(loop, client, settings), loop.store.inbox.failures(TOOL)
     for number in job or ():
         try:
-            out.print(f"job {number}: {corrections.take(number)} new corrections")
+            out.print(f"job {number}: {counted(corrections.take(number), 'new correction')}")
         except (InvalidInput, NotFound) as error:
             failed.append(str(error))
     for why in failed:

@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 
 from models import datasets
+from models.counting import counted
 from models.errors import InvalidInput
 from models.records import TASKS, Task
 from models.tasks import parse_task
@@ -63,7 +64,7 @@ def bring(
     if (labelled := datasets.task_of(data)) != name:
         raise InvalidInput(f"gold {name}: expected data with {name} labels, got {labelled}: {data}")
     brought = loop.gold.bring(name, datasets.read(data), short_name(data), ACTOR)
-    out.print(f"{brought.labels} new labels; {brought.choice.words}")
+    out.print(f"{counted(brought.labels, 'new label')}; {brought.choice.words}")
     for uri, why in brought.failed:
         out.print(f"left out {uri}: {why}", markup=False)
 

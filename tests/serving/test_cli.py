@@ -128,10 +128,10 @@ def test_from_a_data_set_to_a_serving_version(tmp_path: Path) -> None:
     assert told["data"] == [f"culane:{tmp_path.name}/roads:train"]
     assert told["metrics"]["held_out"] == f"culane:{tmp_path.name}/unseen:train"
     assert (told["training"]["items"], told["training"]["gold_left_out"], told["calibration"]["n"]) == (5, 1, 30)
-    assert "train lane: 1 gold items stay out of training" in trained.stderr
+    assert "train lane: 1 gold item left out of training" in trained.stderr
     assert "- gold_left_out: 1" in (folder / "README.md").read_text(encoding="utf-8")
     alone = prelabel(tmp_path, "train", "lane", "--data", known, **settings)
-    assert (alone.returncode, "one, got 1 gold items alone" in alone.stderr) == (2, True)
+    assert (alone.returncode, "one, got 1 gold item alone" in alone.stderr) == (2, True)
     nothing = prelabel(tmp_path, *learns, "--unseen", f"culane:{data}:train", **settings)
     assert (nothing.returncode, "besides the unseen ones, got none" in nothing.stderr) == (2, True)
     assert name in prelabel(tmp_path, "models", **settings).stdout

@@ -126,7 +126,7 @@ class TestLoop:
             desk.correct(str(number), 3)
         add(desk.loop, tmp_path, "v2", "v1", (self.ids(1)[0],))
         assert desk.loop.gold.choose("detection", self.ids(0, 1, 9), "boss").words == (
-            "3 more chosen as gold; 1 have no label yet and count once a person gave one"
+            "3 more chosen as gold; 1 without a label yet, to count once a person gave one"
         )
         assert self.gold(desk) == {"0", "1"}
         assert {desk.names[one.id] for one, _ in desk.loop.labelled.training_data("detection")} == {"2", "3"}
@@ -139,8 +139,7 @@ class TestLoop:
         assert desk.loop.versions.promote("v2", "boss", compare=compare).comparison.gold_items == 1
         assert compared == ["0", "0"]
         assert desk.loop.gold.choose("detection", self.ids(1), "boss").words == (
-            "0 more chosen as gold; 1 are no yardstick for the serving version, which was trained on them, nor for "
-            "what comes from it"
+            "0 more chosen as gold; 1 seen in training: no yardstick for the serving version and what comes from it"
         )
         desk.correct("9", 3)
         assert self.gold(desk) == {"0", "1", "9"}

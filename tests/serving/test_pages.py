@@ -182,7 +182,7 @@ def test_a_version_is_promoted_and_rolled_back_by_clicking(chromium: Browser, ad
     with visiting(chromium, address) as page:
         go(page, "/models")
         page.get_by_role("row", name=better.name).get_by_role("link", name="Compare and promote").click()
-        expect(page.get_by_role("region", name="The comparison")).to_contain_text("On 1 gold items")
+        expect(page.get_by_role("region", name="The comparison")).to_contain_text("On 1 gold item that")
         expect(page.get_by_role("region", name="The comparison")).to_contain_text("no worse")
         page.get_by_role("button", name="Promote").click()
         page.wait_for_url(f"**/models/{better.name}")
@@ -212,7 +212,7 @@ def test_a_long_comparison_lets_the_page_come_and_shows_itself_there(
         expect(region).to_contain_text("being compared")
         expect(page.get_by_role("button", name="Promote")).to_have_count(0)
         goes_on.set()
-        expect(region).to_contain_text("On 1 gold items", timeout=20_000)
+        expect(region).to_contain_text("On 1 gold item that", timeout=20_000)
     assert sorted(compared) == sorted([candidate.name, served.version])
 
 

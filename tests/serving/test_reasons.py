@@ -147,6 +147,7 @@ WRITTEN = [  # by serving/calibrations.py, serving/trust.py and the store
     "promote asr-1: compared with asr-2, but asr-3 serves by now; promote again",
     "promote asr-1: expected a version that loads, got one that failed: 404",
     "/x/a.jpg: expected a medium, got No such file or directory",
+    "1 item",
     "2 items",
     "webhook: expected an event as Label Studio sends it, got KeyError('task')",  # in stores of before
     *(
@@ -169,8 +170,9 @@ def test_why_nothing_is_promised_and_what_else_is_written_is_said(language: str)
 @pytest.mark.parametrize("language", OTHERS)
 def test_what_decides_a_promotion_is_said(language: str) -> None:
     candidate, serving = (cast(Any, SimpleNamespace(name=name)) for name in ("asr-1", "asr-2"))
-    pairs = cast(Any, [("item", "label")])
+    pairs, two = (cast(Any, [("item", "label")] * n) for n in (1, 2))
     told = [
+        compared(candidate, serving, two, lambda *_: 0.5, False).note,
         failing(lambda: compared(candidate, serving, pairs, None, False)),
         failing(lambda: compared(candidate, serving, pairs, lambda one, _: float(one is serving), False)),
         str(Broken("asr-1", "404")),

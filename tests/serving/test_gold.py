@@ -235,6 +235,17 @@ def test_over_http_and_on_the_page(tmp_path: Path) -> None:
         assert "chose as gold no longer" in client.get("/log").text
 
 
+def test_one_gold_item_is_told_as_one(tmp_path: Path) -> None:
+    with serving(tmp_path, tasks=("detection",), gold_share=0) as served:
+        item_id = served.client.post("/v1/detection/annotate", content=picture(1)).json()["item_id"]
+        served.loop.gold.know("detection", item_id, _box(), "boss")
+        newer = served.add("detection", size=40).name
+        eventually(lambda: "On 1 gold item that" in served.client.get(f"/models/{newer}/promote").text)
+        told = served.client.post(f"/v1/models/{newer}/promote", json={"force": True}).json()
+        assert told["note"].endswith(" on 1 gold item")
+        assert " on 1 gold item<" in served.client.get(f"/models/{newer}").text
+
+
 def test_only_who_may_promote_may_choose(tmp_path: Path) -> None:
     with serving(tmp_path, tasks=("detection",)) as served:
         one = served.client.post("/v1/detection/annotate", content=picture()).json()["item_id"]

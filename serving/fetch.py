@@ -234,7 +234,7 @@ class Fetcher:
         at_bucket = uri.startswith("s3://")
         try:
             url = httpx.URL(self._at_bucket(uri) if at_bucket else uri)
-        except httpx.InvalidURL as error:
+        except (httpx.InvalidURL, UnicodeError) as error:  # the last: half of a surrogate pair
             raise InvalidInput(f"{uri!r}: expected a uri, got {error}") from error
         if url.scheme not in _PORTS or not url.host:
             raise InvalidInput(f"{uri!r}: expected an absolute path, or a file, http, https or s3 uri")
@@ -286,7 +286,10 @@ def _file_path(uri: str) -> Path | None:
         return Path(uri)
     if not uri.startswith("file:"):
         return None
-    parts = urlsplit(uri)
+    try:
+        parts = urlsplit(uri)
+    except ValueError as error:  # a bracket where none may be
+        raise InvalidInput(f"{uri!r}: expected file:///absolute/path, got {error}") from error
     if parts.netloc not in ("", "localhost") or not parts.path.startswith("/"):
         raise InvalidInput(f"{uri!r}: expected file:///absolute/path")
     return Path(unquote(parts.path))

@@ -112,11 +112,16 @@ class TestFiles:
             read(f"{root}/large", roots=[root])
 
     @pytest.mark.parametrize(
-        "uri", ["a.jpg", "file:a.jpg", "file://host/a.jpg", "", "ftp://media.example.org/a", "data:,a"]
+        "uri",
+        ["a.jpg", "file:a.jpg", "file://host/a.jpg", "file://[/a.jpg", "", "ftp://media.example.org/a", "data:,a"],
     )
     def test_other_uris_are_no_uris(self, root: Path, uri: str) -> None:
         with pytest.raises(InvalidInput):
             read(uri, roots=[root], answer=never)
+
+    def test_half_of_a_surrogate_pair_is_in_no_uri(self) -> None:
+        with pytest.raises(InvalidInput):
+            read("http://media.example.org/\ud800", answer=never)
 
     def test_no_root_allows_nothing(self, root: Path) -> None:
         with pytest.raises(NotAllowed):

@@ -1,6 +1,5 @@
 """What checks by people taught about each version: learnt when there are enough new ones, kept, and asked for often."""
 
-import json
 import threading
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict, replace
@@ -48,10 +47,10 @@ class Calibrations:
         self._policies = policies
         self._data_dir = data_dir
         self._clock = clock
-        self._learnt: dict[tuple[int, str], Trust] = {}
+        self._learnt: dict[tuple[int, str, bool], Trust] = {}
         self._as_made: dict[str, Version] = {}
         self._looking = threading.Lock()
-        self._audits: dict[tuple[str, str, float, str], Audits] = {}
+        self._audits: dict[tuple[str, str, str], Audits] = {}
 
     def trust(self, version: str, policy: Policy) -> Trust:
         """How far a version is to be trusted by a policy: what checks of it taught, or else the calibration that it
@@ -59,10 +58,10 @@ class Calibrations:
         calibration = self._last(version, policy)
         if calibration is None:
             return self._untried(version, policy)
-        key = calibration.id, policy.version
+        key = calibration.id, policy.version, calibration.outlived
         if key not in self._learnt:
             trust = Trust.from_json(calibration.calibrator, calibration.promise)
-            if not fits(calibration, policy):
+            if not fits(calibration, policy) or calibration.outlived:
                 why = f"the random checks are not yet weighed for {told_terms(policy)}"
                 trust = trust.without(why, policy.of_parts)
             self._learnt[key] = trust
@@ -80,11 +79,14 @@ class Calibrations:
         learnt = last.audited if last else 0
         if self.audited(version.task) - learnt >= max(MINIMUM, learnt // 5):
             return True
+        if last and last.outlived:
+            return True
         if last and last.promise.get("waiting") and not self._store.checks.contested(version.task):
             return True  # the second looks that weighing waited for are there
         if self._policies.adopted(version.task) is None:  # settings may differ between processes, what was adopted not
             return last is not None and not fits(last, policy)
-        return last is None or last.promise.get("policy") != policy.version
+        newest = self._store.versions.calibration(version.name)  # what waits was decided by it, on whatever terms
+        return newest is None or newest.promise.get("policy") != policy.version
 
     def audited(self, task: Task) -> int:
         """How many audit items of a task are corrected."""
@@ -114,7 +116,7 @@ class Calibrations:
         told = {**promise, **made_for(policy), "policy": policy.version}
         terms = policy.alpha, policy.delta, audited, actor, self._clock()
         kept = self._store.versions.calibrate(version, calibrator, told, *terms, checks_from, withdrawal)
-        self._learnt[kept, policy.version] = trust
+        self._learnt[kept, policy.version, False] = trust
 
     def weigh(self, version: StoredVersion, policy: Policy) -> Trust:
         """What the checks of a version teach by now under a policy, kept nowhere.
@@ -189,7 +191,7 @@ class Calibrations:
         stands = self._standing(version, policy)
         names, _ = self._store.versions.ancestry(version.name)
         with self._looking:
-            key = version.name, json.dumps(made_for(policy), sort_keys=True), policy.audit_share, str(stands.since)
+            key = version.name, policy.version, str(stands.since)
             audits = self._audits.setdefault(key, Audits(policy))
             new = self._store.checks.after(version.task, version.name, names, audits.last)
             audits.take(version.task, stands.made, [one for one in new if one.draw < policy.audit_share])

@@ -70,12 +70,13 @@ def made_for(policy: Policy) -> dict[str, Any]:
     since = policy.checks_from.isoformat() if policy.checks_from else None
     rules, kinds = ([asdict(one) for one in conditions] for conditions in (policy.rules, policy.kinds))
     matters = asdict(policy.matters)
-    return {"matters": matters, "rules": rules, "kinds": kinds, "groups": policy.groups, "checks_from": since}
+    return {"matters": matters, "rules": rules, "kinds": kinds, "new_groups": policy.groups, "checks_from": since}
 
 
 def fits(calibration: Calibration, policy: Policy) -> bool:
     """Whether its promise was made for the terms of a policy."""
-    kept = {**made_for(Policy()), **calibration.promise}
+    of_before = calibration.promise.get("groups") is not False  # where that name stood for this term
+    kept = {**made_for(Policy()), "new_groups": of_before, **calibration.promise}
     terms = (calibration.alpha, calibration.delta) == (policy.alpha, policy.delta)
     asked = made_for(policy)
     return terms and _of_parts(calibration) == policy.of_parts and {name: kept[name] for name in asked} == asked

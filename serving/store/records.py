@@ -127,8 +127,8 @@ class Calibration:
     """What was learnt for one version: a calibrator and a promise for ``alpha`` and ``delta``, both as JSON.
 
     ``audited`` counts the task's corrected audit items at that time, so that it can be told when to learn again. Only
-    checks after ``checks_from`` count, if a promise was withdrawn then. Stores of before kept no terms: there they are
-    None.
+    checks after ``checks_from`` count, if a promise was withdrawn then; ``outlived`` is what was learnt before one of
+    the version, on whatever terms, was withdrawn. Stores of before kept no terms: there they are None.
     """
 
     id: int
@@ -139,6 +139,7 @@ class Calibration:
     audited: int
     checks_from: datetime | None
     at: datetime
+    outlived: bool = False
 
 
 @dataclass(frozen=True)

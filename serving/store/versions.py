@@ -1,6 +1,7 @@
 """Versions, which of them serves, and what was learnt about each."""
 
 from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -20,8 +21,10 @@ _WITHDRAWN = "its parts were promised by what is withdrawn"  # why what was seen
 _IDS = 500  # of items in a statement, which bears only so many
 
 _FITTING = and_(calibrations.c.alpha == bindparam("of_alpha"), calibrations.c.delta == bindparam("of_delta"))
+_OTHERS = calibrations.alias("others")
+_SINCE = select(func.max(_OTHERS.c.checks_from)).where(_OTHERS.c.version == bindparam("of_version")).scalar_subquery()
 _CALIBRATION = (  # built once: every answered request executes it
-    select(calibrations)
+    select(calibrations, _SINCE.label("since"))
     .where(calibrations.c.version == bindparam("of_version"))
     .order_by(case((_FITTING, 0), else_=1), calibrations.c.id.desc())
     .limit(1)
@@ -217,12 +220,12 @@ class Versions:
                 tell(connection, "promise.withdrawn", version.task, told, now)
         return int(added)
 
-    def calibration(self, name: str, alpha: float, delta: float) -> Calibration | None:
+    def calibration(self, name: str, alpha: float | None = None, delta: float | None = None) -> Calibration | None:
         """What was last learnt for a version, with a promise for these terms or, where there is none, for others."""
         with self._database.reading() as connection:
             terms = {"of_alpha": alpha, "of_delta": delta}
             row = connection.execute(_CALIBRATION, {"of_version": name} | terms).one_or_none()
-        return _calibration(row) if row else None
+        return replace(_calibration(row), outlived=row.checks_from != row.since) if row else None
 
     def calibrations(self, name: str) -> list[Calibration]:
         """All that was learnt for a version, oldest first."""

@@ -185,6 +185,57 @@ def test_a_withdrawal_is_known_to_every_process(world: Callable[..., World], tmp
     assert other.report()["tasks"]["detection"]["promise"]["reason"] == here.told()["reason"]
 
 
+def test_audits_are_of_the_terms_in_force_whatever_was_in_force_before(
+    world: Callable[..., World], tmp_path: Path
+) -> None:
+    """Judged by the bound of a stricter alpha, a rate that another allows would withdraw its promise."""
+    here = world(alpha=0.15, delta=0.1)
+    here.check(here.post(200), "car")
+    assert here.learn()
+    here.check(here.post(30), "car")
+    assert here.told()["audits"]["items"]["n"] > 0
+    adopted = replace(here.loop.policies.default, alpha=0.4)
+    here.loop.adopt(adopted, None, "ada")
+    assert here.learn()
+    assert here.told()["audits"] == {}
+    for number in range(150):  # every third is wrong
+        here.check(here.post(1), "car" if number % 3 else "bus")
+    assert here.told()["holds"]
+    values = settings(tmp_path / "data", **EASY)
+    other = Loop(Store.open(f"sqlite:///{tmp_path}/store.db"), MediaFiles(tmp_path / "data"), values, here.clock)
+    assert other.report()["tasks"]["detection"]["promise"] == here.told()
+
+
+def test_terms_of_before_are_weighed_anew_after_a_promise_on_others_was_withdrawn(world: Callable[..., World]) -> None:
+    here = world()
+    loose, strict = (replace(here.loop.policies.default, alpha=alpha) for alpha in (0.2, 0.15))
+    here.loop.adopt(loose, None, "ada")
+    here.check(here.post(100), "car")
+    assert here.learn()
+    here.loop.adopt(strict, None, "ada")
+    assert here.learn()
+    here.check(here.post(100), "bus")
+    assert not here.told()["holds"]
+    here.loop.adopt(loose, None, "ada")
+    assert not here.loop.trust("v1").holds  # its promise rests on checks from before
+    assert [version.name for version in here.loop.due_for_calibration()] == ["v1"]
+    assert not here.learn()
+
+
+def test_what_waits_is_decided_by_terms_of_before_again(world: Callable[..., World]) -> None:
+    here = world()
+    first, second = (replace(here.loop.policies.default, alpha=alpha) for alpha in (0.2, 0.15))
+    waiting = here.post(1)[0]
+    for policy in (first, second, first):
+        here.loop.adopt(policy, None, "ada")
+        assert [version.name for version in here.loop.due_for_calibration()] == ["v1"]
+        here.learn()
+        found = here.loop.answered(waiting.id, "detection", "v1")
+        assert found is not None
+        assert found.decision.policy == policy.version
+        assert here.loop.due_for_calibration() == []
+
+
 def promised_in_parts(world: Callable[..., World]) -> tuple[World, Prediction]:
     """A world that promised the first of two boxes, and what the version says there."""
     here = world(promise_of="parts", gold_share=0.0)

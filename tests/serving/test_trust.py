@@ -13,15 +13,18 @@ from models.records import Box, Boxes, PreAnnotation, Prediction, Transcript, Wo
 from models.versions import read_version, write_manifest
 from selection.calibration import IDENTITY, Calibrator, fit
 from selection.parts import PartPromise
+from selection.policy import Policy
 from selection.risk import NoPromise, Threshold
 from selection.rules import About
-from serving.store.records import Audited
+from serving.standing import fits
+from serving.store.records import Audited, Calibration
 from serving.trust import Trust, first_calibration, learn, tuned, untried
 from serving.weighing import Pool, Terms, settled
 from tests.serving.work import START, after, answer, boxes, item, item_id
 from tests.tiny_versions import make_version
 
 POOL = Pool(np.full(9, 0.3))
+MADE = Calibration(1, 0.02, 0.05, {}, {}, 9, None, START)
 
 
 def audited(name: int, group: str | None, draw: float, wrong: bool = False) -> Audited:
@@ -68,6 +71,12 @@ def test_what_was_learnt_survives_json(tmp_path: Path) -> None:
         assert Trust.from_json(*trust.to_json()) == trust
     assert learnt.told()["holds"] is True
     assert fresh.told()["holds"] is False
+
+
+def test_whether_groups_were_one_observation_is_a_term_in_stores_of_before_too() -> None:
+    before, each = (replace(MADE, promise={name: value}) for name, value in (("groups", False), ("new_groups", False)))
+    for kept, groups in ((MADE, True), (replace(MADE, promise={"groups": 44}), True), (before, False), (each, False)):
+        assert [fits(kept, Policy(groups=asked)) for asked in (True, False)] == [groups, not groups]
 
 
 def evaluation(n: int) -> Evaluation:

@@ -27,7 +27,7 @@ from serving.deciding import Deciding
 from serving.policies import Policies
 from serving.standing import Standing, fits, made_for, told_terms
 from serving.store import Store
-from serving.store.records import Actor, Answer, Calibration, Pending, StoredVersion, Withdrawal, Worked
+from serving.store.records import Actor, Answer, Calibration, Pending, Place, StoredVersion, Withdrawal, Worked
 from serving.trust import Trust, learn, learn_costs, no_promise, untried
 from serving.weighing import WITHDRAWN, KindPromise, Kinds, Pool, Terms, missing_of
 
@@ -81,8 +81,8 @@ class Calibrations:
             return True
         if last and last.outlived:
             return True
-        if last and last.promise.get("waiting") and not self._store.checks.contested(version.task):
-            return True  # the second looks that weighing waited for are there
+        if last and last.promise.get("waiting") and self._unsettled(version) is None:
+            return True  # all that weighing waited for is there
         if self._policies.adopted(version.task) is None:  # settings may differ between processes, what was adopted not
             return last is not None and not fits(last, policy)
         newest = self._store.versions.calibration(version.name)  # what waits was decided by it, on whatever terms
@@ -94,11 +94,11 @@ class Calibrations:
 
     def learn(self, version: StoredVersion, audited: int, actor: Actor) -> Trust:
         """Learns from the checks of a version, of which ``audited`` were known before it began, and routes anew."""
-        policy = self._policies.of(version.task)
-        since, trust = self._standing(version, policy).since, self.weigh(version, policy)
-        while since != (since := self._standing(version, policy).since):  # a promise was withdrawn meanwhile
+        policy, kept = self._policies.of(version.task), False
+        while not kept:  # or else a promise was withdrawn meanwhile
+            stands = self._standing(version, policy)
             trust = self.weigh(version, policy)
-        self._keep(version, trust, policy, audited, actor, since[0])
+            kept = self._keep(version, trust, policy, audited, actor, stands)
         self._reroute(version, trust, policy, actor)
         return trust
 
@@ -109,14 +109,19 @@ class Calibrations:
         policy: Policy,
         audited: int,
         actor: Actor,
-        checks_from: datetime | None,
+        stands: Standing,
         withdrawal: Withdrawal | None = None,
-    ) -> None:
+    ) -> bool:
+        """Keeps what follows from what ``stands``, unless anything was kept since; returns whether it is kept."""
         calibrator, promise = trust.to_json()
         told = {**promise, **made_for(policy), "policy": policy.version}
         terms = policy.alpha, policy.delta, audited, actor, self._clock()
-        kept = self._store.versions.calibrate(version, calibrator, told, *terms, checks_from, withdrawal)
+        since = stands.checks_from if withdrawal is None or withdrawal.kind else withdrawal.since
+        kept = self._store.versions.calibrate(version, calibrator, told, *terms, since, withdrawal, stands.newest)
+        if kept is None:
+            return False
         self._learnt[kept, policy.version, False] = trust
+        return True
 
     def weigh(self, version: StoredVersion, policy: Policy) -> Trust:
         """What the checks of a version teach by now under a policy, kept nowhere.
@@ -130,12 +135,15 @@ class Calibrations:
         checked = self._store.checks.audited(version.task, version.name, names, since)
         known = (one for one in checked if policy.rule_for(version.task, one.answer.label, one.about) is None)
         before = self._untried(version.name, policy).calibrator
-        unsettled = self._store.checks.unsettled(version.task, names, self._clock())
-        trust = learn(self._terms(version, policy, stands), known, before, stands.last, unsettled)
+        trust = learn(self._terms(version, policy, stands), known, before, stands.last, self._unsettled(version))
         if unknown:
             why = f"nobody knows what its ancestor {unknown} was trained on"
             trust = Trust(before, no_promise(why, policy.of_parts))
         return replace(trust, costs=learn_costs(version.task, self._worked(version)))
+
+    def _unsettled(self, version: StoredVersion) -> Place | None:
+        names, _ = self._store.versions.ancestry(version.name)
+        return self._store.checks.unsettled(version.task, names, self._clock())
 
     def _standing(self, version: StoredVersion, policy: Policy) -> Standing:
         """What stands under a policy of all that was weighed for a version."""
@@ -164,8 +172,10 @@ class Calibrations:
         version, policy = self._store.versions.serving(task), self._policies.of(task)
         if version is None or self._last(version.name, policy) is None:  # nothing was ever promised of it
             return
+        stands = self._standing(version, policy)  # a look ahead of what follows from it
         while self.trust(version.name, policy).holds and (broken := self._audited(version, policy).broken):
-            self._withdraw(version, policy, *broken, actor)
+            self._withdraw(version, policy, stands, *broken, actor)
+            stands = self._standing(version, policy)
 
     def checked(self, version: StoredVersion) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
         """Of each item that people checked: the p_error (n,) that was said before they looked, and whether they found
@@ -197,9 +207,11 @@ class Calibrations:
             audits.take(version.task, stands.made, [one for one in new if one.draw < policy.audit_share])
         return audits
 
-    def _withdraw(self, version: StoredVersion, policy: Policy, of: str, watch: Watch, actor: Actor) -> None:
+    def _withdraw(
+        self, version: StoredVersion, policy: Policy, stands: Standing, of: str, watch: Watch, actor: Actor
+    ) -> None:
         """Withdraws what audits prove not to be kept: the promise of a kind alone or, where there are none, of all."""
-        before, stands, now = self.trust(version.name, policy), self._standing(version, policy), self._clock()
+        before, now = self.trust(version.name, policy), self._clock()
         kind = of if isinstance(before.promise, KindPromise) else None
         since = watch.in_doubt_since or stands.began(kind) or now
         ours = f" of {called(kind)}" if kind and kind != MISSING else ""
@@ -207,12 +219,12 @@ class Calibrations:
         thing = "parts" if policy.of_parts else "labels"
         why = f"{_proven(watch.bound, f'{thing}{ours} were wrong' if ours else _AUDITED[of], now)}; {again}"
         if kind:
-            trust, checks_from = before.without_kind(kind, why, since), stands.checks_from
+            trust = before.without_kind(kind, why, since)
             withdrawal = Withdrawal(since, why, kind, lambda one: kind in {name for name, _ in _doubts(one, policy)})
         else:
-            trust, checks_from, withdrawal = before.without(why, policy.of_parts), since, Withdrawal(since, why)
-        self._keep(version, trust, policy, self.audited(version.task), actor, checks_from, withdrawal)
-        self._reroute(version, trust, policy, actor)
+            trust, withdrawal = before.without(why, policy.of_parts), Withdrawal(since, why)
+        if self._keep(version, trust, policy, self.audited(version.task), actor, stands, withdrawal):
+            self._reroute(version, trust, policy, actor)
 
     def _worked(self, version: StoredVersion) -> list[Worked]:
         return self._store.queue.worked(version.task, version.name, RECENT)
@@ -256,8 +268,10 @@ class Calibrations:
         return trust, (answer for batch in self._decided(version, trust, policy) for _, answer, _ in batch)
 
     def _reroute(self, version: StoredVersion, trust: Trust, policy: Policy, actor: Actor) -> None:
-        """Decides anew about everything that waits in the queue."""
+        """Decides anew about everything that waits in the queue, until something newer is kept, which does so too."""
         for batch in self._decided(version, trust, policy):
+            if self.trust(version.name, policy) is not trust:
+                return
             self._store.items.reroute(batch, actor, self._clock())
 
     def _decided(

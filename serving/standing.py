@@ -22,11 +22,13 @@ from serving.weighing import KindPromise, Promise
 @dataclass(frozen=True)
 class Standing:
     """What was weighed for a version on the terms of a policy since the last promise of all was withdrawn, oldest
-    first; and since when checks count, if any promise was withdrawn: those of all, and those of each of the kinds."""
+    first; since when checks count, if any promise was withdrawn: those of all, and those of each of the kinds; and the
+    number of what was kept last, on whatever terms."""
 
     weighed: Sequence[Calibration]
     checks_from: datetime | None
     kinds_from: Mapping[str, datetime]
+    newest: int | None
 
     @staticmethod
     def of(kept: Sequence[Calibration], task: Task, policy: Policy) -> "Standing":
@@ -40,7 +42,8 @@ class Standing:
         since = max(of_all, default=None)
         each = {kind: [*of_kinds[kind], *filter(None, [since])] for kind in policy.kinds_of(task)}
         fitting = [one for one in kept if one.checks_from == since and fits(one, policy)]
-        return Standing(fitting, since, {kind: max(lost) for kind, lost in each.items() if lost})
+        kinds_from = {kind: max(lost) for kind, lost in each.items() if lost}
+        return Standing(fitting, since, kinds_from, kept[-1].id if kept else None)
 
     @property
     def since(self) -> tuple[datetime | None, Mapping[str, datetime]]:

@@ -77,12 +77,6 @@ class Checks:
                      for row in connection.execute(chosen.where(*_audit_items(task, ancestry))).all()]  # fmt: skip
         return min(((row.handed_at, row.draw, row.item_id) for row in found), default=None)
 
-    def contested(self, task: Task) -> int:
-        """How many checks wait for a second look."""
-        chosen = select(func.count()).select_from(item_tasks)
-        with self._database.reading() as connection:
-            return int(connection.execute(chosen.where(item_tasks.c.task == task, _WAITS)).scalar_one())
-
     def contest(self, item_id: str, task: Task, correction_id: int, actor: Actor, now: datetime) -> bool:
         """Puts a checked audit item up for a second look, and returns whether it was; only once in its life.
 

@@ -196,10 +196,12 @@ class Versions:
         audited: int,
         actor: Actor,
         now: datetime,
-        checks_from: datetime | None = None,
-        withdrawal: Withdrawal | None = None,
-    ) -> int:
-        """Keeps what was learnt for a version, beside what was learnt before, and returns its id.
+        checks_from: datetime | None,
+        withdrawal: Withdrawal | None,
+        newest: int | None,
+    ) -> int | None:
+        """Keeps what was learnt for a version, beside what was learnt before, and returns its id; None, and keeps
+        nothing, where what was learnt last by now is not the ``newest`` that it rests on.
 
         By a ``withdrawal`` what rests on that promise is queued again, and told, both or neither.
         """
@@ -207,6 +209,10 @@ class Versions:
                   "promise": dict(promise), "alpha": alpha, "delta": delta, "audited": audited, "at": now,
                   "checks_from": checks_from, "actor": actor}  # fmt: skip
         with self._database.writing() as connection:
+            self._database.lock(connection, f"calibrate {version.name}")
+            last = select(func.max(calibrations.c.id)).where(calibrations.c.version == version.name)
+            if connection.execute(last).scalar() != newest:
+                return None
             added = connection.execute(calibrations.insert().values(**values).returning(calibrations.c.id)).scalar_one()
             detail: dict[str, Any] = {"calibration": added, "audited": audited}
             if withdrawal is None:

@@ -85,8 +85,8 @@ class World:
     def __init__(self, folder: Path, **values: Any) -> None:
         self.clock = Clock()
         chosen = settings(folder / "data", **values)
-        store = Store.open(f"sqlite:///{folder}/store.db")
-        self.loop = Loop(store, MediaFiles(chosen.data_dir / "media"), chosen, self.clock)
+        self.store = Store.open(f"sqlite:///{folder}/store.db")
+        self.loop = Loop(self.store, MediaFiles(chosen.data_dir / "media"), chosen, self.clock)
         self.loop.versions.add(version_folder(folder / "versions", "v1"), "tester")
         self.loop.versions.promote("v1", "tester")
         self.items: list[Item] = []
@@ -234,6 +234,95 @@ def test_what_waits_is_decided_by_terms_of_before_again(world: Callable[..., Wor
         assert found is not None
         assert found.decision.policy == policy.version
         assert here.loop.due_for_calibration() == []
+
+
+def withdrawals(here: World) -> int:
+    return len(here.store.changes.page(9, verb="withdraw"))
+
+
+def test_a_promise_that_two_requests_find_broken_at_once_is_withdrawn_once(
+    world: Callable[..., World], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    here = world()
+    here.check(here.post(60), "car")
+    assert here.learn()
+    calibrations = here.loop._calibrations
+    audited = calibrations._audited
+
+    def meanwhile(*of: Any) -> Audits:
+        found = audited(*of)
+        if found.broken:
+            monkeypatch.setattr(calibrations, "_audited", audited)
+            calibrations.watch("detection", "another")
+        return found
+
+    monkeypatch.setattr(calibrations, "_audited", meanwhile)
+    here.check(here.post(100), "bus")
+    assert not here.told()["holds"]
+    assert withdrawals(here) == 1
+
+
+def test_what_is_withdrawn_just_before_what_was_weighed_is_kept_stays_so(
+    world: Callable[..., World], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    here = world()
+    here.check(here.post(100), "car")
+    assert here.learn()
+    calibrations = here.loop._calibrations
+    keep = calibrations._keep
+
+    def meanwhile(*of: Any) -> Any:
+        if here.loop.trust("v1").holds:
+            monkeypatch.setattr(calibrations, "_keep", keep)
+            here.check(here.post(100), "bus")
+            assert not here.told()["holds"]
+        return keep(*of)
+
+    monkeypatch.setattr(calibrations, "_keep", meanwhile)
+    assert not here.learn()
+    assert not here.told()["holds"]
+    assert withdrawals(here) == 1
+
+
+def test_nothing_is_accepted_by_a_promise_that_is_withdrawn_while_the_queue_is_decided_anew(
+    world: Callable[..., World], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    here = world()
+    here.check(here.post(100), "car")
+    waiting = here.post(20)
+    calibrations = here.loop._calibrations
+    decided = calibrations._decided
+
+    def slowly(*of: Any) -> Any:
+        for batch in decided(*of):
+            if here.loop.trust("v1").holds:
+                monkeypatch.setattr(calibrations, "_decided", decided)
+                here.check(here.post(100), "bus")
+                assert not here.told()["holds"]
+            yield batch
+
+    monkeypatch.setattr(calibrations, "_decided", slowly)
+    here.learn()
+    assert "accepted" not in {here.state(item) for item in waiting}
+
+
+def test_checks_behind_one_that_somebody_holds_are_not_weighed_again_and_again(world: Callable[..., World]) -> None:
+    here = world(calibration_share=1.0)
+    first, *others = here.post(60)
+    here.clock.forward(1)
+    held = here.loop.lease("detection", 1, "ann", "tester")[0]
+    here.check([one for one in (first, *others) if one.id != held.item.id], "car")
+    assert [version.name for version in here.loop.due_for_calibration()] == ["v1"]
+    here.learn()
+    assert here.loop.due_for_calibration() == []
+    here.loop.correct(correction_of(held.item, here), held.lease_id, "tester")
+    assert [version.name for version in here.loop.due_for_calibration()] == ["v1"]
+    here.learn()
+    assert here.loop.due_for_calibration() == []
+
+
+def correction_of(item: Item, here: World) -> Correction:
+    return Correction(item.id, "detection", boxes("car"), "ann", 4.0, "test", here.clock(), "v1")
 
 
 def promised_in_parts(world: Callable[..., World]) -> tuple[World, Prediction]:

@@ -71,7 +71,6 @@ def test_a_check_that_waits_for_a_second_look_waits_again_after_it(store: Store)
     assert (states(store), store.checks.count("detection")) == ({"unfit": 1}, 0)
     assert list(store.checks.audited("detection", "v1", ["v1"])) == []
     assert store.checks.unsettled("detection", ["v1"], after(3)) is None  # nothing waits behind it
-    assert store.checks.contested("detection") == 0
     store.unfit.take_back(item_id(0), "detection", "tester", after(4))
     assert states(store) == {"contested": 1}
     assert len(list(store.checks.audited("detection", "v1", ["v1"]))) == 1

@@ -160,8 +160,10 @@ def test_a_change_of_mind_and_a_broken_promise_are_told(store: Store) -> None:
     wanting(store.outbox, "http://127.0.0.1:9/", "item.routed", "promise.withdrawn")
     (waiting,) = next(store.items.open_answers("detection", "v1", 9))
     store.items.reroute([(waiting.preannotation_id, answer(1, decision="accept"), 0.5)], "tester", after(1))
+    newest = None
     for withdrawal in (None, Withdrawal(START, "wrong", "cars")):
-        store.versions.calibrate(version, {}, {"made": False}, 0.1, 0.1, 9, "tester", after(2), None, withdrawal)
+        terms = 0.1, 0.1, 9, "tester", after(2), None
+        newest = store.versions.calibrate(version, {}, {"made": False}, *terms, withdrawal, newest)
     routed, broken = (json.loads(told.body) for told in store.outbox.claim(after(3), after(4), 10))
     assert (routed["type"], routed["data"]["decision"]) == ("item.routed", "accept")
     assert (broken["type"], broken["timestamp"]) == ("promise.withdrawn", after(2).isoformat())

@@ -84,7 +84,8 @@ class Trust:
             case KindPromise() as promised:
                 return {**told, **promised.told(), "of": "kinds of parts" if promised.of_parts else "kinds"}
             case PartPromise(parts, missing, most):
-                return {**told, **asdict(parts), "of": "parts", "most": most, "missing_part": asdict(missing)}
+                of_parts = {"holds": isinstance(parts, Threshold), **asdict(parts), "of": "parts", "most": most}
+                return {**told, **of_parts, "missing_part": asdict(missing)}
             case promise:
                 return {**told, **asdict(promise), "of": "items"}
 
@@ -110,8 +111,8 @@ def holds(promise: Promise, kind: str | None = None) -> bool:
     match promise:
         case KindPromise():
             return promise.holds if kind is None else isinstance(promise.of(kind), Threshold)
-        case PartPromise(parts=parts):
-            return isinstance(parts, Threshold)
+        case PartPromise(parts, missing):  # within the second alone, items in which nothing was found
+            return isinstance(parts, Threshold) or isinstance(missing, Threshold)
         case _:
             return isinstance(promise, Threshold)
 

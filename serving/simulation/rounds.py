@@ -310,7 +310,7 @@ class _Turn:
         if not plan.epochs or not arm.learns:
             return "the first model goes on"
         if arm.accepts and not last:
-            if self.loop.trust(version.name).holds:
+            if self.loop.trust(version.name).told()["holds"]:
                 return "a promise holds: its version goes on"
             if self._labelled() > plan.learn_until * len(self.items):
                 return (

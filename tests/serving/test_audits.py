@@ -335,6 +335,23 @@ def promised_in_parts(world: Callable[..., World]) -> tuple[World, Prediction]:
     return here, said
 
 
+def test_audits_watch_what_is_missing_where_no_part_has_a_promise(world: Callable[..., World]) -> None:
+    here = world(promise_of="parts", gold_share=0.0)
+    doubtful, empty = (
+        replace(prediction(0.6, Boxes(640, 480, drawn)), features={"expected_missed": 0.0})
+        for drawn in ((Box((0, 5, 10, 15), "car", 0.4),), ())
+    )
+    here.check(here.post(300, doubtful), "bus")
+    here.learn()
+    assert here.told()["holds"] is False  # of parts
+    late = here.post(60, empty)
+    unseen = [item for item in late if here.decision(item) == "accept"]
+    assert unseen
+    here.check(late, "car")
+    assert "audited items lacked something" in here.told()["reason"]
+    assert {here.state(item) for item in unseen} == {"preannotated"}
+
+
 def test_what_people_saw_in_parts_is_queued_again_too(world: Callable[..., World]) -> None:
     here, said = promised_in_parts(world)
     late = here.post(80, said)

@@ -7,6 +7,7 @@ promise speaks of the score alone.
 """
 
 import math
+from collections import defaultdict
 from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
@@ -154,7 +155,7 @@ def fit(
 @dataclass(frozen=True, eq=False)
 class _Sample:
     """The corrections (n,) in an order that only what they are decides: log-odds ``x`` of the score, the ``table`` of
-    features by ``names``, and the ``group``, counted from 0 on."""
+    features by ``names``, and the ``group``, counted from 0 on in the order of what is in it."""
 
     x: Floats
     wrong: Bools
@@ -167,8 +168,13 @@ def _sample(scores: Floats, wrong: Bools, features: Features | None, groups: Gro
     names = shared_names(features or ())
     table = table_of(names, scores, [{}] * len(scores) if features is None else features)
     order = np.lexsort((*table.T[:0:-1], wrong, scores))
-    _, first, group = np.unique(group_rows(groups, len(scores))[order], return_index=True, return_inverse=True)
-    group = np.argsort(np.argsort(first))[group]  # counted in the order of the items
+    rows = np.column_stack((scores, table, wrong))[order]
+    unlike = np.cumsum((rows != np.roll(rows, 1, axis=0)).any(axis=1))  # equal items have equal numbers
+    of, members = group_rows(groups, len(scores))[order].tolist(), defaultdict[int, list[int]](list)
+    for one, number in zip(of, unlike.tolist(), strict=True):
+        members[one].append(number)
+    place = {one: number for number, one in enumerate(sorted(members, key=members.__getitem__))}
+    group = np.array([place[one] for one in of], np.int64)
     return _Sample(_log_odds(scores[order]), wrong[order], names, table[order], group)
 
 

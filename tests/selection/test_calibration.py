@@ -230,6 +230,14 @@ def test_few_corrections_or_few_errors_grow_no_trees() -> None:
     assert fit(scores, wrong, features=features, groups=[0] * 600).method == "logistic"
 
 
+@pytest.mark.parametrize("seed", range(20))
+def test_order_does_not_matter_where_equal_items_are_of_different_groups(seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    scores, groups, order = rng.integers(1, 4, 60) / 5, rng.integers(0, 12, 60), rng.permutation(60)
+    wrong = rng.random(60) < scores
+    assert fit(scores, wrong, groups=groups.tolist()) == fit(scores[order], wrong[order], groups=groups[order].tolist())
+
+
 @settings(deadline=None, max_examples=5)
 @given(st.randoms(use_true_random=False))
 def test_order_does_not_matter_to_trees(shuffler: Any) -> None:

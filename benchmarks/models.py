@@ -28,7 +28,6 @@ from rich.console import Console
 from rich.table import Table
 from safetensors.torch import load_file
 from torch import nn
-from torch.utils.flop_counter import FlopCounterMode
 
 from benchmarks.timing import Figures, drive
 from models import datasets, media, scenes, tasks
@@ -38,12 +37,12 @@ from models.onnx_files import open_session
 from models.quantise import quantise
 from models.records import TASKS, Item, Label, Task, Transcript
 from models.tasks import parse_task
+from models.utilisation import counted, peak
 from models.versions import STARTERS, Version, read_version
 
 EAGER = "torch eager"
 MEDIA = 24
 SIZE = (640, 480)
-MATRIX = {"cpu": 2048, "cuda": 8192}  # sides of the matrix product that shows the peak
 LEAST_STEPS = 3
 GOALS = {"asr": "real-time factor 0.02", "detection": "60 images/s", "lane": "60 images/s"}  # on two cores
 
@@ -227,22 +226,14 @@ def report_training(version: Version, pairs: Pairs, seconds: float) -> None:
         torch.autograd.backward(value)
         optimizer.step()
 
-    with FlopCounterMode(display=False) as counted:
-        step()
-    spent, peak = timed(step, device, seconds), matrix_flops(device, seconds / 4)
-    reached = counted.get_total_flops() / spent
+    _, operations = counted(step)
+    spent, most = timed(step, device, seconds), peak(device)
+    reached = operations / spent
     name = torch.cuda.get_device_name(device) if device.type == "cuda" else "the CPU"
     console.print(
         f"{version.task} training on {name}: {len(examples) / spent:.1f} samples/s in batches of {len(examples)}, "
-        f"{reached / 1e12:.3f} TFLOP/s, {100 * reached / peak:.0f} % of the {peak / 1e12:.2f} of a matrix product"
+        f"{reached / 1e12:.3f} TFLOP/s, {100 * reached / most:.0f} % of the {most / 1e12:.2f} of a matrix product"
     )
-
-
-def matrix_flops(device: torch.device, seconds: float) -> float:
-    """Operations a second in a large product of bfloat16 matrices: what the device reaches at its best."""
-    side = MATRIX[device.type]
-    first, second = (torch.randn(side, side, device=device, dtype=torch.bfloat16) for _ in range(2))
-    return 2 * side**3 / timed(lambda: first @ second, device, seconds)
 
 
 def timed(call: Call, device: torch.device, seconds: float) -> float:

@@ -9,7 +9,8 @@ from torch.utils.flop_counter import FlopCounterMode
 
 Result = TypeVar("Result")
 
-SIDE, PRODUCTS = 8192, 20  # of the matrices whose products are timed, and how many of them
+SIDES = {"cpu": 2048, "cuda": 8192}  # of the matrices whose products are timed,
+PRODUCTS = 20  # and how many of them
 
 
 def counted(work: Callable[[], Result]) -> tuple[Result, int]:
@@ -19,17 +20,18 @@ def counted(work: Callable[[], Result]) -> tuple[Result, int]:
     return result, counter.get_total_flops()
 
 
-def peak(device: torch.device, side: int = SIDE, products: int = PRODUCTS) -> float:
-    """The operations a second that ``device`` reaches on products of (side, side) matrices in bfloat16."""
+def peak(device: torch.device) -> float:
+    """The operations a second that ``device`` reaches on products of large square matrices in bfloat16."""
+    side = SIDES[device.type]
     matrix = torch.randn(side, side, device=device).bfloat16()
     out = torch.empty_like(matrix)
     torch.mm(matrix, matrix, out=out)
     _settle(device)
     began = time.perf_counter()
-    for _ in range(products):
+    for _ in range(PRODUCTS):
         torch.mm(matrix, matrix, out=out)
     _settle(device)
-    return products * 2 * side**3 / (time.perf_counter() - began)
+    return PRODUCTS * 2 * side**3 / (time.perf_counter() - began)
 
 
 def _settle(device: torch.device) -> None:

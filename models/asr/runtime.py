@@ -28,7 +28,7 @@ from models.records import Prediction, Transcript, Word
 BEAM = 8
 SPELLING_WEIGHT = 0.5  # of what the model knows of spelling, beside what it hears
 SYMBOL_BONUS = 1.0  # for each symbol, because each costs probability
-WINDOW_FRAMES = 500  # the network hears at most 20 s at once, so that its memory is bounded
+WINDOW_FRAMES = 300  # the network hears at most 12 s at once: about what it was trained on, and its memory is bounded
 MARGIN_FRAMES = 32  # and 1.3 s on either side of them, so that it never starts in the middle of a word
 QUIET_FRAMES = 5  # a cut lies where 0.2 s are quietest
 PASSAGE_FRAMES = 500  # the search decodes at most 20 s at once

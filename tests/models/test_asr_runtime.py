@@ -153,9 +153,10 @@ def test_windows_cover_every_sample_once(samples: int, seed: int) -> None:
 
 def test_a_cut_lies_where_it_is_quiet() -> None:
     clip = np.ones(WINDOW_FRAMES * FRAME + SAMPLE_RATE, np.float32)
-    clip[15 * SAMPLE_RATE : 15 * SAMPLE_RATE + 4800] = 0
+    quiet = WINDOW_FRAMES * FRAME * 3 // 4
+    clip[quiet : quiet + 4800] = 0
     (_, cut, _, _), _ = windows(clip)
-    assert 15 * SAMPLE_RATE <= cut <= 15 * SAMPLE_RATE + 4800
+    assert quiet <= cut <= quiet + 4800
 
 
 def test_passages_end_between_words() -> None:

@@ -4,6 +4,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
+from models import utilisation
 from models.utilisation import counted, peak
 
 
@@ -20,5 +21,6 @@ def test_operations_are_two_for_each_multiplication_forward_and_four_back() -> N
     assert operations == 2 * 4 * 32 * 8 * 2  # forward, and back to the weights; the input has no gradient
 
 
-def test_a_peak_is_a_rate() -> None:
-    assert 1e6 < peak(torch.device("cpu"), side=64, products=2) < 1e15
+def test_a_peak_is_a_rate(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(utilisation.SIDES, "cpu", 64)
+    assert 1e6 < peak(torch.device("cpu")) < 1e15

@@ -91,7 +91,7 @@ def check(number: int, kind: str, score: float, wrong: bool) -> Audited:
     label, truth = said(wrong)
     at = BEGUN + timedelta(seconds=number)
     answer = PreAnnotation(str(number), "asr", "v1", label, Uncertainty(score, 0.0, score), {}, ())
-    return Audited(str(number), About(language=kind), 0.0, answer, truth, number, at, at, at)
+    return Audited(str(number), About(language=kind), 0.0, answer, truth, number, at, at, at, at)
 
 
 def trial(name: str, seed: int) -> dict[str, tuple[bool, tuple[float, ...]]]:

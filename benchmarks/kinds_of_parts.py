@@ -114,7 +114,7 @@ def check(row: int, of: Images, parts: slice, wrong: NDArray[np.bool_], lacking:
     said = PreAnnotation(
         str(row), "detection", "v1", Boxes(640, 480, boxes), Uncertainty(doubt, 0.0, doubt), features, ()
     )
-    return Audited(str(row), About(), 0.0, said, PartErrors(wrong[parts], int(lacking), None), row, at, at, at)
+    return Audited(str(row), About(), 0.0, said, PartErrors(wrong[parts], int(lacking), None), row, at, at, at, at)
 
 
 def categories(one: Audited) -> list[str]:

@@ -1,7 +1,7 @@
 """What checks by people taught about each version: learnt when there are enough new ones, kept, and asked for often."""
 
 import threading
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import asdict, replace
 from datetime import datetime
 from itertools import chain
@@ -27,7 +27,7 @@ from serving.deciding import Deciding
 from serving.policies import Policies
 from serving.standing import Standing, fits, made_for, told_terms
 from serving.store import Store
-from serving.store.records import Actor, Answer, Calibration, Pending, Place, StoredVersion, Withdrawal, Worked
+from serving.store.records import Actor, Answer, Audited, Calibration, Pending, Place, StoredVersion, Withdrawal, Worked
 from serving.trust import Trust, learn, learn_costs, no_promise, untried
 from serving.weighing import WITHDRAWN, KindPromise, Kinds, Pool, Terms, missing_of
 
@@ -126,20 +126,32 @@ class Calibrations:
     def weigh(self, version: StoredVersion, policy: Policy) -> Trust:
         """What the checks of a version teach by now under a policy, kept nowhere.
 
-        Uses none that the version or one it descends from was trained on, and none that a rule of the policy catches:
-        what could never be accepted says nothing of what is.
+        Uses none that the version or one it descends from was trained on, none that a rule of the policy catches: what
+        could never be accepted says nothing of what is; and none that was drawn late.
         """
         names, unknown = self._store.versions.ancestry(version.name)
         stands = self._standing(version, policy)
         since = max(filter(None, (stands.checks_from, policy.checks_from)), default=None)
         checked = self._store.checks.audited(version.task, version.name, names, since)
-        known = (one for one in checked if policy.rule_for(version.task, one.answer.label, one.about) is None)
+        known = self._in_time(version.task, checked)
+        known = (one for one in known if policy.rule_for(version.task, one.answer.label, one.about) is None)
         before = self._untried(version.name, policy).calibrator
         trust = learn(self._terms(version, policy, stands), known, before, stands.last, self._unsettled(version))
         if unknown:
             why = f"nobody knows what its ancestor {unknown} was trained on"
             trust = Trust(before, no_promise(why, policy.of_parts))
         return replace(trust, costs=learn_costs(version.task, self._worked(version)))
+
+    def _in_time(self, task: Task, checked: Iterable[Audited]) -> Iterator[Audited]:
+        """Those that were drawn by every calibration share in force while people could have taken them.
+
+        Where a share is raised later, people have taken the most doubtful ones of what it adds out of the queue.
+        """
+        shares, began = self._policies.shares(task), self._store.workload.began(task)
+        for one in checked:
+            start = max(filter(None, (one.registered_at, began)))
+            if one.draw < shares.smallest(start, one.handed_at):
+                yield one
 
     def _unsettled(self, version: StoredVersion) -> Place | None:
         names, _ = self._store.versions.ancestry(version.name)

@@ -5,8 +5,11 @@ the background looks next.
 """
 
 import tomllib
-from collections.abc import Mapping
+from bisect import bisect_right
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime
+from itertools import accumulate
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +26,20 @@ from serving.store.records import Actor, Adoption
 _ADAPTER = TypeAdapter(Policy)
 
 
+@dataclass(frozen=True)
+class Shares:
+    """The calibration shares of a task, oldest first: the first until there was another, and each other one ``since`` a
+    time."""
+
+    shares: Sequence[float]
+    since: Sequence[datetime]
+
+    def smallest(self, start: datetime, end: datetime) -> float:
+        """The smallest that was in force at any moment from ``start`` to ``end``."""
+        first, last = bisect_right(self.since, start), bisect_right(self.since, end)
+        return min(self.shares[first : max(first, last) + 1])
+
+
 class Policies:
     """The policies of one deployment."""
 
@@ -34,8 +51,16 @@ class Policies:
     def of(self, task: Task) -> Policy:
         """What is in force for a task."""
         adopted = self.adopted(task)
-        if adopted is None:
-            return self.default
+        return self.default if adopted is None else self._policy(adopted)
+
+    def shares(self, task: Task) -> Shares:
+        """The calibration shares of a task so far; that of the settings until somebody adopted a policy."""
+        adopted = [one for one in self.history() if one.task in (task, None)]
+        shares = [self.default, *map(self._policy, adopted)]
+        since = accumulate((one.at for one in adopted), max)  # the clocks of two processes may differ
+        return Shares([one.calibration_share for one in shares], [*since])
+
+    def _policy(self, adopted: Adoption) -> Policy:
         if adopted.id not in self._read:
             self._read[adopted.id] = _ADAPTER.validate_python(adopted.terms)
         return self._read[adopted.id]

@@ -96,7 +96,7 @@ class Checks:
 def _audited(task: Task, version: str, ancestry: Sequence[str]) -> Select[Any]:
     checked = corrections.c.id.label("correction_id"), corrections.c.received_at, corrections.c.label.label("truth")
     about = items.c.item_group, items.c.language, item_tasks.c.gold_at, item_tasks.c.draw.label("item_draw")
-    chosen = select(preannotations, *about, _handed_at(), *checked)
+    chosen = select(preannotations, *about, items.c.registered_at, _handed_at(), *checked)
     chosen = chosen.join(item_tasks, and_(item_tasks.c.item_id == preannotations.c.item_id,
                                           item_tasks.c.task == preannotations.c.task))  # fmt: skip
     chosen = chosen.join(items, items.c.id == item_tasks.c.item_id)
@@ -123,7 +123,7 @@ def _handed_at() -> ColumnElement[datetime]:
 
 def _audit(row: Row[Any]) -> Audited:
     return Audited(row.item_id, about_of(row), row.item_draw, preannotation_of(row), label_of(row.task, row.truth),
-                   row.correction_id, row.created_at, row.received_at, row.handed_at)  # fmt: skip
+                   row.correction_id, row.created_at, row.received_at, row.handed_at, row.registered_at)  # fmt: skip
 
 
 def _fresh(task: Task, ancestry: Sequence[str]) -> tuple[Any, ...]:

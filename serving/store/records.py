@@ -179,7 +179,7 @@ class Audited:
     """A corrected audit item: the version's answer, and the label that a person gave, by which correction and when.
 
     ``handed_at`` is when its first person was handed it: in that order, which knows nothing of what people find, checks
-    are weighed.
+    are weighed. ``registered_at`` is when the item came, for whichever task.
     """
 
     item_id: str
@@ -191,6 +191,7 @@ class Audited:
     answered_at: datetime
     checked_at: datetime
     handed_at: datetime
+    registered_at: datetime
 
     @property
     def place(self) -> "Place":

@@ -7,7 +7,7 @@ from sqlalchemy import func, select
 
 from models.records import Seconds, Task
 from serving.store.database import Database
-from serving.store.tables import corrections, item_tasks, preannotations, unfit
+from serving.store.tables import corrections, item_tasks, leases, preannotations, unfit
 
 
 class Workload:
@@ -30,6 +30,16 @@ class Workload:
         chosen = select(func.count()).where(item_tasks.c.task == task, had)
         with self._database.reading() as connection:
             return int(connection.execute(chosen).scalar_one())
+
+    def began(self, task: Task) -> datetime | None:
+        """When people had something of a task for the first time, as far as that is known; None: never."""
+        firsts = [
+            select(func.min(leases.c.leased_at)).where(leases.c.task == task),
+            select(func.min(corrections.c.received_at)).where(corrections.c.task == task, ~corrections.c.known),
+            select(func.min(unfit.c.received_at)).where(unfit.c.task == task),
+        ]
+        with self._database.reading() as connection:
+            return min(filter(None, (connection.execute(first).scalar() for first in firsts)), default=None)
 
     def open_seconds(self, tasks: Sequence[Task]) -> Seconds:
         """What people are expected to need for all that waits."""

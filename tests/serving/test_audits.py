@@ -26,7 +26,8 @@ HELD = Threshold(0.3, 0.1, 0.2, 100, 90, 2)
 def audit(number: int, at: float, score: float = 0.1, wrong: bool = False) -> Audited:
     said = answer(number, score=score, label=boxes("car")).preannotation
     truth = boxes("bus" if wrong else "car")
-    return Audited(item_id(number), About(), 0.01, said, truth, number, after(at - 1), after(at), after(at))
+    times = after(at - 1), after(at), after(at), after(at - 1)
+    return Audited(item_id(number), About(), 0.01, said, truth, number, *times)
 
 
 def test_an_audit_is_judged_by_the_promise_that_was_made_before_it() -> None:
@@ -172,6 +173,57 @@ def test_the_next_promise_rests_on_checks_from_then_on(world: Callable[..., Worl
     assert here.learn()
     assert here.told()["n"] < 200
     assert here.told()["audits"] == {}
+
+
+def adopt(here: World, share: float) -> None:
+    here.clock.forward(1)
+    here.loop.adopt(replace(here.loop.policies.default, calibration_share=share), None, "ada")
+    here.learn()
+
+
+def counted(here: World, items: list[Item]) -> list[bool]:
+    """Of each item, whether its check is more evidence than there was."""
+    found = []
+    for item in items:
+        before = here.loop.trust("v1").calibrator.n
+        here.check([item], "car")
+        here.learn()
+        found.append(here.loop.trust("v1").calibrator.n > before)
+    return found
+
+
+def test_what_a_share_that_is_raised_late_adds_is_no_evidence(world: Callable[..., World]) -> None:
+    here = world(alpha=0.001, calibration_share=0.5)  # no promise holds, so that share is drawn
+    first = here.post(100)
+    here.check(first[:80], "car", decisions=(*DRAWN, "review"))  # people have taken something of what was not drawn
+    here.learn()
+    early = first[80:]
+    drawn = [here.decision(item) == "calibrate" for item in early]
+    adopt(here, 1.0)
+    assert {here.decision(item) for item in early} == {"calibrate"}  # people are handed them nevertheless
+    late = here.post(20)
+    assert counted(here, early[:10]) == drawn[:10]
+    assert counted(here, late[:10]) == [True] * 10
+    adopt(here, 0.5)
+    lowered = [here.decision(item) == "calibrate" for item in late[10:]]
+    adopt(here, 1.0)
+    assert counted(here, early[10:]) == drawn[10:]
+    assert counted(here, late[10:]) == lowered  # raised again, after some could be passed over
+    assert counted(here, here.post(5)) == [True] * 5
+    assert [set(which) for which in (drawn[:10], drawn[10:], lowered)] == [{False, True}] * 3
+
+
+@pytest.mark.parametrize("held", [False, True])
+def test_what_a_share_adds_before_anybody_had_something_is_evidence(world: Callable[..., World], held: bool) -> None:
+    here = world(alpha=0.001, calibration_share=0.5)
+    items = here.post(120)
+    taken = {one.item.id for one in here.loop.lease("detection", 1, "eve", "tester")} if held else set()
+    rest = [item for item in items if item.id not in taken]
+    drawn = [item for item in rest if here.decision(item) == "calibrate"]
+    adopt(here, 1.0)
+    here.check(rest, "car")
+    here.learn()
+    assert here.loop.trust("v1").calibrator.n == len(drawn if held else rest) > 30
 
 
 def test_a_withdrawal_is_known_to_every_process(world: Callable[..., World], tmp_path: Path) -> None:

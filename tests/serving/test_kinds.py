@@ -38,7 +38,7 @@ CARS = Policy(alpha=0.1, delta=0.2, kinds=(Kind("detection", "cars", category="c
 def audited(name: int, category: str, score: float = 0.3, wrong: bool = False, group: str | None = None) -> Audited:
     said = answer(name, score=score, label=boxes(category)).preannotation
     truth = boxes("tram" if wrong else category)
-    return Audited(item_id(name), About(group), 0.01, said, truth, name, after(-1), after(name), after(name))
+    return Audited(item_id(name), About(group), 0.01, said, truth, name, after(-1), after(name), after(name), after(-1))
 
 
 def terms(cars: Any = (0.3,), rest: Any = (0.3,), delta: float = CARS.delta) -> Terms:

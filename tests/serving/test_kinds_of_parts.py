@@ -46,7 +46,7 @@ def audited(
         truth.append(Box((600, 400, 620, 420), "cell"))
     shown = replace(answer(name, label=said).preannotation, features={"expected_missed": 0.0})
     found, at = replace(said, boxes=tuple(truth)), after(name)
-    return Audited(item_id(name), About(group), 0.01, shown, found, name, after(-1), at, at)
+    return Audited(item_id(name), About(group), 0.01, shown, found, name, after(-1), at, at, after(-1))
 
 
 def boxes_of(one: Audited) -> tuple[Box, ...]:

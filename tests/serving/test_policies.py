@@ -98,6 +98,22 @@ def test_the_last_adoption_counts_for_a_task_and_for_all(build: Build) -> None:
     assert build(alpha=0.9).policies.of("detection").alpha == 0.4
 
 
+def test_the_smallest_share_of_a_time_is_that_of_any_policy_then_in_force(build: Build) -> None:
+    loop = build(calibration_share=0.5)
+    adoptions: tuple[tuple[float, Task | None, float], ...] = (
+        (10, "detection", 0.2), (20, "asr", 0.1), (30, None, 0.9), (40, "detection", 0.4), (39, "detection", 0.7)
+    )  # fmt: skip
+    for at, task, share in adoptions:
+        loop.policies.adopt(Policy(calibration_share=share), task, "ada", after(at))
+    shares = loop.policies.shares("detection")
+    times = {(0, 9): 0.5, (0, 10): 0.2, (9, 50): 0.2, (10, 11): 0.2, (11, 30): 0.2, (30, 39): 0.9, (35, 45): 0.4,
+             (40, 41): 0.7, (50, 60): 0.7, (60, 50): 0.7, (29, 35): 0.2}  # fmt: skip
+    assert {time: shares.smallest(*map(after, time)) for time in times} == times
+    assert loop.policies.shares("asr").smallest(after(25), after(31)) == 0.1
+    assert loop.policies.shares("lane").smallest(after(0), after(60)) == 0.5
+    assert build(calibration_share=0.3).policies.shares("lane").smallest(after(0), after(29)) == 0.3
+
+
 def test_a_promise_for_other_terms_is_not_used(build: Build) -> None:
     loop = build(**EASY)
     work_off(loop, [post(loop, i, i / 300) for i in range(300)], wrong=lambda i: i >= 200)

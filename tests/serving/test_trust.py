@@ -30,7 +30,7 @@ MADE = Calibration(1, 0.02, 0.05, {}, {}, 9, None, START)
 def audited(name: int, group: str | None, draw: float, wrong: bool = False) -> Audited:
     said = answer(name, score=0.3, label=boxes("car")).preannotation
     return Audited(
-        item_id(name), About(group), draw, said, boxes("bus" if wrong else "car"), 1, START, START, after(name)
+        item_id(name), About(group), draw, said, boxes("bus" if wrong else "car"), 1, START, START, after(name), START
     )
 
 

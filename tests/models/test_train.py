@@ -91,7 +91,7 @@ def test_a_gpu_learns_and_tells_how_busy_it_was(tmp_path: Path) -> None:
     told = re.findall(r"loss ([0-9.]+), [0-9.]+ items/s, \d+ s, ([0-9.]+)% of the GPU's peak", console.export_text())
     assert len(told) == 20
     assert float(told[-1][0]) < 0.7 * float(told[0][0])
-    assert all(0 < float(share) < 100 for _, share in told)
+    assert all(0 <= float(share) < 100 for _, share in told)  # of a network so small hardly any
     assert all(value.device == CPU and bool(torch.isfinite(value).all()) for value in network.parameters())
 
 

@@ -37,7 +37,7 @@ from models.onnx_files import open_session
 from models.quantise import quantise
 from models.records import TASKS, Item, Label, Task, Transcript
 from models.tasks import parse_task
-from models.utilisation import counted, peak
+from models.utilisation import peak, with_operations
 from models.versions import STARTERS, Version, read_version
 
 EAGER = "torch eager"
@@ -226,7 +226,7 @@ def report_training(version: Version, pairs: Pairs, seconds: float) -> None:
         torch.autograd.backward(value)
         optimizer.step()
 
-    _, operations = counted(step)
+    _, operations = with_operations(step)
     spent, most = timed(step, device, seconds), peak(device)
     reached = operations / spent
     name = torch.cuda.get_device_name(device) if device.type == "cuda" else "the CPU"

@@ -31,7 +31,7 @@ from models.errors import InvalidInput, LossNotFinite
 from models.pretrained import Pretrained
 from models.progress import progress_bar
 from models.records import Item, Label, Task
-from models.utilisation import counted, peak
+from models.utilisation import peak, with_operations
 from models.versions import Version
 
 CHECKPOINT_EVERY_S = 60.0
@@ -309,7 +309,7 @@ class _Pace:
     def gradients(self, run: Run, plan: Plan, batch: Any, ids: list[str], size: int) -> float:
         """The loss, as ``_gradients`` returns it, of items of that size in all."""
         if self._peak and not self._work_each:
-            loss, work = counted(lambda: _gradients(run, plan, batch, ids))
+            loss, work = with_operations(lambda: _gradients(run, plan, batch, ids))
             self._work_each = work / size
         else:
             loss = _gradients(run, plan, batch, ids)

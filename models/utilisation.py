@@ -13,7 +13,7 @@ SIDES = {"cpu": 2048, "cuda": 8192}  # of the matrices whose products are timed,
 PRODUCTS = 20  # and how many of them
 
 
-def counted(work: Callable[[], Result]) -> tuple[Result, int]:
+def with_operations(work: Callable[[], Result]) -> tuple[Result, int]:
     """What ``work`` returns, and the floating-point operations of its matrix products and convolutions."""
     with FlopCounterMode(display=False) as counter:
         result = work()

@@ -76,6 +76,12 @@ def test_an_epoch_holds_every_clip_once_in_batches_of_bounded_length(sizes: list
     assert batches == recipe.batches(sizes, most, rng(seed))
 
 
+def test_larger_batches_hold_as_many_seconds_as_clips() -> None:
+    sizes = [SAMPLE_RATE] * 200
+    assert max(map(len, recipe.batches(sizes, 100, rng(0)))) == 100 > recipe.BATCH_S
+    assert max(map(len, recipe.batches([4 * size for size in sizes], 100, rng(0)))) == 25
+
+
 def test_epochs_differ() -> None:
     sizes = list(range(1000, 9000, 100))
     assert recipe.batches(sizes, 8, rng(0)) != recipe.batches(sizes, 8, rng(1))

@@ -5,7 +5,7 @@ import torch
 from torch import Tensor, nn
 
 from models import utilisation
-from models.utilisation import counted, peak
+from models.utilisation import peak, with_operations
 
 
 def test_operations_are_two_for_each_multiplication_forward_and_four_back() -> None:
@@ -16,7 +16,7 @@ def test_operations_are_two_for_each_multiplication_forward_and_four_back() -> N
         torch.autograd.backward(loss)
         return loss.detach()
 
-    loss, operations = counted(work)
+    loss, operations = with_operations(work)
     assert loss.item() == pytest.approx(4 * layer.weight.sum().item(), abs=1e-5)
     assert operations == 2 * 4 * 32 * 8 * 2  # forward, and back to the weights; the input has no gradient
 

@@ -228,6 +228,8 @@ def test_audits_break_the_promise_of_one_kind_and_the_other_goes_on(
         here.register(40)
         here.check(wrong="")
         assert {("hsb", "accepted"), ("de", "accepted")} <= here.states(since=80)
+        here.register(20)
+        here.check(wrong="")  # good audits of what was answered later vouch for all of that
         here.register(40)
         eventually(lambda: not served.loop.due_for_calibration())
         monkeypatch.setattr(served.loop, "due_for_calibration", list)  # weighing shall not come before the audits
@@ -241,17 +243,17 @@ def test_audits_break_the_promise_of_one_kind_and_the_other_goes_on(
             r'rate above alpha 30 %; everything of the kind "known" accepted since .* is queued again',
             why,
         )
-        assert ("hsb", "accepted") not in here.states(since=120)
-        assert {("hsb", "accepted"), ("de", "accepted")} <= here.states()  # what good audits vouch for stays
-        assert ("de", "accepted") in here.states(since=120)
+        assert ("hsb", "accepted") not in here.states(since=140)
+        assert {("hsb", "accepted"), ("de", "accepted")} <= here.states()
+        assert ("de", "accepted") in here.states(since=140)
         eventually(lambda: bool(receiver.messages))
         (message,) = receiver.messages
         assert message["type"] == "promise.withdrawn"
         assert (message["data"]["kind"], message["data"]["reason"]) == ("known", why)
         here.register(20)
-        assert ("hsb", "accepted") not in here.states(since=160)
-        assert ("de", "accepted") in here.states(since=160)
-        assert all("unseen yet: withdrawn at" in one for one in here.reasons("hsb", since=160))
+        assert ("hsb", "accepted") not in here.states(since=180)
+        assert ("de", "accepted") in here.states(since=180)
+        assert all("unseen yet: withdrawn at" in one for one in here.reasons("hsb", since=180))
         page = served.client.get(f"/models/{served.version}", headers={"Accept-Language": "zh"}).text
         assert "类别“known”中目前不免检接受任何标签：已于" in page
         assert "其余条目中免检接受分数不超过" in page
@@ -263,6 +265,7 @@ def test_audits_break_the_promise_of_one_kind_and_the_other_goes_on(
         tried = dry_run(served.loop, "detection", served.loop.policies.of("detection")).title
         assert 'of the kind "known" nothing is accepted unseen yet: withdrawn, as audits found too many' in tried
         monkeypatch.undo()
-        here.register(80)
-        here.check(wrong="")
-        eventually(lambda: here.promise()["kinds"]["known"]["holds"])  # earned anew, from checks since then
+        while not here.promise()["kinds"]["known"]["holds"]:  # until it is earned anew, from checks since then
+            assert len(here.languages) < 500
+            here.register(20)
+            here.check(wrong="")

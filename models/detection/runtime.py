@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from PIL import Image as Pictures
 
 from models.certainty import Certainty
-from models.detection.suppression import suppress
+from models.detection.suppression import fuse, suppress
 from models.errors import InvalidInput
 from models.media import Image
 from models.onnx_files import BOX_CERTAINTY, description, open_session
@@ -23,7 +23,6 @@ STEP = 32  # height and width of what the network reads are multiples of this
 GREY = 114  # what lies beside the image where it was filled up to a multiple
 OPERATING_POINT = 0.5  # boxes at least this certain are handed out: showing one costs people as much as drawing it
 FAINTEST = 0.02  # boxes less confident than this are no candidates for a missed object
-MOST_OVERLAP = 0.6  # IoU above which the less confident of two boxes of a category goes
 MOST_CANDIDATES = 1000
 
 Floats = NDArray[np.float64]
@@ -96,7 +95,7 @@ def boxes_of(found: Detections, categories: Sequence[str], width: int, height: i
 def detections(
     probabilities: NDArray[np.floating], boxes: NDArray[np.floating], side_std: NDArray[np.floating],
     width: int, height: int, certain: Sequence[Certainty],
-    least: float | Floats = OPERATING_POINT, most_overlap: float = MOST_OVERLAP,
+    least: float | Floats = OPERATING_POINT, most_overlap: float | None = None,
 ) -> Detections:  # fmt: skip
     """The network's answer for one image, reduced to one box an object.
 
@@ -108,7 +107,7 @@ def detections(
         height: likewise.
         certain: (categories,) what makes the probabilities of each true.
         least: true confidence from which on a box is handed out, or (categories,) of them.
-        most_overlap: IoU above which the less confident of two boxes of a category goes.
+        most_overlap: IoU above which the less confident of two boxes of a category goes; None: they are fused.
     """
     if not np.isfinite(probabilities).all():
         raise InvalidInput("detection: expected finite probabilities from the network, got NaN or infinity")
@@ -120,16 +119,23 @@ def detections(
     confidences = likely[points, categories]
     best = np.argsort(-confidences, kind="stable")[:MOST_CANDIDATES]
     points, categories, confidences = points[best], categories[best], confidences[best]
-    rows = suppress(inside[points], confidences, categories, most_overlap)
-    chosen, named, true = points[rows], categories[rows], _true(certain, categories[rows], confidences[rows])
+    places = inside[points]
+    if most_overlap is None:
+        fused = fuse(places, confidences, categories, FAINTEST)
+        rows, places, confidences = fused.rows, fused.boxes.clip(0, [width, height, width, height]), fused.confidences
+    else:
+        rows = suppress(places, confidences, categories, most_overlap)
+        places, confidences = places[rows], confidences[rows]
+    true = _true(certain, categories[rows], confidences)
     order = np.argsort(-true, kind="stable")
-    chosen, named, true = chosen[order], named[order], true[order]
+    rows, places, true = rows[order], places[order], true[order]
+    chosen, named = points[rows], categories[rows]
     doubt = (side_std[chosen] / np.tile(size[chosen], 2)).mean(axis=1) if len(chosen) else np.zeros(0)
     traces = np.where(likely < FAINTEST, likely, 0.0).max(axis=0, initial=0.0)
     traced = np.flatnonzero(traces)
     trace = float(_true(certain, traced, traces[traced]).max(initial=0.0))
     given = true >= np.broadcast_to(least, probabilities.shape[1:])[named]
-    return Detections(inside[chosen], true, named, given, doubt, trace)
+    return Detections(places, true, named, given, doubt, trace)
 
 
 def _true(certain: Sequence[Certainty], categories: NDArray[np.int64], confidences: Floats) -> Floats:

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from models.detection.metrics import DetectionCounts, count, d_ece, differs, laece, match, measure
-from models.detection.suppression import pairwise_iou, suppress
+from models.detection.suppression import fuse, pairwise_iou, suppress
 from models.errors import InvalidRecord
 from models.marks import Ignored
 from models.records import Box, Boxes, Transcript
@@ -83,6 +83,44 @@ def test_suppression_agrees_with_a_slow_loop_and_torchvision(rectangles, random)
         torch.from_numpy(boxes), torch.from_numpy(confidences), torch.from_numpy(categories), 0.45
     )
     assert ours == theirs.tolist()
+
+
+def test_fusion_by_hand() -> None:
+    boxes = np.array([[0, 0, 10, 10], [1, 0, 11, 10], [5, 0, 15, 10], [0, 0, 10, 10], [30, 0, 40, 10]], float)
+    found = fuse(boxes, np.array([0.6, 0.9, 0.8, 0.5, 0.3]), np.array([0, 0, 0, 1, 0]), 0.01)
+    # row 0 says what row 1 says (IoU 90/110), and votes; row 2 overlaps that by 60/140; row 3 is of another category
+    assert found.rows.tolist() == [1, 3, 2, 4]
+    assert found.boxes[0].tolist() == pytest.approx([0.81 / 1.17, 0, 10 + 0.81 / 1.17, 10])
+    assert found.boxes[1:] == pytest.approx(boxes[[3, 2, 4]])
+    assert found.confidences.tolist() == pytest.approx([0.9, 0.5, 0.8 * np.exp(-((60 / 140) ** 2) / 0.3), 0.3])
+    assert fuse(boxes, np.array([0.6, 0.9, 0.8, 0.5, 0.3]), np.array([0, 0, 0, 1, 0]), 0.55).rows.tolist() == [1]
+    assert fuse(boxes[:0], np.zeros(0), np.zeros(0, np.int64), 0.1).boxes.shape == (0, 4)
+
+
+def slow_fusion(boxes: np.ndarray, confidences: np.ndarray, categories: np.ndarray, least: float) -> list[int]:
+    """Takes the best of what is left, one box at a time."""
+    left, kept = dict(enumerate(confidences.tolist())), []
+    while left and max(left.values()) >= least:
+        best = max(left, key=lambda row: (left[row], -row))
+        kept.append(best)
+        del left[best]
+        for row in [row for row in left if categories[row] == categories[best]]:
+            overlap = slow_iou(boxes[row], boxes[best])
+            left[row] *= 0 if overlap > 0.7 else float(np.exp(-(overlap**2) / 0.3))
+    return kept
+
+
+@settings(max_examples=60, deadline=None)
+@given(BOXES, st.randoms(use_true_random=False))
+def test_fusion_agrees_with_a_slow_loop(rectangles, random) -> None:  # type: ignore[no-untyped-def]
+    boxes = corners(rectangles)
+    confidences = np.array(random.sample(range(1, 1000), len(boxes)), float) / 1000
+    categories = np.array([random.randrange(3) for _ in boxes], np.int64)
+    found = fuse(boxes, confidences, categories, 0.05)
+    assert found.rows.tolist() == slow_fusion(boxes, confidences, categories, 0.05)
+    assert (np.diff(found.confidences) <= 0).all()
+    assert (found.confidences <= confidences[found.rows]).all()
+    assert (pairwise_iou(found.boxes, boxes[found.rows]).diagonal() > 0.4).all()
 
 
 def test_each_true_box_is_matched_once_and_by_the_most_confident() -> None:

@@ -184,8 +184,11 @@ def test_detections_by_hand() -> None:
     boxes = np.array([[0, 0, 10, 10], [1, 0, 11, 10], [50, 50, 120, 90], [0, 0, 5, 5], [-30, 0, -10, 10]], float)
     as_told = Certainty(), Certainty()
     answer = detections(probabilities, boxes, np.full((5, 4), 2.0), 100, 80, as_told)
-    # the second box says the first again; the last lies outside; the fourth leaves only a trace
-    assert answer.boxes.tolist() == [[0, 0, 10, 10], [50, 50, 100, 80], [50, 50, 100, 80]]
+    # the second box says the first again, and votes; the last lies outside; the fourth leaves only a trace
+    vote = 0.36 / (0.81 + 0.36)
+    assert answer.boxes.ravel().tolist() == pytest.approx([vote, 0, 10 + vote, 10, 50, 50, 100, 80, 50, 50, 100, 80])
+    suppressed = detections(probabilities, boxes, np.full((5, 4), 2.0), 100, 80, as_told, most_overlap=0.8)
+    assert suppressed.boxes.tolist() == [[0, 0, 10, 10], [50, 50, 100, 80], [50, 50, 100, 80]]
     assert answer.confidences.tolist() == [0.9, 0.5, 0.1]
     assert answer.categories.tolist() == [0, 1, 0]
     assert answer.doubt.tolist() == pytest.approx([0.2, (2 / 50 + 2 / 30) / 2, (2 / 50 + 2 / 30) / 2])

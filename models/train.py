@@ -211,13 +211,23 @@ class _Schedule:
     def rng(self, turn: _Turn) -> np.random.Generator:
         return np.random.default_rng([self.plan.seed, turn.epoch, turn.index])
 
+    def collate(self, turn: _Turn) -> Callable[..., Any]:
+        """How the recipe makes a batch; a recipe that has a ``LATE`` share does it otherwise in that last part."""
+        late = self._done(turn) >= 1 - getattr(self.recipe, "LATE", 0.0)
+        made: Callable[..., Any] = self.recipe.collate_late if late else self.recipe.collate
+        return made
+
     def learning_rate(self, turn: _Turn) -> float:
         """Linear warm-up, then a half cosine, over the whole plan."""
-        done = (turn.epoch + turn.index / turn.of) / self.plan.epochs
+        done = self._done(turn)
         if done < WARM_UP_SHARE:
             return self.plan.learning_rate * (0.05 + 0.95 * done / WARM_UP_SHARE)
         along = (done - WARM_UP_SHARE) / (1 - WARM_UP_SHARE)
         return self.plan.learning_rate * max(0.01, 0.5 * (1 + math.cos(math.pi * along)))
+
+    def _done(self, turn: _Turn) -> float:
+        """The share of the plan that is done before a batch, below 1."""
+        return (turn.epoch + turn.index / turn.of) / self.plan.epochs
 
 
 def _begin(
@@ -274,7 +284,7 @@ def _loop(
     plan, device = schedule.plan, next(run.network.parameters()).device
 
     def make(turn: _Turn) -> Any:
-        return schedule.recipe.collate([examples[i] for i in turn.members], settings, schedule.rng(turn))
+        return schedule.collate(turn)([examples[i] for i in turn.members], settings, schedule.rng(turn))
 
     saved_at, pace = time.monotonic(), _Pace(device)
     with closing(made_ahead(make, schedule.turns(run.epoch, run.batch), processes_beside(device))) as made:

@@ -29,8 +29,10 @@ OUTPUT_NAMES = ("probabilities", "boxes", "side_std", "embedding")
 
 CROP = (256, 320)  # height and width of a training picture
 MOSAIC = 0.25  # share of the pictures that four examples make together (Bochkovskiy et al. 2020, arXiv 2004.10934)
+LATE = 0.3  # share of a training, at its end, in which pictures are shown nearly as in use
 _MIDDLE = (0.3, 0.7)  # where in such a picture the four meet, as shares of its sides
 _ZOOM = (0.45, 1.5)  # how much larger or smaller than in use an example is shown
+_LATE_ZOOM = (0.75, 1.33)
 _STRETCH = 1.15  # the most by which one side grows over the other
 _ON_A_BOX = 0.75  # share of the pictures laid over a box, all categories alike, however rare
 _LEAST_SIDE = 3.0  # pixels: a box narrower or lower than this teaches nothing
@@ -93,7 +95,18 @@ def prepare(item: Item, label: Label) -> Example:
 
 def collate(examples: Sequence[Example], settings: Settings, rng: np.random.Generator) -> Batch:
     """One random picture of each example, some with three others of the batch beside it, as tensors."""
-    pictures = [_picture(example, examples, settings.categories, rng) for example in examples]
+    return _batch([_picture(example, examples, settings.categories, rng) for example in examples])
+
+
+def collate_late(examples: Sequence[Example], settings: Settings, rng: np.random.Generator) -> Batch:
+    """Each example nearly whole and at nearly its own size, as the network will see it: trained on small windows alone,
+    it mistakes how large things are and what lies around them (Touvron et al. 2019, arXiv 1906.06423)."""
+    sides = np.max([example.image.shape[:2] for example in examples], axis=0)
+    height, width = (-(-sides // STRIDES[-1]) * STRIDES[-1]).tolist()
+    return _batch([augment(example, settings.categories, rng, (height, width), _LATE_ZOOM) for example in examples])
+
+
+def _batch(pictures: Sequence[Picture]) -> Batch:
     most = max(1, *(len(picture.boxes) for picture in pictures))
     boxes = np.zeros((len(pictures), most, 4), np.float32)
     categories = np.full((len(pictures), most), PADDING, np.int64)
@@ -117,7 +130,7 @@ def mosaic(examples: Sequence[Example], categories: Sequence[str], rng: np.rando
     """Four examples, each a picture of its own, two above and two below around a random middle."""
     top, left = (round(rng.uniform(*_MIDDLE) * side) for side in CROP)
     sizes = [(height, width) for height in (top, CROP[0] - top) for width in (left, CROP[1] - left)]
-    parts = [augment(example, categories, rng, size) for example, size in zip(examples, sizes, strict=True)]
+    parts = [augment(example, categories, rng, size, _ZOOM) for example, size in zip(examples, sizes, strict=True)]
     rows = [np.hstack([part.image for part in parts[i : i + 2]]) for i in (0, 2)]
     corners = np.array([(0, 0), (left, 0), (0, top), (left, top)], np.float32)
     boxes = [part.boxes + np.tile(corner, 2) for part, corner in zip(parts, corners, strict=True)]
@@ -125,13 +138,17 @@ def mosaic(examples: Sequence[Example], categories: Sequence[str], rng: np.rando
 
 
 def augment(
-    example: Example, categories: Sequence[str], rng: np.random.Generator, size: tuple[int, int] = CROP
+    example: Example,
+    categories: Sequence[str],
+    rng: np.random.Generator,
+    size: tuple[int, int] = CROP,
+    zooms: tuple[float, float] = _ZOOM,
 ) -> Picture:
     """A random window of the example at a random zoom, perhaps mirrored, its light and colours changed.
 
     ``size`` is the picture's height and width.
     """
-    zoom = math.exp(rng.uniform(*np.log(_ZOOM)))
+    zoom = math.exp(rng.uniform(*np.log(zooms)))
     stretch = math.exp(rng.uniform(-1, 1) * math.log(_STRETCH) / 2)
     scale = (zoom * stretch, zoom / stretch)  # output pixels per input pixel, across and down
     corner = _corner(example, scale, size, rng)

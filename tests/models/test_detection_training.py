@@ -251,6 +251,20 @@ def test_the_same_rng_gives_the_same_batch() -> None:
     assert 0 <= first.images.min() < first.images.max() <= 1
 
 
+def test_late_pictures_show_examples_nearly_whole_at_nearly_their_own_size() -> None:
+    rng = np.random.default_rng(0)
+    examples = [example(480, 360, rng), example(300, 400, rng)]
+    batches = [recipe.collate_late(examples, SMALL, np.random.default_rng(seed)) for seed in (*range(40), 0)]
+    assert {batch.images.shape for batch in batches} == {(2, 3, 416, 480)}  # the larger sides, up to whole strides
+    assert torch.equal(batches[0].images, batches[-1].images)
+    shown = torch.cat([batch.boxes[batch.categories == 0] for batch in batches])
+    assert len(shown) > 0.75 * 2 * len(batches)
+    uncut = shown[((shown > 0) & (shown < torch.tensor([480.0, 416.0, 480.0, 416.0]))).all(dim=1)]
+    heights = (uncut[:, 3] - uncut[:, 1]) / torch.where(uncut[:, 2] - uncut[:, 0] > uncut[:, 3] - uncut[:, 1], 108, 120)
+    assert 0.75 / 1.15**0.5 - 0.05 < heights.min() < 0.9
+    assert 1.1 < heights.max() < 1.33 * 1.15**0.5 + 0.05
+
+
 def shade(value: int, name: str) -> recipe.Example:
     """A picture of one brightness that is all one object, too large to be seen whole."""
     image = np.full((400, 600, 3), value, np.uint8)

@@ -7,7 +7,9 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -82,6 +84,25 @@ def test_a_killed_run_ends_as_an_unbroken_one(tmp_path: Path) -> None:
 
     resumed, _ = train(plan(), pairs, run, console=QUIET, device=CPU)
     assert_same(unbroken, resumed)
+
+
+def test_the_last_share_of_a_run_may_be_shown_otherwise(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    recipe = tasks.recipe("lane")
+    shown = list[str]()
+
+    def showing(how: str, collate: Callable[..., Any]) -> Callable[..., Any]:
+        return lambda *given: shown.append(how) or collate(*given)  # type: ignore[func-returns-value]
+
+    monkeypatch.setattr(recipe, "collate_late", showing("late", recipe.collate), raising=False)
+    monkeypatch.setattr(recipe, "collate", showing("as ever", recipe.collate))
+    pairs = road_pairs(tmp_path / "media")
+    train(plan(epochs=4), pairs, tmp_path / "without", console=QUIET, device=CPU)
+    assert set(shown) == {"as ever"}
+    batches = len(shown) // 4
+    shown.clear()
+    monkeypatch.setattr(recipe, "LATE", 0.5, raising=False)
+    train(plan(epochs=4), pairs, tmp_path / "with", console=QUIET, device=CPU)
+    assert shown == 2 * batches * ["as ever"] + 2 * batches * ["late"]
 
 
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="no GPU here")

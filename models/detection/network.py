@@ -33,7 +33,8 @@ class Settings:
 
     ``channels`` are the widths at strides 2, 4, 8, 16, 32 and ``blocks`` the residual blocks at strides 4 to 32.
     ``bins`` is the number of distances, in strides, that a side of a box can have. ``long_side`` is the length in
-    pixels of the longer side at which an image is read, in training and in use.
+    pixels of the longer side at which an image is read, in training and in use. Of two boxes of a category that overlap
+    by a larger IoU than ``most_overlap`` the less confident one goes; None: they are fused.
     """
 
     categories: tuple[str, ...]
@@ -42,6 +43,7 @@ class Settings:
     neck: int = 64
     bins: int = 16
     long_side: int = 640
+    most_overlap: float | None = None
 
     def __post_init__(self) -> None:
         for name in ("categories", "channels", "blocks"):

@@ -24,6 +24,7 @@ GREY = 114  # what lies beside the image where it was filled up to a multiple
 OPERATING_POINT = 0.5  # boxes at least this certain are handed out: showing one costs people as much as drawing it
 FAINTEST = 0.02  # boxes less confident than this are no candidates for a missed object
 MOST_CANDIDATES = 1000
+ONCE = 0.6  # ``most_overlap`` of files that do not say: versions from before boxes were fused answer as they did
 
 Floats = NDArray[np.float64]
 
@@ -55,6 +56,7 @@ class Runtime:
         self.categories: tuple[str, ...] = tuple(settings["categories"])
         self.long_side = int(settings["long_side"])
         self.certainties = certainties(about, self.categories)
+        self.most_overlap: float | None = settings.get("most_overlap", ONCE)
 
     def feeds(self, media: Image) -> dict[str, NDArray[np.float32]]:
         """The image (1, 3, height, width) in [0, 1]: fitted to the long side, filled up to multiples of 32."""
@@ -71,7 +73,8 @@ class Runtime:
         height, width = media.shape[:2]
         read = fitted_size(width, height, self.long_side)
         scale = np.array([width / read[0], height / read[1]] * 2)
-        found = detections(probabilities, boxes * scale, side_std * scale, width, height, self.certainties)
+        found = detections(probabilities, boxes * scale, side_std * scale, width, height, self.certainties,
+                           most_overlap=self.most_overlap)  # fmt: skip
         label, faint = boxes_of(found, self.categories, width, height)
         return Prediction(label, score(found), features(found), tuple(embedding.tolist()), faint)
 

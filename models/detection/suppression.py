@@ -79,6 +79,7 @@ def fuse(boxes: Floats, confidences: Floats, categories: Indices, least: float) 
     for category in np.unique(categories):
         rows = np.flatnonzero(categories == category)
         overlap, of_these = pairwise_iou(boxes[rows], boxes[rows]), left[rows]
+        np.fill_diagonal(overlap, 1.0)  # of an empty box too
         share = np.where(overlap > SAME, 0.0, np.exp(-np.square(overlap) / SPREAD))
         stay = list[int]()
         while of_these[best := int(of_these.argmax())] >= least:

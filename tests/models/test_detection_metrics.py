@@ -94,6 +94,7 @@ def test_fusion_by_hand() -> None:
     assert found.boxes[1:] == pytest.approx(boxes[[3, 2, 4]])
     assert found.confidences.tolist() == pytest.approx([0.9, 0.5, 0.8 * np.exp(-((60 / 140) ** 2) / 0.3), 0.3])
     assert fuse(boxes, np.array([0.6, 0.9, 0.8, 0.5, 0.3]), np.array([0, 0, 0, 1, 0]), 0.55).rows.tolist() == [1]
+    assert fuse(np.array([[3.0, 3, 3, 3]]), np.array([0.4]), np.array([0]), 0.1).boxes.tolist() == [[3, 3, 3, 3]]
     assert fuse(boxes[:0], np.zeros(0), np.zeros(0, np.int64), 0.1).boxes.shape == (0, 4)
 
 

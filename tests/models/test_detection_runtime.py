@@ -17,10 +17,20 @@ from scipy.special import expit, logit
 from models.certainty import Certainty
 from models.detection import recipe
 from models.detection.network import Network, Settings
-from models.detection.runtime import OPERATING_POINT, Detections, Runtime, detections, features, fit, fitted_size, score
+from models.detection.runtime import (
+    OPERATING_POINT,
+    Detections,
+    Runtime,
+    boxes_of,
+    detections,
+    features,
+    fit,
+    fitted_size,
+    score,
+)
 from models.errors import InvalidInput
 from models.export import check_parity, export_onnx
-from models.onnx_files import description
+from models.onnx_files import description, open_session
 from models.records import Boxes
 
 SETTINGS = Settings(("car", "person"), channels=(8, 8, 16, 16, 16), blocks=(1, 1, 1, 1), neck=16, bins=8, long_side=256)
@@ -112,6 +122,22 @@ def test_the_description_travels_with_the_file(exported: Path, tmp_path: Path) -
     onnx.save(model, tmp_path / "lane.onnx")
     with pytest.raises(InvalidInput, match="expected a model for detection, got one for 'lane'"):
         Runtime(tmp_path / "lane.onnx")
+
+
+def test_a_version_from_before_boxes_were_fused_answers_as_it_did(exported: Path, tmp_path: Path) -> None:
+    """Promises about it rest on its answers."""
+    model, told = onnx.load(exported), description(exported, "detection")
+    assert told["settings"].pop("most_overlap") is None
+    onnx.helper.set_model_props(model, {"prelabel": json.dumps(told)})
+    onnx.save(model, tmp_path / "model.onnx")
+    media = noise(128, 256)
+    now, before = (Runtime(path, threads=1) for path in (exported, tmp_path / "model.onnx"))
+    assert (now.most_overlap, before.most_overlap) == (None, 0.6)
+    fused, kept = (tuple(answer.faint) for answer in (now.predict(media), before.predict(media)))
+    assert fused != kept
+    probabilities, boxes, side_std, _ = (value[0] for value in open_session(exported).run(None, now.feeds(media)))
+    found = detections(probabilities, boxes, side_std, 256, 128, now.certainties, most_overlap=0.6)  # read as it is
+    assert kept == boxes_of(found, now.categories, 256, 128)[1]
 
 
 def test_a_version_says_how_certain_its_boxes_are(exported: Path, tmp_path: Path) -> None:

@@ -71,12 +71,20 @@ def slow_iou(a: np.ndarray, b: np.ndarray) -> float:
     return len(cells[0] & cells[1]) / len(union) if union else 0.0
 
 
-@settings(max_examples=60, deadline=None)
-@given(BOXES, st.randoms(use_true_random=False))
-def test_suppression_agrees_with_a_slow_loop_and_torchvision(rectangles, random) -> None:  # type: ignore[no-untyped-def]
-    boxes = corners(rectangles)
+@st.composite
+def candidates(draw: st.DrawFn) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Boxes, confidences that all differ, and categories."""
+    boxes, random = corners(draw(BOXES)), draw(st.randoms(use_true_random=False))
     confidences = np.array(random.sample(range(1, 1000), len(boxes)), float) / 1000
-    categories = np.array([random.randrange(3) for _ in boxes], np.int64)
+    return boxes, confidences, np.array([random.randrange(3) for _ in boxes], np.int64)
+
+
+@settings(max_examples=60, deadline=None)
+@given(candidates())
+def test_suppression_agrees_with_a_slow_loop_and_torchvision(
+    drawn: tuple[np.ndarray, np.ndarray, np.ndarray],
+) -> None:
+    boxes, confidences, categories = drawn
     ours = suppress(boxes, confidences, categories, 0.45).tolist()
     assert ours == slow_suppress(boxes, confidences, categories, 0.45)
     theirs = torchvision.ops.batched_nms(
@@ -112,11 +120,9 @@ def slow_fusion(boxes: np.ndarray, confidences: np.ndarray, categories: np.ndarr
 
 
 @settings(max_examples=60, deadline=None)
-@given(BOXES, st.randoms(use_true_random=False))
-def test_fusion_agrees_with_a_slow_loop(rectangles, random) -> None:  # type: ignore[no-untyped-def]
-    boxes = corners(rectangles)
-    confidences = np.array(random.sample(range(1, 1000), len(boxes)), float) / 1000
-    categories = np.array([random.randrange(3) for _ in boxes], np.int64)
+@given(candidates())
+def test_fusion_agrees_with_a_slow_loop(drawn: tuple[np.ndarray, np.ndarray, np.ndarray]) -> None:
+    boxes, confidences, categories = drawn
     found = fuse(boxes, confidences, categories, 0.05)
     assert found.rows.tolist() == slow_fusion(boxes, confidences, categories, 0.05)
     assert (np.diff(found.confidences) <= 0).all()

@@ -22,8 +22,7 @@ import numpy as np
 from numpy.typing import NDArray
 from rich.console import Console
 
-from benchmarks import kinds_of_parts
-from benchmarks.risk import growing_report
+from benchmarks import growing, kinds_of_parts
 from models.records import PreAnnotation, Transcript, Uncertainty
 from selection.kinds import REST, Kind
 from selection.policy import Policy
@@ -148,7 +147,7 @@ def main() -> None:
         console.print(f"alpha {ALPHA}, delta {DELTA}")
         for one in SETTINGS:
             outcomes = list(workers.map(partial(trial, one.name), range(given.trials), chunksize=10))
-            growing_report(one.name, outcomes, console, len(MOMENTS), TOLD)
+            growing.report(one.name, outcomes, console, len(MOMENTS), TOLD)
 
 
 if __name__ == "__main__":

@@ -18,7 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 from rich.console import Console
 
-from benchmarks.risk import growing_report
+from benchmarks import growing
 from models.parts import PartErrors
 from models.records import Box, Boxes, PreAnnotation, Uncertainty
 from selection.kinds import MISSING, REST
@@ -189,4 +189,4 @@ def report(workers: Executor, trials: int, console: Console) -> None:
     console.print(f"alpha {ALPHA}, delta {DELTA}, kinds of parts")
     for one in SETTINGS:
         outcomes = list(workers.map(partial(trial, one.name), range(trials), chunksize=10))
-        growing_report(one.name, outcomes, console, len(MOMENTS), TOLD)
+        growing.report(one.name, outcomes, console, len(MOMENTS), TOLD)

@@ -2,7 +2,7 @@
 
 ``risk.accept_threshold`` weighs checks once. Weighed at delta again whenever a fifth more are known, until a promise
 can be made, checks whose rate is just above alpha end in a broken one in 19.7 % of 1,000 runs (95 %: 17.3 to 22.3 %)
-instead of 5 %; as here, in 2.6 % (1.7 to 3.8 %; ``python -m benchmarks.risk --only growing --trials 1000``).
+instead of 5 %; as here, in 2.6 % (1.7 to 3.8 %; ``python -m benchmarks.growing --trials 1000``).
 
 Here the evidence is a bet: the stakes of ``evidence.Grouped`` are, check by check, a supermartingale wherever the rate
 is above alpha, so that they ever exceed 1 / level with a probability of at most level (Ville 1939). What is tested in

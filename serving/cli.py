@@ -114,6 +114,7 @@ def train(
     epochs: Annotated[int | None, typer.Option(min=1, help="passes over the data; default: the recipe's")] = None,
     batch_size: Annotated[int | None, typer.Option(min=1, help="examples a step; default: the recipe's")] = None,
     learning_rate: Annotated[float | None, typer.Option(min=0, help="its peak; default: the recipe's")] = None,
+    keep: Annotated[float, typer.Option(min=0, max=1, help="share of the start's weights in the result")] = 0.0,
     seed: Annotated[int, typer.Option(min=0, help="of every random draw")] = 0,
     notes: Annotated[str, typer.Option(help="words for the model card: the data and its licences")] = "",
     runs: Annotated[Path | None, typer.Option(help="folder of checkpoints; default: below the data folder")] = None,
@@ -132,6 +133,7 @@ def train(
         epochs=epochs,
         batch_size=batch_size,
         learning_rate=learning_rate,
+        keep=keep,
         seed=seed,
         notes=notes,
     )

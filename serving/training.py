@@ -52,6 +52,7 @@ class Request:
     epochs: int | None = None
     batch_size: int | None = None
     learning_rate: float | None = None
+    keep: float = 0.0
     seed: int = 0
     notes: str = ""
 
@@ -210,6 +211,7 @@ def _plan(request: Request, start: "Version | Pretrained | None") -> "Plan":
         learning_rate=request.learning_rate or recipe.LEARNING_RATE * (GENTLER if _trained_here(start) else 1),
         seed=request.seed,
         parent=start.name if start else None,
+        keep=request.keep,
     )
 
 

@@ -8,18 +8,23 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
 from rich.console import Console
+from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
 from models import tasks
 from models.asr.network import Network
+from models.detection.network import Network as DetectionNetwork
+from models.detection.network import Settings as DetectionSettings
 from models.errors import InvalidInput, LossNotFinite
-from models.train import MUON_PACE, Plan, optimizers, train
+from models.pretrained import Pretrained
+from models.train import MUON_PACE, Plan, as_begun, optimizers, train
 from tests.roads import road_pairs
 from tests.tones import SMALL
 
@@ -105,6 +110,36 @@ def test_the_last_share_of_a_run_may_be_shown_otherwise(tmp_path: Path, monkeypa
     assert shown == 2 * batches * ["as ever"] + 2 * batches * ["late"]
 
 
+def test_a_share_of_the_weights_that_training_starts_from_may_stay(tmp_path: Path) -> None:
+    pairs = road_pairs(tmp_path / "media")
+    network, settings = train(plan(epochs=1), pairs, tmp_path / "first", console=QUIET, device=CPU)
+    save_file(network.state_dict(), tmp_path / "first.safetensors")
+    start = Pretrained("first", asdict(settings), tmp_path / "first.safetensors")
+    begun, ended, mixed = (
+        state(network),
+        *(
+            state(train(goes_on, pairs, tmp_path / f"{goes_on.keep}", start=start, console=QUIET, device=CPU)[0])
+            for goes_on in (replace(plan(), parent="first"), replace(plan(), parent="first", keep=0.25))
+        ),
+    )
+    assert any(not torch.equal(begun[name], value) for name, value in ended.items())
+    for name, value in mixed.items():
+        if value.is_floating_point():
+            torch.testing.assert_close(value, torch.lerp(ended[name], begun[name], 0.25))
+
+
+def test_what_a_start_knows_nothing_of_is_kept_as_trained(tmp_path: Path) -> None:
+    """A new category has no weights from before to be mixed with."""
+    known, settings = DetectionSettings(("car",)), DetectionSettings(("car", "tram"))
+    save_file(DetectionNetwork(known).state_dict(), tmp_path / "known.safetensors")
+    start = Pretrained("known", asdict(known), tmp_path / "known.safetensors")
+    trained, recipe = DetectionNetwork(settings), tasks.recipe("detection")
+    begun = as_begun(trained, recipe, tasks.network("detection"), start).state_dict()
+    car, tram = begun["head.logits.weight"]
+    assert torch.equal(tram, trained.state_dict()["head.logits.weight"][1])
+    assert torch.equal(car, load_file(start.checkpoint)["head.logits.weight"][0])
+
+
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="no GPU here")
 def test_a_gpu_learns_and_tells_how_busy_it_was(tmp_path: Path) -> None:
     console = Console(record=True, quiet=False, file=io.StringIO(), width=200)
@@ -144,6 +179,9 @@ def test_nothing_to_train_on_is_refused(tmp_path: Path) -> None:
         train(plan(), [], tmp_path, console=QUIET, device=CPU)
     with pytest.raises(InvalidInput, match="expected epochs"):
         plan(epochs=0)
+    for kept in ({"keep": 0.5}, {"keep": 1.0, "parent": "first"}):
+        with pytest.raises(InvalidInput, match=r"expected to keep a share in \[0, 1\) of what it starts from"):
+            replace(plan(), **kept)
 
 
 def test_every_weight_has_one_optimizer_and_hidden_matrices_have_muon() -> None:

@@ -100,6 +100,7 @@ class Deployment:
 
     def start(self) -> None:
         """Loads what serves, and begins to work in the background."""
+        self.loop.policies.begin("settings", utc_now())
         self.live.start()
         self.background.start()
         self.label_studio.start()

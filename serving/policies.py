@@ -53,12 +53,18 @@ class Policies:
         adopted = self.adopted(task)
         return self.default if adopted is None else self._policy(adopted)
 
+    def begin(self, actor: Actor, now: datetime) -> None:
+        """The settings are in force from now on, where nobody adopted a policy: their calibration share is noted."""
+        self._store.policies.set_share(self.default.calibration_share, actor, now)
+
     def shares(self, task: Task) -> Shares:
-        """The calibration shares of a task so far; that of the settings until somebody adopted a policy."""
-        adopted = [one for one in self.history() if one.task in (task, None)]
-        shares = [self.default, *map(self._policy, adopted)]
-        since = accumulate((one.at for one in adopted), max)  # the clocks of two processes may differ
-        return Shares([one.calibration_share for one in shares], [*since])
+        """The calibration shares of a task so far; those of the settings until somebody adopted a policy."""
+        adopted = [(one.at, self._policy(one).calibration_share) for one in self.history() if one.task in (task, None)]
+        kept = self._store.policies.shares_set()
+        first = kept[0][1] if kept else self.default.calibration_share
+        later = [one for one in kept[1:] if not adopted or one[0] < adopted[0][0]] + adopted
+        since = accumulate((at for at, _ in later), max)  # the clocks of two processes may differ
+        return Shares([first, *(share for _, share in later)], [*since])
 
     def _policy(self, adopted: Adoption) -> Policy:
         if adopted.id not in self._read:

@@ -32,12 +32,13 @@ VERBS: Mapping[str, str] = MappingProxyType({
     "add-webhook": "added a webhook", "remove-webhook": "removed a webhook",
     "add-version": "added", "move-version": "moved", "fail-version": "found broken", "promote": "promoted",
     "rollback": "rolled back to", "calibrate": "calibrated", "adopt-policy": "adopted a policy",
+    "set": "set",
     "make-token": "made a token", "revoke-token": "revoked a token",
 })  # fmt: skip
 # What is told of it, in words; a name that is not here stands for itself.
 DETAILS: Mapping[str, str] = MappingProxyType({
     **{name: name for name in ("task", "correction", "planted", "known", "why", "of", "lease", "group", "due", "tool",
-                               "scopes", "items", "folder", "forced", "calibration", "audited", "kind")},
+                               "scopes", "items", "folder", "forced", "calibration", "audited", "kind", "to")},
     "previous": "before", "queued_again": "queued again", "url": "address", "kinds": "events",
 })  # fmt: skip
 _OF_VERSIONS = ("add-version", "move-version", "fail-version", "promote", "rollback", "calibrate")

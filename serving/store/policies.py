@@ -1,4 +1,5 @@
-"""Policies that were adopted: an append-only log, of which the newest line of a task is in force."""
+"""Policies that were adopted: an append-only log, of which the newest line of a task is in force; and what the settings
+said before."""
 
 from collections.abc import Mapping
 from datetime import datetime
@@ -9,7 +10,7 @@ from sqlalchemy import Row, bindparam, or_, select
 from models.records import Task
 from serving.store.database import Database, log
 from serving.store.records import Actor, Adoption
-from serving.store.tables import policies
+from serving.store.tables import events, policies
 
 _IN_FORCE = (  # built once: every answered request executes it
     select(policies)
@@ -17,6 +18,7 @@ _IN_FORCE = (  # built once: every answered request executes it
     .order_by(policies.c.id.desc())
     .limit(1)
 )
+_SHARES = select(events.c.at, events.c.detail).where(events.c.verb == "set", events.c.subject == "calibration_share")
 
 
 class Adoptions:
@@ -43,6 +45,18 @@ class Adoptions:
         """Every adoption, oldest first."""
         with self._database.reading() as connection:
             return [_adoption(row) for row in connection.execute(select(policies).order_by(policies.c.id)).all()]
+
+    def set_share(self, share: float, actor: Actor, now: datetime) -> None:
+        """Notes the calibration share that the settings have from now on, if it is another one than before."""
+        with self._database.writing() as connection:
+            before = connection.execute(_SHARES.order_by(events.c.id.desc()).limit(1)).one_or_none()
+            if before is None or before.detail["to"] != share:
+                log(connection, now, actor, "set", "calibration_share", {"to": share})
+
+    def shares_set(self) -> list[tuple[datetime, float]]:
+        """The calibration shares that the settings had, oldest first, each with its beginning."""
+        with self._database.reading() as connection:
+            return [(row.at, row.detail["to"]) for row in connection.execute(_SHARES.order_by(events.c.id)).all()]
 
 
 def _adoption(row: Row[Any]) -> Adoption:

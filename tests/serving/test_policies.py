@@ -114,6 +114,28 @@ def test_the_smallest_share_of_a_time_is_that_of_any_policy_then_in_force(build:
     assert build(calibration_share=0.3).policies.shares("lane").smallest(after(0), after(29)) == 0.3
 
 
+def test_shares_of_the_settings_count_from_one_start_of_the_service_to_the_next(build: Build) -> None:
+    for at, share in ((0, 0.2), (10, 0.2), (20, 0.5), (40, 0.1), (50, 0.6)):
+        build(calibration_share=share).policies.begin("settings", after(at))
+    loop = build(calibration_share=0.6)
+    loop.policies.adopt(Policy(calibration_share=0.7), "asr", "ada", after(45))
+    lane, asr = loop.policies.shares("lane"), loop.policies.shares("asr")
+    times = {(0, 19): 0.2, (5, 25): 0.2, (20, 39): 0.5, (20, 60): 0.1, (50, 60): 0.6}
+    assert {time: lane.smallest(*map(after, time)) for time in times} == times
+    assert asr.smallest(after(20), after(44)) == 0.1
+    assert asr.smallest(after(46), after(60)) == 0.7
+    kept = [one for one in loop.store.changes.page(99) if one.verb == "set"]
+    assert [one.detail for one in kept] == [{"to": share} for share in (0.6, 0.1, 0.5, 0.2)]
+
+
+def test_each_start_of_the_service_notes_a_share_that_is_new(tmp_path: Path) -> None:
+    for share in (0.2, 0.2, 0.4):
+        with serving(tmp_path, tasks=(), calibration_share=share) as served:
+            kept, shares = served.loop.store.policies.shares_set(), served.loop.policies.shares("asr")
+    assert [to for _, to in kept] == [0.2, 0.4]
+    assert shares.smallest(*(at for at, _ in kept)) == 0.2
+
+
 def test_a_promise_for_other_terms_is_not_used(build: Build) -> None:
     loop = build(**EASY)
     work_off(loop, [post(loop, i, i / 300) for i in range(300)], wrong=lambda i: i >= 200)

@@ -22,6 +22,7 @@ from benchmarks.planting import KINDS, plant
 from models import datasets, tasks
 from models.asr.posterior import Heard, hear
 from models.asr.transcripts import normalise
+from models.detection.seen import Seen
 from models.detection.suppression import pairwise_iou
 from models.evaluate import read_item
 from models.records import Boxes, Item, Label, Prediction, Task, Transcript
@@ -62,10 +63,11 @@ class Asked:
 def ask(spec: str) -> Asked:
     """The data set with the answers of its task's starter."""
     task = datasets.task_of(spec)
-    runtime = tasks.load_runtime(task, next(one for one in starters() if one.task == task).onnx, 1)
+    runtime: Any = tasks.load_runtime(task, next(one for one in starters() if one.task == task).onnx, 1)
     items, labels = map(list, zip(*datasets.read(spec), strict=True))
     told = track(items, description=spec, disable=task == "asr")
-    said = [runtime.predict(read_item(task, item)) for item in told] if task != "asr" else []
+    look = runtime.see if task == "detection" else runtime.predict
+    said = [look(read_item(task, item)) for item in told] if task != "asr" else []
     return Asked(task, items, labels, said, runtime, {})
 
 
@@ -95,13 +97,13 @@ def found(asked: Asked, draw: int, score: Score | None = None) -> list[tuple[str
     return [(kind, place in worst) for place, kind in sorted(planted.items())]
 
 
-def objectlab(labels: Sequence[Label], said: Sequence[Prediction]) -> NDArray[np.float64]:
+def objectlab(labels: Sequence[Label], seen: Sequence[Seen]) -> NDArray[np.float64]:
     """1 less ObjectLab's score of each image: the geometric mean of its three, each pooled softly over boxes.
 
     Similarity is the IoU; a predicted box counts from confidence 0.5, an overlooked or swapped one from 0.9; softmin
     with temperature 0.1. Source: Tkachenko, Thyagarajan and Mueller 2023, with these constants.
     """
-    return np.array([1 - _objectlab(label, one) for label, one in zip(labels, said, strict=True)])
+    return np.array([1 - _objectlab(label, one.said) for label, one in zip(labels, seen, strict=True)])
 
 
 def _objectlab(label: Label, said: Prediction) -> float:

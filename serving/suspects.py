@@ -5,15 +5,17 @@ import hashlib
 import json
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import nullcontext
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, Any, TypeVar
 
 import numpy as np
+from pydantic import TypeAdapter
 from rich.console import Console
 
 from models import datasets, media
 from models.asr.posterior import Heard, hear
+from models.detection.seen import Seen
 from models.errors import InvalidInput
 from models.evaluate import evaluate, read_bytes
 from models.journal import append, open_journal, written_lines
@@ -29,6 +31,9 @@ COLUMNS = ("rank", "score", "item_id", "uri", "kind", "reason")
 SEED = 0
 
 Pairs = Sequence[tuple[Item, Label]]
+A = TypeVar("A")
+
+_HEARD, _SEEN = TypeAdapter(Heard), TypeAdapter(Seen)
 
 
 @dataclass(frozen=True)
@@ -105,6 +110,8 @@ def rank(
     said: Sequence[Any]
     if task == "asr":
         said = _heard(runtime, pairs, journal, tell)
+    elif task == "detection":
+        said = _seen(runtime, pairs, journal, tell)
     else:
         said = evaluate(task, runtime, pairs, journal=journal, tell=tell).predictions
     found = suspicions(task, labels, said, np.random.default_rng(SEED))
@@ -129,29 +136,55 @@ def _pairs(request: Request, loop: Loop) -> list[tuple[Item, Label]]:
 
 def _heard(runtime: Runtime, pairs: Pairs, journal: Path | None, tell: Callable[[], None]) -> list[Heard]:
     """What a recogniser hears in each clip beside the text that was given."""
-    heard = []
+
+    def ask(item: Item, data: bytes, label: Label) -> Heard:
+        return hear(runtime, media.read("asr", data, item.uri), _text(label))
+
+    return _asked(pairs, journal, tell, ask, lambda data, label: data + b"\0" + _text(label).encode(), _HEARD)
+
+
+def _seen(runtime: Runtime, pairs: Pairs, journal: Path | None, tell: Callable[[], None]) -> list[Seen]:
+    """What a detector sees in each image."""
+
+    def ask(item: Item, data: bytes, _: Label) -> Seen:
+        seen: Seen = runtime.see(media.read("detection", data, item.uri))  # type: ignore[attr-defined]  # of detectors
+        return replace(seen, said=replace(seen.said, embedding=()))
+
+    return _asked(pairs, journal, tell, ask, lambda data, _: data, _SEEN)
+
+
+def _asked(
+    pairs: Pairs, journal: Path | None, tell: Callable[[], None], ask: Callable[[Item, bytes, Label], A],
+    question: Callable[[bytes, Label], bytes], adapter: TypeAdapter[A],
+) -> list[A]:  # fmt: skip
+    """The answers to all; with a journal each question is asked once, whatever stops it."""
+    answers = list[A]()
     with open_journal(journal) if journal else nullcontext() as lines:
-        known = dict(_heard_before(lines)) if lines else {}
+        known = dict(_answered_before(lines, adapter)) if lines else {}
         for item, label in pairs:
-            assert isinstance(label, Transcript)
             data = read_bytes(item)
-            key = hashlib.sha256(data + b"\0" + label.text.encode()).hexdigest()
+            key = hashlib.sha256(question(data, label)).hexdigest()
             if key not in known:
-                known[key] = hear(runtime, media.read("asr", data, item.uri), label.text)
+                known[key] = ask(item, data, label)
                 if lines:
-                    append(lines, {"sha256": key, **asdict(known[key])})
-            heard.append(known[key])
+                    append(lines, {"sha256": key, "answer": adapter.dump_python(known[key], mode="json")})
+            answers.append(known[key])
             tell()
-    return heard
+    return answers
 
 
-def _heard_before(lines: IO[bytes]) -> Iterator[tuple[str, Heard]]:
+def _answered_before(lines: IO[bytes], adapter: TypeAdapter[A]) -> Iterator[tuple[str, A]]:
     for number, line in enumerate(written_lines(lines), 1):
         try:
             values = json.loads(line)
-            yield values.pop("sha256"), Heard(**values)
+            yield values["sha256"], adapter.validate_python(values["answer"])
         except (ValueError, KeyError, TypeError) as error:
             raise InvalidInput(f"{lines.name}:{number}: expected a line of this command, got {line[:100]!r}") from error
+
+
+def _text(label: Label) -> str:
+    assert isinstance(label, Transcript)
+    return label.text
 
 
 def _writer(out: Path) -> Callable[[Path, Iterable[Suspect]], None]:

@@ -16,7 +16,8 @@ from models.detection import heads
 from models.detection.declaration import Declaration
 from models.detection.heads import Candidates
 from models.detection.runtime import OPERATING_POINT as TRUE_POINT
-from models.detection.runtime import boxes_of, certainties, detections, features, score
+from models.detection.runtime import boxes_of, certainties, considered, detections, features, score
+from models.detection.seen import Seen
 from models.media import Image
 from models.onnx_files import description, graph_of, open_session, run
 from models.picture_input import Placement, colour_grid
@@ -44,20 +45,27 @@ class Runtime:
 
     def predict(self, media: Image) -> Prediction:
         """Boxes, the doubt about the whole image, features for calibration and an embedding for diversity."""
+        return self._said(media, *self._asked(media))
+
+    def see(self, media: Image) -> Seen:
+        """The same, and every box that was considered for it."""
+        candidates, outputs = self._asked(media)
+        height, width = media.shape[:2]
+        boxes = considered(candidates, width, height, self.certainties, self.declaration.categories)
+        return Seen(self._said(media, candidates, outputs), boxes)
+
+    def _asked(self, media: Image) -> tuple[Candidates, Outputs]:
+        """What the model answers, in pixels of the image, and all its outputs."""
         feeds, placement = self._placed(media)
         outputs = run(self._session, feeds)
-        candidates = read(self.declaration, outputs, self._size(feeds))
+        found = read(self.declaration, outputs, self._size(feeds))
+        side_std = found.side_std / np.tile(placement.scale, 2)
+        return Candidates(found.probabilities, placement.back(found.boxes), side_std), outputs
+
+    def _said(self, media: Image, candidates: Candidates, outputs: Outputs) -> Prediction:
         height, width = media.shape[:2]
-        found = detections(
-            candidates.probabilities,
-            placement.back(candidates.boxes),
-            candidates.side_std / np.tile(placement.scale, 2),
-            width,
-            height,
-            self.certainties,
-            self.least,
-            self.declaration.most_overlap,
-        )
+        found = detections(candidates.probabilities, candidates.boxes, candidates.side_std, width, height,
+                           self.certainties, self.least, self.declaration.most_overlap)  # fmt: skip
         label, faint = boxes_of(found, self.declaration.categories, width, height)
         return Prediction(label, score(found), features(found), self._embedding(outputs, candidates, media), faint)
 

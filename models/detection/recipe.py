@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from PIL import Image as Pictures
-from PIL import ImageEnhance
+from PIL import ImageEnhance, ImageFilter
 from torch import Tensor
 
 from models.detection.network import IGNORED, PADDING, STRIDES, Batch, Network, Settings
@@ -31,12 +31,13 @@ CROP = (256, 320)  # height and width of a training picture
 MOSAIC = 0.25  # share of the pictures that four examples make together (Bochkovskiy et al. 2020, arXiv 2004.10934)
 LATE = 0.3  # share of a training, at its end, in which pictures are shown nearly as in use
 _MIDDLE = (0.3, 0.7)  # where in such a picture the four meet, as shares of its sides
-_ZOOM = (0.45, 1.5)  # how much larger or smaller than in use an example is shown
+_ZOOM = (0.4, 2.0)  # how much larger or smaller than in use an example is shown
 _LATE_ZOOM = (0.75, 1.33)
 _STRETCH = 1.15  # the most by which one side grows over the other
 _ON_A_BOX = 0.75  # share of the pictures laid over a box, all categories alike, however rare
 _LEAST_SIDE = 3.0  # pixels: a box narrower or lower than this teaches nothing
 _LEAST_SHARE = 0.4  # of a box that must be in the picture; less is neither object nor background
+_BLURRED = 0.2  # share of the pictures that are out of focus
 _GREY = 114
 
 
@@ -202,13 +203,16 @@ def _window(
 
 
 def _relight(image: Image, rng: np.random.Generator) -> Image:
-    """Gamma, contrast, brightness and colour cast, each a little, then saturation; sometimes noise."""
-    level = np.linspace(0, 1, 256) ** math.exp(rng.uniform(-0.4, 0.4))
+    """Gamma, contrast, brightness and colour cast, then saturation; sometimes blur or noise."""
+    level = np.linspace(0, 1, 256) ** math.exp(rng.uniform(-0.6, 0.6))
     middle = image.mean() / 255
-    level = ((level - middle) * rng.uniform(0.7, 1.3) + middle) * math.exp(rng.uniform(-0.25, 0.25))
-    curves = np.clip(level * rng.uniform(0.9, 1.1, (3, 1)), 0, 1) * 255  # (channel, old level) -> new level
+    level = ((level - middle) * rng.uniform(0.5, 1.3) + middle) * math.exp(rng.uniform(-0.3, 0.3))
+    curves = np.clip(level * rng.uniform(0.85, 1.15, (3, 1)), 0, 1) * 255  # (channel, old level) -> new level
     picture = Pictures.fromarray(image).point(curves.astype(np.uint8).ravel().tolist())
-    values = np.asarray(ImageEnhance.Color(picture).enhance(rng.uniform(0.4, 1.4)))
+    picture = ImageEnhance.Color(picture).enhance(rng.uniform(0.2, 1.5))
+    if rng.random() < _BLURRED:
+        picture = picture.filter(ImageFilter.GaussianBlur(rng.uniform(0.5, 2.0)))
+    values = np.asarray(picture)
     if rng.random() < 0.1:
         noise = rng.normal(0, rng.uniform(0, 15), values.shape)
         values = np.asarray(np.clip(values + noise, 0, 255), np.uint8)

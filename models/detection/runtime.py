@@ -11,6 +11,8 @@ from numpy.typing import NDArray
 from PIL import Image as Pictures
 
 from models.certainty import Certainty
+from models.detection.heads import Candidates
+from models.detection.seen import Seen
 from models.detection.suppression import fuse, suppress
 from models.errors import InvalidInput
 from models.media import Image
@@ -24,6 +26,9 @@ GREY = 114  # what lies beside the image where it was filled up to a multiple
 OPERATING_POINT = 0.5  # boxes at least this certain are handed out: showing one costs people as much as drawing it
 FAINTEST = 0.02  # boxes less confident than this are no candidates for a missed object
 MOST_CANDIDATES = 1000
+GLIMPSED = 0.003  # what is less probable than this is not even considered
+MOST_CONSIDERED = 3000
+TWINS = 0.9  # IoU above which two boxes that are considered are one
 ONCE = 0.6  # ``most_overlap`` of files that do not say: versions from before boxes were fused answer as they did
 
 Floats = NDArray[np.float64]
@@ -69,12 +74,27 @@ class Runtime:
 
     def predict(self, media: Image) -> Prediction:
         """Boxes, the doubt about the whole image, features for calibration and an embedding for diversity."""
+        return self._said(media, *self._asked(media))
+
+    def see(self, media: Image) -> Seen:
+        """The same, and every box that was considered for it."""
+        candidates, embedding = self._asked(media)
+        height, width = media.shape[:2]
+        boxes = considered(candidates, width, height, self.certainties, self.categories)
+        return Seen(self._said(media, candidates, embedding), boxes)
+
+    def _asked(self, media: Image) -> tuple[Candidates, Floats]:
+        """What the network answers, in pixels of the image, and the embedding."""
         probabilities, boxes, side_std, embedding = (value[0] for value in self._session.run(None, self.feeds(media)))
         height, width = media.shape[:2]
         read = fitted_size(width, height, self.long_side)
         scale = np.array([width / read[0], height / read[1]] * 2)
-        found = detections(probabilities, boxes * scale, side_std * scale, width, height, self.certainties,
-                           most_overlap=self.most_overlap)  # fmt: skip
+        return Candidates(probabilities, boxes * scale, side_std * scale), embedding
+
+    def _said(self, media: Image, candidates: Candidates, embedding: Floats) -> Prediction:
+        height, width = media.shape[:2]
+        found = detections(candidates.probabilities, candidates.boxes, candidates.side_std, width, height,
+                           self.certainties, most_overlap=self.most_overlap)  # fmt: skip
         label, faint = boxes_of(found, self.categories, width, height)
         return Prediction(label, score(found), features(found), tuple(embedding.tolist()), faint)
 
@@ -112,17 +132,10 @@ def detections(
         least: true confidence from which on a box is handed out, or (categories,) of them.
         most_overlap: IoU above which the less confident of two boxes of a category goes; None: they are fused.
     """
-    if not np.isfinite(probabilities).all():
-        raise InvalidInput("detection: expected finite probabilities from the network, got NaN or infinity")
-    inside = boxes.astype(np.float64).clip(0, [width, height, width, height])
+    inside, likely = _inside(probabilities, boxes, width, height)
     size = inside[:, 2:] - inside[:, :2]
-    visible = (size > 0).all(axis=1)
-    likely = np.where(visible[:, None], probabilities.astype(np.float64), 0.0)
-    points, categories = np.nonzero(likely >= FAINTEST)
-    confidences = likely[points, categories]
-    best = np.argsort(-confidences, kind="stable")[:MOST_CANDIDATES]
-    points, categories, confidences = points[best], categories[best], confidences[best]
-    places = inside[points]
+    points, categories = _best(likely, FAINTEST, MOST_CANDIDATES)
+    confidences, places = likely[points, categories], inside[points]
     if most_overlap is None:
         fused = fuse(places, confidences, categories, FAINTEST)
         rows, places, confidences = fused.rows, fused.boxes.clip(0, [width, height, width, height]), fused.confidences
@@ -139,6 +152,40 @@ def detections(
     trace = float(_true(certain, traced, traces[traced]).max(initial=0.0))
     given = true >= np.broadcast_to(least, probabilities.shape[1:])[named]
     return Detections(places, true, named, given, doubt, trace)
+
+
+def considered(
+    candidates: Candidates, width: int, height: int, certain: Sequence[Certainty], names: Sequence[str]
+) -> tuple[Box, ...]:
+    """Every box that the network considers, near twins once: before those of one object are fused, and fainter ones
+    than any that could be a missed object. ``certain`` and ``names`` are of the categories."""
+    inside, likely = _inside(candidates.probabilities, candidates.boxes, width, height)
+    points, categories = _best(likely, GLIMPSED, MOST_CONSIDERED)
+    rows = suppress(inside[points], likely[points, categories], categories, TWINS)
+    points, categories = points[rows], categories[rows]
+    true = _true(certain, categories, likely[points, categories])
+    each = zip(inside[points].tolist(), categories.tolist(), true.tolist(), strict=True)
+    return tuple(Box(tuple(corners), names[number], confidence) for corners, number, confidence in each)
+
+
+def _inside(
+    probabilities: NDArray[np.floating], boxes: NDArray[np.floating], width: int, height: int
+) -> tuple[Floats, Floats]:
+    """Boxes (points, 4) cut off at the border, and probabilities (points, categories), 0 of what lies beyond."""
+    if not np.isfinite(probabilities).all():
+        raise InvalidInput("detection: expected finite probabilities from the network, got NaN or infinity")
+    inside = boxes.astype(np.float64).clip(0, [width, height, width, height])
+    beyond = (inside[:, 2:] <= inside[:, :2]).any(axis=1)
+    likely = probabilities.astype(np.float64)
+    likely[beyond] = 0
+    return inside, likely
+
+
+def _best(likely: Floats, least: float, most: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Points and categories (n,) of at least that probability, at most so many, the most probable first."""
+    points, categories = np.nonzero(likely >= least)
+    best = np.argsort(-likely[points, categories], kind="stable")[:most]
+    return points[best], categories[best]
 
 
 def _true(certain: Sequence[Certainty], categories: NDArray[np.int64], confidences: Floats) -> Floats:

@@ -28,7 +28,7 @@ def suspicions(task: Task, labels: Sequence[Label], said: Sequence[Any], rng: np
         task: of all of them.
         labels: as they were given.
         said: what one model says of each medium: for speech ``models.asr.posterior.Heard``, which knows the given text,
-            else a ``Prediction``.
+            for boxes ``models.detection.seen.Seen``, for lanes a ``Prediction``.
         rng: decides which errors are rehearsed.
 
     Raises:

@@ -12,16 +12,17 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import logit
 
+from models.detection.seen import Seen
 from models.detection.suppression import pairwise_iou
-from models.records import Box, Boxes, Prediction
+from models.records import Box, Boxes
 from selection.suspects.findings import Finding
 
 Floats = NDArray[np.float64]
 
 LEAST_IOU = 0.5  # a predicted box that overlaps a given one less, leaves it uncovered
 FAINTEST = 0.2  # less confident boxes are no overlooked objects
-TOUCHES = 0.02  # IoU from which a predicted box may be where a given one ought to be
-SAME_FROM, SAME_AT = 0.2, 0.7  # IoU at which two boxes begin to be one object, and are one
+TOUCHES = 0.1  # IoU from which a predicted box may be where a given one ought to be
+SAME_FROM, SAME_AT = 0.4, 0.7  # IoU at which two boxes begin to be one object, and are one
 BORDER = 2.0  # pixels
 
 
@@ -45,18 +46,20 @@ class Parts:
     rivals: tuple[Box, ...]
 
 
-def parts(label: Boxes, said: Prediction, categories: Sequence[str]) -> Parts:
-    """The parts of one image; ``categories`` are those that have features of their own."""
-    assert isinstance(said.label, Boxes)
-    guesses = (*said.label.boxes, *(box for box in said.faint if isinstance(box, Box)))
+def parts(label: Boxes, seen: Seen, categories: Sequence[str]) -> Parts:
+    """The parts of one image; ``categories`` are those that have features of their own.
+
+    Given boxes have the support of every box that was considered: of two cells, one behind the other, only one may be
+    left in the answer. Everything else is seen in what is answered.
+    """
+    assert isinstance(seen.said.label, Boxes)
+    guesses = (*seen.said.label.boxes, *seen.said.faint)
     ours, theirs = _corners(label.boxes), _corners(guesses)
-    sure = np.array([box.confidence for box in guesses], np.float64)
-    names, guessed = np.array([box.category for box in label.boxes]), np.array([box.category for box in guesses])
-    same = names[:, None] == guessed[None] if len(ours) and len(theirs) else np.zeros((len(ours), len(theirs)), bool)
-    iou = pairwise_iou(ours, theirs)
-    alike = np.clip((iou - SAME_FROM) / (SAME_AT - SAME_FROM), 0, 1)
+    names, guessed = _names(label.boxes), _names(guesses)
+    sure, same, iou = _confidences(guesses), names[:, None] == guessed[None], pairwise_iou(ours, theirs)
+    alike = _alike(iou)
     unclaimed = sure[None] * (1 - _by_others(alike * same))  # as far as no other given box accounts for it
-    support = _most(sure * alike * same)
+    support = np.maximum(_most(sure * alike * same), _support(label.boxes, seen.boxes))
     displaced = unclaimed * same * (iou > TOUCHES) * (iou < LEAST_IOU)
     renamed = unclaimed * alike * ~same
     free, other = _most(displaced), _most(renamed)
@@ -78,6 +81,17 @@ def parts(label: Boxes, said: Prediction, categories: Sequence[str]) -> Parts:
         uncovered=tuple(guesses[row] for row in rows),
         rivals=guesses,
     )
+
+
+def _support(given: Sequence[Box], considered: Sequence[Box]) -> Floats:
+    """The confidence (n,) of the boxes considered that something of its name is where each given one is."""
+    same = _names(given)[:, None] == _names(considered)[None]
+    return _most(_confidences(considered) * _alike(pairwise_iou(_corners(given), _corners(considered))) * same)
+
+
+def _alike(iou: Floats) -> Floats:
+    """How far two boxes are one object, in [0, 1]."""
+    return np.asarray(np.clip((iou - SAME_FROM) / (SAME_AT - SAME_FROM), 0, 1))
 
 
 def findings(label: Boxes, of: Parts, given: Floats, missing: Floats) -> list[Finding]:
@@ -156,6 +170,14 @@ def _at_border(boxes: Floats, image: Boxes) -> Floats:
 def _one_hot(names: NDArray[np.str_], categories: Sequence[str]) -> Floats:
     alike = [[float(name == one) for one in categories] for name in names.tolist()]
     return np.array(alike, np.float64).reshape(len(names), len(categories))
+
+
+def _names(boxes: Sequence[Box]) -> NDArray[np.str_]:
+    return np.array([box.category for box in boxes], np.str_)
+
+
+def _confidences(boxes: Sequence[Box]) -> Floats:
+    return np.array([box.confidence for box in boxes], np.float64)
 
 
 def _corners(boxes: Sequence[Box]) -> Floats:

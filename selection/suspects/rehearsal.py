@@ -18,8 +18,9 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
+from models.detection.seen import Seen
 from models.detection.suppression import pairwise_iou
-from models.records import Box, Boxes, Prediction
+from models.records import Box, Boxes
 from selection.suspects.boxes import LEAST_IOU, Parts, findings, parts
 from selection.suspects.findings import Suspicion
 
@@ -50,13 +51,13 @@ class _Judged:
         return np.asarray(_odds(worst[0]) + weight * _odds(worst[1]))
 
 
-def suspicions(labels: Sequence[Boxes], said: Sequence[Prediction], rng: np.random.Generator) -> list[Suspicion]:
+def suspicions(labels: Sequence[Boxes], seen: Sequence[Seen], rng: np.random.Generator) -> list[Suspicion]:
     """One suspicion a label, by its worst given and its worst missing part."""
     categories = _commonest(labels)
-    every = [parts(label, one, categories) for label, one in zip(labels, said, strict=True)]
+    every = [parts(label, one, categories) for label, one in zip(labels, seen, strict=True)]
     folds = rng.permutation(len(labels)) % FOLDS
     chosen = np.sort(rng.permutation(len(labels))[:MOST_IMAGES]).tolist()
-    places, spoilt = _spoilt(labels, said, chosen, categories, rng)
+    places, spoilt = _spoilt(labels, seen, chosen, categories, rng)
     models = _models(every, chosen, places, spoilt, folds)
     judged = _judged(every, folds, *models)
     weight = _weight(judged, _judged(spoilt, folds[places], *models))
@@ -73,7 +74,7 @@ def _commonest(labels: Sequence[Boxes]) -> list[str]:
 
 
 def _spoilt(
-    labels: Sequence[Boxes], said: Sequence[Prediction], chosen: Sequence[int], categories: Sequence[str],
+    labels: Sequence[Boxes], seen: Sequence[Seen], chosen: Sequence[int], categories: Sequence[str],
     rng: np.random.Generator,
 ) -> tuple[NDArray[np.intp], list[Parts]]:  # fmt: skip
     """The places (s,) of the images in copies of which an error was made, and the parts of those s copies."""
@@ -84,7 +85,7 @@ def _spoilt(
         for spoil in SPOILERS * REPEATS:
             spoilt = spoil(labels[image], drawn, names, rng)
             if spoilt is not None:
-                found.append((image, parts(spoilt, said[image], categories)))
+                found.append((image, parts(spoilt, seen[image], categories)))
     return np.array([image for image, _ in found], np.intp), [of for _, of in found]
 
 

@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -66,12 +67,15 @@ def boxes(prediction: Prediction) -> Boxes:
 def test_every_family_finds_the_same_box(tmp_path: Path, family: str, colour: int, name: str) -> None:
     """In a picture of the network's own size a bright cell is a box just there, of the right category."""
     make, given = FAMILIES[family]
-    runtime = imported(tmp_path / "it.onnx", make(tmp_path / "made.onnx"), given)
-    found = boxes(runtime.predict(picture(WIDTH, HEIGHT, (32, 64, 64, 96), colour)))
+    runtime: Any = imported(tmp_path / "it.onnx", make(tmp_path / "made.onnx"), given)
+    seen = runtime.see(image := picture(WIDTH, HEIGHT, (32, 64, 64, 96), colour))
+    assert seen.said == runtime.predict(image)
+    found = boxes(seen.said)
     biggest = largest(found)
     assert biggest.xyxy == pytest.approx((32, 64, 64, 96), abs=1e-3)
     assert {box.category for box in found.boxes} == {name}
     assert biggest.confidence == pytest.approx(1, abs=2e-3)
+    assert largest(replace(found, boxes=seen.boxes)) == biggest
 
 
 @pytest.mark.parametrize(

@@ -16,12 +16,14 @@ from scipy.special import expit, logit
 
 from models.certainty import Certainty
 from models.detection import recipe
+from models.detection.heads import Candidates
 from models.detection.network import Network, Settings
 from models.detection.runtime import (
     OPERATING_POINT,
     Detections,
     Runtime,
     boxes_of,
+    considered,
     detections,
     features,
     fit,
@@ -228,6 +230,25 @@ def test_detections_by_hand() -> None:
     )
     assert told.confidences.tolist() == pytest.approx([9 / 12, 3 / 4, 1 / 28])
     assert told.faintest_trace == pytest.approx(0.03 / 1.02)
+
+
+def test_what_is_considered_by_hand() -> None:
+    probabilities = np.array([[0.9, 0.01], [0.6, 0.0], [0.7, 0.0], [0.015, 0.002], [0.8, 0.0]])
+    boxes = np.array([[0, 0, 10, 10], [1, 0, 11, 10], [0.2, 0, 10.2, 10], [90, 70, 120, 90], [-30, 0, -10, 10]])
+    candidates = Candidates(probabilities, boxes, np.zeros((5, 4)))
+    seen = considered(candidates, 100, 80, [Certainty(), Certainty(1, -np.log(3))], ["car", "tram"])
+    # the third box is the first again; the last lies outside; a tram less probable than 0.003 is none
+    assert [(box.category, *box.xyxy) for box in seen] == [
+        ("car", 0, 0, 10, 10), ("car", 1, 0, 11, 10), ("car", 90, 70, 100, 80), ("tram", 0, 0, 10, 10)
+    ]  # fmt: skip
+    assert [box.confidence for box in seen] == pytest.approx([0.9, 0.6, 0.015, 0.01 / 2.98])
+
+
+def test_who_looks_closer_says_the_same(exported: Path) -> None:
+    runtime, image = Runtime(exported), noise(120, 160)
+    seen = runtime.see(image)
+    assert seen.said == runtime.predict(image)
+    assert len(seen.boxes) > len(seen.said.label.boxes) + len(seen.said.faint)  # type: ignore[union-attr]
 
 
 def test_a_network_that_answers_nan_is_told_so() -> None:

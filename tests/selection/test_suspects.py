@@ -8,10 +8,12 @@ import pytest
 
 from benchmarks.planting import KINDS, plant
 from models.asr.posterior import Heard
+from models.detection.seen import Seen
 from models.errors import InvalidInput
 from models.records import Box, Boxes, Label, Lane, Lanes, Prediction, Task, Transcript
 from models.tasks import differs
 from selection.suspects import Suspicion, suspicions, worst_first
+from selection.suspects.boxes import SAME_AT, SAME_FROM, parts
 from selection.suspects.rehearsal import _Judged, _weight
 
 SEED = 3
@@ -120,7 +122,7 @@ def street(number: int) -> Boxes:
     return Boxes(320, 240, (Box((x, y, x + 60, y + 40), "car"), Box((x + 120, y + 60, x + 140, y + 120), "person")))
 
 
-def seen(label: Boxes, number: int) -> Prediction:
+def seen(label: Boxes, number: int) -> Seen:
     """What a good detector says of it: every box a little off, with high confidence, and something faint."""
     source = np.random.default_rng(number)
     boxes = tuple(
@@ -128,7 +130,7 @@ def seen(label: Boxes, number: int) -> Prediction:
         for box in label.boxes
     )
     faint = (Box((200.0, 10.0, 230.0, 30.0), "car", source.uniform(0.05, 0.25)),)
-    return Prediction(Boxes(320, 240, boxes), 0.1, {}, (), faint)
+    return Seen(Prediction(Boxes(320, 240, boxes), 0.1, {}, (), faint), boxes + faint)
 
 
 COUNT = 40
@@ -171,12 +173,23 @@ def test_rare_categories_share_their_weights() -> None:
 
 def test_images_without_boxes_and_nothing_seen_are_not_suspicious() -> None:
     nothing = Boxes(320, 240)
-    assert one("detection", nothing, said(nothing)) == Suspicion(0.0)
+    assert one("detection", nothing, Seen(said(nothing), ())) == Suspicion(0.0)
 
 
 def test_a_single_image_is_judged_by_confidence_alone() -> None:
     found = one("detection", Boxes(320, 240), SEEN[0])
-    assert found.score == pytest.approx(max(box.confidence for box in SEEN[0].label.boxes))  # type: ignore[union-attr]
+    assert isinstance(answer := SEEN[0].said.label, Boxes)
+    assert found.score == pytest.approx(max(box.confidence for box in answer.boxes))
+
+
+def test_a_given_box_has_the_support_of_what_was_considered_and_is_missing_from_the_answer() -> None:
+    front, behind = Box((10, 10, 70, 50), "car", 0.9), Box((30, 10, 90, 50), "car", 0.4)
+    label, elsewhere = Boxes(320, 240, (replace(behind, confidence=1.0),)), Box((200, 200, 220, 220), "car", 0.9)
+    answer = Prediction(Boxes(320, 240, (front,)), 0.1, {}, ())
+    of = [parts(label, Seen(answer, boxes), ["car"]) for boxes in ((front,), (front, behind), (front, elsewhere))]
+    of_front = 0.9 * (0.5 - SAME_FROM) / (SAME_AT - SAME_FROM)  # their IoU is 0.5
+    assert [one.support.item() for one in of] == pytest.approx([of_front, 0.4, of_front])
+    assert [one.uncovered for one in of] == [(), (), ()]  # what is missing, the answer alone tells
 
 
 def judged(*images: tuple[float, float]) -> _Judged:

@@ -80,8 +80,8 @@ def test_it_goes_on_where_it_was_stopped(
             self.most, self.alphabet = most, getattr(self.runtime, "alphabet", ())
             self.read = getattr(self.runtime, "read", None)
 
-        def predict(self, media: Any) -> Any:
-            return self.counted(self.runtime.predict, media)
+        def see(self, media: Any) -> Any:
+            return self.counted(self.runtime.see, media)
 
         def log_probs(self, media: Any) -> Any:
             return self.counted(self.runtime.log_probs, media)

@@ -20,6 +20,7 @@ Task: TypeAlias = Literal["asr", "detection", "lane"]
 
 TASKS: tuple[Task, ...] = get_args(Task)
 RECORDS_VERSION = 1
+LARGEST = 1e9  # of times in seconds, sizes and places in pixels: nobody means more, and sums and squares stay finite
 
 _STRICT = ConfigDict(extra="forbid", allow_inf_nan=False)
 
@@ -58,8 +59,8 @@ class Word:
 
     def __post_init__(self) -> None:
         _require(bool(self.text.strip()), "Word.text", "a non-blank string", self.text)
-        ordered = math.isfinite(self.end_s) and 0 <= self.start_s <= self.end_s
-        _require(ordered, "Word", "0 <= start_s <= end_s, finite", (self.start_s, self.end_s))
+        ordered = 0 <= self.start_s <= self.end_s <= LARGEST
+        _require(ordered, "Word", f"0 <= start_s <= end_s, at most {LARGEST:g}", (self.start_s, self.end_s))
         _require_unit("Word.confidence", self.confidence)
 
 
@@ -128,8 +129,8 @@ class Lane:
 
     def __post_init__(self) -> None:
         _require(len(self.points) >= 2, "Lane.points", "at least 2 points", len(self.points))
-        finite = all(math.isfinite(x) and math.isfinite(y) for x, y in self.points)
-        _require(finite, "Lane.points", "finite coordinates", self.points)
+        near = all(abs(x) <= LARGEST and abs(y) <= LARGEST for x, y in self.points)
+        _require(near, "Lane.points", f"coordinates from {-LARGEST:g} to {LARGEST:g}", self.points)
         known = len(self.std_px) in (0, len(self.points)) and all(0 <= s < math.inf for s in self.std_px)
         _require(known, "Lane.std_px", f"none or {len(self.points)} values >= 0", self.std_px)
         _require_unit("Lane.confidence", self.confidence)
@@ -235,7 +236,7 @@ class Correction:
     def __post_init__(self) -> None:
         _require_label("Correction", self.task, self.label)
         _require(bool(self.annotator), "Correction.annotator", "a non-empty string", self.annotator)
-        _require(0 <= self.seconds < math.inf, "Correction.seconds", "a finite number >= 0", self.seconds)
+        _require(0 <= self.seconds <= LARGEST, "Correction.seconds", f"a number from 0 to {LARGEST:g}", self.seconds)
         _require(self.created_at.tzinfo is not None, "Correction.created_at", "a time with its zone", self.created_at)
 
 
@@ -301,7 +302,8 @@ def _require_unit(where: str, value: float) -> None:
 
 
 def _require_size(where: str, width: int, height: int) -> None:
-    _require(width >= 1 and height >= 1, where, "width and height >= 1", (width, height))
+    fits = 1 <= width <= LARGEST and 1 <= height <= LARGEST
+    _require(fits, where, f"width and height from 1 to {LARGEST:g}", (width, height))
 
 
 def _require_finite(where: str, features: Mapping[str, float], embedding: tuple[float, ...]) -> None:

@@ -8,7 +8,7 @@ from types import MappingProxyType
 from typing import Any, Literal, TypeAlias
 
 from models.errors import InvalidInput
-from models.records import Item, Label, PreAnnotation, Seconds, Task
+from models.records import LARGEST, Item, Label, PreAnnotation, Seconds, Task
 from selection.routing import Decision
 from selection.rules import About
 
@@ -76,8 +76,8 @@ class Unfit:
     def __post_init__(self) -> None:
         if self.reason not in UNFIT[self.task]:
             raise InvalidInput(f"reason: expected one of {', '.join(UNFIT[self.task])}, got {self.reason!r}")
-        if not 0 <= self.seconds < float("inf"):
-            raise InvalidInput(f"seconds: expected a number >= 0, got {self.seconds}")
+        if not 0 <= self.seconds <= LARGEST:
+            raise InvalidInput(f"seconds: expected a number from 0 to {LARGEST:g}, got {self.seconds}")
         if self.created_at.tzinfo is None:
             raise InvalidInput(f"created_at: expected a time with its zone, got {self.created_at}")
 

@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from models.errors import InvalidRecord
 from models.records import (
     LABEL_TYPES,
+    LARGEST,
     Box,
     Boxes,
     Correction,
@@ -35,11 +36,12 @@ from models.records import (
 
 names = st.text(min_size=1)
 unit = st.floats(0, 1)
-seconds = st.floats(0, 1e9)
-coordinates = st.floats(allow_nan=False, allow_infinity=False)
+seconds = st.floats(0, LARGEST)
+coordinates = st.floats(-LARGEST, LARGEST)
+finite = st.floats(allow_nan=False, allow_infinity=False)
 spoken = st.text(min_size=1).map(lambda text: "".join(text.split())).filter(bool)
-features = st.dictionaries(st.text(), coordinates, max_size=4)
-embeddings = st.lists(coordinates, max_size=5).map(tuple)
+features = st.dictionaries(st.text(), finite, max_size=4)
+embeddings = st.lists(finite, max_size=5).map(tuple)
 zones = st.one_of(st.just(UTC), st.integers(-1439, 1439).map(lambda minutes: timezone(timedelta(minutes=minutes))))
 items = st.builds(Item, names, names, st.none() | st.text())
 
@@ -178,8 +180,8 @@ def test_doubt_and_confidence_lie_between_0_and_1(value: float) -> None:
 @pytest.mark.parametrize("value", [-1, NAN, INF])
 def test_seconds_are_finite_and_not_negative(value: float) -> None:
     refused(lambda: Uncertainty(0, value, 0), "Uncertainty.seconds: expected a finite number >= 0, got ")
-    refused(lambda: Word("a", value, 5), "Word: expected 0 <= start_s <= end_s, finite, got ")
-    refused(lambda: Word("a", 0, value), "Word: expected 0 <= start_s <= end_s, finite, got ")
+    refused(lambda: Word("a", value, 5), "Word: expected 0 <= start_s <= end_s, at most 1e+09, got ")
+    refused(lambda: Word("a", 0, value), "Word: expected 0 <= start_s <= end_s, at most 1e+09, got ")
 
 
 @pytest.mark.parametrize("xyxy", [(0, 0, 0, 5), (5, 0, 4, 5), (-1, 0, 4, 5), (0, 0, 4, INF), (0, NAN, 4, 5)])
@@ -190,16 +192,29 @@ def test_boxes_have_an_inside(xyxy: tuple[float, float, float, float]) -> None:
 def test_other_rules_of_labels() -> None:
     refused(lambda: Box((0, 0, 1, 1), ""), "Box.category: expected a non-empty string, got ''")
     refused(lambda: Boxes(4, 4, (Box((0, 0, 5, 4), "a"),)), "Boxes.boxes: expected a box inside 4x4, got (0, 0, 5, 4)")
-    refused(lambda: Boxes(0, 4), "Boxes: expected width and height >= 1, got (0, 4)")
-    refused(lambda: Lanes(4, -1), "Lanes: expected width and height >= 1, got (4, -1)")
+    refused(lambda: Boxes(0, 4), "Boxes: expected width and height from 1 to 1e+09, got (0, 4)")
+    refused(lambda: Lanes(4, -1), "Lanes: expected width and height from 1 to 1e+09, got (4, -1)")
     refused(lambda: Lane(((0, 0),)), "Lane.points: expected at least 2 points, got 1")
-    refused(lambda: Lane(((0, 0), (NAN, 1))), "Lane.points: expected finite coordinates, got ")
+    refused(lambda: Lane(((0, 0), (NAN, 1))), "Lane.points: expected coordinates from -1e+09 to 1e+09, got ")
     refused(lambda: Lane(((0, 0), (1, 1)), (1.0,)), "Lane.std_px: expected none or 2 values >= 0, got (1.0,)")
     refused(lambda: Lane(((0, 0), (1, 1)), (1.0, -1.0)), "Lane.std_px: expected none or 2 values >= 0, got ")
     refused(lambda: Word(" ", 0, 1), "Word.text: expected a non-blank string, got ' '")
     refused(lambda: Transcript("a b", (Word("a", 0, 1),)), "Transcript.words: expected the words of 'a b', got ['a']")
     refused(lambda: Item("", "x"), "Item.id: expected a non-empty string, got ''")
     refused(lambda: Item("x", ""), "Item.uri: expected a non-empty string, got ''")
+
+
+def test_numbers_too_large_to_be_summed_and_squared_are_refused() -> None:
+    beyond = 2 * LARGEST
+    now = datetime(2024, 5, 1, tzinfo=UTC)
+    refused(lambda: Word("a", 0, beyond), "Word: expected 0 <= start_s <= end_s, at most 1e+09, got (0, 2000000000.0)")
+    refused(lambda: Lane(((0, 0), (1, -beyond))), "Lane.points: expected coordinates from -1e+09 to 1e+09, got ")
+    refused(lambda: Boxes(10**400, 1), "Boxes: expected width and height from 1 to 1e+09, got (1000")
+    refused(lambda: Lanes(1, 10**400), "Lanes: expected width and height from 1 to 1e+09, got (1, 1000")
+    refused(
+        lambda: Correction("a", "asr", Transcript("x"), "ann", beyond, "x", now),
+        "Correction.seconds: expected a number from 0 to 1e+09, got 2000000000.0",
+    )
 
 
 def test_a_label_must_fit_its_task() -> None:
@@ -219,7 +234,7 @@ def test_a_correction_says_who_and_when() -> None:
     now = naive.replace(tzinfo=UTC)
     label = Transcript("x")
     refused(lambda: Correction("a", "asr", label, "", 1, "x", now), "Correction.annotator: expected a non-empty string")
-    refused(lambda: Correction("a", "asr", label, "ann", NAN, "x", now), "Correction.seconds: expected a finite number")
+    refused(lambda: Correction("a", "asr", label, "ann", NAN, "x", now), "Correction.seconds: expected a number from 0")
     refused(lambda: Correction("a", "asr", label, "ann", 1, "x", naive), "Correction.created_at: expected a time with")
 
 

@@ -252,6 +252,7 @@ class TestQueue:
             ({"label": outside}, "invalid_record"),
             ({"created_at": "2026-01-01T00:00:00"}, "invalid_record"),
             ({"seconds": -1}, "invalid_input"),
+            ({"seconds": 1e300}, "invalid_record"),
             ({"seconds": None}, "invalid_input"),
             ({"task": "none"}, "invalid_input"),
             ({"more": 1}, "invalid_input"),

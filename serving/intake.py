@@ -10,7 +10,7 @@ from models.errors import InvalidInput
 from models.records import Item, Task
 from serving.media_files import MediaFiles, content_id
 from serving.store import Store
-from serving.store.records import Actor, storable
+from serving.store.records import Actor, storable, storable_time
 
 BATCH = 500  # items a transaction
 
@@ -40,7 +40,7 @@ def parse_due(text: str) -> datetime:
     """When a label is needed, from ISO 8601.
 
     Raises:
-        InvalidInput: it is no time, or has no zone.
+        InvalidInput: it is no time, has no zone, or lies beyond the years of UTC.
     """
     try:
         due = datetime.fromisoformat(text)
@@ -48,7 +48,7 @@ def parse_due(text: str) -> datetime:
         due = None
     if due is None or due.tzinfo is None:
         raise InvalidInput(f"due: expected a time with its zone such as 2026-12-01T12:00Z, got {text!r}")
-    return due
+    return storable_time(due, "due")
 
 
 class Intake:

@@ -42,6 +42,7 @@ from serving.store.records import (
     StoredVersion,
     Unfit,
     storable,
+    storable_time,
 )
 from serving.trust import Trust
 from serving.versions import Versions
@@ -273,6 +274,7 @@ class Loop:
         """
         storable(correction.annotator, "annotator")
         storable(correction.tool, "tool")
+        storable_time(correction.created_at, "created_at")
         storable(correction.model_version or "", "model_version")
         self.sizes.require(correction.item_id, correction.label)
         receipt = self._store.queue.correct(correction, lease_id, actor, self._clock(), of_gold)
@@ -293,6 +295,7 @@ class Loop:
         """
         storable(said.annotator, "annotator")
         storable(said.tool, "tool")
+        storable_time(said.created_at, "created_at")
         return self._store.unfit.say(said, lease_id, actor, self._clock())
 
     def find_fit(self, item_id: str, task: Task, actor: Actor) -> None:

@@ -15,7 +15,7 @@ from serving.bodies import ItemLine, parse
 from serving.fetch import Fetcher
 from serving.http_errors import error_detail
 from serving.loop import Actor, Loop, Registered, Registration
-from serving.store.records import storable
+from serving.store.records import storable, storable_time
 
 MOST_LINES = 10_000
 AT_ONCE = 4  # media downloaded at the same time
@@ -43,6 +43,8 @@ def parse_lines(body: bytes) -> list[Line]:
             storable(item.uri, f"line {number}: uri")
             storable(item.group or "", f"line {number}: group")
             storable(item.language or "", f"line {number}: language")
+            if item.due is not None:
+                storable_time(item.due, f"line {number}: due")
             lines.append(Line(number, item))
     if len(lines) > MOST_LINES:
         raise TooLarge(f"body: expected at most {MOST_LINES} lines, got {len(lines)}; send them in parts")
@@ -57,7 +59,7 @@ def _texts(body: bytes) -> Iterable[bytes | str]:
         return body.splitlines()
     try:
         return map(json.dumps, json.loads(body))
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise InvalidInput(f"body: expected a JSON list or JSON lines, got an error: {error}") from error
 
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any, Literal, TypeAlias
@@ -265,3 +265,16 @@ def storable(text: str, where: str) -> str:
     if "\0" in text or any("\ud800" <= character <= "\udfff" for character in text):
         raise InvalidInput(f"{where}: expected text without NUL and lone surrogates, got {text!r}")
     return text
+
+
+def storable_time(moment: datetime, where: str) -> datetime:
+    """The moment, which has its zone, if UTC has it too.
+
+    Raises:
+        InvalidInput: it lies beyond the years that UTC has here.
+    """
+    try:
+        moment.astimezone(UTC)
+    except OverflowError as error:
+        raise InvalidInput(f"{where}: expected a time from year 1 to 9999 of UTC, got {moment.isoformat()}") from error
+    return moment

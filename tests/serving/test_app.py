@@ -140,6 +140,7 @@ class TestItems:
             ('{"uri": "/a", "task": "asr", "label": 1}', "line 2: label"),
             ("[]", "line 2: "),
             ('{"uri": "/a\\u0000", "task": "asr"}', "line 2: uri"),
+            ('{"uri": "/a", "task": "asr", "due": "9999-12-31T23:59:59-14:00"}', "line 2: due"),
         ):
             code, message = error_of(served.client.post("/v1/items", content=f"{good}\n{line}"), 422)
             assert (code, message[: len(says)]) == ("invalid_input", says)
@@ -154,7 +155,8 @@ class TestItems:
         answer = served.client.post("/v1/items", json=[entries[0], {"uri": "/a", "task": "nothing"}])
         code, message = error_of(answer, 422)
         assert (code, message[:12]) == ("invalid_input", "line 2: task")
-        assert error_of(served.client.post("/v1/items", content=b' [{"uri": '), 422)[1].startswith("body: expected")
+        for broken in (b' [{"uri": ', b"[" * 100_000):
+            assert error_of(served.client.post("/v1/items", content=broken), 422)[1].startswith("body: expected")
 
     def test_an_empty_body_is_a_mistake(self, served: Served) -> None:
         for body in (b"\n", b"[]"):
@@ -251,6 +253,8 @@ class TestQueue:
             ({"label": {"text": "a word"}}, "invalid_record"),
             ({"label": outside}, "invalid_record"),
             ({"created_at": "2026-01-01T00:00:00"}, "invalid_record"),
+            ({"created_at": "9999-12-31T23:59:59-14:00"}, "invalid_input"),
+            ({"created_at": "0001-01-01T00:00:00+14:00"}, "invalid_input"),
             ({"seconds": -1}, "invalid_input"),
             ({"seconds": 1e300}, "invalid_record"),
             ({"seconds": None}, "invalid_input"),
@@ -260,6 +264,15 @@ class TestQueue:
         )
         for change, code in changes:
             assert error_of(self.send(served, leased, self.body(leased) | change), 422)[0] == code
+
+    def test_a_word_of_a_time_that_utc_does_not_have_is_refused(self, served: Served) -> None:
+        item_id = annotate(served)["item_id"]
+        word = {"task": "detection", "reason": "damaged", "annotator": "ada", "seconds": 1}
+        far = word | {"created_at": "0001-01-01T00:00:00+14:00"}
+        assert error_of(served.client.post(f"/v1/items/{item_id}/unfit", json=far), 422) == (
+            "invalid_input",
+            "created_at: expected a time from year 1 to 9999 of UTC, got 0001-01-01T00:00:00+14:00",
+        )
 
     def test_a_correction_of_nothing_is_not_found(self, served: Served) -> None:
         body = self.body({"label": {"width": 1, "height": 1}})

@@ -60,7 +60,7 @@ class Conditions:
             raise self._wrong(f"more_than: expected a number of parts >= 0, got {self.more_than}")
         try:
             re.compile(self.text or "")
-        except re.error as error:
+        except (re.error, OverflowError, RecursionError) as error:
             raise self._wrong(f"text: expected a regular expression, got {self.text!r}: {error}") from error
 
     def _wrong(self, what: str) -> InvalidInput:

@@ -21,7 +21,7 @@ from selection.policy import KEYS, Policy
 from selection.queueing import Share
 from serving.settings import Settings
 from serving.store import Store
-from serving.store.records import Actor, Adoption
+from serving.store.records import Actor, Adoption, storable_time
 
 _ADAPTER = TypeAdapter(Policy)
 
@@ -102,10 +102,10 @@ def read_policy(path: Path, default: Policy) -> Policy:
         InvalidInput: it is no TOML, or a key or value is none of a policy's, with the file.
     """
     try:
-        terms = tomllib.loads(path.read_bytes().decode())
+        terms = tomllib.loads(path.read_bytes().decode("utf-8-sig"))
     except OSError as error:
         raise NotFound(f"{path}: expected a policy, got {error.strerror}") from error
-    except (UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+    except (ValueError, RecursionError) as error:  # numbers of thousands of digits, and brackets without end, too
         raise InvalidInput(f"{path}: expected TOML, got an error: {error}") from error
     return parse_policy(terms, str(path), default)
 
@@ -122,6 +122,10 @@ def parse_policy(terms: Mapping[str, Any], where: str, default: Policy) -> Polic
         policy: Policy = _ADAPTER.validate_python({**to_json(default), **terms})
     except ValidationError as error:
         raise InvalidInput(f"{where}: {explain(error)}") from error
+    if policy.checks_from is not None:
+        storable_time(policy.checks_from, f"{where}: checks_from")
+    for deadline in policy.deadlines:
+        storable_time(deadline.by, f"{where}: deadlines: by")
     return policy
 
 

@@ -8,6 +8,7 @@ from pydantic import Field
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from models.matters import Matters
+from selection.policy import LEAST_RATE
 from selection.queueing import StrategyName
 
 Balance: TypeAlias = Literal["none", "group", "class"]
@@ -34,8 +35,8 @@ class Settings(BaseSettings):
     strategy: StrategyName = Field("uncertainty", description="order of the queue, one of the strategies below")
     balance: Balance = Field("none", description="who takes turns in the queue: none, each group, or each class")
     frames_apart: int = Field(1, ge=1, description="how far a frame from the queue is from any that people had")
-    alpha: float = Field(0.02, gt=0, lt=1, description="error rate allowed among labels accepted unseen")
-    delta: float = Field(0.05, gt=0, lt=1, description="probability that the promise on alpha may fail")
+    alpha: float = Field(0.02, ge=LEAST_RATE, lt=1, description="error rate allowed among labels accepted unseen")
+    delta: float = Field(0.05, ge=LEAST_RATE, lt=1, description="probability that the promise on alpha may fail")
     promise_of: Literal["items", "parts"] = Field(
         "items", description="what is accepted unseen: whole items, or words, boxes and lines one by one"
     )

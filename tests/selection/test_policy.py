@@ -15,11 +15,13 @@ from selection.rules import Rule
 @pytest.mark.parametrize(
     ("terms", "said"),
     [
-        ({"alpha": 0.0}, r"alpha: expected a number in \(0, 1\), got 0.0"),
-        ({"delta": float("nan")}, r"delta: expected a number in \(0, 1\), got nan"),
+        ({"alpha": 0.0}, r"alpha: expected a number in \[1e-06, 1\), got 0.0"),
+        ({"alpha": 1e-9}, r"alpha: expected a number in \[1e-06, 1\), got 1e-09"),
+        ({"delta": float("nan")}, r"delta: expected a number in \[1e-06, 1\), got nan"),
         ({"audit_share": 0.0}, r"audit_share: expected a share in \(0, 1\], got 0.0"),
         ({"calibration_share": 1.1}, r"calibration_share: expected a share in \(0, 1\], got 1.1"),
-        ({"budget_s_per_day": -1.0}, "budget_s_per_day: expected seconds above 0, got -1.0"),
+        ({"budget_s_per_day": -1.0}, "budget_s_per_day: expected seconds above 0, at most 1e\\+09, got -1.0"),
+        ({"budget_s_per_day": 1e10}, "budget_s_per_day: expected seconds above 0, at most 1e\\+09, got 10000000000.0"),
         ({"matters_wer": 1.0}, "matters: expected 0 <= wer < 1"),
     ],
 )

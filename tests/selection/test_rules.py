@@ -65,6 +65,10 @@ def test_the_first_rule_that_catches_counts() -> None:
         ({"task": "asr", "category": "car"}, "expected category in rules of detection alone, got it in one of asr"),
         ({"task": "lane", "text": "a"}, "expected text in rules of asr alone"),
         ({"task": "asr", "text": "("}, r"text: expected a regular expression, got '\('"),
+        (
+            {"task": "asr", "text": "(" * 5000 + ")" * 5000},
+            r"text: expected a regular expression, got '\(+\)+': maximum",
+        ),
         ({"task": "lane", "confidence_below": 0.0}, r"confidence_below: expected a number in \(0, 1\]"),
         ({"task": "lane", "more_than": -1}, "more_than: expected a number of parts >= 0"),
     ],

@@ -42,15 +42,20 @@ def test_the_settings_are_the_policy_by_default() -> None:
 @pytest.mark.parametrize(
     ("text", "said"),
     [
-        ("alpha = 2.0", r"p.toml: alpha: expected a number in \(0, 1\), got 2.0"),
+        ("alpha = 2.0", r"p.toml: alpha: expected a number in \[1e-06, 1\), got 2.0"),
         ("delta = 'often'", "p.toml: delta: .*valid number.*, got 'often'"),
         ("audit_share = 0", r"p.toml: audit_share: expected a share in \(0, 1\], got 0.0"),
         ("promise_of = 'wholes'", "p.toml: promise_of: .*'items' or 'parts', got 'wholes'"),
         ("matters_iou = 0", "p.toml: matters: expected .*0 < iou <= 1"),
         ("alpha = ", "p.toml: expected TOML"),
         ("host = 'x'", "p.toml: expected alpha, delta, .*, got 'host'"),
-        ("budget_s_per_day = 0", "p.toml: budget_s_per_day: expected seconds above 0, got 0.0"),
+        ("budget_s_per_day = 0", "p.toml: budget_s_per_day: expected seconds above 0, at most 1e\\+09, got 0.0"),
         ("checks_from = 2026-01-01T00:00:00", "p.toml: checks_from: expected a time with its zone, got '2026"),
+        ("checks_from = 9999-12-31T23:59:59-14:00", "p.toml: checks_from: expected a time from year 1 to 9999 of UTC"),
+        ("deadlines = [{group = 'a', by = 0001-01-01T00:00:00+14:00}]", "p.toml: deadlines: by: expected a time from"),
+        ("alpha = " + "1" * 5000, "p.toml: expected TOML, got an error: Exceeds the limit"),
+        ("alpha = " + "[" * 5000, "p.toml: expected TOML, got an error: maximum recursion depth"),
+        ("rules = [{task = 'asr', text = 'a{9999999999}'}]", "p.toml: rules: text: expected a regular expression"),
         ("rules = [{category = 'car'}]", "p.toml: rules.0.task: .*required"),
         ("rules = [{task = 'asr', colour = 'red'}]", "p.toml: rules.0.colour: .*, got 'red'"),
         ("rules = [{task = 'asr', category = 'car'}]", "p.toml: rules: expected category in rules of detection alone"),
@@ -59,7 +64,7 @@ def test_the_settings_are_the_policy_by_default() -> None:
 )
 def test_a_broken_policy_is_refused(tmp_path: Path, text: str, said: str) -> None:
     path = tmp_path / "p.toml"
-    path.write_text(text)
+    path.write_text("\ufeff" + text, encoding="utf-8")  # as some editors begin a file
     with pytest.raises(InvalidInput, match=said):
         read_policy(path, DEFAULT)
     with pytest.raises(NotFound, match="expected a policy"):

@@ -5,6 +5,7 @@ it is the root; otherwise what follows its last colon is the split. What is writ
 ``FORMAT:ROOT``.
 """
 
+import os
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -210,9 +211,9 @@ def _reader(spec: str) -> tuple[Reader, str]:
 
 
 def _root_and_split(rest: str) -> tuple[Path, str | None]:
-    if Path(rest).exists():
+    if os.path.exists(rest):
         return Path(rest).absolute(), None
     root, colon, split = rest.rpartition(":")
-    if not colon or not split or not Path(root).exists():
+    if not colon or not split or not os.path.exists(root):
         raise NotFound(f"data set: expected an existing file or folder, got {root or rest}")
     return Path(root).absolute(), split

@@ -16,7 +16,7 @@ from models.datasets.layout import below, broken, clipped, existing, finite, spl
 from models.datasets.output import SPLIT, file_name, new_folder, place
 from models.datasets.shelf import Shelf
 from models.marks import Ignored
-from models.records import Box, Boxes, Item
+from models.records import LARGEST, Box, Boxes, Item
 
 _Json: TypeAlias = dict[str, Any]
 
@@ -63,7 +63,7 @@ class _Document:
                 self._images.add(_key(_identity(where, entry, self._images)), (where, entry))
             else:
                 identity = _key(_identity(where, entry, self._categories))
-                self._categories[identity] = text_field(where, entry, "name")
+                self._categories[identity] = text_field(where, entry, "name") or broken(f"{where}.name", "a name", "")
         for image_id, (where, _) in self._annotations.in_order():
             if image_id not in self._images:
                 broken(f"{where}.image_id", "the id of an image", json.loads(image_id))
@@ -80,6 +80,8 @@ class _Document:
                 broken(f"{where}.category_id", "the id of a category", annotation["category_id"])
             x, y, w, h = _bbox(f"{where}.bbox", annotation["bbox"])
             box = clipped(x, y, x + w, y + h, width, height, self._categories[category_id])
+            if annotation["iscrowd"] not in (0, 1, None):
+                broken(f"{where}.iscrowd", "0 or 1", annotation["iscrowd"])
             if box is not None:
                 yield box, bool(annotation["iscrowd"])
 
@@ -101,7 +103,7 @@ def _identity(where: str, entry: _Json, known: Container[str]) -> int:
 
 def _size(where: str, image: _Json) -> tuple[int, int]:
     width, height = image.get("width"), image.get("height")
-    if type(width) is not int or type(height) is not int or width < 1 or height < 1:
+    if type(width) is not int or type(height) is not int or min(width, height) < 1 or max(width, height) > LARGEST:
         broken(where, "width and height in whole pixels", (width, height))
     return width, height
 

@@ -48,6 +48,8 @@ def _lines(file: Path) -> list[Any]:
         broken(f"{file}:{error.lineno}", "JSON", f"{error.msg} at column {error.colno}")
     except UnicodeDecodeError as error:
         broken(f"{file}:1", "UTF-8 text", error.object[error.start : error.start + 10])
+    except (ValueError, RecursionError) as error:  # a number of thousands of digits; lists in lists without end
+        broken(f"{file}:1", "JSON", str(error))
     lines = values.get("Lines") if isinstance(values, dict) else None
     if not isinstance(lines, list):
         broken(f"{file}:1", "a list under 'Lines'", values)

@@ -20,7 +20,7 @@ def lists_of(path: Path, *names: str) -> Iterator[tuple[str, str, dict[str, Any]
         InvalidDataset: not such a document, a named list that is missing, or an entry that is no object.
     """
     missing = set(names)
-    with path.open(encoding="utf-8") as text:
+    with path.open(encoding="utf-8-sig") as text:
         document = _Document(path, text)
         document.begin("{", "a JSON object")
         for _ in document.parts("}"):
@@ -45,7 +45,7 @@ def list_of(path: Path) -> Iterator[tuple[str, dict[str, Any]]]:
     Raises:
         InvalidDataset: not such a document, or an entry that is no object.
     """
-    with path.open(encoding="utf-8") as text:
+    with path.open(encoding="utf-8-sig") as text:
         document = _Document(path, text)
         if document.peek() != "[":
             broken(document.where, "a JSON list", document.ahead)
@@ -121,6 +121,8 @@ class _Document:
                 cut = error.msg.startswith("Unterminated string") or error.pos > len(self._window) - _SPLIT_TOKEN
                 if self._ended or not cut:
                     self._fail(error.msg, error.pos)
+            except (ValueError, RecursionError) as error:  # a number of thousands of digits; lists in lists without end
+                broken(self.where, "JSON", str(error))
             else:
                 follows = self._window[end : end + _SPLIT_TOKEN]  # of 0.5 the window may show "0" or "0." so far
                 if self._ended or len(follows) == _SPLIT_TOKEN or follows[:1] in (",", "]", "}"):

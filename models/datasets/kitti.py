@@ -4,6 +4,7 @@ A line has 15 columns, of which the first is the category, the second and third 
 and occluded, and the fifth to eighth are the box, in pixels from 0.
 """
 
+import os
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
@@ -57,7 +58,7 @@ def read_marked(root: Path, split: str | None = None) -> Iterator[tuple[Item, Bo
 def _listed(file: Path, images: Path) -> Iterator[tuple[str, Path]]:
     for where, line in numbered_lines(file):
         candidates = [images / f"{line.strip()}{suffix}" for suffix in (".png", *IMAGES)]
-        yield where, existing(where, next((path for path in candidates if path.is_file()), candidates[0]))
+        yield where, existing(where, next(filter(os.path.isfile, candidates), candidates[0]))
 
 
 def _read(root: Path, images: Iterable[tuple[str, Path]]) -> Iterator[tuple[Item, Boxes, KittiFrame]]:

@@ -9,7 +9,7 @@ from typing import Any, NoReturn
 
 from models.datasets.shelf import Shelf
 from models.errors import InvalidDataset, NotFound
-from models.records import Box, Pixels
+from models.records import LARGEST, Box, Pixels
 
 IMAGES = (".jpg", ".jpeg", ".png", ".webp")
 
@@ -72,6 +72,8 @@ def json_lines(path: Path) -> Iterator[tuple[str, dict[str, Any]]]:
             values = json.loads(line)
         except json.JSONDecodeError as error:
             broken(where, f"a JSON object ({error.msg} at column {error.colno})", line)
+        except (ValueError, RecursionError) as error:  # a number of thousands of digits; lists in lists without end
+            broken(where, f"a JSON object ({error})", line)
         if not isinstance(values, dict):
             broken(where, "a JSON object", values)
         yield where, values
@@ -102,7 +104,7 @@ def existing(where: str, path: Path) -> Path:
     Raises:
         InvalidDataset: it is not there.
     """
-    if not path.is_file():
+    if not os.path.isfile(path):  # which takes a name that is too long for any file, other than ``Path.is_file``
         broken(where, "a file that exists", str(path))
     return path.absolute()
 
@@ -129,7 +131,7 @@ def finite(where: str, expected: str, values: Sequence[object], kinds: tuple[typ
     """The values, each of one of the ``kinds``, as floats.
 
     Raises:
-        InvalidDataset: one of them is something else, NaN or infinite.
+        InvalidDataset: one of them is something else, NaN, infinite or too large to be meant.
     """
     try:
         numbers = [float(value) for value in values if type(value) in kinds]  # type: ignore[arg-type]
@@ -137,6 +139,8 @@ def finite(where: str, expected: str, values: Sequence[object], kinds: tuple[typ
         numbers = []
     if len(numbers) != len(values) or not all(map(math.isfinite, numbers)):
         broken(where, expected, list(values))
+    if any(abs(number) > LARGEST for number in numbers):
+        broken(where, f"{expected}, from {-LARGEST:g} to {LARGEST:g}", list(values))
     return numbers
 
 

@@ -13,7 +13,7 @@ from pathlib import Path
 from models.datasets.layout import below, broken, chosen_split, clipped, existing, finite, numbered_lines
 from models.datasets.shelf import Shelf
 from models.marks import Ignored
-from models.records import Box, Boxes, Item
+from models.records import LARGEST, Box, Boxes, Item
 
 _CATEGORY = "pedestrian"
 _PEDESTRIAN = 1
@@ -78,14 +78,14 @@ class _Info:
 def _info(file: Path) -> _Info:
     where, parser = f"{file}:1", configparser.ConfigParser(interpolation=None)
     try:
-        parser.read_string(existing(where, file).read_text(encoding="utf-8"))
+        parser.read_string(existing(where, file).read_text(encoding="utf-8-sig"))
         told = parser["Sequence"]
         length, width, height = (int(told[key]) for key in ("seqLength", "imWidth", "imHeight"))
         images, suffix = file.parent / told.get("imDir", "img1"), told.get("imExt", ".jpg")
     except (configparser.Error, KeyError, ValueError) as error:
         broken(where, "[Sequence] with seqLength, imWidth and imHeight", " ".join(str(error).split()))
-    if min(length, width, height) < 1:
-        broken(where, "seqLength, imWidth and imHeight >= 1", (length, width, height))
+    if min(length, width, height) < 1 or max(length, width, height) > LARGEST:
+        broken(where, f"seqLength, imWidth and imHeight from 1 to {LARGEST:g}", (length, width, height))
     return _Info(images, suffix, length, width, height)
 
 

@@ -1,7 +1,6 @@
 """NeMo-style speech manifests: one JSON object a line. Source: NVIDIA NeMo user guide, "ASR datasets"."""
 
 import json
-import math
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
@@ -9,7 +8,7 @@ from typing import Any
 from models.datasets.layout import below, broken, existing, json_lines, split_file, text_field
 from models.datasets.output import SPLIT, file_name, new_folder, place
 from models.media import duration_s
-from models.records import Item, Transcript
+from models.records import LARGEST, Item, Transcript
 
 _LANGUAGE = ("lang", "language", "source_lang")  # by which manifests tell what is spoken; the first is what is written
 
@@ -50,7 +49,7 @@ def _language(where: str, values: dict[str, Any]) -> str | None:
 
 
 def _check_duration(where: str, duration: Any) -> None:
-    known = type(duration) in (int, float) and math.isfinite(duration) and duration > 0
+    known = type(duration) in (int, float) and 0 < duration <= LARGEST
     if duration is not None and not known:
         broken(where, "a duration in seconds > 0", duration)
 

@@ -2,6 +2,7 @@
 
 import json
 import math
+import os
 from collections.abc import Iterable, Iterator
 from itertools import pairwise
 from pathlib import Path
@@ -11,7 +12,7 @@ from models.datasets.layout import below, broken, json_lines, split_file, text_f
 from models.datasets.output import SPLIT, file_name, new_folder, place, token
 from models.marks import TusimpleFrame
 from models.media import image_size
-from models.records import Item, Lane, Lanes
+from models.records import LARGEST, Item, Lane, Lanes
 
 _FRAME_SIZE = (1280, 720)  # pixels, of every frame of the benchmark
 _STEP = 10  # rows from one to the next
@@ -49,7 +50,7 @@ def _read(root: Path, file: Path) -> Iterator[tuple[Item, Lanes, TusimpleFrame]]
             broken(where, "a list under 'lanes'", lanes)
         lines = [_columns_at(f"{where}: lanes[{index}]", columns, rows) for index, columns in enumerate(lanes)]
         found = [_lane(columns, rows) for columns in lines]
-        size = image_size(image) if image.is_file() else _FRAME_SIZE
+        size = image_size(image) if os.path.isfile(image) else _FRAME_SIZE
         item = Item(below(root, image), str(image), below(root, image.parent))
         label = Lanes(*size, tuple(lane for lane in found if lane is not None))
         yield item, label, TusimpleFrame(tuple(rows), tuple(map(tuple, lines)))
@@ -68,7 +69,7 @@ def _lane(xs: list[int], rows: list[int]) -> Lane | None:
 
 
 def _whole_numbers(where: str, name: str, values: Any) -> list[int]:
-    if not isinstance(values, list) or not all(type(value) is int for value in values):
+    if not isinstance(values, list) or not all(type(value) is int and abs(value) <= LARGEST for value in values):
         broken(where, f"whole numbers in {name}", values)
     return values
 

@@ -55,6 +55,8 @@ class _Annotation:
             self.root = ElementTree.fromstring(path.read_bytes())
         except ElementTree.ParseError as error:
             broken(f"{path}:{error.position[0]}", "XML", str(error))
+        except (LookupError, ValueError) as error:  # its first line names an encoding that Python's parser has not
+            broken(f"{path}:1", "XML in UTF-8, UTF-16 or an encoding of a byte a character", str(error))
 
     def boxes(self) -> tuple[Boxes, Ignored]:
         """The objects, and apart from them the difficult ones."""
@@ -71,7 +73,7 @@ class _Annotation:
 
     def _whole(self, tag: str) -> int:
         text = self.text(tag)
-        if not text.isdecimal() or int(text) < 1:
+        if not re.fullmatch("[0-9]{1,9}", text) or int(text) < 1:
             broken(f"{self.path}:1", f"a whole number >= 1 in <{tag}>", text)
         return int(text)
 

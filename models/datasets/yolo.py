@@ -3,6 +3,8 @@
 A line is ``class x y width height``: the class counted from 0, the centre and the size as shares of the image.
 """
 
+import os
+import re
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
@@ -47,7 +49,7 @@ def read(root: Path, split: str | None = None) -> Iterator[tuple[Item, Boxes]]:
     splits = [name for name in _SPLITS if values.get(name)]
     chosen = chosen_split(file, splits, split, "train, val or test")
     above = file.parent / str(values.get("path") or "")
-    if not above.is_dir():  # where the data lay on the machine that wrote the file
+    if not os.path.isdir(above):  # where the data lay on the machine that wrote the file
         above = file.parent
     sources = values[chosen] if isinstance(values[chosen], list) else [values[chosen]]
     images = _images(file, [_source(above, str(name)) for name in sources])
@@ -60,6 +62,8 @@ def _values(file: Path) -> dict[str, Any]:
     except yaml.YAMLError as error:
         mark = getattr(error, "problem_mark", None)
         broken(f"{file}:{mark.line + 1 if mark else 1}", "YAML", getattr(error, "problem", None) or str(error))
+    except (ValueError, RecursionError) as error:  # a day that no month has; lists in lists without end
+        broken(f"{file}:1", "YAML", str(error))
     if not isinstance(values, dict):
         broken(f"{file}:1", "names and paths", values)
     return values
@@ -68,7 +72,7 @@ def _values(file: Path) -> dict[str, Any]:
 def _source(above: Path, name: str) -> Path:
     """The path that a split names; Roboflow writes one step too many up, which Ultralytics forgives too."""
     path = above / name
-    return path if path.exists() or not name.startswith("../") else above / name.removeprefix("../")
+    return path if os.path.exists(path) or not name.startswith("../") else above / name.removeprefix("../")
 
 
 def _names(file: Path, names: object) -> dict[int, str]:
@@ -76,14 +80,16 @@ def _names(file: Path, names: object) -> dict[int, str]:
     numbered = dict(enumerate(names)) if isinstance(names, list) else names
     if not isinstance(numbered, dict) or not all(type(key) is int for key in numbered):
         broken(f"{file}:1", "a list under 'names', or names by their number", names)
+    if nameless := [key for key, name in numbered.items() if name in (None, "")]:
+        broken(f"{file}:1", "a name for each class", f"none for {nameless[0]}")
     return {key: str(name) for key, name in numbered.items()}
 
 
 def _images(file: Path, sources: list[Path]) -> Iterator[Path]:
     for source in sources:
-        if source.is_dir():
+        if os.path.isdir(source):
             yield from files_below(source, IMAGES)
-        elif source.is_file():
+        elif os.path.isfile(source):
             for where, line in numbered_lines(source):
                 yield existing(where, source.parent / line.strip())
         else:
@@ -108,13 +114,14 @@ def _box(where: str, line: str, names: dict[int, str], width: int, height: int) 
     columns = line.split()
     if len(columns) != 5:
         broken(where, "5 columns: class x y width height", line)
-    if not columns[0].isdecimal() or int(columns[0]) not in names:
+    category = names.get(int(columns[0])) if re.fullmatch("[0-9]{1,9}", columns[0]) else None
+    if category is None:
         broken(where, f"a class of data.yaml, one of {', '.join(map(str, names))}", columns[0])
     x, y, w, h = finite(where, "numbers: class x y width height", columns[1:])
     if not (0 <= x <= 1 and 0 <= y <= 1 and 0 < w <= 1 and 0 < h <= 1):
         broken(where, "shares of the image, from 0 to 1", line)
     corners = ((x - w / 2) * width, (y - h / 2) * height, (x + w / 2) * width, (y + h / 2) * height)
-    return clipped(*corners, width, height, names[int(columns[0])])
+    return clipped(*corners, width, height, category)
 
 
 def write(root: Path, pairs: Iterable[tuple[Item, Boxes]]) -> None:

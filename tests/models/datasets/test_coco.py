@@ -74,6 +74,8 @@ BOX = {"image_id": 7, "category_id": 1, "bbox": [1, 1, 2, 2]}
             "expected a whole number that no other",
         ),
         ({"images": [{**IMG, "width": 0}]}, "images[0]", "expected width and height in whole pixels, got (0, 48)"),
+        ({"images": [{**IMG, "width": 10**400}]}, "images[0]", "expected width and height in whole pixels, got (1000"),
+        ({"categories": [{"id": 1, "name": ""}]}, "categories[0].name", "expected a name, got ''"),
         ({"images": [{**IMG, "file_name": 5}]}, "images[0]", "expected a string under 'file_name'"),
         ({"images": [{**IMG, "file_name": "no"}]}, "images[0]", "expected a file that exists, got"),
         (
@@ -96,6 +98,12 @@ BOX = {"image_id": 7, "category_id": 1, "bbox": [1, 1, 2, 2]}
         ({"annotations": [{**BOX, "bbox": [1, 2, "3", 4]}]}, "annotations[0].bbox", "expected 4 numbers"),
         ({"annotations": [{**BOX, "bbox": [1, 2, float("nan"), 4]}]}, "annotations[0].bbox", "expected 4 numbers"),
         ({"annotations": [{**BOX, "bbox": [1, 2, -3, 4]}]}, "annotations[0].bbox", "expected width and height >= 0"),
+        (
+            {"annotations": [{**BOX, "bbox": [1, 2, 3, 1e10]}]},
+            "annotations[0].bbox",
+            "expected 4 numbers: x, y, width, height, from -1e+09 to 1e+09, got [1, 2, 3, 10000000000.0]",
+        ),
+        ({"annotations": [{**BOX, "iscrowd": "0"}]}, "annotations[0].iscrowd", "expected 0 or 1, got '0'"),
     ],
 )
 def test_a_broken_entry_is_named(tmp_path: Path, changes: dict[str, Any], where: str, message: str) -> None:

@@ -37,6 +37,48 @@ def test_items_have_a_group_and_a_language_where_the_format_says_them(name: str,
     assert languages == {told} if len(told) == 2 else all(languages) == bool(told)
 
 
+def texts(root: Path) -> list[Path]:
+    """The files of a corpus that are no media."""
+    media = (".jpg", ".wav", ".flac", ".mp3", ".ogg")
+    return [path for path in sorted(root.rglob("*")) if path.is_file() and path.suffix not in media]
+
+
+@pytest.mark.parametrize("name", READ)
+def test_a_byte_order_mark_before_any_file_changes_nothing(name: str, tmp_path: Path) -> None:
+    spec = f"{name}:{tmp_path}/c:{CORPORA[name](tmp_path / 'c', 2)}"
+    pairs = list(read(spec))
+    for file in texts(tmp_path / "c"):
+        file.write_bytes(b"\xef\xbb\xbf" + file.read_bytes())
+    assert list(read(spec)) == pairs
+
+
+ABSURD: dict[str, Callable[[str], str]] = {
+    "numbers of 400 digits": lambda text: re.sub(r"\d+", "9" * 400, text),
+    "numbers of 5,000 digits": lambda text: re.sub(r"\d+", "9" * 5000, text),
+    "numbers to the power of 300": lambda text: re.sub(r"\d+(\.\d+)?(?=[^\w.])", "9e300", text),
+    "names of 5,000 letters": lambda text: re.sub(r"\w+(?=[.\n])", "x" * 5000, text),
+    "brackets without end": lambda _: "[" * 100_000,
+    "a list of them": lambda _: '{"images": ' + "[" * 100_000,
+}
+
+
+@pytest.mark.parametrize("absurd", ABSURD)
+@pytest.mark.parametrize("name", READ)
+def test_whatever_stands_in_a_file_ends_in_labels_or_in_an_error_that_names_it(
+    name: str, absurd: str, tmp_path: Path
+) -> None:
+    spec = f"{name}:{tmp_path}/c:{CORPORA[name](tmp_path / 'c', 2)}"
+    for file in texts(tmp_path / "c"):
+        plain = file.read_text()
+        file.write_text(ABSURD[absurd](plain))
+        try:
+            list(read_marked(spec))
+        except (InvalidDataset, NotFound) as error:
+            assert str(error).startswith(str(tmp_path))  # noqa: PT017
+        file.write_text(plain)
+    assert len(list(read_marked(spec))) == 2
+
+
 @pytest.mark.parametrize("spec", ["webvtt:/data", "kitty:/data:val", "coco", "coco:", "", "/data/coco:val"])
 def test_an_unknown_format_lists_the_known_ones(spec: str) -> None:
     known = f"expected FORMAT:ROOT[:SPLIT], FORMAT one of {', '.join(READ)}"

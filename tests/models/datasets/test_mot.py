@@ -120,7 +120,7 @@ def test_a_broken_line_is_named(tmp_path: Path, line: str, message: str) -> None
         ("", "expected [Sequence] with seqLength, imWidth and imHeight, got \"'Sequence'\""),
         ("seqLength=2\n", "expected [Sequence] with seqLength, imWidth and imHeight, got"),
         (INFO.replace("=64", "=wide"), "expected [Sequence] with seqLength"),
-        (INFO.replace("=64", "=0"), "expected seqLength, imWidth and imHeight >= 1, got (2, 0, 48)"),
+        (INFO.replace("=64", "=0"), "expected seqLength, imWidth and imHeight from 1 to 1e+09, got (2, 0, 48)"),
         (INFO.replace("seqLength=2", "seqLength=3"), "expected a file that exists, got"),
     ],
 )

@@ -44,6 +44,14 @@ def test_corners_count_from_one_and_include_the_last_pixel(tmp_path: Path) -> No
     [
         ("</annotation>", "", 12, "expected XML, got 'no element found: line 12, column 0'"),
         ("<width>64</width>", "<width>x</width>", 1, "expected a whole number >= 1 in <size/width>, got 'x'"),
+        ("<width>64</width>", "<width>" + "9" * 5000 + "</width>", 1, "expected a whole number >= 1 in <size/width>"),
+        (
+            "<annotation>",
+            '<?xml version="1.0" encoding="gbk"?><annotation>',
+            1,
+            "expected XML in UTF-8, UTF-16 or an encoding of a byte a character, got 'multi-byte encodings are not",
+        ),
+        ("<annotation>", '<?xml version="1.0" encoding="abc"?><annotation>', 1, "expected XML in UTF-8, UTF-16 or"),
         ("<height>48</height>", "", 1, "expected a whole number >= 1 in <size/height>, got ''"),
         ("<name>dot</name>", "", 6, "expected a <name>, got ''"),
         ("<xmax>5</xmax>", "", 6, "expected xmin, ymin, xmax and ymax in <bndbox>, got ['5', '6', None, '6']"),

@@ -58,6 +58,7 @@ def test_names_may_be_a_list_below_a_path(tmp_path: Path) -> None:
         ("0 0.5 0.5 0.5", "expected 5 columns: class x y width height, got '0 0.5 0.5 0.5'"),
         ("0 0.5 0.5 0.5 0.5 0.9", "expected 5 columns"),
         ("1 0.5 0.5 0.5 0.5", "expected a class of data.yaml, one of 0, 3, got '1'"),
+        ("9" * 5000 + " 0.5 0.5 0.5 0.5", "expected a class of data.yaml, one of 0, 3, got '999"),
         ("car 0.5 0.5 0.5 0.5", "expected a class of data.yaml, one of 0, 3, got 'car'"),
         ("0 0.5 x 0.5 0.5", "expected numbers: class x y width height, got ['0.5', 'x', '0.5', '0.5']"),
         ("0 0.5 nan 0.5 0.5", "expected numbers"),
@@ -76,6 +77,8 @@ def test_a_broken_line_is_named(tmp_path: Path, line: str, message: str) -> None
         ("train: [\n", 2, "expected YAML, got"),
         ("- a\n", 1, "expected names and paths, got ['a']"),
         ("train: images/train\nnames: car\n", 1, "expected a list under 'names', or names by their number, got 'car'"),
+        ("train: images/train\nnames: {0: car, 3: ~}\n", 1, "expected a name for each class, got 'none for 3'"),
+        ("train: images/train\nmade: 2026-02-30\nnames: [car]\n", 1, "expected YAML, got 'day is out of range"),
         ("train: images/no\nnames: [car]\n", 1, "expected a folder of images or a list of them, got"),
     ],
 )

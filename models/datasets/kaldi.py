@@ -51,10 +51,10 @@ def _languages(file: Path) -> Shelf:
     """The language of each utterance that the file names; none where there is no such file."""
     languages = Shelf()
     for where, line in numbered_lines(file) if file.is_file() else ():
-        utterance, _, language = line.strip().partition(" ")
-        if not language.strip():
+        utterance, language = _cut(line)
+        if not language:
             broken(where, "an utterance and its language", line)
-        languages.add(utterance, language.strip())
+        languages.add(utterance, language)
     return languages
 
 
@@ -65,14 +65,20 @@ def _joined(folder: Path, lines: Sequence[tuple[str, str] | None]) -> tuple[str,
         if numbered is None:
             broken(f"{folder / name}", "as many utterances as the other files have", "fewer")
         where, line = numbered
-        found, _, value = line.strip().partition(" ")
+        found, value = _cut(line)
         utterance = utterance or found
-        if found != utterance or not (value.strip() or name == "text"):
+        if found != utterance or not (value or name == "text"):
             broken(where, f"a line of utterance {utterance}, as in {_FILES[0]}", line)
-        values.append(value.strip())
+        values.append(value)
     assert lines[0] is not None
     assert utterance is not None
     return lines[0][0], values[0], values[1], values[2], utterance
+
+
+def _cut(line: str) -> tuple[str, str]:
+    """The name of an utterance and what is said of it, which blanks or tabs part."""
+    name, *rest = line.split(maxsplit=1)
+    return name, rest[0].strip() if rest else ""
 
 
 def write(root: Path, pairs: Iterable[tuple[Item, Transcript]]) -> None:

@@ -46,6 +46,19 @@ def test_utterances_may_have_languages(tmp_path: Path) -> None:
     expect_broken(f"kaldi:{tmp_path}", file, 2, "expected an utterance and its language, got 'ada-2'")
 
 
+def test_tabs_may_stand_where_blanks_do(tmp_path: Path) -> None:
+    corpus(tmp_path / "blanks")
+    put(tmp_path / "blanks" / "utt2lang", "ada-1 zh\n")
+    tabbed = {name.replace(".", "_"): text.replace(" ", "\t", 1) for name, text in FILES.items()}
+    corpus(tmp_path / "tabs", **{name: text.replace("\nbob-1 ", "\nbob-1\t") for name, text in tabbed.items()})
+    put(tmp_path / "tabs" / "utt2lang", "ada-1\tzh\n")
+    blanks, tabs = (
+        [(item.id, item.group, item.language, label) for item, label in read(f"kaldi:{tmp_path}/{name}")]
+        for name in ("blanks", "tabs")
+    )
+    assert tabs == blanks
+
+
 def test_written_languages_are_read_again(tmp_path: Path) -> None:
     clip = str(sound(tmp_path / "a.wav"))
     pairs = [(Item(name, clip, "s", language), Transcript(name)) for name, language in (("b", "hsb"), ("a", None))]

@@ -86,6 +86,7 @@ def write(root: Path, pairs: Iterable[tuple[Item, Boxes]]) -> None:
     """Writes ``training/image_2/`` and ``training/label_2/``; blanks in a category become ``_``.
 
     Raises:
+        InvalidDataset: a category that is none in KITTI, ``DontCare``.
         InvalidInput, NotFound: as ``new_folder`` and ``place``.
     """
     with new_folder(root) as out:
@@ -96,4 +97,6 @@ def write(root: Path, pairs: Iterable[tuple[Item, Boxes]]) -> None:
             with (out / _ALL / "label_2" / f"{name}.txt").open("x", encoding="utf-8") as file:
                 for box in label.boxes:
                     category = "_".join(box.category.split()) or "_"
+                    if category == REGION:
+                        broken(item.id, "a category that KITTI counts", category)
                     file.write(f"{category} {_UNKNOWN[0]} {' '.join(map(number, box.xyxy))} {_UNKNOWN[1]}\n")

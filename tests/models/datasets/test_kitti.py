@@ -7,6 +7,7 @@ from hypothesis import given, settings
 
 from models.datasets import kitti as module
 from models.datasets import read, read_marked
+from models.errors import InvalidDataset
 from models.marks import KittiFrame, KittiObject
 from models.records import Box, Boxes, Item
 from tests.models.datasets.corpora import expect_broken, labels, photo, put
@@ -85,6 +86,13 @@ def test_a_written_line_has_the_kits_own_words_for_what_is_unknown(tmp_path: Pat
     module.write(tmp_path / "out", [(Item("x/a.jpg", str(photo(tmp_path / "a.jpg"))), label)])
     text = (tmp_path / "out" / "training" / "label_2" / "x_a.txt").read_text()
     assert text == "traffic_light -1 -1 -10 1 2 5.5 10 -1 -1 -1 -1000 -1000 -1000 -10\n"
+
+
+def test_a_category_that_would_be_read_as_a_region_is_refused(tmp_path: Path) -> None:
+    label = Boxes(64, 48, (Box((1, 2, 5.5, 10), "DontCare"),))
+    with pytest.raises(InvalidDataset, match=r"^a: expected a category that KITTI counts, got 'DontCare'$"):
+        module.write(tmp_path / "out", [(Item("a", str(photo(tmp_path / "a.jpg"))), label)])
+    assert not (tmp_path / "out").exists()
 
 
 def test_how_hard_objects_are_is_handed_on(tmp_path: Path) -> None:

@@ -34,7 +34,8 @@ def new_folder(root: Path) -> Iterator[Path]:
     """A hidden folder to write into, which takes the name ``root`` when the block ends; a failure leaves nothing.
 
     Raises:
-        InvalidInput: ``root`` is there and not empty, or cannot be written; or two items share a name.
+        InvalidInput: ``root`` is there and not empty, or cannot be written; two items share a name; or a label holds
+            half of a surrogate pair.
     """
     root = root.absolute()
     unfinished = root.parent / f".{root.name}.{uuid4().hex}"
@@ -47,6 +48,8 @@ def new_folder(root: Path) -> Iterator[Path]:
     except FileExistsError as error:
         name = Path(error.filename2 or error.filename).name
         raise InvalidInput(f"{root}: expected items with names of their own, got two called {name}") from error
+    except UnicodeEncodeError as error:
+        raise InvalidInput(f"{root}: expected labels that UTF-8 can hold, got {error.object!r:.200}") from error
     except OSError as error:
         raise InvalidInput(f"{root}: expected a folder to write to, got {error.strerror}: {error.filename}") from error
     finally:

@@ -10,7 +10,7 @@ import pytest
 from models.datasets import FORMATS, writer
 from models.datasets.output import file_name, new_folder, number, place, token
 from models.errors import InvalidInput, NotFound
-from models.records import Boxes, Item, Label, Lanes, Transcript
+from models.records import Box, Boxes, Item, Label, Lanes, Transcript
 from tests.models.datasets.corpora import photo, put, sound
 
 WRITTEN = [name for name, found in FORMATS.items() if found.write]
@@ -68,6 +68,15 @@ def test_a_place_that_cannot_be_written_is_one_clear_error(tmp_path: Path) -> No
         new_folder(tmp_path / "file" / "deep"),
     ):
         pass
+
+
+@pytest.mark.parametrize("name", ["nemo", "kaldi", "webvtt", "textgrid", "kitti"])
+def test_half_of_a_surrogate_pair_in_a_label_is_one_clear_error(name: str, tmp_path: Path) -> None:
+    half = Transcript("a\ud800") if FORMATS[name].task == "asr" else Boxes(64, 48, (Box((0, 0, 9, 9), "a\ud800"),))
+    ((item, _),) = pairs(name, tmp_path / "media", "a")
+    with pytest.raises(InvalidInput, match=r"out: expected labels that UTF-8 can hold, got '.*a\\ud800"):
+        writer(name, FORMATS[name].task)(tmp_path / "out", [(item, half)])
+    assert not (tmp_path / "out").exists()
 
 
 @pytest.mark.parametrize(

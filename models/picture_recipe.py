@@ -8,12 +8,13 @@ from models.media import Image
 
 
 def batches(sizes: Sequence[int], batch_size: int, rng: np.random.Generator) -> list[list[int]]:
-    """Every example once, in random order. A last batch of one joins the one before it: BatchNorm needs two."""
+    """Every example once, in random order. BatchNorm needs two: a last batch of one joins the one before it, and where
+    each is alone it is taken twice."""
     order = rng.permutation(len(sizes)).tolist()
     parts = [order[i : i + batch_size] for i in range(0, len(order), batch_size)]
     if len(parts) > 1 and len(parts[-1]) == 1:
         parts[-2].extend(parts.pop())
-    return parts
+    return [part if len(part) > 1 else 2 * part for part in parts]
 
 
 def parity_media(media: Sequence[Image]) -> list[Image]:

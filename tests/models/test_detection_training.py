@@ -210,8 +210,11 @@ def test_an_example_is_fitted_with_its_boxes(tmp_path: Path) -> None:
 @pytest.mark.parametrize("count", [1, 2, 7, 16, 17, 33])
 def test_batches_hold_every_example_once_and_never_one_alone(count: int) -> None:
     parts = recipe.batches([1] * count, 16, np.random.default_rng(0))
-    assert sorted(index for part in parts for index in part) == list(range(count))
-    assert count == 1 or min(map(len, parts)) > 1
+    assert sorted(index for part in parts for index in part) == (list(range(count)) if count > 1 else [0, 0])
+    assert min(map(len, parts)) > 1
+    singly = recipe.batches([1] * count, 1, np.random.default_rng(0))
+    assert {index for part in singly for index in part} == set(range(count))
+    assert {len(part) for part in singly} == {2}
 
 
 def example(width: int, height: int, rng: np.random.Generator) -> recipe.Example:

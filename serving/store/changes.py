@@ -2,11 +2,12 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import UTC, date, datetime, time, timedelta
+from datetime import UTC, date, datetime, time
 from typing import Any
 
 from sqlalchemy import ColumnElement, or_, select
 
+from serving.store.columns import LARGEST_ID
 from serving.store.database import Database, distinct
 from serving.store.records import Actor
 from serving.store.tables import events
@@ -40,10 +41,10 @@ class Changes:
         where += [columns.verb == verb] if verb else []
         if day is not None:
             start = datetime.combine(day, time(), UTC)
-            where += [columns.at >= start, columns.at < start + timedelta(days=1)]
+            where += [columns.at >= start, columns.at <= datetime.combine(day, time.max, UTC)]
         chosen = select(events).order_by(columns.at.desc(), columns.id.desc()).limit(limit)
         with self._database.reading() as connection:
-            if before is not None:
+            if before is not None and abs(before) <= LARGEST_ID:
                 at = connection.execute(select(columns.at).where(columns.id == before)).scalar()
                 where += [] if at is None else [columns.at <= at, or_(columns.at < at, columns.id < before)]
             return [Change(**row._mapping) for row in connection.execute(chosen.where(*where)).all()]

@@ -37,4 +37,5 @@ class Embedding(TypeDecorator[tuple[float, ...]]):
         return tuple(np.frombuffer(value or b"", dtype="<f4").tolist())
 
 
+LARGEST_ID = 2**63 - 1
 BigId = BigInteger().with_variant(Integer(), "sqlite")  # SQLite counts up only what it calls INTEGER

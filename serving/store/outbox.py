@@ -12,6 +12,7 @@ from sqlalchemy import Connection, bindparam, delete, or_, select, update
 
 from models.errors import InvalidInput, NotFound
 from models.records import Task
+from serving.store.columns import LARGEST_ID
 from serving.store.database import Database, log
 from serving.store.records import Actor
 from serving.store.tables import outbox, webhooks
@@ -146,7 +147,8 @@ class Outbox:
         """
         with self._database.writing() as connection:
             where = outbox.c.id == delivery_id
-            row = connection.execute(select(outbox.c.dead, outbox.c.message).where(where)).one_or_none()
+            known = select(outbox.c.dead, outbox.c.message).where(where)
+            row = connection.execute(known).one_or_none() if abs(delivery_id) <= LARGEST_ID else None
             if row is None:
                 raise NotFound(f"delivery: expected the id of one in the outbox, got {delivery_id}")
             if row.dead:

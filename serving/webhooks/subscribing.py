@@ -8,7 +8,7 @@ from uuid import uuid4
 from models.errors import InvalidInput
 from models.records import Task
 from serving.store.outbox import Outbox, Webhook
-from serving.store.records import Actor
+from serving.store.records import Actor, storable
 from serving.webhooks.signing import new_secret
 
 
@@ -20,13 +20,14 @@ def subscribe(
     An admin says who is told, so any host will do, this machine and private networks included.
 
     Raises:
-        InvalidInput: no http or https address, or a kind of event that there is not.
+        InvalidInput: no http or https address, one that cannot be stored, or a kind of event that there is not.
     """
     try:
         parts = urlsplit(url)
         usable = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
     except ValueError:
         usable = False
+    storable(url, "webhook")
     if not usable:
         raise InvalidInput(f"webhook: expected an http or https address, got {url!r}")
     webhook = Webhook(uuid4().hex, url, tuple(dict.fromkeys(kinds)), task, new_secret(), now, actor)  # type: ignore[arg-type]

@@ -2,7 +2,7 @@
 
 from collections import Counter
 from dataclasses import replace
-from datetime import datetime
+from datetime import date, datetime
 from pathlib import Path
 
 import pytest
@@ -160,6 +160,8 @@ def test_the_log_is_told_newest_first_by_who_what_and_when(store: Store) -> None
     assert told(store.changes.page(9, actor="ada")) == ["token 3", "token 1"]
     assert told(store.changes.page(9, verb="revoke-token")) == ["token 0"]
     assert told(store.changes.page(9, day=after(86_400).date())) == ["token 3", "token 2"]
+    assert store.changes.page(9, day=date.max) == []
+    assert len(store.changes.page(9, before=10**30)) == 6
     assert store.changes.actors(9) == ["ada", "bob"]
     assert store.changes.verbs(9) == ["make-token", "revoke-token"]
 

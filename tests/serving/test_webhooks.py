@@ -368,7 +368,9 @@ def test_the_service_tells_what_happens(served: Served, receiver: Receiver) -> N
         threading.Event().wait(0.1)
     assert receiver.messages[0]["data"]["item_id"] == said["item_id"]
     assert served.client.get("/v1/webhooks/dead").json() == {"dead": []}
-    assert served.client.post("/v1/webhooks/dead/7/retry").status_code == 404
+    for unknown in (7, 10**30):
+        assert served.client.post(f"/v1/webhooks/dead/{unknown}/retry").status_code == 404
     assert served.client.delete(f"/v1/webhooks/{made['id']}").status_code == 204
     assert served.client.delete(f"/v1/webhooks/{made['id']}").status_code == 404
     assert served.client.post("/v1/webhooks", json={"url": "x", "events": ["item.routed"]}).status_code == 422
+    assert served.client.post("/v1/webhooks", json=asked | {"url": "http://a\0/"}).status_code == 422

@@ -16,10 +16,10 @@ def write(path: Path, judged: Judged, data: Sequence[str]) -> None:
     evaluation, doubt = judged.evaluation, judged.max_probability
     table = pyarrow.table(
         {
-            "id": [item.id for item in evaluation.items],
-            "uri": [item.uri for item in evaluation.items],
-            "group": pyarrow.array([item.group for item in evaluation.items], pyarrow.string()),
-            "data": list(data),
+            "id": [_utf8(item.id) for item in evaluation.items],
+            "uri": [_utf8(item.uri) for item in evaluation.items],
+            "group": pyarrow.array([item.group and _utf8(item.group) for item in evaluation.items], pyarrow.string()),
+            "data": [_utf8(name) for name in data],
             "score": evaluation.scores,
             "p_error": judged.p_error,
             "max_probability_doubt": pyarrow.nulls(len(data), pyarrow.float64()) if doubt is None else doubt,
@@ -35,4 +35,9 @@ def write(path: Path, judged: Judged, data: Sequence[str]) -> None:
 
 
 def _text(label: Label) -> str:
-    return json.dumps(to_json(label), ensure_ascii=False)
+    return _utf8(json.dumps(to_json(label), ensure_ascii=False))
+
+
+def _utf8(text: str) -> str:
+    """What of a path or a label is no UTF-8 is written out, as in the journal."""
+    return text.encode(errors="backslashreplace").decode()

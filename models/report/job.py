@@ -143,9 +143,10 @@ def _write(out: Path, found: Report, judged: Sequence[Judged], names: Sequence[s
         work = Path(folder)
         for one, name in zip(judged, ("items.parquet", "against.parquet"), strict=False):
             items.write(work / name, one, names)
-        (work / "report.html").write_text(page.render(found, judged[0]), encoding="utf-8")
+        written = {"encoding": "utf-8", "errors": "backslashreplace"}  # a path may be no UTF-8
+        (work / "report.html").write_text(page.render(found, judged[0]), **written)
         text = json.dumps(to_json(found), indent=2, ensure_ascii=False, allow_nan=False)
-        (work / "report.json").write_text(text + "\n", encoding="utf-8")
+        (work / "report.json").write_text(text + "\n", **written)
         (out / "against.parquet").unlink(missing_ok=True)  # of an earlier report
         for file in sorted(work.iterdir()):
             file.replace(out / file.name)

@@ -182,6 +182,18 @@ class TestItems:
         assert from_json(Transcript, json.loads(rows[2]["predicted"])).text == "yes"
         assert json.loads(rows[2]["features"])["words"] == 1.0
 
+    def test_names_and_labels_that_are_no_utf8_are_written_out(self, tmp_path: Path) -> None:
+        """What ``os.listdir`` makes of bytes that are no UTF-8, and half of a surrogate pair as JSON may hold it."""
+        (item, _), *_ = named(tmp_path, "asr")["data"]
+        odd = Item("caf\udce9.wav", item.uri, "a\ud800", None)
+        run(tmp_path, "asr", {"caf\udce9": [(odd, Transcript("a\ud800"))]})
+        (row,) = parquet.read_table(tmp_path / "out" / "items.parquet").to_pylist()
+        told = ("caf\\udce9.wav", "a\\ud800", "caf\\udce9")
+        assert (row["id"], row["group"], row["data"]) == told
+        assert from_json(Transcript, json.loads(row["truth"])) == Transcript("a\ud800")
+        assert read(tmp_path)["data"] == ["caf\udce9"]
+        assert "caf\\udce9.wav" in (tmp_path / "out" / "report.html").read_text(encoding="utf-8")
+
     def test_no_journal_is_left_and_an_interrupted_run_leaves_nothing_but_its_journal(self, tmp_path: Path) -> None:
         data = named(tmp_path, "asr")
         gone = Path(data["data"][5][0].uri)

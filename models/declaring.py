@@ -20,13 +20,14 @@ def read_declaration(path: Path) -> dict[str, Any]:
         NotFound: a file is not there.
         InvalidInput: not TOML.
     """
+    text = text_of(path)
     try:
-        values = tomllib.loads(_text(path))
-    except tomllib.TOMLDecodeError as error:
+        values = tomllib.loads(text)
+    except (ValueError, RecursionError) as error:  # numbers of thousands of digits, and brackets without end, too
         raise InvalidInput(f"{path}: expected TOML, got {error}") from error
     classes = values.get("classes")
     if isinstance(classes, str):
-        lines = _text(path.parent / classes).splitlines()
+        lines = text_of(path.parent / classes).splitlines()
         values["classes"] = [line.strip() for line in lines if line.strip()]
     if isinstance(values.get("vocabulary"), str):
         values["vocabulary"] = str(path.parent / values["vocabulary"])
@@ -63,9 +64,15 @@ def plain(record: Any) -> dict[str, Any]:
     return values
 
 
-def _text(path: Path) -> str:
+def text_of(path: Path) -> str:
+    """A text file that a user names, without the byte-order mark that some editors begin it with.
+
+    Raises:
+        NotFound: it is not there.
+        InvalidInput: it is no UTF-8 text.
+    """
     try:
-        return path.read_text(encoding="utf-8")
+        return path.read_text(encoding="utf-8-sig")
     except FileNotFoundError as error:
         raise NotFound(f"{path}: expected a file, got nothing of that name") from error
     except (OSError, UnicodeDecodeError) as error:

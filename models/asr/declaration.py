@@ -18,8 +18,8 @@ from numpy.typing import NDArray
 from pydantic import ConfigDict
 
 from models.asr.log_mel import LogMel
-from models.declaring import build, merged
-from models.errors import InvalidInput, NotFound
+from models.declaring import build, merged, text_of
+from models.errors import InvalidInput
 from models.media import SAMPLE_RATE, Waveform
 from models.onnx_files import Graph, graph_of, open_session, run
 
@@ -174,12 +174,12 @@ def vocabulary(given: object, folder: Path, classes: int | None) -> list[str]:
 
 
 def _read_vocabulary(path: Path) -> list[str]:
-    try:
-        text = path.read_text(encoding="utf-8")
-    except FileNotFoundError as error:
-        raise NotFound(f"{path}: expected a vocabulary, got nothing of that name") from error
+    text = text_of(path)
     if path.suffix == ".json":
-        numbered = {str(piece): int(number) for piece, number in json.loads(text).items()}
+        try:
+            numbered = {str(piece): int(number) for piece, number in json.loads(text).items()}
+        except (ValueError, TypeError, AttributeError, RecursionError) as error:
+            raise InvalidInput(f'{path}: expected JSON {{"piece": number}}, got an error: {error}') from error
     else:
         lines = [line for line in text.split("\n") if line.strip("\r")]
         parts = [line.rstrip("\r").rsplit(" ", 1) for line in lines]

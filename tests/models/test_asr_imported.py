@@ -165,8 +165,21 @@ class TestDeclaration:
         path.write_text("a 0\nb 2\n", encoding="utf-8")
         with pytest.raises(InvalidInput, match="expected pieces numbered from 0 without a gap, got 2 pieces up to 2"):
             vocabulary(str(path), tmp_path, 2)
-        with pytest.raises(NotFound, match="none: expected a vocabulary"):
+        with pytest.raises(NotFound, match="none: expected a file"):
             vocabulary(str(tmp_path / "none"), tmp_path, 2)
+
+    def test_a_byte_order_mark_is_no_part_of_a_vocabulary(self, tmp_path: Path) -> None:
+        for name, text in (("tokens.txt", "<blk> 0\na 1\n"), ("vocab.json", '{"a": 1, "<blk>": 0}')):
+            path = tmp_path / name
+            path.write_text("\ufeff" + text, encoding="utf-8")
+            assert vocabulary(str(path), tmp_path, 2) == ["<blk>", "a"]
+
+    @pytest.mark.parametrize("text", ["{", "[]", '{"a": "x"}', '{"a": null}', "[" * 100_000])
+    def test_a_broken_vocabulary_is_one_clear_error(self, tmp_path: Path, text: str) -> None:
+        path = tmp_path / "vocab.json"
+        path.write_text(text, encoding="utf-8")
+        with pytest.raises(InvalidInput, match=r'vocab\.json: expected JSON {"piece": number}, got an error: '):
+            vocabulary(str(path), tmp_path, 2)
 
     def test_pieces_that_are_bytes_are_refused(self) -> None:
         with pytest.raises(InvalidInput, match="expected pieces of text, got bytes such as <0xE4>"):

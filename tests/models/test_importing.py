@@ -105,9 +105,13 @@ def test_a_declaration_is_toml_and_may_name_a_file_of_classes(tmp_path: Path) ->
     declared = tmp_path / "it.toml"
     declared.write_text('classes = "names.txt"\n[input]\nwidth = 64\n', encoding="utf-8")
     assert read_declaration(declared) == {"classes": ["car", "van"], "input": {"width": 64}}
-    declared.write_text("classes = [\n", encoding="utf-8")
-    with pytest.raises(InvalidInput, match=r"it\.toml: expected TOML, got"):
-        read_declaration(declared)
+    for file in (declared, tmp_path / "names.txt"):  # as some editors begin a file
+        file.write_bytes(b"\xef\xbb\xbf" + file.read_bytes())
+    assert read_declaration(declared) == {"classes": ["car", "van"], "input": {"width": 64}}
+    for broken in ("classes = [\n", "classes = " + "[" * 5000, "width = " + "1" * 5000):
+        declared.write_text(broken, encoding="utf-8")
+        with pytest.raises(InvalidInput, match=r"it\.toml: expected TOML, got"):
+            read_declaration(declared)
     with pytest.raises(NotFound, match=r"none\.toml: expected a file"):
         read_declaration(tmp_path / "none.toml")
 

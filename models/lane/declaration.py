@@ -167,8 +167,10 @@ def _of_anchors(graph: Graph, declaration: Declaration) -> dict[str, Any]:
     """Where the anchors usually lie, after a look whether what is declared fits their number."""
     if declaration.head == "row-anchor":
         wanted = {"rows": ("output", declaration.rows)}
+        lanes: dict[str, tuple[int, ...]] = {}
     else:
         wanted = {"rows": ("loc_row", declaration.rows), "columns": ("loc_col", declaration.columns)}
+        lanes = {"loc_row": declaration.row_lanes, "loc_col": declaration.column_lanes}
     usual: dict[str, Any] = {}
     for name, (role, declared) in wanted.items():
         port = graph.output(declaration.outputs[role])
@@ -177,6 +179,10 @@ def _of_anchors(graph: Graph, declaration: Declaration) -> dict[str, Any]:
         count = port.shape[2]
         if declared and len(declared) != count:
             raise InvalidInput(f"{name}: expected {count} anchors, as {port} says, got {len(declared)}")
+        if port.shape[3] is not None and not all(0 <= lane < port.shape[3] for lane in lanes.get(role, ())):
+            last = port.shape[3] - 1
+            raise InvalidInput(f"row_lanes, column_lanes: expected lanes from 0 to {last}, as {port} says, "
+                               f"got {list(lanes[role])}")  # fmt: skip
         if not declared:
             usual[name] = _usual(declaration.head, name, count)
     return usual

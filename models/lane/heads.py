@@ -54,9 +54,7 @@ def probability(output: Array, activation: str, lanes: Sequence[int]) -> Array:
     "softmax" is over the channels, "sigmoid" in each, "none" where they are probabilities; a pixel is on a line if it
     belongs to any of the channels ``lanes``.
     """
-    values = output.astype(np.float64)
-    if not np.isfinite(values).all():
-        raise InvalidInput("lane: expected finite values from the network, got NaN or infinity")
+    values = _finite(output)
     if activation == "sigmoid":
         values = 1 / (1 + np.exp(-values.clip(-60, 60)))
     elif activation == "softmax":
@@ -112,9 +110,10 @@ def row_anchors(output: Array, rows: Sequence[float], image: tuple[int, int]) ->
     A lane's place in a row is the mean of its distribution over the cells, its doubt that distribution's deviation.
     ``cells`` cells are (width of the picture - 1) / (cells - 1) wide there; a place is the middle of its cell.
     """
-    shares = _softmax(output.astype(np.float64))
+    logits = _finite(output)
+    shares = _softmax(logits)
     exists = 1 - shares[-1]  # (anchors, lanes)
-    places = _softmax(output[:-1].astype(np.float64))
+    places = _softmax(logits[:-1])
     cells = len(places)
     mean, std = _moments(places, np.arange(cells) + 0.5)
     width = 1 / max(1, cells - 1)
@@ -145,8 +144,8 @@ def hybrid_anchors(
     for (logits, existence), anchors, chosen, level in zip(
         (rows, columns), (heights, widths), lanes, (False, True), strict=True
     ):
-        there = _softmax(existence.astype(np.float64))[1]
-        mean, std = _moments(_local(logits.astype(np.float64)), np.arange(len(logits)) + 0.5)
+        there = _softmax(_finite(existence))[1]
+        mean, std = _moments(_local(_finite(logits)), np.arange(len(logits)) + 0.5)
         width = 1 / max(1, len(logits) - 1)
         for i in chosen:
             sure = there[:, i]
@@ -235,6 +234,13 @@ def _doubled_angles(points: Array) -> Array:
     xx, yy, xy = (apart[..., 0] ** 2).sum(1), (apart[..., 1] ** 2).sum(1), (apart[..., 0] * apart[..., 1]).sum(1)
     doubled = np.stack([xx - yy, 2 * xy], axis=1)
     return np.asarray(doubled / (np.linalg.norm(doubled, axis=1, keepdims=True) + 1e-9))
+
+
+def _finite(output: Array) -> Array:
+    values = output.astype(np.float64)
+    if not np.isfinite(values).all():
+        raise InvalidInput("lane: expected finite values from the network, got NaN or infinity")
+    return values
 
 
 def _softmax(values: Array) -> Array:

@@ -211,6 +211,22 @@ class TestHybridAnchors:
         assert {round(y, 1) for _, y in level.points} == {round(720 * 70.5 / 99, 1)}
         assert [level.points[0][0], level.points[-1][0]] == pytest.approx([0, 1280])
 
+    @pytest.mark.parametrize("given", [{"row_lanes": [4]}, {"row_lanes": [-1]}, {"column_lanes": [0, 9]}])
+    def test_lanes_that_the_outputs_have_not_are_refused(self, tmp_path: Path, given: Mapping[str, Any]) -> None:
+        made = foreign.ufld_v2(tmp_path / "made.onnx", self.outputs(), (800, 320))
+        with pytest.raises(InvalidInput, match=r"row_lanes, column_lanes: expected lanes from 0 to 3, as loc_.* says"):
+            declare(made, given)
+
+    @pytest.mark.parametrize("role", range(4))
+    def test_outputs_that_are_no_numbers_are_refused(self, role: int) -> None:
+        shapes = [(9, 3, 4), (2, 3, 4), (9, 3, 4), (2, 3, 4)]
+        outputs = [np.full(shape, np.nan if i == role else 1.0) for i, shape in enumerate(shapes)]
+        rows, columns = (outputs[0], outputs[1]), (outputs[2], outputs[3])
+        with pytest.raises(InvalidInput, match="expected finite values from the network, got NaN or infinity"):
+            heads.hybrid_anchors(rows, columns, [0, 0.5, 1], [0, 0.5, 1], ((1,), (0,)), (1280, 720))
+        with pytest.raises(InvalidInput, match="expected finite values from the network, got NaN or infinity"):
+            heads.row_anchors(outputs[role], [0, 0.5, 1], (1280, 720))
+
     def test_places_are_read_from_three_cells_alone(self) -> None:
         rows = np.full((100, 56, 4), 0.0)
         rows[40:43, :, 1] = np.log([1.0, 2.0, 1.0])[:, None] + 5

@@ -155,5 +155,5 @@ def _said_before(task: Task, journal: Path, lines: IO[bytes]) -> Iterator[tuple[
             faint = tuple(Box(**{**box, "xyxy": tuple(box["xyxy"])}) for box in values["faint"])
             embedding = tuple(values.get("embedding", ()))
             yield values["sha256"], Prediction(label, values["score"], values["features"], embedding, faint)
-        except (ValueError, KeyError, TypeError) as error:
+        except (ValueError, KeyError, TypeError, RecursionError) as error:
             raise InvalidInput(f"{journal}:{number}: expected a line of an evaluation, got {line[:100]!r}") from error

@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing
 from copy import deepcopy
 from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -49,6 +50,7 @@ class Plan:
 
     ``keep`` is the share of the weights it started from that the result keeps. A mean of both bears other material
     better than what was trained last, and often that very material too (Wortsman et al. 2022, arXiv 2109.01903).
+    ``strong`` changes the examples more than usual, where a recipe knows how, for media in other light than theirs.
     """
 
     task: Task
@@ -59,6 +61,7 @@ class Plan:
     seed: int = 0
     parent: str | None = None
     keep: float = 0.0
+    strong: bool = False
 
     def __post_init__(self) -> None:
         if not 0 <= self.keep < 1 or (self.keep and not self.parent):
@@ -157,6 +160,8 @@ def train(
     device = device or torch.device("cuda" if torch.cuda.is_available() else "cpu")
     other = tasks.architecture(start.settings) if start else None
     recipe, module = tasks.recipe(plan.task, other), tasks.network(plan.task, other)
+    if plan.strong and not hasattr(recipe, "STRONG"):
+        raise InvalidInput(f"training {plan.task}: expected the usual augmentation, got strong; its recipe knows none")
     previous = module.Settings(**start.settings) if start else None
     settings = recipe.settings_for([label for _, label in pairs], previous)
     examples = Examples(recipe, pairs)
@@ -231,7 +236,7 @@ class _Schedule:
         """How the recipe makes a batch; a recipe that has a ``LATE`` share does it otherwise in that last part."""
         late = self._done(turn) >= 1 - getattr(self.recipe, "LATE", 0.0)
         made: Callable[..., Any] = self.recipe.collate_late if late else self.recipe.collate
-        return made
+        return partial(made, variation=self.recipe.STRONG) if self.plan.strong else made
 
     def learning_rate(self, turn: _Turn) -> float:
         """Linear warm-up, then a half cosine, over the whole plan."""

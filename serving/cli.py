@@ -115,6 +115,9 @@ def train(
     batch_size: Annotated[int | None, typer.Option(min=1, help="examples a step; default: the recipe's")] = None,
     learning_rate: Annotated[float | None, typer.Option(min=0, help="its peak; default: the recipe's")] = None,
     keep: Annotated[float, typer.Option(min=0, max=1, help="share of the start's weights in the result")] = 0.0,
+    strong: Annotated[
+        bool, typer.Option(help="change the examples more, for media in other light than theirs")
+    ] = False,
     seed: Annotated[int, typer.Option(min=0, help="of every random draw")] = 0,
     notes: Annotated[str, typer.Option(help="words for the model card: the data and its licences")] = "",
     runs: Annotated[Path | None, typer.Option(help="folder of checkpoints; default: below the data folder")] = None,
@@ -134,6 +137,7 @@ def train(
         batch_size=batch_size,
         learning_rate=learning_rate,
         keep=keep,
+        strong=strong,
         seed=seed,
         notes=notes,
     )

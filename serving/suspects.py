@@ -178,7 +178,7 @@ def _answered_before(lines: IO[bytes], adapter: TypeAdapter[A]) -> Iterator[tupl
         try:
             values = json.loads(line)
             yield values["sha256"], adapter.validate_python(values["answer"])
-        except (ValueError, KeyError, TypeError) as error:
+        except (ValueError, KeyError, TypeError, RecursionError) as error:
             raise InvalidInput(f"{lines.name}:{number}: expected a line of this command, got {line[:100]!r}") from error
 
 

@@ -53,6 +53,7 @@ class Request:
     batch_size: int | None = None
     learning_rate: float | None = None
     keep: float = 0.0
+    strong: bool = False
     seed: int = 0
     notes: str = ""
 
@@ -212,6 +213,7 @@ def _plan(request: Request, start: "Version | Pretrained | None") -> "Plan":
         seed=request.seed,
         parent=start.name if start else None,
         keep=request.keep,
+        strong=request.strong,
     )
 
 

@@ -3,7 +3,7 @@
 import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 import torch
@@ -31,14 +31,35 @@ CROP = (256, 320)  # height and width of a training picture
 MOSAIC = 0.25  # share of the pictures that four examples make together (Bochkovskiy et al. 2020, arXiv 2004.10934)
 LATE = 0.3  # share of a training, at its end, in which pictures are shown nearly as in use
 _MIDDLE = (0.3, 0.7)  # where in such a picture the four meet, as shares of its sides
-_ZOOM = (0.4, 2.0)  # how much larger or smaller than in use an example is shown
 _LATE_ZOOM = (0.75, 1.33)
 _STRETCH = 1.15  # the most by which one side grows over the other
 _ON_A_BOX = 0.75  # share of the pictures laid over a box, all categories alike, however rare
 _LEAST_SIDE = 3.0  # pixels: a box narrower or lower than this teaches nothing
 _LEAST_SHARE = 0.4  # of a box that must be in the picture; less is neither object nor background
-_BLURRED = 0.2  # share of the pictures that are out of focus
 _GREY = 114
+
+
+Range: TypeAlias = tuple[float, float]
+
+
+@dataclass(frozen=True)
+class Variation:
+    """How much examples are changed: ``zoom`` is how much larger or smaller than in use they are shown; light is an
+    exponent in exp(±``gamma``), a ``contrast``, a factor in exp(±``brightness``), another one for each colour in 1 ±
+    ``cast``, and a ``saturation``; a share ``blurred`` is out of focus by up to ``blur`` pixels."""
+
+    zoom: Range = (0.45, 1.5)
+    gamma: float = 0.4
+    contrast: Range = (0.7, 1.3)
+    brightness: float = 0.25
+    cast: float = 0.1
+    saturation: Range = (0.4, 1.4)
+    blurred: float = 0.0
+    blur: Range = (0.5, 2.0)
+
+
+USUAL = Variation()
+STRONG = Variation((0.4, 2.0), 0.6, (0.5, 1.3), 0.3, 0.15, (0.2, 1.5), 0.2)
 
 
 @dataclass(frozen=True)
@@ -94,17 +115,22 @@ def prepare(item: Item, label: Label) -> Example:
     return Example(item.id, image, boxes, tuple(box.category for box in truth.boxes))
 
 
-def collate(examples: Sequence[Example], settings: Settings, rng: np.random.Generator) -> Batch:
+def collate(
+    examples: Sequence[Example], settings: Settings, rng: np.random.Generator, variation: Variation = USUAL
+) -> Batch:
     """One random picture of each example, some with three others of the batch beside it, as tensors."""
-    return _batch([_picture(example, examples, settings.categories, rng) for example in examples])
+    return _batch([_picture(example, examples, settings.categories, rng, variation) for example in examples])
 
 
-def collate_late(examples: Sequence[Example], settings: Settings, rng: np.random.Generator) -> Batch:
+def collate_late(
+    examples: Sequence[Example], settings: Settings, rng: np.random.Generator, variation: Variation = USUAL
+) -> Batch:
     """Each example nearly whole and at nearly its own size, as the network will see it: trained on small windows alone,
     it mistakes how large things are and what lies around them (Touvron et al. 2019, arXiv 1906.06423)."""
     sides = np.max([example.image.shape[:2] for example in examples], axis=0)
     height, width = (-(-sides // STRIDES[-1]) * STRIDES[-1]).tolist()
-    return _batch([augment(example, settings.categories, rng, (height, width), _LATE_ZOOM) for example in examples])
+    nearly = replace(variation, zoom=_LATE_ZOOM)
+    return _batch([augment(example, settings.categories, rng, (height, width), nearly) for example in examples])
 
 
 def _batch(pictures: Sequence[Picture]) -> Batch:
@@ -120,18 +146,25 @@ def _batch(pictures: Sequence[Picture]) -> Batch:
 
 
 def _picture(
-    example: Example, batch: Sequence[Example], categories: Sequence[str], rng: np.random.Generator
+    example: Example,
+    batch: Sequence[Example],
+    categories: Sequence[str],
+    rng: np.random.Generator,
+    variation: Variation,
 ) -> Picture:
     if rng.random() >= MOSAIC:
-        return augment(example, categories, rng)
-    return mosaic([example, *(batch[i] for i in rng.integers(len(batch), size=3))], categories, rng)
+        return augment(example, categories, rng, variation=variation)
+    return mosaic([example, *(batch[i] for i in rng.integers(len(batch), size=3))], categories, rng, variation)
 
 
-def mosaic(examples: Sequence[Example], categories: Sequence[str], rng: np.random.Generator) -> Picture:
+def mosaic(
+    examples: Sequence[Example], categories: Sequence[str], rng: np.random.Generator, variation: Variation = USUAL
+) -> Picture:
     """Four examples, each a picture of its own, two above and two below around a random middle."""
     top, left = (round(rng.uniform(*_MIDDLE) * side) for side in CROP)
     sizes = [(height, width) for height in (top, CROP[0] - top) for width in (left, CROP[1] - left)]
-    parts = [augment(example, categories, rng, size, _ZOOM) for example, size in zip(examples, sizes, strict=True)]
+    shown = zip(examples, sizes, strict=True)
+    parts = [augment(example, categories, rng, size, variation) for example, size in shown]
     rows = [np.hstack([part.image for part in parts[i : i + 2]]) for i in (0, 2)]
     corners = np.array([(0, 0), (left, 0), (0, top), (left, top)], np.float32)
     boxes = [part.boxes + np.tile(corner, 2) for part, corner in zip(parts, corners, strict=True)]
@@ -143,13 +176,13 @@ def augment(
     categories: Sequence[str],
     rng: np.random.Generator,
     size: tuple[int, int] = CROP,
-    zooms: tuple[float, float] = _ZOOM,
+    variation: Variation = USUAL,
 ) -> Picture:
     """A random window of the example at a random zoom, perhaps mirrored, its light and colours changed.
 
     ``size`` is the picture's height and width.
     """
-    zoom = math.exp(rng.uniform(*np.log(zooms)))
+    zoom = math.exp(rng.uniform(*np.log(variation.zoom)))
     stretch = math.exp(rng.uniform(-1, 1) * math.log(_STRETCH) / 2)
     scale = (zoom * stretch, zoom / stretch)  # output pixels per input pixel, across and down
     corner = _corner(example, scale, size, rng)
@@ -158,7 +191,7 @@ def augment(
         image = np.ascontiguousarray(image[:, ::-1])
         boxes[:, [0, 2]] = size[1] - boxes[:, [2, 0]]
     indices = np.array([categories.index(name) for name in example.categories], np.int64)
-    return _clip(Picture(_relight(image, rng), boxes, indices))
+    return _clip(Picture(_relight(image, rng, variation), boxes, indices))
 
 
 def _corner(
@@ -202,16 +235,18 @@ def _window(
     return canvas, boxes.astype(np.float32)
 
 
-def _relight(image: Image, rng: np.random.Generator) -> Image:
-    """Gamma, contrast, brightness and colour cast, then saturation; sometimes blur or noise."""
-    level = np.linspace(0, 1, 256) ** math.exp(rng.uniform(-0.6, 0.6))
+def _relight(image: Image, rng: np.random.Generator, variation: Variation) -> Image:
+    """Gamma, contrast, brightness and colour cast, then saturation; sometimes out of focus, sometimes noise."""
+    level = np.linspace(0, 1, 256) ** math.exp(rng.uniform(-variation.gamma, variation.gamma))
     middle = image.mean() / 255
-    level = ((level - middle) * rng.uniform(0.5, 1.3) + middle) * math.exp(rng.uniform(-0.3, 0.3))
-    curves = np.clip(level * rng.uniform(0.85, 1.15, (3, 1)), 0, 1) * 255  # (channel, old level) -> new level
+    level = (level - middle) * rng.uniform(*variation.contrast) + middle
+    level = level * math.exp(rng.uniform(-variation.brightness, variation.brightness))
+    casts = rng.uniform(1 - variation.cast, 1 + variation.cast, (3, 1))
+    curves = np.clip(level * casts, 0, 1) * 255  # (channel, old level) -> new level
     picture = Pictures.fromarray(image).point(curves.astype(np.uint8).ravel().tolist())
-    picture = ImageEnhance.Color(picture).enhance(rng.uniform(0.2, 1.5))
-    if rng.random() < _BLURRED:
-        picture = picture.filter(ImageFilter.GaussianBlur(rng.uniform(0.5, 2.0)))
+    picture = ImageEnhance.Color(picture).enhance(rng.uniform(*variation.saturation))
+    if variation.blurred and rng.random() < variation.blurred:
+        picture = picture.filter(ImageFilter.GaussianBlur(rng.uniform(*variation.blur)))
     values = np.asarray(picture)
     if rng.random() < 0.1:
         noise = rng.normal(0, rng.uniform(0, 15), values.shape)

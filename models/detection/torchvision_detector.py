@@ -26,7 +26,7 @@ from models.checkpoints import download, read_state
 from models.declaring import plain
 from models.detection.declaration import Declaration, categories_among
 from models.detection.network import Batch
-from models.detection.recipe import BATCH_SIZE, Example, batches, parity_media, prepare
+from models.detection.recipe import BATCH_SIZE, STRONG, USUAL, Example, Variation, batches, parity_media, prepare
 from models.detection.recipe import collate as collate_boxes
 from models.detection.runtime import LONG_SIDE
 from models.errors import InvalidInput
@@ -34,8 +34,8 @@ from models.picture_input import PictureInput
 from models.records import Boxes, Label
 
 __all__ = [
-    "BATCH_SIZE", "DECLARABLE", "EPOCHS", "INPUT_NAMES", "LEARNING_RATE", "OUTPUT_NAMES", "Batch", "Network",
-    "Settings", "batches", "collate", "declared", "example_inputs", "loss", "parity_media", "prepare",
+    "BATCH_SIZE", "DECLARABLE", "EPOCHS", "INPUT_NAMES", "LEARNING_RATE", "OUTPUT_NAMES", "STRONG", "Batch",
+    "Network", "Settings", "batches", "collate", "declared", "example_inputs", "loss", "parity_media", "prepare",
     "pretrained", "settings_for", "warm_start",
 ]  # fmt: skip
 
@@ -260,9 +260,11 @@ def settings_for(labels: Iterable[Label], start: Settings | None) -> Settings:
     return replace(start, classes=classes, shortest=LONG_SIDE, longest=LONG_SIDE)
 
 
-def collate(examples: Sequence[Example], settings: Settings, rng: np.random.Generator) -> Batch:
+def collate(
+    examples: Sequence[Example], settings: Settings, rng: np.random.Generator, variation: Variation = USUAL
+) -> Batch:
     """One random picture of each example, as our own detector gets it."""
-    return collate_boxes(examples, settings, rng)  # type: ignore[arg-type]  # it reads the categories alone
+    return collate_boxes(examples, settings, rng, variation)  # type: ignore[arg-type]  # it reads the categories alone
 
 
 def warm_start(network: Network, state: Mapping[str, Tensor], previous: Settings) -> None:

@@ -30,6 +30,7 @@ from models.detection.torchvision_detector import (
     GREY,
     INPUT_NAMES,
     LEARNING_RATE,
+    STRONG,
     Settings,
     batches,
     collate,
@@ -44,9 +45,9 @@ from models.detection.torchvision_detector import (
 from models.picture_input import PictureInput
 
 __all__ = [
-    "BATCH_SIZE", "EPOCHS", "INPUT_NAMES", "LEARNING_RATE", "OUTPUT_NAMES", "Batch", "Network", "Settings", "batches",
-    "collate", "declared", "example_inputs", "in_order_of", "loss", "parity_media", "prepare", "settings_for",
-    "warm_start",
+    "BATCH_SIZE", "EPOCHS", "INPUT_NAMES", "LEARNING_RATE", "OUTPUT_NAMES", "STRONG", "Batch", "Network", "Settings",
+    "batches", "collate", "declared", "example_inputs", "in_order_of", "loss", "parity_media", "prepare",
+    "settings_for", "warm_start",
 ]  # fmt: skip
 
 OUTPUT_NAMES = ("labels", "boxes", "scores", "embedding")

@@ -1,5 +1,6 @@
 """Assignment, losses and recipe: hand-worked cases, invariants, and that the detector learns."""
 
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -268,6 +269,21 @@ def test_late_pictures_show_examples_nearly_whole_at_nearly_their_own_size() -> 
     assert 1.1 < heights.max() < 1.33 * 1.15**0.5 + 0.05
 
 
+@pytest.mark.parametrize("collate", [recipe.collate, recipe.collate_late])
+def test_strong_augmentation_changes_light_and_focus_more_than_the_usual_one(collate: Callable[..., Batch]) -> None:
+    noise = np.random.default_rng(0).integers(90, 166, (256, 320, 3)).astype(np.uint8)
+    examples = [recipe.Example("noise", noise, np.zeros((0, 4), np.float32), ())] * 60
+
+    def told(variation: recipe.Variation) -> tuple[float, float]:
+        """How much the mean brightness differs between pictures, and the least that neighbours differ in one."""
+        images = collate(examples, SMALL, np.random.default_rng(4), replace(variation, zoom=(1, 1))).images
+        return float(images.mean(dim=(1, 2, 3)).std()), float(images.diff(dim=-1).abs().mean(dim=(1, 2, 3)).min())
+
+    (usual, sharp), (strong, blurred) = told(recipe.USUAL), told(recipe.STRONG)
+    assert strong > 1.15 * usual
+    assert blurred < 0.4 * sharp
+
+
 def shade(value: int, name: str) -> recipe.Example:
     """A picture of one brightness that is all one object, too large to be seen whole."""
     image = np.full((400, 600, 3), value, np.uint8)
@@ -275,14 +291,13 @@ def shade(value: int, name: str) -> recipe.Example:
 
 
 def test_a_mosaic_shows_four_examples_side_by_side(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(recipe, "_relight", lambda image, rng: image)
-    monkeypatch.setattr(recipe, "_ZOOM", (1.2, 1.3))  # no grey beside the example
+    monkeypatch.setattr(recipe, "_relight", lambda image, rng, variation: image)
     monkeypatch.setattr(recipe, "_LEAST_SHARE", 0.0)
     names = ("a", "b", "c", "d")
     four = [shade(value, name) for value, name in zip((10, 80, 160, 240), names, strict=True)]
     rng = np.random.default_rng(0)
     for _ in range(5):
-        picture = recipe.mosaic(four, names, rng)
+        picture = recipe.mosaic(four, names, rng, recipe.Variation(zoom=(1.2, 1.3)))  # no grey beside the example
         assert picture.image.shape == (*recipe.CROP, 3)
         assert picture.categories.tolist() == [0, 1, 2, 3]
         x, y = picture.boxes[0, 2:]

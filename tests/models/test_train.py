@@ -110,6 +110,26 @@ def test_the_last_share_of_a_run_may_be_shown_otherwise(tmp_path: Path, monkeypa
     assert shown == 2 * batches * ["as ever"] + 2 * batches * ["late"]
 
 
+def test_strong_augmentation_reaches_every_batch_of_a_recipe_that_has_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with pytest.raises(InvalidInput, match="training lane: expected the usual augmentation, got strong"):
+        train(replace(plan(), strong=True), road_pairs(tmp_path / "media"), tmp_path / "run", console=QUIET, device=CPU)
+    recipe, shown = tasks.recipe("lane"), list[Any]()
+    collate = recipe.collate
+    monkeypatch.setattr(recipe, "STRONG", "stronger", raising=False)
+
+    def showing(*given: Any, **more: Any) -> Any:
+        shown.append(more)
+        return collate(*given)
+
+    monkeypatch.setattr(recipe, "collate", showing)
+    for strong in (False, True):
+        pairs = road_pairs(tmp_path / "media")
+        train(replace(plan(), strong=strong), pairs, tmp_path / f"{strong}", console=QUIET, device=CPU)
+    assert shown == len(shown) // 2 * [{}] + len(shown) // 2 * [{"variation": "stronger"}]
+
+
 def test_a_share_of_the_weights_that_training_starts_from_may_stay(tmp_path: Path) -> None:
     pairs = road_pairs(tmp_path / "media")
     network, settings = train(plan(epochs=1), pairs, tmp_path / "first", console=QUIET, device=CPU)

@@ -65,6 +65,7 @@ class PictureInput:
             _require(bool(self.width and self.height), "width and height", "whole numbers", (self.width, self.height))
         _require(min(self.shortest, self.longest, self.multiple) >= 1, "shortest, longest, multiple", ">= 1", self)
         _require(self.scale > 0 and min(self.std) > 0, "scale and std", "numbers > 0", (self.scale, self.std))
+        _require(all(0 <= level <= 255 for level in self.fill), "fill", "levels from 0 to 255", self.fill)
         _require(0 <= self.crop_top < 1, "crop_top", "a share in [0, 1)", self.crop_top)
 
     def check(self, port: Port) -> None:

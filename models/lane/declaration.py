@@ -81,6 +81,9 @@ def declare(onnx: Path, given: Mapping[str, Any]) -> Declaration:
     if told.get("head") not in ROLES:
         ports = ", ".join(map(str, graph.outputs))
         raise InvalidInput(f"head: expected one of {', '.join(ROLES)} for outputs {ports}, got {told.get('head')!r}")
+    if told["head"] == "hybrid-anchor" and isinstance(told["input"], dict) and "crop_top" not in told["input"]:
+        raise InvalidInput("input.crop_top: expected the share that this model wants cut off above (0 for none) "
+                           "for head hybrid-anchor, got none")  # fmt: skip
     whole = merged(_HABITS[told["head"]], {"outputs": _outputs(graph, told["head"])}, told)
     declaration = build(Declaration, whole)
     if graph.inputs[0].name != declaration.input_name or len(graph.inputs) > 1:

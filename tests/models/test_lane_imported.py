@@ -201,6 +201,8 @@ class TestHybridAnchors:
 
     def test_steep_lanes_come_from_rows_and_level_ones_from_columns(self, tmp_path: Path) -> None:
         made = foreign.ufld_v2(tmp_path / "made.onnx", self.outputs(), (800, 320))
+        with pytest.raises(InvalidInput, match=r"input\.crop_top: expected the share that .*, got none"):
+            declare(made, {})
         told = declare(made, {"input": {"crop_top": 0.2}})
         assert told.rows[0] == pytest.approx(160 / 720)
         runtime = imported(tmp_path / "it.onnx", made, {"input": {"crop_top": 0.2}})
@@ -215,7 +217,7 @@ class TestHybridAnchors:
     def test_lanes_that_the_outputs_have_not_are_refused(self, tmp_path: Path, given: Mapping[str, Any]) -> None:
         made = foreign.ufld_v2(tmp_path / "made.onnx", self.outputs(), (800, 320))
         with pytest.raises(InvalidInput, match=r"row_lanes, column_lanes: expected lanes from 0 to 3, as loc_.* says"):
-            declare(made, given)
+            declare(made, {"input": {"crop_top": 0.2}, **given})
 
     @pytest.mark.parametrize("role", range(4))
     def test_outputs_that_are_no_numbers_are_refused(self, role: int) -> None:

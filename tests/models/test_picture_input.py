@@ -95,6 +95,7 @@ def test_what_the_model_cannot_take_is_refused(
     [
         ({}, "input.width and height: expected whole numbers"),
         ({"width": 1, "height": 1, "std": [1, 0, 1]}, "input.scale and std: expected numbers > 0"),
+        ({"width": 1, "height": 1, "fill": [300, 0, 0]}, "input.fill: expected levels from 0 to 255, got"),
         ({"width": 1, "height": 1, "crop_top": 1}, r"input.crop_top: expected a share in \[0, 1\)"),
         ({"width": 1, "height": 1, "resize": "zoom"}, "resize: Input should be 'letterbox'"),
     ],

@@ -8,9 +8,10 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any, Literal, TypeAlias, TypeVar, get_args
+from typing import Annotated, Any, Literal, TypeAlias, TypeVar, get_args
 
-from pydantic import ConfigDict, TypeAdapter, ValidationError
+from pydantic import BeforeValidator, ConfigDict, TypeAdapter, ValidationError
+from pydantic_core import PydanticCustomError
 
 from models.errors import InvalidRecord
 
@@ -23,6 +24,17 @@ RECORDS_VERSION = 1
 LARGEST = 1e9  # of times in seconds, sizes and places in pixels: nobody means more, and sums and squares stay finite
 
 _STRICT = ConfigDict(extra="forbid", allow_inf_nan=False)
+
+
+def _no_digits_alone(value: Any) -> Any:
+    """The value, unless it is a text such as "20261201", which pydantic would take for seconds since 1970."""
+    if isinstance(value, str) and value.strip().replace(".", "", 1).isdecimal():
+        raise PydanticCustomError("time", "expected a time such as 2026-12-01T12:00:00Z")
+    return value
+
+
+WRITTEN_OUT = BeforeValidator(_no_digits_alone)
+Time: TypeAlias = Annotated[datetime, WRITTEN_OUT]
 
 
 @dataclass(frozen=True)
@@ -228,7 +240,7 @@ class Correction:
     annotator: str
     seconds: Seconds
     tool: str
-    created_at: datetime
+    created_at: Time
     model_version: str | None = None
 
     __pydantic_config__ = _STRICT

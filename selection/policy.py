@@ -4,13 +4,12 @@ import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields
-from datetime import datetime
 from functools import cached_property
 from typing import Any, ClassVar, Literal
 
 from models.errors import InvalidInput
 from models.matters import Matters
-from models.records import Label, Seconds, Task
+from models.records import Label, Seconds, Task, Time
 from selection.kinds import MISSING, Kind, kind_of, kinds_of_parts, names_of
 from selection.queueing import Deadline, Share, Skills, StrategyName
 from selection.rules import STRICT, About, Rule, rule_for
@@ -49,7 +48,7 @@ class Policy:
     budget_s_per_day: Seconds | None = None
     rules: tuple[Rule, ...] = ()
     kinds: tuple[Kind, ...] = ()
-    checks_from: datetime | None = None
+    checks_from: Time | None = None
     strategies: tuple[Share, ...] = (Share("uncertainty"),)
     annotators: Mapping[str, Skills] = field(default_factory=dict)
     deadlines: tuple[Deadline, ...] = ()

@@ -9,7 +9,7 @@ from typing import Any, ClassVar, Literal, TypeAlias
 import numpy as np
 
 from models.errors import InvalidInput
-from models.records import Seconds, Task
+from models.records import Seconds, Task, Time
 from selection.rules import STRICT
 
 StrategyName: TypeAlias = Literal[
@@ -66,7 +66,7 @@ class Deadline:
     """When the items of a group are due."""
 
     group: str
-    by: datetime
+    by: Time
 
     __pydantic_config__: ClassVar[Mapping[str, Any]] = STRICT
 

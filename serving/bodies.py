@@ -6,7 +6,7 @@ from typing import Annotated, Any
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
 from models.errors import InvalidInput
-from models.records import LABEL_TYPES, Correction, Seconds, Task, explain, from_json
+from models.records import LABEL_TYPES, WRITTEN_OUT, Correction, Seconds, Task, Time, explain, from_json
 from serving.store.records import UNFIT, Unfit
 
 
@@ -29,7 +29,9 @@ class ItemLine(Body):
     task: Task
     group: str | None = Field(None, min_length=1, description="speaker, clip or sequence that the medium belongs to")
     language: str | None = Field(None, min_length=1, description="the language spoken in it")
-    due: AwareDatetime | None = Field(None, description="when its label is needed; told again, the newer time counts")
+    due: Annotated[AwareDatetime, WRITTEN_OUT] | None = Field(
+        None, description="when its label is needed; told again, the newer time counts"
+    )
 
 
 class CorrectionBody(Body):
@@ -41,7 +43,7 @@ class CorrectionBody(Body):
     annotator: str = Field(min_length=1)
     seconds: Annotated[Seconds, Field(ge=0, description="human time spent")]
     tool: str = Field("api", min_length=1)
-    created_at: datetime | None = None
+    created_at: Time | None = None
     model_version: str | None = None
     lease_id: str | None = None
 
@@ -73,7 +75,7 @@ class UnfitBody(Body):
     annotator: str = Field(min_length=1)
     seconds: Annotated[Seconds, Field(ge=0, description="human time spent")]
     tool: str = Field("api", min_length=1)
-    created_at: datetime | None = None
+    created_at: Time | None = None
     lease_id: str | None = None
 
     def unfit(self, item_id: str, now: datetime) -> Unfit:

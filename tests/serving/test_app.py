@@ -141,6 +141,7 @@ class TestItems:
             ("[]", "line 2: "),
             ('{"uri": "/a\\u0000", "task": "asr"}', "line 2: uri"),
             ('{"uri": "/a", "task": "asr", "due": "9999-12-31T23:59:59-14:00"}', "line 2: due"),
+            ('{"uri": "/a", "task": "asr", "due": "20261201"}', "line 2: due: expected a time such as"),
         ):
             code, message = error_of(served.client.post("/v1/items", content=f"{good}\n{line}"), 422)
             assert (code, message[: len(says)]) == ("invalid_input", says)

@@ -51,6 +51,10 @@ def test_the_settings_are_the_policy_by_default() -> None:
         ("host = 'x'", "p.toml: expected alpha, delta, .*, got 'host'"),
         ("budget_s_per_day = 0", "p.toml: budget_s_per_day: expected seconds above 0, at most 1e\\+09, got 0.0"),
         ("checks_from = 2026-01-01T00:00:00", "p.toml: checks_from: expected a time with its zone, got '2026"),
+        (
+            "checks_from = '20261201'",
+            "p.toml: checks_from: expected a time such as 2026-12-01T12:00:00Z, got '20261201'",
+        ),
         ("checks_from = 9999-12-31T23:59:59-14:00", "p.toml: checks_from: expected a time from year 1 to 9999 of UTC"),
         ("deadlines = [{group = 'a', by = 0001-01-01T00:00:00+14:00}]", "p.toml: deadlines: by: expected a time from"),
         ("alpha = " + "1" * 5000, "p.toml: expected TOML, got an error: Exceeds the limit"),

@@ -83,17 +83,6 @@ def parts(label: Boxes, seen: Seen, categories: Sequence[str]) -> Parts:
     )
 
 
-def _support(given: Sequence[Box], considered: Sequence[Box]) -> Floats:
-    """The confidence (n,) of the boxes considered that something of its name is where each given one is."""
-    same = _names(given)[:, None] == _names(considered)[None]
-    return _most(_confidences(considered) * _alike(pairwise_iou(_corners(given), _corners(considered))) * same)
-
-
-def _alike(iou: Floats) -> Floats:
-    """How far two boxes are one object, in [0, 1]."""
-    return np.asarray(np.clip((iou - SAME_FROM) / (SAME_AT - SAME_FROM), 0, 1))
-
-
 def findings(label: Boxes, of: Parts, given: Floats, missing: Floats) -> list[Finding]:
     """What is wrong with probability ``given`` (n,) and ``missing`` (m,), in the order of the boxes."""
     found = [_about(label.boxes[i], of, i, float(given[i])) for i in range(len(label.boxes))]
@@ -114,6 +103,17 @@ def _about(box: Box, of: Parts, row: int, score: float) -> Finding:
         return Finding("badly located", score, reason, box.xyxy)
     reason = f"the model is only {100 * of.support[row]:.0f} % sure of a {box.category} here"
     return Finding("spurious", score, reason, box.xyxy)
+
+
+def _support(given: Sequence[Box], considered: Sequence[Box]) -> Floats:
+    """The confidence (n,) of the boxes considered that something of its name is where each given one is."""
+    same = _names(given)[:, None] == _names(considered)[None]
+    return _most(_confidences(considered) * _alike(pairwise_iou(_corners(given), _corners(considered))) * same)
+
+
+def _alike(iou: Floats) -> Floats:
+    """How far two boxes are one object, in [0, 1]."""
+    return np.asarray(np.clip((iou - SAME_FROM) / (SAME_AT - SAME_FROM), 0, 1))
 
 
 def _missing(

@@ -17,7 +17,7 @@ from models import datasets, media
 from models.asr.posterior import Heard, hear
 from models.detection.seen import Seen
 from models.errors import InvalidInput
-from models.evaluate import evaluate, read_bytes
+from models.evaluate import evaluate, read_bytes, require_size
 from models.journal import append, open_journal, written_lines
 from models.progress import progress_bar
 from models.records import Item, Label, Task, Transcript
@@ -146,8 +146,9 @@ def _heard(runtime: Runtime, pairs: Pairs, journal: Path | None, tell: Callable[
 def _seen(runtime: Runtime, pairs: Pairs, journal: Path | None, tell: Callable[[], None]) -> list[Seen]:
     """What a detector sees in each image."""
 
-    def ask(item: Item, data: bytes, _: Label) -> Seen:
+    def ask(item: Item, data: bytes, label: Label) -> Seen:
         seen: Seen = runtime.see(media.read("detection", data, item.uri))  # type: ignore[attr-defined]  # of detectors
+        require_size(item, seen.said.label, label)
         return replace(seen, said=replace(seen.said, embedding=()))
 
     return _asked(pairs, journal, tell, ask, lambda data, _: data, _SEEN)

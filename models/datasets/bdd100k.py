@@ -90,7 +90,7 @@ def _boxes(root: Path, frames: Iterator[_Frame]) -> Iterator[tuple[Item, Boxes, 
         found = [
             (
                 _box(at, _UNCERTAIN.get(category) or _NAMES.get(category, category), label["box2d"], width, height),
-                category in _UNCERTAIN or bool(_attribute(label, "crowd")),
+                category in _UNCERTAIN or _is_crowd(at, label),
             )
             for at, category, label in _labels(where, frame)
             if label.get("box2d") is not None
@@ -116,6 +116,13 @@ def _lanes(root: Path, frames: Iterator[_Frame]) -> Iterator[tuple[Item, Lanes]]
             for lane in _polylines(f"{at}.poly2d", label["poly2d"])
         ]
         yield Item(below(root, image), str(image)), Lanes(*image_size(image), tuple(lanes))
+
+
+def _is_crowd(where: str, label: _Json) -> bool:
+    marked = _attribute(label, "crowd")
+    if marked not in (None, True, False):
+        broken(f"{where}.attributes.crowd", "true or false", marked)
+    return bool(marked)
 
 
 def _attribute(label: _Json, name: str) -> Any:

@@ -1,5 +1,6 @@
 """An evaluation asks about every item once, and goes on where it was stopped."""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -9,7 +10,7 @@ from numpy.typing import NDArray
 from models import datasets, tasks
 from models.errors import InvalidInput, NotFound
 from models.evaluate import Evaluation, evaluate
-from models.records import TASKS, Box, Boxes, Item, Label, Prediction, Task
+from models.records import TASKS, Box, Boxes, Item, Label, Lanes, Prediction, Task
 from tests.labelled import COUNT, data_set
 from tests.tiny_versions import make_version
 
@@ -102,6 +103,17 @@ def test_an_item_that_is_gone_is_named_and_the_rest_is_kept(tmp_path: Path) -> N
     with pytest.raises(NotFound, match=r"7\.png: expected a readable file"):
         evaluate("detection", Detector(), data, journal=journal)
     assert journal.read_bytes().count(b"\n") == 7
+
+
+@pytest.mark.parametrize("task", ["detection", "lane"])
+def test_a_label_of_another_size_is_named_with_its_file(tmp_path: Path, task: Task) -> None:
+    runtime = tasks.load_runtime(task, make_version(tmp_path / "v", task).onnx)
+    (item, truth), *_ = pairs(tmp_path / "data", task)
+    assert isinstance(truth, Boxes | Lanes)
+    wider = replace(truth, width=truth.width + 1)
+    expected = rf"0\.png: expected {wider.width}x{truth.height} pixels as its label says, got {truth.width}x"
+    with pytest.raises(InvalidInput, match=expected):
+        evaluate(task, runtime, [(item, wider)])
 
 
 def test_nothing_to_ask_about_is_nothing_said() -> None:

@@ -92,6 +92,7 @@ def test_the_labels_of_2018_hold_both_and_give_way_to_those_of_2020(tmp_path: Pa
         ({**BOX, "box2d": {"x1": 1}}, "[1].labels[1].box2d", "expected numbers in x1, y1, x2, y2, got [1, None"),
         ({**BOX, "box2d": [1, 2, 3, 4]}, "[1].labels[1].box2d", "expected numbers in x1, y1, x2, y2"),
         ({**BOX, "box2d": {**BOX["box2d"], "x1": 40}}, "[1].labels[1]", "expected a category, x1 <= x2 and y1 <= y2"),
+        ({**BOX, "attributes": {"crowd": "false"}}, "[1].labels[1].attributes.crowd", "expected true or false, got"),
     ],
 )
 def test_a_broken_box_is_named(tmp_path: Path, label: Any, where: str, message: str) -> None:

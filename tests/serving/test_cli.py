@@ -134,6 +134,10 @@ def test_from_a_data_set_to_a_serving_version(tmp_path: Path) -> None:
     assert (alone.returncode, "one, got 1 gold item alone" in alone.stderr) == (2, True)
     nothing = prelabel(tmp_path, *learns, "--unseen", f"culane:{data}:train", **settings)
     assert (nothing.returncode, "besides the unseen ones, got none" in nothing.stderr) == (2, True)
+    for option, message in ((["--keep", "0.5"], "a share in [0, 1) of what it starts from, got"),
+                            (["--strong-augmentation"], "expected the usual augmentation, got strong")):  # fmt: skip
+        refused = prelabel(tmp_path, *learns, *option, **settings)
+        assert (refused.returncode, message in refused.stderr) == (2, True), refused.stderr
     assert name in prelabel(tmp_path, "models", **settings).stdout
 
     promoted = prelabel(tmp_path, "promote", name, "--force", **settings)

@@ -21,7 +21,7 @@ from models.errors import InvalidInput, NotFound
 from models.figures import each
 from models.journal import append, open_journal, written_lines
 from models.marks import Mark
-from models.records import LABEL_TYPES, Box, Item, Label, Prediction, Task, Transcript, from_json, to_json
+from models.records import LABEL_TYPES, Box, Item, Label, Prediction, Task, Transcript, from_json, require_size, to_json
 from models.tasks import Measured, Results, Runtime
 
 Pairs: TypeAlias = Iterable[tuple[Item, Label]]
@@ -86,25 +86,14 @@ def evaluate(
     items, truths, predictions = [], [], []
     with asking(task, runtime, journal) as ask:
         for item, truth in pairs:
-            predictions.append(replace(ask(item), embedding=()))
-            require_size(item, predictions[-1].label, truth)
+            said = ask(item)
+            if not isinstance(said.label, Transcript):
+                require_size(item.uri, truth, said.label.width, said.label.height)
+            predictions.append(replace(said, embedding=()))
             items.append(item)
             truths.append(truth)
             tell()
     return Evaluation(task, tuple(items), tuple(truths), tuple(predictions))
-
-
-def require_size(item: Item, said: Label, truth: Label) -> None:
-    """Whether a label is of the picture that a model was asked about.
-
-    Raises:
-        InvalidInput: it is of one of another size, so its pixels are others.
-    """
-    if isinstance(said, Transcript) or isinstance(truth, Transcript):
-        return
-    if (said.width, said.height) != (truth.width, truth.height):
-        expected, got = (f"{one.width}x{one.height}" for one in (truth, said))
-        raise InvalidInput(f"{item.uri}: expected {expected} pixels as its label says, got {got}")
 
 
 def quality(task: Task, onnx: Path, pairs: Pairs) -> float:

@@ -13,7 +13,7 @@ from typing import Annotated, Any, Literal, TypeAlias, TypeVar, get_args
 from pydantic import BeforeValidator, ConfigDict, TypeAdapter, ValidationError
 from pydantic_core import PydanticCustomError
 
-from models.errors import InvalidRecord
+from models.errors import InvalidInput, InvalidRecord
 
 Seconds: TypeAlias = float
 Pixels: TypeAlias = float
@@ -291,6 +291,17 @@ def json_schema() -> dict[str, Any]:
     for record_type in _ADAPTERS:
         schema["$defs"][record_type.__name__]["properties"]["version"] = {"const": RECORDS_VERSION}
     return schema
+
+
+def require_size(where: str, label: Label, width: int, height: int) -> None:
+    """Refuses a label of a picture of another size: its pixels are others. A transcript has none.
+
+    Raises:
+        InvalidInput: with both sizes.
+    """
+    if not isinstance(label, Transcript) and (label.width, label.height) != (width, height):
+        got = f"{label.width}x{label.height}"
+        raise InvalidInput(f"{where}: expected a label of {width}x{height} pixels, as its picture has, got {got}")
 
 
 def explain(error: ValidationError) -> str:

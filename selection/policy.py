@@ -9,13 +9,12 @@ from typing import Any, ClassVar, Literal
 
 from models.errors import InvalidInput
 from models.matters import Matters
-from models.records import Label, Seconds, Task, Time
+from models.records import LARGEST, Label, Seconds, Task, Time
 from selection.kinds import MISSING, Kind, kind_of, kinds_of_parts, names_of
 from selection.queueing import Deadline, Share, Skills, StrategyName
 from selection.rules import STRICT, About, Rule, rule_for
 
 LEAST_RATE = 1e-6  # of alpha and delta: smaller ones take more checks than can be counted, let alone made
-_MOST_BUDGET: Seconds = 1e9
 
 
 @dataclass(frozen=True)
@@ -63,8 +62,8 @@ class Policy:
             _require(0 < getattr(self, name) <= 1, name, "a share in (0, 1]", getattr(self, name))
         _require(0 <= self.planted_share < 1, "planted_share", "a share in [0, 1)", self.planted_share)
         budget = self.budget_s_per_day
-        fits = budget is None or 0 < budget <= _MOST_BUDGET
-        _require(fits, "budget_s_per_day", f"seconds above 0, at most {_MOST_BUDGET:g}", budget)
+        fits = budget is None or 0 < budget <= LARGEST
+        _require(fits, "budget_s_per_day", f"seconds above 0, at most {LARGEST:g}", budget)
         since = self.checks_from
         _require(since is None or since.tzinfo is not None, "checks_from", "a time with its zone", str(since))
         for name, named in (("kinds", [(one.task, one.name) for one in self.kinds]),

@@ -7,7 +7,7 @@ from typing import TypeAlias
 
 from models.errors import InvalidInput, NotFound
 from models.media import image_size
-from models.records import Label, Transcript
+from models.records import Label, Transcript, require_size
 from serving.media_files import MediaFiles
 from serving.store import Store
 
@@ -52,6 +52,4 @@ def require_fit(label: Label, where: str, size: Callable[[], Size]) -> None:
         width, height = size()
     except (NotFound, InvalidInput, OSError):
         return
-    if (label.width, label.height) != (width, height):
-        got = f"{label.width}x{label.height}"
-        raise InvalidInput(f"{where}: expected a label of {width}x{height} pixels, as its picture has, got {got}")
+    require_size(where, label, width, height)

@@ -17,10 +17,10 @@ from models import datasets, media
 from models.asr.posterior import Heard, hear
 from models.detection.seen import Seen
 from models.errors import InvalidInput
-from models.evaluate import evaluate, read_bytes, require_size
+from models.evaluate import evaluate, read_bytes
 from models.journal import append, open_journal, written_lines
 from models.progress import progress_bar
-from models.records import Item, Label, Task, Transcript
+from models.records import Item, Label, Task, Transcript, require_size
 from models.tasks import Runtime, load_runtime
 from selection.suspects import Suspicion, suspicions, worst_first
 from serving.evaluation import find
@@ -147,8 +147,9 @@ def _seen(runtime: Runtime, pairs: Pairs, journal: Path | None, tell: Callable[[
     """What a detector sees in each image."""
 
     def ask(item: Item, data: bytes, label: Label) -> Seen:
-        seen: Seen = runtime.see(media.read("detection", data, item.uri))  # type: ignore[attr-defined]  # of detectors
-        require_size(item, seen.said.label, label)
+        image = media.read("detection", data, item.uri)
+        require_size(item.uri, label, *image.shape[1::-1])
+        seen: Seen = runtime.see(image)  # type: ignore[attr-defined]  # of detectors
         return replace(seen, said=replace(seen.said, embedding=()))
 
     return _asked(pairs, journal, tell, ask, lambda data, _: data, _SEEN)

@@ -18,7 +18,7 @@ from models.errors import InvalidInput
 from models.media import Image, read_image
 from models.picture_recipe import batches as batches
 from models.picture_recipe import parity_media as parity_media
-from models.records import Boxes, Item, Label
+from models.records import Boxes, Item, Label, require_size
 
 EPOCHS = 130
 BATCH_SIZE = 8
@@ -106,9 +106,7 @@ def prepare(item: Item, label: Label) -> Example:
     truth = _boxes(label)
     with open(item.uri, "rb") as file:
         full = read_image(file.read(), item.uri)
-    if full.shape[:2] != (truth.height, truth.width):
-        got = f"{full.shape[1]}x{full.shape[0]}"
-        raise InvalidInput(f"{item.uri}: expected {truth.width}x{truth.height} pixels as its label says, got {got}")
+    require_size(item.uri, truth, *full.shape[1::-1])
     image = fit(full, LONG_SIDE)
     boxes = np.array([box.xyxy for box in truth.boxes], np.float32).reshape(-1, 4)
     boxes *= np.tile((image.shape[1] / truth.width, image.shape[0] / truth.height), 2).astype(np.float32)

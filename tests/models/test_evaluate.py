@@ -111,7 +111,9 @@ def test_a_label_of_another_size_is_named_with_its_file(tmp_path: Path, task: Ta
     (item, truth), *_ = pairs(tmp_path / "data", task)
     assert isinstance(truth, Boxes | Lanes)
     wider = replace(truth, width=truth.width + 1)
-    expected = rf"0\.png: expected {wider.width}x{truth.height} pixels as its label says, got {truth.width}x"
+    expected = (
+        rf"0\.png: expected a label of {truth.width}x{truth.height} pixels, as its picture has, got {wider.width}x"
+    )
     with pytest.raises(InvalidInput, match=expected):
         evaluate(task, runtime, [(item, wider)])
 

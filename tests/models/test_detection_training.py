@@ -204,9 +204,7 @@ def test_an_example_is_fitted_with_its_boxes(tmp_path: Path) -> None:
     example = recipe.prepare(Item("wide", str(tmp_path / "wide.png")), truth)
     assert example.image.shape == (160, 640, 3)
     assert example.boxes.tolist() == [[50, 10, 150, 60]]
-    with pytest.raises(
-        InvalidInput, match=r"wide\.png: expected a label of 1280x320 pixels, .*, got 640x320"
-    ):
+    with pytest.raises(InvalidInput, match=r"wide\.png: expected a label of 1280x320 pixels, .*, got 640x320"):
         recipe.prepare(Item("wide", str(tmp_path / "wide.png")), Boxes(640, 320))
 
 

@@ -336,9 +336,9 @@ def convert(
 
 
 def main() -> None:
-    """Runs the command; a mistake of the user is one line on stderr and exit 2."""
+    """Runs the command; a mistake of the user, or what the system cannot do, is one line on stderr and exit 2."""
     try:
         app()
-    except PrelabelError as error:
+    except (PrelabelError, OSError) as error:
         sys.stderr.write(f"prelabel: {error}\n")
         sys.exit(2)

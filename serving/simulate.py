@@ -34,8 +34,9 @@ from serving.simulation import document, page
 from serving.simulation.arms import ARMS, Arm, ArmName
 from serving.simulation.document import SimulationReport
 from serving.simulation.figures import Before, arm_reports, sensitivity
+from serving.simulation.plan import Plan
 from serving.simulation.pool import read_pool
-from serving.simulation.rounds import Plan, Round, turn
+from serving.simulation.rounds import Round, turn
 
 QUALITY: Mapping[Task, str] = {
     "asr": "1 less the character error rate",

@@ -47,6 +47,7 @@ def prelabel(folder: Path, *words: str, **environment: str) -> Done:
         (["datasets", "download", "mnist"], "data set: expected one of librispeech-dev-clean, "),
         (["models", "--db", "mysql://x"], "expected"),
         (["serve", "--port", "70000"], "port"),
+        (["models", "import", "asr", 5000 * "m"], "File name too long"),
         (["label-studio", "attach", "--project", "1", "--task", "ocr"], "task: expected one of asr"),
         (["cvat", "sync"], "CVAT: expected PRELABEL_CVAT_URL and PRELABEL_CVAT_TOKEN, got none"),
         (["label-studio", "sync"], "Label Studio: expected PRELABEL_LABEL_STUDIO_URL and PRELABEL_LABEL_STUDIO_TOKEN"),

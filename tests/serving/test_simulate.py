@@ -24,8 +24,9 @@ from serving.simulation.arms import arm as arm_named
 from serving.simulation.document import ArmReport, SimulationReport, to_json
 from serving.simulation.figures import estimate
 from serving.simulation.person import Person
+from serving.simulation.plan import Plan
 from serving.simulation.pool import read_pool
-from serving.simulation.rounds import Plan, Round, _Turn, turn
+from serving.simulation.rounds import Round, _Turn, turn
 from serving.simulation.workshop import Workshop
 from serving.store import Store
 from tests.labelled import data_set

@@ -50,7 +50,7 @@ class Plan:
 
     ``keep`` is the share of the weights it started from that the result keeps. A mean of both bears other material
     better than what was trained last, and often that very material too (Wortsman et al. 2022, arXiv 2109.01903).
-    ``strong`` changes the examples more than usual, where a recipe knows how, for media in other light than theirs.
+    ``strong`` changes the examples more than usual, where a recipe knows how, for media unlike them.
     """
 
     task: Task

@@ -116,7 +116,7 @@ def train(
     learning_rate: Annotated[float | None, typer.Option(min=0, help="its peak; default: the recipe's")] = None,
     keep: Annotated[float, typer.Option(min=0, max=1, help="share of the start's weights in the result")] = 0.0,
     strong: Annotated[
-        bool, typer.Option("--strong-augmentation", help="change examples more: for other light than theirs")
+        bool, typer.Option("--strong-augmentation", help="change examples more: for other light, or other speakers")
     ] = False,
     seed: Annotated[int, typer.Option(min=0, help="of every random draw")] = 0,
     notes: Annotated[str, typer.Option(help="words for the model card: the data and its licences")] = "",

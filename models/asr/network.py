@@ -49,18 +49,28 @@ class Batch:
     """Padded clips and the texts spoken in them.
 
     waveform (batch, samples) float32; lengths (batch,) int64 samples; targets (batch, symbols) int64 classes, padded;
-    target_lengths (batch,) int64.
+    target_lengths (batch,) int64; tempo (batch,) float32, at how many times its own each clip is heard, or None.
     """
 
     waveform: Tensor
     lengths: Tensor
     targets: Tensor
     target_lengths: Tensor
+    tempo: Tensor | None = None
 
     def to(self, device: torch.device) -> "Batch":
         """The same batch on another device."""
-        tensors = (self.waveform, self.lengths, self.targets, self.target_lengths)
-        return Batch(*(tensor.to(device, non_blocking=True) for tensor in tensors))
+
+        def moved(tensor: Tensor) -> Tensor:
+            return tensor.to(device, non_blocking=True)
+
+        return Batch(
+            moved(self.waveform),
+            moved(self.lengths),
+            moved(self.targets),
+            moved(self.target_lengths),
+            None if self.tempo is None else moved(self.tempo),
+        )
 
 
 class Network(nn.Module):
@@ -113,6 +123,8 @@ def loss(network: Network, batch: Batch) -> Tensor:
     with torch.autocast(device.type, enabled=False):  # heard as when serving, whatever the training's numbers
         features, lengths = network.mel(batch.waveform, batch.lengths)
     features = network.warping(features)
+    if batch.tempo is not None:
+        features, lengths = at_tempo(features, lengths, batch.tempo)
     masked = torch.cat([network.masking(features, lengths) for _ in range(views)])
     with torch.autocast(device.type, torch.bfloat16, enabled=has_fast_bfloat16(device)):
         log_probs, frames, _ = network.heard(masked, lengths.repeat(views))
@@ -130,6 +142,24 @@ def loss(network: Network, batch: Batch) -> Tensor:
         first, second = log_probs.chunk(2)
         each = each + CONSISTENCY * disagreement(first, second, frames[: len(lengths)]).repeat(2)
     return (each / size).mean()
+
+
+def at_tempo(features: Tensor, lengths: Tensor, tempo: Tensor) -> tuple[Tensor, Tensor]:
+    """Features (batch, frames, mels) of clips that are spoken faster or slower at the same pitch; lengths in frames.
+
+    Args:
+        tempo: (batch,) how many times as fast.
+    """
+    last = (lengths - 1).unsqueeze(1)
+    sped = (last / tempo.unsqueeze(1)).long()
+    place = torch.arange(int(sped.max()) + 1, device=features.device) * tempo.unsqueeze(1)
+    low = torch.minimum(place.long(), last)
+    share = (place - low).clamp(max=1).unsqueeze(2)
+    size = (-1, -1, features.shape[2])
+    below, above = (
+        features.gather(1, frame.unsqueeze(2).expand(size)) for frame in (low, torch.minimum(low + 1, last))
+    )
+    return torch.lerp(below, above, share), sped.squeeze(1) + 1
 
 
 def disagreement(first: Tensor, second: Tensor, frames: Tensor) -> Tensor:

@@ -41,6 +41,17 @@ OUTPUT_NAMES = ("log_probs", "frames", "embedding")
 
 
 @dataclass(frozen=True)
+class Variation:
+    """What else is changed in clips: they are heard ``tempo`` times as fast, from and to, at the same pitch."""
+
+    tempo: tuple[float, float] = (1.0, 1.0)
+
+
+USUAL = Variation()
+STRONG = Variation(tempo=(0.75, 1.3))
+
+
+@dataclass(frozen=True)
 class Example:
     """One clip: int16 samples at 16 kHz and its normalised text."""
 
@@ -98,7 +109,9 @@ def batches(sizes: Sequence[int], batch_size: int, rng: np.random.Generator) -> 
     return [made[place] for place in rng.permutation(len(made))]
 
 
-def collate(examples: Sequence[Example], settings: Settings, rng: np.random.Generator) -> Batch:
+def collate(
+    examples: Sequence[Example], settings: Settings, rng: np.random.Generator, variation: Variation = USUAL
+) -> Batch:
     """Augments the clips and pads them to one length."""
     noises = [_to_float(example) for example in examples if not example.text]
     waves = [_augment(_to_float(example), noises if example.text else [], rng) for example in examples]
@@ -115,6 +128,7 @@ def collate(examples: Sequence[Example], settings: Settings, rng: np.random.Gene
         lengths=torch.tensor([len(wave) for wave in waves]),
         targets=torch.from_numpy(padded),
         target_lengths=torch.tensor([len(target) for target in targets]),
+        tempo=None if variation is USUAL else torch.from_numpy(rng.uniform(*variation.tempo, len(waves))).float(),
     )
 
 

@@ -1,6 +1,7 @@
 """The recogniser's network: its front end, its masks and its loss."""
 
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -9,7 +10,18 @@ from torch import Tensor
 
 from models.asr import network as asr_network
 from models.asr.frames import CONTEXT, WINDOW
-from models.asr.network import BandWarp, Batch, LogMel, Network, Settings, dft_basis, disagreement, loss, mel_filters
+from models.asr.network import (
+    BandWarp,
+    Batch,
+    LogMel,
+    Network,
+    Settings,
+    at_tempo,
+    dft_basis,
+    disagreement,
+    loss,
+    mel_filters,
+)
 from models.media import SAMPLE_RATE
 
 SMALL = Settings(("a", "b", " ", "字"), mels=40, width=16, blocks=4, heads=2, kernel=5)
@@ -122,6 +134,16 @@ def test_two_views_have_to_agree(monkeypatch: pytest.MonkeyPatch) -> None:
     assert of(1.0, 0.2) > of(1.0, 0.0) > 0
 
 
+def test_a_batch_is_learned_at_its_tempo() -> None:
+    net, clips = network(), batch([[1, 2], [2]])
+
+    def at(tempo: float) -> float:
+        return float(loss(net, replace(clips, tempo=torch.full((2,), tempo))).detach())
+
+    assert at(1.0) == pytest.approx(float(loss(net, clips).detach()), rel=1e-3)
+    assert at(0.5) > 1.5 * at(1.0)  # twice as many frames, of which an untrained network knows nothing
+
+
 def test_masks_hide_something_while_training_only() -> None:
     net, clip, length = network(), noise(SAMPLE_RATE), torch.tensor([SAMPLE_RATE])
     assert torch.equal(net(clip, length)[0], net(clip, length)[0])
@@ -178,3 +200,13 @@ def test_each_view_learns_from_the_other_as_it_is() -> None:
     p, q = first.softmax(2), second.softmax(2)
     assert torch.allclose(towards_second, 0.5 * (p - q), atol=1e-6)
     assert torch.allclose(towards_first, 0.5 * (q - p), atol=1e-6)
+
+
+def test_features_are_heard_at_another_tempo() -> None:
+    steps = torch.arange(9.0).view(1, 9, 1).expand(3, 9, 2).contiguous()
+    steps[2, 5:] = 99.0  # beyond the third clip
+    features, lengths = at_tempo(steps, torch.tensor([9, 9, 5]), torch.tensor([2.0, 0.5, 1.0]))
+    assert lengths.tolist() == [5, 17, 5]
+    assert features[0, :5, 0].tolist() == [0, 2, 4, 6, 8]
+    assert features[1, :, 1].tolist() == [place / 2 for place in range(17)]
+    assert features[2, :5, 0].tolist() == [0, 1, 2, 3, 4]

@@ -112,6 +112,18 @@ def test_augmented_clips_are_sound_and_padding_is_silent() -> None:
             assert 0 < int(length) <= clip.size / (1 - recipe.SPEED) + 1
 
 
+def test_strong_variation_changes_the_tempo_and_the_usual_one_does_not() -> None:
+    clips = [example(text, rng(1)) for text in ("ab c", "c ba", "")]
+    assert recipe.collate(clips, SMALL, rng(3)).tempo is None
+    batches = [recipe.collate(clips, SMALL, rng(seed), recipe.STRONG) for seed in (*range(20), 0)]
+    assert torch.equal(batches[0].waveform, recipe.collate(clips, SMALL, rng(0)).waveform)
+    tempos = [batch.tempo for batch in batches if batch.tempo is not None]
+    assert torch.equal(tempos[0], tempos[-1])
+    low, high = recipe.STRONG.tempo
+    assert low <= float(torch.cat(tempos).min()) < 0.8
+    assert 1.25 < float(torch.cat(tempos).max()) <= high
+
+
 def test_trimming_leaves_the_sound_and_a_little_quiet() -> None:
     tone = np.sin(np.arange(8000) / 8).astype(np.float32)
     clip = np.concatenate([np.zeros(16000, np.float32), tone, np.zeros(24000, np.float32)])

@@ -60,17 +60,8 @@ class Batch:
 
     def to(self, device: torch.device) -> "Batch":
         """The same batch on another device."""
-
-        def moved(tensor: Tensor) -> Tensor:
-            return tensor.to(device, non_blocking=True)
-
-        return Batch(
-            moved(self.waveform),
-            moved(self.lengths),
-            moved(self.targets),
-            moved(self.target_lengths),
-            None if self.tempo is None else moved(self.tempo),
-        )
+        given = {name: tensor for name, tensor in vars(self).items() if tensor is not None}
+        return Batch(**{name: tensor.to(device, non_blocking=True) for name, tensor in given.items()})
 
 
 class Network(nn.Module):

@@ -22,6 +22,7 @@ _BOTH_2018 = "labels/bdd100k_labels_images_"
 _NAMES = {"bike": "bicycle", "caravan": "car", "motor": "motorcycle", "person": "pedestrian", "van": "car"}
 _UNCERTAIN = {"other person": "pedestrian", "other vehicle": "car", "trailer": "truck"}
 _NO_LINES = ("crosswalk", "road curb")
+_KIND_2018 = ("laneTypes", "laneType")  # attributes: the documented name, and one that is met
 _STEPS = 8  # straight pieces that stand for one curve
 
 
@@ -131,7 +132,9 @@ def _attribute(label: _Json, name: str) -> Any:
 
 
 def _runs_along(category: str, label: _Json) -> bool:
-    return _attribute(label, "laneDirection") == "parallel" and category not in _NO_LINES
+    """The category of 2020 says what a marking is; in 2018 all were a "lane", and an attribute said it."""
+    kinds = (category, *(_attribute(label, name) for name in _KIND_2018))
+    return _attribute(label, "laneDirection") == "parallel" and not any(kind in _NO_LINES for kind in kinds)
 
 
 def _polylines(where: str, poly2d: Any) -> Iterator[Lane]:

@@ -59,6 +59,19 @@ def test_lanes_run_along_the_road_and_are_neither_crosswalk_nor_curb(tmp_path: P
     assert [lane.points for lane in label.lanes] == [((50.5, 40), (40, 20))]
 
 
+@pytest.mark.parametrize("name", ["laneTypes", "laneType"])
+def test_of_lanes_of_2018_an_attribute_says_what_they_are(tmp_path: Path, name: str) -> None:
+    """As doc/format.md of the toolkit had it then: the category of all is "lane"."""
+    photo(tmp_path / "images" / "100k" / "val" / "a.jpg")
+    kinds = ("road curb", "crosswalk", "single white")
+    old = [{**LINE, "category": "lane", "attributes": {**ALONG, name: kind}} for kind in kinds]
+    frames = [{"name": "a.jpg", "labels": old}]
+    put(tmp_path / "labels" / "bdd100k_labels_images_val.json", json.dumps(frames))
+    (label,) = labels(f"bdd100k-lanes:{tmp_path}").values()
+    assert isinstance(label, Lanes)
+    assert len(label.lanes) == 1
+
+
 def test_a_curve_is_followed_between_its_controls(tmp_path: Path) -> None:
     """By hand: a cubic curve is (27 a + 27 b + 9 c + d) / 64 after a quarter, (a + 3 b + 3 c + d) / 8 halfway."""
     lanes_2020(tmp_path, CURVE)

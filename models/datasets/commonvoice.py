@@ -13,7 +13,8 @@ def read(root: Path, split: str | None = None) -> Iterator[tuple[Item, Transcrip
     """Every clip of ``SPLIT.tsv`` with its sentence; the group is the speaker (``client_id``), the language
     what the column ``locale`` says, where there is one.
 
-    Tabs are the only separators and quotes are part of the sentence, as the files are written.
+    Tabs are the only separators and quotes are part of the sentence, as the files are written. A ``path`` without a
+    suffix, as in the first releases, is that of an MP3 file.
 
     Raises:
         InvalidDataset: a broken line, naming file and line.
@@ -37,6 +38,6 @@ def _read(root: Path, file: Path) -> Iterator[tuple[Item, Transcript]]:
         speaker, name, sentence = (row[key].strip() for key in _NEEDED)
         if not speaker or not name or not sentence:
             broken(where, f"values for {', '.join(_NEEDED)}", (speaker, name, sentence))
-        clip = existing(where, root / "clips" / name)
+        clip = existing(where, root / "clips" / (name if Path(name).suffix else f"{name}.mp3"))
         language = row.get("locale", "").strip() or None
         yield Item(below(root, clip), str(clip), speaker, language), Transcript(sentence)

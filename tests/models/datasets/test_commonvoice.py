@@ -30,6 +30,14 @@ def test_the_locale_is_the_language_where_it_is_told(tmp_path: Path) -> None:
     assert [item.language for item, _ in read(f"commonvoice:{tmp_path}")] == ["hsb", None]
 
 
+def test_the_first_releases_left_out_what_every_clip_ends_in(tmp_path: Path) -> None:
+    """torchaudio's reader and DeepSpeech's importer both put it back."""
+    put(tmp_path / "clips" / "common_voice_br_17334968.mp3")
+    header = "client_id\tpath\tsentence\tup_votes\tdown_votes\tage\tgender\taccent\n"
+    put(tmp_path / "dev.tsv", header + "s1\tcommon_voice_br_17334968\tDemat\t2\t0\t\t\t\n")
+    assert [item.id for item, _ in read(f"commonvoice:{tmp_path}")] == ["clips/common_voice_br_17334968.mp3"]
+
+
 @pytest.mark.parametrize(
     ("line", "message"),
     [

@@ -11,6 +11,7 @@ from models.records import Item, Seconds, Transcript
 _Interval: TypeAlias = tuple[Seconds, Seconds, str]
 
 _SHORTEST: Seconds = 0.001  # Praat knows no empty interval
+_DIGITS = 6  # behind the point: times that are written alike are the same
 
 
 def write(root: Path, pairs: Iterable[tuple[Item, Transcript]]) -> None:
@@ -28,7 +29,7 @@ def write(root: Path, pairs: Iterable[tuple[Item, Transcript]]) -> None:
 
 def _grid(label: Transcript, length_s: Seconds) -> Iterator[str]:
     spoken = list(_words(label))
-    end_s = max(length_s, *(word[1] for word in spoken), _SHORTEST)
+    end_s = max(round(length_s, _DIGITS), *(word[1] for word in spoken), _SHORTEST)
     tiers = {"text": [(0.0, end_s, label.text)]}
     if spoken:
         tiers["words"] = list(_without_gaps(spoken, end_s))
@@ -47,8 +48,8 @@ def _words(label: Transcript) -> Iterator[_Interval]:
     """The words one after the other: where one begins before the last has ended, it begins there."""
     before = 0.0
     for word in label.words:
-        start = max(word.start_s, before)
-        before = max(word.end_s, start + _SHORTEST)
+        start = max(round(word.start_s, _DIGITS), before)
+        before = round(max(word.end_s, start + _SHORTEST), _DIGITS)
         yield start, before, word.text
 
 

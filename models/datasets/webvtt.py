@@ -24,17 +24,33 @@ def write(root: Path, pairs: Iterable[tuple[Item, Transcript]]) -> None:
         for item, label in pairs:
             with (out / f"{file_name(item)}.vtt").open("x", encoding="utf-8") as file:
                 file.write("WEBVTT\n")
-                for start_s, end_s, text in _cues(item, label):
-                    file.write(f"\n{_clock(start_s)} --> {_clock(end_s)}\n{text}\n")
+                for start, end, text in _cues(item, label):
+                    shown_until = max(end, start + 1)  # players skip what ends when it starts
+                    file.write(f"\n{_clock(start)} --> {_clock(shown_until)}\n{text}\n")
 
 
-def _cues(item: Item, label: Transcript) -> Iterator[tuple[Seconds, Seconds, str]]:
+def _cues(item: Item, label: Transcript) -> Iterator[tuple[int, int, str]]:
+    """(start, end, text) of each subtitle, in milliseconds."""
     if label.words:
         for words in _subtitles(label.words):
-            timed = [f"<{_clock(word.start_s)}>{_escaped(word.text)}" for word in words[1:]]
-            yield words[0].start_s, max(word.end_s for word in words), " ".join([_escaped(words[0].text), *timed])
+            end = max(_milliseconds(word.end_s) for word in words)
+            yield _milliseconds(words[0].start_s), end, " ".join(_timed(words, end))
     elif label.text.split():
-        yield 0.0, duration_s(Path(item.uri)), _escaped(" ".join(label.text.split()))
+        yield 0, _milliseconds(duration_s(Path(item.uri))), _escaped(" ".join(label.text.split()))
+
+
+def _timed(words: Sequence[Word], end: int) -> Iterator[str]:
+    """The words of a subtitle, each but the first behind its time, which must be later than the last and before the
+    end; others come with the word before them."""
+    known = _milliseconds(words[0].start_s)
+    yield _escaped(words[0].text)
+    for word in words[1:]:
+        start = _milliseconds(word.start_s)
+        if known < start < end:
+            known = start
+            yield f"<{_clock(start)}>{_escaped(word.text)}"
+        else:
+            yield _escaped(word.text)
 
 
 def _subtitles(words: Sequence[Word]) -> Iterator[list[Word]]:
@@ -55,7 +71,10 @@ def _escaped(text: str) -> str:
     return escape(text, quote=False)
 
 
-def _clock(seconds: Seconds) -> str:
-    milliseconds = round(seconds * 1000)
+def _milliseconds(seconds: Seconds) -> int:
+    return round(seconds * 1000)
+
+
+def _clock(milliseconds: int) -> str:
     minutes, rest = divmod(milliseconds, 60_000)
     return f"{minutes // 60:02d}:{minutes % 60:02d}:{rest // 1000:02d}.{rest % 1000:03d}"

@@ -54,6 +54,14 @@ def test_without_times_there_is_one_tier(tmp_path: Path) -> None:
     assert grid((tmp_path / "out" / "a.TextGrid").read_text()) == (0.5, {"text": [(0.0, 0.5, "go\non")]})
 
 
+def test_times_that_are_written_alike_leave_no_gap_between_them(tmp_path: Path) -> None:
+    """Praat does not open a file with an interval that ends where it starts."""
+    words = (Word("go", 0, 0.3), Word("on", 0.1 + 0.2, 0.5 - 1e-12))
+    textgrid.write(tmp_path / "out", [(Item("a", str(sound(tmp_path / "a.wav"))), Transcript("go on", words))])
+    _, tiers = grid((tmp_path / "out" / "a.TextGrid").read_text())
+    assert tiers["words"] == [(0.0, 0.3, "go"), (0.3, 0.5, "on")]
+
+
 @settings(max_examples=30)
 @given(st.lists(words_in_time(), max_size=3))
 def test_tiers_leave_nothing_out_and_words_keep_their_order(labels: list[Transcript]) -> None:

@@ -88,29 +88,34 @@ def write(root: Path, pairs: Iterable[tuple[Item, Transcript]]) -> None:
     An utterance is called ``SPEAKER-ITEM``; an item without a group is its own speaker.
 
     Raises:
-        InvalidInput: as ``new_folder``, or two items that would be one utterance.
+        InvalidInput: as ``new_folder``, two items that would be one utterance, or a path that ``wav.scp`` cannot hold.
     """
     utterances = Shelf()
     with new_folder(root) as out:
         for item, label in pairs:
             name = file_name(item)
-            speaker = token(item.group).replace("-", "_") if item.group else name
-            utterance = f"{speaker}-{name}" if item.group else name
+            speaker = (token(item.group) if item.group else name).replace("-", "_")
+            utterance = f"{speaker}-{name}" if item.group else speaker
             if utterance in utterances:
                 raise InvalidInput(f"{root}: expected items with names of their own, got two called {utterance}")
-            path = str(Path(item.uri).absolute())
-            told = {"wav.scp": path, "text": label.text, "utt2spk": speaker}
+            told = {"wav.scp": _path(item), "text": " ".join(label.text.split()), "utt2spk": speaker}
             utterances.add(utterance, (speaker, told, item.language))
         for file in _FILES:
             with (out / file).open("w", encoding="utf-8") as lines:
-                lines.writelines(f"{key} {' '.join(row[file].split())}".rstrip() + "\n"
-                                 for key, (_, row, _) in utterances.in_order())  # fmt: skip
+                lines.writelines(f"{key} {row[file]}".rstrip() + "\n" for key, (_, row, _) in utterances.in_order())
         _write_languages(out / _LANGUAGES, ((key, row[2]) for key, row in utterances.in_order()))
         with (out / "spk2utt").open("w", encoding="utf-8") as lines:
             for speaker, rows in groupby(utterances.in_order(), key=lambda row: row[1][0]):
                 lines.write(speaker)
                 lines.writelines(f" {utterance}" for utterance, _ in rows)
                 lines.write("\n")
+
+
+def _path(item: Item) -> str:
+    path = str(Path(item.uri).absolute())
+    if "\n" in path or path != path.strip() or path.endswith("|"):
+        raise InvalidInput(f"item {item.id}: expected a path of one line that ends in no blank and no |, got {path!r}")
+    return path
 
 
 def _write_languages(file: Path, told: Iterable[tuple[str, str | None]]) -> None:

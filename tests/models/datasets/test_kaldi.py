@@ -126,6 +126,23 @@ def test_a_written_directory_is_sorted_by_utterance_and_so_by_speaker(tmp_path: 
     assert out["spk2utt"] == ["a a-z a-é", "a_b a_b-a a_b-b", "a_b_c a_b_c-x", "c c"]
 
 
+def test_an_item_without_a_group_does_not_come_between_those_of_a_speaker(tmp_path: Path) -> None:
+    said = [("b", "84"), ("84-c", None), ("d", "84")]
+    module.write(tmp_path / "out", [(Item(name, "a.wav", group), Transcript(name)) for name, group in said])
+    assert (tmp_path / "out" / "spk2utt").read_text() == "84 84-b 84-d\n84_c 84_c\n"
+
+
+def test_a_path_is_kept_as_it_is_or_refused(tmp_path: Path) -> None:
+    clip = sound(tmp_path / "my  clips" / "a.wav")
+    module.write(tmp_path / "out", [(Item("a", str(clip)), Transcript("two  blanks"))])
+    ((item, _),) = read(f"kaldi:{tmp_path}/out")
+    assert item.uri == str(clip)
+    assert (tmp_path / "out" / "text").read_text() == "a two blanks\n"
+    for name in ("b\n.wav", "b.wav ", "b|"):
+        with pytest.raises(InvalidInput, match=r"item b: expected a path of one line that ends in no blank and no \|"):
+            module.write(tmp_path / "other", [(Item("b", f"/{name}"), Transcript(""))])
+
+
 def test_two_items_that_would_be_one_utterance_are_refused(tmp_path: Path) -> None:
     pairs = [(Item(name, "a.wav", "s"), Transcript("x")) for name in ("a b", "a_b")]
     with pytest.raises(InvalidInput, match="expected items with names of their own, got two called s-a_b"):

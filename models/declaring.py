@@ -35,13 +35,21 @@ def read_declaration(path: Path) -> dict[str, Any]:
 
 
 def merged(*layers: Mapping[str, Any]) -> dict[str, Any]:
-    """One mapping of several; later ones win, tables are merged."""
+    """One mapping of several; later ones win, tables are merged.
+
+    Raises:
+        InvalidInput: something else in the place of a table.
+    """
     whole: dict[str, Any] = {}
     for layer in layers:
         for key, value in layer.items():
             known = whole.get(key)
-            both = isinstance(known, Mapping) and isinstance(value, Mapping)
-            whole[key] = merged(known, value) if both else value  # type: ignore[arg-type]
+            if not isinstance(known, Mapping):
+                whole[key] = value
+            elif isinstance(value, Mapping):
+                whole[key] = merged(known, value)
+            else:
+                raise InvalidInput(f"{key}: expected a table, got {value!r}")
     return whole
 
 

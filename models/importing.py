@@ -206,7 +206,11 @@ def sample_media(task: Task) -> Iterator[tuple[str, NDArray[Any]]]:
 
 
 def _import_version(task: Task, folder: Path, given: Mapping[str, Any], versions_dir: Path) -> Version:
-    """A version of another deployment, whole."""
+    """A version of another deployment, whole.
+
+    Raises:
+        Refused: it is here already with less, as when its ONNX file was brought alone.
+    """
     _refuse_declaration(folder, given)
     version = read_version(folder)
     if version.task != task:
@@ -214,7 +218,11 @@ def _import_version(task: Task, folder: Path, given: Mapping[str, Any], versions
     check_sane(task, tasks.load_runtime(task, version.onnx), version.name)
     with unfinished(versions_dir) as work:
         shutil.copytree(folder, work, dirs_exist_ok=True)
-        return settle(work, versions_dir / version.name)
+        found = settle(work, versions_dir / version.name)
+    if (found.training_ids(), found.checkpoint.is_file()) != (version.training_ids(), version.checkpoint.is_file()):
+        raise Refused(f"{folder}: expected to be the first to bring {version.name}, got one that is here already, "
+                      "without its checkpoint or what it was trained on")  # fmt: skip
+    return found
 
 
 def _refuse_declaration(file: Path, given: Mapping[str, Any]) -> None:

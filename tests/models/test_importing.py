@@ -80,6 +80,19 @@ def test_a_file_of_ours_alone_will_do(tmp_path: Path) -> None:
         take(tmp_path, own.onnx, "asr")
 
 
+def test_a_version_that_came_as_a_file_alone_does_not_pass_for_the_whole(tmp_path: Path) -> None:
+    own = make_version(tmp_path / "own", "lane")
+    (own.folder / "training-ids.txt").write_text("ab\n", encoding="utf-8")
+    alone = tmp_path / "alone.onnx"
+    alone.write_bytes(own.onnx.read_bytes())
+    taken = take(tmp_path, alone, "lane")
+    with pytest.raises(Refused, match=f"first to bring {own.name}, got one that is here already, without its"):
+        take(tmp_path, own.folder, "lane")
+    assert taken.training_ids() == frozenset()
+    assert take(tmp_path / "elsewhere", own.folder, "lane").training_ids() == {"ab"}
+    assert take(tmp_path / "elsewhere", own.folder, "lane").name == own.name  # twice is harmless
+
+
 def test_weights_that_lie_beside_the_model_come_inside(tmp_path: Path) -> None:
     made = foreign.ultralytics(tmp_path / "made.onnx")
     beside = tmp_path / "beside.onnx"
@@ -121,6 +134,8 @@ def test_later_layers_win_and_tables_merge() -> None:
         "a": {"z": 1},
         "t": {"x": 1, "y": 3},
     }
+    with pytest.raises(InvalidInput, match="t: expected a table, got 3"):
+        merged({"t": {"x": 1}}, {"t": 3})
 
 
 class Fickle:

@@ -52,14 +52,15 @@ def ultralytics_end2end(path: Path) -> Path:
     return graph.save(path, {"output0": (1, len(cells()), 6)}, {**notes, "imgsz": f"[{HEIGHT}, {WIDTH}]"})
 
 
-def yolox(path: Path, decoded: bool = False) -> Path:
-    """``output`` (1, n, 5 + classes), from bytes in BGR."""
+def yolox(path: Path, decoded: bool = False, anchors: int = 1, metadata: Mapping[str, str] | None = None) -> Path:
+    """``output`` (1, n, 5 + classes), from bytes in BGR, the same for every one of several anchors a cell."""
     graph = Graph("images")
     boxes = _centred(cells()) if decoded else np.tile([0.5, 0.5, 0.0, 0.0], (len(cells()), 1))
     graph.constant("where", np.concatenate([boxes, np.ones((len(boxes), 1))], axis=1)[None])
     graph.node("Transpose", [graph.probabilities(bgr=True, full=255.0)], "rows", perm=[0, 2, 1])
-    graph.node("Concat", ["where", "rows"], "output", axis=2)
-    return graph.save(path, {"output": (1, len(cells()), 7)})
+    graph.node("Concat", ["where", "rows"], "one", axis=2)
+    graph.node("Concat", ["one"] * anchors, "output", axis=1)
+    return graph.save(path, {"output": (1, anchors * len(cells()), 7)}, metadata)
 
 
 def nanodet(path: Path, bins: int = 8) -> Path:

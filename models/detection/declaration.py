@@ -110,13 +110,15 @@ def complete(graph: Graph, given: Mapping[str, Any]) -> Declaration:
     if "head" not in told:
         raise InvalidInput(f"head: expected one of {', '.join(ROLES)} to be declared for outputs "
                            f"{', '.join(map(str, graph.outputs))}, got none that the file tells")  # fmt: skip
-    if told["head"] not in ROLES:
+    if str(told["head"]) not in ROLES:
         raise InvalidInput(f"head: expected one of {', '.join(ROLES)}, got {told['head']!r}")
     whole = merged(_HABITS[told["head"]], _outputs(graph, told), told)
     if "classes" not in whole:
         count = _classes_of(graph, whole)
         some = f"the names of its {count} classes" if count else "the names of its classes"
         raise InvalidInput(f"classes: expected {some} to be declared, got none: the file holds no names")
+    if not isinstance(whole["classes"], (list, tuple)):
+        raise InvalidInput(f"classes: expected a list of names, got {whole['classes']!r}")
     if whole["head"] == "detr" and "activation" not in whole:  # one output more than classes is that for nothing
         softmax = _classes_of(graph, whole) == len(whole["classes"]) + 1
         whole["activation"] = "softmax" if softmax else "sigmoid"
@@ -224,7 +226,7 @@ def _detr_outputs(names: set[str]) -> dict[str, str]:
 def _outputs(graph: Graph, told: Mapping[str, Any]) -> dict[str, Any]:
     """The outputs of a head that go without saying, and what else follows from how they are called."""
     head, names = told["head"], {port.name for port in graph.outputs}
-    known = {role: role for role in ("embedding", "side_std") if role in names}
+    known: dict[str, str] = {role: role for role in ("embedding", "side_std") if role in names}
     if head == "detr":
         found = _detr_outputs(names)
         if found.get("boxes") == "dets":  # RF-DETR
@@ -232,12 +234,23 @@ def _outputs(graph: Graph, told: Mapping[str, Any]) -> dict[str, Any]:
         if found.get("logits") == "logits":  # Hugging Face
             return {"outputs": {**known, **found}, "input": _IMAGENET}
         return {"outputs": {**known, **found}}
+    if head == "yolox":
+        return _of_yolox(graph, told, known)
     if ROLES[head] == ("output",):
-        rows = graph.outputs[0].shape[1] if len(graph.outputs[0].shape) == 3 else None
-        size = (told["input"].get("width") or 0, told["input"].get("height") or 0)
-        raw = head != "yolox" or not all(size) or rows in (None, points(size, YOLOX_STRIDES))
-        return {"outputs": {**known, "output": graph.outputs[0].name}, **({} if raw else {"decoded": True})}
+        return {"outputs": {**known, "output": graph.outputs[0].name}}
     return {"outputs": {**known, **{role: role for role in ROLES[head] if role in names}}}
+
+
+def _of_yolox(graph: Graph, told: Mapping[str, Any], known: Mapping[str, str]) -> dict[str, Any]:
+    """YOLOX has one box a cell; several, or a note of the stride, are of YOLOv5's family, with other habits."""
+    output, picture = graph.outputs[0], told["input"]
+    rows = output.shape[1] if len(output.shape) == 3 else None
+    size = (picture.get("width") or 0, picture.get("height") or 0)
+    one_each = not all(size) or rows in (None, points(size, YOLOX_STRIDES))
+    outputs = {"outputs": {**known, "output": output.name}}
+    if one_each and "stride" not in graph.metadata:
+        return outputs
+    return {**outputs, "decoded": True, "input": {"resize": "letterbox", "colours": "RGB", "scale": 1 / 255}}
 
 
 def _classes_of(graph: Graph, told: Mapping[str, Any]) -> int | None:

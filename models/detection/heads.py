@@ -13,6 +13,7 @@ from models.errors import InvalidInput
 Floats = NDArray[np.floating]
 YOLOX_STRIDES = (8, 16, 32)
 NANODET_STRIDES = (8, 16, 32, 64)
+LARGEST_LOG = 20.0  # the logarithm of a size in strides: beyond any picture
 
 
 @dataclass(frozen=True)
@@ -56,6 +57,7 @@ def yolo_end2end(output: Floats, classes: int) -> Candidates:
     _expect("the output", output, (1, None, 6))
     rows = output[0]
     _require_probabilities("the output's confidences", rows[:, 4])
+    _require_pixels("the output's boxes", rows[rows[:, 4] > 0, :4])
     return _unplaced(_one_hot(rows[:, 4], rows[:, 5], classes), rows[:, :4])
 
 
@@ -71,7 +73,10 @@ def yolox(output: Floats, classes: int, size: tuple[int, int], decoded: bool) ->
     boxes = rows[:, :4]
     if not decoded:
         cells, strides = _grid(size, YOLOX_STRIDES, len(rows))
-        wide = np.exp(boxes[:, 2:].clip(max=20)) * strides
+        if boxes[:, 2:].max(initial=0) > LARGEST_LOG:
+            raise InvalidInput(f"decoded: expected logarithms of widths and heights in strides, got values up to "
+                               f"{boxes[:, 2:].max():g}; boxes in pixels are decoded = true")  # fmt: skip
+        wide = np.exp(boxes[:, 2:]) * strides
         boxes = np.concatenate([(boxes[:, :2] + cells) * strides, wide], axis=1)
     _require_pixels("the output's boxes", boxes)
     return _unplaced(rows[:, 4:5] * rows[:, 5:], _corners(boxes))
@@ -122,6 +127,7 @@ def labelled(labels: Floats, boxes: Floats, scores: Floats, classes: int) -> Can
     _expect("scores", scores, labels.shape)
     _expect("boxes", boxes, (*labels.shape, 4))
     _require_probabilities("scores", scores)
+    _require_pixels("boxes", boxes[scores > 0])
     return _unplaced(_one_hot(scores[0], labels[0], classes), boxes[0])
 
 
@@ -149,6 +155,10 @@ def _one_hot(scores: Floats, labels: Floats, classes: int) -> Floats:
     """Probabilities (n, classes) of objects that have one class each."""
     rows = np.flatnonzero(scores > 0)
     columns = labels[rows].astype(np.int64)
+    if (columns != labels[rows]).any():
+        raise InvalidInput(
+            f"labels: expected whole numbers of classes, got {labels[rows][columns != labels[rows]][0]:g}"
+        )
     if len(columns) and (columns.min() < 0 or columns.max() >= classes):
         wrong = columns.min() if columns.min() < 0 else columns.max()
         raise InvalidInput(
@@ -198,6 +208,6 @@ def _require_probabilities(name: str, values: Floats) -> None:
 
 
 def _require_pixels(name: str, boxes: Floats) -> None:
-    """A picture full of candidates that all lie within 2 pixels of its corner is one measured in shares."""
-    if len(boxes) >= 64 and np.isfinite(boxes).all() and np.abs(boxes[:, :2]).max() <= 2:
-        raise InvalidInput(f"{name}: expected centres in pixels, got shares of the picture: all within 2")
+    """A picture full of candidates of which no number exceeds 2 is one measured in shares."""
+    if len(boxes) >= 64 and np.isfinite(boxes).all() and np.abs(boxes).max() <= 2:
+        raise InvalidInput(f"{name}: expected pixels, got shares of the picture: all within 2")

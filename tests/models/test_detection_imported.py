@@ -137,6 +137,10 @@ def test_one_output_more_than_classes_is_that_for_nothing(tmp_path: Path) -> Non
         ),
         (foreign.ultralytics, {"input": {"layout": "NHWC"}}, "input.layout: expected 3 channels where NHWC has them"),
         (foreign.ultralytics, {"input": {"mean": [1, 2]}}, "input.mean.2: Field required"),
+        (foreign.ultralytics, {"input": "RGB"}, "input: expected a table, got 'RGB'"),
+        (foreign.ultralytics, {"outputs": "output0"}, "outputs: expected a table, got 'output0'"),
+        (foreign.pred_logits, {"classes": 2}, "classes: expected a list of names, got 2"),
+        (foreign.ultralytics, {"head": ["yolo"]}, "head: expected one of boxes, yolo, .*, got "),
         (foreign.ultralytics, {"head": "ssd"}, "head: expected one of boxes, yolo, .*, got 'ssd'"),
         (foreign.ultralytics, {"colour": "RGB"}, "colour: Unexpected keyword argument"),
         (
@@ -152,6 +156,19 @@ def test_a_wrong_declaration_is_refused_with_what_was_found(
 ) -> None:
     with pytest.raises(InvalidInput, match=message):
         declare(make(tmp_path / "it.onnx"), given)
+
+
+def test_yolov5_has_habits_of_its_own(tmp_path: Path) -> None:
+    """Three boxes a cell, or its exporter's note of the stride: not YOLOX's bytes in BGR but shares of RGB, centred."""
+    three = declare(foreign.yolox(tmp_path / "three.onnx", decoded=True, anchors=3), CLASSES)
+    noted = declare(foreign.yolox(tmp_path / "noted.onnx", decoded=True, metadata={"stride": "32"}), CLASSES)
+    for told in (three, noted):
+        assert (told.head, told.decoded) == ("yolox", True)
+        assert (told.input.resize, told.input.colours, told.input.scale) == ("letterbox", "RGB", 1 / 255)
+    declared = declare(tmp_path / "three.onnx", {**CLASSES, "input": {"colours": "BGR"}})
+    assert (declared.input.resize, declared.input.colours) == ("letterbox", "BGR")
+    own = declare(foreign.yolox(tmp_path / "own.onnx"), CLASSES)
+    assert (own.decoded, own.input.resize, own.input.colours, own.input.scale) == (False, "corner", "BGR", 1.0)
 
 
 def test_a_model_for_another_purpose_is_refused(tmp_path: Path) -> None:
@@ -251,8 +268,21 @@ class TestHeads:
         [
             (lambda: heads.yolo(np.zeros((1, 84, 10)), 3), "expected shape 1x7x[?] .*, got 1x84x10"),
             (lambda: heads.yolo(np.full((1, 6, 100), 5.0), 2), r"expected probabilities in \[0, 1\]"),
-            (lambda: heads.yolo(np.full((1, 6, 100), 0.5), 2), "expected centres in pixels, got shares"),
+            (lambda: heads.yolo(np.full((1, 6, 100), 0.5), 2), "boxes: expected pixels, got shares of the picture"),
             (lambda: heads.yolo(np.full((1, 6, 100), np.nan), 2), "expected finite probabilities"),
+            (
+                lambda: heads.yolox(np.full((1, 84, 7), [[9, 9, 30, 40, 1, 1, 0]]), 2, (64, 64), decoded=False),
+                "decoded: expected logarithms of widths and heights in strides, got values up to 40; boxes in pixels",
+            ),
+            (lambda: heads.yolo_end2end(np.ones((1, 64, 6)), 2), "boxes: expected pixels, got shares of the picture"),
+            (
+                lambda: heads.labelled(np.zeros((1, 64)), np.full((1, 64, 4), 0.5), np.ones((1, 64)), 2),
+                "boxes: expected pixels, got shares of the picture",
+            ),
+            (
+                lambda: heads.yolo_end2end(np.array([[[1, 2, 30, 40, 0.9, 0.7]]]), 2),
+                "labels: expected whole numbers of classes, got 0.7",
+            ),
             (lambda: heads.yolox(np.zeros((1, 7, 7)), 2, (64, 64), decoded=False), "expected 84 points, .*, got 7"),
             (lambda: heads.nanodet(np.zeros((1, 85, 35)), 2, (64, 64), (8, 16, 32, 64)), "leaves 4 sides"),
             (

@@ -41,8 +41,11 @@ def sherpa(path: Path, metadata: Mapping[str, str] | None = None) -> Path:
     return graph.save(path, outputs, notes if metadata is None else metadata, whole=["log_probs_len"])
 
 
-def nemo(path: Path, subsampling: int = 8) -> Path:
-    """A FastConformer CTC: ``audio_signal`` (batch, 80, frames), ``length`` -> ``logprobs``, the blank last."""
+def nemo(path: Path, subsampling: int = 8, metadata: Mapping[str, str] | None = None) -> Path:
+    """A FastConformer CTC: ``audio_signal`` (batch, 80, frames), ``length`` -> ``logprobs``, the blank last.
+
+    NeMo's own export writes no ``metadata``; sherpa-onnx's script adds what it needs.
+    """
     weights, bias = _listener(NEMO_FEATURES, (*PIECES, "<blk>"), above=1.0)
     graph = _Graph({"audio_signal": (TensorProto.FLOAT, ["N", 80, "T"]), "length": (TensorProto.INT64, ["N"])})
     graph.pooled("audio_signal", 8, weights, bias, "classes")
@@ -52,15 +55,23 @@ def nemo(path: Path, subsampling: int = 8) -> Path:
     beside(path, [f"{piece} {number}" for number, piece in enumerate((*PIECES, "<blk>"))])
     notes = {"vocab_size": "3", "normalize_type": "per_feature", "subsampling_factor": str(subsampling),
              "model_type": "EncDecHybridRNNTCTCBPEModel", "version": "1", "model_author": "NeMo"}  # fmt: skip
-    return graph.save(path, {"logprobs": ["N", "F", 4]}, notes)
+    return graph.save(path, {"logprobs": ["N", "F", 4]}, notes if metadata is None else metadata)
 
 
-def wav2vec2(path: Path) -> Path:
-    """Hugging Face's: ``input_values`` (batch, samples) -> ``logits``; ``vocab.json`` in capitals."""
+def wav2vec2(path: Path, masked: bool = False) -> Path:
+    """Hugging Face's: ``input_values`` (batch, samples) -> ``logits``; ``vocab.json`` in capitals.
+
+    Large models also want an ``attention_mask`` (batch, samples) of the samples that count.
+    """
     time_s = np.arange(400) / SAMPLE_RATE
     kernels = [wave(2 * np.pi * hertz * time_s) for hertz in PITCHES.values() for wave in (np.cos, np.sin)]
-    graph = _Graph({"input_values": (TensorProto.FLOAT, ["batch", "samples"])})
-    graph.node("Unsqueeze", ["input_values", graph.constant("one", np.array([1]))], "sound")
+    mask = {"attention_mask": (TensorProto.INT64, ["batch", "samples"])} if masked else {}
+    graph = _Graph({"input_values": (TensorProto.FLOAT, ["batch", "samples"]), **mask})
+    sound = "input_values"
+    if masked:
+        graph.node("Cast", ["attention_mask"], "counts", to=TensorProto.FLOAT)
+        sound = graph.node("Mul", ["input_values", "counts"], "heard")
+    graph.node("Unsqueeze", [sound, graph.constant("one", np.array([1]))], "sound")
     graph.constant("kernels", np.array(kernels, np.float32)[:, None])
     graph.node("Conv", ["sound", "kernels"], "waves", strides=[320])
     graph.node("Mul", ["waves", "waves"], "powers")

@@ -28,12 +28,17 @@ UNSPOKEN = (*BLANKS, "<unk>", "[UNK]", "<s>", "</s>", "<sos/eos>", "<sos>", "<eo
 SPACES = str.maketrans({"▁": " ", "|": " "})  # SentencePiece's and wav2vec2's
 SHORTEST = SAMPLE_RATE // 2  # samples: shorter clips are filled up with silence
 _PROBE_S = (4, 8)  # clips whose frames are counted
+_HABITS: dict[str, dict[str, Any]] = {  # of the features that others train on
+    "kaldi": {"high_hz": -400.0},
+    "nemo": {"low_hz": 0.0, "high_hz": 0.0, "normalise": "per_feature"},
+}
 
 
 @dataclass(frozen=True)
 class SoundInput:
     """A network's sound: the waveform itself or log-mel features, and its length where the network asks for it.
 
+    Where a network that hears the waveform wants two axes of ``length``, it is a mask of the samples that count.
     ``layout`` of features is (batch, frames, mels) or (batch, mels, frames). ``normalise`` brings a waveform to mean 0
     and deviation 1, as wav2vec2's large models want it.
     """
@@ -49,7 +54,7 @@ class SoundInput:
 
     def feeds(self, media: Waveform, graph: Graph) -> dict[str, NDArray[Any]]:
         """The network's inputs for one clip."""
-        types = {port.name: port.dtype for port in graph.inputs}
+        ports = {port.name: port for port in graph.inputs}
         if self.kind == "waveform":
             sound = media.astype(np.float32)
             if self.normalise:
@@ -60,9 +65,11 @@ class SoundInput:
             found = self.features.of(media)
             length = len(found)
             values = (found if self.layout == "frames-mels" else found.T)[None]
-        feeds: dict[str, NDArray[Any]] = {self.name: np.ascontiguousarray(values, types[self.name])}
+        feeds: dict[str, NDArray[Any]] = {self.name: np.ascontiguousarray(values, ports[self.name].dtype)}
         if self.length:
-            feeds[self.length] = np.array([length], types[self.length])
+            port = ports[self.length]
+            masked = self.kind == "waveform" and len(port.shape) == 2  # a clip is alone: all of it counts
+            feeds[self.length] = np.ones((1, length), port.dtype) if masked else np.array([length], port.dtype)
         return feeds
 
 
@@ -115,21 +122,22 @@ def declare(onnx: Path, given: Mapping[str, Any]) -> Declaration:
     """
     session = open_session(onnx)
     graph = graph_of(session)
-    told = merged(_told_by(graph), given)
+    told = _with_habits(graph, merged(_told_by(graph), given))
     told["vocabulary"] = vocabulary(told.get("vocabulary"), onnx.parent, _classes(graph, told["output"]))
     if "blank" not in told:
         told["blank"] = _blank(told["vocabulary"])
     if "lower_case" not in told:
         spoken = "".join(piece for piece in told["vocabulary"] if piece not in UNSPOKEN)
         told["lower_case"] = spoken.upper() == spoken and spoken.lower() != spoken
-    factor, frame_s = told.pop("subsampling", None), told.pop("frame_s", None)
-    declaration = build(Declaration, {**told, "frame_s": frame_s or 1.0})
+    claims = {name: _number(name, told.pop(name)) for name in ("subsampling", "frame_s") if name in told}
+    declaration = build(Declaration, {**told, "frame_s": 1.0})
     _check(graph, declaration)
     measured = replace(declaration, frame_s=_measured(session, declaration))
-    for name, claimed in (("subsampling", factor and factor * 0.01), ("frame_s", frame_s)):
-        if claimed and abs(claimed / measured.frame_s - 1) > 0.02:
+    for name, claimed in claims.items():
+        claimed_s = claimed * 0.01 if name == "subsampling" else claimed
+        if not abs(claimed_s / measured.frame_s - 1) <= 0.02:
             raise InvalidInput(f"{name}: expected {measured.frame_s:g} s from one output frame to the next, as "
-                               f"measured, got {claimed:g} s")  # fmt: skip
+                               f"measured, got {claimed_s:g} s")  # fmt: skip
     return measured
 
 
@@ -166,6 +174,8 @@ def vocabulary(given: object, folder: Path, classes: int | None) -> list[str]:
         count = f"its {classes} classes" if classes else "its classes"
         raise InvalidInput(f"vocabulary: expected the pieces of text that {count} stand for, declared or in tokens.txt "
                            "beside the model, got none")  # fmt: skip
+    while len(pieces) > (classes or 0) and re.fullmatch(r"#\d+", pieces[-1]):
+        pieces.pop()
     if classes == len(pieces) + 1 and not set(pieces) & set(BLANKS[:5]):
         pieces.append("<blk>")
     if classes is not None and len(pieces) != classes:
@@ -216,21 +226,44 @@ def _told_by(graph: Graph) -> dict[str, Any]:
         mels_first = sound.shape[1] is not None and sound.shape[2] is None
         found["layout"] = "mels-frames" if mels_first else "frames-mels"
         mels = sound.shape[1] if mels_first else sound.shape[2]
-        found["features"] = {**_features(metadata), **({"mels": mels} if mels else {})}
+        known = _features(metadata) or ({} if mels_first else {"kind": "kaldi"})
+        found["features"] = {**known, **({"mels": mels} if mels else {})}
     if metadata.get("subsampling_factor", "").isdecimal():
         told["subsampling"] = int(metadata["subsampling_factor"])
     return {**told, "input": found}
 
 
 def _features(metadata: Mapping[str, str]) -> dict[str, Any]:
-    """The features of each family, as sherpa-onnx computes them for it."""
+    """The features of each family, as sherpa-onnx computes them for it; nothing where the file tells of none."""
     family = metadata.get("model_type", "")
     if family.startswith("EncDec") or metadata.get("model_author") == "NeMo":
         normalise = "per_feature" if metadata.get("normalize_type") == "per_feature" else "none"
-        return {"kind": "nemo", "low_hz": 0.0, "high_hz": 0.0, "normalise": normalise}
+        return {"kind": "nemo", "normalise": normalise}
     if "wenet" in family:
-        return {"kind": "kaldi", "gain": 32768.0}
-    return {"kind": "kaldi", "high_hz": -400.0}
+        return {"kind": "kaldi", "gain": 32768.0, "high_hz": 0.0}
+    return {"kind": "kaldi"} if family else {}
+
+
+def _number(name: str, value: object) -> float:
+    if not isinstance(value, (int, float)):
+        raise InvalidInput(f"{name}: expected a number, got {value!r}")
+    return float(value)
+
+
+def _with_habits(graph: Graph, told: dict[str, Any]) -> dict[str, Any]:
+    """The same, completed by what is usual for the features that it names.
+
+    Raises:
+        InvalidInput: it names none.
+    """
+    sound = told["input"]
+    features = sound.get("features") if sound.get("kind") == "log-mel" else None
+    if not isinstance(features, Mapping):
+        return told
+    if "kind" not in features:
+        raise InvalidInput(f"input.features.kind: expected nemo or kaldi to be declared for {graph.inputs[0]}, got "
+                           "none: the file does not tell")  # fmt: skip
+    return merged({"input": {"features": _HABITS.get(str(features["kind"]), {})}}, told)
 
 
 def _classes(graph: Graph, output: str) -> int | None:

@@ -13,7 +13,10 @@ WIDTH, HEIGHT = 160, 96
 
 
 def segmenter(path: Path, channels: int = 2, activation: str = "softmax") -> Path:
-    """A mask of whatever is white, the last of its channels: (1, channels, height, width), logits or probabilities."""
+    """A mask of whatever is white, the last of its channels: (1, channels, height, width), logits or probabilities.
+
+    Activation "argmax": whole numbers (1, height, width), the most probable class of each pixel.
+    """
     white = np.zeros((channels, 3, 1, 1), np.float32)
     white[-1] = 10.0
     bias = np.zeros(channels, np.float32)
@@ -23,6 +26,9 @@ def segmenter(path: Path, channels: int = 2, activation: str = "softmax") -> Pat
     nodes = [helper.make_node("Conv", ["images", "white", "bias"], ["logits"])]
     if activation == "none":
         nodes.append(helper.make_node("Sigmoid", ["logits"], ["mask"]))
+    elif activation == "argmax":
+        nodes.append(helper.make_node("ArgMax", ["logits"], ["mask"], axis=1, keepdims=0))
+        return save(path, nodes, {"mask": (1, HEIGHT, WIDTH)}, constants, kind=TensorProto.INT64)
     else:
         nodes.append(helper.make_node("Identity", ["logits"], ["mask"]))
     return save(path, nodes, {"mask": (1, channels, HEIGHT, WIDTH)}, constants)
@@ -61,9 +67,10 @@ def save(
     outputs: Mapping[str, tuple[int, ...]],
     constants: Mapping[str, Any],
     size: tuple[int, int] = (WIDTH, HEIGHT),
+    kind: int = TensorProto.FLOAT,
 ) -> Path:
     picture = helper.make_tensor_value_info("images", TensorProto.FLOAT, [1, 3, size[1], size[0]])
-    told = [helper.make_tensor_value_info(name, TensorProto.FLOAT, shape) for name, shape in outputs.items()]
+    told = [helper.make_tensor_value_info(name, kind, shape) for name, shape in outputs.items()]
     kept = [numpy_helper.from_array(np.asarray(value), name) for name, value in constants.items()]
     graph = helper.make_graph(list(nodes), "lanes", [picture], told, kept)
     model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=10)

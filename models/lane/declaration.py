@@ -78,10 +78,10 @@ def declare(onnx: Path, given: Mapping[str, Any]) -> Declaration:
     session = open_session(onnx)
     graph = graph_of(session)
     told = merged(_told_by(graph), given)
-    if told.get("head") not in ROLES:
+    if str(told.get("head")) not in ROLES:
         ports = ", ".join(map(str, graph.outputs))
         raise InvalidInput(f"head: expected one of {', '.join(ROLES)} for outputs {ports}, got {told.get('head')!r}")
-    if told["head"] == "hybrid-anchor" and isinstance(told["input"], dict) and "crop_top" not in told["input"]:
+    if told["head"] == "hybrid-anchor" and "crop_top" not in told["input"]:
         raise InvalidInput("input.crop_top: expected the share that this model wants cut off above (0 for none) "
                            "for head hybrid-anchor, got none")  # fmt: skip
     whole = merged(_HABITS[told["head"]], {"outputs": _outputs(graph, told["head"])}, told)
@@ -132,8 +132,14 @@ def _of_mask(
     """Which channels of a mask are lines and what makes probabilities of them, as a look at one picture shows."""
     graph_of(session).output(declaration.outputs["mask"])
     noise = np.random.default_rng(0).integers(0, 256, (90, 160, 3), np.uint8)
-    values = mask_of(declaration, run(session, feeds(declaration, noise, graph_of(session))))
+    given = feeds(declaration, noise, graph_of(session))
+    values = mask_of(declaration, run(session, given))
     channels = len(values)
+    pixels = given[declaration.input_name].shape
+    height, width = pixels[2:] if declaration.input.layout == "NCHW" else pixels[1:3]
+    if not 0.5 <= values.shape[1] / values.shape[2] * width / height <= 2:
+        raise InvalidInput(f"outputs.mask: expected the proportions of the picture, {width}x{height}, got a mask of "
+                           f"{values.shape[2]}x{values.shape[1]}")  # fmt: skip
     lanes = told.get("lanes", list(range(1, channels)) if channels > 1 else [0])
     if not lanes or not all(0 <= lane < channels for lane in lanes):
         port = graph_of(session).output(declaration.outputs["mask"])
@@ -145,12 +151,14 @@ def _of_mask(
 
 
 def mask_of(declaration: Declaration, outputs: Mapping[str, NDArray[Any]]) -> NDArray[np.float64]:
-    """The mask (channels, height, width) of one picture.
+    """The mask (channels, height, width) of one picture. Whole numbers are classes, of which only 0 is no line.
 
     Raises:
         InvalidInput: the output is none.
     """
     output = outputs[declaration.outputs["mask"]]
+    if np.issubdtype(output.dtype, np.integer):
+        output = output > 0
     if output.ndim == 3:
         output = output[:, None]
     elif output.ndim == 4 and declaration.input.layout == "NHWC":

@@ -138,12 +138,20 @@ def hybrid_anchors(
         widths: of the column anchors, likewise.
         lanes: which lanes are read from rows, and which from columns.
         image: its (width, height).
+
+    Raises:
+        InvalidInput: existence is of other anchors or lanes than the places.
     """
     found: list[Trace | None] = []
     exists: list[Array] = []
     for (logits, existence), anchors, chosen, level in zip(
         (rows, columns), (heights, widths), lanes, (False, True), strict=True
     ):
+        if existence.shape != (2, *logits.shape[1:]):
+            shapes = ((2, *logits.shape[1:]), logits.shape, existence.shape)
+            wanted, places, got = ("x".join(map(str, shape)) for shape in shapes)
+            role = "exist_col" if level else "exist_row"
+            raise InvalidInput(f"outputs.{role}: expected {wanted} beside places {places}, got {got}")
         there = _softmax(_finite(existence))[1]
         mean, std = _moments(_local(_finite(logits)), np.arange(len(logits)) + 0.5)
         width = 1 / max(1, len(logits) - 1)

@@ -57,11 +57,14 @@ def farthest(lane: Lane, line: Points) -> float:
 ROAD: list[Points] = [[(20, 95), (70, 20)], [(80, 95), (80, 20)], [(150, 95), (95, 20)]]
 
 
-@pytest.mark.parametrize(("channels", "activation"), [(2, "softmax"), (1, "sigmoid"), (1, "none"), (5, "softmax")])
+@pytest.mark.parametrize(
+    ("channels", "activation"),
+    [(2, "softmax"), (1, "sigmoid"), (1, "none"), (5, "softmax"), (2, "argmax"), (5, "argmax")],
+)
 def test_a_mask_becomes_its_lines(tmp_path: Path, channels: int, activation: str) -> None:
-    """What makes probabilities of the values is seen from them."""
+    """What makes probabilities of the values is seen from them; whole numbers are classes."""
     made = foreign.segmenter(tmp_path / "made.onnx", channels, activation)
-    assert declare(made, {}).activation == activation
+    assert declare(made, {}).activation == ("none" if activation == "argmax" else activation)
     runtime = imported(tmp_path / "it.onnx", made)
     check_sane("lane", runtime, "it")
     found = lanes(runtime, road(ROAD, (WIDTH, HEIGHT)))
@@ -219,6 +222,21 @@ class TestHybridAnchors:
         with pytest.raises(InvalidInput, match=r"row_lanes, column_lanes: expected lanes from 0 to 3, as loc_.* says"):
             declare(made, {"input": {"crop_top": 0.2}, **given})
 
+    @pytest.mark.parametrize(
+        ("given", "message"),
+        [
+            ({"exist_row": "exist_col"}, r"outputs.exist_row: expected 2x56x4 beside places 100x56x4, got 2x41x4"),
+            ({"exist_col": "loc_col"}, r"outputs.exist_col: expected 2x41x4 beside places 100x41x4, got 100x41x4"),
+        ],
+    )
+    def test_existence_of_other_anchors_is_refused(
+        self, tmp_path: Path, given: Mapping[str, str], message: str
+    ) -> None:
+        made = foreign.ufld_v2(tmp_path / "made.onnx", self.outputs(), (800, 320))
+        runtime = imported(tmp_path / "it.onnx", made, {"input": {"crop_top": 0.2}, "outputs": given})
+        with pytest.raises(InvalidInput, match=message):
+            runtime.predict(np.zeros((72, 128, 3), np.uint8))
+
     @pytest.mark.parametrize("role", range(4))
     def test_outputs_that_are_no_numbers_are_refused(self, role: int) -> None:
         shapes = [(9, 3, 4), (2, 3, 4), (9, 3, 4), (2, 3, 4)]
@@ -246,6 +264,13 @@ class TestHybridAnchors:
         (foreign.segmenter, {"lanes": [2]}, r"lanes: expected channels from 0 to 1, as mask \(1x2x96x160\) says, got"),
         (foreign.segmenter, {"input": {"height": 100}}, "input.height: expected 96, as images .* says, got 100"),
         (foreign.segmenter, {"outputs": {"mask": "ll"}}, "outputs: expected one of mask .*, got 'll'"),
+        (
+            lambda path: foreign.constant(path, {"boxes": np.zeros((1, 252, 6))}, (160, 96)),
+            {},
+            "outputs.mask: expected the proportions of the picture, 160x96, got a mask of 6x252",
+        ),
+        (foreign.segmenter, {"input": 3}, "input: expected a table, got 3"),
+        (foreign.segmenter, {"head": ["segmentation"]}, "head: expected one of segmentation, .*, got "),
         (foreign.segmenter, {"head": "keypoints"}, "head: expected one of segmentation, .*, got 'keypoints'"),
         (foreign.segmenter, {"head": "row-anchor"}, "rows: expected the heights of 96 row anchors to be declared"),
         (

@@ -23,6 +23,7 @@ from torchvision.models import detection  # type: ignore[import-untyped]
 from torchvision.models.detection.image_list import ImageList  # type: ignore[import-untyped]
 
 from models.checkpoints import download, read_state
+from models.declaring import build as validated
 from models.declaring import plain
 from models.detection.declaration import Declaration, categories_among
 from models.detection.network import Batch
@@ -87,6 +88,9 @@ class Settings:
         object.__setattr__(self, "classes", tuple(self.classes))
         if self.model not in MODELS:
             raise InvalidInput(f"model: expected one of {', '.join(MODELS)}, got {self.model!r}")
+        if min(self.shortest, self.longest) < 1 or not 0 <= self.norm_eps < 1:
+            raise InvalidInput(f"shortest, longest, norm_eps: expected sides >= 1 and a number in [0, 1), got "
+                               f"{self.shortest}, {self.longest}, {self.norm_eps}")  # fmt: skip
         if not self.categories or len(set(self.categories)) < len(self.categories):
             raise InvalidInput(f"classes: expected different names, at least one, got {list(self.classes)}")
 
@@ -323,10 +327,12 @@ def pretrained(name: str, file: Path | None, given: Mapping[str, Any]) -> tuple[
     known = torchvision.models.get_model_weights(name).DEFAULT if name else None
     state = read_state(file) if file else download(f"torchvision:{name}", _fetching(known))
     state = {key: value for key, value in state.items() if not key.endswith("num_batches_tracked")}
-    classes = tuple(given.get("classes", () if known is None else known.meta["categories"]))
+    classes = given.get("classes", () if known is None else known.meta["categories"])
+    if not isinstance(classes, (list, tuple)):
+        raise InvalidInput(f"classes: expected a list of names, got {classes!r}")
     count, model = _recognised(state, name, file)
     if len(classes) == count - 1:
-        classes = ("__background__", *classes)
+        classes = ["__background__", *classes]
     if len(classes) != count:
         raise InvalidInput(f"classes: expected the names of {count} classes, the background perhaps left out, "
                            f"got {len(classes)}")  # fmt: skip
@@ -336,7 +342,7 @@ def pretrained(name: str, file: Path | None, given: Mapping[str, Any]) -> tuple[
     if model.endswith("_320_fpn"):
         usual |= {"shortest": 320, "longest": 640}
     sizes = {key: given[key] for key in ("shortest", "longest", "norm_eps") if key in given}
-    settings = Settings(model, classes, **{**usual, **sizes})
+    settings = validated(Settings, {"model": model, "classes": classes, **usual, **sizes})
     return settings, {f"detector.{key}": value for key, value in state.items()}
 
 

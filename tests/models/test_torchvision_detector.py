@@ -14,6 +14,7 @@ from torchvision.models.detection import FCOS, FasterRCNN, RetinaNet  # type: ig
 from torchvision.models.detection.rpn import AnchorGenerator  # type: ignore[import-untyped]
 
 from models import tasks
+from models.checkpoints import read_state
 from models.detection import torchvision_detector as ours
 from models.detection import torchvision_two_stage as two_stage
 from models.detection.torchvision_detector import Batch, Network, Settings
@@ -257,12 +258,28 @@ class TestCheckpoints:
             ours.pretrained("fcos_resnet50_fpn", tmp_path / "it.pth", {"classes": ["car", "van"]})
         with pytest.raises(InvalidInput, match=r"classes: expected the names of 3 classes, .*, got 1"):
             ours.pretrained("", tmp_path / "it.pth", {"classes": ["car"]})
+        for wrong, message in (
+            ({"classes": 2}, "classes: expected a list of names, got 2"),
+            ({"classes": ["car", 7]}, "classes.2: Input should be a valid string, got 7"),
+            ({"shortest": "wide"}, "shortest: Input should be a valid integer, .*, got 'wide'"),
+            ({"longest": 0}, r"expected sides >= 1 and a number in \[0, 1\), got 800, 0, "),
+        ):
+            with pytest.raises(InvalidInput, match=message):
+                ours.pretrained("", tmp_path / "it.pth", {"classes": ["car", "van"], **wrong})
 
     def test_what_is_no_checkpoint_is_refused(self, tmp_path: Path) -> None:
         where = {"versions_dir": tmp_path / "versions", "now": NOW}
         (tmp_path / "it.pth").write_bytes(b"no weights at all")
         with pytest.raises(InvalidInput, match=r"it\.pth: expected a checkpoint of plain weights"):
             import_checkpoint("detection", str(tmp_path / "it.pth"), {}, note="", **where)  # type: ignore[arg-type]
+        torch.save({"model": Network}, tmp_path / "whole.pth")
+        with pytest.raises(
+            InvalidInput, match=r"whole\.pth: expected a checkpoint of plain weights, got other objects"
+        ):
+            read_state(tmp_path / "whole.pth")
+        (tmp_path / "it.safetensors").write_bytes(b"no weights at all")
+        with pytest.raises(InvalidInput, match=r"it\.safetensors: expected a checkpoint of plain weights, got Error"):
+            read_state(tmp_path / "it.safetensors")
         with pytest.raises(
             InvalidInput, match=r"expected a checkpoint of torchvision for detection, .*, got one for lan"
         ):

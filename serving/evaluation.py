@@ -47,11 +47,7 @@ def evaluate(
     wishes = [parse_wish(request.task, text) for text in request.require]
     if not request.data or len(set(request.data)) < len(request.data):
         raise InvalidInput(f"evaluate {request.task}: expected data sets, each once, got {list(request.data)}")
-    for spec in request.data:
-        if (labelled := datasets.task_of(spec)) != request.task:
-            raise InvalidInput(
-                f"evaluate {request.task}: expected data with {request.task} labels, got {labelled}: {spec}"
-            )
+    datasets.require_task("evaluate", request.task, request.data)
     subject = find(request.task, request.model, loop)
     marked = {spec: list(datasets.read_marked(spec)) for spec in request.data}
     return report(

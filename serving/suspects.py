@@ -123,9 +123,7 @@ def _pairs(request: Request, loop: Loop) -> list[tuple[Item, Label]]:
     task = request.task
     if len(set(request.data)) < len(request.data):
         raise InvalidInput(f"suspects {task}: expected data sets, each once, got {list(request.data)}")
-    for spec in request.data:
-        if (labelled := datasets.task_of(spec)) != task:
-            raise InvalidInput(f"suspects {task}: expected data with {task} labels, got {labelled}: {spec}")
+    datasets.require_task("suspects", task, request.data)
     found = [pair for spec in request.data for pair in datasets.read(spec)]
     if not request.data:
         found = [*loop.labelled.training_data(task), *loop.labelled.gold_data(task)]

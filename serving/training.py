@@ -81,10 +81,11 @@ def train_candidate(
     a version, or a library's pretrained model as ``models.pretrained`` names it.
 
     Raises:
-        NotFound: there is no version ``request.init``.
-        InvalidInput: the version was imported without a checkpoint; and, like LossNotFinite and Refused, as
-            ``train_version``.
+        NotFound: there is no version ``request.init`` of the task.
+        InvalidInput: data of another task; the version was imported without a checkpoint; and, like LossNotFinite and
+            Refused, as ``train_version``.
     """
+    datasets.require_task("train", request.task, (*request.data, *request.held_out, *request.unseen))
     serving = loop.versions.serving(request.task)
     name = request.init or (serving.name if serving and not request.data else None)
     runs_dir = runs or settings.data_dir / "runs"
@@ -107,7 +108,7 @@ def _start(task: Task, name: str, loop: Loop, runs_dir: Path) -> "Version | Pret
         from models.pretrained import start_from  # torch is loaded by training alone
 
         return start_from(task, name, runs_dir / "pretrained")
-    version = read_version(loop.versions.get(name).folder, name)
+    version = read_version(loop.versions.of_task(task, name).folder, name)
     if not version.checkpoint.is_file():
         raise InvalidInput(f"train {version.task}: expected a version with a checkpoint to start from, "
                            f"got {version.name}, imported without one; name another with --init")  # fmt: skip
@@ -204,12 +205,13 @@ def _plan(request: Request, start: "Version | Pretrained | None") -> "Plan":
     from models.train import Plan
 
     recipe = tasks.recipe(request.task, tasks.architecture(start.settings) if start else None)
+    usual = recipe.LEARNING_RATE * (GENTLER if _trained_here(start) else 1)
     return Plan(
         task=request.task,
         data=tuple(map(short_name, request.data)) or ("corrections",),
         epochs=request.epochs or recipe.EPOCHS,
         batch_size=request.batch_size or recipe.BATCH_SIZE,
-        learning_rate=request.learning_rate or recipe.LEARNING_RATE * (GENTLER if _trained_here(start) else 1),
+        learning_rate=usual if request.learning_rate is None else request.learning_rate,
         seed=request.seed,
         parent=start.name if start else None,
         keep=request.keep,

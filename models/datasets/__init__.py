@@ -187,6 +187,18 @@ def task_of(spec: str) -> Task:
     return FORMATS[spec.partition(":")[0]].task
 
 
+def require_task(verb: str, task: Task, specs: Iterable[str]) -> None:
+    """Whether all of some data sets label what a task is about; ``verb`` is what they are wanted for.
+
+    Raises:
+        InvalidInput: naming one that does not.
+        InvalidDataset: an unknown format.
+    """
+    for spec in specs:
+        if (labelled := task_of(spec)) != task:
+            raise InvalidInput(f"{verb} {task}: expected data with {task} labels, got {labelled}: {spec}")
+
+
 def writer(name: str, task: Task) -> Writer:
     """What writes labels of a task in a format: ``write(root, pairs)`` makes the folder ``root`` whole or not at all.
 

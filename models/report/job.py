@@ -61,12 +61,14 @@ def report(
         marks: empty, or what the data sets say of each item beside its label, in the order of ``data``.
 
     Raises:
-        InvalidInput: no items, a wish about what was not measured, or a model against itself.
+        InvalidInput: a data set without items, a wish about what was not measured, or a model against itself.
         UnreadableMedia, TooLarge, NotFound: an item that cannot be read.
     """
     subjects = [subject, against] if against else [subject]
     if against and against.model.onnx_sha256 == subject.model.onnx_sha256:
         raise InvalidInput(f"evaluate {task}: expected another model to compare with, got {against.model.name} twice")
+    if empty := [name for name, pairs in data.items() if not pairs]:
+        raise InvalidInput(f"evaluate {task}: expected labelled items, got none in {', '.join(empty)}")
     journals = [out / f"answers-{one.model.name}.jsonl" for one in subjects]
     with progress_bar(console or Console(stderr=True)) as progress:
         pairs = zip(subjects, journals, strict=True)

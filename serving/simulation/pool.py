@@ -68,9 +68,7 @@ def read_pool(
     Raises:
         InvalidInput: no data, data of another task, a label that has not the size of its picture, or nothing is left.
     """
-    for spec in (*data, *held_out):
-        if (labelled := datasets.task_of(spec)) != task:
-            raise InvalidInput(f"simulate {task}: expected data with {task} labels, got {labelled}: {spec}")
+    datasets.require_task("simulate", task, (*data, *held_out))
     known: set[str] = set()
     measured, held_out_sources = _unseen(held_out, seen, known)
     pairs, sources = _unseen(data, seen, known)

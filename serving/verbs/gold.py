@@ -61,8 +61,7 @@ def bring(
     from serving.training import short_name
 
     loop, name = Loop.open(settings_of(database_url=db)), parse_task(task)
-    if (labelled := datasets.task_of(data)) != name:
-        raise InvalidInput(f"gold {name}: expected data with {name} labels, got {labelled}: {data}")
+    datasets.require_task("gold", name, [data])
     brought = loop.gold.bring(name, datasets.read(data), short_name(data), ACTOR)
     out.print(f"{counted(brought.labels, 'new label')}; {brought.choice.words}")
     for uri, why in brought.failed:

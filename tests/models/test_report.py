@@ -141,9 +141,12 @@ class TestNumbers:
         with pytest.raises(InvalidInput, match="expected another model to compare with, got asr-"):
             run(tmp_path, "asr", against=subject(tmp_path / "others", "asr"))
 
-    def test_nothing_to_measure_is_an_error(self, tmp_path: Path) -> None:
-        with pytest.raises(InvalidInput, match="evaluate asr: expected labelled items, got none"):
+    def test_nothing_to_measure_is_an_error_before_any_work(self, tmp_path: Path) -> None:
+        with pytest.raises(InvalidInput, match="evaluate asr: expected labelled items, got none in empty"):
             run(tmp_path, "asr", {"empty": []})
+        with pytest.raises(InvalidInput, match="got none in empty"):
+            run(tmp_path / "two", "asr", {**named(tmp_path, "asr"), "empty": []})
+        assert not [*tmp_path.rglob("out")]
 
     def test_the_calibrator_makes_p_error_and_must_give_probabilities(self, tmp_path: Path) -> None:
         main = subject(tmp_path / "versions", "asr")

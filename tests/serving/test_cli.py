@@ -11,9 +11,11 @@ import numpy as np
 import pytest
 
 from models import scenes
+from models.versions import starters
 
 Done = subprocess.CompletedProcess[str]
 ROOT = Path(__file__).parents[2]
+DETECTOR = next(one.name for one in starters() if one.task == "detection")
 
 
 def prelabel(folder: Path, *words: str, **environment: str) -> Done:
@@ -35,6 +37,15 @@ def prelabel(folder: Path, *words: str, **environment: str) -> Done:
     ("words", "message"),
     [
         (["train", "ocr"], "task: expected one of asr, detection, lane, got 'ocr'"),
+        (
+            ["train", "lane", "--init", DETECTOR, "--data", "culane:x"],
+            "lane: expected a version of that task, got detec",
+        ),
+        (
+            ["train", "asr", "--data", "nemo:x", "--unseen", "coco:y"],
+            "train asr: expected data with asr labels, got de",
+        ),
+        (["train", "asr", "--data", "nemo:x", "--held-out", "coco:y"], "expected data with asr labels, got detection"),
         (["train", "lane", "--data", "kitty:x"], "data set: expected FORMAT:ROOT[:SPLIT], FORMAT one of"),
         (["promote", "lane-0"], "version: expected the name of a known version, got 'lane-0'"),
         (

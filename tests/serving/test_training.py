@@ -11,9 +11,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from models.errors import InvalidInput
 from models.records import Item, Transcript
 from serving.media_files import content_id
-from serving.training import Pairs, Request, hold_out, material, short_name
+from serving.training import Pairs, Request, _plan, hold_out, material, short_name
 from tests.serving.test_handing_out import Desk
 
 
@@ -104,6 +105,12 @@ class TestWhatIsTrainedOn:
             desk.post(name)
         found = material(self.request(tmp_path, "abc"), desk.loop)
         assert ([Path(item.uri).stem for item, _ in found.pairs], found.gold) == (["c"], 2)
+
+
+def test_a_learning_rate_of_nothing_is_not_the_usual_one() -> None:
+    with pytest.raises(InvalidInput, match="expected epochs, batch size and learning rate > 0"):
+        _plan(Request("lane", ("culane:x",), learning_rate=0.0), None)
+    assert _plan(Request("lane", ("culane:x",)), None).learning_rate > 0
 
 
 def test_a_source_is_named_without_the_folders_above_it() -> None:

@@ -23,12 +23,18 @@ Counts = dict[str, Counter[str]]  # of each character after its last ORDER - 1 c
 
 
 def learn(texts: Iterable[str], packed: str = "") -> str:
-    """Packs the n-grams of normalised texts, added to those already ``packed``."""
-    counts = unpack(packed)
+    """Packs the n-grams of normalised texts and of those already ``packed``.
+
+    Each counts as often as among the ones or the others, whichever is more: what is learnt anew with every round of
+    training is counted once.
+    """
+    counts: Counts = defaultdict(Counter)
     for text in texts:
         marked = START + text + END
         for place in range(1, len(marked)):
             counts[marked[max(0, place - ORDER + 1) : place]][marked[place]] += 1
+    for context, nexts in unpack(packed).items():
+        counts[context] |= nexts
     return pack(counts)
 
 

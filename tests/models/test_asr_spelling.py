@@ -59,8 +59,12 @@ def test_probabilities_follow_the_definition(known: list[str], context: str) -> 
 
 
 @given(texts, texts)
-def test_learning_adds_up(first: list[str], second: list[str]) -> None:
-    assert unpack(learn(second, learn(first))) == unpack(learn(first + second))
+def test_texts_that_are_learnt_again_count_once(first: list[str], second: list[str]) -> None:
+    assert unpack(learn(first + second, learn(first))) == unpack(learn(first + second))
+    counts, more = unpack(learn(first)), unpack(learn(second))
+    known = unpack(learn(second, learn(first)))
+    assert known.keys() == counts.keys() | more.keys()
+    assert all(known[context] == counts[context] | more[context] for context in known)
 
 
 def test_nothing_learnt_is_nothing_packed() -> None:

@@ -33,9 +33,9 @@ def test_it_hears_no_word_in_silence(starter: Runtime) -> None:
 @pytest.mark.parametrize(
     ("corpus", "least"),
     [
-        ("nemo:{}/speech/speech_commands/dev.jsonl", 0.87),
-        ("nemo:{}/speech/fsdd/test.jsonl", 0.9),
-        ("nemo:{}/speech/dspspeech20/dev.jsonl", 0.82),
+        ("nemo:{}/speech/speech_commands/dev.jsonl", 0.9),
+        ("nemo:{}/speech/fsdd/test.jsonl", 0.95),
+        ("nemo:{}/speech/dspspeech20/dev.jsonl", 0.85),
     ],
 )
 def test_most_single_words_of_new_speakers_come_back_right(starter: Runtime, corpus: str, least: float) -> None:
@@ -50,12 +50,12 @@ def test_most_single_words_of_new_speakers_come_back_right(starter: Runtime, cor
 @needs_samples
 def test_sentences_are_read_better_than_by_chance(starter: Runtime) -> None:
     pairs = list(datasets.read(f"commonvoice:{SAMPLES}/speech/commonvoice_hsb:dev"))
-    assert evaluate("asr", starter, pairs).measured.values["cer"] < 0.38
+    assert evaluate("asr", starter, pairs).measured.values["cer"] < 0.34
 
 
 @needs_samples
 def test_minutes_of_speech_are_read_as_well_as_its_parts(starter: Runtime) -> None:
-    pairs = list(datasets.read(f"commonvoice:{SAMPLES}/speech/commonvoice_hsb:dev"))[:24]
+    pairs = list(datasets.read(f"commonvoice:{SAMPLES}/speech/commonvoice_hsb:dev"))
     clips = [read_item("asr", item) for item, _ in pairs]
     truth = Transcript(" ".join(text_of(label) for _, label in pairs))
     apart = Transcript(" ".join(text_of(starter.predict(clip).label) for clip in clips))

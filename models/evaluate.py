@@ -20,7 +20,7 @@ from models import media, tasks
 from models.errors import InvalidInput, NotFound
 from models.figures import each
 from models.journal import append, open_journal, written_lines
-from models.marks import Mark
+from models.marks import NO_MARKS, Mark, Marks
 from models.records import LABEL_TYPES, Box, Item, Label, Prediction, Task, Transcript, from_json, require_size, to_json
 from models.tasks import Measured, Results, Runtime
 
@@ -71,11 +71,18 @@ class Evaluation:
 
 
 def evaluate(
-    task: Task, runtime: Runtime, pairs: Pairs, *, journal: Path | None = None, tell: Callable[[], None] = lambda: None
+    task: Task,
+    runtime: Runtime,
+    pairs: Pairs,
+    *,
+    marks: Marks = NO_MARKS,
+    journal: Path | None = None,
+    tell: Callable[[], None] = lambda: None,
 ) -> Evaluation:
     """Asks the model about every item; ``tell`` is called after each.
 
     Args:
+        marks: what the data sets say of some items beside their labels.
         journal: file that keeps the answers of this one model, and gives those of an earlier run.
 
     Raises:
@@ -93,12 +100,13 @@ def evaluate(
             items.append(item)
             truths.append(truth)
             tell()
-    return Evaluation(task, tuple(items), tuple(truths), tuple(predictions))
+    marked = tuple(marks.get(item.uri) for item in items) if marks else ()
+    return Evaluation(task, tuple(items), tuple(truths), tuple(predictions), marked)
 
 
-def quality(task: Task, onnx: Path, pairs: Pairs) -> float:
+def quality(task: Task, onnx: Path, pairs: Pairs, marks: Marks = NO_MARKS) -> float:
     """The figure in [0, 1] that decides a promotion, of an exported model on labelled items."""
-    return evaluate(task, tasks.load_runtime(task, onnx), pairs).measured.quality
+    return evaluate(task, tasks.load_runtime(task, onnx), pairs, marks=marks).measured.quality
 
 
 def read_item(task: Task, item: Item) -> NDArray[Any]:

@@ -22,6 +22,7 @@ from models import tasks
 from models.errors import Refused
 from models.evaluate import Evaluation, evaluate, read_item
 from models.importing import check_sane, sample_media
+from models.marks import NO_MARKS, Marks
 from models.onnx_files import DESCRIPTION, metadata
 from models.quantise import LEAST_ITEMS, Choice, Pairs, choose
 from models.records import Task
@@ -69,6 +70,7 @@ def publish(
     versions_dir: Path,
     *,
     unseen: Pairs = (),
+    marks: Marks = NO_MARKS,
     tune: Tune | None = None,
     calibrate: Calibrate | None = None,
 ) -> Version:
@@ -80,6 +82,7 @@ def publish(
         held_out: items that give the figures of the model card.
         unseen: items like those of training, but kept out of it: on them int8 is tried against fp32, and from the
             winner's doubt about them ``calibrate`` learns how true it is.
+        marks: what the data sets say of held out and unseen items beside their labels.
         tune: what the version says of ``unseen`` -> what else its file says of itself, for the runtime to go by.
         calibrate: what it then says of ``unseen`` -> its calibration.
 
@@ -91,12 +94,12 @@ def publish(
     try:
         onnx_file = work / ONNX
         _export(origin.task, network, settings, onnx_file, [*held_out, *trained_on])
-        choice = choose(origin.task, onnx_file, trained_on, unseen)
-        tuned = _tune(origin.task, onnx_file, unseen, tune)
+        choice = choose(origin.task, onnx_file, trained_on, unseen, marks)
+        tuned = _tune(origin.task, onnx_file, unseen, marks, tune)
         save_file({name: _stored(tensor) for name, tensor in network.state_dict().items()}, work / CHECKPOINT)
         runtime = tasks.load_runtime(origin.task, onnx_file)
-        metrics = _metrics(origin, runtime, held_out)
-        calibration = _calibration(origin.task, runtime, unseen, calibrate)
+        metrics = _metrics(origin, runtime, held_out, marks)
+        calibration = _calibration(origin.task, runtime, unseen, marks, calibrate)
         ids = {file_sha256(Path(item.uri)) for item, _ in trained_on}
         learnt = {"items": len(ids), "arithmetic": asdict(choice) if choice else FP32, **tuned}
         version = _version(origin, work, settings, ids, learnt, metrics, calibration)
@@ -124,11 +127,11 @@ def _stored(tensor: Tensor) -> Tensor:
     return (half if half.isfinite().all() else tensor).contiguous()
 
 
-def _tune(task: Task, path: Path, unseen: Pairs, tune: Tune | None) -> Mapping[str, Any]:
+def _tune(task: Task, path: Path, unseen: Pairs, marks: Marks, tune: Tune | None) -> Mapping[str, Any]:
     """What ``tune`` learnt from enough unseen items; the file says it from now on."""
     if tune is None or len(unseen) < LEAST_ITEMS:
         return {}
-    tuned = tune(evaluate(task, tasks.load_runtime(task, path), unseen))
+    tuned = tune(evaluate(task, tasks.load_runtime(task, path), unseen, marks=marks))
     if tuned:
         _describe(path, tuned)
     return tuned
@@ -233,20 +236,20 @@ def _difference(name: str, torch_value: NDArray[Any], onnx_value: NDArray[Any], 
     return largest
 
 
-def _metrics(origin: Origin, runtime: tasks.Runtime, held_out: Pairs) -> dict[str, Any]:
+def _metrics(origin: Origin, runtime: tasks.Runtime, held_out: Pairs, marks: Marks) -> dict[str, Any]:
     if not held_out:
         return {"held_out": "nothing"}
-    measured = evaluate(origin.task, runtime, held_out).measured
+    measured = evaluate(origin.task, runtime, held_out, marks=marks).measured
     told = {name: value for name, value in measured.values.items() if value not in (None, {})}
     return {"held_out": origin.held_out, "quality": measured.quality, **told}
 
 
 def _calibration(
-    task: Task, runtime: tasks.Runtime, unseen: Pairs, calibrate: Calibrate | None
+    task: Task, runtime: tasks.Runtime, unseen: Pairs, marks: Marks, calibrate: Calibrate | None
 ) -> Mapping[str, Any] | None:
     if calibrate is None or not unseen:
         return None
-    return calibrate(evaluate(task, runtime, unseen))
+    return calibrate(evaluate(task, runtime, unseen, marks=marks))
 
 
 def model_card(version: Version, origin: Origin, choice: Choice | None) -> str:

@@ -1,5 +1,6 @@
 """What a data set says of an item beside its label; only the official rules of its benchmark ask for it."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TypeAlias
 
@@ -66,5 +67,7 @@ class TusimpleFrame:
 
 
 Mark: TypeAlias = Ignored | KittiFrame | CulaneImage | TusimpleFrame
+Marks: TypeAlias = Mapping[str, Mark]  # by the URI of the item
 
 NOTHING = Ignored()
+NO_MARKS: Marks = {}

@@ -22,6 +22,7 @@ from onnxruntime.quantization.shape_inference import quant_pre_process
 
 from models import tasks
 from models.evaluate import quality, read_item
+from models.marks import NO_MARKS, Marks
 from models.records import Item, Label, Task
 
 MOST_LOST = 0.005  # of the task's quality
@@ -65,7 +66,7 @@ class Choice:
         )
 
 
-def choose(task: Task, path: Path, trained_on: Pairs, unseen: Pairs) -> Choice | None:
+def choose(task: Task, path: Path, trained_on: Pairs, unseen: Pairs, marks: Marks = NO_MARKS) -> Choice | None:
     """Tries an exported graph against its int8 form, and puts that in its place if it wins.
 
     Returns:
@@ -78,7 +79,8 @@ def choose(task: Task, path: Path, trained_on: Pairs, unseen: Pairs) -> Choice |
     with tempfile.TemporaryDirectory(dir=path.parent) as folder:
         narrow = Path(folder) / path.name
         quantise(path, narrow, (runtime.feeds(read_item(task, item)) for item, _ in shown))
-        choice = Choice.between(_tried(task, path, unseen), _tried(task, narrow, unseen), len(unseen))
+        fp32, int8 = (_tried(task, one, unseen, marks) for one in (path, narrow))
+        choice = Choice.between(fp32, int8, len(unseen))
         if choice.graph == "int8":
             narrow.replace(path)
     return choice
@@ -140,8 +142,8 @@ class _Shown(CalibrationDataReader):  # type: ignore[misc]
         return next(self._left, None)
 
 
-def _tried(task: Task, path: Path, unseen: Pairs) -> Trial:
-    return Trial(quality(task, path, unseen), _ms(task, path, unseen[:: -(-len(unseen) // TIMED_ITEMS)]))
+def _tried(task: Task, path: Path, unseen: Pairs, marks: Marks) -> Trial:
+    return Trial(quality(task, path, unseen, marks), _ms(task, path, unseen[:: -(-len(unseen) // TIMED_ITEMS)]))
 
 
 def _ms(task: Task, path: Path, pairs: Pairs) -> float:

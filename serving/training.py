@@ -15,6 +15,7 @@ from models import datasets
 from models.counting import counted
 from models.errors import InvalidInput
 from models.importing import is_pretrained
+from models.marks import Marks
 from models.records import Item, Label, Task
 from models.versions import Version, read_version
 from selection.calibration import MINIMUM
@@ -169,6 +170,7 @@ def train_version(
         shared.held_out,
         versions_dir,
         unseen=shared.unseen,
+        marks=marks_of((*request.held_out, *(request.unseen or request.data))),
         tune=tuned,
         calibrate=first_calibration,
     )
@@ -246,6 +248,12 @@ def _trained_here(start: "Version | Pretrained | None") -> bool:
 def read_all(specs: Sequence[str]) -> Pairs:
     """All labelled items of some data sets."""
     return [pair for spec in specs for pair in datasets.read(spec)]
+
+
+def marks_of(specs: Sequence[str]) -> Marks:
+    """What some data sets say of their items beside the labels."""
+    marked = (one for spec in specs for one in datasets.read_marked(spec))
+    return {item.uri: mark for item, _, mark in marked if mark}
 
 
 def short_name(spec: str) -> str:

@@ -3,7 +3,7 @@
 import hashlib
 from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property, partial
 from math import sqrt
 from typing import Any
@@ -155,9 +155,10 @@ class Results:
         return [(*_boxes(said.label).boxes, *said.faint) for said in self.predictions]
 
     def rights(self) -> dict[str, tuple[Array, NDArray[np.bool_]]]:
-        """By category all boxes, faint ones too: the confidence of each, and whether it is right at IoU 0.5."""
-        said = [one for boxes, (_, truth) in zip(self._candidates, self._labels, strict=True)
-                for one in _matches(boxes, truth.boxes)[0]]  # fmt: skip
+        """By category all boxes that count, faint ones too: the confidence of each, whether it is right at IoU 0.5."""
+        every = zip(self._candidates, map(_boxes, self.truths), self._ignored, strict=True)
+        counting = ((counted(replace(truth, boxes=boxes), truth, left_out), truth) for boxes, truth, left_out in every)
+        said = [one for boxes, truth in counting for one in _matches(boxes.boxes, truth.boxes)[0]]
         found: dict[str, list[tuple[float, bool]]] = defaultdict(list)
         for box, right in said:
             found[box.category].append((box.confidence, right))

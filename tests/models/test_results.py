@@ -386,3 +386,12 @@ def test_faint_boxes_are_judged_beside_those_handed_out() -> None:
         "bus": ([0.8], [False]),
         "car": ([0.9, 0.3, 0.2], [True, False, True]),
     }
+
+
+def test_boxes_that_do_not_count_tell_nothing_of_certainty() -> None:
+    near, far, aside = (0, 0, 10, 10), (50, 50, 10, 10), (80, 80, 10, 10)
+    handed = boxes((near, "car"), (far, "bus"), confidences=(0.9, 0.8))
+    faint = boxes((far, "car"), (aside, "car"), confidences=(0.3, 0.2))
+    truth, hidden = Boxes(100, 100, boxes((near, "car"))), Ignored(boxes((far, "car")), boxes((far, "bus")))
+    found = Detection([said(Boxes(100, 100, handed), faint)], [truth], [hidden]).rights()
+    assert {name: (list(p), list(right)) for name, (p, right) in found.items()} == {"car": ([0.9, 0.2], [True, False])}

@@ -125,6 +125,8 @@ def test_from_a_data_set_to_a_serving_version(tmp_path: Path) -> None:
     scenes.write(data, (scenes.render(np.random.default_rng(seed), 192, 96) for seed in range(6)))
     learns, unseen = ["train", "lane", "--data", f"culane:{data}:train", "--epochs", "1"], tmp_path / "unseen"
     scenes.write(unseen, (scenes.render(np.random.default_rng(seed), 192, 96) for seed in range(10, 40)))
+    (unseen / "list" / "test_split").mkdir()
+    shutil.copy(unseen / "list" / "train.txt", unseen / "list" / "test_split" / "test0_night.txt")
     known, settings["PRELABEL_GOLD_SHARE"] = f"culane:{data}:one", "0"
     shutil.copy(data / "list" / "train.txt", data / "list" / "one.txt")
     first = (data / "list" / "one.txt").read_text(encoding="utf-8").splitlines()[0]
@@ -140,6 +142,7 @@ def test_from_a_data_set_to_a_serving_version(tmp_path: Path) -> None:
     assert told["data"] == [f"culane:{tmp_path.name}/roads:train"]
     assert told["metrics"]["held_out"] == f"culane:{tmp_path.name}/unseen:train"
     assert (told["training"]["items"], told["training"]["gold_left_out"], told["calibration"]["n"]) == (5, 1, 30)
+    assert list(told["metrics"]["f1_by_category"]) == ["night"]
     assert "train lane: 1 gold item left out of training" in trained.stderr
     assert "- gold_left_out: 1" in (folder / "README.md").read_text(encoding="utf-8")
     alone = prelabel(tmp_path, "train", "lane", "--data", known, **settings)

@@ -122,7 +122,7 @@ def material(request: Request, loop: Loop) -> Material:
         gold_here = sum(1 for _ in loop.gold.labelled(request.task))
         return Material(list(loop.labelled.training_data(request.task)), gold_here)
     pairs = read_all(request.data)
-    ids = {uri: content_id(Path(uri)) for uri in {item.uri for item, _ in pairs}}
+    ids = _contents(pairs)
     gold = loop.gold.among(request.task, ids.values())
     return Material([pair for pair in pairs if ids[pair[0].uri] not in gold], len(gold))
 
@@ -138,8 +138,8 @@ def train_version(
 ) -> Version:
     """Trains, exports and measures a candidate; the same request on the same items goes on where it stopped.
 
-    ``request.unseen`` or else a share of the items (whole groups) stays out of training: it calibrates the version's
-    doubt and, without ``request.held_out``, gives its figures.
+    ``request.held_out`` gives its figures and ``request.unseen``, or else a share of the items (whole groups),
+    calibrates its doubt and, without the former, gives them too. Both stay out of training.
 
     Raises:
         InvalidInput: nothing to train on.
@@ -158,7 +158,9 @@ def train_version(
         console.print(f"train {request.task}: {counted(material.gold, 'gold item')} left out of training")
     shared = _share_out(material.pairs, request)
     if not shared.kept:
-        raise InvalidInput(f"train {request.task}: expected items to train on besides the unseen ones, got none")
+        raise InvalidInput(
+            f"train {request.task}: expected items to train on besides those held out or unseen, got none"
+        )
     plan = _plan(request, start)
     run_dir = runs_dir / plan.run_name([item for item, _ in shared.kept])
     network, settings = train(plan, shared.kept, run_dir, start=start, console=console)
@@ -190,14 +192,13 @@ class Shared:
 def _share_out(pairs: Pairs, request: Request) -> Shared:
     """The items shared out; without ``request.held_out`` the unseen ones give the figures too."""
     named = request.held_out or request.unseen
-    if request.unseen:
-        unseen = read_all(request.unseen)
-        kept = without(pairs, unseen)
-    else:
-        kept, unseen = hold_out(pairs, request.seed, CALIBRATION_SHARE if named else HELD_OUT_SHARE)
+    unseen, held_out = read_all(request.unseen), read_all(request.held_out)
+    kept = without(pairs, [*unseen, *held_out])
+    if not request.unseen:
+        kept, unseen = hold_out(kept, request.seed, CALIBRATION_SHARE if named else HELD_OUT_SHARE)
     if named:
-        held_out = read_all(request.held_out) if request.held_out else unseen
-        return Shared(kept, unseen, held_out, ", ".join(map(short_name, named)))
+        figures = held_out if request.held_out else unseen
+        return Shared(kept, unseen, figures, ", ".join(map(short_name, named)))
     return Shared(kept, unseen, unseen, f"{len(unseen)} of {len(pairs)} items, whole groups drawn at random")
 
 
@@ -262,10 +263,16 @@ def short_name(spec: str) -> str:
     return f"{data_format}:{'/'.join(rest.split('/')[-2:])}"
 
 
-def without(pairs: Pairs, unseen: Pairs) -> Pairs:
-    """Those whose medium is none of the unseen ones."""
-    uris = {item.uri for item, _ in unseen}
-    return [pair for pair in pairs if pair[0].uri not in uris]
+def without(pairs: Pairs, others: Pairs) -> Pairs:
+    """Those whose medium, known by its bytes, is none of the others'."""
+    known = set(_contents(others).values())
+    ids = _contents(pairs) if known else {}
+    return [pair for pair in pairs if ids.get(pair[0].uri) not in known]
+
+
+def _contents(pairs: Pairs) -> dict[str, str]:
+    """The id of each medium by its URI."""
+    return {uri: content_id(Path(uri)) for uri in {item.uri for item, _ in pairs}}
 
 
 def hold_out(pairs: Pairs, seed: int, share: float = HELD_OUT_SHARE) -> tuple[Pairs, Pairs]:

@@ -147,8 +147,9 @@ def test_from_a_data_set_to_a_serving_version(tmp_path: Path) -> None:
     assert "- gold_left_out: 1" in (folder / "README.md").read_text(encoding="utf-8")
     alone = prelabel(tmp_path, "train", "lane", "--data", known, **settings)
     assert (alone.returncode, "one, got 1 gold item alone" in alone.stderr) == (2, True)
-    nothing = prelabel(tmp_path, *learns, "--unseen", f"culane:{data}:train", **settings)
-    assert (nothing.returncode, "besides the unseen ones, got none" in nothing.stderr) == (2, True)
+    shutil.copytree(data, tmp_path / "copied")
+    nothing = prelabel(tmp_path, *learns, "--held-out", f"culane:{tmp_path / 'copied'}:train", **settings)
+    assert (nothing.returncode, "besides those held out or unseen, got none" in nothing.stderr) == (2, True)
     for option, message in ((["--keep", "0.5"], "a share in [0, 1) of what it starts from, got"),
                             (["--strong-augmentation"], "expected the usual augmentation, got strong")):  # fmt: skip
         refused = prelabel(tmp_path, *learns, *option, **settings)

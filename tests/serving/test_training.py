@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from models.errors import InvalidInput
 from models.records import Item, Transcript
 from serving.media_files import content_id
-from serving.training import Pairs, Request, _plan, hold_out, material, short_name
+from serving.training import Pairs, Request, _plan, _share_out, hold_out, material, read_all, short_name
 from tests.serving.test_handing_out import Desk
 
 
@@ -105,6 +105,25 @@ class TestWhatIsTrainedOn:
             desk.post(name)
         found = material(self.request(tmp_path, "abc"), desk.loop)
         assert ([Path(item.uri).stem for item, _ in found.pairs], found.gold) == (["c"], 2)
+
+
+def test_what_gives_figures_or_calibrates_is_not_trained_on_under_any_name(tmp_path: Path) -> None:
+    def speech(name: str, *sounds: str) -> str:
+        (tmp_path / name).mkdir()
+        for sound in sounds:
+            (tmp_path / name / f"{sound}.wav").write_bytes(sound.encode())
+        lines = [json.dumps({"audio_filepath": f"{sound}.wav", "duration": 1, "text": sound}) for sound in sounds]
+        (tmp_path / name / "list.jsonl").write_text("\n".join(lines), encoding="utf-8")
+        return f"nemo:{tmp_path}/{name}/list.jsonl"
+
+    request = Request("asr", (speech("all", *"abcdef"),), (speech("held", "b"),), unseen=(speech("other", "d", "e"),))
+    shared = _share_out(read_all(request.data), request)
+    kept, unseen, held_out = (
+        [Path(item.uri).stem for item, _ in each] for each in (shared.kept, shared.unseen, shared.held_out)
+    )
+    assert (kept, unseen, held_out) == (["a", "c", "f"], ["d", "e"], ["b"])
+    drawn = _share_out(read_all(request.data), replace(request, unseen=()))
+    assert "b" not in [Path(item.uri).stem for item, _ in (*drawn.kept, *drawn.unseen)]
 
 
 def test_a_learning_rate_of_nothing_is_not_the_usual_one() -> None:

@@ -334,8 +334,8 @@ def pretrained(name: str, file: Path | None, given: Mapping[str, Any]) -> tuple[
     if len(classes) == count - 1:
         classes = ["__background__", *classes]
     if len(classes) != count:
-        raise InvalidInput(f"classes: expected the names of {count} classes, the background perhaps left out, "
-                           f"got {len(classes)}")  # fmt: skip
+        raise InvalidInput(f"classes: expected the names of {count} classes, the background perhaps left out, declared "
+                           f"when it is imported (models import --declare), got {len(classes)}")  # fmt: skip
     usual: dict[str, Any] = {"norm_eps": 0.0} if model in _WITHOUT_EPS and len(classes) == 91 else {}
     if model in TWO_STAGES:
         usual["architecture"] = "torchvision_two_stage"

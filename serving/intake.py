@@ -10,7 +10,7 @@ from models.errors import InvalidInput
 from models.records import Item, Task
 from serving.media_files import MediaFiles, content_id
 from serving.store import Store
-from serving.store.records import Actor, storable, storable_time
+from serving.store.records import Actor, is_storable, storable, storable_time
 
 BATCH = 500  # items a transaction
 
@@ -60,10 +60,10 @@ class Intake:
         self._draw = draw
 
     def register(self, entries: Iterable[Registration], actor: Actor, now: datetime) -> Registered:
-        """Registers media for labelling, batch by batch.
+        """Registers media for labelling, batch by batch; files that cannot be read or named fail alone.
 
         Raises:
-            InvalidInput: a uri, group or language that cannot be stored.
+            InvalidInput: a group or language, or a uri that came with its bytes, that cannot be stored.
         """
         new = seen = 0
         failed: list[tuple[str, str]] = []
@@ -71,6 +71,9 @@ class Intake:
         while batch := list(islice(rest, BATCH)):
             readable = []
             for entry in batch:
+                if isinstance(entry.data, Path) and not is_storable(entry.uri):
+                    failed.append((entry.uri, f"{entry.uri!r:.500}: expected a name in UTF-8 without NUL"))
+                    continue
                 try:
                     readable.append((self._kept(entry), entry))
                 except OSError as error:

@@ -256,13 +256,18 @@ class Token:
     revoked_at: datetime | None
 
 
+def is_storable(text: str) -> bool:
+    """Whether every database can keep the text: it holds no NUL and no half of a surrogate pair."""
+    return "\0" not in text and not any("\ud800" <= character <= "\udfff" for character in text)
+
+
 def storable(text: str, where: str) -> str:
     """The text, if every database can keep it.
 
     Raises:
         InvalidInput: it holds a NUL or half a surrogate pair.
     """
-    if "\0" in text or any("\ud800" <= character <= "\udfff" for character in text):
+    if not is_storable(text):
         raise InvalidInput(f"{where}: expected text without NUL and lone surrogates, got {text!r}")
     return text
 

@@ -1,5 +1,6 @@
 """The loop goes round: media in, answers and decisions, people's work, and what training may use of it."""
 
+import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -81,6 +82,16 @@ def test_an_answer_is_kept_with_its_medium_and_comes_back_for_the_same_bytes(bui
     assert loop.answered(item.id, "detection", "v2") is None
     assert loop.path(item).read_bytes() == b"photo"
     assert loop.pending("detection", 9) == []
+
+
+def test_a_file_whose_name_no_database_keeps_fails_alone(build: Build, tmp_path: Path) -> None:
+    loop, broken = build(), os.fsdecode(os.fsencode(tmp_path) + b"/\xff.jpg")
+    Path(broken).write_bytes(b"one")
+    (tmp_path / "photo.jpg").write_bytes(b"other")
+    files = [Path(broken), tmp_path / "photo.jpg", tmp_path / "a\0b"]
+    registered = loop.register([Registration(str(file), "detection", file) for file in files], "tester")
+    assert (registered.new, [uri for uri, _ in registered.failed]) == (1, [broken, str(files[2])])
+    assert all("expected a name in UTF-8 without NUL" in why for _, why in registered.failed)
 
 
 def test_bytes_that_are_not_the_items_are_refused(build: Build) -> None:

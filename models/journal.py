@@ -17,6 +17,8 @@ def open_journal(path: Path) -> IO[bytes]:
     """
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
+        if path.exists() and not path.is_file():  # what /dev/full says when read never ends
+            raise InvalidInput(f"{path}: expected a file to write to, got a folder or a device")
         journal = path.open("a+b")
     except OSError as error:
         raise InvalidInput(f"{path}: expected a file to write to, got {error.strerror}") from error

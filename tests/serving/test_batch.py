@@ -194,8 +194,9 @@ def test_a_file_of_something_else_is_not_touched(tmp_path: Path, line: str, mess
 
 def test_what_cannot_be_written_or_found_is_one_clear_error(tmp_path: Path) -> None:
     source = media(tmp_path / "m", 1)
-    with pytest.raises(InvalidInput, match="expected a file to write to, got Is a directory"):
-        run(source, tmp_path)
+    for no_file in (tmp_path, Path("/dev/null")):
+        with pytest.raises(InvalidInput, match="expected a file to write to, got a folder or a device"):
+            run(source, no_file)
     with pytest.raises(NotFound, match="expected a folder, a file, a glob or a manifest"):
         run(tmp_path / "nowhere", tmp_path / "out.jsonl")
 

@@ -14,7 +14,7 @@ class _Rate(ProgressColumn):
 
 def progress_bar(console: Console, *more: ProgressColumn) -> Progress:
     """Bars for long work on ``console``, with columns of the work's own before the rate and the time left."""
-    description = TextColumn("{task.description}")
+    description = TextColumn("{task.description}", markup=False)
     return Progress(
         description, BarColumn(), MofNCompleteColumn(), *more, _Rate(), TimeRemainingColumn(), console=console
     )

@@ -1,11 +1,13 @@
 """The ``prelabel`` command: each verb is a parse, one call and a print."""
 
 import sys
+from io import TextIOWrapper
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, NoReturn
 
 import typer
 from rich.console import Console
+from sqlalchemy.exc import DatabaseError
 
 from models.counting import counted
 from models.errors import InvalidInput, PrelabelError
@@ -13,6 +15,7 @@ from models.records import TASKS
 from models.tasks import parse_task
 from models.versions import read_version
 from serving.loop import Loop, utc_now
+from serving.store.database import fault
 from serving.verbs import cvat, datasets, gold, label_studio, models, policies, tokens, webhooks
 from serving.verbs.console import ACTOR, Data, Database, TaskName, out, settings_of, table
 
@@ -98,7 +101,7 @@ def register(
     registered = Loop.open(settings_of(database_url=db)).register(entries, ACTOR)
     out.print(f"{registered.new} new, {registered.known} known, {len(registered.failed)} failed")
     for _, why in registered.failed:
-        out.print(why, markup=False)
+        out.print(why)
     raise typer.Exit(1 if registered.failed else 0)
 
 
@@ -337,8 +340,19 @@ def convert(
 
 def main() -> None:
     """Runs the command; a mistake of the user, or what the system cannot do, is one line on stderr and exit 2."""
+    if isinstance(sys.stdout, TextIOWrapper):  # a name that the terminal's encoding lacks is told all the same
+        sys.stdout.reconfigure(errors="backslashreplace")
     try:
         app()
     except (PrelabelError, OSError) as error:
-        sys.stderr.write(f"prelabel: {error}\n")
-        sys.exit(2)
+        _end(str(error))
+    except DatabaseError as error:
+        said = fault(error)
+        if said is None:
+            raise
+        _end(f"the store cannot go on: {said}")
+
+
+def _end(why: str) -> NoReturn:
+    sys.stderr.write(f"prelabel: {why}\n")
+    sys.exit(2)

@@ -19,7 +19,7 @@ from alembic.script import ScriptDirectory
 from sqlalchemy import Column, ColumnElement, Connection, Engine, Row, Select, create_engine, event, func, select, text
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.engine import URL, make_url
-from sqlalchemy.exc import ArgumentError, OperationalError
+from sqlalchemy.exc import ArgumentError, DatabaseError, OperationalError
 from sqlalchemy.schema import Table
 
 from models.errors import InvalidInput, NotFound
@@ -51,16 +51,18 @@ class Database:
 
         Raises:
             InvalidInput: the URL names no SQLite file and no PostgreSQL, or a newer prelabel wrote the database.
-            NotFound: nothing answers there.
+            NotFound: nothing answers there, or a file that is no database or a broken one.
         """
         try:
             database = cls(url)
             if database.is_sqlite:
                 database._enter_wal()
             database._migrate()
-        except (OperationalError, OSError) as error:
+        except (DatabaseError, OSError) as error:
+            got = str(error) if isinstance(error, OSError) else fault(error)
+            if got is None:
+                raise
             shown = parse_url(url).render_as_string(hide_password=True)
-            got = " ".join(str(getattr(error, "orig", error)).split())
             raise NotFound(f"{shown}: expected a database, got {got}") from error
         return database
 
@@ -146,6 +148,12 @@ class Database:
             self.lock(connection, "migration")
             config.attributes["connection"] = connection
             command.upgrade(config, "head")
+
+
+def fault(error: DatabaseError) -> str | None:
+    """What a database says, on one line, that cannot go on: locked for long, full, read-only, broken. None where the
+    fault is ours: a statement or a value that is wrong."""
+    return " ".join(str(error.orig).split()) if type(error) in (OperationalError, DatabaseError) else None
 
 
 def parse_url(url: str) -> URL:

@@ -14,7 +14,8 @@ from serving.settings import Settings
 
 ACTOR = "cli"
 
-out = Console(soft_wrap=True, width=400)  # tables keep whole names; the terminal wraps
+# Tables keep whole names, the terminal wraps; a name such as clip[take2] is no markup and :car: no picture.
+out = Console(soft_wrap=True, width=400, markup=False, emoji=False)
 
 Database = Annotated[str | None, typer.Option("--db", help="SQLite file or PostgreSQL URL")]
 TaskName = Annotated[str, typer.Argument(help="asr, detection or lane")]

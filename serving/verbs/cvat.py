@@ -35,7 +35,7 @@ def sync_jobs(
         except (InvalidInput, NotFound) as error:
             failed.append(str(error))
     for why in failed:
-        out.print(f"failed: {why}", markup=False)
+        out.print(f"failed: {why}")
     waiting, dead = loop.store.inbox.counts(TOOL)
     out.print(f"events: {waiting} wait, {dead} could not be worked on")
     raise typer.Exit(1 if failed else 0)

@@ -65,7 +65,7 @@ def bring(
     brought = loop.gold.bring(name, datasets.read(data), short_name(data), ACTOR)
     out.print(f"{counted(brought.labels, 'new label')}; {brought.choice.words}")
     for uri, why in brought.failed:
-        out.print(f"left out {uri}: {why}", markup=False)
+        out.print(f"left out {uri}: {why}")
 
 
 def _named(task: Task, ids: list[str] | None, file: Path | None) -> list[str]:

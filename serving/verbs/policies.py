@@ -38,8 +38,8 @@ def show_policy(task: Of = None, db: Database = None) -> None:
     for name in [parse_task(task)] if task else TASKS:
         adopted = policies.adopted(name)
         whose = f"adopted by {adopted.actor} at {adopted.at:%Y-%m-%d %H:%M} UTC" if adopted else "as the settings say"
-        out.print(f"{name}: {policies.of(name).version}, {whose}", markup=False)
-        out.print("\n".join(lines(policies.told(name))), markup=False, highlight=False)
+        out.print(f"{name}: {policies.of(name).version}, {whose}")
+        out.print("\n".join(lines(policies.told(name))), highlight=False)
 
 
 @app.command("history")

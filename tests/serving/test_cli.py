@@ -3,6 +3,7 @@
 import json
 import os
 import shutil
+import sqlite3
 import subprocess
 import sys
 from pathlib import Path
@@ -72,6 +73,19 @@ def test_a_mistake_is_one_line_and_exit_2(tmp_path: Path, words: list[str], mess
     assert len(done.stderr.splitlines()) == 1
 
 
+def test_a_store_that_is_broken_or_breaks_is_one_line_and_exit_2(tmp_path: Path) -> None:
+    (tmp_path / "photo.db").write_bytes(b"\xff\xd8\xff" * 2000)
+    done = prelabel(tmp_path, "models", "--db", "sqlite:///photo.db")
+    assert (done.returncode, done.stderr.count("\n")) == (2, 1), done.stderr
+    assert "photo.db: expected a database, got file is not a database" in done.stderr
+    assert prelabel(tmp_path, "models").returncode == 0
+    with sqlite3.connect(tmp_path / "prelabel.db") as connection:
+        connection.execute("CREATE TRIGGER full BEFORE INSERT ON tokens BEGIN SELECT missing(); END")
+    done = prelabel(tmp_path, "token", "make", "ada", "--scope", "annotate")
+    assert done.returncode == 2, done.stderr
+    assert done.stderr == "prelabel: the store cannot go on: no such function: missing\n"
+
+
 def test_a_bad_setting_is_named(tmp_path: Path) -> None:
     done = prelabel(tmp_path, "models", PRELABEL_ALPHA="2")
     assert done.returncode == 2
@@ -117,6 +131,18 @@ def test_a_token_is_shown_once_listed_and_revoked(tmp_path: Path) -> None:
     assert secret not in listed
     assert prelabel(tmp_path, "token", "revoke", "ada").stdout.strip() == "ada is revoked"
     assert prelabel(tmp_path, "token", "revoke", "eve").returncode == 2
+
+
+def test_names_are_printed_as_they_are(tmp_path: Path) -> None:
+    """Brackets are no markup, :car: is no picture, and what the terminal's encoding lacks is written out."""
+    names = ("ada[red]", "b[/b]", "c:car:")
+    for name in names:
+        prelabel(tmp_path, "token", "make", name, "--scope", "annotate")
+    listed = prelabel(tmp_path, "token", "list")
+    assert [line.split()[0] for line in listed.stdout.splitlines()[1:]] == [*names], listed.stderr
+    prelabel(tmp_path, "token", "make", "\u65e5", "--scope", "annotate")
+    revoked = prelabel(tmp_path, "token", "revoke", "\u65e5", PYTHONIOENCODING="ascii")
+    assert revoked.stdout.strip() == "\\u65e5 is revoked", revoked.stderr
 
 
 def test_from_a_data_set_to_a_serving_version(tmp_path: Path) -> None:

@@ -7,6 +7,8 @@ what a string names, its tracing costs more than the rest of a request: so none 
 
 import os
 import socket
+from pathlib import Path
+from tempfile import TemporaryFile
 
 import bentoml
 from starlette.types import ASGIApp, Receive, Scope, Send
@@ -71,10 +73,11 @@ def serve(settings: Settings) -> None:
 
     Raises:
         NotAllowed: the address is not loopback, and there is no token.
-        InvalidInput: nothing can listen on the address and port.
+        InvalidInput: nothing can listen on the address and port, or nothing be written to the data folder.
         NotFound: the database does not answer.
     """
     address, port = _free_address(settings)
+    _try_writing(settings.data_dir)
     opened = Store.open(settings.database_url)
     made, valid = bool(tokens.list_tokens(opened)), opened.tokens.any_valid()
     opened.close()
@@ -86,6 +89,15 @@ def serve(settings: Settings) -> None:
     shown = f"[{address}]" if ":" in address else address
     print(f"prelabel at http://{shown}:{port} ({told}); Ctrl-C ends it", flush=True)
     Prelabel.serve_http(host=address, port=port)
+
+
+def _try_writing(folder: Path) -> None:
+    """A worker that could write nothing there would be started again without end."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        TemporaryFile(dir=folder).close()
+    except OSError as error:
+        raise InvalidInput(f"{folder}: expected a data folder to write to, got {error.strerror}") from error
 
 
 def _free_address(settings: Settings) -> tuple[str, int]:

@@ -265,6 +265,14 @@ def test_a_port_in_use_is_named(tmp_path: Path) -> None:
         serve(settings_in(tmp_path, host="no such host"))
 
 
+def test_a_data_folder_that_takes_nothing_is_named(tmp_path: Path) -> None:
+    """Otherwise the worker ends in a traceback, is started again, and so on."""
+    (tmp_path / "file").write_bytes(b"")
+    settings = settings_in(tmp_path, host="0.0.0.0", port=0).model_copy(update={"data_dir": tmp_path / "file" / "kept"})
+    with pytest.raises(InvalidInput, match="file/kept: expected a data folder to write to, got Not a directory"):
+        serve(settings)
+
+
 def test_the_worker_reads_the_settings_it_was_started_with(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     settings = settings_in(tmp_path, uri_roots=(tmp_path,), uri_hosts=("a", "b:1"), alpha=0.07, strategy="random")
     for name, value in environment(settings).items():

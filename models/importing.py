@@ -219,7 +219,8 @@ def _import_version(task: Task, folder: Path, given: Mapping[str, Any], versions
     with unfinished(versions_dir) as work:
         shutil.copytree(folder, work, dirs_exist_ok=True)
         found = settle(work, versions_dir / version.name)
-    if (found.training_ids(), found.checkpoint.is_file()) != (version.training_ids(), version.checkpoint.is_file()):
+    untrainable = version.checkpoint.is_file() and not found.checkpoint.is_file()
+    if untrainable or version.training_ids() - found.training_ids():
         raise Refused(f"{folder}: expected to be the first to bring {version.name}, got one that is here already, "
                       "without its checkpoint or what it was trained on")  # fmt: skip
     return found

@@ -4,7 +4,7 @@ import hashlib
 import os
 from collections import defaultdict
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -61,10 +61,12 @@ class Request:
 
 @dataclass(frozen=True)
 class Material:
-    """Labelled items to train on; ``gold`` counts those that were left out, for no training sees gold items."""
+    """Labelled items to train on; ``gold`` counts those that were left out, for no training sees gold items. ``marks``
+    are what their data sets say of them beside the labels."""
 
     pairs: Pairs
     gold: int = 0
+    marks: Marks = field(default_factory=dict)
 
 
 def train_candidate(
@@ -121,10 +123,10 @@ def material(request: Request, loop: Loop) -> Material:
     if not request.data:
         gold_here = sum(1 for _ in loop.gold.labelled(request.task))
         return Material(list(loop.labelled.training_data(request.task)), gold_here)
-    pairs = read_all(request.data)
+    pairs, marks = read_marked(request.data)
     ids = _contents(pairs)
     gold = loop.gold.among(request.task, ids.values())
-    return Material([pair for pair in pairs if ids[pair[0].uri] not in gold], len(gold))
+    return Material([pair for pair in pairs if ids[pair[0].uri] not in gold], len(gold), marks)
 
 
 def train_version(
@@ -156,7 +158,7 @@ def train_version(
         raise InvalidInput(f"train {request.task}: expected labelled items from {source}, got {got}")
     if material.gold:
         console.print(f"train {request.task}: {counted(material.gold, 'gold item')} left out of training")
-    shared = _share_out(material.pairs, request)
+    shared = _share_out(material, request)
     if not shared.kept:
         raise InvalidInput(
             f"train {request.task}: expected items to train on besides those held out or unseen, got none"
@@ -172,7 +174,7 @@ def train_version(
         shared.held_out,
         versions_dir,
         unseen=shared.unseen,
-        marks=marks_of((*request.held_out, *(request.unseen or request.data))),
+        marks=shared.marks,
         tune=tuned,
         calibrate=first_calibration,
     )
@@ -181,25 +183,28 @@ def train_version(
 @dataclass(frozen=True)
 class Shared:
     """What labelled items are for: ``kept`` are trained on; ``unseen``, other data or whole groups of the same, tune
-    and calibrate the version; ``held_out`` give its figures, and ``told`` says what those are."""
+    and calibrate the version; ``held_out`` give its figures, ``told`` says what those are; ``marks`` are of both."""
 
     kept: Pairs
     unseen: Pairs
     held_out: Pairs
     told: str
+    marks: Marks
 
 
-def _share_out(pairs: Pairs, request: Request) -> Shared:
+def _share_out(material: Material, request: Request) -> Shared:
     """The items shared out; without ``request.held_out`` the unseen ones give the figures too."""
     named = request.held_out or request.unseen
-    unseen, held_out = read_all(request.unseen), read_all(request.held_out)
-    kept = without(pairs, [*unseen, *held_out])
+    (unseen, of_unseen), (held_out, of_held_out) = read_marked(request.unseen), read_marked(request.held_out)
+    marks = {**material.marks, **of_unseen, **of_held_out}
+    kept = without(material.pairs, [*unseen, *held_out])
     if not request.unseen:
         kept, unseen = hold_out(kept, request.seed, CALIBRATION_SHARE if named else HELD_OUT_SHARE)
     if named:
         figures = held_out if request.held_out else unseen
-        return Shared(kept, unseen, figures, ", ".join(map(short_name, named)))
-    return Shared(kept, unseen, unseen, f"{len(unseen)} of {len(pairs)} items, whole groups drawn at random")
+        return Shared(kept, unseen, figures, ", ".join(map(short_name, named)), marks)
+    told = f"{len(unseen)} of {len(material.pairs)} items, whole groups drawn at random"
+    return Shared(kept, unseen, unseen, told, marks)
 
 
 def _plan(request: Request, start: "Version | Pretrained | None") -> "Plan":
@@ -246,15 +251,10 @@ def _trained_here(start: "Version | Pretrained | None") -> bool:
     return isinstance(start, Version) and "imported" not in start.training
 
 
-def read_all(specs: Sequence[str]) -> Pairs:
-    """All labelled items of some data sets."""
-    return [pair for spec in specs for pair in datasets.read(spec)]
-
-
-def marks_of(specs: Sequence[str]) -> Marks:
-    """What some data sets say of their items beside the labels."""
-    marked = (one for spec in specs for one in datasets.read_marked(spec))
-    return {item.uri: mark for item, _, mark in marked if mark}
+def read_marked(specs: Sequence[str]) -> tuple[Pairs, Marks]:
+    """All labelled items of some data sets, and what these say of them beside the labels."""
+    marked = [one for spec in specs for one in datasets.read_marked(spec)]
+    return [(item, label) for item, label, _ in marked], {item.uri: mark for item, _, mark in marked if mark}
 
 
 def short_name(spec: str) -> str:

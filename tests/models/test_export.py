@@ -16,7 +16,7 @@ from models import export, quantise, tasks
 from models.errors import Refused
 from models.evaluate import Evaluation, read_item
 from models.export import Origin, check_parity, publish
-from models.marks import CulaneImage, Mark
+from models.marks import CulaneImage, Mark, Marks
 from models.onnx_files import description
 from models.quantise import LEAST_ITEMS, Trial
 from models.records import Item, Label
@@ -110,11 +110,19 @@ def test_int8_goes_out_where_it_wins_and_training_still_starts_from_fp32(
     assert narrow.checkpoint.read_bytes() == version.checkpoint.read_bytes()
 
 
-def test_what_data_sets_say_beside_labels_counts_in_every_figure(made: Made, tmp_path: Path) -> None:
+def test_what_data_sets_say_beside_labels_counts_in_every_figure(
+    made: Made, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     network, settings, pairs, _ = made
     unseen = road_pairs(tmp_path / "unseen", LEAST_ITEMS)
     night = {item.uri: CulaneImage("night") for item, _ in (*pairs[4:], *unseen)}
-    heard = list[tuple[Mark | None, ...]]()
+    heard, tried = list[tuple[Mark | None, ...]](), list[Marks]()
+
+    def quality(*given: Any) -> float:
+        tried.append(given[-1])
+        return 0.5
+
+    monkeypatch.setattr(quantise, "quality", quality)
 
     def keep(seen: Evaluation) -> dict[str, Any]:
         heard.append(seen.marks)
@@ -125,6 +133,7 @@ def test_what_data_sets_say_beside_labels_counts_in_every_figure(made: Made, tmp
     version = publish(ORIGIN, network, settings, pairs[:4], pairs[4:], folder, **given)
     assert list(version.metrics["f1_by_category"]) == ["night"]
     assert heard == [(CulaneImage("night"),) * LEAST_ITEMS] * 2
+    assert tried == [night, night], "fp32 and int8"
 
 
 def test_a_version_is_tuned_on_items_kept_out_of_training(made: Made, tmp_path: Path) -> None:

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from models.errors import InvalidInput
 from models.records import Item, Transcript
 from serving.media_files import content_id
-from serving.training import Pairs, Request, _plan, _share_out, hold_out, material, read_all, short_name
+from serving.training import Material, Pairs, Request, _plan, _share_out, hold_out, material, read_marked, short_name
 from tests.serving.test_handing_out import Desk
 
 
@@ -117,12 +117,12 @@ def test_what_gives_figures_or_calibrates_is_not_trained_on_under_any_name(tmp_p
         return f"nemo:{tmp_path}/{name}/list.jsonl"
 
     request = Request("asr", (speech("all", *"abcdef"),), (speech("held", "b"),), unseen=(speech("other", "d", "e"),))
-    shared = _share_out(read_all(request.data), request)
+    shared = _share_out(Material(read_marked(request.data)[0]), request)
     kept, unseen, held_out = (
         [Path(item.uri).stem for item, _ in each] for each in (shared.kept, shared.unseen, shared.held_out)
     )
     assert (kept, unseen, held_out) == (["a", "c", "f"], ["d", "e"], ["b"])
-    drawn = _share_out(read_all(request.data), replace(request, unseen=()))
+    drawn = _share_out(Material(read_marked(request.data)[0]), replace(request, unseen=()))
     assert "b" not in [Path(item.uri).stem for item, _ in (*drawn.kept, *drawn.unseen)]
 
 

@@ -23,7 +23,7 @@ class Settings(BaseSettings):
     port: int = Field(3000, ge=0, le=65535, description="port to listen on")
     database_url: str = Field("sqlite:///prelabel.db", description="SQLite file or PostgreSQL URL")
     data_dir: Path = Field(Path("prelabel-data"), description="folder of posted media and trained versions")
-    threads: int = Field(2, ge=1, description="threads of one model's inference")
+    threads: int = Field(2, ge=1, le=1024, description="threads of one model's inference")
     max_waiting: int = Field(64, ge=1, description="requests that may wait for a model before 429 is answered")
     max_body_mb: float = Field(64, gt=0, description="largest request body, in megabytes")
     max_image_megapixels: float = Field(50, gt=0, description="largest image, in megapixels")

@@ -171,6 +171,8 @@ def parse_url(url: str) -> URL:
     if parsed.get_backend_name() != "sqlite" or parsed.database in (None, "", ":memory:"):
         shown = parsed.render_as_string(hide_password=True)
         raise InvalidInput(f"database: expected sqlite:///FILE or postgresql://.., got {shown!r}")
+    if parsed.query:  # none of them would be heeded
+        raise InvalidInput(f"database: expected a SQLite file without options, got {', '.join(sorted(parsed.query))}")
     return parsed.set(drivername="sqlite+pysqlite")
 
 

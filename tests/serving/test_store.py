@@ -48,6 +48,7 @@ def _open(url: str, ready: object) -> None:
         ("mysql://somewhere/x", "expected sqlite:///FILE or postgresql"),
         ("sqlite://", "expected sqlite:///FILE or postgresql"),
         ("no url", "got no URL"),
+        ("sqlite:///x.db?mode=ro", "a SQLite file without options, got mode"),
     ],
 )
 def test_an_unusable_url_is_refused(url: str, says: str) -> None:

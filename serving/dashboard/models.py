@@ -25,13 +25,6 @@ from serving.deployment import Deployment, deployment_of
 from serving.loop import StoredVersion
 from serving.store.records import Comparison
 
-# What the charts say; templates do not see these sentences.
-CHARTS = (
-    "Reliability", "error rate where p_error was said; a dot's size is the number of items, its line the 95 % interval",
-    "Risk and coverage", "labels wrong among the surest items, by the share of items accepted", "p_error",
-    "labels wrong", "coverage", Curves.dot,
-)  # fmt: skip
-
 PATIENCE_S = 3.0  # of a page, before it says that the comparison goes on
 
 routes = APIRouter()

@@ -4,18 +4,27 @@ import re
 from importlib.resources import files
 from typing import get_args
 
+import numpy as np
 import pytest
 
+from models.report.doubt_charts import reliability, risk
 from selection.routing import Route
 from serving.dashboard.frame import TASK_NAMES, UNFIT_WORDS, UNITS, templates
 from serving.dashboard.languages import ENGLISH, LANGUAGES, preferred, translations
 from serving.dashboard.log import DETAILS, VERBS
-from serving.dashboard.models import CHARTS
 from serving.dashboard.overview import ATTENTION
 from serving.store.records import UNFIT, ItemState, VersionState
 from tests.serving.served import Served
 
 OTHERS = sorted(set(LANGUAGES) - {ENGLISH})
+
+
+def charted() -> set[str]:
+    """Every sentence of the charts on a version's page."""
+    doubt, wrong = np.array([0.5]), np.array([True])
+    charts = reliability(doubt, wrong), risk({"p_error": doubt}, wrong)
+    curves = {curve.name for chart in charts for curve in chart.curves}
+    return curves | {words for chart in charts for words in (chart.title, chart.note, chart.x, chart.y, chart.dot)}
 
 
 def said() -> set[str]:
@@ -30,7 +39,7 @@ def said() -> set[str]:
         *get_args(Route),
         *VERBS.values(),
         *DETAILS.values(),
-        *CHARTS,
+        *charted(),
         *ATTENTION.values(),
     }
     for template in (files("serving.dashboard") / "templates").iterdir():

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 
+from models.counting import percent
 from models.errors import InvalidInput
 from models.records import Task
 
@@ -28,7 +29,7 @@ class Matters:
         """The rule of a task in words."""
         match task:
             case "asr":
-                return f"word errors above {100 * self.wer:.4g} %" if self.wer else "any word"
+                return f"word errors above {percent(self.wer)}" if self.wer else "any word"
             case "detection":
                 named = " or wrongly named" if self.category else ""
                 return f"an object missed, a box false, placed below IoU {self.iou:.4g}{named}"

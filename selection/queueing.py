@@ -8,6 +8,7 @@ from typing import Any, ClassVar, Literal, TypeAlias
 
 import numpy as np
 
+from models.counting import percent
 from models.errors import InvalidInput
 from models.records import Seconds, Task, Time
 from selection.rules import STRICT
@@ -32,7 +33,7 @@ class Share:
     @property
     def words(self) -> str:
         """The strategy with its share, if it shares."""
-        return self.name if self.share == 1 else f"{self.name} {100 * self.share:.4g} %"
+        return self.name if self.share == 1 else f"{self.name} {percent(self.share)}"
 
     def __post_init__(self) -> None:
         if not 0 < self.share <= 1:

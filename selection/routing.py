@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Literal, TypeAlias
 
+from models.counting import percent
 from models.errors import InvalidInput
 from models.records import Seconds, Uncertainty
 from selection.kinds import MISSING, called
@@ -133,7 +134,7 @@ def _by_chance(
     share = policy.audit_share if held else policy.calibration_share
     if drawn >= share:
         return decided
-    checked = f"{_percent(share)} of all items" + (f" of {called(kind)}" if kind is not None else "")
+    checked = f"{percent(share)} of all items" + (f" of {called(kind)}" if kind is not None else "")
     why = f"drawn at random: people check {checked}, whatever their score; {decided.reason}"
     otherwise = f"not drawn (its number is {_plain(drawn)}) it would be {_DONE[decided.decision]}"
     return Decision("audit" if held else "calibrate", why, policy=policy.version, otherwise=otherwise)
@@ -206,7 +207,7 @@ def _missing(missing: float, plan: Plan, promise: PartPromise) -> str:
 
 
 def _terms(promise: Threshold) -> str:
-    return f"alpha {_percent(promise.alpha)}, delta {_percent(promise.delta)}, n = {promise.n}"
+    return f"alpha {percent(promise.alpha)}, delta {percent(promise.delta)}, n = {promise.n}"
 
 
 def _standing(uncertainty: Uncertainty, promise: Threshold | NoPromise) -> str:
@@ -232,7 +233,3 @@ def _apart(first: float, second: float) -> tuple[str, str]:
 def _plain(value: float) -> str:
     """A number as people write it, however small: two digits that count, or four after the point."""
     return f"{value:.2g}" if value >= 0.001 or value == 0 else f"{value:.4f}"
-
-
-def _percent(share: float) -> str:
-    return f"{100 * share:.4g} %"

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from models.counting import percent
 from models.parts import has_parts
 from models.records import TASKS, Correction, Label, PreAnnotation, Task
 from models.tasks import differs
@@ -327,5 +328,5 @@ def _known(waiting: Pending) -> tuple[Label, About]:
 def _proven(bound: AuditBound, found: str, now: datetime) -> str:
     """What audits prove of a promise."""
     wrong = f"{bound.errors:g} of {bound.judged:g} audited {found} in {bound.n} audits"
-    proven = f"which proves a rate above alpha {100 * bound.alpha:.4g} %"
+    proven = f"which proves a rate above alpha {percent(bound.alpha)}"
     return f"{WITHDRAWN} at {now:%Y-%m-%d %H:%M} UTC: {wrong}, {proven}"

@@ -11,6 +11,7 @@ from dataclasses import asdict, dataclass
 from datetime import datetime
 from typing import Any
 
+from models.counting import percent
 from models.records import Task
 from selection.policy import Policy
 from serving.audits import Made
@@ -87,9 +88,9 @@ def fits(calibration: Calibration, policy: Policy) -> bool:
 
 def told_terms(policy: Policy) -> str:
     """The terms in a sentence."""
-    alpha, delta = (f"{100 * share:.4g} %" for share in (policy.alpha, policy.delta))
+    parts = ", part by part" if policy.of_parts else ""
     other = "" if made_for(policy) == made_for(Policy()) else ", by the rules of the policy"
-    return f"alpha {alpha}, delta {delta}" + (", part by part" if policy.of_parts else "") + other
+    return f"alpha {percent(policy.alpha)}, delta {percent(policy.delta)}{parts}{other}"
 
 
 def _trust(kept: Calibration) -> Trust:

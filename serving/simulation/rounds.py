@@ -17,6 +17,7 @@ import numpy as np
 from pydantic import TypeAdapter
 
 from models import tasks
+from models.counting import percent
 from models.errors import Refused
 from models.media import duration_s
 from models.records import Correction, Item, Label, Prediction, Seconds, Task
@@ -271,9 +272,7 @@ class _Turn:
             if self.loop.trust(version.name).told()["holds"]:
                 return "a promise holds: its version goes on"
             if self._labelled() > plan.learn_until * len(self.items):
-                return (
-                    f"more than {100 * plan.learn_until:.4g} % are labelled: this version goes on, to earn its promise"
-                )
+                return f"more than {percent(plan.learn_until)} are labelled: this version goes on, to earn its promise"
         pairs = self._training_data()
         try:
             candidate = plan.workshop.trained(self._start(), pairs, plan.epochs, self.seed)

@@ -6,10 +6,10 @@ from typing import TypeAlias
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from scipy.optimize import minimize
 from scipy.special import expit, logit
 
 from models.errors import InvalidInput
+from models.platt import line, targets_of
 from models.reliability import checked_errors, checked_scores
 
 _EDGE = 1e-4  # confidences nearer to 0 or 1 are taken for that
@@ -44,15 +44,8 @@ def learn(confidences: Sequence[float] | Floats, right: ArrayLike) -> Certainty:
     n_right = int(true.sum())
     if n_right in (0, len(true)):
         raise InvalidInput(f"certainty: expected right and wrong parts, got {n_right} right of {len(true)}")
-    targets = np.where(true, (n_right + 1) / (n_right + 2), 1 / (len(true) - n_right + 2))
-
-    def loss(line: Floats) -> tuple[float, Floats]:
-        z = line[0] * x + line[1]
-        residual = expit(z) - targets
-        return float((np.logaddexp(0, z) - targets * z).sum()), np.array([residual @ x, residual.sum()])
-
-    found = minimize(loss, np.array([1.0, 0.0]), jac=True, method="L-BFGS-B", bounds=[(0, None), (None, None)])
-    return Certainty(*(round(float(value), 4) for value in found.x))
+    slope, offset = line(x, targets_of(true), start=(1.0, 0.0))
+    return Certainty(round(slope, 4), round(offset, 4))
 
 
 def _odds(confidences: ArrayLike) -> Floats:

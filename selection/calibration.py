@@ -15,10 +15,11 @@ from typing import Any, Literal, TypeAlias, get_args
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from scipy.optimize import isotonic_regression, minimize
+from scipy.optimize import isotonic_regression
 from scipy.special import expit, logit
 
 from models.errors import InvalidInput
+from models.platt import line, targets_of
 from models.reliability import checked_errors, checked_scores
 from selection.boosting import Features, Table, Trees, grow, shared_names, table_of
 from selection.checks import group_rows
@@ -48,7 +49,7 @@ class Calibrator:
 
     ``n`` is the number of corrections it rests on, ``errors`` how many of them changed something. ``knots`` are pairs
     (log-odds of the score, log-odds of p_error) from score 0 to score 1; the identity has none. ``trees`` are those of
-    the boosted method; they stay within what so many corrections can tell (``_targets``).
+    the boosted method; they stay within what so many corrections can tell (``models.platt``).
     """
 
     method: Method
@@ -242,14 +243,8 @@ def _may_boost(sample: _Sample, fold: NDArray[np.intp]) -> bool:
 
 
 def _told_by(n: int, errors: int) -> tuple[float, float]:
-    """The least and the most log-odds of an error of which so many corrections can tell (``_targets``)."""
+    """The least and the most log-odds of an error of which so many corrections can tell (``models.platt``)."""
     return float(logit(1 / (n - errors + 2))), float(logit((errors + 1) / (errors + 2)))
-
-
-def _targets(wrong: Bools) -> Floats:
-    """What to fit instead of 0 and 1, so that no finite sample makes anything certain (Platt 1999, section 2.2)."""
-    errors, right = int(wrong.sum()), int((~wrong).sum())
-    return np.where(wrong, (errors + 1) / (errors + 2), 1 / (right + 2))
 
 
 def _isotonic(x: Floats, wrong: Bools) -> Knots:
@@ -258,7 +253,7 @@ def _isotonic(x: Floats, wrong: Bools) -> Knots:
     Source: Oron and Flournoy 2017, "Centered Isotonic Regression".
     """
     places, rows, counts = np.unique(x, return_inverse=True, return_counts=True)
-    means = np.bincount(rows, _targets(wrong)) / counts
+    means = np.bincount(rows, targets_of(wrong)) / counts
     blocks = isotonic_regression(means, weights=counts).blocks
     sizes = np.add.reduceat(counts, blocks[:-1])
     centres = np.add.reduceat(counts * places, blocks[:-1]) / sizes
@@ -270,20 +265,13 @@ def _logistic(x: Floats, wrong: Bools) -> Knots:
 
     It stays within the targets: beyond them lies nothing that so few items can tell.
     """
-    targets = _targets(wrong)
+    targets = targets_of(wrong)
     spread = float(x.std())
     if spread == 0 or targets.min() == targets.max():
         return _rising(x[:1], logit(targets.mean(keepdims=True)))
     u = (x - x.mean()) / spread
 
-    def loss(line: Floats) -> tuple[float, Floats]:
-        z = line[0] * u + line[1]
-        residual = expit(z) - targets
-        return float((np.logaddexp(0, z) - targets * z).sum()), np.array([residual @ u, residual.sum()])
-
-    start = np.array([1.0, logit(targets.mean())])
-    bounds = [(0, None), (None, None)]  # more doubt never means fewer errors
-    slope, intercept = minimize(loss, start, jac=True, method="L-BFGS-B", bounds=bounds).x
+    slope, intercept = line(u, targets, start=(1.0, float(logit(targets.mean()))))  # more doubt, never fewer errors
     least, most = logit(targets.min()), logit(targets.max())
     bends = (np.array([least, most]) - intercept) / max(slope, _LEAST_SLOPE)  # where the line leaves what n can tell
     at = np.unique(np.clip([u[0], *bends, u[-1]], u[0], u[-1]))

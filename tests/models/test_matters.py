@@ -4,8 +4,9 @@ import pytest
 
 from models.errors import InvalidInput
 from models.matters import Matters
-from models.records import Box, Boxes, Label, Lane, Lanes, Task, Transcript, Word
+from models.records import Box, Boxes, Label, Lane, Lanes, Task, Transcript
 from models.tasks import differs, part_errors
+from tests.small_labels import words
 
 
 def box(x: float, name: str = "car") -> Boxes:
@@ -14,10 +15,6 @@ def box(x: float, name: str = "car") -> Boxes:
 
 def road(x: float) -> Lanes:
     return Lanes(512, 256, (Lane(((x, 250.0), (x, 50.0))),))
-
-
-def words(text: str) -> Transcript:
-    return Transcript(text, tuple(Word(word, i, i + 1) for i, word in enumerate(text.split())))
 
 
 @pytest.mark.parametrize(

@@ -5,12 +5,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from models.parts import has_parts
-from models.records import Box, Boxes, Label, Lane, Lanes, Task, Transcript, Word
+from models.records import Box, Boxes, Label, Lane, Lanes, Task, Transcript
 from models.tasks import differs, part_errors
-
-
-def words(text: str) -> Transcript:
-    return Transcript(text, tuple(Word(word, i, i + 1) for i, word in enumerate(text.split())))
+from tests.small_labels import words
 
 
 @pytest.mark.parametrize(

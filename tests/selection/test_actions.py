@@ -4,10 +4,11 @@ import pytest
 
 from models.changes import Changes
 from models.errors import InvalidInput
-from models.records import Box, Boxes, Label, Lane, Lanes, Task, Transcript, Word
+from models.records import Label, Task, Transcript, Word
 from selection.actions import Actions, actions, part_actions, spent_seconds
 from selection.cost import Costs
 from selection.parts import Plan
+from tests.small_labels import boxes, lines
 
 COSTS = Costs(image_s=2, box_verify_s=1, box_adjust_s=4, box_draw_s=7, lane_verify_s=1, lane_adjust_s=5, lane_draw_s=9)
 
@@ -42,14 +43,6 @@ def test_what_cannot_have_been_done() -> None:
         spent_seconds("asr", Actions(Changes(kept=1), shown=True), Costs())
     with pytest.raises(InvalidInput, match="expected only additions where nothing was shown"):
         Actions(Changes(kept=1), shown=False)
-
-
-def boxes(*columns: float) -> Boxes:
-    return Boxes(99, 20, tuple(Box((x, 0, x + 10, 10), "car") for x in columns))
-
-
-def lines(*columns: float) -> Lanes:
-    return Lanes(512, 99, tuple(Lane(((x, 98.0), (x, 0.0))) for x in columns))
 
 
 SAID = Transcript("one two ten", tuple(Word(text, i, i + 0.5) for i, text in enumerate(("one", "two", "ten"))))

@@ -2,7 +2,6 @@
 
 import os
 import shutil
-import socket
 import subprocess
 import tempfile
 from collections.abc import Iterator
@@ -11,6 +10,8 @@ from pathlib import Path
 
 import psycopg
 import pytest
+
+from tests.serving.processes import free_port
 
 
 def find_binaries() -> Path | None:
@@ -36,7 +37,7 @@ def running_cluster() -> Iterator[str]:
         command = [str(binaries / program), "-D", str(folder / "data"), *arguments]
         subprocess.run(command, user=owner, group=owner, cwd=folder, check=True, stdout=subprocess.DEVNULL)
 
-    port = _free_port()
+    port = free_port()
     try:
         run("initdb", "-A", "trust", "-U", "prelabel", "-E", "UTF8", "--locale=C", "--no-sync")
         options = f"-c listen_addresses=127.0.0.1 -p {port} -k {folder} -c fsync=off"
@@ -54,9 +55,3 @@ def new_schema(cluster: str, name: str) -> str:
     with psycopg.connect(f"{cluster}/postgres", autocommit=True) as connection:
         connection.execute(f'CREATE SCHEMA "{name}"'.encode())
     return f"{cluster}/postgres?options=-csearch_path%3D{name}"
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])

@@ -1,6 +1,7 @@
-"""Child processes of the tests: forked from a clean process that has the imports behind it."""
+"""Beside the process of the tests: a port for a server, and children forked from one that has the imports done."""
 
 import multiprocessing
+import socket
 import time
 from collections.abc import Callable
 from multiprocessing.connection import Connection
@@ -10,6 +11,13 @@ import numpy as np
 
 children = multiprocessing.get_context("forkserver")
 children.set_forkserver_preload(["serving.loop", "alembic.command", "psycopg", "pytest"])
+
+
+def free_port() -> int:
+    """A port of this machine on which nobody listens now."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
 
 
 def killed(work: Callable[..., None], *arguments: Any, rng: np.random.Generator) -> list[Any]:

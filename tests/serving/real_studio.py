@@ -7,7 +7,6 @@ takes minutes.
 
 import os
 import shutil
-import socket
 import subprocess
 import time
 from collections.abc import Iterator
@@ -16,6 +15,8 @@ from pathlib import Path
 from typing import Any
 
 import httpx
+
+from tests.serving.processes import free_port
 
 TOKEN = "0123456789abcdef0123456789abcdef01234567"
 EMAIL = "ada@example.org"
@@ -36,12 +37,6 @@ def command() -> str | None:
     beside = Path(__file__).parents[2] / ".label-studio" / "bin" / "label-studio"
     named = os.environ.get("PRELABEL_TEST_LABEL_STUDIO", str(beside))
     return shutil.which(named) or shutil.which("label-studio")
-
-
-def free_port() -> int:
-    with socket.socket() as trial:
-        trial.bind(("127.0.0.1", 0))
-        return int(trial.getsockname()[1])
 
 
 @contextmanager

@@ -11,8 +11,8 @@ import httpx
 import pytest
 
 from models.records import TASKS
+from tests.serving.processes import free_port
 from tests.serving.served import eventually, picture, sound
-from tests.serving.test_service import free_port
 
 ROOT = Path(__file__).parents[2]
 BENTOML = [sys.executable, "-m", "bentoml"]

@@ -25,7 +25,8 @@ from serving.tokens import make_token
 from tests.movies import brightening, movie
 from tests.serving.browser import command as chromium
 from tests.serving.browser import launched
-from tests.serving.real_studio import TOKEN, RealStudio, command, free_port, running
+from tests.serving.processes import free_port
+from tests.serving.real_studio import TOKEN, RealStudio, command, running
 from tests.serving.served import Served, eventually, serving, sound
 from tests.serving.studio_pages import Shown, open_task, save, select_region, signed_in
 from tests.serving.test_cli import prelabel

@@ -21,6 +21,7 @@ from serving.loop import utc_now
 from serving.service import serve
 from serving.settings import Settings, environment
 from serving.tokens import make_token, revoke_token
+from tests.serving.processes import free_port
 from tests.serving.served import eventually, loop_of, picture, sound
 from tests.tiny_versions import make_version
 
@@ -50,12 +51,6 @@ class Server:
             return httpx.get(f"{self.origin}/readyz", trust_env=False).status_code == 200
         except httpx.TransportError:
             return False
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 def settings_in(folder: Path, **more: Any) -> Settings:

@@ -12,7 +12,7 @@ import pytest
 from models import datasets, scenes
 from models.errors import InvalidInput, NotFound
 from models.evaluate import read_item
-from models.records import Box, Boxes, Correction, Label, Lane, Lanes, Task, Transcript, Word
+from models.records import Boxes, Correction, Label, Task, Transcript
 from models.tasks import load_runtime
 from models.versions import Version
 from selection.cost import Costs
@@ -24,21 +24,10 @@ from serving.simulation.document import ArmReport, SimulationReport
 from serving.simulation.person import Person
 from tests.labelled import data_set
 from tests.serving.work import settings
+from tests.small_labels import boxes, lines, words
 from tests.tiny_versions import NOW, make_version
 
 SMALL: dict[str, Any] = {"rounds": 2, "seeds": 1, "epochs": 0, "mistakes": 0.0, "groups": False}
-
-
-def boxes(*columns: float) -> Boxes:
-    return Boxes(99, 20, tuple(Box((x, 0, x + 10, 10), "car") for x in columns))
-
-
-def lines(*columns: float) -> Lanes:
-    return Lanes(512, 99, tuple(Lane(((x, 98.0), (x, 0.0))) for x in columns))
-
-
-def words(text: str) -> Transcript:
-    return Transcript(text, tuple(Word(word, i, i + 1) for i, word in enumerate(text.split())))
 
 
 class TestMended:

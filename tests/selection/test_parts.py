@@ -19,6 +19,7 @@ from selection.parts import (
     plan,
     plan_kinds,
     plan_together,
+    promise_part,
     promise_parts,
     surest,
 )
@@ -38,6 +39,15 @@ def test_plans_by_hand() -> None:
     assert plan([], 0.1, PartPromise(WITHIN, WITHIN, most=9)).unseen
     assert plan([0.1], 0.1, PartPromise(WITHIN, WITHIN, most=9)).unseen
     assert not plan([], 0.9, PartPromise(WITHIN, WITHIN, most=9)).unseen
+
+
+def test_too_few_images_are_counted_as_images() -> None:
+    """However many boxes they have, and whatever groups they came in."""
+    items = RandomChecks.of(["a", "b", "c"], [0.1] * 3, [False] * 3, [0.0] * 3, 1.0, ["clip", "clip", None])
+    checks = PartChecks.of(items, [0.2] * 6, [False] * 6, [0, 0, 1, 1, 2, 2])
+    told = promise_part(checks, alpha=0.1, delta=0.1, pool_scores=[0.2])
+    assert isinstance(told, NoPromise)
+    assert told.reason == f"2 random checks are known, at least {2 + told.missing} are needed"
 
 
 def test_the_surest_of_each_item() -> None:

@@ -14,7 +14,7 @@ from scipy.stats import binom, binomtest
 from models.errors import InvalidInput
 from selection.checks import RandomChecks
 from selection.evidence import BETS, Grouped, checks_needed
-from selection.risk import NoPromise, Threshold, accept_threshold, promise
+from selection.risk import NoPromise, Threshold, accept_threshold, loosest, promise
 
 Floats = NDArray[np.float64]
 Bools = NDArray[np.bool_]
@@ -54,6 +54,40 @@ def test_no_promise_says_what_is_missing() -> None:
     assert above_all == NoPromise("at least 149 more random checks are needed", 149)  # and none of the 0 was wrong
     nothing = accept_threshold([], [], alpha=0.02, delta=0.05, pool_scores=[0.5])
     assert nothing == NoPromise("0 random checks are known, at least 149 are needed", 149)
+
+
+def test_what_is_missing_is_told_of_the_threshold_that_lacks_least() -> None:
+    """At the first beginning 1 of 64 is wrong, which 77 could prove; beyond 70 all are wrong, and more is missing."""
+    scores, rows = np.arange(200) / 200, np.arange(200)
+    refused = accept_threshold(scores, (rows == 1) | (rows >= 70), alpha=0.05, delta=0.1, pool_scores=scores)
+    needed = checks_needed(0.05, 0.1, errors=1)
+    assert refused == NoPromise(
+        "1 of the 64 most certain checked labels were wrong; at least 7 more random checks are needed", needed - 70
+    )
+
+
+def test_few_checks_have_all_of_delta_at_the_loosest_threshold() -> None:
+    """150 right ones prove 2 % at 5 %, but not at two thirds of that: no other threshold can hold."""
+    scores = np.arange(150) / 150
+    held = accept_threshold(scores, [False] * 150, alpha=0.02, delta=0.05, pool_scores=scores)
+    assert held == Threshold(149 / 150, 0.02, 0.05, 150, 150, 0)
+
+
+@pytest.mark.parametrize(
+    ("p_values", "levels", "row"),
+    [
+        ([0.1], [0.1], 0),  # at most the level, not below it
+        ([0.11], [0.1], None),
+        ([0.05, 0.12], [0.1, 0.05], 1),  # one that passes hands its part on
+        ([0.2, 0.05, 0.12], [0.1, 0.05, 0.1], 2),  # one that fails does not, and the next beginning has its own alone
+        ([0.2, 0.0], [0.1, 0.0], None),  # after the failure nothing is left, however small p
+        ([0.05, 0.05, 0.2, 0.05], [0.1, 0.0, 0.0, 0.0], 1),
+    ],
+)
+def test_each_threshold_has_its_part_of_delta_and_what_the_one_before_hands_on(
+    p_values: list[float], levels: list[float], row: int | None
+) -> None:
+    assert loosest(np.array(p_values), np.array(levels)) == row
 
 
 def test_many_errors_are_counted_as_well() -> None:
@@ -362,6 +396,21 @@ def test_twenty_alike_in_a_group_are_one_observation() -> None:
     assert short == NoPromise(
         "3340 random checks in 167 groups are known, at least 5 more in other groups are needed", 5
     )
+
+
+def test_a_threshold_is_likely_where_it_holds_enough_groups_in_95_of_100_cases() -> None:
+    """Groups of 2 and of 10 right items are within or not, each as a whole, so often as the threshold accepts."""
+    sizes = np.repeat([2, 10], 300)
+    group = np.repeat(np.arange(600), sizes)
+    evidence = Grouped(np.zeros(len(group)), np.zeros(len(group), bool), group, most=10, alpha=0.1)
+    shares = np.arange(1, 1001) / 1000
+    likely = evidence.likely(shares, 0.1)
+    least = shares[likely.argmax()]
+    assert likely.tolist() == (shares >= least).tolist()
+    (rate, stake), *_ = BETS
+    growth = np.log(1 + (1 - rate) / 0.9 * 0.1 * sizes / 10)
+    within = np.random.default_rng(0).random((10_000, 600)) < least
+    assert (within @ growth >= -math.log(0.1 * stake)).mean() == pytest.approx(0.95, abs=0.01)
 
 
 def test_groups_have_the_length_of_the_scores() -> None:

@@ -1,7 +1,7 @@
 """Declarations: what a user says of a model that others made, read from TOML and built into a checked record."""
 
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -64,6 +64,17 @@ def build(kind: type[D], values: Mapping[str, Any]) -> D:
     except ValidationError as error:
         raise InvalidInput(explain(error)) from error
     return record
+
+
+def require_outputs(named: Mapping[str, str], roles: Iterable[str], head: str) -> None:
+    """The outputs of a network must be named by their roles, all that its head reads.
+
+    Raises:
+        InvalidInput: one is missing.
+    """
+    missing = [role for role in roles if role not in named]
+    if missing:
+        raise InvalidInput(f"outputs: expected the name of {', '.join(missing)} for head {head}, got {dict(named)}")
 
 
 def plain(record: Any) -> dict[str, Any]:

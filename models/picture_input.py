@@ -30,6 +30,9 @@ class Placement:
         return placed
 
 
+IMAGENET = {"mean": [0.485, 0.456, 0.406], "std": [0.229, 0.224, 0.225]}  # of RGB in [0, 1]: what most are trained on
+
+
 @dataclass(frozen=True)
 class PictureInput:
     """A network's picture.

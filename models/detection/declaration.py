@@ -12,11 +12,11 @@ from typing import Any, Literal, TypeAlias
 
 from pydantic import ConfigDict
 
-from models.declaring import build, merged
+from models.declaring import build, merged, require_outputs
 from models.detection.heads import NANODET_STRIDES, YOLOX_STRIDES, points
 from models.errors import InvalidInput
 from models.onnx_files import Graph, Port, graph_of, open_session
-from models.picture_input import PictureInput
+from models.picture_input import IMAGENET, PictureInput
 
 Head: TypeAlias = Literal["boxes", "yolo", "yolo-end2end", "yolox", "nanodet", "detr", "labelled"]
 
@@ -31,7 +31,6 @@ ROLES: dict[Head, tuple[str, ...]] = {  # what each head reads
 }
 _NAMELESS = ("", "N/A", "__background__", "background")  # classes that are no category
 
-_IMAGENET = {"mean": [0.485, 0.456, 0.406], "std": [0.229, 0.224, 0.225]}
 _CAFFE = {"mean": [103.53, 116.28, 123.675], "std": [57.375, 57.12, 58.395]}  # the same in BGR, of 0 to 255
 _HABITS: dict[Head, dict[str, Any]] = {  # how each family is usually exported
     "boxes": {},
@@ -72,10 +71,7 @@ class Declaration:
         named = self.categories
         if not named or len(set(named)) < len(named):
             raise InvalidInput(f"classes: expected different names, at least one, got {list(self.classes)}")
-        missing = [role for role in ROLES[self.head] if role not in self.outputs]
-        if missing:
-            raise InvalidInput(f"outputs: expected the name of {', '.join(missing)} for head {self.head}, "
-                               f"got {dict(self.outputs)}")  # fmt: skip
+        require_outputs(self.outputs, ROLES[self.head], self.head)
         if not 0 < self.most_overlap <= 1:
             raise InvalidInput(f"most_overlap: expected a share in (0, 1], got {self.most_overlap}")
 
@@ -105,7 +101,11 @@ def declare(onnx: Path, given: Mapping[str, Any]) -> Declaration:
 
 
 def complete(graph: Graph, given: Mapping[str, Any]) -> Declaration:
-    """The same of a graph."""
+    """The same of a graph.
+
+    Raises:
+        InvalidInput: as ``declare``.
+    """
     told = merged(_told_by(graph), given)
     if "head" not in told:
         raise InvalidInput(f"head: expected one of {', '.join(ROLES)} to be declared for outputs "
@@ -230,9 +230,9 @@ def _outputs(graph: Graph, told: Mapping[str, Any]) -> dict[str, Any]:
     if head == "detr":
         found = _detr_outputs(names)
         if found.get("boxes") == "dets":  # RF-DETR
-            return {"outputs": {**known, **found}, "input": _IMAGENET, "activation": "sigmoid"}
+            return {"outputs": {**known, **found}, "input": IMAGENET, "activation": "sigmoid"}
         if found.get("logits") == "logits":  # Hugging Face
-            return {"outputs": {**known, **found}, "input": _IMAGENET}
+            return {"outputs": {**known, **found}, "input": IMAGENET}
         return {"outputs": {**known, **found}}
     if head == "yolox":
         return _of_yolox(graph, told, known)

@@ -1,12 +1,14 @@
 """What the outputs of common detectors mean: each head's numbers to probabilities and boxes. No torch.
 
-Every function takes the outputs of one picture, batch axis included, and checks that they are what its head gives.
+Every function takes the outputs of one picture, batch axis included, and checks that they are what its head gives;
+else it raises ``InvalidInput``, which says what was expected and what came.
 """
 
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.special import expit, softmax
 
 from models.errors import InvalidInput
 
@@ -96,7 +98,7 @@ def nanodet(output: Floats, classes: int, size: tuple[int, int], strides: tuple[
                            f"{rows.shape[1]} values a point, got {classes} classes")  # fmt: skip
     _require_probabilities("the output's probabilities", rows[:, :classes])
     cells, stride = _grid(size, strides, len(rows))
-    shares = _softmax(rows[:, classes:].reshape(-1, 4, bins))
+    shares = softmax(rows[:, classes:].reshape(-1, 4, bins), axis=-1)
     places = np.arange(bins)
     mean = (shares * places).sum(axis=2)
     std = np.sqrt((shares * (places - mean[..., None]) ** 2).sum(axis=2))
@@ -105,19 +107,19 @@ def nanodet(output: Floats, classes: int, size: tuple[int, int], strides: tuple[
     return Candidates(rows[:, :classes], boxes, std * stride)
 
 
-def detr(logits: Floats, boxes: Floats, classes: int, size: tuple[int, int], softmax: bool) -> Candidates:
+def detr(logits: Floats, boxes: Floats, classes: int, size: tuple[int, int], nothing: bool) -> Candidates:
     """DETR and its kin: logits (1, n, classes) and boxes (1, n, 4), centre, width and height as shares of the picture.
 
-    With ``softmax`` the last column of logits, one more than there are classes, says "nothing" (Carion et al. 2020);
+    With ``nothing`` the last column of logits, one more than there are classes, says "nothing" (Carion et al. 2020);
     otherwise each class has its own sigmoid (Deformable DETR, RT-DETR, D-FINE, RF-DETR).
     """
-    _expect("logits", logits, (1, None, classes + softmax))
+    _expect("logits", logits, (1, None, classes + nothing))
     _expect("boxes", boxes, (1, logits.shape[1], 4))
     if boxes.min(initial=0) < -0.5 or boxes.max(initial=0) > 1.5:
         worst = float(np.abs(boxes).max())
         raise InvalidInput(f"boxes: expected shares of the picture, in [0, 1], got values up to {worst:g}")
     values = logits[0].astype(np.float64)
-    probabilities = _softmax(values)[:, :classes] if softmax else 1 / (1 + np.exp(-values.clip(-60, 60)))
+    probabilities = softmax(values, axis=-1)[:, :classes] if nothing else expit(values)
     return _unplaced(probabilities, _corners(boxes[0]) * np.tile(size, 2))
 
 
@@ -177,12 +179,6 @@ def _corners(boxes: Floats) -> Floats:
     """Boxes (n, 4) as centre, width and height -> xyxy."""
     half = boxes[:, 2:] / 2
     return np.concatenate([boxes[:, :2] - half, boxes[:, :2] + half], axis=1)
-
-
-def _softmax(values: Floats) -> Floats:
-    odds = np.exp(values - values.max(axis=-1, keepdims=True))
-    shares: Floats = odds / odds.sum(axis=-1, keepdims=True)
-    return shares
 
 
 def _expect(name: str, values: Floats, shape: tuple[int | None, ...]) -> None:

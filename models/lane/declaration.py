@@ -10,12 +10,12 @@ import onnxruntime
 from numpy.typing import NDArray
 from pydantic import ConfigDict
 
-from models.declaring import build, merged
+from models.declaring import build, merged, require_outputs
 from models.errors import InvalidInput
 from models.lane.heads import usual_rows
 from models.media import Image
 from models.onnx_files import Graph, graph_of, open_session, run
-from models.picture_input import PictureInput
+from models.picture_input import IMAGENET, PictureInput
 
 Head: TypeAlias = Literal["segmentation", "row-anchor", "hybrid-anchor"]
 Activation: TypeAlias = Literal["none", "sigmoid", "softmax"]
@@ -25,11 +25,10 @@ ROLES: dict[Head, tuple[str, ...]] = {
     "row-anchor": ("output",),
     "hybrid-anchor": ("loc_row", "loc_col", "exist_row", "exist_col"),
 }
-_IMAGENET = {"mean": [0.485, 0.456, 0.406], "std": [0.229, 0.224, 0.225]}
 _HABITS: dict[Head, dict[str, Any]] = {
     "segmentation": {"input": {"resize": "stretch"}},
-    "row-anchor": {"input": {"resize": "stretch", **_IMAGENET}},
-    "hybrid-anchor": {"input": {"resize": "stretch", **_IMAGENET}},
+    "row-anchor": {"input": {"resize": "stretch", **IMAGENET}},
+    "hybrid-anchor": {"input": {"resize": "stretch", **IMAGENET}},
 }
 
 
@@ -57,10 +56,7 @@ class Declaration:
     __pydantic_config__ = ConfigDict(extra="forbid", allow_inf_nan=False)
 
     def __post_init__(self) -> None:
-        missing = [role for role in ROLES[self.head] if role not in self.outputs]
-        if missing:
-            raise InvalidInput(f"outputs: expected the name of {', '.join(missing)} for head {self.head}, "
-                               f"got {dict(self.outputs)}")  # fmt: skip
+        require_outputs(self.outputs, ROLES[self.head], self.head)
         if self.head != "segmentation" and self.input.resize != "stretch":
             raise InvalidInput(f"input.resize: expected 'stretch' for head {self.head}, got {self.input.resize!r}")
         for name in ("rows", "columns"):

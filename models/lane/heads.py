@@ -9,6 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 from scipy.spatial import cKDTree
+from scipy.special import expit, softmax
 
 from models.errors import InvalidInput
 from models.lane.tracing import Trace
@@ -53,14 +54,15 @@ def probability(output: Array, activation: str, lanes: Sequence[int]) -> Array:
 
     "softmax" is over the channels, "sigmoid" in each, "none" where they are probabilities; a pixel is on a line if it
     belongs to any of the channels ``lanes``.
+
+    Raises:
+        InvalidInput: values that are not finite, or are no probabilities where they should be.
     """
     values = _finite(output)
     if activation == "sigmoid":
-        values = 1 / (1 + np.exp(-values.clip(-60, 60)))
+        values = expit(values)
     elif activation == "softmax":
-        values = np.exp(values - values.max(axis=0))
-        values = values / values.sum(axis=0)
-        return np.asarray(values[list(lanes)].sum(axis=0))
+        return np.asarray(softmax(values, axis=0)[list(lanes)].sum(axis=0))
     elif values.min(initial=0) < -1e-2 or values.max(initial=0) > 1 + 1e-2:
         raise InvalidInput(f"activation: expected sigmoid or softmax for values from {values.min():g} to "
                            f"{values.max():g}, got none")  # fmt: skip
@@ -111,9 +113,9 @@ def row_anchors(output: Array, rows: Sequence[float], image: tuple[int, int]) ->
     ``cells`` cells are (width of the picture - 1) / (cells - 1) wide there; a place is the middle of its cell.
     """
     logits = _finite(output)
-    shares = _softmax(logits)
+    shares = softmax(logits, axis=0)
     exists = 1 - shares[-1]  # (anchors, lanes)
-    places = _softmax(logits[:-1])
+    places = softmax(logits[:-1], axis=0)
     cells = len(places)
     mean, std = _moments(places, np.arange(cells) + 0.5)
     width = 1 / max(1, cells - 1)
@@ -152,7 +154,7 @@ def hybrid_anchors(
             wanted, places, got = ("x".join(map(str, shape)) for shape in shapes)
             role = "exist_col" if level else "exist_row"
             raise InvalidInput(f"outputs.{role}: expected {wanted} beside places {places}, got {got}")
-        there = _softmax(_finite(existence))[1]
+        there = softmax(_finite(existence), axis=0)[1]
         mean, std = _moments(_local(_finite(logits)), np.arange(len(logits)) + 0.5)
         width = 1 / max(1, len(logits) - 1)
         for i in chosen:
@@ -251,17 +253,11 @@ def _finite(output: Array) -> Array:
     return values
 
 
-def _softmax(values: Array) -> Array:
-    """Over the first axis."""
-    odds = np.exp(values - values.max(axis=0))
-    return np.asarray(odds / odds.sum(axis=0))
-
-
 def _local(logits: Array) -> Array:
     """Softmax over the best cell and its two neighbours alone, as UFLDv2 reads its places."""
     best = logits.argmax(axis=0)
     near = np.abs(np.arange(len(logits))[:, None, None] - best) <= 1
-    return _softmax(np.where(near, logits, -np.inf))
+    return np.asarray(softmax(np.where(near, logits, -np.inf), axis=0))
 
 
 def _moments(shares: Array, places: NDArray[np.floating]) -> tuple[Array, Array]:

@@ -256,10 +256,10 @@ class TestHeads:
 
     def test_detr_by_hand(self) -> None:
         logits, where = np.array([[[0.0, math.log(3), 0.0]]]), np.array([[[0.5, 0.5, 0.2, 0.4]]])
-        found = heads.detr(logits, where, 2, (100, 50), softmax=True)
+        found = heads.detr(logits, where, 2, (100, 50), nothing=True)
         assert found.boxes[0].tolist() == pytest.approx([40, 15, 60, 35])
         assert found.probabilities[0].tolist() == pytest.approx([0.2, 0.6])
-        assert heads.detr(logits, where, 3, (100, 50), softmax=False).probabilities[0].tolist() == pytest.approx(
+        assert heads.detr(logits, where, 3, (100, 50), nothing=False).probabilities[0].tolist() == pytest.approx(
             [0.5, 0.75, 0.5]
         )
 
@@ -286,7 +286,7 @@ class TestHeads:
             (lambda: heads.yolox(np.zeros((1, 7, 7)), 2, (64, 64), decoded=False), "expected 84 points, .*, got 7"),
             (lambda: heads.nanodet(np.zeros((1, 85, 35)), 2, (64, 64), (8, 16, 32, 64)), "leaves 4 sides"),
             (
-                lambda: heads.detr(np.zeros((1, 3, 2)), np.full((1, 3, 4), 300.0), 2, (64, 64), softmax=False),
+                lambda: heads.detr(np.zeros((1, 3, 2)), np.full((1, 3, 4), 300.0), 2, (64, 64), nothing=False),
                 "expected shares of the picture, in .*, got values up to 300",
             ),
             (

@@ -153,6 +153,9 @@ def most_errors(errors: int, n: int, delta: float = 0.05) -> float:
     """The error rate is at most this, with probability 1 - delta, where ``errors`` of ``n`` independent ones are wrong.
 
     In (0, 1]; 1 where nothing was looked at. Source: Clopper and Pearson 1934, the exact upper bound, one-sided.
+
+    Raises:
+        InvalidInput: more errors than items, or fewer than none.
     """
     if not 0 <= errors <= n:
         raise InvalidInput(f"errors: expected a number from 0 to n = {n}, got {errors}")

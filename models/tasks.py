@@ -30,7 +30,11 @@ class Runtime(Protocol):
         """The network's inputs for one medium, by name."""
 
     def predict(self, media: NDArray[Any]) -> Prediction:
-        """The label of one medium with its doubt."""
+        """The label of one medium with its doubt.
+
+        Raises:
+            InvalidInput: the network gave NaN or infinity.
+        """
 
 
 class Results(Protocol):

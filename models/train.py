@@ -152,6 +152,7 @@ def train(
         The averaged network in evaluation mode on the CPU, and its settings.
 
     Raises:
+        InvalidInput: nothing to train on, or a strong augmentation that the recipe does not know.
         LossNotFinite: naming the items of the batch; the last good checkpoint stays.
     """
     if not pairs:

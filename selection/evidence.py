@@ -46,13 +46,13 @@ class Evidence(Protocol):
         """How many checks are missing even if every one at hand were accepted and right."""
 
     def likely(self, share: Floats, level: float) -> Bools:
-        """Whether thresholds that accept these shares of all items probably hold enough checks, were all right.
+        """Whether thresholds that accept these shares (n,) of all items probably hold enough checks, were all right.
 
         Looks at no score and no label.
         """
 
     def to_begin(self, share: Floats, level: float) -> Counts:
-        """How many more checks are missing before such a threshold can be expected to hold enough."""
+        """How many more checks (n,) it takes until thresholds of these shares (n,) can be expected to hold enough."""
 
     def test(self, thresholds: Floats) -> Tested:
         """The tests of thresholds (n,), rising."""

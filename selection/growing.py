@@ -99,7 +99,15 @@ def weigh(
 
 def part_ladders(checks: PartChecks, pool_parts: ArrayLike, pool_missing: ArrayLike) -> tuple[Ladder, Ladder]:
     """What is tested of parts, and of the question what is missing. How many parts of one item may be accepted at most
-    follows from those of the items checked by now."""
+    follows from those of the items checked by now.
+
+    Args:
+        pool_parts: (q,) scores of parts, at least one.
+        pool_missing: (m,) doubts whether something is missing, at least one.
+
+    Raises:
+        InvalidInput: as ``ladder``.
+    """
     return ladder(pool_parts, most_parts(checks)), ladder(pool_missing)
 
 

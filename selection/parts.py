@@ -123,7 +123,7 @@ def promise_parts(
 
 
 def promise_part(checks: PartChecks, *, alpha: float, delta: float, pool_scores: ArrayLike) -> Threshold | NoPromise:
-    """The promise for parts alone, all of them or those of a kind.
+    """The promise for parts alone, all of them or those of a kind; ``pool_scores`` (q,) are of unlabelled ones.
 
     Raises:
         InvalidInput: as ``accept_threshold``.

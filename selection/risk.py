@@ -16,6 +16,7 @@ from typing import TypeAlias
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from models.counting import counted
 from models.errors import InvalidInput
 from models.reliability import checked_errors, checked_scores
 from selection.checks import RandomChecks, group_rows
@@ -60,7 +61,11 @@ class NoPromise:
 def promise(
     checks: RandomChecks, *, alpha: float, delta: float, pool_scores: ArrayLike, new_groups: bool = True
 ) -> Threshold | NoPromise:
-    """``accept_threshold`` of checks that are known to be drawn at random, for items of ``new_groups`` too or not."""
+    """``accept_threshold`` of checks that are known to be drawn at random, for items of ``new_groups`` too or not.
+
+    Raises:
+        InvalidInput: as ``accept_threshold``.
+    """
     groups = checks.groups if new_groups else None
     return accept_threshold(
         checks.scores, checks.errors, alpha=alpha, delta=delta, pool_scores=pool_scores, groups=groups
@@ -134,12 +139,12 @@ def too_few(n: int, groups: int | None, short: int) -> str:
     """Why so many checks, in that many groups or on their own, prove nothing whatever they found."""
     if groups is None:
         return f"{n} random checks are known, at least {n + short} are needed"
-    plural = "" if groups == 1 else "s"
-    return f"{n} random checks in {groups} group{plural} are known, at least {short} more in other groups are needed"
+    known = f"{n} random checks in {counted(groups, 'group')} are known"
+    return f"{known}, at least {short} more in other groups are needed"
 
 
 def quantiles(pool: Floats) -> tuple[Floats, Floats]:
-    """Distinct quantiles of the pool, strict to loose, and the shares of the pool that they accept."""
+    """Distinct quantiles (n,) of a pool (m,), strict to loose, and the shares (n,) of it that they accept."""
     ordered = np.sort(pool)
     within = -(-np.arange(1, STEPS + 1) * len(pool) // STEPS)  # rounded up
     distinct = np.unique(ordered[within - 1])
@@ -168,7 +173,12 @@ def _first(likely: NDArray[np.bool_]) -> int:
 
 
 def loosest(p_values: Floats, levels: Floats) -> int | None:
-    """The last threshold that passes, each with its own level and that of the one before it, if that passed."""
+    """The row of the last threshold that passes, each with its own level and that of the one before it, if that passed.
+
+    Args:
+        p_values: (n,) of the thresholds, strict to loose.
+        levels: (n,) the part of delta with which a sequence begins at each.
+    """
     held, level = None, 0.0
     for row, p_value in enumerate(p_values):
         level += float(levels[row])
@@ -182,7 +192,7 @@ def loosest(p_values: Floats, levels: Floats) -> int | None:
 def refused(tested: Tested, to_begin: NDArray[np.int64], delta: float) -> NoPromise:
     """Says after how many further checks one of the thresholds could pass: all of them accepted, and right.
 
-    The sequence must also be able to begin there.
+    The sequence must also be able to begin there, after ``to_begin`` (n,) further checks.
     """
     missing = max(1, int(np.maximum(tested.missing(delta), to_begin).min()))
     needed = f"at least {missing} more random checks are needed"

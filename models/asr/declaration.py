@@ -163,6 +163,10 @@ def vocabulary(given: object, folder: Path, classes: int | None) -> list[str]:
 
     A file is lines "piece number" (sherpa-onnx), JSON {"piece": number} (Hugging Face), or a piece a line. Where
     there is one class more than pieces, the last is the blank (NeMo).
+
+    Raises:
+        NotFound: the file is not there.
+        InvalidInput: none is given, or the file has another form.
     """
     if isinstance(given, str):
         pieces = _read_vocabulary(Path(given))

@@ -133,7 +133,11 @@ def collate(
 
 
 def warm_start(network: Network, state: dict[str, Tensor], previous: Settings) -> None:
-    """Loads the weights of a version with fewer symbols; those it does not know keep their fresh rows."""
+    """Loads the weights of a version with fewer symbols; those it does not know keep their fresh rows.
+
+    Raises:
+        InvalidInput: the version has other sizes, or other first symbols.
+    """
     own = network.state_dict()
     same = replace(network.settings, alphabet=previous.alphabet, spelling=previous.spelling) == previous
     if not same or network.settings.alphabet[: len(previous.alphabet)] != previous.alphabet:

@@ -110,7 +110,11 @@ def loss(network: Network, batch: Batch) -> Tensor:
 
 
 def settings_for(labels: Iterable[Label], start: Settings | None) -> Settings:
-    """The settings of the start; what it could not write yet comes after what it could."""
+    """The settings of the start; what it could not write yet comes after what it could.
+
+    Raises:
+        InvalidInput: there is no start.
+    """
     if start is None:
         raise InvalidInput("speech training: expected a checkpoint of torchaudio to start from, got none")
     texts = (normalise(label.text) for label in labels if isinstance(label, Transcript))

@@ -90,7 +90,11 @@ class Picture:
 
 
 def settings_for(labels: Iterable[Label], start: Settings | None) -> Settings:
-    """Settings with every category that occurs, after those of the version that training starts from."""
+    """Settings with every category that occurs, after those of the version that training starts from.
+
+    Raises:
+        InvalidInput: no box in the data, and no start.
+    """
     seen = {box.category for label in labels for box in _boxes(label).boxes}
     known = start.categories if start else ()
     categories = (*known, *sorted(seen - set(known)))

@@ -256,7 +256,11 @@ def _matched(detector: Any, boxes: Tensor, anchors: Tensor) -> Tensor:
 
 
 def settings_for(labels: Iterable[Label], start: Settings | None) -> Settings:
-    """The settings of the start, with every category that occurs, read at the size at which examples are prepared."""
+    """The settings of the start, with every category that occurs, read at the size at which examples are prepared.
+
+    Raises:
+        InvalidInput: there is no start.
+    """
     if start is None:
         raise InvalidInput("detection training: expected a checkpoint of torchvision to start from, got none")
     seen = {box.category for label in labels if isinstance(label, Boxes) for box in label.boxes}

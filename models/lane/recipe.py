@@ -64,7 +64,12 @@ def settings_for(labels: Iterable[Label], start: Settings | None) -> Settings:
 
 
 def prepare(item: Item, label: Label) -> Example:
-    """Decodes the image and shrinks it to the size that waits in memory."""
+    """Decodes the image and shrinks it to the size that waits in memory.
+
+    Raises:
+        InvalidInput: the label is not of lanes.
+        UnreadableMedia, TooLarge: the image.
+    """
     if not isinstance(label, Lanes):
         raise InvalidInput(f"{item.uri}: expected lanes, got {type(label).__name__}")
     with open(item.uri, "rb") as file:

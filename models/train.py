@@ -29,6 +29,7 @@ from torch.optim.swa_utils import get_ema_multi_avg_fn
 from models import tasks
 from models.ahead import made_ahead, processes_beside
 from models.errors import InvalidInput, LossNotFinite
+from models.optimizers import optimizers, step
 from models.pretrained import Pretrained
 from models.progress import progress_bar
 from models.records import Item, Label, Task
@@ -38,8 +39,6 @@ from models.versions import Version
 CHECKPOINT_EVERY_S = 60.0
 MEMORY_BYTES = 8 << 30
 EMA_DECAY = 0.999
-WEIGHT_DECAY = 0.05
-MUON_PACE = 2.5  # times the learning rate, for the matrices that learn by Muon
 CLIP_NORM = 5.0
 WARM_UP_SHARE = 0.05
 
@@ -270,30 +269,6 @@ def _begin(
     return Run(network, average, optimizers(network, plan.learning_rate))
 
 
-def optimizers(network: nn.Module, learning_rate: float) -> list[torch.optim.Optimizer]:
-    """AdamW; but Muon (Jordan 2024) for the matrices between the hidden layers of our own networks.
-
-    Muon's steps have the size of AdamW's at one learning rate (Liu et al. 2025) and bear to be longer. What others
-    pretrained with AdamW stays with it.
-    """
-    own = tasks.architecture(network.settings) is None
-    named = [(name, p) for name, p in network.named_parameters() if p.requires_grad]
-    matrices = [p for name, p in named if own and p.ndim == 2 and not name.startswith("head")]
-    others = [p for name, p in named if not own or p.ndim != 2 or name.startswith("head")]
-    groups = [
-        {"params": [p for p in others if p.ndim > 1], "weight_decay": WEIGHT_DECAY},
-        {"params": [p for p in others if p.ndim <= 1], "weight_decay": 0.0},
-    ]
-    made: list[torch.optim.Optimizer] = [torch.optim.AdamW(groups, lr=learning_rate)]
-    if matrices:
-        made.append(
-            torch.optim.Muon(
-                matrices, MUON_PACE * learning_rate, weight_decay=WEIGHT_DECAY, adjust_lr_fn="match_rms_adamw"
-            )
-        )
-    return made
-
-
 def _loop(
     run: Run,
     schedule: _Schedule,
@@ -380,10 +355,7 @@ def _update(run: Run, learning_rate: float, ids: list[str]) -> None:
     norm = float(nn.utils.clip_grad_norm_(run.network.parameters(), CLIP_NORM))
     if not math.isfinite(norm):
         raise LossNotFinite(f"step {run.step + 1}: expected finite gradients, got {norm}; items: {', '.join(ids)}")
-    for optimizer in run.optimizers:
-        for group in optimizer.param_groups:
-            group["lr"] = learning_rate * (MUON_PACE if isinstance(optimizer, torch.optim.Muon) else 1.0)
-        optimizer.step()
+    step(run.optimizers, learning_rate)
     _follow(run.average, run.network, min(EMA_DECAY, (1 + run.step) / (10 + run.step)))
     run.step += 1
 

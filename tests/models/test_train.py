@@ -23,8 +23,9 @@ from models.asr.network import Network
 from models.detection.network import Network as DetectionNetwork
 from models.detection.network import Settings as DetectionSettings
 from models.errors import InvalidInput, LossNotFinite
+from models.optimizers import MUON_PACE, optimizers
 from models.pretrained import Pretrained
-from models.train import MUON_PACE, Plan, as_begun, optimizers, train
+from models.train import Plan, as_begun, train
 from tests.roads import road_pairs
 from tests.tones import SMALL
 

@@ -44,6 +44,16 @@ def test_by_hand(n: int, holds: bool) -> None:
         assert found == NoPromise("167 random checks are known, at least 168 are needed", 1)
 
 
+def test_what_is_missing_is_enough_for_a_sequence_to_begin() -> None:
+    """170 right checks would do if all were within one threshold; by its highest bet alone the loosest begins at 179."""
+    spread = np.arange(1, 171) / 170
+    found = weigh(spread, [False] * 170, EVEN, alpha=0.02, delta=0.05)
+    rate, stake = BETS[0]
+    begins = next(n for n in range(170, 400) if stake * (1 + (1 - rate) / 0.98 * 0.02) ** n >= 20)
+    assert isinstance(found, NoPromise)
+    assert found.missing == begins - 170
+
+
 def test_a_check_of_parts_is_its_whole_item() -> None:
     """Ten pictures of three right boxes each are ten checks; 158 more such pictures are needed, as many as items."""
     alike = ladder([0.3] * 9, most=3)

@@ -45,7 +45,7 @@ def test_by_hand(n: int, holds: bool) -> None:
 
 
 def test_what_is_missing_is_enough_for_a_sequence_to_begin() -> None:
-    """170 right checks would do if all were within one threshold; by its highest bet alone the loosest begins at 179."""
+    """170 right checks would do, all within one threshold; by its highest bet alone the loosest begins at 179."""
     spread = np.arange(1, 171) / 170
     found = weigh(spread, [False] * 170, EVEN, alpha=0.02, delta=0.05)
     rate, stake = BETS[0]

@@ -119,7 +119,8 @@ class PictureInput:
         if self.resize == "fit":
             factor = min(self.shortest / min(width, height), self.longest / max(width, height))
             inner = max(1, int(width * factor)), max(1, int(height * factor))
-            return *inner, *(-(-side // self.multiple) * self.multiple for side in inner)  # type: ignore[return-value]
+            whole_width, whole_height = (-(-side // self.multiple) * self.multiple for side in inner)
+            return *inner, whole_width, whole_height
         assert self.width
         assert self.height
         if self.resize == "stretch":

@@ -196,7 +196,8 @@ def _markings(rng: np.random.Generator, street: Street) -> Iterable[tuple[Array,
             yield _mask(camera, _stripe(camera, line.path, -0.05, 0.05)), (0.12, 0.12, 0.12), False
             continue
         mask = _mask(camera, _strokes(camera, line, rng.random()))
-        yield mask, tuple(channel * bright for channel in line.colour), True  # type: ignore[misc]
+        red, green, blue = line.colour
+        yield mask, (red * bright, green * bright, blue * bright), True
 
 
 def _other_paint(rng: np.random.Generator, street: Street) -> Iterable[Array]:

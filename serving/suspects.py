@@ -13,12 +13,13 @@ import numpy as np
 from pydantic import TypeAdapter
 from rich.console import Console
 
-from models import datasets, media
+from models import datasets
 from models.asr.posterior import Heard, hear
-from models.detection.seen import Seen
+from models.detection.seen import Detector, Seen
 from models.errors import InvalidInput
 from models.evaluate import evaluate, read_bytes
 from models.journal import append, open_journal, written_lines
+from models.media import read_audio, read_image
 from models.progress import progress_bar
 from models.records import Item, Label, Task, Transcript, require_size
 from models.tasks import Runtime, load_runtime
@@ -136,18 +137,19 @@ def _heard(runtime: Runtime, pairs: Pairs, journal: Path | None, tell: Callable[
     """What a recogniser hears in each clip beside the text that was given."""
 
     def ask(item: Item, data: bytes, label: Label) -> Heard:
-        return hear(runtime, media.read("asr", data, item.uri), _text(label))
+        return hear(runtime, read_audio(data, item.uri), _text(label))
 
     return _asked(pairs, journal, tell, ask, lambda data, label: data + b"\0" + _text(label).encode(), _HEARD)
 
 
 def _seen(runtime: Runtime, pairs: Pairs, journal: Path | None, tell: Callable[[], None]) -> list[Seen]:
     """What a detector sees in each image."""
+    assert isinstance(runtime, Detector)
 
     def ask(item: Item, data: bytes, label: Label) -> Seen:
-        image = media.read("detection", data, item.uri)
+        image = read_image(data, item.uri)
         require_size(item.uri, label, *image.shape[1::-1])
-        seen: Seen = runtime.see(image)  # type: ignore[attr-defined]  # of detectors
+        seen = runtime.see(image)
         return replace(seen, said=replace(seen.said, embedding=()))
 
     return _asked(pairs, journal, tell, ask, lambda data, _: data, _SEEN)

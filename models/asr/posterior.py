@@ -1,7 +1,8 @@
 """How likely a given text is to a recogniser, beside the text that it hears itself."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Protocol, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
@@ -10,7 +11,8 @@ from models.asr.decoding import LogProbs, Tokens
 from models.asr.frames import BLANK
 from models.asr.transcripts import normalise
 from models.errors import InvalidInput
-from models.records import Transcript, Word
+from models.media import Waveform
+from models.records import Prediction, Transcript, Word
 
 _NEVER = -np.inf
 UNSURE = 0.05  # the probability left for other words than a recogniser's own, where it gives no more than confidences
@@ -29,18 +31,38 @@ class Heard:
     symbols: int
 
 
-def hear(runtime: Any, media: NDArray[Any], given: str) -> Heard:
+class Recogniser(Protocol):
+    """Whatever hears a clip."""
+
+    def predict(self, media: Waveform) -> Prediction:
+        """What was said, with its doubt."""
+
+
+@runtime_checkable
+class FrameByFrame(Recogniser, Protocol):
+    """A recogniser that tells how likely each symbol is in each frame."""
+
+    @property
+    def alphabet(self) -> Sequence[str]:
+        """What its classes but the blank write."""
+
+    def log_probs(self, media: Waveform) -> tuple[LogProbs, NDArray[np.float64]]:
+        """Log-probabilities (frames, classes), and an embedding (n,)."""
+
+    def read(self, media: Waveform, log_probs: LogProbs, embedding: NDArray[np.float64]) -> Prediction:
+        """What was said, by them."""
+
+
+def hear(runtime: Recogniser, media: Waveform, given: str) -> Heard:
     """What a recogniser of this package hears, and how likely the given text is to it.
 
     A recogniser without frame-wise probabilities (Whisper) is asked through the confidences of its words.
     """
-    if not hasattr(runtime, "log_probs"):
-        label = runtime.predict(media).label
-        assert isinstance(label, Transcript)
-        return _by_words(label.words, normalise(given))
+    if not isinstance(runtime, FrameByFrame):
+        return _by_words(_transcript(runtime.predict(media)).words, normalise(given))
     log_probs, embedding = runtime.log_probs(media)
-    label = runtime.read(media, log_probs, embedding).label
-    texts = (normalise(given), normalise(label.text))
+    said = _transcript(runtime.read(media, log_probs, embedding))
+    texts = (normalise(given), normalise(said.text))
     ours, theirs = (log_likelihood(log_probs, tokens_of(text, runtime.alphabet)) for text in texts)
     lowest = float(log_probs.min(axis=1).sum())  # of a text that does not fit into the clip
     return Heard(texts[1], max(ours, lowest) - max(theirs, lowest), max(1, *map(len, texts)))
@@ -70,7 +92,7 @@ def log_likelihood(log_probs: LogProbs, tokens: Tokens) -> float:
     return float(np.logaddexp.reduce(reached[-2:]))
 
 
-def tokens_of(text: str, alphabet: tuple[str, ...]) -> Tokens:
+def tokens_of(text: str, alphabet: Sequence[str]) -> Tokens:
     """A normalised text in the symbols of an alphabet, the longest that fits first; what it lacks is left out.
 
     Pieces may begin with the space before a word, and are compared in lower case.
@@ -108,3 +130,8 @@ def _by_words(words: tuple[Word, ...], given: str) -> Heard:
             ratio += float(np.log(1 - sure) - np.log(sure))
     ratio += max(0, len(wanted) - len(words)) * float(np.log(UNSURE))
     return Heard(text, ratio, max(1, len(text), len(given)))
+
+
+def _transcript(said: Prediction) -> Transcript:
+    assert isinstance(said.label, Transcript)
+    return said.label

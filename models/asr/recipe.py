@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 import torch
@@ -109,8 +109,16 @@ def batches(sizes: Sequence[int], batch_size: int, rng: np.random.Generator) -> 
     return [made[place] for place in rng.permutation(len(made))]
 
 
+class Writes(Protocol):
+    """The settings of any recogniser that writes symbols."""
+
+    @property
+    def alphabet(self) -> Sequence[str]:
+        """The symbols, in the order of the classes after the blank."""
+
+
 def collate(
-    examples: Sequence[Example], settings: Settings, rng: np.random.Generator, variation: Variation = USUAL
+    examples: Sequence[Example], settings: Writes, rng: np.random.Generator, variation: Variation = USUAL
 ) -> Batch:
     """Augments the clips and pads them to one length."""
     noises = [_to_float(example) for example in examples if not example.text]

@@ -4,12 +4,11 @@ Fine-tuned as they were made to be (Baevski et al. 2020, section 4.2): the convo
 they are, stretches of their output are masked, and CTC trains the rest. Exported from waveform to log-probabilities.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 import torchaudio
 from torch import Tensor, nn
@@ -18,8 +17,7 @@ from torch.nn import functional
 from models.asr.declaration import Declaration, SoundInput
 from models.asr.frames import BLANK
 from models.asr.network import Batch
-from models.asr.recipe import Example, batches, parity_media, prepare
-from models.asr.recipe import collate as collate_clips
+from models.asr.recipe import Example, batches, collate, parity_media, prepare
 from models.asr.transcripts import normalise
 from models.checkpoints import download, read_state
 from models.declaring import plain
@@ -120,11 +118,6 @@ def settings_for(labels: Iterable[Label], start: Settings | None) -> Settings:
     texts = (normalise(label.text) for label in labels if isinstance(label, Transcript))
     known = start.alphabet or (" ",)
     return replace(start, alphabet=(*known, *sorted(set("".join(texts)).difference(known))))
-
-
-def collate(examples: Sequence[Example], settings: Settings, rng: np.random.Generator) -> Batch:
-    """Augments the clips and pads them to one length, as for our own network."""
-    return collate_clips(examples, settings, rng)  # type: ignore[arg-type]  # it reads the alphabet alone
 
 
 def warm_start(network: Network, state: Mapping[str, Tensor], previous: Settings) -> None:

@@ -3,7 +3,7 @@
 import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, TypeAlias
+from typing import Any, Protocol, TypeAlias
 
 import numpy as np
 import torch
@@ -117,15 +117,23 @@ def prepare(item: Item, label: Label) -> Example:
     return Example(item.id, image, boxes, tuple(box.category for box in truth.boxes))
 
 
+class Names(Protocol):
+    """The settings of any detector that names what it finds."""
+
+    @property
+    def categories(self) -> Sequence[str]:
+        """The names, in the order of the classes."""
+
+
 def collate(
-    examples: Sequence[Example], settings: Settings, rng: np.random.Generator, variation: Variation = USUAL
+    examples: Sequence[Example], settings: Names, rng: np.random.Generator, variation: Variation = USUAL
 ) -> Batch:
     """One random picture of each example, some with three others of the batch beside it, as tensors."""
     return _batch([_picture(example, examples, settings.categories, rng, variation) for example in examples])
 
 
 def collate_late(
-    examples: Sequence[Example], settings: Settings, rng: np.random.Generator, variation: Variation = USUAL
+    examples: Sequence[Example], settings: Names, rng: np.random.Generator, variation: Variation = USUAL
 ) -> Batch:
     """Each example nearly whole and at nearly its own size, as the network will see it: trained on small windows alone,
     it mistakes how large things are and what lies around them (Touvron et al. 2019, arXiv 1906.06423)."""

@@ -1,7 +1,9 @@
 """All that a detector sees in an image, beside what it answers."""
 
 from dataclasses import dataclass
+from typing import Protocol, runtime_checkable
 
+from models.media import Image
 from models.records import Box, Prediction
 
 
@@ -12,3 +14,11 @@ class Seen:
 
     said: Prediction
     boxes: tuple[Box, ...]
+
+
+@runtime_checkable
+class Detector(Protocol):
+    """Whatever tells all that it sees."""
+
+    def see(self, media: Image) -> Seen:
+        """The boxes in an image."""

@@ -14,7 +14,6 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 import torchvision  # type: ignore[import-untyped]
 from torch import Tensor, nn
@@ -27,8 +26,7 @@ from models.declaring import build as validated
 from models.declaring import plain
 from models.detection.declaration import Declaration, categories_among
 from models.detection.network import Batch
-from models.detection.recipe import BATCH_SIZE, STRONG, USUAL, Example, Variation, batches, parity_media, prepare
-from models.detection.recipe import collate as collate_boxes
+from models.detection.recipe import BATCH_SIZE, STRONG, batches, collate, parity_media, prepare
 from models.detection.runtime import LONG_SIDE
 from models.errors import InvalidInput
 from models.picture_input import PictureInput
@@ -266,13 +264,6 @@ def settings_for(labels: Iterable[Label], start: Settings | None) -> Settings:
     seen = {box.category for label in labels if isinstance(label, Boxes) for box in label.boxes}
     classes = (*start.classes, *sorted(seen - set(start.categories)))
     return replace(start, classes=classes, shortest=LONG_SIDE, longest=LONG_SIDE)
-
-
-def collate(
-    examples: Sequence[Example], settings: Settings, rng: np.random.Generator, variation: Variation = USUAL
-) -> Batch:
-    """One random picture of each example, as our own detector gets it."""
-    return collate_boxes(examples, settings, rng, variation)  # type: ignore[arg-type]  # it reads the categories alone
 
 
 def warm_start(network: Network, state: Mapping[str, Tensor], previous: Settings) -> None:

@@ -7,14 +7,16 @@ like errors of a label, so this is an order in which to look, and no verdict.
 
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 
 from models.errors import InvalidInput
-from models.records import LABEL_TYPES, Label, Task
+from models.records import Boxes, Label, Lanes, Task, Transcript
 from selection.suspects import lanes, rehearsal, transcripts
 from selection.suspects.findings import Finding, Suspicion
+
+L = TypeVar("L", Transcript, Boxes, Lanes)
 
 LEAST_TOLD = 0.05  # less suspicious parts of a label are not spoken of
 
@@ -34,21 +36,27 @@ def suspicions(task: Task, labels: Sequence[Label], said: Sequence[Any], rng: np
     Raises:
         InvalidInput: a label of another task.
     """
-    for number, label in enumerate(labels):
-        if not isinstance(label, LABEL_TYPES[task]):
-            expected = LABEL_TYPES[task].__name__
-            raise InvalidInput(f"suspects[{number}]: expected {expected}, got {type(label).__name__}")
-    judges: dict[Task, Any] = {
-        "asr": lambda: transcripts.suspicions(labels, said),  # type: ignore[arg-type]
-        "detection": lambda: rehearsal.suspicions(labels, said, rng),  # type: ignore[arg-type]
-        "lane": lambda: lanes.suspicions(labels, said),  # type: ignore[arg-type]
-    }
-    return [_worth_telling(one) for one in judges[task]()]
+    match task:
+        case "asr":
+            found = transcripts.suspicions(_all(Transcript, labels), said)
+        case "detection":
+            found = rehearsal.suspicions(_all(Boxes, labels), said, rng)
+        case "lane":
+            found = lanes.suspicions(_all(Lanes, labels), said)
+    return [_worth_telling(one) for one in found]
 
 
 def worst_first(found: Sequence[Suspicion], item_ids: Sequence[str]) -> list[int]:
     """The places of the labels, the most suspicious first; ties by item id."""
     return sorted(range(len(found)), key=lambda place: (-found[place].score, item_ids[place]))
+
+
+def _all(kind: type[L], labels: Sequence[Label]) -> list[L]:
+    of_kind = [label for label in labels if isinstance(label, kind)]
+    if len(of_kind) < len(labels):
+        number = next(number for number, label in enumerate(labels) if not isinstance(label, kind))
+        raise InvalidInput(f"suspects[{number}]: expected {kind.__name__}, got {type(labels[number]).__name__}")
+    return of_kind
 
 
 def _worth_telling(found: Suspicion) -> Suspicion:

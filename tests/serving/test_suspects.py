@@ -79,6 +79,7 @@ def test_it_goes_on_where_it_was_stopped(
             self.runtime: Any = load_runtime(task, Path(str(request.model)))
             self.most, self.alphabet = most, getattr(self.runtime, "alphabet", ())
             self.read = getattr(self.runtime, "read", None)
+            self.predict = self.runtime.predict
 
         def see(self, media: Any) -> Any:
             return self.counted(self.runtime.see, media)

@@ -17,6 +17,7 @@ Bools: TypeAlias = NDArray[np.bool_]
 
 MOST_DETECTIONS = 100  # of one category in one image; the surest ones
 IOUS = np.linspace(0.5, 0.95, 10)
+MATCHED_AT_50 = 1  # the row of ``Matches`` at IoU 0.5, after that of boxes that only touch
 _TOUCHING = 1e-9  # an IoU below all others: boxes that touch at all match
 _IMAGE = 1
 

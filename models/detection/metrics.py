@@ -13,20 +13,17 @@ from numpy.typing import NDArray
 from scipy.optimize import linear_sum_assignment
 
 from models.changes import Changes
-from models.detection.coco_ap import Matches, average_precision, compare
+from models.detection.coco_ap import MATCHED_AT_50, Matches, average_precision, compare
 from models.detection.suppression import pairwise_iou, share_inside
 from models.errors import InvalidRecord
 from models.marks import NOTHING, Ignored
 from models.matters import ANYTHING, Matters
 from models.parts import PartErrors
 from models.records import Box, Boxes, Label
-from models.reliability import calibration_gap
 
 LEAST_IOU = 0.5
 SAME_OBJECT_IOU = 0.1  # a wrong box that overlaps a missed object as much is moved or renamed, not drawn anew
-CALIBRATION_BINS = 25  # as in Kuzucu et al. 2024
 _AT_50, _AT_75 = 0, 5  # among the IoUs of average precision
-_MATCHED_AT_50 = 1  # among those of the matches, where boxes that only touch come first
 
 DetectionCounts: TypeAlias = Mapping[str, Matches]  # what one image adds to the metrics, by category
 
@@ -75,8 +72,8 @@ def total(counts: Sequence[DetectionCounts]) -> DetectionMetrics:
     """The metrics of these images together."""
     precisions = average_precision(counts)
     matches = [found for image in counts for found in image.values()]
-    right = sum(int((each.matched & ~each.ignored)[_MATCHED_AT_50].sum()) for each in matches)
-    said = sum(int((~each.ignored)[_MATCHED_AT_50].sum()) for each in matches)
+    right = sum(int((each.matched & ~each.ignored)[MATCHED_AT_50].sum()) for each in matches)
+    said = sum(int((~each.ignored)[MATCHED_AT_50].sum()) for each in matches)
     true = sum(int(each.to_find.sum()) for each in matches)
     means = np.mean([*precisions.values()], axis=0) if precisions else np.full(10, float(said == 0))
     return DetectionMetrics(
@@ -88,37 +85,6 @@ def total(counts: Sequence[DetectionCounts]) -> DetectionMetrics:
         recall=right / true if true else 1.0,
         n=len(counts),
     )
-
-
-def d_ece(counts: Sequence[DetectionCounts]) -> float | None:
-    """Detection's expected calibration error: the gap between confidence and precision at IoU 0.5, by bins.
-
-    In [0, 1], lower is better; None where no box is predicted. Source: Küppers et al. 2020, by confidence alone.
-    """
-    found = [each for image in counts for each in image.values()]
-    counted = [~each.ignored[_MATCHED_AT_50] for each in found]
-    said = _joined([each.confidence[rows] for each, rows in zip(found, counted, strict=True)])
-    right = _joined([each.matched[_MATCHED_AT_50][rows] for each, rows in zip(found, counted, strict=True)])
-    return calibration_gap(said, right, CALIBRATION_BINS)
-
-
-def laece(counts: Sequence[DetectionCounts]) -> float | None:
-    """LaECE_0: the gap between confidence and IoU by bins of confidence, a mean over categories.
-
-    A box has the IoU of the true box that it touches and takes, and 0 where it is false. Categories count in which
-    there is something to find and something is predicted; None where there is none. In [0, 1], lower is better.
-    Source: Kuzucu et al. 2024 (arXiv 2405.20459), section 4.
-    """
-    gaps = []
-    for name in sorted({name for image in counts for name in image}):
-        found = [image[name] for image in counts if name in image]
-        counted = [~each.ignored[0] for each in found]
-        said = _joined([each.confidence[rows] for each, rows in zip(found, counted, strict=True)])
-        overlap = _joined([each.overlap[rows] for each, rows in zip(found, counted, strict=True)])
-        gap = calibration_gap(said, overlap, CALIBRATION_BINS)
-        if gap is not None and any(each.to_find.any() for each in found):
-            gaps.append(gap)
-    return float(np.mean(gaps)) if gaps else None
 
 
 def match(predicted: Sequence[Box], truth: Sequence[Box], least_iou: float = LEAST_IOU) -> NDArray[np.int64]:
@@ -207,10 +173,6 @@ def _judged(label: Label, matters: Matters) -> tuple[Box, ...]:
     """The boxes, all of one category where names do not matter."""
     boxes = _boxes(label).boxes
     return boxes if matters.category else tuple(replace(box, category="any") for box in boxes)
-
-
-def _joined(parts: Sequence[NDArray[np.generic]]) -> NDArray[np.float64]:
-    return np.concatenate([np.zeros(0), *parts]).astype(np.float64)
 
 
 def _by_category(predicted: Sequence[Box], truth: Sequence[Box]) -> list[tuple[str, list[Box], list[Box]]]:

@@ -12,8 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from models.detection import kitti_ap, voc_ap
-from models.detection.coco_ap import IOUS, Matches, compare
-from models.detection.metrics import CALIBRATION_BINS, counted, match
+from models.detection.coco_ap import IOUS, MATCHED_AT_50, Matches, compare
+from models.detection.metrics import counted, match
 from models.detection.sampled_ap import Ranked, rank
 from models.drawing.shapes import hue
 from models.figures import Meaning, Rows, Statistic, Statistics
@@ -39,9 +39,8 @@ METRICS = {
 MAX_PROBABILITY = "min_confidence"
 NOTHING, OTHERS = "(nothing)", "(others)"
 SIZES = (0, 16, 32, 64, 128, 256)  # pixels
+CALIBRATION_BINS = 25  # as in Kuzucu et al. 2024
 MOST_CATEGORIES = 9  # in a chart, the commonest ones
-
-_AT_50 = 1  # among the rows of matches, where boxes that only touch come first
 
 Array = NDArray[np.float64]
 
@@ -246,6 +245,10 @@ class Results:
         return ranked.average_precision(np.bincount(rows, minlength=len(self.truths)).astype(np.float64))
 
     def _d_ece(self, rows: Rows) -> float | None:
+        """Detection's expected calibration error: the gap between confidence and precision at IoU 0.5, by bins.
+
+        In [0, 1], lower is better; None where no box is handed out. Source: Küppers et al. 2020, by confidence alone.
+        """
         weights = np.bincount(rows, minlength=len(self.truths))
         sampled = [(given, given.sampled(weights, given.left_out)) for given in self._given]
         said = [given.confidence[boxes] for given, boxes in sampled]
@@ -253,6 +256,12 @@ class Results:
         return calibration_gap(np.concatenate([[], *said]), np.concatenate([[], *right]), CALIBRATION_BINS)
 
     def _laece(self, rows: Rows) -> float | None:
+        """LaECE_0: the gap between confidence and IoU by bins of confidence, a mean over categories.
+
+        A box has the IoU of the true box that it touches and takes, and 0 where it is false. Categories count in which
+        there is something to find and something is handed out; None where there is none. In [0, 1], lower is better.
+        Source: Kuzucu et al. 2024 (arXiv 2405.20459), section 4.
+        """
         weights = np.bincount(rows, minlength=len(self.truths))
         known = [given for given in self._given if weights @ given.truths]
         sampled = [(given, given.sampled(weights, given.left_out_of_all)) for given in known]
@@ -301,10 +310,10 @@ def _given(images: Sequence[Mapping[str, Matches]], name: str) -> _Given:
     return _Given(
         image=np.repeat([row for row, _ in found], [len(matches.confidence) for _, matches in found]).astype(np.intp),
         confidence=np.concatenate([matches.confidence for _, matches in found]),
-        right=np.concatenate([matches.matched[_AT_50] for _, matches in found]),
+        right=np.concatenate([matches.matched[MATCHED_AT_50] for _, matches in found]),
         overlap=np.concatenate([matches.overlap for _, matches in found]),
         truths=truths,
-        left_out=np.concatenate([matches.ignored[_AT_50] for _, matches in found]),
+        left_out=np.concatenate([matches.ignored[MATCHED_AT_50] for _, matches in found]),
         left_out_of_all=np.concatenate([matches.ignored[0] for _, matches in found]),
     )
 

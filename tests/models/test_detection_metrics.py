@@ -7,7 +7,7 @@ import torchvision  # type: ignore[import-untyped]
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from models.detection.metrics import DetectionCounts, count, d_ece, differs, laece, match, measure
+from models.detection.metrics import differs, match, measure
 from models.detection.suppression import fuse, pairwise_iou, suppress
 from models.errors import InvalidRecord
 from models.marks import Ignored
@@ -183,52 +183,6 @@ def test_ap_is_the_mean_over_overlaps() -> None:
     assert (metrics.ap, metrics.ap50, metrics.ap75) == pytest.approx((0.7, 1, 1))
     metrics = measure([(image(box(0, 0, 10, 7)), image(box(0, 0, 10, 10)))])
     assert (metrics.ap, metrics.ap50, metrics.ap75) == pytest.approx((0.5, 1, 0))
-
-
-def counted(*pairs: tuple[Boxes, Boxes]) -> list[DetectionCounts]:
-    return [count(predicted, truth) for predicted, truth in pairs]
-
-
-def test_calibration_of_boxes_by_hand() -> None:
-    # Bins of 0.04. Two boxes at 0.9, one of them right: 0.4 apart; one at 0.5, right: 0.5 apart; weights 2/3 and 1/3.
-    said = image(*(box(20 * i, 0, 20 * i + 10, 10, confidence=c) for i, c in ((0, 0.9), (1, 0.9), (2, 0.5))))
-    truth = image(box(0, 0, 10, 10), box(40, 0, 50, 10))
-    assert d_ece(counted((said, truth))) == pytest.approx(2 / 3 * 0.4 + 1 / 3 * 0.5)
-    # By overlap it is the same here, where what is right is exact; a box of IoU 0.4 is false for the first only.
-    assert laece(counted((said, truth))) == pytest.approx(2 / 3 * 0.4 + 1 / 3 * 0.5)
-    low = counted((image(box(0, 0, 10, 4, confidence=0.4)), image(box(0, 0, 10, 10))))
-    assert d_ece(low) == pytest.approx(0.4)
-    assert laece(low) == pytest.approx(0, abs=1e-9)
-
-
-def test_laece_is_a_mean_over_categories_with_something_to_find() -> None:
-    car = image(*[box(20 * i, 0, 20 * i + 10, 10, confidence=0.7) for i in range(3)])
-    pairs = [(car, car), (image(box(0, 0, 9, 9, "dog", 0.2)), image(box(50, 0, 59, 9, "dog")))]
-    assert laece(counted(*pairs)) == pytest.approx((0.3 + 0.2) / 2)
-    assert d_ece(counted(*pairs)) == pytest.approx(3 / 4 * 0.3 + 1 / 4 * 0.2)
-    stray = (image(box(0, 0, 9, 9, "cat", 0.9)), image())
-    assert laece(counted(*pairs, stray)) == pytest.approx((0.3 + 0.2) / 2)
-
-
-def test_without_boxes_there_is_no_calibration() -> None:
-    assert d_ece([]) is None
-    assert laece([]) is None
-    assert d_ece(counted((image(), image(box(0, 0, 9, 9))))) is None
-    assert laece(counted((image(), image(box(0, 0, 9, 9))))) is None
-    hidden = [count(image(box(0, 0, 9, 9)), image(), Ignored(objects=(box(0, 0, 9, 9),)))]
-    assert d_ece(hidden) is None
-
-
-@settings(max_examples=40, deadline=None)
-@given(st.lists(st.tuples(st.integers(0, 20), st.booleans()), max_size=12))
-def test_calibration_is_what_a_slow_loop_over_bins_finds(found: list[tuple[int, bool]]) -> None:
-    said = image(*(box(i * 8, 0, i * 8 + 4, 4, confidence=c / 20) for i, (c, _) in enumerate(found)))
-    truth = image(*(box(i * 8, 0, i * 8 + 4, 4) for i, (_, right) in enumerate(found) if right))
-    gap = 0.0
-    for low in range(25):  # twentieths in bins of twenty-fifths: no edge but 0 and those of whole fifths
-        inside = [(c / 20, right) for c, right in found if low < c * 25 / 20 <= low + 1 or (c == 0 and low == 0)]
-        gap += abs(sum(c for c, _ in inside) - sum(right for _, right in inside)) / max(1, len(found))
-    assert d_ece(counted((said, truth))) == (pytest.approx(gap) if found else None)
 
 
 @pytest.mark.parametrize(

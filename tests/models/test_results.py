@@ -15,7 +15,6 @@ from hypothesis import strategies as st
 from models import tasks
 from models.asr.results import Results as Speech
 from models.asr.results import marked
-from models.detection.metrics import count, d_ece, laece
 from models.detection.results import Results as Detection
 from models.evaluate import Evaluation
 from models.figures import Statistic, Statistics
@@ -331,17 +330,6 @@ class TestDetection:
         assert matrix.rows == (*shown, "(others)", "(nothing)")
         assert matrix.counts[8] == (*[0] * 8, 1, 0, 1)
         assert matrix.counts[9] == (*[0] * 9, 11, 0)
-
-
-@settings(max_examples=40, deadline=None)
-@given(pictures())
-def test_the_calibration_of_boxes_is_that_of_the_metrics(pairs: list[Pair]) -> None:
-    found, rows = results("detection", pairs).statistics(), np.arange(len(pairs))
-    counts = [count(p.label, truth) for p, truth in pairs]
-    for name, metric in (("d_ece", d_ece), ("laece", laece)):
-        statistic, value = found[name], metric(counts)
-        assert callable(statistic)
-        assert statistic(rows) == (None if value is None else pytest.approx(value)), name
 
 
 def coco(pairs: Sequence[Pair], crowds: Sequence[Sequence[Box]]) -> dict[str, float]:

@@ -117,7 +117,6 @@ def fit(
     *,
     features: Features | None = None,
     groups: Groups | None = None,
-    minimum: int = MINIMUM,
 ) -> Calibrator:
     """Learns a calibrator from corrected items; the answer does not depend on their order.
 
@@ -134,15 +133,13 @@ def fit(
         errors: (n,) bool, whether a person changed something. The items must be a random sample.
         features: (n,) numbers of each item by name.
         groups: (n,) what an item shares with others (clip, speaker); None is a group of its own.
-        minimum: corrections below which nothing is learnt, at least ``FOLDS``.
 
     Raises:
-        InvalidInput: fewer than ``minimum`` corrections, or naming the first score that is not in [0, 1].
+        InvalidInput: fewer than ``MINIMUM`` corrections, or naming the first score that is not in [0, 1].
     """
-    _require(minimum >= FOLDS, "minimum", f"at least {FOLDS} corrections", minimum)
     x, wrong = checked_scores("scores", scores), checked_errors(errors, scores)
-    if len(x) < minimum:
-        raise InvalidInput(f"calibration: expected at least {minimum} corrections, got {len(x)}")
+    if len(x) < MINIMUM:
+        raise InvalidInput(f"calibration: expected at least {MINIMUM} corrections, got {len(x)}")
     sample = _sample(x, wrong, features, groups)
     losses = _losses(sample)
     curve = min(_CURVES, key=lambda method: losses[method])

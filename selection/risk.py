@@ -58,17 +58,14 @@ class NoPromise:
     missing: int = 0
 
 
-def promise(
-    checks: RandomChecks, *, alpha: float, delta: float, pool_scores: ArrayLike, new_groups: bool = True
-) -> Threshold | NoPromise:
-    """``accept_threshold`` of checks that are known to be drawn at random, for items of ``new_groups`` too or not.
+def promise(checks: RandomChecks, *, alpha: float, delta: float, pool_scores: ArrayLike) -> Threshold | NoPromise:
+    """``accept_threshold`` of checks that are known to be drawn at random.
 
     Raises:
         InvalidInput: as ``accept_threshold``.
     """
-    groups = checks.groups if new_groups else None
     return accept_threshold(
-        checks.scores, checks.errors, alpha=alpha, delta=delta, pool_scores=pool_scores, groups=groups
+        checks.scores, checks.errors, alpha=alpha, delta=delta, pool_scores=pool_scores, groups=checks.groups
     )
 
 

@@ -252,7 +252,6 @@ class Token:
     name: str
     scopes: tuple[str, ...]
     created_at: datetime
-    made_by: Actor
     revoked_at: datetime | None
 
 

@@ -65,4 +65,4 @@ class Tokens:
 
 
 def _token(row: Row[Any]) -> Token:
-    return Token(row.name, tuple(row.scopes), row.created_at, row.actor, row.revoked_at)
+    return Token(row.name, tuple(row.scopes), row.created_at, row.revoked_at)

@@ -105,9 +105,6 @@ def test_too_few_corrections_are_refused() -> None:
     with pytest.raises(InvalidInput, match="expected at least 30 corrections, got 29"):
         fit([0.1] * 29, [False] * 29)
     assert fit([0.1] * 30, [False] * 30).n == 30
-    assert fit([0.1] * 5, [False] * 5, minimum=5).n == 5
-    with pytest.raises(InvalidInput, match="minimum: expected at least 5"):
-        fit([], [], minimum=0)
 
 
 @pytest.mark.parametrize("bad", [math.nan, -0.1, 1.1, math.inf])

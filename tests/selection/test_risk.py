@@ -426,4 +426,3 @@ def test_a_promise_rests_on_random_checks() -> None:
     checks = RandomChecks.of(ids, [0.5] * 200, [False] * 200, draws, 0.2, [i // 2 for i in range(200)])
     rates: dict[str, Any] = {"alpha": 0.05, "delta": 0.1, "pool_scores": [0.5]}
     assert promise(checks, **rates) == Threshold(0.5, 0.05, 0.1, 200, 200, 0, groups=100)
-    assert promise(checks, new_groups=False, **rates) == Threshold(0.5, 0.05, 0.1, 200, 200, 0)

@@ -32,7 +32,7 @@ def test_a_revoked_token_opens_nothing_and_its_name_is_not_used_again(store: Sto
     assert not store.tokens.any_valid()
     assert find_token(store, secret) is None
     (listed,) = list_tokens(store)
-    assert (listed.name, listed.scopes, listed.made_by) == ("camera", ("annotate",), "cli")
+    assert (listed.name, listed.scopes) == ("camera", ("annotate",))
     assert (listed.created_at, listed.revoked_at) == (START, after(1))
     with pytest.raises(InvalidInput, match="never used before"):
         make_token(store, "camera", ["annotate"], "cli", START)

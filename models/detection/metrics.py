@@ -20,11 +20,14 @@ from models.marks import NOTHING, Ignored
 from models.matters import ANYTHING, Matters
 from models.parts import PartErrors
 from models.records import Box, Boxes, Label
+from models.reliability import calibration_gap
 
 LEAST_IOU = 0.5
+CALIBRATION_BINS = 25  # as in Kuzucu et al. 2024
 SAME_OBJECT_IOU = 0.1  # a wrong box that overlaps a missed object as much is moved or renamed, not drawn anew
 _AT_50, _AT_75 = 0, 5  # among the IoUs of average precision
 
+Floats: TypeAlias = NDArray[np.float64]
 DetectionCounts: TypeAlias = Mapping[str, Matches]  # what one image adds to the metrics, by category
 
 
@@ -85,6 +88,32 @@ def total(counts: Sequence[DetectionCounts]) -> DetectionMetrics:
         recall=right / true if true else 1.0,
         n=len(counts),
     )
+
+
+def d_ece(confidence: Floats, right: Floats) -> float | None:
+    """Detection's expected calibration error: the gap between confidence and precision at IoU 0.5, by bins.
+
+    In [0, 1], lower is better; None where there is no box. Source: Küppers et al. 2020, by confidence alone.
+
+    Args:
+        confidence, right: (n,) of all boxes handed out; ``right`` is 1 where one has its true box, else 0.
+    """
+    return calibration_gap(confidence, right, CALIBRATION_BINS)
+
+
+def laece(categories: Iterable[tuple[Floats, Floats]]) -> float | None:
+    """LaECE_0: the gap between confidence and IoU by bins of confidence, a mean over categories.
+
+    In [0, 1], lower is better; categories without boxes do not count, and where all are so there is None.
+    Source: Kuzucu et al. 2024 (arXiv 2405.20459), section 4.
+
+    Args:
+        categories: of each in which there is something to find, confidence and overlap (n,) of the boxes handed out;
+            a box has the IoU of the true box that it touches and takes, and 0 where it is false.
+    """
+    gaps = (calibration_gap(confidence, overlap, CALIBRATION_BINS) for confidence, overlap in categories)
+    known = [gap for gap in gaps if gap is not None]
+    return float(np.mean(known)) if known else None
 
 
 def match(predicted: Sequence[Box], truth: Sequence[Box], least_iou: float = LEAST_IOU) -> NDArray[np.int64]:

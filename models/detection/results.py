@@ -13,13 +13,12 @@ from numpy.typing import NDArray
 
 from models.detection import kitti_ap, voc_ap
 from models.detection.coco_ap import IOUS, MATCHED_AT_50, Matches, compare
-from models.detection.metrics import counted, match
+from models.detection.metrics import counted, d_ece, laece, match
 from models.detection.sampled_ap import Ranked, rank
 from models.drawing.shapes import hue
 from models.figures import Meaning, Rows, Statistic, Statistics
 from models.marks import Ignored, KittiFrame, Mark
 from models.records import Box, Boxes, Label, Prediction
-from models.reliability import calibration_gap
 from models.report.charts import Chart, Columns, Curve, Curves, Matrix, binned, thinned
 
 METRICS = {
@@ -39,7 +38,6 @@ METRICS = {
 MAX_PROBABILITY = "min_confidence"
 NOTHING, OTHERS = "(nothing)", "(others)"
 SIZES = (0, 16, 32, 64, 128, 256)  # pixels
-CALIBRATION_BINS = 25  # as in Kuzucu et al. 2024
 MOST_CATEGORIES = 9  # in a chart, the commonest ones
 
 Array = NDArray[np.float64]
@@ -245,29 +243,17 @@ class Results:
         return ranked.average_precision(np.bincount(rows, minlength=len(self.truths)).astype(np.float64))
 
     def _d_ece(self, rows: Rows) -> float | None:
-        """Detection's expected calibration error: the gap between confidence and precision at IoU 0.5, by bins.
-
-        In [0, 1], lower is better; None where no box is handed out. Source: Küppers et al. 2020, by confidence alone.
-        """
         weights = np.bincount(rows, minlength=len(self.truths))
         sampled = [(given, given.sampled(weights, given.left_out)) for given in self._given]
         said = [given.confidence[boxes] for given, boxes in sampled]
         right = [given.right[boxes] for given, boxes in sampled]
-        return calibration_gap(np.concatenate([[], *said]), np.concatenate([[], *right]), CALIBRATION_BINS)
+        return d_ece(np.concatenate([[], *said]), np.concatenate([[], *right]))
 
     def _laece(self, rows: Rows) -> float | None:
-        """LaECE_0: the gap between confidence and IoU by bins of confidence, a mean over categories.
-
-        A box has the IoU of the true box that it touches and takes, and 0 where it is false. Categories count in which
-        there is something to find and something is handed out; None where there is none. In [0, 1], lower is better.
-        Source: Kuzucu et al. 2024 (arXiv 2405.20459), section 4.
-        """
         weights = np.bincount(rows, minlength=len(self.truths))
         known = [given for given in self._given if weights @ given.truths]
         sampled = [(given, given.sampled(weights, given.left_out_of_all)) for given in known]
-        gaps = [calibration_gap(g.confidence[boxes], g.overlap[boxes], CALIBRATION_BINS) for g, boxes in sampled]
-        values = [gap for gap in gaps if gap is not None]
-        return float(np.mean(values)) if values else None
+        return laece((given.confidence[boxes], given.overlap[boxes]) for given, boxes in sampled)
 
     def _precision_recall(self) -> Curves:
         every, curves = np.ones(len(self.truths)), []

@@ -116,9 +116,8 @@ def spent_seconds(task: Task, actions: Actions, costs: Costs) -> Seconds:
         if actions.duration_s is None:
             raise InvalidInput("actions of asr: expected the duration in seconds, got none")
         word_error_rate = (wrong + changes.added) / max(1, changes.given)
-        slope = (costs.transcribe_ratio - costs.check_ratio) / costs.break_even_wer
         checked = costs.check_ratio * _heard_share(actions, actions.duration_s, costs)
-        corrected = checked + word_error_rate * slope
+        corrected = checked + word_error_rate * costs.edit_ratio
         ratio = min(costs.transcribe_ratio, corrected) if actions.shown else costs.transcribe_ratio
         return actions.duration_s * ratio
     verify_s, adjust_s, draw_s = costs.of_a_part(task)

@@ -9,9 +9,8 @@ from numpy.typing import NDArray
 from scipy.special import erfc
 
 from models.errors import InvalidInput
+from models.lane.metrics import TOLERANCE
 from models.records import Boxes, Label, Lane, Lanes, Pixels, Seconds, Task, Transcript
-
-TOLERANCE = 8 / 512  # of the image's width: a point of a line that is farther off is moved
 
 
 @dataclass(frozen=True)
@@ -43,6 +42,11 @@ class Costs:
             if not 0 < value < math.inf:
                 raise InvalidInput(f"Costs.{constant.name}: expected a finite number > 0, got {value}")
 
+    @property
+    def edit_ratio(self) -> float:
+        """Seconds per second of sound that correcting takes beyond checking, for one word error per word."""
+        return (self.transcribe_ratio - self.check_ratio) / self.break_even_wer
+
     def of_a_part(self, task: Task) -> tuple[Seconds, Seconds, Seconds]:
         """To verify, to adjust and to draw one box or, where the task is lanes, one line."""
         if task == "lane":
@@ -70,7 +74,7 @@ def expected_seconds(
     """
     if isinstance(label, Transcript):
         wer = max(_feature(features, "expected_wer", task), p_error / max(1, len(label.text.split())))
-        corrected = costs.check_ratio + wer * _edit_ratio(costs)
+        corrected = costs.check_ratio + wer * costs.edit_ratio
         return _duration(duration_s, task) * min(costs.transcribe_ratio, corrected)
     verify_s, adjust_s, draw_s = costs.of_a_part(task)
     doubts = part_doubts(label)
@@ -117,7 +121,7 @@ def parts_seconds(
         whole = _duration(duration_s, task)
         spans = sum(label.words[row].end_s - label.words[row].start_s + 2 * costs.context_s for row in shown)
         heard = whole if asked else min(whole, spans)
-        typed = unsure / max(1, len(label.words)) * _edit_ratio(costs) * whole
+        typed = unsure / max(1, len(label.words)) * costs.edit_ratio * whole
         return min(costs.transcribe_ratio * whole, costs.check_ratio * heard + typed)
     verify_s, adjust_s, draw_s = costs.of_a_part(task)
     missed = _feature(features, "expected_missed", task) if asked else 0.0
@@ -143,11 +147,6 @@ def _in_place(lane: Lane, tolerance: Pixels) -> float:
     """The share of a line's points that are expected to lie within the tolerance."""
     std = np.maximum(np.array(lane.std_px or (0.0,)), 1e-9)
     return float(1 - erfc(tolerance / (std * math.sqrt(2))).mean())
-
-
-def _edit_ratio(costs: Costs) -> float:
-    """Seconds per second of sound that correcting takes beyond checking, for one word error per word."""
-    return (costs.transcribe_ratio - costs.check_ratio) / costs.break_even_wer
 
 
 def _feature(features: Mapping[str, float], name: str, task: Task) -> float:

@@ -26,7 +26,7 @@ Array = NDArray[np.float64]
 
 MOSTLY = 0.9  # of a line's length: as much must be right for nobody to change it
 SAME_LINE = 0.2  # of a line's length: a wrong line that is right for as much is moved, not drawn anew
-TOLERANCE = 8 / 512  # of the image width
+TOLERANCE = 8 / 512  # of the image width: a point farther off is a mistake, and a person moves it
 _STEP = 4 / 512  # of the image width, between the points at which lines are compared
 
 

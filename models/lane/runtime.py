@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from PIL import Image as Pictures
 
 from models.errors import InvalidInput
+from models.lane.metrics import TOLERANCE
 from models.lane.tracing import Trace, trace, untraced
 from models.media import Image
 from models.onnx_files import description, open_session
@@ -18,7 +19,6 @@ STRIDE = 4  # input pixels a cell of the maps
 SURE_ENOUGH = 0.4  # lines at least this probable are handed out
 SHORTEST = 0.06  # of the picture's width: a shorter line is not handed out
 POINTS_APART = 3.0  # cells between the points of a line that is handed out
-TOLERANCE = 8 / 512  # of the picture's width: a point farther off is a mistake
 LINE_LENGTH = 40.0  # cells of untraced line that count as one missed line
 
 

@@ -37,18 +37,18 @@ def compared(
         return Comparison(note="forced, without a comparison")
     if not pairs:
         return Comparison(note="no gold items that neither was trained on: promoted without a comparison")
-    quality, previous = compare(candidate, pairs), compare(serving, pairs)
-    figures = f"quality {quality:.4f} against {previous:.4f} of {serving.name} on {counted(len(pairs), 'gold item')}"
-    if not quality >= previous and not force:  # a NaN is not better
+    reached, previous = compare(candidate, pairs), compare(serving, pairs)
+    figures = f"quality {reached:.4f} against {previous:.4f} of {serving.name} on {counted(len(pairs), 'gold item')}"
+    if not reached >= previous and not force:  # a NaN is not better
         raise Refused(f"promote {candidate.name}: expected it to be no worse, got {figures}; force it if you must")
-    return Comparison(quality, previous, len(pairs), figures)
+    return Comparison(reached, previous, len(pairs), figures)
 
 
 def quality_of(version: StoredVersion, pairs: Pairs) -> float:
     """The figure in [0, 1] that decides a promotion, measured with the version's own ONNX file.
 
     Raises:
-        NotFound: the file is not there.
+        NotFound: the file is not there, or a medium, or what runs such a model is not installed here.
         Broken: it does not load, or breaks down at an item.
         UnreadableMedia, TooLarge: an item cannot be read, which is no fault of the version.
     """
@@ -57,7 +57,7 @@ def quality_of(version: StoredVersion, pairs: Pairs) -> float:
         raise NotFound(f"{onnx}: expected the model of {version.name}, got no such file")
     try:
         return quality(version.task, onnx, pairs)
-    except (UnreadableMedia, TooLarge):
+    except (NotFound, UnreadableMedia, TooLarge):
         raise
     except Exception as error:
         raise Broken(version.name, f"{type(error).__name__}: {error}") from error

@@ -159,6 +159,16 @@ def duration_s(path: Path) -> Seconds:
         raise UnreadableMedia(f"{path}: expected a whole sound file, got a broken one: {error}") from error
 
 
+def require_sound(media: Waveform) -> None:
+    """Lets what a recogniser hears pass.
+
+    Raises:
+        InvalidInput: it is not mono, or has no samples.
+    """
+    if media.ndim != 1 or not len(media):
+        raise InvalidInput(f"speech: expected at least 1 sample of mono sound, got shape {media.shape}")
+
+
 def read_audio(data: bytes, name: str, limits: Limits = Limits()) -> Waveform:
     """Decodes WAV, FLAC, Ogg (Vorbis, Opus) or MP3 to 16 kHz mono: the mean of the channels, clipped to [-1, 1].
 

@@ -82,12 +82,15 @@ def open_session(onnx: Path, threads: int = 2) -> onnxruntime.InferenceSession:
 
 
 def graph_of(session: onnxruntime.InferenceSession) -> Graph:
-    """What the session's model takes, gives and says of itself."""
-    return Graph(
-        inputs=tuple(map(_port, session.get_inputs())),
-        outputs=tuple(map(_port, session.get_outputs())),
-        metadata=dict(session.get_modelmeta().custom_metadata_map),
-    )
+    """What the session's model takes, gives and says of itself.
+
+    Raises:
+        InvalidInput: it takes or gives nothing.
+    """
+    inputs, outputs = (tuple(map(_port, ports)) for ports in (session.get_inputs(), session.get_outputs()))
+    if not inputs or not outputs:
+        raise InvalidInput("model: expected inputs and outputs, got a graph without them")
+    return Graph(inputs, outputs, metadata=dict(session.get_modelmeta().custom_metadata_map))
 
 
 def run(session: onnxruntime.InferenceSession, feeds: Mapping[str, NDArray[Any]]) -> dict[str, NDArray[Any]]:

@@ -17,8 +17,7 @@ from models.asr.log_mel import timbre
 from models.asr.runtime import Symbol, windows
 from models.certainty import Certainty
 from models.declaring import build
-from models.errors import InvalidInput
-from models.media import SAMPLE_RATE, Waveform
+from models.media import SAMPLE_RATE, Waveform, require_sound
 from models.onnx_files import WORD_CERTAINTY, description, graph_of, open_session, run
 
 
@@ -40,8 +39,7 @@ class Runtime(runtime.Runtime):
         Raises:
             InvalidInput: the clip has no samples.
         """
-        if media.ndim != 1 or not len(media):
-            raise InvalidInput(f"speech: expected at least 1 sample of mono sound, got shape {media.shape}")
+        require_sound(media)
         return self.declaration.input.feeds(np.pad(media, (0, max(0, SHORTEST - len(media)))), self._graph)
 
     def log_probs(self, media: Waveform) -> tuple[NDArray[np.float64], NDArray[np.float64]]:

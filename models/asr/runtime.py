@@ -20,8 +20,7 @@ from models.asr.frames import BLANK, CONTEXT, FRAME, FRAME_S
 from models.asr.spelling import START, Spelling
 from models.asr.timing import when_they_sound
 from models.certainty import Certainty
-from models.errors import InvalidInput
-from models.media import SAMPLE_RATE, Waveform
+from models.media import SAMPLE_RATE, Waveform, require_sound
 from models.onnx_files import WORD_CERTAINTY
 from models.records import Prediction, Transcript, Word
 
@@ -80,8 +79,7 @@ class Runtime:
         Raises:
             InvalidInput: the clip has no samples.
         """
-        if media.ndim != 1 or not len(media):
-            raise InvalidInput(f"speech: expected at least 1 sample of mono sound, got shape {media.shape}")
+        require_sound(media)
         return {"waveform": media[np.newaxis].astype(np.float32), "lengths": np.array([len(media)], np.int64)}
 
     def predict(self, media: Waveform) -> Prediction:

@@ -19,7 +19,7 @@ from pydantic import ConfigDict
 from models.asr.log_mel import timbre
 from models.declaring import build
 from models.errors import InvalidInput, NotFound
-from models.media import SAMPLE_RATE, Waveform
+from models.media import SAMPLE_RATE, Waveform, require_sound
 from models.onnx_files import description
 from models.records import Prediction, Transcript, Word
 from models.versions import file_sha256
@@ -70,8 +70,7 @@ class Runtime:
         Raises:
             InvalidInput: the clip has no samples.
         """
-        if media.ndim != 1 or not len(media):
-            raise InvalidInput(f"speech: expected at least 1 sample of mono sound, got shape {media.shape}")
+        require_sound(media)
         found, _ = self._model.transcribe(
             self.feeds(media)["waveform"], language=self.declaration.language, beam_size=BEAM, temperature=0.0,
             word_timestamps=True, condition_on_previous_text=False,

@@ -145,8 +145,6 @@ def _check(graph: Graph, declaration: Declaration) -> None:
 
 def _told_by(graph: Graph) -> dict[str, Any]:
     """What the file itself says."""
-    if not graph.inputs or not graph.outputs:
-        raise InvalidInput("model: expected inputs and outputs, got a graph without them")
     told = merged({"input_name": graph.inputs[0].name, "input": _picture(graph)}, _ultralytics(graph.metadata))
     sizes = [port.name for port in graph.inputs[1:] if port.name in ("orig_target_sizes", "orig_size")]
     if sizes:

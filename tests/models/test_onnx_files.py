@@ -51,6 +51,15 @@ def test_a_graph_is_told_by_its_ports(tmp_path: Path) -> None:
         run(session, {})
 
 
+def test_a_graph_that_takes_nothing_is_refused(tmp_path: Path) -> None:
+    one = helper.make_node("Constant", [], ["y"], value_float=1.0)
+    graph = helper.make_graph([one], "it", [], [helper.make_tensor_value_info("y", TensorProto.FLOAT, [])])
+    path = tmp_path / "it.onnx"
+    onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8), path)
+    with pytest.raises(InvalidInput, match="expected inputs and outputs, got a graph without them"):
+        graph_of(open_session(path))
+
+
 @pytest.mark.parametrize(
     ("entry", "message"),
     [

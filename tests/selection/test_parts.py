@@ -41,6 +41,13 @@ def test_plans_by_hand() -> None:
     assert not plan([], 0.9, PartPromise(WITHIN, WITHIN, most=9)).unseen
 
 
+def test_what_a_person_is_spared() -> None:
+    plans = [Plan((), (0,), True), Plan((), (0,), False), Plan((1,), (0,), True), Plan((0,), (), False)]
+    assert [one.partial for one in plans] == [False, True, True, True]
+    assert [one.unseen for one in plans] == [False, False, False, True]
+    assert PartPromise.none("why") == PartPromise(NoPromise("why", 0), NoPromise("why", 0), 1)
+
+
 def test_too_few_images_are_counted_as_images() -> None:
     """However many boxes they have, and whatever groups they came in."""
     items = RandomChecks.of(["a", "b", "c"], [0.1] * 3, [False] * 3, [0.0] * 3, 1.0, ["clip", "clip", None])
@@ -188,6 +195,8 @@ def test_bad_parts_are_named() -> None:
     checks = RandomChecks.of(["a"], [0.5], [False], [0.0], 0.1)
     with pytest.raises(InvalidInput, match="expected the rows of 1 items, one for each of 2"):
         PartChecks.of(checks, [0.1, 0.2], [False, True], [0, 1])
+    with pytest.raises(InvalidInput, match="expected the rows of 1 items, one for each of 1"):
+        PartChecks.of(checks, [0.1], [False], [-1])
     with pytest.raises(InvalidInput, match="expected the rows of 1 items"):
         PartChecks.of(checks, [0.1, 0.2], [False, True], [0])
     with pytest.raises(InvalidInput, match=r"part scores\[0\]"):

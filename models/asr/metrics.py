@@ -73,7 +73,7 @@ def part_errors(predicted: Label, truth: Label, matters: Matters = ANYTHING) -> 
         return PartErrors(np.full(len(words), said != spoken), int(said != spoken), None)
     if not spoken or not said:
         wrong = np.array([bool(word) for word in words], np.bool_)
-        return PartErrors(wrong, 0 if said else len(spoken.split()), ((),) * len(words))
+        return PartErrors(wrong, len(spoken.split()), ((),) * len(words))
     owner = [row for row, word in enumerate(words) for _ in word]
     wrong, missing, stands_for = np.zeros(len(words), np.bool_), 0, [list[int]() for _ in words]
     for edit in jiwer.process_words(spoken, said).alignments[0]:

@@ -7,7 +7,7 @@ import torchvision  # type: ignore[import-untyped]
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from models.detection.metrics import differs, match, measure
+from models.detection.metrics import counted, differs, match, measure
 from models.detection.suppression import fuse, pairwise_iou, suppress
 from models.errors import InvalidRecord
 from models.marks import Ignored
@@ -166,6 +166,29 @@ def test_nothing_there_and_nothing_said_is_perfect() -> None:
     assert measure([(image(), image())]).quality == 1
     assert measure([(image(box(0, 0, 9, 9)), image())]).quality == 0
     assert measure([]).n == 0
+
+
+def test_the_surest_box_takes_the_true_one_and_half_an_overlap_is_enough() -> None:
+    truth = [box(0, 0, 10, 10)]
+    assert match([box(0, 0, 10, 10, confidence=0.2), box(0, 0, 10, 9, confidence=0.9)], truth).tolist() == [-1, 0]
+    assert match([box(0, 0, 10, 5)], truth).tolist() == [0]  # IoU 50 / 100
+    assert match([box(0, 0, 10, 4.9)], truth).tolist() == [-1]
+
+
+@pytest.mark.parametrize(
+    ("given", "kept"),
+    [
+        (box(0, 0, 10, 10), True),  # right, though it lies in the crowd as well
+        (box(50, 50, 60, 60), False),  # on the hidden object
+        (box(50, 50, 60, 60, "bus"), True),  # false: the hidden object is no bus
+        (box(0, 20, 10, 30), False),  # in the crowd, which ends at 25, by half
+        (box(0, 21, 10, 31), True),  # by less
+    ],
+)
+def test_what_is_neither_right_nor_false(given: Box, kept: bool) -> None:
+    ignored = Ignored(objects=(box(50, 50, 60, 60),), crowds=(box(0, 0, 40, 25),))
+    left = counted(image(given), image(box(0, 0, 10, 10)), ignored)
+    assert left == (image(given) if kept else image())
 
 
 def test_what_is_ignored_counts_nowhere() -> None:

@@ -52,6 +52,7 @@ def test_what_is_missing_is_enough_for_a_sequence_to_begin() -> None:
     begins = next(n for n in range(170, 400) if stake * (1 + (1 - rate) / 0.98 * 0.02) ** n >= 20)
     assert isinstance(found, NoPromise)
     assert found.missing == begins - 170
+    assert found.reason.startswith("0 of the 21 most certain checked labels were wrong")  # of the strictest eighth
 
 
 def test_a_check_of_parts_is_its_whole_item() -> None:

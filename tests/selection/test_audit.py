@@ -55,6 +55,21 @@ def test_two_errors_at_once_break_a_promise_by_hand() -> None:
     assert bound.crossed == 2
 
 
+def test_the_stake_that_is_not_yet_begun_counts_by_hand() -> None:
+    """One error: half of the stake times the mean ratio of error rates, 3.377, and the other half."""
+    rates = [odds / (1 - ALPHA + odds * ALPHA) for odds in ODDS]
+    stake = sum(rates) / 3 / 2 + 1 / 2
+    assert AuditBound(ALPHA, 1 / (stake - 0.01)).after(True).crosses
+    assert not AuditBound(ALPHA, 1 / (stake + 0.01)).after(True).crosses
+
+
+def test_all_was_in_order_up_to_the_error_until_right_ones_outweigh_it() -> None:
+    """At odds of 2 an error counts 1.905, a right one 1 / 1.05: fourteen of these make up for it, thirteen do not."""
+    assert 1.05**13 < 2 / 1.05 < 1.05**14
+    good, broken = [False] * 10, [True]
+    assert [after(good + broken + [False] * n).good for n in (0, 13, 14, 15)] == [10, 10, 25, 26]
+
+
 def test_a_broken_promise_stays_broken_and_says_since_when() -> None:
     bound = after([False] * 50 + [True] * 5 + [False] * 500)
     assert bound.crossed is not None

@@ -198,7 +198,7 @@ FULL, SOME = Plan((), (0, 1, 2, 3), True), Plan((0, 1, 3), (2,), True)
          UP_TO.format("its one shown part")),
         (0.3, SOME, PartPromise(HELD, NONE, 4), 0.5, "review", f"{WITHIN}; what is missing is always asked: {WAITING}",
          UP_TO.format("its one shown part")),  # as many as may be accepted of one item
-        (0.3, replace(SOME, shown=()), PartPromise(HELD, HELD, 9), 0.5, "review",
+        (0.3, replace(SOME, shown=()), PartPromise(HELD, HELD, 3), 0.5, "review",
          "3 of 3 parts are within the accepted score 0.1 (alpha 2 %, delta 2.5 %, n = 400); "
          "what is missing is asked: the doubt 0.30 is above 0.10 (alpha 2 %, delta 2.5 %, n = 400)",
          "within the doubt accepted of what is missing nobody would look at it"),

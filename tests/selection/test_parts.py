@@ -1,5 +1,6 @@
 """Parts accepted one by one: plans by hand, the truth of the promise by simulation, then properties."""
 
+import math
 from typing import Any
 
 import numpy as np
@@ -10,12 +11,15 @@ from numpy.typing import NDArray
 from scipy.stats import binomtest
 
 from models.errors import InvalidInput
+from models.records import Boxes, Transcript
 from selection.checks import RandomChecks
 from selection.parts import (
     OfKind,
     PartChecks,
     PartPromise,
     Plan,
+    missing_doubt,
+    most_parts,
     plan,
     plan_kinds,
     plan_together,
@@ -55,6 +59,26 @@ def test_too_few_images_are_counted_as_images() -> None:
     told = promise_part(checks, alpha=0.1, delta=0.1, pool_scores=[0.2])
     assert isinstance(told, NoPromise)
     assert told.reason == f"2 random checks are known, at least {2 + told.missing} are needed"
+
+
+def test_the_doubt_whether_something_is_missing() -> None:
+    """Of an image the chance of any missed object where 0.5 are expected; of a text what is known of it as a whole."""
+    image = Boxes(100, 20)
+    assert missing_doubt(image, {"expected_missed": 0.5}, 0.3) == pytest.approx(1 - math.exp(-0.5))
+    assert missing_doubt(Transcript("yes"), {}, 0.3) == 0.3
+    with pytest.raises(InvalidInput, match=r"expected the feature 'expected_missed', got \['boxes'\]"):
+        missing_doubt(image, {"boxes": 1.0}, 0.3)
+
+
+@pytest.mark.parametrize(
+    ("counts", "most"),
+    [([2] * 9 + [7], 2), ([2] * 8 + [7] * 2, 7), ([0] * 3, 1), ([], 1)],  # nine of ten items have no more
+)
+def test_of_one_item_no_more_is_accepted_than_most_have(counts: list[int], most: int) -> None:
+    n = len(counts)
+    items = RandomChecks.of([str(i) for i in range(n)], [0.1] * n, [False] * n, [0.0] * n, 1.0)
+    rows = np.repeat(np.arange(n), counts)
+    assert most_parts(PartChecks.of(items, np.full(len(rows), 0.2), np.zeros(len(rows), bool), rows)) == most
 
 
 def test_the_surest_of_each_item() -> None:

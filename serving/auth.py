@@ -21,6 +21,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from models.errors import NotAllowed
 from serving import tokens
+from serving.errors import StoreAway
 from serving.http_errors import Unauthenticated, explained
 from serving.store import Store
 from serving.store.records import Actor, Token
@@ -90,7 +91,7 @@ class TokenAuth:
                 state = scope.setdefault("state", {})
                 state["actor"] = actor_of(scope, headers, standing)
                 state["scopes"] = tokens.SCOPES if standing.token is None else standing.token.scopes
-            except NotAllowed as error:
+            except (NotAllowed, StoreAway) as error:
                 lost = isinstance(error, Unauthenticated) and _is_page(scope, headers)
                 answer = RedirectResponse(_sign_in(scope), 303) if lost else explained(error)
                 await answer(scope, receive, send)

@@ -7,7 +7,6 @@ from typing import Annotated, NoReturn
 
 import typer
 from rich.console import Console
-from sqlalchemy.exc import DatabaseError
 
 from models.counting import counted
 from models.errors import InvalidInput, PrelabelError
@@ -15,7 +14,6 @@ from models.records import TASKS
 from models.tasks import parse_task
 from models.versions import read_version
 from serving.loop import Loop, utc_now
-from serving.store.database import fault
 from serving.verbs import cvat, datasets, gold, label_studio, models, policies, tokens, webhooks
 from serving.verbs.console import ACTOR, Data, Database, TaskName, out, settings_of, table
 
@@ -346,11 +344,6 @@ def main() -> None:
         app()
     except (PrelabelError, OSError) as error:
         _end(str(error))
-    except DatabaseError as error:
-        said = fault(error)
-        if said is None:
-            raise
-        _end(f"the store cannot go on: {said}")
 
 
 def _end(why: str) -> NoReturn:

@@ -71,8 +71,8 @@ async def docs() -> HTMLResponse:
 
 
 def documented(*statuses: int) -> dict[int | str, dict[str, Any]]:
-    """The failures that a route may answer."""
-    return {status: {"model": ErrorBody, "description": HTTPStatus(status).phrase} for status in statuses}
+    """The failures that a route may answer, besides that the store cannot go on."""
+    return {status: {"model": ErrorBody, "description": HTTPStatus(status).phrase} for status in (*statuses, 503)}
 
 
 def a_medium() -> dict[int | str, dict[str, Any]]:

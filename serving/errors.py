@@ -1,12 +1,13 @@
 """What can go wrong between a program and the service, and how each failure is called over HTTP.
 
-Three failures exist only here, besides those of ``models.errors``::
+Four failures exist only here, besides those of ``models.errors``::
 
     PrelabelError
     ├── NotAllowed
     │   └── Unauthenticated    a token is needed, and none came or an unknown one (401)
     ├── Overloaded             more requests wait for a model than the settings allow (429)
     └── Unavailable            a model or a host that is needed does not answer now (503)
+        └── StoreAway          nor the store, or the disk under it takes nothing more
 """
 
 from models.errors import (
@@ -36,6 +37,16 @@ class Overloaded(PrelabelError):
 
 class Unavailable(PrelabelError):
     """A model or a host that is needed does not answer now."""
+
+
+class StoreAway(Unavailable):
+    """The store cannot go on now: locked for long, full, read-only, out of reach or broken; nothing was kept."""
+
+    retry_after_s = 5
+
+    def __init__(self, why: str) -> None:
+        super().__init__(f"the store cannot go on: {why}")
+        self.why = why
 
 
 KINDS: tuple[tuple[type[PrelabelError], int, str], ...] = (  # the first that fits

@@ -1,6 +1,5 @@
 """Every failure as one JSON shape: ``{"error": {"code": .., "message": ..}}``. No traceback leaves the server."""
 
-import logging
 from collections.abc import Mapping
 from http import HTTPStatus
 from uuid import uuid4
@@ -13,14 +12,13 @@ from starlette.exceptions import HTTPException
 
 from models.errors import PrelabelError
 from serving.answers import ErrorDetail
-from serving.errors import Overloaded, Unauthenticated, Unavailable, status_of
+from serving.errors import Overloaded, StoreAway, Unauthenticated, Unavailable, status_of
+from serving.server_log import log
 
 __all__ = [
     "ErrorBody", "Overloaded", "Unauthenticated", "Unavailable", "error_detail", "error_response",
     "explained", "install", "log", "status_of", "unexplained",
 ]  # fmt: skip
-
-log = logging.getLogger("bentoml.prelabel")  # the server shows what is below "bentoml"
 
 
 class ErrorBody(BaseModel):
@@ -44,7 +42,9 @@ def explained(error: PrelabelError) -> Response:
     """The answer to a failure that prelabel explains."""
     status, code = status_of(error)
     headers = {}
-    if isinstance(error, Overloaded):
+    if isinstance(error, StoreAway):
+        log.warning("%s", error)
+    if isinstance(error, Overloaded | StoreAway):
         headers["Retry-After"] = str(error.retry_after_s)
     if isinstance(error, Unauthenticated):
         headers["WWW-Authenticate"] = "Bearer"

@@ -11,7 +11,7 @@ from serving.store.inbox import Event, Inbox
 log = logging.getLogger("bentoml.prelabel")
 
 EVENTS_AT_ONCE = 100
-MOST_ATTEMPTS = 20  # after some hours, what nobody expected is a bug of ours and no database that is away
+MOST_ATTEMPTS = 20  # some hours, of what nobody expected
 
 
 def work_off(inbox: Inbox, tool: str, heed: Callable[[Event], None], now: datetime) -> int:

@@ -19,7 +19,7 @@ from models.media import SAMPLE_RATE
 from models.records import TASKS, Prediction, Task
 from models.tasks import Runtime, load_runtime
 from models.versions import read_version
-from serving.http_errors import Unavailable
+from serving.errors import Unavailable
 from serving.store.records import StoredVersion
 
 log = logging.getLogger("bentoml.prelabel")
@@ -138,7 +138,9 @@ class Live:
         while not self._stopped.wait(LOOK_EVERY_S):
             try:
                 self.refresh()
-            except Exception:  # the database may be away for a moment; the next look comes soon
+            except Unavailable as error:  # the store, for a moment; the next look comes soon
+                log.warning("%s", error)
+            except Exception:
                 log.exception("looking for promotions failed")
 
     def _follow(self, task: Task) -> None:

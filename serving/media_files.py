@@ -1,5 +1,6 @@
 """Posted media on disk, by content: the name of a file is the SHA-256 of its bytes."""
 
+import contextlib
 import hashlib
 import os
 from dataclasses import replace
@@ -9,6 +10,7 @@ from uuid import uuid4
 from models.errors import InvalidInput, NotFound
 from models.records import Item
 from models.versions import file_sha256
+from serving.errors import StoreAway
 
 
 class MediaFiles:
@@ -22,22 +24,25 @@ class MediaFiles:
 
         The file is not forced to the disk: a killed process loses nothing, a power cut may lose the last moments, here
         as in the store. A file that a power cut left short is written again.
+
+        Raises:
+            StoreAway: the disk takes nothing more.
         """
         item_id = content_id(data)
         folder = f"{self._root}/{item_id[:2]}"
         path, unfinished = f"{folder}/{item_id}", f"{folder}/.{uuid4().hex}"
-        try:
+        with contextlib.suppress(OSError):
             if os.stat(path).st_size == len(data):
                 return item_id
-        except FileNotFoundError:
-            os.makedirs(folder, exist_ok=True)
         try:
+            os.makedirs(folder, exist_ok=True)
             with open(unfinished, "wb") as file:
                 file.write(data)
             os.replace(unfinished, path)
-        except OSError:
-            Path(unfinished).unlink(missing_ok=True)
-            raise
+        except OSError as error:
+            with contextlib.suppress(OSError):
+                Path(unfinished).unlink(missing_ok=True)
+            raise StoreAway(f"{self._root}: {error.strerror or error}") from error
         return item_id
 
     def path(self, item: Item) -> Path:

@@ -5,6 +5,8 @@ import threading
 import time
 from abc import ABC, abstractmethod
 
+from serving.errors import Unavailable
+
 log = logging.getLogger("bentoml.prelabel")
 
 IDLE_S = 1.0  # until it looks again, where nobody wakes it
@@ -42,11 +44,13 @@ class WorkerThread(ABC):
     def _run(self) -> None:
         while not self._stopped.is_set():
             self._let_pass()
+            worked = False
             try:
                 worked = self._work()
-            except Exception:  # the database may be away for a moment; the work is still there afterwards
+            except Unavailable as error:  # for a moment; the work is still there afterwards
+                log.warning("%s", error)
+            except Exception:
                 log.exception("the work of thread %r failed", self._thread.name)
-                worked = False
             if not worked and not self._stopped.is_set():
                 self._woken.wait(IDLE_S)
 

@@ -130,7 +130,7 @@ async def tracker_yaml(request: Request) -> Response:
     summary="Follow shapes to a frame",
     response_model=TrackedBody,
     openapi_extra=one_json(TrackBody),
-    responses=documented(401, 403, 413, 422, 429, 503),
+    responses=documented(401, 403, 413, 422, 429),
 )
 async def track(request: Request) -> Response:
     """Each shape moves to the detection that it overlaps; one without stays, and its state says for how many frames."""
@@ -192,7 +192,7 @@ async def function_yaml(task: str, request: Request) -> Response:
     "/{task}",
     summary="Find shapes on a frame",
     openapi_extra=one_json(DetectBody),
-    responses=documented(401, 403, 404, 413, 422, 429, 503),
+    responses=documented(401, 403, 404, 413, 422, 429),
 )
 async def detect(task: str, request: Request) -> Response:
     """Rectangles for detection, polylines for lanes; the frame becomes an item with its pre-annotation."""

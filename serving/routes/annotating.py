@@ -29,7 +29,7 @@ routes = APIRouter()
     summary="Pre-annotate media",
     response_model=answers.Answer | list[answers.Answer | answers.Failed],
     openapi_extra=media_or_uri(),
-    responses=documented(401, 403, 404, 413, 422, 429, 503),
+    responses=documented(401, 403, 404, 413, 422, 429),
 )
 async def annotate(task: str, request: Request) -> Response:
     """One answer for a raw body or a uri, a list for multipart files: there, a file that cannot be read has its error

@@ -29,7 +29,7 @@ async def report(request: Request) -> Response:
     "/v1/suspects",
     summary="Labels that are probably wrong",
     response_model=answers.Suspects,
-    responses=documented(401, 403, 404, 422, 503),
+    responses=documented(401, 403, 404, 422),
 )
 async def suspects(
     task: str,
@@ -68,7 +68,7 @@ async def live() -> Response:
     summary="Are the models loaded?",
     response_model=answers.Status,
     openapi_extra=PUBLIC,
-    responses=documented(503),
+    responses=documented(),
 )
 async def ready(request: Request) -> Response:
     """Whether every version that should serve is loaded, and the store answers."""

@@ -1,13 +1,15 @@
 """One database behind the store: SQLite by default, PostgreSQL by URL.
 
 SQLite runs in WAL mode; whoever writes says so first (``BEGIN IMMEDIATE``) and waits for the writer before, so nobody
-is ever told that the database is locked. A killed process loses nothing that was committed.
+is told that the database is locked unless another program holds it for a minute. A killed process loses nothing that
+was committed.
 """
 
 import contextlib
+import os
 import threading
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -19,15 +21,20 @@ from alembic.script import ScriptDirectory
 from sqlalchemy import Column, ColumnElement, Connection, Engine, Row, Select, create_engine, event, func, select, text
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.engine import URL, make_url
-from sqlalchemy.exc import ArgumentError, DatabaseError, OperationalError
+from sqlalchemy.exc import ArgumentError, DatabaseError, InternalError, OperationalError
+from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.schema import Table
 
 from models.errors import InvalidInput, NotFound
+from models.records import Seconds
 from serving import migrations
+from serving.errors import StoreAway
 from serving.store.tables import events
 
 BUSY_S = 60.0  # the longest wait for another writer
+IMPATIENT_S = 1.0  # the same once somebody waited so long in vain, until the next one writes
 PAGE = 500  # rows that are read at once
+_WRITE = "BEGIN IMMEDIATE"
 _OURS = 0x70726C61  # the first half of the key of every PostgreSQL advisory lock
 _migrating = threading.Lock()  # alembic keeps the running migration in globals
 
@@ -38,12 +45,13 @@ class Database:
     def __init__(self, url: str) -> None:
         parsed = parse_url(url)
         self.is_sqlite = parsed.get_backend_name() == "sqlite"
-        self._engine = _sqlite_engine(parsed) if self.is_sqlite else _postgres_engine(parsed)
-        self._writer = self._engine.execution_options(begin="BEGIN IMMEDIATE")
+        self._patience_s = BUSY_S
+        self._engine = _sqlite_engine(parsed, lambda: self._patience_s) if self.is_sqlite else _postgres_engine(parsed)
+        self._writer = self._engine.execution_options(begin=_WRITE)
         self._trial = threading.local()
-        self._one_writer: contextlib.AbstractContextManager[Any] = (
-            threading.Lock() if self.is_sqlite else contextlib.nullcontext()
-        )
+        self._one_writer = threading.Lock()
+        self._file = Path(parsed.database or "") if self.is_sqlite else None
+        self._opened: os.stat_result | None = None
 
     @classmethod
     def open(cls, url: str) -> "Database":
@@ -55,13 +63,13 @@ class Database:
         """
         try:
             database = cls(url)
-            if database.is_sqlite:
-                database._enter_wal()
-            database._migrate()
-        except (DatabaseError, OSError) as error:
-            got = str(error) if isinstance(error, OSError) else fault(error)
-            if got is None:
-                raise
+            with database._going_on():
+                if database.is_sqlite:
+                    database._enter_wal()
+                database._migrate()
+            database._opened = _stat(database._file)
+        except (StoreAway, OSError) as error:
+            got = str(error) if isinstance(error, OSError) else error.why
             shown = parse_url(url).render_as_string(hide_password=True)
             raise NotFound(f"{shown}: expected a database, got {got}") from error
         return database
@@ -72,8 +80,12 @@ class Database:
 
     @contextlib.contextmanager
     def reading(self) -> Iterator[Connection]:
-        """A transaction that sees one state of the store and changes nothing."""
-        with self._engine.connect() as connection:
+        """A transaction that sees one state of the store and changes nothing.
+
+        Raises:
+            StoreAway: the database cannot go on; so do ``writing`` and ``trying``.
+        """
+        with self._going_on(), self._engine.connect() as connection:
             yield connection
 
     @contextlib.contextmanager
@@ -83,13 +95,14 @@ class Database:
         if joined is not None:
             yield joined
             return
-        with self._one_writer, self._writer.begin() as connection:
+        with self._going_on(), self._turn(), self._writer.begin() as connection:
+            self._patience_s = BUSY_S
             yield connection
 
     @contextlib.contextmanager
     def trying(self) -> Iterator[None]:
         """What this thread writes within the block follows from what it wrote before, and is undone in the end."""
-        with self._one_writer, self._writer.connect() as connection:
+        with self._going_on(), self._turn(), self._writer.connect() as connection:
             self._trial.connection = connection
             try:
                 yield
@@ -118,6 +131,42 @@ class Database:
             connection.execute(
                 text("SELECT pg_advisory_xact_lock(:ours, hashtext(:what))"), {"ours": _OURS, "what": what}
             )
+
+    @contextlib.contextmanager
+    def _going_on(self) -> Iterator[None]:
+        """Says in our words what the database cannot do."""
+        try:
+            self._require_its_file()
+            yield
+        except PoolTimeout as error:
+            raise StoreAway("every connection is busy") from error
+        except DatabaseError as error:
+            said = fault(error)
+            if said is None:
+                raise
+            if "locked" in said:
+                self._patience_s = IMPATIENT_S
+            raise StoreAway(said) from error
+
+    def _require_its_file(self) -> None:
+        """SQLite would go on in a file that was removed or replaced, and all of that would be lost."""
+        found = _stat(self._file)
+        if self._opened is not None and not (found and os.path.samestat(found, self._opened)):
+            got = "another one" if found else "none"
+            raise StoreAway(f"expected the file {self._file} that was opened, got {got}; put it back, or start anew")
+
+    @contextlib.contextmanager
+    def _turn(self) -> Iterator[None]:
+        """One thread after the other writes to SQLite, which has one writer anyway."""
+        if not self.is_sqlite:
+            yield
+        elif not self._one_writer.acquire(timeout=self._patience_s):
+            raise StoreAway("database is locked")
+        else:
+            try:
+                yield
+            finally:
+                self._one_writer.release()
 
     def _enter_wal(self) -> None:
         """Switches a new file to WAL, which lasts; SQLite does not wait by itself when two processes do so at once."""
@@ -153,7 +202,8 @@ class Database:
 def fault(error: DatabaseError) -> str | None:
     """What a database says, on one line, that cannot go on: locked for long, full, read-only, broken. None where the
     fault is ours: a statement or a value that is wrong."""
-    return " ".join(str(error.orig).split()) if type(error) in (OperationalError, DatabaseError) else None
+    away = type(error) in (OperationalError, DatabaseError, InternalError)  # the last: PostgreSQL that is read-only
+    return " ".join(str(error.orig).split()) if away else None
 
 
 def parse_url(url: str) -> URL:
@@ -176,7 +226,14 @@ def parse_url(url: str) -> URL:
     return parsed.set(drivername="sqlite+pysqlite")
 
 
-def _sqlite_engine(url: URL) -> Engine:
+def _stat(file: Path | None) -> os.stat_result | None:
+    try:
+        return os.stat(file) if file is not None else None
+    except OSError:
+        return None
+
+
+def _sqlite_engine(url: URL, patience_s: Callable[[], Seconds]) -> Engine:
     assert url.database is not None
     Path(url.database).parent.mkdir(parents=True, exist_ok=True)
     engine = create_engine(url, pool_size=8, max_overflow=56, connect_args={"timeout": BUSY_S, "isolation_level": None})
@@ -189,6 +246,8 @@ def _sqlite_engine(url: URL) -> Engine:
     @event.listens_for(engine, "begin")
     def begin(connection: Connection) -> None:
         statement = connection.get_execution_options().get("begin", "BEGIN")
+        if statement == _WRITE:
+            connection.exec_driver_sql(f"PRAGMA busy_timeout={1000 * patience_s():.0f}")
         if statement is not None:
             connection.exec_driver_sql(statement)
 

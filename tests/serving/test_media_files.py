@@ -6,6 +6,7 @@ import pytest
 
 from models.errors import InvalidInput, NotFound
 from models.records import Item
+from serving.errors import StoreAway
 from serving.media_files import MediaFiles, content_id
 
 
@@ -36,7 +37,7 @@ def test_a_write_that_fails_leaves_nothing(tmp_path: Path, monkeypatch: pytest.M
         raise OSError("No space left on device")
 
     monkeypatch.setattr("os.replace", full)
-    with pytest.raises(OSError, match="No space left"):
+    with pytest.raises(StoreAway, match=f"{tmp_path}: No space left"):
         MediaFiles(tmp_path).save(b"photo")
     assert [path for path in tmp_path.rglob("*") if path.is_file()] == []
 

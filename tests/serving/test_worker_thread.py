@@ -8,6 +8,7 @@ from typing import ClassVar
 import pytest
 
 from serving import worker_thread
+from serving.errors import StoreAway
 from serving.worker_thread import WorkerThread
 from tests.serving.served import eventually
 
@@ -71,3 +72,21 @@ def test_it_does_not_wait_for_ever(worker: Counting, monkeypatch: pytest.MonkeyP
     eventually(lambda: worker.looked >= 3)
     over.set()
     bringing.join()
+
+
+def test_a_store_that_is_away_is_one_line_and_no_traceback(caplog: pytest.LogCaptureFixture) -> None:
+    class Without(Counting):
+        def _work(self) -> bool:
+            self.looked += 1
+            raise StoreAway(f"{self.looked // 100}")
+
+    made = Without()
+    with caplog.at_level("WARNING"):
+        made.start()
+        eventually(lambda: made.looked == 1)
+        made.wake()
+        eventually(lambda: made.looked == 2)
+        made.close()
+    assert [(record.getMessage(), record.exc_info) for record in caplog.records] == [
+        ("the store cannot go on: 0", None)
+    ]

@@ -5,7 +5,9 @@ own routes know no token and no error shape, its timeout answers while the work 
 what a string names, its tracing costs more than the rest of a request: so none of them is reached.
 """
 
+import ctypes
 import os
+import signal
 import socket
 from pathlib import Path
 from tempfile import TemporaryFile
@@ -24,6 +26,9 @@ from serving.store import Store
 from serving.store.database import parse_url
 
 os.environ["BENTOML_DO_NOT_TRACK"] = "True"  # it would tell its makers about every start
+
+_SUPERVISOR = "PRELABEL_SUPERVISOR"  # the process that ``serve`` runs in
+_PR_SET_PDEATHSIG = 1  # linux/prctl.h
 
 settings = Settings()  # type: ignore[call-arg]  # from the environment
 app = create_app(settings)
@@ -53,6 +58,7 @@ class Worker:
     """One process of the service."""
 
     def __init__(self) -> None:
+        _end_with_supervisor()
         store = parse_url(settings.database_url).render_as_string(hide_password=True)
         log.info("store %s, media and versions in %s", store, settings.data_dir.absolute())
         self._deployment = Deployment.open(settings)
@@ -84,11 +90,17 @@ def serve(settings: Settings) -> None:
     if not valid and not is_loopback(address):
         raise NotAllowed(f"host {settings.host}: expected a token before listening beyond this machine, got none; "
                          "make one: prelabel token make NAME --scope annotate")  # fmt: skip
-    os.environ.update(environment(settings))  # the worker is another process
+    os.environ.update(environment(settings) | {_SUPERVISOR: str(os.getpid())})  # the worker is another process
     told = "guarded by tokens" if made else "open to this machine, because no token was ever made"
     shown = f"[{address}]" if ":" in address else address
     print(f"prelabel at http://{shown}:{port} ({told}); Ctrl-C ends it", flush=True)
     Prelabel.serve_http(host=address, port=port)
+
+
+def _end_with_supervisor() -> None:
+    """A worker whose supervisor was killed would keep the port, so that nothing could start again."""
+    if os.environ.get(_SUPERVISOR) == str(os.getppid()):
+        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
 
 
 def _try_writing(folder: Path) -> None:

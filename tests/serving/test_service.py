@@ -237,6 +237,26 @@ def test_it_ends_after_the_request_at_hand(tmp_path: Path, number: signal.Signal
     assert "Traceback" not in running.log.read_text()
 
 
+def test_killed_it_leaves_no_worker_that_keeps_the_port(tmp_path: Path) -> None:
+    settings = settings_in(tmp_path)
+    running = started(tmp_path, settings)
+    try:
+        eventually(running.is_ready, 120)
+    finally:
+        running.process.kill()
+    with socket.socket() as next_one:
+        next_one.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+
+        def is_free() -> bool:
+            try:
+                next_one.bind(("127.0.0.1", settings.port))
+            except OSError:
+                return False
+            return True
+
+        eventually(is_free, 60)
+
+
 def test_beyond_this_machine_it_starts_with_a_token_alone(tmp_path: Path) -> None:
     settings = settings_in(tmp_path, host="0.0.0.0")
     with pytest.raises(NotAllowed, match="expected a token before listening beyond this machine"):

@@ -181,9 +181,14 @@ class Calibrations:
 
         Then nothing is accepted unseen any more or, where kinds have promises of their own, nothing of that kind. What
         was accepted since the last good audit is queued again, and the next promise rests on checks from then on alone.
+        Of a version that was replaced, too: what it accepted stands, and some of its audits come later.
         """
-        version, policy = self._store.versions.serving(task), self._policies.of(task)
-        if version is None or self._last(version.name, policy) is None:  # nothing was ever promised of it
+        policy = self._policies.of(task)
+        for version in self._store.versions.relied_on(task, policy.of_parts):
+            self._watch(version, policy, actor)
+
+    def _watch(self, version: StoredVersion, policy: Policy, actor: Actor) -> None:
+        if self._last(version.name, policy) is None:  # nothing was ever promised of it
             return
         stands = self._standing(version, policy)  # a look ahead of what follows from it
         while self.trust(version.name, policy).holds and (broken := self._audited(version, policy).broken):

@@ -10,7 +10,7 @@ from sqlalchemy import ColumnElement, Connection, Row, and_, bindparam, case, fu
 
 from models.errors import NotFound, Refused, Stale
 from models.records import Task
-from serving.store.database import Database, log
+from serving.store.database import Database, distinct, log
 from serving.store.outbox import tell
 from serving.store.queue import requeue
 from serving.store.records import Actor, Calibration, Comparison, Promotion, StoredVersion, Withdrawal
@@ -19,6 +19,7 @@ from serving.store.tables import calibrations, item_tasks, promotions, trained_i
 
 _WITHDRAWN = "its parts were promised by what is withdrawn"  # why what was seen in parts is seen again
 _IDS = 500  # of items in a statement, which bears only so many
+_MOST = 1000  # versions of a task
 
 _FITTING = and_(calibrations.c.alpha == bindparam("of_alpha"), calibrations.c.delta == bindparam("of_delta"))
 _OTHERS = calibrations.alias("others")
@@ -83,6 +84,18 @@ class Versions:
         """The version that answers for a task now."""
         with self._database.reading() as connection:
             return _serving(connection, task)
+
+    def relied_on(self, task: Task, in_parts: bool) -> list[StoredVersion]:
+        """The version that answers for a task now, and those whose labels stand that nobody has looked at; with
+        ``in_parts`` those as well of which people may have looked at some words, boxes or lines alone."""
+        states = ("accepted", "corrected") if in_parts else ("accepted",)
+        with self._database.reading() as connection:
+            serving = _serving(connection, task)
+            names = {serving.name} if serving else set()
+            for state in states:
+                of_state = item_tasks.c.task == task, item_tasks.c.state == state
+                names.update(distinct(connection, item_tasks.c.version, _MOST, *of_state))
+            return [_version(connection, name) for name in sorted(names)]
 
     def ancestry(self, name: str) -> tuple[list[str], str | None]:
         """The version and the known versions it descends from, then the first ancestor that is not known, if any."""

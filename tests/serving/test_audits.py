@@ -161,6 +161,23 @@ def test_a_promise_that_audits_break_is_withdrawn_and_what_rests_on_it_queued_ag
     assert "nothing is accepted unseen yet: withdrawn at 2026-01-01" in found.decision.reason
 
 
+def test_audits_watch_over_what_a_version_accepted_that_was_replaced_since(
+    world: Callable[..., World], tmp_path: Path
+) -> None:
+    here = world()
+    here.check(here.post(60), "car")
+    assert here.learn()
+    late = here.post(60)
+    accepted = [item for item in late if here.decision(item) == "accept"]
+    here.loop.versions.add(version_folder(tmp_path / "versions", "v2", parent="v1"), "tester")
+    here.loop.versions.promote("v2", "tester", force=True)
+    assert {here.state(item) for item in accepted} == {"accepted"}
+    here.check(late, "bus")
+    assert "audited labels were wrong" in here.loop.told("v1")["reason"]
+    assert {here.state(item) for item in accepted} == {"preannotated"}
+    assert set(accepted) <= set(here.loop.pending("detection", 500))
+
+
 def test_the_next_promise_rests_on_checks_from_then_on(world: Callable[..., World]) -> None:
     here = world()
     here.check(here.post(200), "car")

@@ -71,7 +71,7 @@ class Background(WorkerThread):
             data = self._annotator.bytes_of(item)
             name, prediction, duration_s = self._annotator.prediction(version.task, data, item.uri)
             if name != version.name:
-                raise Unavailable(f"{version.name} does not serve any more")
+                raise Unavailable(f"{version.name} does not answer at the moment")
             return prediction, duration_s
 
         trust = self._loop.recalibrate(version.name, ACTOR, predict)

@@ -168,23 +168,26 @@ class Deployment:
             Refused: it is worse than the serving one, or does not load.
         """
         promotion = self.loop.versions.promote(version, actor, force, quality_of)
-        self.live.refresh()
-        stored = self.loop.versions.get(version)
-        if stored.state == "failed":
-            raise Refused(f"promote {version}: expected a version that loads, got {stored.failure}")
-        self.background.wake()
+        self._follow("promote", version)
         return promotion
 
     def rollback(self, task: Task, actor: Actor) -> Promotion:
         """Switches back to the version that served before, here at once and in every other process within a second.
 
         Raises:
-            Refused: there is none.
+            Refused: there is none, or it does not load.
+            NotFound, InvalidInput: as ``Versions.rollback``.
         """
         promotion = self.loop.versions.rollback(task, actor)
+        self._follow("rollback to", promotion.version)
+        return promotion
+
+    def _follow(self, switch: str, version: str) -> None:
         self.live.refresh()
         self.background.wake()
-        return promotion
+        stored = self.loop.versions.get(version)
+        if stored.state == "failed":
+            raise Refused(f"{switch} {version}: expected a version that loads, got {stored.failure}")
 
 
 def deployment_of(request: Request) -> Deployment:

@@ -142,7 +142,11 @@ class Versions:
 
         Raises:
             Refused: there is none.
+            NotFound, InvalidInput: its folder is gone, or damaged.
         """
+        before = self._versions.before(task)
+        if before is not None:
+            read_version(self._placed(before).folder, before.name)
         return self._versions.rollback(task, actor, self._clock())
 
     def fail(self, version: str, why: str, actor: Actor = "live") -> None:

@@ -171,7 +171,8 @@ class Versions:
             return _before(connection, task)
 
     def fail(self, name: str, why: str, actor: Actor, now: datetime) -> None:
-        """Marks a version as broken; if it serves, the version before it serves again. Doing so twice changes nothing.
+        """Marks a version as broken; if it serves, the version before it serves again or, where a rollback brought it
+        and there is none before it, the one that was rolled back. Doing so twice changes nothing.
 
         Raises:
             NotFound: there is no version of that name.
@@ -182,12 +183,12 @@ class Versions:
             version = _version(connection, name)
             if version.state == "failed":
                 return
-            before = _before(connection, version.task) if version.state == "serving" else None
+            instead = _instead(connection, version.task) if version.state == "serving" else None
             connection.execute(update(versions).where(versions.c.name == name).values(state="failed", failure=why))
             log(connection, now, actor, "fail-version", name, {"why": why})
-            if before is not None:
+            if instead is not None:
                 note = Comparison(note=f"{name} failed: {why}")
-                _switch(connection, before, name, "rollback", False, note, actor, now)
+                _switch(connection, instead[0], name, instead[1], False, note, actor, now)
 
     def changes(self) -> int:
         """A number that rises with every switch."""
@@ -309,6 +310,16 @@ def _before(connection: Connection, task: Task) -> StoredVersion | None:
         if version.state != "failed":
             return version
     return None
+
+
+def _instead(connection: Connection, task: Task) -> tuple[StoredVersion, str] | None:
+    """Which version can serve in place of the present one, and what to call that in the log of switches."""
+    before = _before(connection, task)
+    if before is not None:
+        return before, "rollback"
+    left = _last(connection, task).previous
+    version = _version(connection, left) if left else None
+    return (version, "promote") if version is not None and version.state != "failed" else None
 
 
 def _switch(

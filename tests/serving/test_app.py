@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from models.records import Task
+from models.tasks import Runtime
 from tests.serving.served import Served, eventually, picture, sound
 
 
@@ -334,6 +335,26 @@ class TestModels:
         assert told[broken.name]["failure"]
         assert told[before]["state"] == "serving"
         assert error_of(served.client.post(f"/v1/models/{broken.name}/promote"), 409)[0] == "refused"
+
+    def test_a_rollback_to_what_does_not_load_is_refused_and_what_served_goes_on(
+        self, served: Served, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        before = annotate(served)["model_version"]
+        newer = served.add("detection", size=48)
+        served.deployment.promote(newer.name, force=True, actor="tester")
+        folder = served.loop.versions.get(before).folder
+        folder.rename(folder.with_name("away"))
+        path = f"/models/{newer.name}/rollback"
+        assert error_of(served.client.post(path), 404)[0] == "not_found"
+        folder.with_name("away").rename(folder)
+
+        def broken(*_: Any) -> Runtime:
+            raise RuntimeError("it was made for another machine")
+
+        monkeypatch.setattr(served.deployment.live, "_load", broken)
+        assert error_of(served.client.post(path), 409)[0] == "refused"
+        assert annotate(served, data=picture(1))["model_version"] == newer.name
+        assert served.client.get("/readyz").status_code == 200
 
     def test_an_unknown_version_is_not_found(self, served: Served) -> None:
         assert error_of(served.client.post("/v1/models/none/promote"), 404)[0] == "not_found"

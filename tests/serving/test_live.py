@@ -10,12 +10,13 @@ from typing import Any
 
 import pytest
 
+from models.errors import Refused
 from models.records import Task
 from models.tasks import Runtime, load_runtime
 from models.versions import ONNX
 from serving.http_errors import Unavailable
 from serving.live import Live, blank
-from serving.loop import Loop
+from serving.loop import Loop, utc_now
 from serving.settings import Settings
 from tests.serving.served import Served, eventually, loop_of, picture, serving
 from tests.tiny_versions import make_version
@@ -119,6 +120,20 @@ def test_a_broken_version_is_marked_failed_and_the_one_before_stays(loop: Loop, 
     assert loop.versions.get(good).state == "serving"
     assert live.is_ready()
     assert [version for _, version, _ in notes.switches] == [good]
+
+
+def test_after_a_rollback_to_a_version_that_does_not_load_what_served_goes_on(loop: Loop, tmp_path: Path) -> None:
+    broken, good = promoted(loop, tmp_path, broken=True), promoted(loop, tmp_path)
+    live = Live(loop.versions, Notes(), slots=1, threads=1)
+    live.refresh()
+    loop.store.versions.rollback("detection", "tester", utc_now())
+    live.refresh()
+    serving = loop.versions.serving("detection")
+    assert serving is not None
+    assert live.version("detection") == serving.name == good
+    assert loop.versions.get(broken).state == "failed"
+    with pytest.raises(Refused, match="expected a version that served before, got none"):
+        loop.versions.rollback("detection", "tester")
 
 
 def test_at_the_start_the_newest_version_that_loads_serves(loop: Loop, tmp_path: Path) -> None:

@@ -1,9 +1,18 @@
 """What the service tells Prometheus; requests are labelled by route template, never by the path that was asked for."""
 
+import os
 from collections.abc import Callable
 from time import perf_counter
 
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, disable_created_metrics, generate_latest
+from prometheus_client import (
+    CollectorRegistry,
+    Counter,
+    Gauge,
+    Histogram,
+    disable_created_metrics,
+    generate_latest,
+    values,
+)
 from prometheus_client.exposition import CONTENT_TYPE_LATEST
 from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -16,6 +25,9 @@ GONE = 499  # the client left before its answer
 _METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
 _SECONDS = (0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10, 30, 60)
 
+# BentoML asks for figures in mapped files, for several workers; a full disk kills a process that writes to such a file.
+os.environ.pop("PROMETHEUS_MULTIPROC_DIR", None)
+values.ValueClass = values.MutexValue
 disable_created_metrics()  # type: ignore[no-untyped-call]  # a second figure for each, of use to nobody here
 
 

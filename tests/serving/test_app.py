@@ -1,7 +1,10 @@
 """Every route gives the answers that the API promises, in their shapes."""
 
 import json
+import os
 import re
+import subprocess
+import sys
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -11,6 +14,8 @@ import pytest
 from models.records import Task
 from models.tasks import Runtime
 from tests.serving.served import Served, eventually, picture, sound
+
+ROOT = Path(__file__).parents[2]
 
 
 def annotate(served: Served, task: Task = "detection", data: bytes | None = None) -> Any:
@@ -383,6 +388,18 @@ class TestFigures:
         assert "STRANGE" not in answer.text
         for route, status in (("/v1/items/{item_id}", 404), ("unknown", 404)):
             assert f'prelabel_requests_total{{method="GET",route="{route}",status="{status}"}} 1.0' in answer.text
+
+    def test_metrics_write_no_file_whose_disk_might_be_full(self, tmp_path: Path) -> None:
+        code = (
+            "from serving.metrics import Metrics; kept = Metrics(); kept.serves('asr', 'a', None); "
+            "kept.serves('asr', 'b', 'a'); print(kept.text().decode())"
+        )
+        environment = {**os.environ, "PROMETHEUS_MULTIPROC_DIR": str(tmp_path)}
+        command = [sys.executable, "-W", "error", "-c", code]
+        done = subprocess.run(command, env=environment, cwd=ROOT, capture_output=True, text=True, check=True)
+        assert 'prelabel_serving{task="asr",version="b"} 1.0' in done.stdout
+        assert done.stderr == ""
+        assert list(tmp_path.iterdir()) == []
 
     def test_probes_answer(self, served: Served) -> None:
         for path in ("/livez", "/healthz", "/readyz"):

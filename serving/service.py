@@ -9,13 +9,15 @@ import ctypes
 import os
 import signal
 import socket
+import time
 from pathlib import Path
 from tempfile import TemporaryFile
+from typing import NoReturn
 
 import bentoml
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from models.errors import InvalidInput, NotAllowed
+from models.errors import InvalidInput, NotAllowed, PrelabelError
 from serving import tokens
 from serving.app import create_app
 from serving.auth import is_loopback
@@ -27,6 +29,7 @@ from serving.store.database import parse_url
 
 os.environ["BENTOML_DO_NOT_TRACK"] = "True"  # it would tell its makers about every start
 
+AGAIN_S = 3.0  # before another worker tries what this one could not
 _SUPERVISOR = "PRELABEL_SUPERVISOR"  # the process that ``serve`` runs in
 _PR_SET_PDEATHSIG = 1  # linux/prctl.h
 
@@ -61,8 +64,11 @@ class Worker:
         _end_with_supervisor()
         store = parse_url(settings.database_url).render_as_string(hide_password=True)
         log.info("store %s, media and versions in %s", store, settings.data_dir.absolute())
-        self._deployment = Deployment.open(settings)
-        self._deployment.start()
+        try:
+            self._deployment = Deployment.open(settings)
+            self._deployment.start()
+        except (PrelabelError, OSError) as error:
+            _end_for_now(error)
         app.state.deployment = self._deployment
 
     @bentoml.on_shutdown  # type: ignore[untyped-decorator]
@@ -101,6 +107,13 @@ def _end_with_supervisor() -> None:
     """A worker whose supervisor was killed would keep the port, so that nothing could start again."""
     if os.environ.get(_SUPERVISOR) == str(os.getppid()):
         ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
+
+
+def _end_for_now(error: Exception) -> NoReturn:
+    """Ends the worker in one line of the log: another one is started, and by then the store may be there again."""
+    log.error("the service cannot start: %s", error)
+    time.sleep(AGAIN_S)
+    os._exit(1)
 
 
 def _try_writing(folder: Path) -> None:

@@ -1,6 +1,7 @@
 """The real server as a child process: BentoML, real sockets, real signals."""
 
 import json
+import os
 import signal
 import socket
 import subprocess
@@ -255,6 +256,27 @@ def test_killed_it_leaves_no_worker_that_keeps_the_port(tmp_path: Path) -> None:
             return True
 
         eventually(is_free, 60)
+
+
+def test_a_worker_that_is_started_without_the_store_says_so_in_a_line_until_it_is_back(tmp_path: Path) -> None:
+    settings = settings_in(tmp_path)
+    running = started(tmp_path, settings)
+    store, away = tmp_path / "store.db", tmp_path / "away.db"
+    try:
+        eventually(running.is_ready, 120)
+        (worker,) = Path(f"/proc/{running.process.pid}/task/{running.process.pid}/children").read_text().split()
+        store.rename(away)
+        store.mkdir()
+        os.kill(int(worker), signal.SIGKILL)
+        told = f"the service cannot start: sqlite+pysqlite:///{store}: expected a database, got unable to open"
+        eventually(lambda: told in running.log.read_text(), 60)
+        store.rmdir()
+        away.rename(store)
+        eventually(running.is_ready, 60)
+    finally:
+        running.process.terminate()
+        running.process.wait(60)
+    assert "Traceback" not in running.log.read_text()
 
 
 def test_beyond_this_machine_it_starts_with_a_token_alone(tmp_path: Path) -> None:

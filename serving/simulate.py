@@ -6,12 +6,10 @@ goes on where it was stopped, and with more seeds it adds those.
 
 import hashlib
 import json
-import multiprocessing
 import os
 import tempfile
-from collections.abc import Callable, Iterator, Mapping
-from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
-from contextlib import contextmanager
+from collections.abc import Mapping
+from concurrent.futures import FIRST_COMPLETED, Future, wait
 from dataclasses import asdict, dataclass, fields, replace
 from datetime import datetime
 from itertools import product
@@ -37,6 +35,7 @@ from serving.simulation.figures import Before, arm_reports, sensitivity
 from serving.simulation.plan import Plan
 from serving.simulation.pool import read_pool
 from serving.simulation.rounds import Round, turn
+from serving.simulation.workers import workers
 
 QUALITY: Mapping[Task, str] = {
     "asr": "1 less the character error rate",
@@ -288,10 +287,10 @@ def _before(plan: Plan) -> Before:
 def _turned(plan: Plan, seeds: int, console: Console, processes: int) -> dict[ArmName, list[list[Round]]]:
     """All rounds of all arms and seeds; those of one arm and seed follow one another, others run side by side."""
     runs: dict[ArmName, list[list[Round]]] = {arm.name: [[] for _ in range(seeds)] for arm in ARMS}
-    with progress_bar(console) as progress, _workers(processes) as workers:
+    with progress_bar(console) as progress, workers(processes) as hands:
         bar = progress.add_task("rounds", total=len(ARMS) * seeds * len(plan.shares))
         waiting: dict[Future[Round], Arm] = {
-            workers.submit(turn, plan, arm, seed, 1): arm for seed, arm in product(range(seeds), ARMS)
+            hands.submit(turn, plan, arm, seed, 1): arm for seed, arm in product(range(seeds), ARMS)
         }
         while waiting:
             for future in wait(waiting, return_when=FIRST_COMPLETED).done:
@@ -300,37 +299,8 @@ def _turned(plan: Plan, seeds: int, console: Console, processes: int) -> dict[Ar
                 left = len(plan.shares) - done.number
                 progress.advance(bar, 1 + left if done.finished else 1)
                 if not done.finished:
-                    waiting[workers.submit(turn, plan, arm, done.seed, done.number + 1)] = arm
+                    waiting[hands.submit(turn, plan, arm, done.seed, done.number + 1)] = arm
     return runs
-
-
-class _Here:
-    """Does at once, in this process, what is submitted."""
-
-    def submit(self, turn: Callable[..., Round], plan: Plan, arm: Arm, seed: int, number: int) -> Future[Round]:
-        future: Future[Round] = Future()
-        future.set_result(turn(plan, arm, seed, number))
-        return future
-
-
-@contextmanager
-def _workers(processes: int) -> Iterator["ProcessPoolExecutor | _Here"]:
-    """Processes of one thread each. They are started afresh: a copy of one that has threads may hang."""
-    if processes == 1:
-        yield _Here()
-        return
-    fresh = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(processes, mp_context=fresh, initializer=_one_thread) as workers:
-        try:
-            yield workers
-        except BaseException:
-            workers.shutdown(wait=False, cancel_futures=True)
-            raise
-
-
-def _one_thread() -> None:
-    for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
-        os.environ[name] = "1"
 
 
 def _write(out: Path, report: SimulationReport) -> None:

@@ -5,7 +5,6 @@ not at all, with the state of the store after it, and follows from the plan, the
 """
 
 import shutil
-import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
@@ -30,6 +29,7 @@ from serving.simulation.arms import Arm
 from serving.simulation.person import Person
 from serving.simulation.plan import Plan
 from serving.simulation.unseen import Unseen, unseen
+from serving.simulation.workshop import alone
 
 ACTOR = "simulation"
 BEGUN = datetime(2026, 1, 1, tzinfo=UTC)  # of every simulated working time
@@ -70,28 +70,32 @@ _ADAPTER = TypeAdapter(Round)
 
 
 def turn(plan: Plan, arm: Arm, seed: int, number: int) -> Round:
-    """The round of that number, from 1 on; one that was finished before is not done again.
+    """The round of that number, from 1 on; one that was finished before, or meanwhile by another run of the same
+    simulation, is not done again.
 
     The rounds before it must be finished.
     """
     target = _folder(plan, arm, seed, number)
-    if not target.is_dir():
-        target.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(prefix=".turning-", dir=target.parent) as name:
-            work = Path(name) / "round"
-            work.mkdir()
-            before = _folder(plan, arm, seed, number - 1) / "store.db"
-            if number > 1:
-                shutil.copy(before, work / "store.db")
-            done = _Turn(plan, arm, seed, number, work / "store.db").round()
-            text = _ADAPTER.dump_json(done).decode()
-            (work / "round.json").write_text(text, encoding="utf-8")
-            work.rename(target)
-        before.unlink(missing_ok=True)
-    done = _ADAPTER.validate_json((target / "round.json").read_bytes())
-    if done.finished:
-        (target / "store.db").unlink(missing_ok=True)
-    return done
+    with alone(target.parent):
+        if not target.is_dir():
+            _work_through(plan, arm, seed, number, target)
+        done = _ADAPTER.validate_json((target / "round.json").read_bytes())
+        if done.finished:
+            (target / "store.db").unlink(missing_ok=True)
+        return done
+
+
+def _work_through(plan: Plan, arm: Arm, seed: int, number: int, target: Path) -> None:
+    work = target.parent / ".turning"
+    shutil.rmtree(work, ignore_errors=True)  # of a run that was killed
+    work.mkdir(parents=True)
+    before = _folder(plan, arm, seed, number - 1) / "store.db"
+    if number > 1:
+        shutil.copy(before, work / "store.db")
+    text = _ADAPTER.dump_json(_Turn(plan, arm, seed, number, work / "store.db").round()).decode()
+    (work / "round.json").write_text(text, encoding="utf-8")
+    work.rename(target)
+    before.unlink(missing_ok=True)
 
 
 def _folder(plan: Plan, arm: Arm, seed: int, number: int) -> Path:

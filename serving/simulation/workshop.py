@@ -37,13 +37,13 @@ class Workshop:
         if not items:
             return {}
         journal = self.folder / "answers" / f"{version.name}.jsonl"
-        with _alone(journal), asking(self.task, _Later(version), journal, embeddings=True) as ask:
+        with alone(journal), asking(self.task, _Later(version), journal, embeddings=True) as ask:
             return {item.id: ask(item) for item in items}
 
     def quality(self, version: Version, held_out: Pairs) -> float:
         """The figure in [0, 1] that decides promotions, on items that no version here was trained on."""
         known = self.folder / "measured" / f"{version.name}.json"
-        with _alone(known):
+        with alone(known):
             if not known.exists():
                 journal = known.with_suffix(".jsonl")
                 found = evaluate(self.task, _Later(version), held_out, journal=journal).measured.quality
@@ -61,7 +61,7 @@ class Workshop:
         said = sorted((item.id, json.dumps(to_json(label), sort_keys=True)) for item, label in pairs)
         text = json.dumps([start.name if start else None, said, epochs, seed])
         known = self.folder / "trained" / f"{hashlib.sha256(text.encode()).hexdigest()[:16]}.json"
-        with _alone(known):
+        with alone(known):
             if not known.exists():
                 runs = known.with_suffix(".runs")
                 _write(known, {"version": self._train(start, pairs, epochs, seed, runs).name})
@@ -99,7 +99,7 @@ class _Later:
 
 
 @contextmanager
-def _alone(path: Path) -> Iterator[None]:
+def alone(path: Path) -> Iterator[None]:
     """While one process makes what lies at a path, others wait."""
     path.parent.mkdir(parents=True, exist_ok=True)
     with path.with_suffix(".lock").open("w") as lock:

@@ -5,7 +5,7 @@ a person, or the one that it came with. For a version that was trained on it, an
 yardstick (``Versions``). Choosing draws nothing: evidence for the promise it is only where the router drew it anyway.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
@@ -52,7 +52,7 @@ class Choice:
 @dataclass(frozen=True)
 class Brought:
     """What became of a data set whose labels are known: labels that were new, and what was left out, with the reason:
-    media that could not be read, and those whose label is of another size."""
+    media that could not be read, those whose label is of another size, and those that had another label before."""
 
     choice: Choice
     labels: int
@@ -142,21 +142,18 @@ class Gold:
             InvalidInput: a name that cannot be stored, or no item at all.
         """
         rest, before = iter(pairs), self._store.gold.chosen(task)
-        ids, labels, failed = list[str](), 0, list[tuple[str, str]]()
+        taken, labels, failed = dict[str, tuple[str, Label]](), 0, list[tuple[str, str]]()
         while batch := list(islice(rest, BATCH)):
-            found, misfits = _fitting({str(Path(item.uri).absolute()): (item, label) for item, label in batch})
-            entries = [Registration(uri, task, Path(uri), item.group, item.language)
-                       for uri, (item, _) in found.items()]  # fmt: skip
-            broken = self._intake.register(entries, actor, self._clock()).failed
-            known = {content_id(Path(uri)): label
-                     for uri, (_, label) in found.items() if uri not in dict(broken)}  # fmt: skip
+            fitting, misfits = _fitting([(str(Path(item.uri).absolute()), item, label) for item, label in batch])
+            entries = [Registration(uri, task, Path(uri), item.group, item.language) for uri, item, _ in fitting]
+            broken = dict(self._intake.register(entries, actor, self._clock()).failed)
+            known, others = _agreeing([(uri, label) for uri, _, label in fitting if uri not in broken], taken)
             labels += self._store.gold.know(task, [*known.items()], storable(source, "source"), actor, self._clock())
-            ids += known
-            failed += [*broken, *misfits]
-        if not ids and not failed:
+            failed += [*broken.items(), *misfits, *others]
+        if not taken and not failed:
             raise InvalidInput(f"gold {task}: expected labelled items from {source}, got none")
         self._calibrations.watch(task, actor)
-        return Brought(self._choice(task, ids, len(set(ids) - before)), labels, tuple(failed))
+        return Brought(self._choice(task, [*taken], len(taken.keys() - before)), labels, tuple(failed))
 
     def _choice(self, task: Task, ids: Sequence[str], new: int) -> Choice:
         serving = self._store.versions.serving(task)
@@ -178,15 +175,31 @@ class Gold:
 
 
 def _fitting(
-    found: Mapping[str, tuple[Item, Label]],
-) -> tuple[dict[str, tuple[Item, Label]], list[tuple[str, str]]]:
-    """Those of labelled items, given by their files, whose label has the size of its picture, and why the others do
-    not fit."""
-    fitting, misfits = dict(found), list[tuple[str, str]]()
-    for uri, (_, label) in found.items():
+    found: Sequence[tuple[str, Item, Label]],
+) -> tuple[list[tuple[str, Item, Label]], list[tuple[str, str]]]:
+    """Those of labelled items, each with its file, whose label has the size of its picture, and why the others do not
+    fit."""
+    fitting, misfits = list[tuple[str, Item, Label]](), list[tuple[str, str]]()
+    for uri, item, label in found:
         try:
             require_fit(label, uri, partial(image_size, Path(uri)))
+            fitting.append((uri, item, label))
         except InvalidInput as misfit:
-            del fitting[uri]
             misfits.append((uri, str(misfit)))
     return fitting, misfits
+
+
+def _agreeing(
+    found: Sequence[tuple[str, Label]], taken: dict[str, tuple[str, Label]]
+) -> tuple[dict[str, Label], list[tuple[str, str]]]:
+    """The labels of some files by their content, and which files were left out, for the same medium had another label
+    before; adds to ``taken``, the file and the label of each medium so far."""
+    known, others = dict[str, Label](), list[tuple[str, str]]()
+    for uri, label in found:
+        item_id = content_id(Path(uri))
+        first, before = taken.setdefault(item_id, (uri, label))
+        if before == label:
+            known[item_id] = label
+        else:
+            others.append((uri, f"{uri}: expected the label of {first}, the same medium, got another"))
+    return known, others

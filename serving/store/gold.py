@@ -128,11 +128,14 @@ def _choose(connection: Connection, item_id: str, task: Task, actor: Actor, now:
 
 
 def _add(connection: Connection, row: Row[Any], label: Label, source: str, actor: Actor, now: datetime) -> bool:
-    """Adds a known label, unless the same came before, and says whether it did so."""
+    """Adds a known label, unless the one that came last is the same, and says whether it did so."""
     values: dict[str, Any] = {"item_id": row.item_id, "task": row.task, "label": to_json(label), "annotator": source}
-    key = hashlib.sha256(json.dumps(["known", values], sort_keys=True).encode()).hexdigest()
-    if connection.execute(select(corrections.c.id).where(corrections.c.key == key)).first() is not None:
+    of_this = and_(corrections.c.item_id == row.item_id, corrections.c.task == row.task, corrections.c.known)
+    last = connection.execute(select(corrections).where(of_this).order_by(corrections.c.id.desc()).limit(1)).first()
+    if last is not None and (last.label, last.annotator) == (values["label"], source):
         return False
+    told = ["known", values, None if last is None else last.id]
+    key = hashlib.sha256(json.dumps(told, sort_keys=True).encode()).hexdigest()
     values |= {"key": key, "seconds": 0.0, "tool": TOOL, "created_at": now, "counted_at": now, "received_at": now,
                "planted": False, "known": True, "actor": actor}  # fmt: skip
     added = connection.execute(corrections.insert().values(**values).returning(corrections.c.id)).scalar_one()

@@ -9,7 +9,7 @@ import pytest
 
 from models.datasets import read
 from models.errors import NotFound, Refused
-from models.records import Label
+from models.records import Item, Label
 from selection.calibration import Calibrator
 from selection.parts import PartPromise, Plan
 from selection.policy import Policy
@@ -86,6 +86,19 @@ class TestStore:
         assert store.queue.seconds("detection") == [Spent("v1", 1, 1, 4.0)]
         assert store.queue.without_seconds("detection") == 0
         assert [label for label, _ in store.queue.last_given("detection", 9)] == [boxes("bus")]
+
+    def test_the_known_label_that_came_last_counts_also_one_that_came_before_another(self, store: Store) -> None:
+        add_version(store)
+        fill(store, 1)
+
+        def bring(*names: str) -> list[int]:
+            return [store.gold.know("detection", [(item_id(0), boxes(name))], "boss", "boss", START) for name in names]
+
+        assert bring("car", "bus", "bus", "car", "car", "bus") == [1, 1, 0, 1, 0, 1]
+        assert [label for _, label in store.queue.corrected("detection")] == [boxes("bus")]
+        store.queue.correct(correction(0, "van", at=1), None, "tester", after(1))
+        assert bring("bus") == [0]  # nothing new is known since, and a person said something else
+        assert [label for _, label in store.queue.corrected("detection")] == [boxes("van")]
 
 
 def test_people_label_a_chosen_item_however_sure_the_model_is_and_whole(tmp_path: Path) -> None:
@@ -194,6 +207,24 @@ class TestLoop:
         assert [why for _, why in desk.loop.gold.bring("detection", missing, "coco:right", "boss").failed] == [
             f"{tmp_path}/b.jpg: No such file or directory"
         ]
+
+
+def test_one_medium_with_two_labels_keeps_the_first_and_tells(tmp_path: Path) -> None:
+    desk = Desk(tmp_path, gold_share=0)
+    for name in ("a.jpg", "b.jpg"):
+        (tmp_path / name).write_bytes(picture(1))
+    car, bus = (replace(boxes(name), width=120, height=90) for name in ("car", "bus"))
+    pairs = [
+        (Item(uri, str(tmp_path / uri)), label)
+        for uri, label in (("a.jpg", car), ("a.jpg", car), ("a.jpg", bus), ("b.jpg", bus), ("b.jpg", car))
+    ]
+    brought = desk.loop.gold.bring("detection", pairs, "coco:right", "boss")
+    assert (brought.labels, brought.choice.new) == (1, 1)
+    assert [label for _, label in desk.loop.labelled.gold_data("detection")] == [car]
+    assert brought.failed == tuple(
+        (str(tmp_path / uri), f"{tmp_path}/{uri}: expected the label of {tmp_path}/a.jpg, the same medium, got another")
+        for uri in ("a.jpg", "b.jpg")
+    )
 
 
 def test_over_http_and_on_the_page(tmp_path: Path) -> None:

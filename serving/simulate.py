@@ -36,6 +36,7 @@ from serving.simulation.plan import Plan
 from serving.simulation.pool import read_pool
 from serving.simulation.rounds import Round, turn
 from serving.simulation.workers import workers
+from serving.store.records import storable
 
 QUALITY: Mapping[Task, str] = {
     "asr": "1 less the character error rate",
@@ -43,6 +44,7 @@ QUALITY: Mapping[Task, str] = {
     "lane": "F1 of points within 8 px of 512",
 }
 TERMS = "promise_of", "alpha", "delta", "audit_share", "calibration_share"  # of a policy, told in the report
+DECIDING = "gold_share", "balance", "frames_apart"  # settings that are in no policy
 
 
 @dataclass(frozen=True)
@@ -54,6 +56,7 @@ class Request:
     names a JSON file with constants of ``selection.cost``, those that it lacks being as they are there; without one,
     what people's corrections of that version in the store really cost counts, where there are enough of them.
     ``policy`` names a TOML file by which is decided instead of the settings, but for its people, days and dates.
+    ``learn_until`` in [0, 1] and ``mistakes`` in [0, 1) are shares of the items.
     """
 
     task: Task
@@ -72,6 +75,16 @@ class Request:
     first_epochs: int | None = None
     policy: Path | None = None
 
+    def __post_init__(self) -> None:
+        if not (0 <= self.learn_until <= 1 and 0 <= self.mistakes < 1):
+            raise InvalidInput(f"simulate {self.task}: expected a share from 0 to 1 until which is learnt, and one of "
+                               f"mistakes below 1, got {self.learn_until} and {self.mistakes}")  # fmt: skip
+        if self.first_epochs is not None and not self.from_nothing:
+            raise InvalidInput(f"simulate {self.task}: expected epochs of the first model only where there is none "
+                               f"(--from-nothing), got {self.first_epochs}")  # fmt: skip
+        for text in (*self.data, *self.held_out, str(self.costs or "")):
+            storable(text, f"simulate {self.task}")  # the report names them
+
 
 def simulate(
     request: Request,
@@ -89,10 +102,12 @@ def simulate(
         processes: that work side by side, each with one thread; None for one a core, 1 for this one alone.
 
     Raises:
-        InvalidInput: nothing to label or to measure on that the first model has not seen, no constants in the file, or
-            a single round from nothing, which would leave the first model nothing to say.
+        InvalidInput: nothing to label or to measure on that the first model has not seen, no constants in the file, a
+            single round from nothing, which would leave the first model nothing to say, or ``out`` is no folder.
         NotFound: there is no such version, data or file.
     """
+    if out.exists() and not out.is_dir():
+        raise InvalidInput(f"{out}: expected a folder to write to, got a file")
     start, ancestors = _start(request, loop)
     seen, unknown = _seen(loop, start)
     pool = read_pool(request.task, request.data, request.held_out, seen, request.limit, request.groups)
@@ -216,7 +231,7 @@ def _read_costs(path: Path) -> Costs:
         given = json.loads(path.read_bytes())
     except OSError as error:
         raise NotFound(f"{path}: expected constants of the cost model, got {error.strerror}") from error
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise InvalidInput(f"{path}: expected JSON, got {error}") from error
     names = [constant.name for constant in fields(Costs)]
     if not isinstance(given, dict) or not set(given) <= set(names):
@@ -244,10 +259,14 @@ def _digest(plan: Plan) -> str:
         plan.mistakes,
         asdict(plan.costs),
         plan.groups,
+        plan.decided_by.version,
+        [getattr(plan.settings, name) for name in DECIDING],
     ]
-    labels = [[item.id, item.group, item.language, to_json(label)] for item, label in plan.pool.pairs]
-    held_out = [item.id for item, _ in plan.pool.held_out]
-    return hashlib.sha256(json.dumps([known, _terms(plan), labels, held_out]).encode()).hexdigest()[:12]
+    labels = [
+        [[item.id, item.group, item.language, to_json(label)] for item, label in pairs]
+        for pairs in (plan.pool.pairs, plan.pool.held_out)
+    ]
+    return hashlib.sha256(json.dumps([known, labels]).encode()).hexdigest()[:12]
 
 
 def _policy(file: Path, default: Policy) -> Policy:
@@ -257,11 +276,11 @@ def _policy(file: Path, default: Policy) -> Policy:
 
 
 def _terms(plan: Plan) -> dict[str, float | str]:
-    """By what the arms decide that choose, for the report and the name of the work."""
+    """By what the arms decide that choose, and what is wrong in all of them, for the report."""
     policy = plan.decided_by
     strategies = ", ".join(one.words for one in policy.strategies)
     terms = {name: getattr(policy, name) for name in TERMS}
-    terms |= {"gold_share": plan.settings.gold_share, "strategy": strategies}
+    terms |= {"gold_share": plan.settings.gold_share, "strategy": strategies, "wrong": policy.matters.told(plan.task)}
     return terms | ({"policy": plan.policy.version} if plan.policy else {})
 
 
@@ -276,10 +295,10 @@ def _before(plan: Plan) -> Before:
         quality = plan.workshop.quality(start, plan.pool.held_out)
     return Before(
         n=len(pairs),
-        labels_wrong=sum(tasks.differs(plan.task, *pair) for pair in labels),
+        labels_wrong=sum(plan.wrong(*pair) for pair in labels),
         label_quality=tasks.measure(plan.task, labels).quality,
         model_quality=quality,
-        nothing_wrong=sum(tasks.differs(plan.task, *pair) for pair in empty),
+        nothing_wrong=sum(plan.wrong(*pair) for pair in empty),
         nothing_quality=tasks.measure(plan.task, empty).quality,
     )
 

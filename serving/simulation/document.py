@@ -33,10 +33,10 @@ class Point:
     """How things stand after a round; round 0 is before anybody worked.
 
     ``human_hours`` are those so far, ``labelled`` and ``accepted`` shares of the pool, ``labels_wrong`` the share of
-    labels that the truth would change if the pool were handed over now: with people's labels, accepted ones, and for
-    the rest what the model says, or nothing where there is none. ``label_quality`` is the task's figure of the same
-    labels, ``model_quality`` that of the model on unseen data. ``seconds_per_label`` is what people needed for an item
-    of this round; None where they saw none.
+    labels that are wrong, by the rule that the report's ``terms`` tell, if the pool were handed over now: with people's
+    labels, accepted ones, and for the rest what the model says, or nothing where there is none. ``label_quality`` is
+    the task's figure of the same labels, ``model_quality`` that of the model on unseen data. ``seconds_per_label`` is
+    what people needed for an item of this round; None where they saw none.
     """
 
     round: int

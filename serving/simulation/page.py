@@ -27,7 +27,7 @@ def render(report: SimulationReport) -> str:
 
 def charts(arms: Sequence[ArmReport], quality: str) -> list[Curves]:
     """What labels cost and how good they are, and the model that comes of them, against people's hours."""
-    labels = "share of the pool's labels that the truth would change, if all were handed over now"
+    labels = "share of the pool's labels that are wrong, if all were handed over now"
     return [
         _against_hours("Labels wrong", labels, "labels wrong", arms, lambda at: at.labels_wrong),
         _against_hours(

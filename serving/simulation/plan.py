@@ -3,7 +3,8 @@
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from models.records import Task
+from models.records import Label, Task
+from models.tasks import differs
 from models.versions import Version
 from selection.cost import Costs
 from selection.policy import Policy
@@ -50,3 +51,7 @@ class Plan:
         """The terms of the arms that choose."""
         policy = self.policy or default_policy(self.settings)
         return policy if self.groups else replace(policy, groups=False)
+
+    def wrong(self, label: Label, truth: Label) -> bool:
+        """Whether a label is wrong by the rule of those terms, in any arm."""
+        return differs(self.task, label, truth, self.decided_by.matters)

@@ -42,7 +42,7 @@ class Round:
     """What one round did, and how things stand after it.
 
     ``work`` is what people did at each item of this round, ``decisions`` why they saw it. ``labelled``, ``accepted``
-    and ``accepted_wrong`` count items so far; the truth would change those that are wrong. ``unseen`` is what nobody
+    and ``accepted_wrong`` count items so far; what is wrong, the policy's rule says. ``unseen`` is what nobody
     looked at of all items so far, where a promise speaks of parts. ``label_quality`` and ``labels_wrong`` are of the
     whole pool, as it would be handed over now: people's labels, accepted ones, and for the rest what the model says.
     ``model_quality`` is of the version that serves after the round, on unseen data.
@@ -311,8 +311,8 @@ class _Turn:
             decisions=tuple(decision for decision, _ in done),
             labelled=len(people),
             accepted=len(accepted),
-            accepted_wrong=sum(tasks.differs(task, label, self.truths[key]) for key, label in accepted.items()),
-            labels_wrong=sum(tasks.differs(task, label, truth) for label, truth in pairs),
+            accepted_wrong=sum(self.plan.wrong(label, self.truths[key]) for key, label in accepted.items()),
+            labels_wrong=sum(self.plan.wrong(label, truth) for label, truth in pairs),
             label_quality=tasks.measure(task, pairs).quality,
             model_quality=self.plan.workshop.quality(version, self.plan.pool.held_out),
             unseen=self._unseen(),
@@ -324,7 +324,8 @@ class _Turn:
     def _unseen(self) -> Unseen:
         if not self.arm.accepts or not self.plan.decided_by.of_parts:
             return Unseen()
-        return sum((unseen(self.loop, self.plan.task, *pair) for pair in self.truths.items()), Unseen())
+        task, matters = self.plan.task, self.plan.decided_by.matters
+        return sum((unseen(self.loop, task, *pair, matters) for pair in self.truths.items()), Unseen())
 
     def _unlooked(self, version: Version, rest: Sequence[Item]) -> dict[str, Label]:
         """What stands for a label where nobody looked: what the model says, or nothing where there is no model."""

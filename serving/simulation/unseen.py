@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from typing import Any
 
+from models.matters import Matters
 from models.records import Label, Task
 from models.tasks import part_errors
 from serving.loop import Loop
@@ -23,7 +24,7 @@ class Unseen:
         return Unseen(*sums)
 
 
-def unseen(loop: Loop, task: Task, item_id: str, truth: Label) -> Unseen:
+def unseen(loop: Loop, task: Task, item_id: str, truth: Label, matters: Matters) -> Unseen:
     """Of one item, by the answer on which its label in the store rests; nothing where a person saw all of it."""
     known = loop.history(item_id)
     state = next(one for one in known["tasks"] if one["task"] == task)
@@ -35,7 +36,7 @@ def unseen(loop: Loop, task: Task, item_id: str, truth: Label) -> Unseen:
     if answer is None or not (accepted or answer.decision.parts):
         return Unseen()
     label, parts = answer.preannotation.label, answer.decision.parts
-    errors = part_errors(task, label, truth)
+    errors = part_errors(task, label, truth, matters)
     rows = range(len(errors.wrong)) if parts is None else parts.accepted
     unasked = parts is None or not parts.asked
     return Unseen(len(rows), int(errors.wrong[list(rows)].sum()), int(unasked), int(unasked and errors.missing > 0))

@@ -49,7 +49,7 @@ def serve(
 def demo(
     scenes: Annotated[int, typer.Option(min=10, help="road scenes to render")] = 60,
     rounds: Annotated[int, typer.Option(min=1, help="of labelling, each with a training")] = 3,
-    seed: Annotated[int, typer.Option(help="of the scenes")] = 0,
+    seed: Annotated[int, typer.Option(min=0, help="of the scenes")] = 0,
     db: Database = None,
 ) -> None:
     """Watch the loop turn on rendered road scenes, with a simulated annotator."""
@@ -119,7 +119,7 @@ def train(
     strong: Annotated[
         bool, typer.Option("--strong-augmentation", help="change examples more: for other light, or other speakers")
     ] = False,
-    seed: Annotated[int, typer.Option(min=0, help="of every random draw")] = 0,
+    seed: Annotated[int, typer.Option(min=0, max=2**63 - 1, help="of every random draw")] = 0,
     notes: Annotated[str, typer.Option(help="words for the model card: the data and its licences")] = "",
     runs: Annotated[Path | None, typer.Option(help="folder of checkpoints; default: below the data folder")] = None,
     to: Annotated[Path | None, typer.Option("--out", help="folder for the version, instead of the store")] = None,
@@ -188,7 +188,9 @@ def simulate(
     first_epochs: Annotated[int | None, typer.Option(min=1, help="of that one; default: the recipe's")] = None,
     rounds: Annotated[int, typer.Option(min=1, max=12, help="each as long as all before it together")] = 5,
     seeds: Annotated[int, typer.Option(min=1, help="runs of each way of working, for the intervals")] = 5,
-    epochs: Annotated[int, typer.Option("--epochs-per-round", min=1)] = 4,
+    epochs: Annotated[
+        int | None, typer.Option("--epochs-per-round", min=1, help="of training after each; default: 4")
+    ] = None,
     retrain: Annotated[bool, typer.Option(help="train a candidate after each round")] = True,
     learn_until: Annotated[
         float, typer.Option(help="share labelled after which a version may earn its promise")
@@ -209,6 +211,8 @@ def simulate(
 
     if starter and model:
         raise InvalidInput(f"simulate: expected --starter or --model, got both, --model {model}")
+    if epochs and not retrain:
+        raise InvalidInput(f"simulate: expected --epochs-per-round or --no-retrain, got both, {epochs} epochs")
     settings, name = settings_of(database_url=db), parse_task(task)
     request = Request(
         task=name,
@@ -217,7 +221,7 @@ def simulate(
         model=starter_of(name) if starter else model,
         rounds=rounds,
         seeds=seeds,
-        epochs=epochs if retrain else 0,
+        epochs=(epochs or Request.epochs) if retrain else 0,
         learn_until=learn_until,
         mistakes=mistakes,
         limit=limit,
@@ -344,6 +348,8 @@ def main() -> None:
         app()
     except (PrelabelError, OSError) as error:
         _end(str(error))
+    except UnicodeEncodeError as error:  # a word of the command line that is to be stored, looked up or written
+        _end(f"expected text in UTF-8, got {error.object[error.start - min(error.start, 40) : error.end]!r}")
 
 
 def _end(why: str) -> NoReturn:

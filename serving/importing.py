@@ -9,6 +9,7 @@ from models.records import Task
 from models.versions import Version
 from serving.loop import Actor, Loop, utc_now
 from serving.settings import Settings
+from serving.store.records import storable
 
 
 def import_candidate(
@@ -22,7 +23,11 @@ def import_candidate(
         Refused: its answers cannot be used.
     """
     given = read_declaration(declaration) if declaration else {}
-    where: dict[str, Any] = {"note": note, "versions_dir": settings.data_dir / "models", "now": utc_now()}
+    where: dict[str, Any] = {
+        "note": storable(note, "name"),
+        "versions_dir": settings.data_dir / "models",
+        "now": utc_now(),
+    }
     if is_pretrained(source):
         from models.pretrained import import_checkpoint  # torch is loaded for checkpoints alone
 

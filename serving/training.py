@@ -22,6 +22,7 @@ from selection.calibration import MINIMUM
 from serving.loop import Actor, Loop
 from serving.media_files import content_id
 from serving.settings import Settings
+from serving.store.records import storable
 from serving.trust import first_calibration, tuned
 
 # Beside a service the cores are busy: torch's threads then wait asleep, for spinning would take the time of those that
@@ -57,6 +58,10 @@ class Request:
     strong: bool = False
     seed: int = 0
     notes: str = ""
+
+    def __post_init__(self) -> None:
+        for text in (*self.data, *self.held_out, *self.unseen, self.notes):
+            storable(text, f"train {self.task}")  # the version's card names them
 
 
 @dataclass(frozen=True)

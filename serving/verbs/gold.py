@@ -8,7 +8,7 @@ import typer
 
 from models import datasets
 from models.counting import counted
-from models.errors import InvalidInput
+from models.errors import InvalidInput, NotFound
 from models.records import TASKS, Task
 from models.tasks import parse_task
 from serving.loop import Loop
@@ -70,8 +70,18 @@ def bring(
 
 def _named(task: Task, ids: list[str] | None, file: Path | None) -> list[str]:
     """The ids that the command line names, and those in the file."""
-    text = "" if file is None else sys.stdin.read() if str(file) == "-" else file.read_text(encoding="utf-8")
-    named = [*(ids or ()), *text.split()]
+    named = [*(ids or ()), *(_text(file).split() if file else ())]
     if not named:
         raise InvalidInput(f"gold {task}: expected ids of items, got none")
     return named
+
+
+def _text(file: Path) -> str:
+    """What stands in a file, or comes on standard input."""
+    try:
+        told = sys.stdin.buffer.read() if str(file) == "-" else file.read_bytes()
+        return told.decode("utf-8-sig")
+    except OSError as error:
+        raise NotFound(f"{file}: expected a file with an id a line, got {error.strerror}") from error
+    except UnicodeDecodeError as error:
+        raise InvalidInput(f"{file}: expected ids in UTF-8, got {error}") from error

@@ -63,6 +63,20 @@ def prelabel(folder: Path, *words: str, **environment: str) -> Done:
         (["label-studio", "attach", "--project", "1", "--task", "ocr"], "task: expected one of asr"),
         (["cvat", "sync"], "CVAT: expected PRELABEL_CVAT_URL and PRELABEL_CVAT_TOKEN, got none"),
         (["label-studio", "sync"], "Label Studio: expected PRELABEL_LABEL_STUDIO_URL and PRELABEL_LABEL_STUDIO_TOKEN"),
+        (["promote", "\udcff"], r"expected text in UTF-8, got '\udcff'"),
+        (["token", "revoke", "\udcff"], r"expected text in UTF-8, got '\udcff'"),
+        (["train", "asr", "--data", "nemo:x", "--notes", "\udcff"], "train asr: expected text without NUL and lone"),
+        (
+            ["simulate", "asr", "--data", "nemo:\udcff", "--out", "o"],
+            "simulate asr: expected text without NUL",
+        ),
+        (["models", "import", "asr", "m", "--name", "\udcff"], "name: expected text without NUL and lone"),
+        (
+            ["simulate", "asr", "--no-retrain", "--epochs-per-round", "3", "--out", "o"],
+            "simulate: expected --epochs-per-round or --no-retrain, got both, 3 epochs",
+        ),
+        (["gold", "mark", "asr", "--from", "none"], "none: expected a file with an id a line, got No such file"),
+        (["gold", "mark", "asr", "--from", "."], ".: expected a file with an id a line, got Is a directory"),
     ],
 )
 def test_a_mistake_is_one_line_and_exit_2(tmp_path: Path, words: list[str], message: str) -> None:
@@ -84,6 +98,23 @@ def test_a_store_that_is_broken_or_breaks_is_one_line_and_exit_2(tmp_path: Path)
     done = prelabel(tmp_path, "token", "make", "ada", "--scope", "annotate")
     assert done.returncode == 2, done.stderr
     assert done.stderr == "prelabel: the store cannot go on: no such function: missing\n"
+
+
+@pytest.mark.parametrize("words", [["demo", "--seed", "-1"], ["train", "asr", "--seed", str(2**63)]])
+def test_seeds_that_are_none_are_refused(tmp_path: Path, words: list[str]) -> None:
+    done = prelabel(tmp_path, *words)
+    assert done.returncode == 2
+    assert f"{words[-1]} is not in the range" in done.stderr
+
+
+def test_ids_in_a_file_may_begin_with_a_byte_order_mark_and_are_utf_8(tmp_path: Path) -> None:
+    (tmp_path / "ids.txt").write_bytes(b"\xef\xbb\xbfabc\n")
+    done = prelabel(tmp_path, "gold", "mark", "asr", "--from", "ids.txt")
+    assert done.stderr == "prelabel: item: expected one registered for task asr, got 'abc'\n"
+    (tmp_path / "ids.txt").write_bytes(b"ab\xff")
+    done = prelabel(tmp_path, "gold", "mark", "asr", "--from", "ids.txt")
+    assert done.stderr.startswith("prelabel: ids.txt: expected ids in UTF-8, got ")
+    assert done.returncode == 2
 
 
 def test_a_bad_setting_is_named(tmp_path: Path) -> None:

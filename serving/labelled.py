@@ -7,12 +7,14 @@ from pathlib import PurePosixPath
 from typing import Any
 from urllib.parse import urlsplit
 
+from models.matters import Matters
 from models.records import TASKS, Item, Label, Task
 from selection.annotators import Standing
 from serving import opinions
 from serving.gold import IsGold
 from serving.media_files import MediaFiles
 from serving.opinions import Agreed
+from serving.policies import Policies
 from serving.store import Store
 from serving.store.planting import Measured
 from serving.store.records import Actor, Opinions
@@ -20,14 +22,15 @@ from serving.store.records import Actor, Opinions
 
 class Labelled:
     """The labels in the store, with the files of their media; ``gold_of`` a task tells by its id which items train
-    nothing."""
+    nothing. What is an error of a person, the policy's rule says, as of a version."""
 
-    def __init__(self, store: Store, files: MediaFiles, gold_of: Callable[[Task], IsGold]) -> None:
+    def __init__(self, store: Store, files: MediaFiles, gold_of: Callable[[Task], IsGold], policies: Policies) -> None:
         self._store = store
         self._files = files
         self._gold_of = gold_of
+        self._policies = policies
         self._agreed: dict[Task, tuple[tuple[int, int], dict[str, Agreed]]] = {}
-        self._right: dict[tuple[int, int], bool] = {}  # of an answer to a planted item and the known one
+        self._right: dict[tuple[int, int, Matters], bool] = {}  # of an answer to a planted item and the known one
 
     def training_data(self, task: Task) -> Iterator[tuple[Item, Label]]:
         """Corrected items that are not gold, by id; their uri is the path of a file.
@@ -94,12 +97,13 @@ class Labelled:
 
     def annotators(self, task: Task) -> list[Standing]:
         """How good and how fast each person is at a task, by name."""
-        return opinions.annotators(task, self.opinions(task), self._gold_of(task))
+        return opinions.annotators(task, self.opinions(task), self._gold_of(task), self._policies.of(task).matters)
 
     def planted(self, task: Task) -> dict[str, Any]:
         """What became of the items whose known answers people were handed without being told, as in the report."""
         newest = {(one.known_id, one.annotator): one for one in self._store.planting.measured(task)}
-        right = [self._is_right(task, one) for one in newest.values()]
+        matters = self._policies.of(task).matters
+        right = [self._is_right(task, one, matters) for one in newest.values()]
         return {
             "handed_out": self._store.planting.handed_out(task),
             "answered": len(right),
@@ -107,10 +111,10 @@ class Labelled:
             "human_seconds": self._store.planting.seconds(task),
         }
 
-    def _is_right(self, task: Task, one: Measured) -> bool:
-        key = one.given_id, one.known_id
+    def _is_right(self, task: Task, one: Measured, matters: Matters) -> bool:
+        key = one.given_id, one.known_id, matters
         if key not in self._right:
-            self._right[key] = opinions.right(task, one.given, one.known)
+            self._right[key] = opinions.right(task, one.given, one.known, matters)
         return self._right[key]
 
 

@@ -75,7 +75,7 @@ class Loop:
         self.sizes = Sizes(store, files)
         self.gold = Gold(store, self._deciding, self.policies, self._calibrations, self._intake, self.sizes, clock)
         self._handing_out = HandingOut(store, self.policies, settings, self.gold.of)
-        self.labelled = Labelled(store, files, self.gold.of)
+        self.labelled = Labelled(store, files, self.gold.of, self.policies)
         self.versions = Versions(store, self.labelled, settings.data_dir, clock)
 
     @classmethod

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
+from models.matters import Matters
 from models.records import Boxes, Item, Label, Lanes, Task
 from models.tasks import differs
 from selection.annotators import Share, Speed, Standing, Work, standings
@@ -48,7 +49,9 @@ def alone(one: Opinions) -> Agreed:
     return Agreed(one.item, one.counting.label, 1, 1.0)
 
 
-def annotators(task: Task, opinions: Iterable[Opinions], is_gold: Callable[[str], bool]) -> list[Standing]:
+def annotators(
+    task: Task, opinions: Iterable[Opinions], is_gold: Callable[[str], bool], matters: Matters
+) -> list[Standing]:
     """How good and how fast each person is, by name.
 
     On gold items the known answer is the label that counts, where somebody else gave it: whoever gives the answer is
@@ -62,10 +65,10 @@ def annotators(task: Task, opinions: Iterable[Opinions], is_gold: Callable[[str]
         Work(
             given.annotator,
             given.seconds,
-            right_on_gold=right(task, given.label, one.counting.label)
+            right_on_gold=right(task, given.label, one.counting.label, matters)
             if (given.planted or is_gold(one.item.id)) and not given.counts
             else None,
-            right_with_others=right(task, given.label, consensus[one.item.id])
+            right_with_others=right(task, given.label, consensus[one.item.id], matters)
             if one.item.id in consensus and not given.planted
             else None,
         )
@@ -96,9 +99,9 @@ def _shares(share: Share) -> tuple[str, str]:
     return f"{share.right} of {share.of}", f"{100 * share.low:.0f} to {100 * share.high:.0f} %"
 
 
-def right(task: Task, given: Label, answer: Label) -> bool:
+def right(task: Task, given: Label, answer: Label, matters: Matters) -> bool:
     """Whether a label says the same as the known answer, as far as it matters."""
-    return _size(given) == _size(answer) and not differs(task, given, answer)
+    return _size(given) == _size(answer) and not differs(task, given, answer, matters)
 
 
 def _comparable(one: Opinions) -> dict[str, Label]:

@@ -11,6 +11,7 @@ from models.records import Boxes
 from serving.labels import export
 from serving.loop import Loop, Registration
 from serving.media_files import MediaFiles, content_id
+from serving.policies import parse_policy
 from serving.store import Store
 from tests.serving.test_labels import photo
 from tests.serving.work import START, add_version, after, correction, fill, settings
@@ -101,3 +102,11 @@ def test_who_is_right_on_gold_and_by_the_others(loop: Loop) -> None:
     assert of_three == {"ada": (3, 3), "bob": (3, 3), "cyd": (2, 3), "dan": (0, 0)}
     assert told["ada"].speed is not None
     assert (told["ada"].speed.n, told["ada"].speed.median) == (4, 4.0)
+
+
+def test_what_is_right_the_policys_rule_says(loop: Loop) -> None:
+    """Ada and bob saw a car where cyd, who counts, saw a bus: no error where names do not matter, but for the size."""
+    loop.adopt(parse_policy({"matters_category": False}, "p", loop.policies.default), "detection", "boss")
+    told = {one.annotator: one for one in loop.labelled.annotators("detection")}
+    assert [(told[name].gold.right, told[name].gold.of) for name in ("ada", "bob")] == [(4, 4), (3, 4)]
+    assert (told["cyd"].consensus.right, told["cyd"].consensus.of) == (3, 3)

@@ -225,6 +225,10 @@ def test_over_http_from_the_queue_to_the_figures(tmp_path: Path) -> None:
             "ann": (True, False), "bob": (False, True)
         }  # fmt: skip
         assert said["people"] == 1
+        for names_matter, right in ((False, 4), (True, 3)):  # what is an error, the policy says
+            terms = {"planted_share": 0.5, "matters_category": names_matter}
+            served.client.put("/v1/policy", json={"policy": terms})
+            assert served.client.get("/v1/report").json()["tasks"]["detection"]["planted"]["right"] == right
     shown = prelabel(tmp_path, "annotators", "--task", "detection", "--db", f"sqlite:///{tmp_path}/store.db",
                      PRELABEL_GOLD_SHARE="0.999999", PRELABEL_DATA_DIR=str(tmp_path / "data"))  # fmt: skip
     assert shown.returncode == 0, shown.stderr

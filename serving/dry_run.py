@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from models.counting import counted
 from models.errors import NotFound
 from models.records import Seconds, Task
 from selection.policy import Policy
@@ -47,7 +48,8 @@ class Outcome:
         days = (
             f", {self.total_s / budget_s_per_day:.1f} days at {budget_s_per_day:g} s a day" if budget_s_per_day else ""
         )
-        return f"{self.policy}: {sum(self.items.values())} open items, {self.total_s:.0f} human seconds{days}"
+        found = counted(sum(self.items.values()), "open item")
+        return f"{self.policy}: {found}, {self.total_s:.0f} human seconds{days}"
 
 
 def dry_run(loop: Loop, task: Task, policy: Policy) -> Outcome:

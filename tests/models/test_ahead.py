@@ -2,10 +2,15 @@
 
 import multiprocessing
 import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
 
 import pytest
 
 from models.ahead import made_ahead
+from tests.outliving import outlive
 
 both = pytest.mark.parametrize("processes", [0, 2])
 
@@ -42,3 +47,27 @@ def test_whoever_stops_early_leaves_no_process_behind(processes: int) -> None:
     assert next(made)[0] == 0
     made.close()
     assert not multiprocessing.active_children()
+
+
+def test_ctrl_c_means_the_one_that_asked() -> None:
+    ((_, found),) = made_ahead(signal.getsignal, [signal.SIGINT], 1)
+    assert found == signal.SIG_IGN
+
+
+def test_they_end_with_a_killed_one_that_asked() -> None:
+    code = """if __name__ == "__main__":
+        import os
+        from models.ahead import made_ahead
+        for _, made in made_ahead(lambda _: os.getpid(), iter(int, 1), 2):
+            print(made, flush=True)
+    """
+    environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[2])}
+    asked = subprocess.Popen([sys.executable, "-c", code], env=environment, stdout=subprocess.PIPE, text=True)
+    assert asked.stdout is not None
+    pids = set[int]()
+    while len(pids) < 2:
+        pids.add(int(asked.stdout.readline()))
+    asked.kill()
+    asked.wait()
+    asked.stdout.close()
+    assert not outlive(pids)

@@ -22,6 +22,7 @@ from serving.simulation.pool import read_pool
 from serving.simulation.rounds import Round, _Turn, turn
 from serving.simulation.workers import workers
 from tests.labelled import data_set
+from tests.outliving import outlive
 from tests.serving.work import settings
 from tests.tiny_versions import NOW, make_version
 
@@ -149,11 +150,6 @@ def wait_for(pids: Path, count: int) -> list[int]:
     return [int(one.name) for one in found]
 
 
-def is_there(pid: int) -> bool:
-    state = subprocess.run(["ps", "-o", "stat=", "-p", str(pid)], capture_output=True, text=True, check=False).stdout
-    return bool(state.strip()) and "Z" not in state
-
-
 class TestWorkers:
     def test_an_error_ends_them_at_once(self, tmp_path: Path) -> None:
         pids = list[int]()
@@ -166,7 +162,7 @@ class TestWorkers:
 
         with pytest.raises(KeyboardInterrupt):
             interrupted()
-        assert not any(map(is_there, pids))
+        assert not outlive(pids)
         assert not (tmp_path / "done").exists()
 
     def test_they_end_with_a_killed_one_that_started_them(self, tmp_path: Path) -> None:
@@ -183,13 +179,7 @@ class TestWorkers:
         pids = wait_for(tmp_path, 2)
         parent.kill()
         parent.wait()
-        for _ in range(200):
-            if not any(map(is_there, pids)):
-                return
-            time.sleep(0.1)
-        for pid in pids:
-            os.kill(pid, signal.SIGKILL)
-        pytest.fail("processes outlived the one that started them")
+        assert not outlive(pids)
 
     def test_ctrl_c_means_the_one_that_started_them(self) -> None:
         with workers(2) as hands:

@@ -6,15 +6,16 @@ yardstick (``Versions``). Choosing draws nothing: evidence for the promise it is
 """
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
 from itertools import islice
 from pathlib import Path
 
-from models.errors import InvalidInput, Refused
-from models.media import image_size
-from models.records import Item, Label, Task
+from models.errors import InvalidInput, NotFound, Refused
+from models.media import duration_s, image_size
+from models.records import Item, Label, Task, Transcript
 from serving.calibrations import Calibrations
 from serving.deciding import Deciding
 from serving.intake import BATCH, Intake, Registration
@@ -177,11 +178,14 @@ class Gold:
 def _fitting(
     found: Sequence[tuple[str, Item, Label]],
 ) -> tuple[list[tuple[str, Item, Label]], list[tuple[str, str]]]:
-    """Those of labelled items, each with its file, whose label has the size of its picture, and why the others do not
-    fit."""
+    """Those of labelled items, each with its file, that are a sound, or a picture of the size that its label has, and
+    why the others do not fit. What is not there may fit."""
     fitting, misfits = list[tuple[str, Item, Label]](), list[tuple[str, str]]()
     for uri, item, label in found:
         try:
+            with suppress(NotFound, OSError):
+                about = duration_s if isinstance(label, Transcript) else image_size
+                about(Path(uri))  # one that cannot be read would stand in the way of every promotion
             require_fit(label, uri, partial(image_size, Path(uri)))
             fitting.append((uri, item, label))
         except InvalidInput as misfit:

@@ -201,6 +201,8 @@ class _Turn:
         room = round(share * len(self.items)) - self._labelled()
         if share == 1:
             room = 2 * len(self.items)  # with all second looks
+        if room < 1:  # of a few items half is the same number as a quarter
+            return []
         done: list[tuple[str, Actions]] = []
         idle = 0
         for person in cycle(self.people):

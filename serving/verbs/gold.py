@@ -57,15 +57,16 @@ def bring(
     data: Annotated[str, typer.Argument(metavar="FORMAT:ROOT[:SPLIT]", help="label data known to be right")],
     db: Database = None,
 ) -> None:
-    """Register media with labels that are known to be right, all of them as gold."""
+    """Register media with labels that are known to be right, all of them as gold. Exit code 1 when one was left out."""
     from serving.training import short_name
 
     loop, name = Loop.open(settings_of(database_url=db)), parse_task(task)
     datasets.require_task("gold", name, [data])
     brought = loop.gold.bring(name, datasets.read(data), short_name(data), ACTOR)
     out.print(f"{counted(brought.labels, 'new label')}; {brought.choice.words}")
-    for uri, why in brought.failed:
-        out.print(f"left out {uri}: {why}")
+    for _, why in brought.failed:
+        out.print(f"left out: {why}")
+    raise typer.Exit(1 if brought.failed else 0)
 
 
 def _named(task: Task, ids: list[str] | None, file: Path | None) -> list[str]:

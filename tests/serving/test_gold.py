@@ -1,5 +1,6 @@
 """Items that somebody chose as gold: never trained on, they decide promotions, and are evidence only where drawn."""
 
+import json
 from collections import Counter
 from dataclasses import replace
 from pathlib import Path
@@ -29,7 +30,19 @@ from tests.serving.served import eventually, picture, serving
 from tests.serving.test_cli import prelabel
 from tests.serving.test_handing_out import Desk
 from tests.serving.test_loop_versions import add
-from tests.serving.work import START, add_version, after, answer, boxes, correction, fill, item, item_id, settings
+from tests.serving.work import (
+    START,
+    add_version,
+    after,
+    answer,
+    boxes,
+    correction,
+    fill,
+    item,
+    item_id,
+    prediction,
+    settings,
+)
 
 KEPT = Threshold(0.5, 0.02, 0.05, 300, 200, 0)
 
@@ -177,9 +190,9 @@ class TestLoop:
         for number in range(20):
             desk.correct(str(number), 3)
         files = [tmp_path / f"{number}.jpg" for number in range(100, 140)]
-        for file in files:
-            file.write_bytes(file.name.encode())
-        pairs = [(replace(item(file.name), uri=str(file)), boxes("car")) for file in files]
+        for number, file in enumerate(files):
+            file.write_bytes(picture(number))
+        pairs = [(replace(item(file.name), uri=str(file)), _box()) for file in files]
         brought = desk.loop.gold.bring("detection", pairs, "coco:right", "boss")
         assert (brought.labels, brought.choice.new, brought.choice.unlabelled) == (40, 40, 0)
         assert sum(desk.loop._deciding.draw(content_id(file.read_bytes())) < 0.3 for file in files) > 5
@@ -187,7 +200,7 @@ class TestLoop:
             file = Path(one.uri)
             (waits,) = (known for known in desk.loop.pending("detection", 99) if known.uri == str(file))
             desk.names[waits.id] = file.name
-            desk.post(file.name)
+            desk.loop.record("detection", waits, None, prediction(), "v1", None, "poster")
         assert desk.loop.pending("detection", 99) == []
         checks = {desk.names[one.item_id] for one in desk.loop.store.checks.audited("detection", "v1", ["v1"])}
         assert checks == {name for name in drawn if int(name) < 30}
@@ -197,8 +210,8 @@ class TestLoop:
     def test_a_medium_that_is_gone_is_asked_about_once(self, tmp_path: Path) -> None:
         desk = Desk(tmp_path, gold_share=0)
         file = tmp_path / "a.jpg"
-        file.write_bytes(b"a")
-        desk.loop.gold.bring("detection", [(replace(item("a"), uri=str(file)), boxes("car"))], "coco:right", "boss")
+        file.write_bytes(picture(1))
+        desk.loop.gold.bring("detection", [(replace(item("a"), uri=str(file)), _box())], "coco:right", "boss")
         (waits,) = desk.loop.pending("detection", 9)
         desk.loop.fail(waits.id, "detection", "gone", "worker")
         assert desk.loop.pending("detection", 9) == []
@@ -225,6 +238,30 @@ def test_one_medium_with_two_labels_keeps_the_first_and_tells(tmp_path: Path) ->
         (str(tmp_path / uri), f"{tmp_path}/{uri}: expected the label of {tmp_path}/a.jpg, the same medium, got another")
         for uri in ("a.jpg", "b.jpg")
     )
+
+
+def test_a_medium_that_cannot_be_read_is_no_gold_and_ends_with_exit_code_1(tmp_path: Path) -> None:
+    """It would stand in the way of every promotion."""
+    (tmp_path / "a.ogg").write_bytes(b"no sound")
+    (tmp_path / "a.jpg").write_bytes(b"no picture")
+    pictures = {
+        "images": [{"id": 1, "file_name": "a.jpg", "width": 9, "height": 9}],
+        "categories": [],
+        "annotations": [],
+    }
+    (tmp_path / "annotations").mkdir()
+    (tmp_path / "annotations" / "instances_train.json").write_text(json.dumps(pictures))
+    (tmp_path / "images").symlink_to(tmp_path)
+    (tmp_path / "a.jsonl").write_text(json.dumps({"audio_filepath": "a.ogg", "text": "yes"}))
+    for task, data, expected in (
+        ("asr", f"nemo:{tmp_path}/a.jsonl", "a.ogg: expected WAV, FLAC, Ogg or MP3 audio, got"),
+        ("detection", f"coco:{tmp_path}:train", "a.jpg: expected a JPEG, PNG or WebP image, got"),
+    ):
+        brought = prelabel(tmp_path, "gold", "import", task, data)
+        assert brought.returncode == 1, brought.stderr
+        assert "0 new labels; 0 more chosen as gold" in brought.stdout
+        assert f"left out: {tmp_path}/" in brought.stdout
+        assert expected in brought.stdout
 
 
 def test_over_http_and_on_the_page(tmp_path: Path) -> None:

@@ -78,6 +78,16 @@ class TestWhatIsWrong:
         assert len(list((tmp_path / "out").glob("work-*"))) == 2
 
 
+def test_a_round_of_a_small_pool_may_have_no_work(tmp_path: Path, loop: Loop, chosen: Settings) -> None:
+    """Of two items a quarter is none: the first round's people see nothing."""
+    request = Request("detection", (data_set(tmp_path / "pool", "detection", 3),), **{**SMALL, "rounds": 3})
+    report = simulate(request, loop, chosen, tmp_path / "out", NOW, processes=1)
+    assert report.n == 2
+    for one in report.arms:
+        assert [at.labelled.mean for at in one.points] == [0, 0, 0.5, 1]
+        assert one.points[1].seconds_per_label is None
+
+
 class TestRefused:
     @pytest.mark.parametrize("share", [float("nan"), -0.1, 1.1])
     @pytest.mark.parametrize("name", ["learn_until", "mistakes"])

@@ -186,7 +186,7 @@ class LogMel(nn.Module):
         heard = waveform * _mask(lengths, waveform.shape[1]).to(waveform.dtype)
         power = self._power_by_fft(heard) if self.training else self._power(heard)
         energy = torch.matmul(self.filters, power)  # (batch, mels, frames)
-        features = torch.log(energy + 1e-5).transpose(1, 2)
+        features = torch.log(1e5 * energy + 1).transpose(1, 2)  # 0 in silence, which leaves no rounding to magnify
         frames = lengths // HOP + 1
         mask = _mask(frames, features.shape[1]).unsqueeze(2).to(features.dtype)
         count = mask.sum(dim=1, keepdim=True) * features.shape[2]

@@ -95,6 +95,12 @@ def test_silence_is_finite() -> None:
     assert torch.isfinite(embedding).all()
 
 
+@pytest.mark.parametrize("samples", [1, SAMPLE_RATE, 30 * SAMPLE_RATE])
+def test_silence_has_no_features_however_long(samples: int) -> None:
+    features, _ = LogMel(80)(torch.zeros(1, samples), torch.tensor([samples]))
+    assert not features.any()
+
+
 def batch(texts: list[list[int]], samples: int = 8000) -> Batch:
     padded = torch.zeros(len(texts), max(1, *map(len, texts)), dtype=torch.int64)
     for row, text in zip(padded, texts, strict=True):

@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import datetime
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -72,6 +73,7 @@ def publish(
     unseen: Pairs = (),
     marks: Marks = NO_MARKS,
     tune: Tune | None = None,
+    before: Mapping[str, Any] = MappingProxyType({}),
     calibrate: Calibrate | None = None,
 ) -> Version:
     """Exports, checks and measures a network, and puts the finished version below ``versions_dir``.
@@ -84,6 +86,7 @@ def publish(
             winner's doubt about them ``calibrate`` learns how true it is.
         marks: what the data sets say of held out and unseen items beside their labels.
         tune: what the version says of ``unseen`` -> what else its file says of itself, for the runtime to go by.
+        before: what the version that training started from was tuned to, which holds where ``tune`` learns nothing.
         calibrate: what it then says of ``unseen`` -> its calibration.
 
     Raises:
@@ -95,7 +98,7 @@ def publish(
         onnx_file = work / ONNX
         _export(origin.task, network, settings, onnx_file, [*held_out, *trained_on])
         choice = choose(origin.task, onnx_file, trained_on, unseen, marks)
-        tuned = _tune(origin.task, onnx_file, unseen, marks, tune)
+        tuned = _tune(origin.task, onnx_file, unseen, marks, tune, before)
         save_file({name: _stored(tensor) for name, tensor in network.state_dict().items()}, work / CHECKPOINT)
         runtime = tasks.load_runtime(origin.task, onnx_file)
         metrics = _metrics(origin, runtime, held_out, marks)
@@ -127,11 +130,14 @@ def _stored(tensor: Tensor) -> Tensor:
     return (half if half.isfinite().all() else tensor).contiguous()
 
 
-def _tune(task: Task, path: Path, unseen: Pairs, marks: Marks, tune: Tune | None) -> Mapping[str, Any]:
-    """What ``tune`` learnt from enough unseen items; the file says it from now on."""
-    if tune is None or len(unseen) < LEAST_ITEMS:
-        return {}
-    tuned = tune(evaluate(task, tasks.load_runtime(task, path), unseen, marks=marks))
+def _tune(
+    task: Task, path: Path, unseen: Pairs, marks: Marks, tune: Tune | None, before: Mapping[str, Any]
+) -> dict[str, Any]:
+    """What ``tune`` learnt from enough unseen items, and else was known ``before``; the file says it from now on."""
+    learnt: Mapping[str, Any] = {}
+    if tune is not None and len(unseen) >= LEAST_ITEMS:
+        learnt = tune(evaluate(task, tasks.load_runtime(task, path), unseen, marks=marks))
+    tuned = {name: {**before.get(name, {}), **learnt.get(name, {})} for name in {**before, **learnt}}
     if tuned:
         _describe(path, tuned)
     return tuned

@@ -17,6 +17,7 @@ from models.records import Task
 DESCRIPTION = "prelabel"  # the metadata entry that says what a version is
 WORD_CERTAINTY = "word_certainty"  # in it: the line that makes confidences of words true
 BOX_CERTAINTY = "box_certainty"  # in it: by category such a line for boxes
+TUNED = (WORD_CERTAINTY, BOX_CERTAINTY)  # what is learnt of a version on items kept out of its training
 _METADATA = 14  # the number of ModelProto.metadata_props
 _TYPES: dict[str, type[np.generic]] = {
     "tensor(float)": np.float32,

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
 
@@ -16,6 +16,7 @@ from models.counting import counted
 from models.errors import InvalidInput
 from models.importing import is_pretrained
 from models.marks import Marks
+from models.onnx_files import TUNED, description
 from models.records import Item, Label, Task
 from models.versions import Version, read_version
 from selection.calibration import MINIMUM
@@ -181,8 +182,15 @@ def train_version(
         unseen=shared.unseen,
         marks=shared.marks,
         tune=tuned,
+        before=_tuned_before(request.task, start),
         calibrate=first_calibration,
     )
+
+
+def _tuned_before(task: Task, start: "Version | Pretrained | None") -> dict[str, Any]:
+    """What the file of a start says that was learnt on items kept out of its training."""
+    about = description(start.onnx, task) if isinstance(start, Version) else {}
+    return {name: about[name] for name in TUNED if name in about}
 
 
 @dataclass(frozen=True)

@@ -140,7 +140,7 @@ def test_a_version_is_tuned_on_items_kept_out_of_training(made: Made, tmp_path: 
     network, settings, pairs, version = made
     unseen = road_pairs(tmp_path / "unseen", LEAST_ITEMS)
 
-    def published(n: int) -> Version:
+    def published(n: int, **given: Any) -> Version:
         asked = list[int]()
 
         def tune(seen: Evaluation) -> dict[str, Any]:
@@ -148,7 +148,7 @@ def test_a_version_is_tuned_on_items_kept_out_of_training(made: Made, tmp_path: 
             return {"box_certainty": {"car": {"slope": 1.3}}}
 
         folder = tmp_path / f"versions-{n}"
-        again = publish(ORIGIN, network, settings, pairs[:4], pairs[4:], folder, unseen=unseen[:n], tune=tune)
+        again = publish(ORIGIN, network, settings, pairs[:4], pairs[4:], folder, unseen=unseen[:n], tune=tune, **given)
         assert asked == ([n] if n == LEAST_ITEMS else [])
         return again
 
@@ -158,6 +158,11 @@ def test_a_version_is_tuned_on_items_kept_out_of_training(made: Made, tmp_path: 
     assert description(told.onnx, "lane")["settings"] == description(version.onnx, "lane")["settings"]
     assert told.name != version.name
     assert "box_certainty" not in published(LEAST_ITEMS - 1).training
+
+    before = {"car": {"slope": 1.1}, "bus": {"slope": 1.2}}
+    kept, added = (published(n, before={"box_certainty": before}) for n in (LEAST_ITEMS - 1, LEAST_ITEMS))
+    assert description(kept.onnx, "lane")["box_certainty"] == before
+    assert description(added.onnx, "lane")["box_certainty"] == {**before, **learnt}
 
 
 def test_a_network_that_disagrees_with_its_export_is_refused(made: Made) -> None:

@@ -7,14 +7,31 @@ import sys
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
+import soundfile
 from hypothesis import given
 from hypothesis import strategies as st
 
 from models.errors import InvalidInput
+from models.media import SAMPLE_RATE
+from models.onnx_files import description
 from models.records import Item, Transcript
+from models.versions import STARTERS, read_version
 from serving.media_files import content_id
-from serving.training import Material, Pairs, Request, _plan, _share_out, hold_out, material, read_marked, short_name
+from serving.training import (
+    Material,
+    Pairs,
+    Request,
+    _plan,
+    _share_out,
+    hold_out,
+    material,
+    read_marked,
+    short_name,
+    train_version,
+)
+from tests import tones
 from tests.serving.test_handing_out import Desk
 
 
@@ -124,6 +141,25 @@ def test_what_gives_figures_or_calibrates_is_not_trained_on_under_any_name(tmp_p
     assert (kept, unseen, held_out) == (["a", "c", "f"], ["d", "e"], ["b"])
     drawn = _share_out(Material(read_marked(request.data)[0]), replace(request, unseen=()))
     assert "b" not in [Path(item.uri).stem for item, _ in (*drawn.kept, *drawn.unseen)]
+
+
+def test_words_stay_as_certain_as_those_of_the_start_where_too_few_items_can_teach_it(tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+    pairs = Pairs()
+    for number in range(3):
+        path = tmp_path / f"{number}.wav"
+        soundfile.write(path, tones.sound("abc", rng), SAMPLE_RATE)
+        pairs.append((Item(path.name, str(path)), Transcript("abc")))
+    start = read_version(STARTERS / "asr")
+    version = train_version(
+        Request("asr", data=(), epochs=1),
+        Material(pairs),
+        start=start,
+        runs_dir=tmp_path / "runs",
+        versions_dir=tmp_path / "versions",
+    )
+    told = description(start.onnx, "asr")["word_certainty"]
+    assert description(version.onnx, "asr")["word_certainty"] == version.training["word_certainty"] == told
 
 
 def test_a_learning_rate_of_nothing_is_not_the_usual_one() -> None:

@@ -5,6 +5,7 @@ from functools import cache
 
 from jinja2 import ChoiceLoader, Environment, PackageLoader
 
+from models.counting import counted
 from models.records import Task
 from models.report.cases import cases
 from models.report.document import Report
@@ -47,5 +48,5 @@ def render(report: Report, judged: Judged) -> str:
 def _templates() -> Environment:
     loader = ChoiceLoader([PackageLoader("models.report", ""), PackageLoader("models.drawing", "")])
     templates = Environment(loader=loader, autoescape=True, trim_blocks=True, lstrip_blocks=True)
-    templates.filters |= {"number": shown, "span": span}
+    templates.filters |= {"number": shown, "span": span, "counted": counted}
     return templates

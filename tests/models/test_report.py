@@ -305,6 +305,17 @@ class TestPage:
         for name in ("Reliability", "Risk and coverage", "Worst", "Most doubtful"):
             assert name in outline.text
 
+    @pytest.mark.parametrize(("n", "few"), [(1, True), (9, True), (10, False)])
+    def test_it_says_that_a_few_items_tell_little(self, tmp_path: Path, n: int, few: bool) -> None:
+        run(
+            tmp_path,
+            "asr",
+            {"data": [(Item(item.id, item.uri), label) for item, label in named(tmp_path, "asr")["data"][:n]]},
+        )
+        text = (tmp_path / "out" / "report.html").read_text(encoding="utf-8")
+        assert ("So few items tell little of others" in text) == few
+        assert f"on {n} item{'' if n == 1 else 's'}," in text
+
     def test_texts_are_escaped(self, tmp_path: Path) -> None:
         (item, _), *_ = named(tmp_path, "asr")["data"]
         hostile = "<script>alert(1)</script>"

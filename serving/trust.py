@@ -28,6 +28,8 @@ from serving.weighing import KindPromise, Promise, Terms, Weighed, item_checks, 
 
 Floats: TypeAlias = NDArray[np.float64]
 
+TOO_FEW = f"fewer than {MINIMUM} random checks of this version are known, too few to weigh"
+
 
 @dataclass(frozen=True)
 class Trust:
@@ -160,7 +162,7 @@ def _simple(promise: Mapping[str, Any]) -> Threshold | NoPromise:
 def untried(version: Version, of_parts: bool = False) -> Trust:
     """What is known of a version before people checked it: the calibration that it came with, and no promise."""
     calibrator = Calibrator.from_json(version.calibration) if version.calibration else IDENTITY
-    return Trust(calibrator, no_promise("no random checks of this version are known", of_parts))
+    return Trust(calibrator, no_promise(TOO_FEW, of_parts))
 
 
 def first_calibration(unseen: Evaluation) -> dict[str, Any] | None:

@@ -26,6 +26,7 @@ from selection.routing import draw
 from serving.batch import Counts, annotate
 from serving.policies import default_policy
 from serving.settings import Settings
+from serving.trust import TOO_FEW
 from serving.unstored import unstored
 
 QUIET = Console(quiet=True)
@@ -243,7 +244,7 @@ def png(width: int, height: int) -> bytes:
     return file.getvalue()
 
 
-CANNOT_TELL = "when it could be accepted unseen cannot be told: no random checks of this version are known"
+CANNOT_TELL = f"when it could be accepted unseen cannot be told: {TOO_FEW}"
 
 
 def test_a_version_without_a_store_answers_like_the_service_and_accepts_nothing(

@@ -25,6 +25,7 @@ from selection.rules import Rule
 from serving.dashboard.languages import ENGLISH, LANGUAGES
 from serving.dashboard.reasons import in_words, patterns
 from serving.promotion import Broken, compared
+from serving.trust import TOO_FEW
 from tests.serving.served import Served, picture, sound
 
 OTHERS = sorted(set(LANGUAGES) - {ENGLISH})
@@ -34,7 +35,7 @@ NO_WORDS = re.compile(  # labels, names and figures
 )
 
 HELD = Threshold(0.1, 0.02, 0.05, n=300, accepted=200, errors=1)
-NONE = NoPromise("no random checks of this version are known")
+NONE = NoPromise(TOO_FEW)
 SHORT = NoPromise("3 random checks are known, at least 20 are needed; they are weighed again when 40 are known", 37)
 RULES = [
     None,
@@ -225,8 +226,11 @@ def test_translations_fill_the_same_places(language: str) -> None:
 
 
 def test_the_first_pattern_that_fits_is_taken_and_its_places_are_said_in_turn() -> None:
-    promised = "p_error 0.5 (score 0.3), and nothing is accepted unseen yet: no random checks of this version are known"
-    assert in_words(promised, "zh-Hans") == "错误概率 0.5（分数 0.3），目前不免检接受任何标签：此版本尚无随机检查"
+    promised = f"p_error 0.5 (score 0.3), and nothing is accepted unseen yet: {TOO_FEW}"
+    assert (
+        in_words(promised, "zh-Hans")
+        == "错误概率 0.5（分数 0.3），目前不免检接受任何标签：此版本的随机检查不足 30 次，尚无法评估"
+    )
     wrong = "3 of the 47 most certain checked labels were wrong; at least 9 more random checks are needed"
     of_kind = "最有把握的 47 个已检查标签中有 3 个有误；至少还需 9 次随机检查"
     assert in_words(f"of the rest nothing is accepted unseen yet: {wrong}", "zh-Hans").endswith(f"：{of_kind}")

@@ -102,6 +102,18 @@ def read_version(folder: Path, name: str | None = None) -> Version:
     return version
 
 
+def beginning(folder: Path) -> str:
+    """What a version comes from that is no version here: the model that was imported, or that training started from.
+
+    Nothing where it comes from none, or where its folder does not tell.
+    """
+    try:
+        training = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))["training"]
+    except (OSError, ValueError, KeyError):
+        return ""
+    return str(training.get("imported") or training.get("start") or "")
+
+
 def write_manifest(version: Version, training_ids: Iterable[str]) -> None:
     """Writes ``version.json`` and the training ids into the version's folder."""
     (version.folder / TRAINING_IDS).write_text(_lines(training_ids), encoding="utf-8")

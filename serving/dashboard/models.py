@@ -18,7 +18,7 @@ from models.records import TASKS
 from models.report.charts import Curves
 from models.report.doubt_charts import reliability, risk
 from models.report.lines import flat, shown
-from models.versions import CARD, Version, read_version
+from models.versions import CARD, Version, beginning, read_version
 from serving.dashboard.frame import page
 from serving.dashboard.languages import language_of, translations
 from serving.deployment import Deployment, deployment_of
@@ -32,9 +32,10 @@ routes = APIRouter()
 
 @dataclass(frozen=True)
 class Row:
-    """A version in the list: how many corrections it got, and the seconds of one."""
+    """A version in the list: where it comes from, how many corrections it got, and the seconds of one."""
 
     version: StoredVersion
+    beginning: str
     corrections: int
     seconds: float | None
 
@@ -108,7 +109,7 @@ def _rows(deployment: Deployment) -> dict[str, list[Row]]:
     for version in reversed(loop.versions.all()):
         of = spent.get((version.task, version.name))
         worked = (of.corrections, of.seconds / of.corrections) if of else (0, None)
-        rows[version.task].append(Row(version, *worked))
+        rows[version.task].append(Row(version, beginning(version.folder), *worked))
     return rows
 
 

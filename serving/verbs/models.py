@@ -7,6 +7,7 @@ from typing import Annotated, Any
 import typer
 
 from models.tasks import parse_task
+from models.versions import beginning
 from serving.loop import Loop
 from serving.verbs.console import ACTOR, Database, TaskName, out, settings_of, table
 
@@ -22,8 +23,15 @@ def models(context: typer.Context, db: Database = None) -> None:
         return
     versions = Loop.open(settings_of(database_url=db)).versions.all()
     rows = [
-        (v.task, v.name, v.state, f"{v.created_at:%Y-%m-%d %H:%M}", v.parent or "", _quality(v.metrics))
-        for v in versions
+        (
+            one.task,
+            one.name,
+            one.state,
+            f"{one.created_at:%Y-%m-%d %H:%M}",
+            one.parent or beginning(one.folder),
+            _quality(one.metrics),
+        )
+        for one in versions
     ]
     out.print(table(("task", "version", "state", "made", "from", "quality"), rows))
 

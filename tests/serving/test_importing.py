@@ -36,6 +36,7 @@ def test_an_imported_detector_answers_in_the_running_service(tmp_path: Path) -> 
         settings = served.deployment.settings
         version = import_candidate("detection", str(made), None, "", served.loop, settings, "tester")
         assert served.loop.versions.get(version.name).state == "candidate"
+        assert ">best.onnx</td>" in served.client.get("/models").text
         served.loop.versions.promote(version.name, "tester", force=True)
         eventually(lambda: served.version == version.name)
         answer = served.client.post("/v1/detection/annotate", content=street()).json()
@@ -80,6 +81,8 @@ def test_the_command_imports_what_is_declared(tmp_path: Path) -> None:
     assert done.returncode == 0, done.stderr
     name, _, folder = done.stdout.split()
     assert read_version(Path(tmp_path / folder)).name == name
+    listed = prelabel(tmp_path, "models").stdout
+    assert next(line for line in listed.splitlines() if name in line).split()[-2:] == ["yolox.onnx", "unmeasured"]
 
 
 def test_what_came_without_a_checkpoint_is_no_start_for_training(tmp_path: Path) -> None:

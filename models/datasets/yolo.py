@@ -47,6 +47,8 @@ def read(root: Path, split: str | None = None) -> Iterator[tuple[Item, Boxes]]:
         raise NotFound(f"{root}: expected {_YAML} in it, got none")
     values = _values(file)
     splits = [name for name in _SPLITS if values.get(name)]
+    if split is None and all(values[name] == values[splits[0]] for name in splits):
+        splits = splits[:1]  # the same images under each name
     chosen = chosen_split(file, splits, split, "train, val or test")
     above = file.parent / str(values.get("path") or "")
     if not os.path.isdir(above):  # where the data lay on the machine that wrote the file
@@ -127,6 +129,8 @@ def _box(where: str, line: str, names: dict[int, str], width: int, height: int) 
 def write(root: Path, pairs: Iterable[tuple[Item, Boxes]]) -> None:
     """Writes ``images/train/``, ``labels/train/`` and, last, ``data.yaml``; classes are numbered as they come.
 
+    Ultralytics refuses a ``data.yaml`` without ``val``, so that names the same images.
+
     Raises:
         InvalidInput, NotFound: as ``new_folder`` and ``place``.
     """
@@ -139,7 +143,8 @@ def write(root: Path, pairs: Iterable[tuple[Item, Boxes]]) -> None:
             with (out / "labels" / SPLIT / f"{name}.txt").open("x", encoding="utf-8") as file:
                 for box in label.boxes:
                     file.write(f"{classes.setdefault(box.category, len(classes))} {_shares(box, label)}\n")
-        values = {SPLIT: f"images/{SPLIT}", "names": {index: name for name, index in classes.items()}}
+        names = {index: name for name, index in classes.items()}
+        values = {SPLIT: f"images/{SPLIT}", "val": f"images/{SPLIT}", "names": names}
         (out / _YAML).write_text(yaml.safe_dump(values, sort_keys=False, allow_unicode=True), encoding="utf-8")
 
 

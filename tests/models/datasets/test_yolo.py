@@ -112,8 +112,10 @@ def test_what_is_written_is_what_others_read(tmp_path: Path) -> None:
     out = tmp_path / "out"
     assert yaml.safe_load((out / "data.yaml").read_text()) == {
         "train": "images/train",
+        "val": "images/train",  # Ultralytics refuses a file without it
         "names": {0: "stop sign", 1: "Auto"},
     }
+    assert labels(f"yolo:{out}") == labels(f"yolo:{out}:train") == labels(f"yolo:{out}:val")
     assert (out / "labels" / "train" / "x_a.txt").read_text() == "0 0.5 0.25 0.25 0.5\n1 0.5 0.5 1 1\n"
     assert (out / "labels" / "train" / "b.txt").read_text() == ""
     assert sorted(path.name for path in (out / "images" / "train").iterdir()) == ["b.jpg", "x_a.jpg"]

@@ -10,6 +10,7 @@ from models.records import Transcript
 from selection.suspects.findings import Finding, Suspicion
 
 MOST_CHANGES = 3  # that a reason tells
+MANY = 1e6  # times as likely, above which nobody wants the number
 
 
 def suspicions(labels: Sequence[Transcript], heard: Sequence[Heard]) -> list[Suspicion]:
@@ -43,4 +44,5 @@ def _changes(given: str, heard: str) -> str:
 
 
 def _odds(log_ratio: float) -> str:
-    return f", which it finds {exp(min(700.0, max(0.0, -log_ratio))):.2g} times as likely"
+    ratio = float(f"{exp(min(20.0, max(0.0, -log_ratio))):.2g}")
+    return f", which it finds {f'{ratio:,g}' if ratio < MANY else 'over a million'} times as likely"

@@ -37,7 +37,15 @@ def one(task: Task, label: Label, answer: object) -> Suspicion:
 def test_the_score_is_one_less_the_likelihood_ratio_by_symbols() -> None:
     found = one("asr", Transcript("yes"), Heard("no", -6.0, 3))
     assert found.score == pytest.approx(1 - np.exp(-2.0))
-    assert found.reason == "the model hears “no” for “yes”, which it finds 4e+02 times as likely"
+    assert found.reason == "the model hears “no” for “yes”, which it finds 400 times as likely"
+
+
+@pytest.mark.parametrize(
+    ("log_ratio", "told"),
+    [(-0.4, "1.5"), (-11.7, "120,000"), (-13.81, "990,000"), (-14.0, "over a million"), (-9e9, "over a million")],
+)
+def test_a_reason_says_how_much_likelier_as_people_read_numbers(log_ratio: float, told: str) -> None:
+    assert one("asr", Transcript("yes"), Heard("no", log_ratio, 3)).reason.endswith(f"finds {told} times as likely")
 
 
 def test_the_heard_text_is_not_suspicious_however_it_is_written() -> None:

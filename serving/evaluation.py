@@ -12,13 +12,14 @@ from rich.console import Console
 from models import datasets
 from models.errors import InvalidInput
 from models.onnx_files import description
-from models.records import Prediction, Task
+from models.records import Label, Prediction, Task
 from models.report.document import Model, Report
 from models.report.job import Subject, report
 from models.report.lines import lines, shown, span
 from models.report.wishes import parse_wish
 from models.versions import MANIFEST, ONNX, file_sha256, read_version, version_name
 from selection.calibration import IDENTITY, Calibrator
+from serving.label_names import names_unknown
 from serving.loop import Loop
 from serving.settings import Settings
 from serving.trust import untried
@@ -50,6 +51,10 @@ def evaluate(
     datasets.require_task("evaluate", request.task, request.data)
     subject = find(request.task, request.model, loop)
     marked = {spec: list(datasets.read_marked(spec)) for spec in request.data}
+    against = find(request.task, request.against, loop) if request.against else None
+    console = console or Console(stderr=True)
+    for one in (subject, against) if against else (subject,):
+        _tell_unknown(request.task, one, [label for items in marked.values() for _, label, _ in items], console)
     return report(
         request.task,
         subject,
@@ -57,11 +62,22 @@ def evaluate(
         out,
         now=now,
         marks=[mark for items in marked.values() for *_, mark in items],
-        against=find(request.task, request.against, loop) if request.against else None,
+        against=against,
         wishes=wishes,
         threads=settings.threads,
         console=console,
     )
+
+
+def _tell_unknown(task: Task, subject: Subject, labels: Sequence[Label], console: Console) -> None:
+    if task == "detection" and (told := names_unknown(labels, _categories(subject.onnx))):
+        console.print(f"evaluate {subject.model.name}: {told}", markup=False, highlight=False)
+
+
+def _categories(onnx: Path) -> tuple[str, ...]:
+    about = description(onnx, "detection")
+    settings = about.get("declaration", about.get("settings", {}))
+    return tuple(settings.get("categories", settings.get("classes", ())))
 
 
 def overview(report: Report) -> tuple[list[str], list[list[str]]]:

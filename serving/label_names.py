@@ -1,16 +1,18 @@
-"""How a tool's labels and a model's categories are called by each other: the same name, or what an alias table says."""
+"""How a tool's labels and a model's categories are called by each other: the same name, or what an alias table says;
+and what data sets name that a model does not know."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 
 from models.errors import InvalidInput
-from models.records import Task
+from models.records import Boxes, Label, Task
 from models.versions import read_version
 from serving.loop import Loop
 
 LANE = "lane"  # what a lane is called where several labels could mean it
+MOST_TOLD = 9  # unknown names in one sentence
 
 
 @dataclass(frozen=True)
@@ -32,6 +34,19 @@ def _named(folder: Path) -> tuple[str, ...]:
     """The categories of the version in a folder, which never change."""
     settings = read_version(folder).settings
     return tuple(settings.get("categories", settings.get("classes", ())))
+
+
+def names_unknown(labels: Iterable[Label], known: Collection[str]) -> str:
+    """What boxes are called that a model knows no such thing of, as a sentence; empty where all is ``known``."""
+    named = {box.category for label in labels if isinstance(label, Boxes) for box in label.boxes}
+    unknown = sorted(named.difference(known))
+    if not unknown:
+        return ""
+    more = f" and {len(unknown) - MOST_TOLD} more" if len(unknown) > MOST_TOLD else ""
+    return (
+        f"the model knows no {', '.join(unknown[:MOST_TOLD])}{more}, so boxes called so count as missed; "
+        f"it knows {', '.join(sorted(known)) or 'nothing'}"
+    )
 
 
 def category_names(

@@ -17,9 +17,10 @@ from models.errors import InvalidInput
 from models.importing import is_pretrained
 from models.marks import Marks
 from models.onnx_files import TUNED, description
-from models.records import Item, Label, Task
+from models.records import Boxes, Item, Label, Task
 from models.versions import Version, read_version
 from selection.calibration import MINIMUM
+from serving.label_names import names_unknown
 from serving.loop import Actor, Loop
 from serving.media_files import content_id
 from serving.settings import Settings
@@ -169,6 +170,7 @@ def train_version(
         raise InvalidInput(
             f"train {request.task}: expected items to train on besides those held out or unseen, got none"
         )
+    _tell_unknown(request.task, shared, start, console)
     plan = _plan(request, start)
     run_dir = runs_dir / plan.run_name([item for item, _ in shared.kept])
     network, settings = train(plan, shared.kept, run_dir, start=start, console=console)
@@ -191,6 +193,13 @@ def _tuned_before(task: Task, start: "Version | Pretrained | None") -> dict[str,
     """What the file of a start says that was learnt on items kept out of its training."""
     about = description(start.onnx, task) if isinstance(start, Version) else {}
     return {name: about[name] for name in TUNED if name in about}
+
+
+def _tell_unknown(task: Task, shared: "Shared", start: "Version | Pretrained | None", console: Console) -> None:
+    known = set(start.settings.get("categories", ())) if start else set[str]()
+    known |= {box.category for _, label in shared.kept if isinstance(label, Boxes) for box in label.boxes}
+    if told := names_unknown((label for _, label in shared.held_out), known):
+        console.print(f"train {task}: {told}", markup=False, highlight=False)
 
 
 @dataclass(frozen=True)

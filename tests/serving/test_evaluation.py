@@ -1,5 +1,6 @@
 """The evaluation command: which model answers with which calibration, its exit codes, and that nothing stops it."""
 
+import io
 import json
 import os
 import shutil
@@ -12,6 +13,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from rich.console import Console
 
 from models import datasets
 from models.errors import InvalidInput, NotFound
@@ -117,6 +119,17 @@ class TestWhichModel:
                 run(Request("asr", data), loop, settings(tmp_path), tmp_path / "out", NOW)
         with pytest.raises(InvalidInput, match="expected data with asr labels, got lane: culane:roads"):
             run(Request("asr", ("culane:roads",)), loop, settings(tmp_path), tmp_path / "out", NOW)
+
+
+def test_what_a_model_cannot_name_is_told(loop: Loop, tmp_path: Path) -> None:
+    said = io.StringIO()
+    for task in ("detection", "lane"):
+        model, data = make_version(tmp_path / "versions", task).onnx, data_set(tmp_path / task, task)
+        console = Console(file=said, width=200)
+        run(Request(task, (data,), str(model)), loop, settings(tmp_path), tmp_path / f"out-{task}", NOW, console)
+    told = [line for line in said.getvalue().splitlines() if "knows" in line]
+    assert len(told) == 1
+    assert told[0].endswith(": the model knows no bus, so boxes called so count as missed; it knows car")
 
 
 class TestCommand:

@@ -1,5 +1,6 @@
 """The training command's own decisions: what is held out, what a source is called."""
 
+import io
 import json
 import os
 import subprocess
@@ -12,19 +13,23 @@ import pytest
 import soundfile
 from hypothesis import given
 from hypothesis import strategies as st
+from rich.console import Console
 
 from models.errors import InvalidInput
 from models.media import SAMPLE_RATE
 from models.onnx_files import description
-from models.records import Item, Transcript
+from models.pretrained import Pretrained
+from models.records import Box, Boxes, Item, Transcript
 from models.versions import STARTERS, read_version
 from serving.media_files import content_id
 from serving.training import (
     Material,
     Pairs,
     Request,
+    Shared,
     _plan,
     _share_out,
+    _tell_unknown,
     hold_out,
     material,
     read_marked,
@@ -141,6 +146,25 @@ def test_what_gives_figures_or_calibrates_is_not_trained_on_under_any_name(tmp_p
     assert (kept, unseen, held_out) == (["a", "c", "f"], ["d", "e"], ["b"])
     drawn = _share_out(Material(read_marked(request.data)[0]), replace(request, unseen=()))
     assert "b" not in [Path(item.uri).stem for item, _ in (*drawn.kept, *drawn.unseen)]
+
+
+def test_what_held_out_data_calls_otherwise_is_told_before_training(tmp_path: Path) -> None:
+    def named(*names: str) -> Pairs:
+        boxes = tuple(Box((0, 0, 9, 9), name) for name in names)
+        return [(Item("a", "a.jpg"), Boxes(10, 10, boxes))]
+
+    said = io.StringIO()
+    for held_out in (named("car", "bus"), named("car", *"abcdefghij"), named()):
+        shared = Shared(named("car"), [], held_out, "", {})
+        _tell_unknown("detection", shared, None, Console(file=said, width=200))
+    assert said.getvalue().splitlines() == [
+        "train detection: the model knows no bus, so boxes called so count as missed; it knows car",
+        "train detection: the model knows no a, b, c, d, e, f, g, h, i and 1 more, so boxes called so count as missed; "
+        "it knows car",
+    ]
+    start = Pretrained("other", {"categories": ["bus"]}, tmp_path)
+    _tell_unknown("detection", Shared(named("car"), [], named("bus"), "", {}), start, Console(file=said, width=200))
+    assert said.getvalue().count("\n") == 2
 
 
 def test_words_stay_as_certain_as_those_of_the_start_where_too_few_items_can_teach_it(tmp_path: Path) -> None:

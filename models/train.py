@@ -33,6 +33,7 @@ from models.optimizers import optimizers, step
 from models.pretrained import Pretrained
 from models.progress import progress_bar
 from models.records import Item, Label, Task
+from models.stopping import Stop
 from models.utilisation import peak, with_operations
 from models.versions import Version
 
@@ -284,7 +285,8 @@ def _loop(
         return schedule.collate(turn)([examples[i] for i in turn.members], settings, schedule.rng(turn))
 
     saved_at, pace = time.monotonic(), _Pace(device)
-    with closing(made_ahead(make, schedule.turns(run.epoch, run.batch), processes_beside(device))) as made:
+    turns = schedule.turns(run.epoch, run.batch)
+    with Stop() as stop, closing(made_ahead(make, turns, processes_beside(device))) as made:
         for turn, batch in made:
             ids = [examples[i].id for i in turn.members]
             loss = pace.gradients(run, plan, batch, ids, sum(schedule.sizes[i] for i in turn.members))
@@ -294,9 +296,12 @@ def _loop(
             if run.batch == turn.of:
                 run.epoch, run.batch = turn.epoch + 1, 0
                 console.print(f"epoch {run.epoch}/{plan.epochs}: {pace.lap()}")
-            if time.monotonic() - saved_at > CHECKPOINT_EVERY_S:
+            if stop.asked or time.monotonic() - saved_at > CHECKPOINT_EVERY_S:
                 run.save(checkpoint)
                 saved_at = time.monotonic()
+            if stop.asked:
+                console.print(f"stopped; the same command goes on at epoch {run.epoch + 1}, batch {run.batch + 1}")
+                raise KeyboardInterrupt
     run.save(checkpoint)
 
 

@@ -25,6 +25,7 @@ from models.detection.network import Settings as DetectionSettings
 from models.errors import InvalidInput, LossNotFinite
 from models.optimizers import MUON_PACE, optimizers
 from models.pretrained import Pretrained
+from models.stopping import Stop
 from models.train import Plan, as_begun, train
 from tests.roads import road_pairs
 from tests.tones import SMALL
@@ -90,6 +91,34 @@ def test_a_killed_run_ends_as_an_unbroken_one(tmp_path: Path) -> None:
 
     resumed, _ = train(plan(), pairs, run, console=QUIET, device=CPU)
     assert_same(unbroken, resumed)
+
+
+def test_ctrl_c_keeps_what_is_done_and_the_run_goes_on_to_the_same_weights(tmp_path: Path) -> None:
+    class Impatient(Console):
+        def print(self, *objects: Any, **how: Any) -> None:
+            said.extend(one for one in objects if isinstance(one, str))
+            if len(said) == 1 and objects:
+                signal.raise_signal(signal.SIGINT)
+
+    said, handler = list[str](), signal.getsignal(signal.SIGINT)
+    pairs = road_pairs(tmp_path / "media")
+    unbroken, _ = train(plan(), pairs, tmp_path / "unbroken", console=QUIET, device=CPU)
+    with pytest.raises(KeyboardInterrupt):
+        train(plan(), pairs, tmp_path / "stopped", console=Impatient(quiet=True), device=CPU)
+    assert said[0].startswith("epoch 1/3")
+    assert said[1:] == ["stopped; the same command goes on at epoch 2, batch 1"]
+    assert signal.getsignal(signal.SIGINT) == handler
+    assert torch.load(tmp_path / "stopped" / "checkpoint.pt", weights_only=True)["progress"][:2] == [1, 0]
+    resumed, _ = train(plan(), pairs, tmp_path / "stopped", console=QUIET, device=CPU)
+    assert_same(unbroken, resumed)
+
+
+def test_a_second_ctrl_c_ends_at_once() -> None:
+    with Stop() as stop:
+        signal.raise_signal(signal.SIGINT)
+        assert stop.asked
+        with pytest.raises(KeyboardInterrupt):
+            signal.raise_signal(signal.SIGINT)
 
 
 def test_the_last_share_of_a_run_may_be_shown_otherwise(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

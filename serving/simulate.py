@@ -18,6 +18,7 @@ from pathlib import Path
 from rich.console import Console
 
 from models import tasks
+from models.counting import counted
 from models.errors import InvalidInput, NotFound
 from models.progress import progress_bar
 from models.records import Task, to_json
@@ -111,6 +112,10 @@ def simulate(
     start, ancestors = _start(request, loop)
     seen, unknown = _seen(loop, start)
     pool = read_pool(request.task, request.data, request.held_out, seen, request.limit, request.groups)
+    console = console or Console(stderr=True)
+    if left_out := sum(one.trained_on for one in pool.sources):
+        told = f"{counted(left_out, 'item')} left out, on which the first model was trained"
+        console.print(f"simulate {request.task}: {told}; {counted(len(pool.pairs), 'item')} to label")
     costs, costs_from = _costs(request, loop, start)
     shares = tuple(2.0 ** (number - request.rounds) for number in range(1, request.rounds + 1))
     plan = Plan(
@@ -131,7 +136,7 @@ def simulate(
     )
     plan = replace(plan, folder=(out / f"work-{_digest(plan)}").absolute())
     before = _before(plan)
-    runs = _turned(plan, request.seeds, console or Console(stderr=True), processes or len(os.sched_getaffinity(0)))
+    runs = _turned(plan, request.seeds, console, processes or len(os.sched_getaffinity(0)))
     report = _report(request, plan, unknown, costs_from, runs, before, now)
     _write(out, report)
     return report

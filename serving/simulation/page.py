@@ -6,6 +6,7 @@ from functools import cache
 
 from jinja2 import ChoiceLoader, Environment, PackageLoader
 
+from models.counting import counted
 from models.report.charts import Curve, Curves, Point
 from serving.simulation.arms import ArmName
 from serving.simulation.document import ArmReport, Estimate, SimulationReport
@@ -31,7 +32,11 @@ def charts(arms: Sequence[ArmReport], quality: str) -> list[Curves]:
     return [
         _against_hours("Labels wrong", labels, "labels wrong", arms, lambda at: at.labels_wrong),
         _against_hours(
-            "The model on unseen data", f"what is missing to 1: 1 less {quality}", "missing to 1", arms, _missing
+            "The model on unseen data",
+            f"what it lacks to 1; quality is {quality}",
+            "missing to 1",
+            arms,
+            _missing,
         ),
         _by_round(
             "Seconds a label", "what people needed for an item of each round", arms, lambda at: at.seconds_per_label
@@ -110,5 +115,5 @@ def _templates() -> Environment:
     rooms = ("serving.simulation", "models.report", "models.drawing")
     loader = ChoiceLoader([PackageLoader(room, "") for room in rooms])
     templates = Environment(loader=loader, autoescape=True, trim_blocks=True, lstrip_blocks=True)
-    templates.filters |= {"hours": hours, "percent": percent, "between": between}
+    templates.filters |= {"hours": hours, "percent": percent, "between": between, "counted": counted}
     return templates

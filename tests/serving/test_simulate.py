@@ -1,5 +1,6 @@
 """The simulation: its annotator, what takes part, its arms on tiny versions, and that nothing stops it."""
 
+import io
 import json
 from collections.abc import Callable
 from dataclasses import replace
@@ -8,6 +9,7 @@ from typing import Any
 
 import pytest
 import soundfile
+from rich.console import Console
 
 from models import datasets
 from models.errors import InvalidInput, NotFound
@@ -127,8 +129,14 @@ class TestWhatTakesPart:
         seen = [content_id(Path(item.uri)) for item, _ in list(datasets.read(data))[:4]]
         (version.folder / TRAINING_IDS).write_text("".join(f"{one}\n" for one in sorted(seen)))
         request = Request("asr", (data,), **SMALL)
-        report = simulate(request, loop, chosen, tmp_path / "out", NOW, processes=1)
+        said = io.StringIO()
+        report = simulate(
+            request, loop, chosen, tmp_path / "out", NOW, console=Console(file=said, width=200), processes=1
+        )
         assert (report.data[0].items, report.data[0].trained_on, report.n + report.held_out_n) == (8, 4, 8)
+        left_out = "simulate asr: 4 items left out, on which the first model was trained"
+        assert f"{left_out}; {report.n} items to label" in said.getvalue()
+        assert f"{report.n} items" in (tmp_path / "out" / "report.html").read_text()
 
     def test_nothing_new_to_label_is_refused(self, tmp_path: Path, served: Any, chosen: Settings) -> None:
         loop, version = served("asr")

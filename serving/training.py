@@ -302,22 +302,27 @@ def hold_out(pairs: Pairs, seed: int, share: float = HELD_OUT_SHARE) -> tuple[Pa
 
     A share of the groups is held out, and more as long as they hold fewer than ``ENOUGH`` items to calibrate on, up to
     a fifth of them; where even a fifth holds fewer than ``MINIMUM``, more would calibrate nothing: the share remains.
-    What is trained on more than once is held out once. Fewer than two groups leave nothing to hold out.
+    What is trained on more than once is held out once. A group with which more than half of the items would be held out
+    is passed over. Fewer than two groups leave nothing to hold out.
     """
     members: dict[str, set[str]] = defaultdict(set)
     for item, _ in pairs:
         members[_group(item)].add(item.uri)
-    groups = sorted(members, key=lambda group: _draw(group, seed))
-    held = set(groups[: _count([len(members[group]) for group in groups], share)])
+    room, drawn = sum(map(len, members.values())) // 2, list[str]()
+    for group in sorted(members, key=lambda group: _draw(group, seed)):
+        if len(members[group]) <= room:
+            drawn.append(group)
+            room -= len(members[group])
+    held = set(drawn[: _count([len(members[group]) for group in drawn], len(members), share)])
     kept = [pair for pair in pairs if _group(pair[0]) not in held]
     return kept, list({pair[0].uri: pair for pair in pairs if _group(pair[0]) in held}.values())
 
 
-def _count(sizes: Sequence[int], share: float) -> int:
-    """How many groups of these sizes, from the first one on, are held out."""
-    if len(sizes) < 2:
+def _count(sizes: Sequence[int], groups: int, share: float) -> int:
+    """How many of so many groups, from the first one of these sizes on, are held out."""
+    if groups < 2:
         return 0
-    least, most = (max(1, round(part * len(sizes))) for part in (share, MOST_HELD_OUT))
+    least, most = (max(1, round(part * groups)) for part in (share, MOST_HELD_OUT))
     if sum(sizes[:most]) < MINIMUM:
         return least
     return next((count for count in range(least, most) if sum(sizes[:count]) >= ENOUGH), max(least, most))

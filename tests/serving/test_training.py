@@ -54,6 +54,12 @@ def test_holding_out_keeps_groups_whole_and_loses_nothing(groups: list[str], see
     assert bool(held) == (len(set(groups)) > 1)
 
 
+@given(st.lists(st.sampled_from("aaaaaabc"), min_size=2, max_size=40), st.integers(0, 9), st.floats(0.05, 0.5))
+def test_most_items_stay_in_training_however_large_a_group_is(groups: list[str], seed: int, share: float) -> None:
+    kept, held = hold_out(pairs(groups), seed, share)
+    assert len(held) <= len(kept)
+
+
 def test_holding_out_does_not_depend_on_what_else_there_is() -> None:
     few, many = pairs(list("abcdefghij")), pairs(list("abcdefghijkl"))
     _, held = hold_out(few, seed=3)

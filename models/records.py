@@ -311,13 +311,13 @@ def explain(error: ValidationError) -> str:
         where = ".".join(str(part) for part in failure["loc"]) or "record"
         ours = failure["type"] == "value_error"  # a check of ours already says what came
         message = failure["msg"].removeprefix("Value error, ")
-        lines.append(message if ours else f"{where}: {message}, got {_short(failure['input'])}")
+        lines.append(message if ours else f"{where}: {message}, got {short(failure['input'])}")
     return "; ".join(lines)
 
 
 def _require(holds: bool, where: str, expected: str, got: object) -> None:
     if not holds:
-        raise InvalidRecord(f"{where}: expected {expected}, got {_short(got)}")
+        raise InvalidRecord(f"{where}: expected {expected}, got {short(got)}")
 
 
 def _require_unit(where: str, value: float) -> None:
@@ -340,6 +340,7 @@ def _require_label(where: str, task: Task, label: Label) -> None:
     _require(isinstance(label, expected), f"{where}.label", f"{expected.__name__} for task {task!r}", label)
 
 
-def _short(value: object, limit: int = 200) -> str:
+def short(value: object, limit: int = 200) -> str:
+    """A value as a sentence of refusal shows it, cut off where it is long."""
     text = repr(value)
     return text if len(text) <= limit else f"{text[:limit]}…"

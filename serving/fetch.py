@@ -22,6 +22,7 @@ import httpx
 from anyio.to_thread import run_sync
 
 from models.errors import InvalidInput, NotAllowed, NotFound, TooLarge
+from models.records import short
 from serving.http_errors import Unavailable
 
 Address: TypeAlias = ipaddress.IPv4Address | ipaddress.IPv6Address
@@ -235,9 +236,9 @@ class Fetcher:
         try:
             url = httpx.URL(self._at_bucket(uri) if at_bucket else uri)
         except (httpx.InvalidURL, UnicodeError) as error:  # the last: half of a surrogate pair
-            raise InvalidInput(f"{uri!r}: expected a uri, got {error}") from error
+            raise InvalidInput(f"{short(uri)}: expected a uri, got {error}") from error
         if url.scheme not in _PORTS or not url.host:
-            raise InvalidInput(f"{uri!r}: expected an absolute path, or a file, http, https or s3 uri")
+            raise InvalidInput(f"{short(uri)}: expected an absolute path, or a file, http, https or s3 uri")
         if not at_bucket:
             self._require_host(uri, url)
         return url

@@ -119,6 +119,11 @@ class TestFiles:
         with pytest.raises(InvalidInput):
             read(uri, roots=[root], answer=never)
 
+    def test_a_medium_written_out_is_no_uri_and_is_not_repeated(self) -> None:
+        with pytest.raises(InvalidInput, match="expected an absolute path, or a file") as refused:
+            read(f"data:image/png;base64,{'A' * 50_000}", answer=never)
+        assert len(str(refused.value)) < 300
+
     def test_half_of_a_surrogate_pair_is_in_no_uri(self) -> None:
         with pytest.raises(InvalidInput):
             read("http://media.example.org/\ud800", answer=never)

@@ -173,7 +173,9 @@ def train(
         checkpoint = folder / "checkpoint.pt"
         if checkpoint.exists():
             run.load(checkpoint, device)
-            console.print(f"going on at epoch {run.epoch + 1}, batch {run.batch + 1} of {folder.name}")
+            done = run.epoch == plan.epochs
+            where = "trained already" if done else f"going on at epoch {run.epoch + 1}, batch {run.batch + 1}"
+            console.print(f"{where}: {folder.name}")
         folder.mkdir(parents=True, exist_ok=True)
         schedule = _Schedule(plan, recipe, sizes)
         bar = progress.add_task("training", total=plan.epochs * len(examples), loss="")

@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
+from models.counting import counted
 from models.records import TASKS, Seconds, Task
 from selection.policy import Policy
 from selection.queueing import Share, StrategyName, done_by, due_by, tomorrow, turns
@@ -131,7 +132,7 @@ class HandingOut:
         able = policy.annotators.get(annotator, ANYTHING)
         if not waiting:
             return Nothing("nothing is open")
-        others = f"{waiting} items of {task} wait for others"
+        others = f"{counted(waiting, 'item')} of {task} {'waits' if waiting == 1 else 'wait'} for others"
         if able != ANYTHING and not able.does(task):
             return Nothing(f"{annotator} does {able.words}; {others}")
         if self._left_today(policy, now) <= 0:

@@ -109,8 +109,11 @@ def test_ctrl_c_keeps_what_is_done_and_the_run_goes_on_to_the_same_weights(tmp_p
     assert said[1:] == ["stopped; the same command goes on at epoch 2, batch 1"]
     assert signal.getsignal(signal.SIGINT) == handler
     assert torch.load(tmp_path / "stopped" / "checkpoint.pt", weights_only=True)["progress"][:2] == [1, 0]
-    resumed, _ = train(plan(), pairs, tmp_path / "stopped", console=QUIET, device=CPU)
-    assert_same(unbroken, resumed)
+    for told in ("going on at epoch 2, batch 1: stopped\n", "trained already: stopped\n"):
+        written = io.StringIO()
+        resumed, _ = train(plan(), pairs, tmp_path / "stopped", console=Console(file=written), device=CPU)
+        assert told in written.getvalue()
+        assert_same(unbroken, resumed)
 
 
 def test_a_second_ctrl_c_ends_at_once() -> None:

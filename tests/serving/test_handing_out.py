@@ -76,7 +76,9 @@ def test_people_get_what_they_can_do_and_hear_why_they_get_nothing(desk: Desk) -
     assert desk.lease(9, "ada") == []
     reason = "nothing that ada can do (languages hsb; categories car) is open; 2 items of detection wait for others"
     assert desk.why("ada") == (reason, None)
-    assert sorted(desk.lease(9, "eve")) == ["bus", "german"]
+    one = desk.lease(1, "eve")
+    assert desk.why("bob") == ("bob does tasks asr; 1 item of detection waits for others", None)
+    assert sorted([*one, *desk.lease(9, "eve")]) == ["bus", "german"]
     assert desk.why("eve") == ("nothing is open", None)
 
 

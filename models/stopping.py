@@ -7,14 +7,17 @@ from typing import Self
 
 
 class Stop:
-    """While it is entered, in the main thread, the first Ctrl-C is only ``asked`` for; the second ends at once."""
+    """While it is entered, in the main thread, the first Ctrl-C is only ``asked`` for; the second ends at once.
+
+    Where Ctrl-C is ignored, as in the background of a script, it stays so.
+    """
 
     def __init__(self) -> None:
         self.asked = False
         self._before = signal.getsignal(signal.SIGINT)
 
     def __enter__(self) -> Self:
-        if threading.current_thread() is threading.main_thread():
+        if self._before != signal.SIG_IGN and threading.current_thread() is threading.main_thread():
             signal.signal(signal.SIGINT, self._ask)
         return self
 

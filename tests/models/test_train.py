@@ -7,7 +7,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
@@ -93,6 +93,14 @@ def test_a_killed_run_ends_as_an_unbroken_one(tmp_path: Path) -> None:
     assert_same(unbroken, resumed)
 
 
+@pytest.fixture
+def heeds_ctrl_c() -> Iterator[None]:
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)  # tests in the background would ignore it
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+@pytest.mark.usefixtures("heeds_ctrl_c")
 def test_ctrl_c_keeps_what_is_done_and_the_run_goes_on_to_the_same_weights(tmp_path: Path) -> None:
     class Impatient(Console):
         def print(self, *objects: Any, **how: Any) -> None:
@@ -100,14 +108,14 @@ def test_ctrl_c_keeps_what_is_done_and_the_run_goes_on_to_the_same_weights(tmp_p
             if len(said) == 1 and objects:
                 signal.raise_signal(signal.SIGINT)
 
-    said, handler = list[str](), signal.getsignal(signal.SIGINT)
+    said = list[str]()
     pairs = road_pairs(tmp_path / "media")
     unbroken, _ = train(plan(), pairs, tmp_path / "unbroken", console=QUIET, device=CPU)
     with pytest.raises(KeyboardInterrupt):
         train(plan(), pairs, tmp_path / "stopped", console=Impatient(quiet=True), device=CPU)
     assert said[0].startswith("epoch 1/3")
     assert said[1:] == ["stopped; the same command goes on at epoch 2, batch 1"]
-    assert signal.getsignal(signal.SIGINT) == handler
+    assert signal.getsignal(signal.SIGINT) == signal.default_int_handler
     assert torch.load(tmp_path / "stopped" / "checkpoint.pt", weights_only=True)["progress"][:2] == [1, 0]
     for told in ("going on at epoch 2, batch 1: stopped\n", "trained already: stopped\n"):
         written = io.StringIO()
@@ -116,12 +124,21 @@ def test_ctrl_c_keeps_what_is_done_and_the_run_goes_on_to_the_same_weights(tmp_p
         assert_same(unbroken, resumed)
 
 
+@pytest.mark.usefixtures("heeds_ctrl_c")
 def test_a_second_ctrl_c_ends_at_once() -> None:
     with Stop() as stop:
         signal.raise_signal(signal.SIGINT)
         assert stop.asked
         with pytest.raises(KeyboardInterrupt):
             signal.raise_signal(signal.SIGINT)
+
+
+@pytest.mark.usefixtures("heeds_ctrl_c")
+def test_ctrl_c_that_is_ignored_stays_so() -> None:
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    with Stop() as stop:
+        signal.raise_signal(signal.SIGINT)
+        assert not stop.asked
 
 
 def test_the_last_share_of_a_run_may_be_shown_otherwise(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,6 +1,5 @@
 """The thread that keeps the queue full: it asks the serving version about registered items, and calibrates it."""
 
-import logging
 from collections.abc import Callable
 
 from models.errors import PrelabelError
@@ -9,9 +8,8 @@ from serving.annotator import Annotator
 from serving.http_errors import Unavailable
 from serving.live import Live
 from serving.loop import Actor, Loop, StoredVersion
+from serving.server_log import log
 from serving.worker_thread import WorkerThread
-
-log = logging.getLogger("bentoml.prelabel")
 
 ACTOR: Actor = "worker"
 BATCH = 16  # items looked up at once

@@ -1,6 +1,5 @@
 """Two versions on the gold items, compared beside the requests that ask: with many gold items that takes minutes."""
 
-import logging
 import threading
 from concurrent.futures import Future
 from typing import TypeAlias
@@ -8,9 +7,8 @@ from typing import TypeAlias
 from models.errors import PrelabelError
 from serving.loop import Actor, Loop
 from serving.promotion import quality_of
+from serving.server_log import log
 from serving.store.records import Comparison
-
-log = logging.getLogger("bentoml.prelabel")
 
 State: TypeAlias = tuple[str | None, tuple[int, int]]  # the version that serves, and what the labels are
 

@@ -17,7 +17,7 @@ from serving.server_log import log
 
 __all__ = [
     "ErrorBody", "Overloaded", "Unauthenticated", "Unavailable", "error_detail", "error_response",
-    "explained", "install", "log", "status_of", "unexplained",
+    "explained", "install", "status_of", "unexplained",
 ]  # fmt: skip
 
 

@@ -1,14 +1,12 @@
 """Work on what tools told: at once, again later where something is away, and never where it cannot be done."""
 
-import logging
 from collections.abc import Callable
 from datetime import datetime, timedelta
 
 from models.errors import NotAllowed, PrelabelError
 from serving.http_errors import Unavailable
+from serving.server_log import log
 from serving.store.inbox import Event, Inbox
-
-log = logging.getLogger("bentoml.prelabel")
 
 EVENTS_AT_ONCE = 100
 MOST_ATTEMPTS = 20  # some hours, of what nobody expected

@@ -4,7 +4,6 @@ A thread looks for promotions, loads and warms the new version, and then replace
 that moment ends with the version it began with. One that does not load is marked failed, and the one before it stays.
 """
 
-import logging
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -20,9 +19,8 @@ from models.records import TASKS, Prediction, Task
 from models.tasks import Runtime, load_runtime
 from models.versions import read_version
 from serving.errors import Unavailable
+from serving.server_log import log
 from serving.store.records import StoredVersion
-
-log = logging.getLogger("bentoml.prelabel")
 
 LoadRuntime: TypeAlias = Callable[[Task, Path, int], Runtime]
 LOOK_EVERY_S = 0.25

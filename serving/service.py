@@ -22,7 +22,7 @@ from serving import tokens
 from serving.app import create_app
 from serving.auth import is_loopback
 from serving.deployment import Deployment
-from serving.http_errors import log
+from serving.server_log import log
 from serving.settings import Settings, environment
 from serving.store import Store
 from serving.store.database import parse_url

@@ -1,6 +1,5 @@
 """The store's own labels, worst first, while the service runs: ranked in the background, handed out in pages."""
 
-import logging
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -17,9 +16,8 @@ from models.tasks import Runtime, load_runtime
 from models.versions import ONNX
 from serving.http_errors import Unavailable
 from serving.loop import Loop, utc_now
+from serving.server_log import log
 from serving.suspects import Suspect, rank
-
-log = logging.getLogger("bentoml.prelabel")
 
 YIELD_S = 0.2  # after each medium while requests are at work
 WAIT_S = 5.0  # for a ranking that is being made, before the client is asked to come again

@@ -1,13 +1,11 @@
 """A thread that works while there is work, sleeps when there is none, and outlives what goes wrong for a moment."""
 
-import logging
 import threading
 import time
 from abc import ABC, abstractmethod
 
 from serving.errors import Unavailable
-
-log = logging.getLogger("bentoml.prelabel")
+from serving.server_log import log
 
 IDLE_S = 1.0  # until it looks again, where nobody wakes it
 CALM_S = 0.05  # without anything new: then a burst is over

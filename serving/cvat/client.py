@@ -2,7 +2,6 @@
 
 import csv
 import io
-import logging
 import re
 import time
 from collections.abc import Mapping
@@ -14,10 +13,9 @@ import httpx
 from models.errors import PrelabelError
 from models.records import Seconds
 from serving.http_errors import Unavailable
+from serving.server_log import log
 from serving.settings import Settings
 from serving.tool_api import ToolApi
-
-log = logging.getLogger("bentoml.prelabel")
 
 WORKING_TIME = "send:working_time"  # the events with the time that people worked; CVAT leaves out pauses over 100 s
 EXPORT_S = 60.0  # how long an export of events may take

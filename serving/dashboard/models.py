@@ -109,7 +109,7 @@ def _rows(deployment: Deployment) -> dict[str, list[Row]]:
     for version in reversed(loop.versions.all()):
         of = spent.get((version.task, version.name))
         worked = (of.corrections, of.seconds / of.corrections) if of else (0, None)
-        rows[version.task].append(Row(version, beginning(version.folder), *worked))
+        rows[version.task].append(Row(version, version.parent or beginning(version.folder), *worked))
     return rows
 
 

@@ -5,7 +5,6 @@ as if nobody knew the label, and have places in the order among the others. Labe
 it gives any.
 """
 
-import logging
 import re
 from collections.abc import Callable, Sequence
 from itertools import islice
@@ -19,9 +18,8 @@ from selection.routing import draw
 from serving.label_studio.client import Client
 from serving.label_studio.config import control_of, data_keys
 from serving.loop import Loop
+from serving.server_log import log
 from serving.settings import Settings
-
-log = logging.getLogger("bentoml.prelabel")
 
 PURPOSE = "label-studio planted"  # of the draws
 

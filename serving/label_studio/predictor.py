@@ -3,7 +3,6 @@
 Its score puts the task behind those that come next; ``ordering.py`` gives these their places.
 """
 
-import logging
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -21,9 +20,8 @@ from serving.label_studio.sequences import regions_of_video
 from serving.label_studio.videos import Videos
 from serving.live import Live
 from serving.loop import Actor, Answer, Loop
+from serving.server_log import log
 from serving.settings import Settings
-
-log = logging.getLogger("bentoml.prelabel")
 
 NONE_SERVES = "none"  # as a version's name
 

@@ -1,6 +1,5 @@
 """Training that Label Studio asks for: the same command that a person would type, one at a time for each task."""
 
-import logging
 import os
 import subprocess
 import sys
@@ -8,9 +7,8 @@ import threading
 from typing import IO
 
 from models.records import Task
+from serving.server_log import log
 from serving.settings import Settings, environment
-
-log = logging.getLogger("bentoml.prelabel")
 
 COMMAND = "from serving.cli import main; main()"  # the ``prelabel`` of this environment, wherever it is
 

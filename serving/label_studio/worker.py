@@ -1,7 +1,6 @@
 """The thread that does what Label Studio need not wait for: corrections, projects that follow promotions, the order of
 their queues."""
 
-import logging
 import threading
 from collections import defaultdict
 from dataclasses import dataclass, replace
@@ -17,11 +16,10 @@ from serving.label_studio.planting import plant
 from serving.label_studio.predictor import NONE_SERVES, Predictor
 from serving.label_studio.projects import push, tasks_at_once
 from serving.loop import Actor, Loop, utc_now
+from serving.server_log import log
 from serving.settings import Settings
 from serving.store.studio import Project
 from serving.worker_thread import WorkerThread
-
-log = logging.getLogger("bentoml.prelabel")
 
 ACTOR: Actor = "label-studio"
 LOOK_AGAIN = timedelta(minutes=10)  # for what no webhook told

@@ -19,7 +19,7 @@ from models.records import Item, Label, Task, Transcript
 from serving.calibrations import Calibrations
 from serving.deciding import Deciding
 from serving.intake import BATCH, Intake, Registration
-from serving.media_files import content_id
+from serving.media_files import MediaFiles, content_id
 from serving.policies import Policies
 from serving.sizes import Sizes, require_fit
 from serving.store import Store
@@ -70,6 +70,7 @@ class Gold:
         policies: Policies,
         calibrations: Calibrations,
         intake: Intake,
+        files: MediaFiles,
         sizes: Sizes,
         clock: Callable[[], datetime],
     ) -> None:
@@ -78,6 +79,7 @@ class Gold:
         self._policies = policies
         self._calibrations = calibrations
         self._intake = intake
+        self._files = files
         self._sizes = sizes
         self._clock = clock
 
@@ -127,9 +129,12 @@ class Gold:
         """Chooses a registered item together with its label, which is known to be right and counts from now on.
 
         Raises:
-            InvalidInput: the label is of another size than the item's picture.
+            InvalidInput: the item's medium cannot be read, or the label is of another size than its picture.
             NotFound: the item is not registered for the task.
         """
+        item = self._store.items.item(item_id)
+        with suppress(NotFound):
+            _require_readable(self._files.path(item), label)
         self._sizes.require(item_id, label)
         before = self._store.gold.chosen(task)
         self._store.gold.know(task, [(item_id, label)], actor, actor, self._clock())
@@ -183,14 +188,23 @@ def _fitting(
     fitting, misfits = list[tuple[str, Item, Label]](), list[tuple[str, str]]()
     for uri, item, label in found:
         try:
-            with suppress(NotFound, OSError):
-                about = duration_s if isinstance(label, Transcript) else image_size
-                about(Path(uri))  # one that cannot be read would stand in the way of every promotion
+            _require_readable(Path(uri), label)
             require_fit(label, uri, partial(image_size, Path(uri)))
             fitting.append((uri, item, label))
         except InvalidInput as misfit:
             misfits.append((uri, str(misfit)))
     return fitting, misfits
+
+
+def _require_readable(path: Path, label: Label) -> None:
+    """Lets a label pass whose medium can be read or is not there now; others would stand in the way of promotions.
+
+    Raises:
+        InvalidInput: it cannot be read.
+    """
+    with suppress(NotFound, OSError):
+        about = duration_s if isinstance(label, Transcript) else image_size
+        about(path)
 
 
 def _agreeing(

@@ -73,7 +73,9 @@ class Loop:
         self._calibrations = Calibrations(store, self._deciding, self.policies, settings.data_dir, clock)
         self._intake = Intake(store, files, self._deciding.draw)
         self.sizes = Sizes(store, files)
-        self.gold = Gold(store, self._deciding, self.policies, self._calibrations, self._intake, self.sizes, clock)
+        self.gold = Gold(
+            store, self._deciding, self.policies, self._calibrations, self._intake, files, self.sizes, clock
+        )
         self._handing_out = HandingOut(store, self.policies, settings, self.gold.of)
         self.labelled = Labelled(store, files, self.gold.of, self.policies)
         self.versions = Versions(store, self.labelled, settings.data_dir, clock)

@@ -1,6 +1,7 @@
 """Items that somebody chose as gold: never trained on, they decide promotions, and are evidence only where drawn."""
 
 import json
+import shutil
 from collections import Counter
 from dataclasses import replace
 from pathlib import Path
@@ -10,7 +11,7 @@ import pytest
 
 from models.datasets import read
 from models.errors import NotFound, Refused
-from models.records import Item, Label
+from models.records import Item, Label, to_json
 from selection.calibration import Calibrator
 from selection.parts import PartPromise, Plan
 from selection.policy import Policy
@@ -185,6 +186,7 @@ class TestLoop:
         drawn = {name for item_id, name in desk.names.items() if desk.loop._deciding.draw(item_id) < 0.3}
         assert 5 < len(drawn) < 20
         desk.loop.gold.choose("detection", self.ids(*range(20)), "boss")
+        shutil.rmtree(tmp_path / "data" / "media")  # the desk's media are no pictures
         for number in range(20, 30):  # with their labels, known to be as the model says
             desk.loop.gold.know("detection", self.ids(number)[0], boxes("car"), "boss")
         for number in range(20):
@@ -262,6 +264,20 @@ def test_a_medium_that_cannot_be_read_is_no_gold_and_ends_with_exit_code_1(tmp_p
         assert "0 new labels; 0 more chosen as gold" in brought.stdout
         assert f"left out: {tmp_path}/" in brought.stdout
         assert expected in brought.stdout
+
+
+def test_a_known_label_of_a_medium_that_cannot_be_read_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "a.jpg").write_bytes(b"no picture")
+    with serving(tmp_path, tasks=("detection",), gold_share=0) as served:
+        store = f"sqlite:///{tmp_path}/store.db"
+        registered = prelabel(tmp_path, "register", "detection", f"{tmp_path}/a.jpg", "--db", store)
+        assert registered.returncode == 0, registered.stderr
+        one = content_id(tmp_path / "a.jpg")
+        body = {"task": "detection", "label": to_json(_box())}
+        refused = served.client.put(f"/v1/items/{one}/gold", json=body)
+        assert refused.status_code == 422, refused.text
+        assert "a.jpg: expected a JPEG, PNG or WebP image, got" in refused.text
+        assert served.loop.store.gold.chosen("detection") == set()
 
 
 def test_over_http_and_on_the_page(tmp_path: Path) -> None:

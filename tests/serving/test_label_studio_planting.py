@@ -1,5 +1,6 @@
 """Gold items stand among the tasks of a project of Label Studio: how many, where, and that nothing tells which."""
 
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -139,6 +140,7 @@ def test_places_by_hand(places: set[int], items: str, gold: str, laid: str) -> N
 def test_places_have_the_share_and_stay_while_people_take_the_first(tmp_path: Path) -> None:
     joined = Joined(tmp_path, [(score / 100, None) for score in range(1, 81)], calibration_share=0.001)
     gold = [f"None_{number}" for number in range(1, 41)]
+    shutil.rmtree(tmp_path / "data" / "media")  # the desk's media are no pictures
     for name in gold:
         joined.desk.loop.gold.know("detection", content_id(name.encode()), boxes("van"), "tester")
     joined.desk.adopt(planted_share=0.4)

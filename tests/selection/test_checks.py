@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from models.errors import InvalidInput
-from selection.checks import RandomChecks
+from selection.checks import RandomChecks, group_rows, wants_second_look
 from selection.routing import draw
 from selection.strategies import uncertainty
 
@@ -57,7 +57,9 @@ def test_nothing_can_be_changed_afterwards() -> None:
         ({"item_ids": ["a", "a"]}, "expected each item once, got 'a' twice"),
         ({"draws": [0.1, np.nan]}, r"draws\[1\]: expected a number in \[0, 1\], got nan"),
         ({"draws": [0.1]}, r"of 2 items, got \[2, 2, 1, 2\]"),
+        ({"draws": [0.1, 0.2]}, "expected draws below 0.2, got 0.2 of item 'b'"),
         ({"share": 0.0}, r"expected a share in \(0, 1\], got 0.0"),
+        ({"share": 1.1}, r"expected a share in \(0, 1\], got 1.1"),
         ({"scores": [0.1, 2.0]}, r"scores\[1\]"),
         ({"errors": [0, 1]}, "errors: expected bool"),
     ],
@@ -67,3 +69,20 @@ def test_bad_input_is_named(change: dict[str, Any], said: str) -> None:
     assert len(RandomChecks.of(**good).scores) == 2  # type: ignore[arg-type]
     with pytest.raises(InvalidInput, match=said):
         RandomChecks.of(**{**good, **change})
+
+
+def test_all_items_may_be_drawn() -> None:
+    assert len(RandomChecks.of(["a"], [0.1], [True], [0.99], 1.0).scores) == 1
+
+
+def test_who_shares_no_group_stands_alone() -> None:
+    assert group_rows(["a", None, "b", "a", None], 5).tolist() == [0, 1, 2, 0, 3]
+    assert group_rows(None, 3).tolist() == [0, 1, 2]
+    with pytest.raises(InvalidInput, match="groups: expected 3, one for each score, got 1"):
+        group_rows(["a"], 3)
+
+
+def test_what_a_sure_version_got_wrong_is_looked_at_again() -> None:
+    assert wants_second_look(0.099, wrong=True)
+    assert not wants_second_look(0.1, wrong=True)
+    assert not wants_second_look(0.0, wrong=False)

@@ -46,6 +46,11 @@ def test_what_people_can_do() -> None:
     assert Skills().words == "everything"
 
 
+def test_a_day_ends_at_midnight_of_utc() -> None:
+    assert tomorrow(datetime(2026, 2, 28, 23, 59, 59, 999_999, UTC)) == datetime(2026, 3, 1, tzinfo=UTC)
+    assert tomorrow(datetime(2026, 3, 1, tzinfo=UTC)) == datetime(2026, 3, 2, tzinfo=UTC)
+
+
 @pytest.mark.parametrize(
     ("open_s", "used_s", "budget", "until"),
     [
@@ -76,5 +81,7 @@ def test_an_item_is_due_at_its_own_time_or_at_that_of_its_group() -> None:
 def test_a_share_and_a_deadline_are_checked() -> None:
     with pytest.raises(InvalidInput, match=r"share: expected a share in \(0, 1\], got 0.0 of badge"):
         Share("badge", 0.0)
+    with pytest.raises(InvalidInput, match=r"share: expected a share in \(0, 1\], got 1.01 of badge"):
+        Share("badge", 1.01)
     with pytest.raises(InvalidInput, match=r"by: expected a time with its zone, got .* of group 'g'"):
         Deadline("g", NOON.replace(tzinfo=None))

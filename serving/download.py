@@ -55,20 +55,17 @@ def download(source: Source, out: Path, *, console: Console | None = None) -> st
 
     Raises:
         NotFound: the host cannot be reached, or does not have the file.
-        InvalidInput: ``out`` is not empty, or the bytes are not those that were published.
+        InvalidInput: ``out`` is not empty or cannot be written, or the bytes are not those that were published.
     """
-    out = out.absolute()
+    out, console = out.absolute(), console or Console(stderr=True)
     fetched = out.parent / f".{out.name}.fetched"
-    with new_folder(out) as folder:
-        fetched.mkdir(exist_ok=True)
-        _fetch_all(source.archives, fetched, console or Console(stderr=True))
-        place = folder / source.place
-        place.mkdir(parents=True, exist_ok=True)
-        for archive in source.archives:
-            (place / archive.name).symlink_to(fetched / archive.name)
-        source.unpack(folder)
-        for archive in source.archives:
-            (place / archive.name).unlink()
+    try:
+        with new_folder(out, fetched / "unpacked") as folder:
+            _fetch_all(source.archives, fetched, console)
+            _unpack(source, fetched, folder)
+    except KeyboardInterrupt:
+        console.print("stopped; the same command goes on from here")
+        raise
     shutil.rmtree(fetched)
     name, _, rest = source.spec.partition(":")
     return f"{name}:{out}/{rest}"
@@ -108,6 +105,16 @@ def _append(response: httpx.Response, part: Path, have: int, progress: Progress,
         for chunk in response.iter_raw():
             file.write(chunk)
             progress.advance(bar, len(chunk) / 1e6)
+
+
+def _unpack(source: Source, fetched: Path, folder: Path) -> None:
+    place = folder / source.place
+    place.mkdir(parents=True, exist_ok=True)
+    for archive in source.archives:
+        (place / archive.name).symlink_to(fetched / archive.name)
+    source.unpack(folder)
+    for archive in source.archives:
+        (place / archive.name).unlink()
 
 
 def _check(archive: Archive, part: Path) -> None:

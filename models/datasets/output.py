@@ -30,18 +30,21 @@ _LONGEST_NAME = 200  # bytes; file systems allow 255
 
 
 @contextmanager
-def new_folder(root: Path) -> Iterator[Path]:
+def new_folder(root: Path, unfinished: Path | None = None) -> Iterator[Path]:
     """A hidden folder to write into, which takes the name ``root`` when the block ends; a failure leaves nothing.
+
+    Where ``unfinished`` names it, what a killed process left there is cleared away first.
 
     Raises:
         InvalidInput: ``root`` is there and not empty, or cannot be written; two items share a name; or a label holds
             half of a surrogate pair.
     """
     root = root.absolute()
-    unfinished = root.parent / f".{root.name}.{uuid4().hex}"
+    unfinished = unfinished or root.parent / f".{root.name}.{uuid4().hex}"
     if root.exists() and not (root.is_dir() and not any(root.iterdir())):
         raise InvalidInput(f"{root}: expected a new or an empty folder to write to, got one that holds something")
     try:
+        shutil.rmtree(unfinished, ignore_errors=True)
         unfinished.mkdir(parents=True)
         yield unfinished
         os.replace(unfinished, root)
@@ -51,7 +54,8 @@ def new_folder(root: Path) -> Iterator[Path]:
     except UnicodeEncodeError as error:
         raise InvalidInput(f"{root}: expected labels that UTF-8 can hold, got {error.object!r:.200}") from error
     except OSError as error:
-        raise InvalidInput(f"{root}: expected a folder to write to, got {error.strerror}: {error.filename}") from error
+        where = f": {error.filename}" if error.filename else ""  # a full disk names none
+        raise InvalidInput(f"{root}: expected a folder to write to, got {error.strerror}{where}") from error
     finally:
         shutil.rmtree(unfinished, ignore_errors=True)
 

@@ -1,16 +1,19 @@
 """Public data sets: fetched from a host of the test's own, interrupted, wrong, and gone."""
 
+import errno
 import hashlib
 import io
+import os
 import tarfile
 import threading
 import zipfile
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
+from rich.console import Console
 
 from models.datasets import read
 from models.errors import InvalidInput, NotFound
@@ -157,6 +160,36 @@ def test_a_folder_that_holds_something_is_refused_before_anything_is_fetched(hos
     with pytest.raises(InvalidInput, match="expected a new or an empty folder"):
         download(digits(host), tmp_path / "out")
     assert host.asked == []
+
+
+def test_what_a_killed_one_had_unpacked_is_cleared_away(host: Host, tmp_path: Path) -> None:
+    half = tmp_path / ".out.fetched" / "unpacked" / "digits"
+    half.mkdir(parents=True)
+    (half / "half").write_bytes(b"a part")
+    download(digits(host), tmp_path / "out")
+    assert files_in(tmp_path) == {f"out/{name}" for name in DIGITS}
+
+
+def test_ctrl_c_says_that_the_same_command_goes_on(host: Host, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked, console = digits(host), Console(file=io.StringIO())
+
+    def stopped(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("serving.download._check", stopped)  # as it has come
+    with pytest.raises(KeyboardInterrupt):
+        download(asked, tmp_path / "out", console=console)
+    assert "stopped; the same command goes on from here" in console.file.getvalue()  # type: ignore[attr-defined]
+    assert files_in(tmp_path) == {".out.fetched/v1.0.9.tar.gz.part"}
+
+
+def test_a_full_disk_is_told_and_what_came_is_kept(host: Host, tmp_path: Path) -> None:
+    def full(_: Path) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    with pytest.raises(InvalidInput, match=r"/out: expected a folder to write to, got No space left on device$"):
+        download(replace(digits(host), unpack=full), tmp_path / "out")
+    assert files_in(tmp_path) == {".out.fetched/v1.0.9.tar.gz"}
 
 
 def test_without_a_network_there_is_one_clear_error(tmp_path: Path) -> None:

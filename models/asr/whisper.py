@@ -43,7 +43,12 @@ class Declaration:
 
 
 class Runtime:
-    """A Whisper model, its files checked against the version's."""
+    """A Whisper model, its files checked against the version's.
+
+    Raises:
+        InvalidInput: another file, one that is no model, numbers that this machine does not compute in, or a language
+            that the model does not know.
+    """
 
     def __init__(self, path: Path, threads: int = 2) -> None:
         self.declaration = build(Declaration, description(path, "asr")["declaration"])
@@ -51,11 +56,10 @@ class Runtime:
         for name, expected in self.declaration.files.items():
             if not (folder / name).is_file() or file_sha256(folder / name) != expected:
                 raise InvalidInput(f"{folder / name}: expected a file with SHA-256 {expected}, got none or another")
-        kind = library().WhisperModel
-        self._model = kind(
-            str(folder), device="cpu", compute_type=self.declaration.compute_type, cpu_threads=threads,
-            local_files_only=True,
-        )  # fmt: skip
+        self._model = _loaded(folder, self.declaration.compute_type, threads)
+        spoken, known = self.declaration.language, self._model.supported_languages
+        if spoken is not None and spoken not in known:
+            raise InvalidInput(f"language: expected one of {', '.join(known)}, got {spoken!r}")
 
     def feeds(self, media: Waveform) -> dict[str, NDArray[Any]]:
         """What the model hears."""
@@ -97,6 +101,16 @@ def library() -> Any:
             "whisper: expected the package faster-whisper, got none; pip install 'prelabel[whisper]'"
         ) from error
     return faster_whisper
+
+
+def _loaded(folder: Path, compute_type: str, threads: int) -> Any:
+    kind = library().WhisperModel
+    try:
+        return kind(str(folder), device="cpu", compute_type=compute_type, cpu_threads=threads, local_files_only=True)
+    except (RuntimeError, ValueError) as error:  # CTranslate2's own
+        told = " ".join(str(error).split())[:200]
+        raise InvalidInput(f"{folder.name}: expected a CTranslate2 model of Whisper that computes in {compute_type} "
+                           f"here, got {told}") from error  # fmt: skip
 
 
 def words_of(found: Iterable[Any], duration_s: float) -> tuple[Word, ...]:

@@ -98,6 +98,26 @@ def test_what_is_no_model_is_refused(tmp_path: Path) -> None:
         take(tmp_path, str(write_whisper(tmp_path / "small", SAID)), colour="red")
 
 
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        ({"compute_type": "int9"}, "computes in int9 here, got Invalid compute type: int9"),
+        ({"language": "german"}, "language: expected one of en, got 'german'"),
+    ],
+)
+def test_what_the_model_cannot_do_is_refused(tmp_path: Path, given: dict[str, str], message: str) -> None:
+    with pytest.raises(InvalidInput, match=message):
+        take(tmp_path, str(write_whisper(tmp_path / "small", SAID)), **given)
+    assert not list((tmp_path / "versions").iterdir())
+
+
+def test_a_file_of_another_kind_is_refused(tmp_path: Path) -> None:
+    source = write_whisper(tmp_path / "small", SAID)
+    (source / "model.bin").write_bytes(b"something else" * 9)
+    with pytest.raises(InvalidInput, match=r"expected a CTranslate2 model of Whisper .*, got Unsupported model binary"):
+        take(tmp_path, str(source))
+
+
 def test_without_the_extra_it_says_what_to_install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     source = write_whisper(tmp_path / "small", SAID)
     monkeypatch.setitem(sys.modules, "faster_whisper", None)

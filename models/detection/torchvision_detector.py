@@ -175,15 +175,15 @@ class Network(nn.Module):
         return maps
 
     def anchors(self, images: Tensor, features: Sequence[Tensor]) -> Tensor:
-        """The anchors (points, 4) of one image, xyxy in pixels."""
+        """The anchors (points, 4) of one image, xyxy in pixels, as exact as the image whatever the features are."""
         if self.settings.size:
             height, width = self.settings.size
             shapes = ImageList(images.new_zeros(1, 3, height, width), [(height, width)])
-            boxes: Tensor = self.detector.anchor_generator(shapes, list(features))[0]
+            boxes: Tensor = self.detector.anchor_generator(shapes, [grid.to(images) for grid in features])[0]
             return boxes
         generator = self.detector.anchor_generator
         return torch.cat([
-            shifted(cell.to(grid), grid, (stride, stride))
+            shifted(cell.to(images), grid, (stride, stride))
             for cell, grid, stride in zip(generator.cell_anchors, features, _STRIDES, strict=True)
         ])  # fmt: skip
 

@@ -138,11 +138,16 @@ def _best(scores: Tensor, most: int) -> tuple[Tensor, Tensor]:
 
 
 def loss(network: Network, batch: Batch) -> Tensor:
-    """The sum of torchvision's own losses: of the proposals, and of their classes and boxes."""
-    features = network.pyramid(batch.images)
+    """The sum of torchvision's own losses: of the proposals, and of their classes and boxes.
+
+    Proposals, and with them the true boxes, have the numbers that their head computes in: bfloat16 would move corners
+    by pixels.
+    """
+    features = OrderedDict((name, grid.float()) for name, grid in network.pyramid(batch.images).items())
     sizes = [tuple(batch.images.shape[2:])] * len(batch.images)
     targets = targets_of(network, batch.boxes, batch.categories)
-    proposals, first = network.detector.rpn(ImageList(batch.images, sizes), features, targets)
+    with torch.autocast(batch.images.device.type, enabled=False):
+        proposals, first = network.detector.rpn(ImageList(batch.images, sizes), features, targets)
     _, second = network.detector.roi_heads(features, proposals, sizes, targets)
     total: Tensor = sum([*first.values(), *second.values()], torch.zeros((), device=batch.images.device))
     return total

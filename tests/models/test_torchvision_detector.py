@@ -159,6 +159,20 @@ def test_the_loss_falls(model: str) -> None:
 
 
 @pytest.mark.parametrize("model", ["retinanet_resnet50_fpn", "ssdlite320_mobilenet_v3_large"])
+def test_anchors_are_as_exact_beside_features_in_bfloat16(model: str) -> None:
+    """As on a GPU. From 256 pixels on bfloat16 has every second pixel only, from 512 on every fourth."""
+    made = network(model)
+    images = torch.rand(1, 3, *(made.settings.size or (128, 640)))
+    with torch.no_grad():
+        expected = made.anchors(images, made.raw(images)[0])
+        with torch.autocast("cpu", torch.bfloat16):
+            features, _ = made.raw(images)
+            anchors = made.anchors(images, features)
+    assert features[0].dtype == torch.bfloat16
+    assert torch.equal(anchors, expected)
+
+
+@pytest.mark.parametrize("model", ["retinanet_resnet50_fpn", "ssdlite320_mobilenet_v3_large"])
 def test_a_known_category_keeps_its_rows(model: str) -> None:
     """With a category more, the probabilities of the others stay (those of a softmax in proportion)."""
     old = network(model)
@@ -245,6 +259,24 @@ class TestTwoStages:
         first, second = (each.detector.roi_heads.box_predictor for each in (old.eval(), new))
         assert torch.equal(first.cls_score.weight, second.cls_score.weight[:3])
         assert torch.equal(first.bbox_pred.weight, second.bbox_pred.weight[:12])
+
+    def test_true_boxes_are_learnt_as_they_are_beside_features_in_bfloat16(
+        self, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        made, true = self.network(), torch.tensor([30.3, 20.7, 80.1, 60.9])
+        made.train()
+        coder = made.detector.roi_heads.box_coder
+        encode, learnt = coder.encode, list[Tensor]()
+
+        def watched(boxes: list[Tensor], proposals: list[Tensor]) -> object:
+            learnt.extend((*boxes, *proposals))
+            return encode(boxes, proposals)
+
+        monkeypatch.setattr(coder, "encode", watched)
+        with torch.autocast("cpu", torch.bfloat16):
+            two_stage.loss(made, Batch(torch.rand(1, 3, 64, 96), true[None, None], torch.tensor([[1]])))
+        assert {each.dtype for each in learnt} == {torch.float32}
+        assert torch.equal(learnt[0], true.expand_as(learnt[0]))
 
 
 class TestCheckpoints:

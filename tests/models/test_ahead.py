@@ -8,8 +8,10 @@ import sys
 from pathlib import Path
 
 import pytest
+import torch
 
-from models.ahead import made_ahead
+from models.ahead import MOST, made_ahead, processes_beside
+from models.errors import InvalidInput
 from tests.outliving import outlive
 
 both = pytest.mark.parametrize("processes", [0, 2])
@@ -39,6 +41,29 @@ def test_what_goes_wrong_comes_out_where_it_would_have(processes: int) -> None:
     assert [next(made)[1], next(made)[1]] == [0, 1]
     with pytest.raises(ZeroDivisionError):
         next(made)
+
+
+def test_too_little_shared_memory_is_told() -> None:
+    def full(_: int) -> None:
+        raise RuntimeError("unable to allocate shared memory(shm) for file </torch_7>: No space left on device (28)")
+
+    with pytest.raises(InvalidInput, match=r"expected room in /dev/shm .*, got none left; .*--shm-size"):
+        next(made_ahead(full, [0], 1))
+
+
+def test_a_process_that_is_ended_from_outside_is_told() -> None:
+    with pytest.raises(ChildProcessError, match="got one that was ended from outside"):
+        next(made_ahead(lambda _: os.kill(os.getpid(), signal.SIGKILL), [0], 1))
+
+
+def test_a_large_machine_gives_no_more_processes_than_are_of_use(monkeypatch: pytest.MonkeyPatch) -> None:
+    counts = []
+    for cores in (1, 8, 200):
+        monkeypatch.setattr(os, "sched_getaffinity", lambda _, cores=cores: set(range(cores)))
+        counts.append(processes_beside(torch.device("cuda")))
+    assert counts == [1, 7, MOST]
+    monkeypatch.setattr("models.ahead.parent_process", lambda: object())  # as in a simulation, which has one a core
+    assert processes_beside(torch.device("cuda")) == 1
 
 
 @both

@@ -5,8 +5,9 @@
 
 Networks read one medium at a time; contestants take turns, a figure is the median over rounds, a ratio is to torch
 eager in the same round. Without ``--data`` the pictures are rendered 640 px wide, and speech is tones and noise, in
-which the beam search finds more to weigh than in words. Shares of the peak are of a large bfloat16 matrix product,
-measured beside them. Wall-clock figures need an idle machine; processor time (CPU) tells something on a busy one too.
+which the beam search finds more to weigh than in words. Shares of the peak are of a large matrix product, in
+bfloat16 where that is fast, measured beside them. Wall-clock figures need an idle machine; processor time (CPU) tells
+something on a busy one too.
 """
 
 import argparse
@@ -34,6 +35,7 @@ from models import datasets, media, scenes, tasks
 from models.export import export_onnx
 from models.media import SAMPLE_RATE
 from models.onnx_files import open_session
+from models.precision import in_training
 from models.quantise import quantise
 from models.records import TASKS, Item, Label, Task, Transcript
 from models.tasks import parse_task
@@ -221,7 +223,7 @@ def report_training(version: Version, pairs: Pairs, seconds: float) -> None:
 
     def step() -> None:
         optimizer.zero_grad(set_to_none=True)
-        with torch.autocast(device.type, dtype=torch.bfloat16, enabled=device.type == "cuda"):
+        with in_training(device):
             value = module.loss(network, batch)
         torch.autograd.backward(value)
         optimizer.step()

@@ -30,6 +30,7 @@ from models import tasks
 from models.ahead import made_ahead, processes_beside
 from models.errors import InvalidInput, LossNotFinite
 from models.optimizers import optimizers, step
+from models.precision import in_training
 from models.pretrained import Pretrained
 from models.progress import progress_bar
 from models.records import Item, Label, Task
@@ -101,9 +102,9 @@ class Run:
             os.fsync(file.fileno())
         temporary.replace(path)
 
-    def load(self, path: Path, device: torch.device) -> None:
-        """Goes on from a checkpoint."""
-        state = torch.load(path, map_location=device, weights_only=True)
+    def load(self, path: Path) -> None:
+        """Goes on from a checkpoint, whatever device it was made on; each value goes to where its own is used."""
+        state = torch.load(path, map_location="cpu", weights_only=True)  # AdamW reads its counts of steps on the CPU
         self.network.load_state_dict(state["network"])
         self.average.load_state_dict(state["average"])
         for optimizer, own in zip(self.optimizers, state["optimizers"], strict=True):
@@ -122,6 +123,10 @@ class Examples:
 
     def __len__(self) -> int:
         return len(self._pairs)
+
+    def id(self, index: int) -> str:
+        """Which item it is, without decoding it."""
+        return self._pairs[index][0].id
 
     def __getitem__(self, index: int) -> Any:
         return self._kept[index] if index in self._kept else self.decoded(index)
@@ -152,7 +157,7 @@ def train(
         The averaged network in evaluation mode on the CPU, and its settings.
 
     Raises:
-        InvalidInput: nothing to train on, or a strong augmentation that the recipe does not know.
+        InvalidInput: nothing to train on, a strong augmentation that the recipe does not know, or a GPU too small.
         LossNotFinite: naming the items of the batch; the last good checkpoint stays.
     """
     if not pairs:
@@ -172,7 +177,7 @@ def train(
         run = _begin(plan, recipe, module, settings, start, device)
         checkpoint = folder / "checkpoint.pt"
         if checkpoint.exists():
-            run.load(checkpoint, device)
+            run.load(checkpoint)
             done = run.epoch == plan.epochs
             where = "trained already" if done else f"going on at epoch {run.epoch + 1}, batch {run.batch + 1}"
             console.print(f"{where}: {folder.name}")
@@ -290,9 +295,13 @@ def _loop(
     turns = schedule.turns(run.epoch, run.batch)
     with Stop() as stop, closing(made_ahead(make, turns, processes_beside(device))) as made:
         for turn, batch in made:
-            ids = [examples[i].id for i in turn.members]
-            loss = pace.gradients(run, plan, batch, ids, sum(schedule.sizes[i] for i in turn.members))
-            _update(run, schedule.learning_rate(turn), ids)
+            ids = [examples.id(i) for i in turn.members]
+            try:
+                loss = pace.gradients(run, plan, batch, ids)
+                _update(run, schedule.learning_rate(turn), ids)
+            except torch.OutOfMemoryError as error:
+                raise InvalidInput(f"step {run.step + 1}: expected batches of {plan.batch_size} to fit into the GPU's "
+                                   "memory, got none left; train with a smaller --batch-size") from error  # fmt: skip
             run.epoch, run.batch = turn.epoch, turn.index + 1
             tell(round((run.epoch + run.batch / turn.of) * len(examples)), loss)
             if run.batch == turn.of:
@@ -310,7 +319,8 @@ def _loop(
 class _Pace:
     """How an epoch went: its mean loss, items a second and, on a GPU, the share of its peak.
 
-    The arithmetic is counted once, on the first batch, and goes with the size of what was trained on.
+    The arithmetic is counted once, on the first batch, and goes with the size of the batches' media: parts of a
+    training may be shown larger ones than others.
     """
 
     def __init__(self, device: torch.device) -> None:
@@ -320,8 +330,9 @@ class _Pace:
         self._items = self._size = 0
         self._began = time.monotonic()
 
-    def gradients(self, run: Run, plan: Plan, batch: Any, ids: list[str], size: int) -> float:
-        """The loss, as ``_gradients`` returns it, of items of that size in all."""
+    def gradients(self, run: Run, plan: Plan, batch: Any, ids: list[str]) -> float:
+        """The loss, as ``_gradients`` returns it."""
+        size = next(iter(vars(batch).values())).numel()  # its images or waveforms
         if self._peak and not self._work_each:
             loss, work = with_operations(lambda: _gradients(run, plan, batch, ids))
             self._work_each = work / size
@@ -347,7 +358,7 @@ def _gradients(run: Run, plan: Plan, batch: Any, ids: list[str]) -> float:
     device = next(run.network.parameters()).device
     run.network.train()
     run.network.zero_grad(set_to_none=True)
-    with torch.autocast(device.type, dtype=torch.bfloat16, enabled=device.type == "cuda"):
+    with in_training(device):
         module = tasks.network(plan.task, tasks.architecture(run.network.settings))
         loss: Tensor = module.loss(run.network, batch.to(device))
     value = float(loss.detach())

@@ -7,9 +7,11 @@ import signal
 import subprocess
 import sys
 import time
+import warnings
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, replace
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -19,14 +21,16 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
 from models import tasks
+from models import train as training
 from models.asr.network import Network
 from models.detection.network import Network as DetectionNetwork
 from models.detection.network import Settings as DetectionSettings
 from models.errors import InvalidInput, LossNotFinite
 from models.optimizers import MUON_PACE, optimizers
 from models.pretrained import Pretrained
+from models.records import Item, Label
 from models.stopping import Stop
-from models.train import Plan, as_begun, train
+from models.train import Examples, Plan, Run, _begin, _Pace, as_begun, train
 from tests.roads import road_pairs
 from tests.tones import SMALL
 
@@ -125,6 +129,65 @@ def test_ctrl_c_keeps_what_is_done_and_the_run_goes_on_to_the_same_weights(tmp_p
 
 
 @pytest.mark.usefixtures("heeds_ctrl_c")
+def test_an_example_that_is_not_kept_is_decoded_once_a_batch(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    pairs = road_pairs(tmp_path / "media")
+    recipe, decoded = tasks.recipe("lane"), list[str]()
+    prepare = recipe.prepare
+
+    def watched(item: Item, label: Label) -> Any:
+        decoded.append(item.id)
+        return prepare(item, label)
+
+    monkeypatch.setattr(recipe, "prepare", watched)
+    monkeypatch.setattr(Examples, "keep", lambda *_: None)  # no room for any
+    train(plan(epochs=2), pairs, tmp_path / "run", console=QUIET, device=CPU)
+    assert sorted(decoded) == sorted(3 * [item.id for item, _ in pairs])  # their sizes, then two epochs
+
+
+def test_a_checkpoint_goes_on_on_another_device(tmp_path: Path) -> None:
+    """AdamW reads each weight's count of steps on the CPU: on a GPU every one would have to be waited for."""
+    module, path = tasks.network("lane"), tmp_path / "checkpoint.pt"
+
+    def begun(device: str) -> Run:
+        return _begin(plan(), tasks.recipe("lane"), module, module.Settings(), None, torch.device(device))
+
+    here, there = begun("cpu"), begun("meta")
+    for weight in here.network.parameters():
+        weight.grad = torch.zeros_like(weight)
+    here.optimizers[0].step()
+    here.save(path)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # this other device has no memory for the weights
+        there.load(path)
+    states = list(there.optimizers[0].state.values())
+    assert {each["step"].device.type for each in states} == {"cpu"}
+    assert {each["exp_avg"].device.type for each in states} == {"meta"}
+
+
+def test_a_gpu_that_is_too_small_for_a_batch_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(*_: object) -> Tensor:
+        raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB.")
+
+    monkeypatch.setattr(tasks.network("lane"), "loss", full)
+    with pytest.raises(InvalidInput, match=r"step 1: expected batches of 2 to fit into .*--batch-size"):
+        train(plan(), road_pairs(tmp_path / "media"), tmp_path / "run", console=QUIET, device=CPU)
+
+
+def test_the_share_of_the_peak_goes_with_the_size_of_what_is_shown(monkeypatch: pytest.MonkeyPatch) -> None:
+    layer, pace = nn.Linear(8, 4, bias=False), _Pace(CPU)
+    pace._peak = 1e6  # operations a second
+
+    def gradients(run: object, plan: object, batch: Any, ids: object) -> float:
+        torch.autograd.backward(layer(batch.images).sum())  # 2 x 2 x 8 x 4 operations a row
+        return 1.0
+
+    monkeypatch.setattr(training, "_gradients", gradients)
+    for rows in (10, 40):  # larger ones later on
+        pace.gradients(None, None, SimpleNamespace(images=torch.ones(rows, 8)), ["a"])  # type: ignore[arg-type]
+    monkeypatch.setattr(time, "monotonic", lambda: pace._began + 0.1)
+    assert pace.lap().endswith(f"{50 * 128 / 0.1 / 1e6:.1%} of the GPU's peak")
+
+
 def test_a_second_ctrl_c_ends_at_once() -> None:
     with Stop() as stop:
         signal.raise_signal(signal.SIGINT)

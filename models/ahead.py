@@ -14,7 +14,7 @@ import torch
 
 from models.errors import InvalidInput
 
-MOST = 16  # processes: of the largest usual batches 1 GB of shared memory holds what so many of them make ahead
+MOST = 16  # processes: what they make ahead takes up to 1.4 GB of shared memory with the usual batches
 
 Key = TypeVar("Key")
 Made = TypeVar("Made")
@@ -66,7 +66,7 @@ def _result(made: Future[Made]) -> Made:
         if "shared memory" not in str(error):
             raise
         raise InvalidInput("expected room in /dev/shm for the batches that processes make, got none left; give a "
-                           "container more of it (--shm-size 1g)") from error  # fmt: skip
+                           "container more of it (--shm-size 2g)") from error  # fmt: skip
 
 
 def _pool(make: Callable[[Key], Made], processes: int) -> tuple[Executor, Callable[[Key], Made]]:

@@ -42,6 +42,7 @@ OUTPUT_NAMES = ("log_probs", "embedding")
 DECLARABLE = ()
 
 _MASKS, _MASKED = 2, 0.1  # stretches of the features that are masked in training, each up to that share of a clip
+_WIDEST = 1024  # of the next wider ones the weights take 3.8 GB; one ONNX file holds 2
 _FAIRSEQ_EXTRA = (1, 2, 3)  # outputs that the original checkpoints have and nobody trained
 
 
@@ -168,7 +169,7 @@ def pretrained(name: str, file: Path | None, given: Mapping[str, Any]) -> tuple[
     alphabet = tuple(label.lower().replace("|", " ") for label in getattr(bundle, "_labels", ()))
     settings = Settings(alphabet, config, bool(bundle._normalize_waveform))
     if file is None:
-        model = download(f"torchaudio:{name}", bundle.get_model)
+        model = download(f"torchaudio:{name}", lambda: _fetched(bundle))
         return settings, _named(getattr(model, "model", model).state_dict())
     model = torchaudio.models.wav2vec2_model(**config, aux_num_out=outputs)
     state = read_state(file)
@@ -184,12 +185,25 @@ def pretrained(name: str, file: Path | None, given: Mapping[str, Any]) -> tuple[
     return settings, _named(model.state_dict())
 
 
+def _fetched(bundle: Any) -> Any:
+    """Its model; a file that cannot be read is not kept, as torchaudio keeps what is left of a broken connection."""
+    try:
+        return bundle.get_model()
+    except (OSError, RuntimeError) as error:
+        left = Path(torch.hub.get_dir()) / "checkpoints" / Path(bundle._path).name
+        if not left.is_file():
+            raise
+        left.unlink()
+        raise ConnectionError("a file that cannot be read; the same command fetches it anew") from error
+
+
 def bundles() -> dict[str, Any]:
-    """torchaudio's wav2vec 2.0 and HuBERT bundles by name."""
+    """torchaudio's wav2vec 2.0 and HuBERT bundles by name, but for those that no ONNX file could hold."""
     pipelines = torchaudio.pipelines
     named = {name: getattr(pipelines, name) for name in dir(pipelines) if name.isupper()}
     kinds = (pipelines.Wav2Vec2Bundle, pipelines.Wav2Vec2ASRBundle)
-    return {name: one for name, one in named.items() if isinstance(one, kinds) and one._model_type == "Wav2Vec2"}
+    found = {name: one for name, one in named.items() if isinstance(one, kinds) and one._model_type == "Wav2Vec2"}
+    return {name: one for name, one in found.items() if one._params["encoder_embed_dim"] <= _WIDEST}
 
 
 def _named(state: Mapping[str, Tensor]) -> dict[str, Tensor]:

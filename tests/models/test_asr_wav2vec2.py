@@ -200,10 +200,30 @@ def test_without_a_network_it_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
     def away() -> None:
         raise OSError("<urlopen error no way there>")
 
-    bundle = SimpleNamespace(_params=CONFIG, _labels=LABELS, _normalize_waveform=False, get_model=away)
+    bundle = SimpleNamespace(_params=CONFIG, _labels=LABELS, _normalize_waveform=False, _path="a.pth", get_model=away)
     monkeypatch.setattr(wav2vec2, "bundles", lambda: {"AWAY": bundle})
     with pytest.raises(NotFound, match=r"torchaudio:AWAY: expected to download it, got .*no way there"):
         wav2vec2.pretrained("AWAY", None, {})
+
+
+def test_what_is_left_of_a_broken_download_is_not_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TORCH_HOME", str(tmp_path))
+    (tmp_path / "hub" / "checkpoints").mkdir(parents=True)
+    half = tmp_path / "hub" / "checkpoints" / "half.pth"
+    half.write_bytes(saved(tmp_path / "whole.pth", 4).read_bytes()[:5000])
+
+    def broken() -> object:
+        return torch.load(half)
+
+    bundle = SimpleNamespace(
+        _params=CONFIG, _labels=LABELS, _normalize_waveform=False, _path="half.pth", get_model=broken
+    )
+    monkeypatch.setattr(wav2vec2, "bundles", lambda: {"HALF": bundle})
+    with pytest.raises(
+        NotFound, match=r"torchaudio:HALF: .*, got a file that cannot be read; the same command fetches"
+    ):
+        wav2vec2.pretrained("HALF", None, {})
+    assert not half.exists()
 
 
 def test_torchaudio_has_the_bundles_that_are_named() -> None:
@@ -211,7 +231,11 @@ def test_torchaudio_has_the_bundles_that_are_named() -> None:
     known = BUNDLES()
     assert {"WAV2VEC2_BASE", "WAV2VEC2_ASR_BASE_960H", "HUBERT_ASR_LARGE"} <= set(known)
     assert not any(name.startswith("WAVLM") for name in known)
+    assert {"HUBERT_XLARGE", "HUBERT_ASR_XLARGE", "WAV2VEC2_XLSR_1B", "WAV2VEC2_XLSR_2B"}.isdisjoint(known)
     for bundle in known.values():
+        with torch.device("meta"):
+            parts = torchaudio.models.wav2vec2_model(**bundle._params).parameters()
+            assert sum(part.nbytes for part in parts) < 2**31  # what one ONNX file holds
         assert {*bundle._params} - {"aux_num_out"} == set(CONFIG)
     assert known["WAV2VEC2_ASR_BASE_960H"].get_labels()[1:4] == ("|", "E", "T")
 

@@ -29,6 +29,12 @@ def test_boxes() -> None:
     assert from_scratch_seconds("detection", BOXES, features, None, COSTS) == pytest.approx(2 + (0.75 + 0.5 + 0.5) * 7)
 
 
+def test_each_part_that_is_seen_is_verified() -> None:
+    features, dear = {"expected_missed": 0.5}, replace(COSTS, box_verify_s=3.5)
+    assert expected_seconds("detection", BOXES, 0.9, features, None, dear) == pytest.approx(2 + 2 * 3.5 + 3 + 3.5)
+    assert parts_seconds("detection", BOXES, [1], False, features, None, dear) == pytest.approx(2 + 3.5 + 2)
+
+
 def test_lines() -> None:
     features = {"expected_missed": 0.1}
     assert expected_seconds("lane", LANES, 0.0, features, None, COSTS) == pytest.approx(2 + 1 + 0.2 * 5 + 0.1 * 9)

@@ -65,10 +65,15 @@ class Plan:
     strong: bool = False
 
     def __post_init__(self) -> None:
-        if not 0 <= self.keep < 1 or (self.keep and not self.parent):
-            raise InvalidInput(f"training plan: expected to keep a share in [0, 1) of what it starts from, got {self}")
+        if not 0 <= self.keep < 1:
+            raise InvalidInput(f"training plan: expected to keep a share in [0, 1) of the start, got {self.keep:g}")
+        if self.keep and not self.parent:
+            raise InvalidInput(
+                f"training plan: expected a version to start from, to keep {self.keep:g} of it, got none"
+            )
         if self.epochs < 1 or self.batch_size < 1 or not self.learning_rate > 0:
-            raise InvalidInput(f"training plan: expected epochs, batch size and learning rate > 0, got {self}")
+            got = f"{self.epochs}, {self.batch_size} and {self.learning_rate:g}"
+            raise InvalidInput(f"training plan: expected epochs, batch size and learning rate > 0, got {got}")
 
     def run_name(self, items: Sequence[Item]) -> str:
         """A name that only this plan on these items has."""

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Annotated, Any, Literal, TypeAlias, TypeVar, get_args
 
-from pydantic import BeforeValidator, ConfigDict, TypeAdapter, ValidationError
+from pydantic import BeforeValidator, ConfigDict, Field, TypeAdapter, ValidationError
 from pydantic_core import PydanticCustomError
 
 from models.errors import InvalidInput, InvalidRecord
@@ -33,6 +33,19 @@ def _no_digits_alone(value: Any) -> Any:
     return value
 
 
+def bounded(**keywords: float) -> Any:
+    """What a published schema says of a field, in its own keywords; ``__post_init__`` is what refuses, in our words."""
+    return Field(json_schema_extra=dict(keywords))
+
+
+Unit: TypeAlias = Annotated[float, bounded(minimum=0, maximum=1)]
+Above0: TypeAlias = Annotated[float, bounded(exclusiveMinimum=0, maximum=1)]
+Named: TypeAlias = Annotated[str, bounded(minLength=1)]
+_Duration: TypeAlias = Annotated[Seconds, bounded(minimum=0, maximum=LARGEST)]
+_NotNegative: TypeAlias = Annotated[float, bounded(minimum=0)]
+_Anywhere: TypeAlias = Annotated[Pixels, bounded(minimum=-LARGEST, maximum=LARGEST)]
+_Side: TypeAlias = Annotated[int, bounded(minimum=1, maximum=LARGEST)]
+
 WRITTEN_OUT = BeforeValidator(_no_digits_alone)
 Time: TypeAlias = Annotated[datetime, WRITTEN_OUT]
 
@@ -46,8 +59,8 @@ class Item:
     ``language`` is the one spoken in it, as its owner calls it (``hsb``, ``de``), where that is known.
     """
 
-    id: str
-    uri: str
+    id: Named
+    uri: Named
     group: str | None = None
     language: str | None = None
 
@@ -62,10 +75,10 @@ class Item:
 class Word:
     """One word with its span in seconds from the start of the medium and its confidence in [0, 1]."""
 
-    text: str
-    start_s: Seconds
-    end_s: Seconds
-    confidence: float = 1.0
+    text: Named
+    start_s: _Duration
+    end_s: _Duration
+    confidence: Unit = 1.0
 
     __pydantic_config__ = _STRICT
 
@@ -95,9 +108,9 @@ class Transcript:
 class Box:
     """One object: corners (x1, y1, x2, y2) in pixels, its category and its confidence in [0, 1]."""
 
-    xyxy: tuple[Pixels, Pixels, Pixels, Pixels]
-    category: str
-    confidence: float = 1.0
+    xyxy: tuple[_NotNegative, _NotNegative, _NotNegative, _NotNegative]
+    category: Named
+    confidence: Unit = 1.0
 
     __pydantic_config__ = _STRICT
 
@@ -113,8 +126,8 @@ class Box:
 class Boxes:
     """The objects of one image of ``width`` x ``height`` pixels; every box lies inside it."""
 
-    width: int
-    height: int
+    width: _Side
+    height: _Side
     boxes: tuple[Box, ...] = ()
 
     __pydantic_config__ = _STRICT
@@ -133,9 +146,9 @@ class Lane:
     ``std_px`` is the standard deviation of each point's x; it is empty where a person drew the line.
     """
 
-    points: tuple[tuple[Pixels, Pixels], ...]
-    std_px: tuple[Pixels, ...] = ()
-    confidence: float = 1.0
+    points: Annotated[tuple[tuple[_Anywhere, _Anywhere], ...], bounded(minItems=2)]
+    std_px: tuple[_NotNegative, ...] = ()
+    confidence: Unit = 1.0
 
     __pydantic_config__ = _STRICT
 
@@ -152,8 +165,8 @@ class Lane:
 class Lanes:
     """The lines of one road image of ``width`` x ``height`` pixels."""
 
-    width: int
-    height: int
+    width: _Side
+    height: _Side
     lanes: tuple[Lane, ...] = ()
 
     __pydantic_config__ = _STRICT
@@ -195,9 +208,9 @@ class Uncertainty:
     it is expected to take, ``score`` the model's raw doubt from which both come.
     """
 
-    p_error: float
-    seconds: Seconds
-    score: float
+    p_error: Unit
+    seconds: _NotNegative
+    score: Unit
 
     __pydantic_config__ = _STRICT
 
@@ -237,8 +250,8 @@ class Correction:
     item_id: str
     task: Task
     label: Label
-    annotator: str
-    seconds: Seconds
+    annotator: Named
+    seconds: _Duration
     tool: str
     created_at: Time
     model_version: str | None = None
@@ -283,13 +296,14 @@ def from_json(record_type: type[R], values: Mapping[str, Any]) -> R:
 
 
 def json_schema() -> dict[str, Any]:
-    """The published JSON schema of every record, one definition each; ``version`` may be left out, as in labels."""
+    """The published JSON schema of a record, one definition each; ``version`` may be left out, as in labels."""
     _, schema = TypeAdapter.json_schemas(
         [(record_type, "validation", adapter) for record_type, adapter in _ADAPTERS.items()],
         title=f"prelabel records, version {RECORDS_VERSION}",
     )
     for record_type in _ADAPTERS:
         schema["$defs"][record_type.__name__]["properties"]["version"] = {"const": RECORDS_VERSION}
+    schema["anyOf"] = [{"$ref": f"#/$defs/{record_type.__name__}"} for record_type in _ADAPTERS]
     return schema
 
 

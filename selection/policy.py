@@ -5,16 +5,18 @@ import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields
 from functools import cached_property
-from typing import Any, ClassVar, Literal
+from typing import Annotated, Any, ClassVar, Literal, TypeAlias
 
 from models.errors import InvalidInput
 from models.matters import Matters
-from models.records import LARGEST, Label, Seconds, Task, Time
+from models.records import LARGEST, Above0, Label, Seconds, Task, Time, bounded
 from selection.kinds import MISSING, Kind, kind_of, kinds_of_parts, names_of
 from selection.queueing import Deadline, Share, Skills, StrategyName
 from selection.rules import STRICT, About, Rule, rule_for
 
 LEAST_RATE = 1e-6  # of alpha and delta: smaller ones take more checks than can be counted, let alone made
+_Rate: TypeAlias = Annotated[float, bounded(minimum=LEAST_RATE, exclusiveMaximum=1)]
+_Budget: TypeAlias = Annotated[Seconds, bounded(exclusiveMinimum=0, maximum=LARGEST)]
 
 
 @dataclass(frozen=True)
@@ -33,22 +35,22 @@ class Policy:
     first where time runs short.
     """
 
-    alpha: float = 0.02
-    delta: float = 0.05
+    alpha: _Rate = 0.02
+    delta: _Rate = 0.05
     promise_of: Literal["items", "parts"] = "items"
-    audit_share: float = 0.02
-    calibration_share: float = 0.2
+    audit_share: Above0 = 0.02
+    calibration_share: Above0 = 0.2
     groups: bool = True
-    planted_share: float = 0.0
-    matters_wer: float = 0.0
-    matters_iou: float = 0.5
+    planted_share: Annotated[float, bounded(minimum=0, exclusiveMaximum=1)] = 0.0
+    matters_wer: Annotated[float, bounded(minimum=0, exclusiveMaximum=1)] = 0.0
+    matters_iou: Above0 = 0.5
     matters_category: bool = True
-    matters_lane_px: float = 8.0
-    budget_s_per_day: Seconds | None = None
+    matters_lane_px: Annotated[float, bounded(exclusiveMinimum=0, maximum=512)] = 8.0
+    budget_s_per_day: _Budget | None = None
     rules: tuple[Rule, ...] = ()
     kinds: tuple[Kind, ...] = ()
     checks_from: Time | None = None
-    strategies: tuple[Share, ...] = (Share("uncertainty"),)
+    strategies: Annotated[tuple[Share, ...], bounded(minItems=1)] = (Share("uncertainty"),)
     annotators: Mapping[str, Skills] = field(default_factory=dict)
     deadlines: tuple[Deadline, ...] = ()
 

@@ -10,7 +10,7 @@ import numpy as np
 
 from models.counting import percent
 from models.errors import InvalidInput
-from models.records import Seconds, Task, Time
+from models.records import Above0, Seconds, Task, Time
 from selection.rules import STRICT
 
 StrategyName: TypeAlias = Literal[
@@ -26,7 +26,7 @@ class Share:
     """The share, in (0, 1], of the queue that a strategy picks."""
 
     name: StrategyName
-    share: float = 1.0
+    share: Above0 = 1.0
 
     __pydantic_config__: ClassVar[Mapping[str, Any]] = STRICT
 

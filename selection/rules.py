@@ -8,10 +8,10 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import KW_ONLY, dataclass
 from fnmatch import fnmatchcase
-from typing import Any, ClassVar, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
 from models.errors import InvalidInput
-from models.records import Boxes, Label, Lanes, Seconds, Task, Transcript
+from models.records import Above0, Boxes, Label, Lanes, Seconds, Task, Transcript, bounded
 
 STRICT: dict[str, Any] = {"extra": "forbid", "allow_inf_nan": False}  # no unknown keys in what people write
 
@@ -41,8 +41,8 @@ class Conditions:
     _: KW_ONLY
     category: str | None = None
     text: str | None = None
-    confidence_below: float | None = None
-    more_than: int | None = None
+    confidence_below: Above0 | None = None
+    more_than: Annotated[int, bounded(minimum=0)] | None = None
     group: str | None = None
     language: str | None = None
     longer_than_s: Seconds | None = None

@@ -158,6 +158,56 @@ def test_an_unknown_a_missing_and_a_wrong_field_are_named(record: Record) -> Non
     assert not validator.is_valid({**written, "version": 2})
 
 
+def test_the_published_schema_is_of_a_record_of_any_kind() -> None:
+    schema = jsonschema.Draft202012Validator(json_schema())
+    assert all(schema.is_valid(to_json(record)) for record in ONE_OF_EACH)
+    assert not schema.is_valid({"colour": "red"})
+
+
+def with_value(values: Any, path: tuple[str | int, ...], value: object) -> Any:
+    """The same JSON with another value at one place."""
+    if not path:
+        return value
+    if isinstance(values, list):
+        return [with_value(one, path[1:], value) if at == path[0] else one for at, one in enumerate(values)]
+    return {**values, path[0]: with_value(values[path[0]], path[1:], value)}
+
+
+@pytest.mark.parametrize(
+    ("kind", "path", "value"),
+    [
+        (0, ("id",), ""),
+        (0, ("uri",), ""),
+        (1, ("words", 0, "text"), ""),
+        (1, ("words", 0, "start_s"), -0.1),
+        (1, ("words", 0, "end_s"), 2e9),
+        (1, ("words", 0, "confidence"), 1.1),
+        (2, ("width",), 0),
+        (2, ("height",), 2_000_000_000),
+        (2, ("boxes", 0, "xyxy", 1), -0.5),
+        (2, ("boxes", 0, "category"), ""),
+        (2, ("boxes", 0, "confidence"), -0.1),
+        (3, ("lanes", 0, "points"), [[1, 2]]),
+        (3, ("lanes", 0, "points", 0, 1), -2e9),
+        (3, ("lanes", 0, "std_px", 0), -1.0),
+        (3, ("lanes", 0, "confidence"), 2),
+        (4, ("p_error",), 1.5),
+        (4, ("seconds",), -1),
+        (4, ("score",), -0.5),
+        (6, ("annotator",), ""),
+        (6, ("seconds",), 2e9),
+    ],
+)
+def test_the_schema_refuses_what_a_record_refuses(kind: int, path: tuple[str | int, ...], value: object) -> None:
+    record = ONE_OF_EACH[kind]
+    written = json.loads(json.dumps(to_json(record)))
+    broken = with_value(written, path, value)
+    with pytest.raises(InvalidRecord):
+        from_json(type(record), broken)
+    assert _validator(type(record).__name__).is_valid(written)
+    assert not _validator(type(record).__name__).is_valid(broken)
+
+
 def refused(make: Any, message: str) -> None:
     with pytest.raises(InvalidRecord) as error:
         make()

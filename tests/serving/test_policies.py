@@ -3,6 +3,7 @@
 from pathlib import Path
 from typing import Any
 
+import jsonschema
 import pytest
 
 from models.errors import InvalidInput, NotFound
@@ -10,7 +11,7 @@ from models.records import TASKS, Task
 from selection.policy import KEYS, Policy
 from selection.routing import DRAWN
 from serving.loop import Loop, Registration
-from serving.policies import default_policy, parse_policy, read_policy, to_json
+from serving.policies import default_policy, json_schema, parse_policy, read_policy, to_json
 from serving.settings import Settings
 from tests.serving.served import eventually, picture, serving
 from tests.serving.test_loop_versions import EASY, Build, build, correct, decision, post, work_off
@@ -73,6 +74,35 @@ def test_a_broken_policy_is_refused(tmp_path: Path, text: str, said: str) -> Non
         read_policy(path, DEFAULT)
     with pytest.raises(NotFound, match="expected a policy"):
         read_policy(tmp_path / "none.toml", DEFAULT)
+
+
+@pytest.mark.parametrize(
+    "terms",
+    [
+        {"alpha": 1.0},
+        {"alpha": 1e-9},
+        {"delta": 0},
+        {"audit_share": 0},
+        {"calibration_share": 1.1},
+        {"planted_share": 1},
+        {"planted_share": -0.1},
+        {"matters_wer": 1},
+        {"matters_iou": 0},
+        {"matters_lane_px": 513},
+        {"budget_s_per_day": 0},
+        {"budget_s_per_day": 2e9},
+        {"rules": [{"task": "asr", "confidence_below": 0}]},
+        {"kinds": [{"task": "asr", "name": "a", "more_than": -1}]},
+        {"strategies": []},
+        {"strategies": [{"name": "random", "share": 1.5}]},
+    ],
+)
+def test_the_published_schema_refuses_what_a_policy_refuses(terms: dict[str, Any]) -> None:
+    schema = jsonschema.Draft202012Validator(json_schema())
+    with pytest.raises(InvalidInput):
+        parse_policy(terms, "p", DEFAULT)
+    assert not schema.is_valid(terms)
+    assert schema.is_valid(to_json(DEFAULT))
 
 
 def test_every_term_of_a_policy_is_documented() -> None:

@@ -128,7 +128,6 @@ def test_ctrl_c_keeps_what_is_done_and_the_run_goes_on_to_the_same_weights(tmp_p
         assert_same(unbroken, resumed)
 
 
-@pytest.mark.usefixtures("heeds_ctrl_c")
 def test_an_example_that_is_not_kept_is_decoded_once_a_batch(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     pairs = road_pairs(tmp_path / "media")
     recipe, decoded = tasks.recipe("lane"), list[str]()
@@ -188,6 +187,7 @@ def test_the_share_of_the_peak_goes_with_the_size_of_what_is_shown(monkeypatch: 
     assert pace.lap().endswith(f"{50 * 128 / 0.1 / 1e6:.1%} of the GPU's peak")
 
 
+@pytest.mark.usefixtures("heeds_ctrl_c")
 def test_a_second_ctrl_c_ends_at_once() -> None:
     with Stop() as stop:
         signal.raise_signal(signal.SIGINT)

@@ -207,7 +207,7 @@ def test_from_a_data_set_to_a_serving_version(tmp_path: Path) -> None:
     shutil.copytree(data, tmp_path / "copied")
     nothing = prelabel(tmp_path, *learns, "--held-out", f"culane:{tmp_path / 'copied'}:train", **settings)
     assert (nothing.returncode, "besides those held out or unseen, got none" in nothing.stderr) == (2, True)
-    for option, message in ((["--keep", "0.5"], "a share in [0, 1) of what it starts from, got"),
+    for option, message in ((["--keep", "0.5"], "a version to start from, to keep 0.5 of it, got none"),
                             (["--strong-augmentation"], "expected the usual augmentation, got strong")):  # fmt: skip
         refused = prelabel(tmp_path, *learns, *option, **settings)
         assert (refused.returncode, message in refused.stderr) == (2, True), refused.stderr

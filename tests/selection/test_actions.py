@@ -1,5 +1,7 @@
 """What was done and what it took, worked by hand."""
 
+from dataclasses import replace
+
 import pytest
 
 from models.changes import Changes
@@ -18,6 +20,7 @@ def test_images() -> None:
     did = Actions(Changes(kept=2, altered=1, removed=1, added=1), shown=True)
     assert spent_seconds("detection", did, COSTS) == 2 + 4 * 1 + 2 * 4 + 7
     assert spent_seconds("lane", did, COSTS) == 2 + 4 * 1 + 2 * 5 + 9
+    assert spent_seconds("detection", did, replace(COSTS, box_verify_s=3)) == 2 + 4 * 3 + 2 * 4 + 7
     from_nothing = Actions(Changes(added=3), shown=False)
     assert spent_seconds("detection", from_nothing, COSTS) == 2 + 3 * 7
     assert spent_seconds("lane", from_nothing, COSTS) == 2 + 3 * 9
@@ -71,6 +74,11 @@ SAID = Transcript("one two ten", tuple(Word(text, i, i + 0.5) for i, text in enu
 def test_the_doubtful_parts_alone(task: Task, said: Label, given: Label, plan: Plan, seconds: float) -> None:
     duration_s = 10.0 if task == "asr" else None
     assert spent_seconds(task, part_actions(task, said, given, plan, duration_s), COSTS) == pytest.approx(seconds)
+
+
+def test_each_word_is_heard_with_what_stands_before_and_after_it() -> None:
+    one, costs = part_actions("asr", SAID, SAID, Plan((0, 1), (2,), False), 10.0), replace(COSTS, context_s=3)
+    assert spent_seconds("asr", one, costs) == pytest.approx(1.8 * (3 + 0.5 + 3))
 
 
 def test_words_of_a_short_sound_cost_no_more_than_all_of_it() -> None:

@@ -81,6 +81,12 @@ def test_one_standing_a_person() -> None:
     )
 
 
+def test_the_speed_on_gold_is_that_of_planted_items_alone() -> None:
+    (ada,) = standings([Work("ada", 2, right_on_gold=False), Work("ada", 4, right_on_gold=True), Work("ada", 9)])
+    assert ada.gold_speed is not None
+    assert (ada.labels, ada.gold_speed.n, ada.gold_speed.median) == (3, 2, 3)
+
+
 def test_where_no_seconds_were_told_there_is_no_speed() -> None:
     ada, bob = standings([Work("ada", 0), Work("bob", 0), Work("bob", 8), Work("bob", 0)])
     assert ada.speed is None

@@ -186,15 +186,19 @@ def pretrained(name: str, file: Path | None, given: Mapping[str, Any]) -> tuple[
 
 
 def _fetched(bundle: Any) -> Any:
-    """Its model; a file that cannot be read is not kept, as torchaudio keeps what is left of a broken connection."""
+    """Its model; half a file is not kept, as torchaudio keeps what is left of a broken connection."""
     try:
         return bundle.get_model()
-    except (OSError, RuntimeError) as error:
+    except (OSError, RuntimeError):
         left = Path(torch.hub.get_dir()) / "checkpoints" / Path(bundle._path).name
         if not left.is_file():
             raise
-        left.unlink()
-        raise ConnectionError("a file that cannot be read; the same command fetches it anew") from error
+        try:
+            read_state(left)
+        except InvalidInput as broken:
+            left.unlink()
+            raise ConnectionError("a file that cannot be read; the same command fetches it anew") from broken
+        raise  # it is whole, and something else is wrong
 
 
 def bundles() -> dict[str, Any]:

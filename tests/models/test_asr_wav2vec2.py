@@ -206,24 +206,26 @@ def test_without_a_network_it_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
         wav2vec2.pretrained("AWAY", None, {})
 
 
-def test_what_is_left_of_a_broken_download_is_not_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("whole", [False, True])
+def test_half_a_file_of_a_broken_download_is_not_kept(
+    whole: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv("TORCH_HOME", str(tmp_path))
     (tmp_path / "hub" / "checkpoints").mkdir(parents=True)
-    half = tmp_path / "hub" / "checkpoints" / "half.pth"
-    half.write_bytes(saved(tmp_path / "whole.pth", 4).read_bytes()[:5000])
+    file = tmp_path / "hub" / "checkpoints" / "a.pth"
+    there = saved(tmp_path / "whole.pth", 4).read_bytes()
+    file.write_bytes(there if whole else there[:5000])
 
     def broken() -> object:
-        return torch.load(half)
+        torch.load(file)
+        raise RuntimeError("something else is wrong")
 
-    bundle = SimpleNamespace(
-        _params=CONFIG, _labels=LABELS, _normalize_waveform=False, _path="half.pth", get_model=broken
-    )
+    bundle = SimpleNamespace(_params=CONFIG, _labels=LABELS, _normalize_waveform=False, _path="a.pth", get_model=broken)
     monkeypatch.setattr(wav2vec2, "bundles", lambda: {"HALF": bundle})
-    with pytest.raises(
-        NotFound, match=r"torchaudio:HALF: .*, got a file that cannot be read; the same command fetches"
-    ):
+    why = "something else is wrong" if whole else "a file that cannot be read; the same command fetches"
+    with pytest.raises(NotFound, match=f"torchaudio:HALF: .*, got {why}"):
         wav2vec2.pretrained("HALF", None, {})
-    assert not half.exists()
+    assert file.exists() == whole
 
 
 def test_torchaudio_has_the_bundles_that_are_named() -> None:

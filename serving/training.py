@@ -25,7 +25,7 @@ from serving.loop import Actor, Loop
 from serving.media_files import content_id
 from serving.settings import Settings
 from serving.store.records import storable
-from serving.trust import first_calibration, tuned
+from serving.tuning import first_calibration, tuned
 
 # Beside a service the cores are busy: torch's threads then wait asleep, for spinning would take the time of those that
 # they wait for. It must be said before torch is loaded.

@@ -181,12 +181,18 @@ def agreements(predicted: Lanes, truth: Lanes, tolerance_share: float = TOLERANC
 
 def distances(points: Array, lane: Lane) -> Array:
     """Distance (n,) in pixels of points (n, 2) to the nearest place on a line."""
-    line = np.array(lane.points)
+    places, _ = onto(points, lane)
+    return np.asarray(np.linalg.norm(places - points[:, None], axis=2).min(axis=1))
+
+
+def onto(points: Array, lane: Lane) -> tuple[Array, Array]:
+    """Of points (n, 2) and a line of m + 1 points: the place on each of its stretches that is nearest to each point
+    (n, m, 2), and the share of the stretch's length at which the point lies beside it (n, m), below 0 before its start
+    and above 1 beyond its end."""
+    line = np.array(lane.points, np.float64)
     start, along = line[:-1], np.diff(line, axis=0)
-    square = np.maximum((along**2).sum(axis=1), 1e-12)
-    away = points[:, None] - start[None]  # (points, segments, 2)
-    share = np.clip((away * along).sum(axis=2) / square, 0, 1)
-    return np.asarray(np.sqrt(((away - share[..., None] * along) ** 2).sum(axis=2).min(axis=1)))
+    share = ((points[:, None] - start) * along).sum(axis=2) / np.maximum((along**2).sum(axis=1), 1e-12)
+    return start + share.clip(0, 1)[..., None] * along, share
 
 
 def _near(predicted: Lanes, truth: Lanes) -> tuple[int, int, int, int]:

@@ -85,7 +85,7 @@ class Columns:
     @property
     def most(self) -> float:
         """Where the scale ends: a round number no smaller than any share."""
-        return rounded_up(max((column.interval[1] for column in self.columns), default=1.0))
+        return rounded_up(max((column.interval[1] for column in self.columns), default=1.0), least=0.05)
 
 
 @dataclass(frozen=True)
@@ -135,9 +135,12 @@ def share_column(name: str, k: int, n: int) -> Column:
     return Column(name, k / n, share_interval(k, n), n)
 
 
-def rounded_up(value: float) -> float:
-    """The next of 0.05, 0.1, 0.2, 0.25, 0.5, 1, never above 1."""
-    return next((step for step in (0.05, 0.1, 0.2, 0.25, 0.5) if value <= step), 1.0)
+def rounded_up(value: float, least: float = 0.0) -> float:
+    """Where a scale of such values ends: the next of 1, 2, 2.5 and 5 times a power of ten, from ``least`` on."""
+    if (value := max(value, least)) <= 0:
+        return 1.0
+    unit = 10.0 ** math.floor(math.log10(value))
+    return next(step * unit for step in (1.0, 2.0, 2.5, 5.0, 10.0) if value <= step * unit * (1 + 1e-9))
 
 
 def binned(values: Sequence[float], wrong: Sequence[bool], edges: Sequence[float]) -> tuple[Column, ...]:

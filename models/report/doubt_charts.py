@@ -50,7 +50,7 @@ def risk(doubts: Mapping[str, Floats], errors: Bools) -> Curves:
         x="coverage",
         y="labels wrong",
         curves=tuple(curves),
-        y_most=rounded_up(highest),
+        y_most=rounded_up(highest, least=0.05),
     )
 
 

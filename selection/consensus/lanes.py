@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from models.lane.metrics import agreements
+from models.lane.metrics import agreements, onto
 from models.records import Lane, Lanes
 from selection.consensus.dawid_skene import Verdict, Votes
 from selection.consensus.matching import alike
@@ -57,14 +57,8 @@ def _cluster(people: Sequence[str], drawn: Mapping[str, Lane], shared: NDArray[n
 
 def _nearest(points: NDArray[np.float64], lane: Lane) -> NDArray[np.float64]:
     """The place (n, 2) on a line that is nearest to each point (n, 2); beyond the ends of the line the point itself."""
-    line = np.array(lane.points, np.float64)
-    start, along = line[:-1], np.diff(line, axis=0)
-    square = np.maximum((along**2).sum(axis=1), 1e-12)
-    away = points[:, None] - start[None]  # (points, segments, 2)
-    share = (away * along).sum(axis=2) / square
-    places = start[None] + share.clip(0, 1)[..., None] * along[None]
-    best = np.linalg.norm(places - points[:, None], axis=2).argmin(axis=1)
-    rows = np.arange(len(points))
+    places, share = onto(points, lane)
+    rows, best = np.arange(len(points)), np.linalg.norm(places - points[:, None], axis=2).argmin(axis=1)
     before, after = share[rows, best] < -1e-9, share[rows, best] > 1 + 1e-9
-    beyond = ((best == 0) & before) | ((best == len(start) - 1) & after)
+    beyond = ((best == 0) & before) | ((best == len(lane.points) - 2) & after)
     return np.asarray(np.where(beyond[:, None], points, places[rows, best]))

@@ -1,13 +1,12 @@
 """``report.html`` of a simulation: one page for people, with everything it needs inside."""
 
-import math
 from collections.abc import Callable, Mapping, Sequence
 from functools import cache
 
 from jinja2 import ChoiceLoader, Environment, PackageLoader
 
 from models.counting import counted
-from models.report.charts import Curve, Curves, Point
+from models.report.charts import Curve, Curves, Point, rounded_up
 from serving.simulation.arms import ArmName
 from serving.simulation.document import ArmReport, Estimate, SimulationReport
 from serving.simulation.document import Point as State
@@ -74,8 +73,8 @@ def _curves(
         x=x,
         y=y,
         curves=tuple(curves),
-        x_most=_rounded_up(max((at for at, _ in ends), default=1.0)),
-        y_most=_rounded_up(max((at for _, at in ends), default=1.0)),
+        x_most=rounded_up(max((at for at, _ in ends), default=1.0)),
+        y_most=rounded_up(max((at for _, at in ends), default=1.0)),
     )
 
 
@@ -83,14 +82,6 @@ def _band(told: Sequence[tuple[float, Estimate]]) -> tuple[Point, ...]:
     upper = [(at, found.high) for at, found in told if found.high is not None]
     lower = [(at, max(0.0, found.low)) for at, found in told if found.low is not None]
     return (*upper, *reversed(lower))
-
-
-def _rounded_up(value: float) -> float:
-    """The next number of 1, 2, 2.5 and 5 times a power of ten."""
-    if value <= 0:
-        return 1.0
-    unit = 10.0 ** math.floor(math.log10(value))
-    return next(step * unit for step in (1.0, 2.0, 2.5, 5.0, 10.0) if value <= step * unit * (1 + 1e-9))
 
 
 def hours(value: float) -> str:

@@ -33,8 +33,10 @@ def test_bins_hold_their_lower_edge_and_empty_ones_are_left_out() -> None:
     assert [(c.name, c.share, c.n) for c in columns] == [("0–8", 0.5, 2), ("8–16", 1.0, 1), ("≥ 64", 0.5, 2)]
 
 
-def test_a_scale_ends_at_a_round_number_no_smaller_than_any_share() -> None:
-    assert [rounded_up(value) for value in (0, 0.05, 0.051, 0.24, 0.3, 0.51, 1)] == [0.05, 0.05, 0.1, 0.25, 0.5, 1, 1]
+def test_a_scale_ends_at_a_round_number_no_smaller_than_any_value() -> None:
+    assert [rounded_up(value) for value in (0, 0.013, 0.2, 3, 1000.0)] == [1, 0.02, 0.2, 5, 1000]
+    shares = (0, 0.05, 0.051, 0.24, 0.3, 0.51, 1)
+    assert [rounded_up(share, least=0.05) for share in shares] == [0.05, 0.05, 0.1, 0.25, 0.5, 1, 1]
 
 
 @given(st.integers(1, 1000))

@@ -395,6 +395,5 @@ class TestFigures:
         assert (found.low, found.high) == pytest.approx((2 - 4.3027 / 3**0.5, 2 + 4.3027 / 3**0.5), abs=1e-4)
         assert estimate([5.0]).low is None
 
-    def test_scales_end_at_round_numbers(self) -> None:
-        assert [page._rounded_up(value) for value in (0, 0.013, 0.2, 3, 1000.0)] == [1, 0.02, 0.2, 5, 1000]
+    def test_hours_for_a_person(self) -> None:
         assert (page.hours(0.5), page.hours(2)) == ("30.0 min", "2.00 h")

@@ -7,6 +7,7 @@ not: theirs begins anew after every interruption.
 import hashlib
 import shutil
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -66,6 +67,9 @@ def download(source: Source, out: Path, *, console: Console | None = None) -> st
     except KeyboardInterrupt:
         console.print("stopped; the same command goes on from here")
         raise
+    finally:
+        with suppress(OSError):  # it holds something to go on from
+            fetched.rmdir()
     shutil.rmtree(fetched)
     name, _, rest = source.spec.partition(":")
     return f"{name}:{out}/{rest}"

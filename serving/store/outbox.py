@@ -139,8 +139,8 @@ class Outbox:
         with self._database.reading() as connection:
             return _deliveries(connection, outbox.c.dead)
 
-    def retry(self, delivery_id: int, actor: Actor, now: datetime) -> None:
-        """Lets a message that nobody would hear be told again; one that waits already stays as it is.
+    def retry(self, delivery_id: int, actor: Actor, now: datetime) -> bool:
+        """Lets a message that nobody would hear be told again; one that waits already stays as it is, and is False.
 
         Raises:
             NotFound: there is none of that id.
@@ -155,6 +155,7 @@ class Outbox:
                 again = update(outbox).where(where).values(dead=False, attempts=0, due_at=now, failure=None)
                 connection.execute(again)
                 log(connection, now, actor, "retry", row.message)
+            return bool(row.dead)
 
 
 def tell(connection: Connection, kind: Kind, task: Task, data: Mapping[str, Any], now: datetime) -> None:

@@ -54,8 +54,8 @@ def dead(db: Database = None) -> None:
 @app.command("retry")
 def retry(delivery_id: int, db: Database = None) -> None:
     """Tell a message again that nobody heard."""
-    _outbox(db).retry(delivery_id, ACTOR, utc_now())
-    out.print(f"{delivery_id} is told again")
+    again = _outbox(db).retry(delivery_id, ACTOR, utc_now())
+    out.print(f"{delivery_id} {'is told again' if again else 'waits to be told already'}")
 
 
 def _outbox(db: str | None) -> Outbox:

@@ -135,7 +135,7 @@ def test_other_bytes_than_were_published_are_refused_and_thrown_away(host: Host,
     host.files["v1.0.9.tar.gz"] = whole[:-1] + b"?"
     with pytest.raises(InvalidInput, match=r"gz: expected sha256 [0-9a-f]{64}, got [0-9a-f]{64}; what"):
         download(asked, tmp_path / "out")
-    assert files_in(tmp_path) == set()
+    assert not list(tmp_path.iterdir())
     host.files["v1.0.9.tar.gz"] = whole
     download(asked, tmp_path / "out")
     assert files_in(tmp_path) == {f"out/{name}" for name in DIGITS}

@@ -209,7 +209,8 @@ def test_what_is_not_heard_is_told_again_in_order_and_at_last_dead(
     send()
     told = [message["data"]["item_id"] for message in receiver.messages]
     assert told == [item(2).id, item(3).id]
-    store.outbox.retry(dead.id, "admin", after(40))
+    assert store.outbox.retry(dead.id, "admin", after(40))
+    assert not store.outbox.retry(dead.id, "admin", after(40))  # it waits already
     send()
     assert receiver.messages[-1]["data"]["item_id"] == item(1).id
     assert receiver.heard[-1][0]["webhook-id"] == dead.message

@@ -52,10 +52,11 @@ def curve(points: Array) -> Array:
     """
     points = points.astype(np.float32).astype(np.float64)  # as the official script reads them
     gaps = np.linalg.norm(np.diff(points, axis=0), axis=1)
-    points, gaps = points[np.append(True, gaps > 0)], gaps[gaps > 0]
+    at = np.append(0, np.cumsum(gaps))
+    goes_on = np.diff(at) > 0  # one that is nearer than the length can be told repeats the one before, too
+    points, at, gaps = points[np.append(True, goes_on)], at[np.append(True, goes_on)], gaps[goes_on]
     if len(points) <= 2:
         return points
-    at = np.append(0, np.cumsum(gaps))
     places = at[:-1, None] + gaps[:, None] * (np.arange(_TIMES) / _TIMES)
     return np.concatenate([CubicSpline(at, points, bc_type="natural")(places.ravel()), points[-1:]])
 

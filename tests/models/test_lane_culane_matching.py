@@ -72,6 +72,8 @@ def test_a_line_that_repeats_a_point_is_the_line() -> None:
     assert overlaps(lanes([line[0], *line]), lanes(line))[0, 0] == 1
     dot = [(800.0, 500.0)] * 3
     assert overlaps(lanes(dot), lanes(dot))[0, 0] == 1
+    near = [(0.0, 1.0), (0.0, 0.0), (0.0, 6e-42)]
+    assert overlaps(lanes(near), lanes(near[:2]))[0, 0] == 1
 
 
 def slow_curve(points: Points) -> list[tuple[float, float]]:

@@ -7,6 +7,8 @@ Stands alone: it needs cvat-sdk and nothing else, so it runs wherever that comma
 """
 
 import base64
+import datetime
+import email.utils
 import io
 import json
 import time
@@ -20,7 +22,10 @@ import PIL.Image
 from cvat_sdk.models import LabeledShapeRequest
 
 AS_IT_IS = ("1", "L", "LA", "P", "RGB", "RGBA", "I;16")  # what PNG keeps
-ATTEMPTS = 5  # while prelabel says that it has too much to do
+ATTEMPTS = 5
+LATER = (429, 503)  # prelabel has too much to do, or its store or its model is not there yet
+UNTOLD_S = 2.0  # to wait where nobody says how long
+LONGEST_S = 60.0
 
 
 class Function:
@@ -73,14 +78,28 @@ class Function:
                 with urllib.request.urlopen(asked, timeout=120) as answer:
                     return json.load(answer)
             except urllib.error.HTTPError as error:
-                if error.code == 429 and attempt + 1 < ATTEMPTS:
-                    time.sleep(float(error.headers.get("Retry-After", 2)))
+                if error.code in LATER and attempt + 1 < ATTEMPTS:
+                    time.sleep(wait_s(error.headers.get("Retry-After", "")))
                     continue
                 got = f"{error.code} {error.read().decode(errors='replace')[:500]}"
                 raise RuntimeError(f"{self._url}: expected an answer of prelabel, got {got}") from error
             except OSError as error:
                 raise RuntimeError(f"{self._url}: expected prelabel to answer, got {error}") from error
         raise AssertionError("the last attempt answers or raises")
+
+
+def wait_s(told: str) -> float:
+    """How long a ``Retry-After`` asks to wait: seconds or a date (RFC 9110, section 10.2.3)."""
+    try:
+        asked = float(told) if told.strip().isdecimal() else _until(told)
+    except ValueError:
+        return UNTOLD_S
+    return min(max(asked, 0.0), LONGEST_S)
+
+
+def _until(told: str) -> float:
+    at = email.utils.parsedate_to_datetime(told)
+    return (at - datetime.datetime.now(at.tzinfo)).total_seconds()
 
 
 create = Function  # by this name the command finds it

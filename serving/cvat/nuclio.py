@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 HANDLER = Path(__file__).with_name("nuclio_handler.py")
+RUNTIME = "python:3.11"  # known to nuclio 1.13 as well as to those that dropped 3.9
 LARGEST_FRAME = 268_435_456  # bytes of a request; nuclio's own default is far less than a large frame
 
 
@@ -25,7 +26,7 @@ def description(
         "metadata": {"name": name, "namespace": "cvat", "annotations": annotations},
         "spec": {
             "description": f"the {kind} of prelabel at {url}",
-            "runtime": "python:3.9",
+            "runtime": RUNTIME,
             "handler": f"{HANDLER.stem}:handler",
             "eventTimeout": "120s",
             "env": [{"name": "PRELABEL_FUNCTION", "value": url}],

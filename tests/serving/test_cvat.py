@@ -112,6 +112,7 @@ class TestNuclio:
         annotations = described["metadata"]["annotations"]
         assert annotations["type"] == "detector"
         assert json.loads(annotations["spec"]) == [{"id": 0, "name": "car", "type": "rectangle"}]
+        assert described["spec"]["runtime"] == "python:3.11"
         assert described["spec"]["env"][0]["value"] == "http://127.0.0.1:3000/cvat/detection"
         assert base64.b64decode(described["spec"]["build"]["functionSourceCode"]) == HANDLER.read_bytes()
         lanes = served.client.get("/cvat/lane").json()["metadata"]["annotations"]

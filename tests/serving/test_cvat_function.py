@@ -3,7 +3,13 @@
 import io
 import subprocess
 import sys
+import time
+import urllib.error
+import urllib.request
 from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from email.message import Message
+from email.utils import format_datetime
 from pathlib import Path
 from typing import Any
 
@@ -101,6 +107,33 @@ class TestFunction:
             loaded(url)
         with pytest.raises(RuntimeError, match="expected prelabel to answer, got"):
             loaded("http://127.0.0.1:9")
+
+    @pytest.mark.parametrize("status", [429, 503])
+    def test_what_is_there_in_a_while_is_asked_for_again(
+        self, url: str, monkeypatch: pytest.MonkeyPatch, status: int
+    ) -> None:
+        function, answered, slept = loaded(url), urllib.request.urlopen, list[float]()
+        told = ["7", None, "soon", format_datetime(datetime.now(UTC) + timedelta(seconds=30), usegmt=True)]
+
+        def refusing(asked: Any, **how: Any) -> Any:
+            if not told:
+                return answered(asked, **how)
+            headers = Message()
+            if (wait := told.pop(0)) is not None:
+                headers["Retry-After"] = wait
+            raise urllib.error.HTTPError(asked.full_url, status, "later", headers, io.BytesIO(b"later"))
+
+        monkeypatch.setattr(urllib.request, "urlopen", refusing)
+        monkeypatch.setattr(time, "sleep", slept.append)
+        assert len(function.detect(context(), image(picture()))) == 1
+        assert slept == [7, 2, 2, pytest.approx(30, abs=3)]
+        told += ["1"] * 5
+        with pytest.raises(RuntimeError, match=f"got {status} later"):
+            function.detect(context(), image(picture()))
+
+    def test_nobody_is_waited_for_longer_than_a_minute(self) -> None:
+        assert [cvat_function.wait_s(told) for told in ("0", "61", "Thu, 01 Jan 2099 00:00:00 GMT")] == [0, 60, 60]
+        assert cvat_function.wait_s("Thu, 01 Jan 2009 00:00:00 GMT") == 0
 
     def test_it_stands_alone_and_prelabel_gives_it_away(self, served: Served) -> None:
         assert served.client.get("/cvat/cvat_function.py").content == FILE.read_bytes()

@@ -76,9 +76,10 @@ class Corrections:
         job = client.job(number)
         if job["state"] != COMPLETED:
             return 0
-        labels = client.labels(job)
-        drawn = drawn_on(client.annotations(number), {one["id"]: one["name"] for one in labels}, job["stop_frame"])
-        frames = [self._frame(number, frame, drawn.get(frame, ())) for frame in self._frames(job)]
+        labels, meta = client.labels(job), client.meta(number)
+        called = {one["id"]: one["name"] for one in labels}
+        drawn = drawn_on(client.annotations(number), called, job["stop_frame"], set(meta["deleted_frames"]))
+        frames = [self._frame(number, frame, drawn.get(frame, ())) for frame in _frames(job, meta)]
         new = [found for task in KINDS for found in self._said(task, job, labels, frames)]
         self._add(job, new)
         return len(new)
@@ -96,13 +97,6 @@ class Corrections:
             return []
         found = (self._correction(task, job, frame, self._item_id(task, job, frame), names) for frame in frames)
         return [one for one in found if one is not None]
-
-    def _frames(self, job: Mapping[str, Any]) -> list[int]:
-        """The numbers of a job's frames that are there."""
-        meta = require(self._client).meta(job["id"])
-        included, deleted = meta.get("included_frames"), set(meta["deleted_frames"])
-        frames = range(job["start_frame"], job["stop_frame"] + 1)
-        return [frame for frame in frames if frame not in deleted and (included is None or frame in included)]
 
     def _frame(self, job: int, number: int, drawn: Sequence[Drawn]) -> Frame:
         return Frame(number, pixels_of(self._bytes(job, number), f"frame {number}", self._limits), drawn)
@@ -192,3 +186,10 @@ class Corrections:
         """The seconds that the assignee worked on a job, or that all did where it is nobody's; 0 if nobody knows."""
         worked = require(self._client).working_time(job) or {}
         return worked.get(who, 0.0) if who else sum(worked.values())
+
+
+def _frames(job: Mapping[str, Any], meta: Mapping[str, Any]) -> list[int]:
+    """The numbers of a job's frames that are there."""
+    included, deleted = meta.get("included_frames"), set(meta["deleted_frames"])
+    frames = range(job["start_frame"], job["stop_frame"] + 1)
+    return [frame for frame in frames if frame not in deleted and (included is None or frame in included)]

@@ -1,19 +1,20 @@
 """Labels as CVAT's shapes, and back: rectangles and polylines in pixels of the picture.
 
-Rectangles, also turned ones, mean boxes; polylines mean lanes; tracks of rectangles are rectangles on every frame. What
-a person drew of another kind (polygon, mask, ellipse, cuboid, points, skeleton) with a label that means one of the
-model's categories is refused, for the label would be less than was said. With other labels it is the project's own,
+Rectangles, also turned ones, mean boxes; polylines mean lanes; tracks of either are one on every frame. What a person
+drew of another kind (polygon, mask, ellipse, cuboid, points, skeleton) with a label that means one of the model's
+categories is refused, for the label would be less than was said. With other labels it is the project's own,
 as are tags and attributes.
 """
 
 import math
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Any, TypeAlias
 
 from models.errors import InvalidInput, NotFound
 from models.records import Box, Boxes, Label, Lane, Lanes, Pixels, Task
+from serving.cvat.polylines import between, length
 from serving.label_names import LANE, Names
 
 Shape: TypeAlias = dict[str, Any]
@@ -60,8 +61,11 @@ def shapes_of(label: Label, names: Names, threshold: float) -> list[Shape]:
     ]
 
 
-def drawn_on(annotations: Mapping[str, Any], labels: Mapping[int, str], last: int) -> dict[int, list[Drawn]]:
-    """The shapes on each frame that has some; ``labels`` by number, ``last`` is the last frame of the job.
+def drawn_on(
+    annotations: Mapping[str, Any], labels: Mapping[int, str], last: int, deleted: Collection[int] = ()
+) -> dict[int, list[Drawn]]:
+    """The shapes on each frame that has some; ``labels`` by number, ``last`` is the last frame of the job. What tracks
+    say on ``deleted`` frames counts no more than in CVAT: not at all.
 
     Raises:
         InvalidInput: they are not as CVAT writes them.
@@ -71,7 +75,8 @@ def drawn_on(annotations: Mapping[str, Any], labels: Mapping[int, str], last: in
         for shape in annotations["shapes"]:
             found[int(shape["frame"])].append(_drawn(shape, labels[shape["label_id"]]))
         for track in annotations["tracks"]:
-            for frame, one in _tracked(track, labels[track["label_id"]], last):
+            keys = [shape for shape in track["shapes"] if int(shape["frame"]) not in deleted]
+            for frame, one in _tracked(keys, labels[track["label_id"]], last):
                 found[frame].append(one)
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise InvalidInput(f"annotations: expected them as CVAT writes them, got {error!r}") from error
@@ -105,12 +110,12 @@ def _drawn(shape: Mapping[str, Any], label: str) -> Drawn:
     return Drawn(str(shape["type"]), label, tuple(map(float, shape["points"])), float(shape.get("rotation") or 0))
 
 
-def _tracked(track: Mapping[str, Any], label: str, last: int) -> Iterator[tuple[int, Drawn]]:
-    """A track's shape on each frame up to ``last`` on which it is in the picture.
+def _tracked(shapes: Iterable[Mapping[str, Any]], label: str, last: int) -> Iterator[tuple[int, Drawn]]:
+    """The shape of a track with these keyframes on each frame up to ``last`` on which it is in the picture.
 
     Between keyframes sides and angle go evenly, the angle the shorter way round; after the last one nothing moves.
     """
-    keys = sorted(track["shapes"], key=lambda shape: int(shape["frame"]))
+    keys = sorted(shapes, key=lambda shape: int(shape["frame"]))
     for left, right in zip(keys, [*keys[1:], None], strict=True):
         begin, end = int(left["frame"]), last + 1 if right is None else int(right["frame"])
         here = _drawn(left, label)
@@ -120,7 +125,12 @@ def _tracked(track: Mapping[str, Any], label: str, last: int) -> Iterator[tuple[
 
 
 def _between(one: Drawn, other: Drawn, share: float) -> Drawn:
-    if one.kind != "rectangle" or one == other or share == 0:
+    if one == other or share == 0:
+        return one
+    if one.kind == "polyline" and length(_pairs(one.points)) and length(_pairs(other.points)):
+        moved = between(_pairs(one.points), _pairs(other.points), share)
+        return replace(one, points=tuple(side for point in moved for side in point))
+    if one.kind != "rectangle":
         return one
     points = tuple(a + share * (b - a) for a, b in zip(one.points, other.points, strict=True))
     turn = (other.rotation - one.rotation + 180) % 360 - 180

@@ -227,6 +227,13 @@ class TestCorrections:
         complete(joined, cvat)
         assert boxes(joined) == [[(0, 0, 10, 10), (50, 50, 60, 60)], [(10, 0, 25, 10)], [(20, 0, 40, 10)]]
 
+    def test_tracks_go_on_as_if_deleted_frames_had_never_been(self, joined: Served, cvat: FakeCvat) -> None:
+        cvat.track(0, "car", {0: (0, 0, 10, 10), 1: (70, 70, 80, 80), 2: (20, 0, 40, 10)})
+        cvat.track(0, "car", {0: (50, 50, 60, 60), 1: None})
+        cvat.deleted_frames = [1]
+        complete(joined, cvat)
+        assert boxes(joined) == [[(0, 0, 10, 10), (50, 50, 60, 60)], [(20, 0, 40, 10), (50, 50, 60, 60)]]
+
     @pytest.mark.parametrize(
         ("label", "kind", "says"),
         [

@@ -101,6 +101,17 @@ class TestTracks:
     def test_keyframes_beyond_the_job_are_not_of_it(self) -> None:
         assert sorted(tracked(key(0, (0, 0, 1, 1)), key(9, (9, 0, 10, 1)), last=2)) == [0, 1, 2]
 
+    def test_a_keyframe_on_a_deleted_frame_does_not_count(self) -> None:
+        keys = [key(0, (0, 0, 1, 1)), key(2, (50, 50, 60, 60)), key(4, (4, 0, 5, 1)), key(5, (), outside=True)]
+        track = {"shapes": [], "tracks": [{"label_id": 1, "shapes": keys}]}
+        found = drawn_on(track, NUMBERS, 6, {2, 5})
+        assert [found[frame][0].points for frame in (1, 3, 6)] == [(1, 0, 2, 1), (3, 0, 4, 1), (4, 0, 5, 1)]
+
+    def test_a_tracked_line_moves_too(self) -> None:
+        lines = [key(0, (0, 0, 0, 10), type="polyline"), key(4, (8, 0, 8, 5, 8, 10), type="polyline")]
+        assert tracked(*lines)[2] == ((4, 0, 4, 2.5, 4, 10), 0)
+        assert tracked(lines[0], key(4, (8, 8, 8, 8), type="polyline"))[2] == ((0, 0, 0, 10), 0)  # of no length
+
     def test_what_is_not_as_cvat_writes_it_is_refused(self) -> None:
         with pytest.raises(InvalidInput, match="expected them as CVAT writes them, got KeyError"):
             drawn_on({"shapes": [{"frame": 0, "label_id": 99}], "tracks": []}, NUMBERS, 1)

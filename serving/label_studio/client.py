@@ -8,11 +8,12 @@ from typing import Any
 
 import httpx
 
-from models.errors import InvalidInput
+from models.errors import InvalidInput, NotAllowed
 from serving.settings import Settings
 from serving.tool_api import ToolApi
 
 PAGE = 100  # tasks a request
+RESERVED = "reserved network address"  # in its refusal of a backend that is in no public network
 FRESH_S = 240.0  # an access token lives for five minutes
 
 
@@ -59,6 +60,10 @@ class Client(ToolApi):
         (number,) = self._json("POST", path, files={"file": (name, data)}, **how)["task_ids"]
         return int(number)
 
+    def delete_prediction(self, prediction: int) -> None:
+        """Takes a prediction away."""
+        self._json("DELETE", f"/api/predictions/{prediction}/")
+
     def change_score(self, prediction: int, score: float) -> None:
         """Gives a prediction another place in the queue."""
         self._json("PATCH", f"/api/predictions/{prediction}/", json={"score": score})
@@ -76,7 +81,7 @@ class Client(ToolApi):
         password that it asks for.
 
         Raises:
-            InvalidInput: Label Studio does not reach it, or got an error from it.
+            InvalidInput: Label Studio does not reach it, may not, or got an error from it.
         """
         values: dict[str, Any] = {"url": url, "project": project, "title": title}
         if secret is not None:
@@ -85,7 +90,15 @@ class Client(ToolApi):
         method, path = ("POST", "/api/ml") if known is None else ("PATCH", f"/api/ml/{known}")
         if known is None:  # whether it goes on so is up to the people there
             values["is_interactive"] = True
-        kept = self._json(method, path, json=values)
+        try:
+            kept = self._json(method, path, json=values)
+        except NotAllowed as error:
+            if RESERVED not in str(error):
+                raise
+            raise InvalidInput(
+                f"{self.url}: expected that it may connect to {url}, which is in no public network; "
+                "start Label Studio with USE_DEFAULT_BANNED_SUBNETS=false"
+            ) from error
         if kept.get("state") == "ER" or kept.get("error_message"):
             raise InvalidInput(f"{self.url}: expected to reach {url}, got {kept.get('error_message')}")
 

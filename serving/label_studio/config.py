@@ -14,7 +14,7 @@ from xml.etree.ElementTree import Element
 
 from models.errors import InvalidInput
 from models.records import Task
-from serving.label_names import Names, category_names, lane_names
+from serving.label_names import LANE, Names, category_names, lane_names
 
 Kind: TypeAlias = Literal["RectangleLabels", "VideoRectangle", "VectorLabels", "KeyPointLabels", "TextArea", "Segments"]
 
@@ -66,20 +66,31 @@ class Control:
 
 @dataclass(frozen=True)
 class View:
-    """A project as a model sees it."""
+    """A project as a model sees it, and the names of everything that people label with there."""
 
     control: Control
     names: Names
+    controls: frozenset[str]
 
 
 def view(label_config: str, task: Task, categories: Sequence[str], aliases: Mapping[str, str]) -> View:
     """The project with this configuration, for a model that knows these categories.
 
     Raises:
-        InvalidInput: the configuration is none for the task, or a label of it is none of the model's.
+        InvalidInput: the configuration is none for the task, or a label of it is none of the model's, or labels of the
+            model stand in several controls.
     """
-    control = control_of(label_config, task)
-    return View(control, names_of(control, categories, aliases))
+    control, tags = control_of(label_config, task), list(_parsed(label_config).iter())
+    known = {*categories, *aliases, *((LANE,) if task == "lane" else ())}
+    for tag in tags:
+        elsewhere = known.intersection(_labels(tag)) if tag.tag in _CONTROLS[task] else ()
+        if elsewhere and tag.get("toName") == control.to_name and tag.get("name") != control.from_name:
+            raise InvalidInput(
+                f"label_config: expected the labels of the model in one control, {control.from_name}, "
+                f"got {', '.join(sorted(elsewhere))} in {tag.get('name')}"
+            )
+    controls = frozenset(tag.get("name", "") for tag in tags if tag.get("toName"))
+    return View(control, names_of(control, categories, aliases), controls)
 
 
 def control_of(label_config: str, task: Task) -> Control:

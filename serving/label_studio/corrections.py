@@ -1,16 +1,17 @@
 """From annotations to corrections: out of webhooks, in any order and any number of times, or by looking there.
 
 An annotation is known by its id and the time of its last change; its seconds (``lead_time``) grow from change to
-change, so that each correction carries what was added. What is deleted or cancelled there counts no longer here.
+change, so that each correction carries what was added. A change is a correction of whoever made it, and none where it
+says the same in no time, such as a star. What is deleted or cancelled there counts no longer here.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
 from models.errors import NotFound, PrelabelError
-from models.records import Correction, Label, Task
+from models.records import Correction, Label, Task, to_json
 from serving.http_errors import Unavailable
 from serving.inbox import work_off
 from serving.label_names import categories_of
@@ -18,7 +19,7 @@ from serving.label_studio.client import Client, require
 from serving.label_studio.config import View, view
 from serving.label_studio.events import deleted, told
 from serving.label_studio.media import Media, group_of, uri_of
-from serving.label_studio.regions import label_of
+from serving.label_studio.regions import label_of, require_known
 from serving.label_studio.sequences import boxes_at
 from serving.label_studio.videos import Videos
 from serving.loop import Loop, Registration
@@ -93,7 +94,10 @@ class Corrections:
         said = self._said(task, given, studio_task, shown)
         lead_s, version = float(given.get("lead_time") or 0), self._started_from(given)
         each_s = max(0.0, lead_s - known.seconds) / len(said)
-        who = f"{TOOL}:{_annotator(given)}"
+        if each_s == 0 and self._was_said(known, said):
+            self._studio.keep(known)
+            return False
+        who = f"{TOOL}:{_annotator(given, is_new=not known.corrections)}"
         made = [Correction(item_id, task, label, who, each_s, TOOL, changed_at, version) for item_id, label in said]
         receipts = [self._loop.correct(one, None, TOOL, of_gold=True) for one in made]
         gave = (*known.corrections, *(one.correction_id for one in receipts))
@@ -104,12 +108,21 @@ class Corrections:
         self, task: Task, given: Mapping[str, Any], studio_task: Mapping[str, Any], shown: View
     ) -> list[tuple[str, Label]]:
         """What an annotation says: of its one item or, where it is about a video, of each still."""
+        require_known(given["result"], shown)
         if not shown.control.is_video:
             item_id = self._item_id(task, studio_task, shown)
             return [(item_id, label_of(given["result"], shown, lambda: self._loop.sizes.of(item_id)))]
         film = self._videos.film(task, self._whole(studio_task), shown, TOOL)
         size = self._loop.sizes.of(film.stills[0][1])
         return [(item_id, boxes_at(given["result"], shown, number, size)) for number, item_id in film.stills]
+
+    def _was_said(self, known: Annotation, said: Sequence[tuple[str, Label]]) -> bool:
+        """Whether an annotation said the same of each item before."""
+        for item_id, label in said:
+            given = [one for one in self._loop.history(item_id)["corrections"] if one["id"] in known.corrections]
+            if not given or given[-1]["label"] != to_json(label):
+                return False
+        return True
 
     def forget(self, known: Annotation) -> bool:
         """Takes back what a deleted annotation gave, also before it is known; says whether there was something."""
@@ -189,6 +202,7 @@ class Corrections:
             return None
 
 
-def _annotator(given: Mapping[str, Any]) -> str:
-    who = given.get("completed_by")
+def _annotator(given: Mapping[str, Any], is_new: bool) -> str:
+    """Who made an annotation that is new here, else who changed it."""
+    who = (None if is_new else given.get("updated_by")) or given.get("completed_by")
     return str(who.get("id") if isinstance(who, Mapping) else who or "unknown")

@@ -7,6 +7,7 @@ stand the other tasks by their doubt, and last those that the promise covers.
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
+from models.errors import NotFound
 from models.records import Task
 from selection.routing import DRAWN, draw
 from serving.label_studio.client import Client
@@ -68,21 +69,26 @@ class Ordering:
         self.arrange(project)
 
     def arrange(self, project: Project) -> int:
-        """Tells the scores that are not as our queue is now, and returns how many these were.
+        """Tells the scores that are not as our queue is now, and returns how many these were. Tasks that are gone there
+        have no place any more.
 
         Raises:
-            NotAllowed, NotFound, Unavailable: Label Studio says so.
+            NotAllowed, Unavailable: Label Studio says so.
         """
         told = self._told[project.task, project.project]
         self._policies[project.task, project.project] = self._loop.policies.of(project.task).version
         scores = head_scores(*self._next(project.task, told))
         changed = 0
-        for number, one in told.items():
+        for number, one in list(told.items()):
             score = _score(one, scores)
-            if score != one.score:
+            if score == one.score:
+                continue
+            try:
                 self._client.change_score(one.prediction, score)
                 told[number] = replace(one, score=score)
                 changed += 1
+            except NotFound:
+                del told[number]
         return changed
 
     def _next(self, task: Task, told: Mapping[int, Told]) -> tuple[int, list[str]]:

@@ -16,6 +16,7 @@ from serving.label_studio.corrections import TOOL, Corrections, Reconciled
 from serving.label_studio.media import Media
 from serving.label_studio.ordering import Ordering
 from serving.label_studio.planting import plant
+from serving.label_studio.regions import is_of
 from serving.label_studio.videos import Videos
 from serving.loop import Actor, Loop, utc_now
 from serving.settings import Settings
@@ -42,47 +43,46 @@ class Attached:
 def push(
     client: Client,
     project: int,
+    control: Control,
     version: str,
     predict: Predict,
     progress: Progress | None = None,
-    at_once: int = AT_ONCE,
 ) -> Attached:
-    """Stores a version's predictions for every task that has none of it, page by page, and counts them afterwards.
+    """Stores a version's predictions for every task that has none of it, page by page, and counts them afterwards. One
+    that was drawn with a control or a label that the project has no more is none, and replaced.
 
     Raises:
         Refused: Label Studio stored fewer than it was given.
         Unavailable: it does not answer.
     """
-    done, unread = 0, []
+    done, unread, at_once = 0, [], 1 if control.is_video else AT_ONCE  # a video takes as long as many pictures
     for page in client.tasks(project):
-        missing = [one for one in page if not _shows(one, version)]
+        missing = [one for one in page if not _shows(one, version, control)]
         done += len(page) - len(missing)
         for start in range(0, len(missing), at_once):
             some = missing[start : start + at_once]
             answers = predict(some)
             unread += [f"task {one['id']}: {answer['error']}" for one, answer in zip(some, answers, strict=True)
                        if "error" in answer]  # fmt: skip
+            for worn in (said for one in some for said in one["predictions"] if said.get("model_version") == version):
+                client.delete_prediction(int(worn["id"]))
             client.add_predictions(project, [_told(one, answer) for one, answer in zip(some, answers, strict=True)])
             done += len(some)
             if progress:
                 progress(done, done)
-    stored = sum(_shows(one, version) for page in client.tasks(project) for one in page)
+    stored = sum(_shows(one, version, control) for page in client.tasks(project) for one in page)
     if stored < done:
         raise Refused(f"project {project}: expected {done} predictions of {version} to be stored, got {stored}")
     return Attached(version, stored, tuple(unread))
-
-
-def tasks_at_once(control: Control) -> int:
-    """How many tasks one request may hold: a video takes as long as many pictures."""
-    return 1 if control.is_video else AT_ONCE
 
 
 def _told(studio_task: dict[str, Any], answer: dict[str, Any]) -> dict[str, Any]:
     return {"task": studio_task["id"], **{name: answer[name] for name in ("model_version", "score", "result")}}
 
 
-def _shows(studio_task: dict[str, Any], version: str) -> bool:
-    return any(one.get("model_version") == version for one in studio_task["predictions"])
+def _shows(studio_task: dict[str, Any], version: str, control: Control) -> bool:
+    said = [one for one in studio_task["predictions"] if one.get("model_version") == version]
+    return any(is_of(one.get("result") or [], control) for one in said)
 
 
 def attach(
@@ -120,8 +120,9 @@ def attach(
 
         planted = plant(loop, client, settings, task, project_id)
         total = int(project.get("task_number") or 0) + planted
-        at_once = tasks_at_once(control_of(project["label_config"], task))
-        attached = push(client, project_id, version, predict, lambda done, _: progress(done, max(done, total)), at_once)
+        control = control_of(project["label_config"], task)
+        attached = push(client, project_id, control, version, predict,
+                        lambda done, _: progress(done, max(done, total)))  # fmt: skip
     client.show_version(project_id, version)
     loop.store.studio.attach(task, project_id, actor, utc_now())
     loop.store.studio.in_step(Project(task, project_id, None), version)

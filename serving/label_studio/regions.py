@@ -55,7 +55,7 @@ def label_of(result: Sequence[Mapping[str, Any]], shown: View, size: Callable[[]
             case "KeyPointLabels":
                 return _lanes_of_points(_of(result, control.from_name), size())
             case "TextArea":
-                texts = [part for region in _of(result, control.from_name) for part in region["value"]["text"]]
+                texts = [part for region in _of(result, control.from_name) for part in _texts(region["value"])]
                 return Transcript(" ".join(" ".join(texts).split()))
             case "Segments":
                 return _transcript_of(_of(result, control.from_name))
@@ -73,9 +73,33 @@ def broken(kind: str, error: Exception) -> InvalidInput:
     return InvalidInput(f"annotation: expected regions of {kind}, got {got}")
 
 
+def require_known(result: Sequence[Mapping[str, Any]], shown: View) -> None:
+    """Lets regions pass that the project's own controls made; relations between them have none.
+
+    Raises:
+        InvalidInput: another made one, so that nothing tells what was meant, nor that nothing was.
+    """
+    others = {region["from_name"] for region in result if region.get("from_name")} - shown.controls
+    if others:
+        raise InvalidInput(f"annotation: expected regions of the project's controls, "
+                           f"{', '.join(sorted(shown.controls))}, got some of {', '.join(sorted(others))}")  # fmt: skip
+
+
 def _of(result: Sequence[Mapping[str, Any]], name: str) -> list[Mapping[str, Any]]:
     """The regions of one control; relations between regions have none."""
     return [region for region in result if region.get("from_name") == name]
+
+
+def is_of(result: Sequence[Mapping[str, Any]], control: Control) -> bool:
+    """Whether regions that were drawn once are of a control as it is now, by their names and labels."""
+    for region in result:
+        value = region.get("value") or {}
+        labels = value.get(region.get("type")) or value.get("labels") or ()
+        if region.get("from_name") not in (control.from_name, control.labels_name or control.from_name):
+            return False
+        if not set(labels) <= set(control.labels):
+            return False
+    return True
 
 
 def note_of(answer: Answer) -> str:
@@ -244,12 +268,17 @@ def _utterances(words: Sequence[Word]) -> Iterator[list[Word]]:
         yield together
 
 
+def _texts(value: Mapping[str, Any]) -> list[str]:
+    """The texts of a TextArea, which Label Studio also takes, and keeps, as one outside of a list."""
+    return [value["text"]] if isinstance(value["text"], str) else value["text"]
+
+
 def _transcript_of(regions: Sequence[Mapping[str, Any]]) -> Transcript:
     """The segments' texts in the order of time, with the times of their words where every text was left as it was."""
     words: list[Word] = []
     texts: list[str] = []
     for region in sorted(regions, key=lambda region: float(region["value"]["start"])):
-        spoken = " ".join(region["value"]["text"]).split()
+        spoken = " ".join(_texts(region["value"])).split()
         texts += spoken
         times = [Word(*one) for one in (region.get("meta") or {}).get("words", ())]
         if [word.text for word in times] == spoken:

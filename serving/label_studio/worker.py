@@ -14,7 +14,7 @@ from serving.label_studio.corrections import Corrections
 from serving.label_studio.ordering import Ordering
 from serving.label_studio.planting import plant
 from serving.label_studio.predictor import NONE_SERVES, Predictor
-from serving.label_studio.projects import push, tasks_at_once
+from serving.label_studio.projects import push
 from serving.loop import Actor, Loop, utc_now
 from serving.server_log import log
 from serving.settings import Settings
@@ -109,7 +109,7 @@ class Worker(WorkerThread):
             self._corrections.work(utc_now())  # people do not wait for predictions
             return [self._predictor.result(project.task, one, shown, ACTOR) for one in tasks]
 
-        attached = push(self._client, project.project, version, predict, at_once=tasks_at_once(shown.control))
+        attached = push(self._client, project.project, shown.control, version, predict)
         self._client.show_version(project.project, version)
         self._loop.store.studio.in_step(project, version)
         self._ordering.look(replace(project, version=version))

@@ -27,6 +27,7 @@ class FakeStudio:
         self.changed = 0  # predictions one by one
         self.stores = True
         self.answers = True
+        self.may_connect = True  # to backends in private networks
 
     def client(self, token: str = "a" * 40) -> Client:
         return Client(URL, token, httpx.MockTransport(self._answer))
@@ -84,11 +85,20 @@ class FakeStudio:
             for one in body if self.stores else ():
                 self.predicted += 1
                 self.tasks[one["task"] - 1]["predictions"].append({"id": self.predicted, **one})
+        elif path == "/api/ml" and not self.may_connect:
+            return httpx.Response(
+                403, json={"detail": "URL resolves to a reserved network address (block: 10.0.0.0/8)"}
+            )
         elif path == "/api/ml":
             self.backends.append({"id": 1, "state": "CO", **body})
             self.webhooks.append({"id": 5, "url": f"{body['url']}/webhook", "headers": {}})
             self.project["model_version"] = body["title"]
+        elif (found := re.fullmatch(r"/api/predictions/(\d+)/", path)) and request.method == "DELETE":
+            for task in self.tasks:
+                task["predictions"] = [one for one in task["predictions"] if one["id"] != int(found[1])]
         elif found := re.fullmatch(r"/api/predictions/(\d+)/", path):
+            if not any(one["id"] == int(found[1]) for task in self.tasks for one in task["predictions"]):
+                return httpx.Response(404, json={"detail": "No Prediction matches the given query."})
             self.changed += 1
             next(one for task in self.tasks for one in task["predictions"] if one["id"] == int(found[1])).update(body)
         elif found := re.fullmatch(r"/api/(ml|webhooks)/\d/?", path):

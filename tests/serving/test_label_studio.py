@@ -1,16 +1,19 @@
 """prelabel as Label Studio's backend: one prediction a task whatever happens, and no correction is ever lost."""
 
+import json
 import random
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from models.errors import NotAllowed, NotFound, Refused
+from models.errors import InvalidInput, NotAllowed, NotFound, Refused
 from models.records import Box, Boxes
 from serving.label_studio import projects
 from serving.label_studio.client import basic
+from serving.label_studio.config import control_of
 from serving.label_studio.corrections import Reconciled
 from serving.label_studio.projects import Attached, push
 from serving.loop import utc_now
@@ -181,6 +184,42 @@ class TestCorrections:
         corrections = given(joined, joined.loop.store.studio.item_of("detection", 1) or "")
         assert sum(one["seconds"] for one in corrections) == 20
 
+    def test_a_change_is_of_whoever_made_it_and_a_star_is_none(self, joined: Served, studio: FakeStudio) -> None:
+        task = studio.add_task("a.png", picture())
+        made = studio.annotate(task, [box(10)], id=100, at=1, updated_by=7)
+        changed = studio.annotate(task, [box(20)], id=100, at=2, lead_time=20.0, updated_by=8)
+        starred = changed | {"updated_at": "2026-01-01T10:00:03.5Z", "updated_by": 9, "ground_truth": True}
+        looked_at = starred | {"updated_at": "2026-01-01T10:00:04.5Z", "lead_time": 23.0}
+        for one in (made, changed, starred, looked_at, starred, changed, made):
+            tell(joined, studio.event("ANNOTATION_UPDATED", one))
+        settled(joined)
+        item = joined.loop.store.studio.item_of("detection", 1) or ""
+        assert [(one["annotator"], one["seconds"]) for one in given(joined, item)] == [
+            ("label-studio:7", 12.5), ("label-studio:8", 7.5), ("label-studio:9", 3),
+        ]  # fmt: skip
+        task["annotations"] = [looked_at]
+        assert joined.deployment.corrections.reconcile("detection", 1).new == 0
+        assert len(given(joined, item)) == 3
+
+    def test_what_was_changed_before_it_was_seen_is_of_who_made_it(self, joined: Served, studio: FakeStudio) -> None:
+        task = studio.add_task("a.png", picture())
+        changed = studio.annotate(task, [box(20)], id=100, updated_by=8)
+        assert joined.deployment.corrections.reconcile("detection", 1).new == 1
+        tell(joined, studio.event("ANNOTATION_UPDATED", changed))
+        settled(joined)
+        (one,) = given(joined, joined.loop.store.studio.item_of("detection", 1) or "")
+        assert one["annotator"] == "label-studio:7"
+
+    def test_regions_of_another_projects_controls_are_no_empty_label(self, joined: Served, studio: FakeStudio) -> None:
+        task = studio.add_task("a.png", picture())
+        relation = {"type": "relation", "from_id": "a", "to_id": "b"}
+        tell(joined, studio.event("ANNOTATION_CREATED", studio.annotate(task, [box() | {"from_name": "bbox"}])))
+        tell(joined, studio.event("ANNOTATION_CREATED", studio.annotate(task, [box(), relation])))
+        settled(joined)
+        assert [len(label.boxes) for label in labels(joined)] == [1]
+        (why,) = joined.loop.store.inbox.failures("label-studio")
+        assert why == "annotation: expected regions of the project's controls, label, got some of bbox"
+
     def test_a_deleted_annotation_counts_no_longer_even_if_it_comes_late(
         self, joined: Served, studio: FakeStudio
     ) -> None:
@@ -340,13 +379,33 @@ class TestProjects:
         def predicted(tasks: list[dict[str, Any]]) -> list[dict[str, Any]]:
             return [{"model_version": "v1", "score": 0.5, "result": []} for _ in tasks]
 
-        assert push(studio.client(), 1, "v1", predicted) == Attached("v1", 25, ())
+        control = control_of(RECTANGLES, "detection")
+        assert push(studio.client(), 1, control, "v1", predicted) == Attached("v1", 25, ())
         assert max(studio.posts) <= 10
-        assert push(studio.client(), 1, "v1", predicted).stored == 25
+        assert push(studio.client(), 1, control, "v1", predicted).stored == 25
         assert sum(studio.posts) == 25
         studio.stores = False
         with pytest.raises(Refused, match="expected 25 predictions of v2 to be stored, got 0"):
-            push(studio.client(), 1, "v2", predicted)
+            push(studio.client(), 1, control, "v2", predicted)
+
+    @pytest.mark.parametrize(("old", "new"), [('"label"', '"boxes"'), ('"car"', '"Auto"')])
+    def test_another_name_of_a_control_or_a_label_brings_other_predictions(
+        self, tmp_path: Path, studio: FakeStudio, old: str, new: str
+    ) -> None:
+        for number in range(3):
+            studio.add_task(f"{number}.png", picture(number))
+        with serving(tmp_path, studio=studio.client(), label_studio_labels={"Auto": "car"}) as served:
+            served.loop.store.studio.attach("detection", 1, "tester", utc_now())
+            eventually(lambda: all(one["predictions"] for one in studio.tasks))
+            studio.project["label_config"] = RECTANGLES.replace(old, new)
+            served.deployment.label_studio.new_tasks()
+            eventually(lambda: all(new in json.dumps(one["predictions"]) for one in studio.tasks))
+            eventually(lambda: studio.project["model_version"] == served.version)
+            posted = len(studio.posts)
+            served.deployment.label_studio.new_tasks()
+            time.sleep(2)
+            assert [len(one["predictions"]) for one in studio.tasks] == [1, 1, 1]
+            assert len(studio.posts) == posted
 
     def test_a_promotion_is_shown_after_its_predictions_are_stored(self, joined: Served, studio: FakeStudio) -> None:
         studio.add_task("a.png", picture())
@@ -395,6 +454,10 @@ class TestProjects:
 
     def test_the_backend_of_an_address_is_changed_and_not_doubled(self, studio: FakeStudio) -> None:
         client, url = studio.client(), "http://here/label-studio/asr"
+        studio.may_connect = False
+        with pytest.raises(InvalidInput, match=r"in no public network; start .* with USE_DEFAULT_BANNED_SUBNETS=false"):
+            client.keep_backend(1, url, "v1", "secret")
+        studio.may_connect = True
         client.keep_backend(1, url, "v1", "secret")
         (backend,) = studio.backends
         assert backend["is_interactive"]

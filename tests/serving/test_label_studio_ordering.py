@@ -100,6 +100,18 @@ def test_places_stay_while_people_take_the_first(tmp_path: Path) -> None:
         assert joined.queue() == [f"None_{number}" for number in range(left, 0, -1)]
 
 
+def test_a_task_that_is_gone_holds_nothing_up(tmp_path: Path) -> None:
+    joined = Joined(tmp_path, [(score / 10, None) for score in range(1, 10)], calibration_share=0.001)
+    joined.ordering.look(PROJECT)
+    for number in (3, 9):
+        joined.studio.tasks[number - 1]["predictions"] = []
+        joined.desk.correct(f"None_{number}", 2.0)  # so that its place would move
+    joined.annotate(8)
+    assert joined.ordering.arrange(PROJECT) == 1
+    assert joined.ordering.arrange(PROJECT) == 0
+    assert joined.queue() == [f"None_{number}" for number in (7, 6, 5, 4, 2, 1)]
+
+
 def test_behind_the_first_doubt_decides(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(ordering, "HEAD", 2)
     items: list[tuple[float, str | None]] = [(score / 10, None) for score in (3, 1, 9, 5, 2)]

@@ -23,6 +23,10 @@ POINTS = """<View><Image name="i" value="$road"/><KeyPointLabels name="k" toName
 TEXT = '<View><Audio name="a" value="$sound"/><TextArea name="t" toName="a"/></View>'
 SEGMENTS = """<View><Labels name="l" toName="a"><Label value="Speech"/></Labels><Audio name="a" value="$sound"/>
 <TextArea name="t" toName="a" perRegion="true"/></View>"""
+TWO_BOXES = BOXES.replace(
+    "</View>", '<RectangleLabels name="s" toName="i"><Label value="dent"/></RectangleLabels></View>'
+)
+TWO_LANES = LANES.replace("</View>", '<VectorLabels name="s" toName="i"><Label value="Kerb"/></VectorLabels></View>')
 
 
 def answer(task: Task, label: Label, **features: float) -> Answer:
@@ -52,11 +56,19 @@ class TestConfig:
             (TEXT.replace("$", ""), "asr", r'expected <Audio value="\$KEY">'),
             (TEXT.replace('toName="a"', 'toName="a" perRegion="true"'), "asr", "expected Labels on 'a'"),
             (BOXES.replace("Label ", "Other "), "detection", "expected labels in RectangleLabels 'r'"),
+            (TWO_BOXES.replace("dent", "car"), "detection", "of the model in one control, r, got car in s"),
+            (TWO_LANES.replace("Kerb", "lane"), "lane", "of the model in one control, v, got lane in s"),
         ],
     )
     def test_what_is_not_understood_is_refused(self, config: str, task: Task, says: str) -> None:
         with pytest.raises(InvalidInput, match=says):
             view(config, task, ["car"], {})
+
+    def test_other_controls_are_the_projects_own(self) -> None:
+        assert view(TWO_BOXES, "detection", ["car", "person"], {}).control.from_name == "r"
+        assert view(TWO_LANES, "lane", (), {}).controls == {"v", "s"}
+        elsewhere = TWO_BOXES.replace("dent", "car").replace('"s" toName="i"', '"s" toName="j"')
+        assert view(elsewhere, "detection", ["car", "person"], {}).controls == {"r", "s"}
 
     def test_a_label_is_the_models_own_or_an_alias_or_refused_with_both_lists(self) -> None:
         with pytest.raises(InvalidInput, match=r"of the model, car, dog, or aliases .* got person among car, person"):
@@ -110,6 +122,7 @@ class TestRegions:
         (region,) = regions_of(answer("asr", Transcript("so it is")), shown)
         assert (region["type"], region["value"]) == ("textarea", {"text": ["so it is"]})
         assert back("asr", Transcript("so it is"), shown) == Transcript("so it is")
+        assert label_of([region | {"value": {"text": "so it is"}}], shown, lambda: (1, 1)) == Transcript("so it is")
         assert regions_of(answer("asr", Transcript("")), shown) == []
         assert label_of([], shown, lambda: (1, 1)) == Transcript("")
 

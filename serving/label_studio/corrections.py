@@ -2,7 +2,8 @@
 
 An annotation is known by its id and the time of its last change; its seconds (``lead_time``) grow from change to
 change, so that each correction carries what was added. A change is a correction of whoever made it, and none where it
-says the same in no time, such as a star. What is deleted or cancelled there counts no longer here.
+says the same in no time, such as a star; nor is a mere copy of a prediction. What is deleted or cancelled there counts
+no longer here.
 """
 
 from collections.abc import Mapping, Sequence
@@ -90,9 +91,13 @@ class Corrections:
             if not is_old:
                 self._take_back(known)
             return False
+        prediction = self._prediction(given)
+        if given.get("lead_time") is None and given["result"] == prediction.get("result"):
+            self._studio.keep(known)  # copied by "Create Annotations From Predictions": nobody has looked
+            return False
         shown = self._view(task, project)
         said = self._said(task, given, studio_task, shown)
-        lead_s, version = float(given.get("lead_time") or 0), self._started_from(given)
+        lead_s, version = float(given.get("lead_time") or 0), self._version(prediction)
         each_s = max(0.0, lead_s - known.seconds) / len(said)
         if each_s == 0 and self._was_said(known, said):
             self._studio.keep(known)
@@ -190,13 +195,20 @@ class Corrections:
         """A task with its data, which not every event brings."""
         return studio_task if studio_task.get("data") else require(self._client).task(int(studio_task["id"]))
 
-    def _started_from(self, given: Mapping[str, Any]) -> str | None:
-        """The version of ours whose prediction the person changed, if there was one."""
+    def _prediction(self, given: Mapping[str, Any]) -> Mapping[str, Any]:
+        """The prediction that an annotation began as; empty if there was none, or it is gone."""
         prediction: Mapping[str, Any] = given.get("prediction") or {}
         parent = given.get("parent_prediction")
+        if prediction or parent is None or self._client is None:
+            return prediction
         try:
-            if not prediction and parent is not None and self._client is not None:
-                prediction = self._client.prediction(int(parent))
+            return self._client.prediction(int(parent))
+        except NotFound:
+            return {}
+
+    def _version(self, prediction: Mapping[str, Any]) -> str | None:
+        """The version of ours that made a prediction, if one did."""
+        try:
             return self._loop.versions.get(str(prediction.get("model_version") or "")).name
         except NotFound:
             return None

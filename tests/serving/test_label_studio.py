@@ -258,6 +258,25 @@ class TestCorrections:
         (correction,) = given(joined, joined.loop.store.studio.item_of("detection", 1) or "")
         assert correction["model_version"] == joined.version
 
+    def test_copies_of_predictions_are_nobodys_word_until_somebody_saves_them(
+        self, joined: Served, studio: FakeStudio
+    ) -> None:
+        copy, other = studio.add_task("a.png", picture()), studio.add_task("b.png", picture(1))
+        for number, task in enumerate((copy, other), 3):
+            task["predictions"].append({"id": number, "model_version": joined.version, "result": [box()]})
+        made = [
+            studio.annotate(copy, [box()], lead_time=None, prediction={}, parent_prediction=3),
+            studio.annotate(other, [box(20)], lead_time=None, prediction={}, parent_prediction=4),
+        ]
+        tell(joined, {"action": "ANNOTATIONS_CREATED", "annotations": made, "project": studio.project})
+        settled(joined)
+        assert joined.deployment.corrections.reconcile("detection", 1) == Reconciled(0, 2)
+        assert [label.boxes[0].xyxy[0] for label in labels(joined)] == [24]
+        saved = made[0] | {"lead_time": 3.0, "updated_at": "2026-01-01T10:00:09.5Z"}
+        tell(joined, studio.event("ANNOTATION_UPDATED", saved))
+        settled(joined)
+        assert sorted(label.boxes[0].xyxy[0] for label in labels(joined)) == [12, 24]
+
     def test_a_burst_of_a_thousand_loses_none_shuffled_and_repeated(self, joined: Served, studio: FakeStudio) -> None:
         task = studio.add_task("a.png", picture())
         given_by = [studio.annotate(task, [box()], id=1000 + i, completed_by=i, lead_time=1.0) for i in range(800)]

@@ -48,14 +48,15 @@ def push(
     predict: Predict,
     progress: Progress | None = None,
 ) -> Attached:
-    """Stores a version's predictions for every task that has none of it, page by page, and counts them afterwards. One
-    that was drawn with a control or a label that the project has no more is none, and replaced.
+    """Stores a version's predictions for every task that has none of it, page by page, and counts them afterwards if
+    there were any. One that was drawn with a control or a label that the project has no more is none, and replaced.
 
     Raises:
         Refused: Label Studio stored fewer than it was given.
         Unavailable: it does not answer.
     """
-    done, unread, at_once = 0, [], 1 if control.is_video else AT_ONCE  # a video takes as long as many pictures
+    done = added = 0
+    unread, at_once = list[str](), 1 if control.is_video else AT_ONCE  # a video takes as long as many pictures
     for page in client.tasks(project):
         missing = [one for one in page if not _shows(one, version, control)]
         done += len(page) - len(missing)
@@ -67,9 +68,11 @@ def push(
             for worn in (said for one in some for said in one["predictions"] if said.get("model_version") == version):
                 client.delete_prediction(int(worn["id"]))
             client.add_predictions(project, [_told(one, answer) for one, answer in zip(some, answers, strict=True)])
-            done += len(some)
+            done, added = done + len(some), added + len(some)
             if progress:
                 progress(done, done)
+    if not added:
+        return Attached(version, done, ())
     stored = sum(_shows(one, version, control) for page in client.tasks(project) for one in page)
     if stored < done:
         raise Refused(f"project {project}: expected {done} predictions of {version} to be stored, got {stored}")

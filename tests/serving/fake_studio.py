@@ -23,6 +23,7 @@ class FakeStudio:
         self.backends: list[dict[str, Any]] = []
         self.webhooks: list[dict[str, Any]] = []
         self.posts: list[int] = []  # predictions in each
+        self.pages = 0  # of tasks, asked for
         self.predicted = 0
         self.changed = 0  # predictions one by one
         self.stores = True
@@ -114,6 +115,7 @@ class FakeStudio:
 
     def _told(self, path: str, params: httpx.QueryParams) -> httpx.Response:
         if path == "/api/tasks":
+            self.pages += 1
             page, size = int(params["page"]), int(params["page_size"])
             some = self.tasks[(page - 1) * size : page * size]
             return httpx.Response(200, json={"tasks": some, "total": len(self.tasks)})

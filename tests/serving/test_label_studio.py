@@ -401,7 +401,9 @@ class TestProjects:
         control = control_of(RECTANGLES, "detection")
         assert push(studio.client(), 1, control, "v1", predicted) == Attached("v1", 25, ())
         assert max(studio.posts) <= 10
+        assert studio.pages == 2  # read, and counted
         assert push(studio.client(), 1, control, "v1", predicted).stored == 25
+        assert studio.pages == 3
         assert sum(studio.posts) == 25
         studio.stores = False
         with pytest.raises(Refused, match="expected 25 predictions of v2 to be stored, got 0"):

@@ -23,8 +23,8 @@ from cvat_sdk.models import LabeledShapeRequest
 
 AS_IT_IS = ("1", "L", "LA", "P", "RGB", "RGBA", "I;16")  # what PNG keeps
 ATTEMPTS = 5
-LATER = (429, 503)  # prelabel has too much to do, or its store or its model is not there yet
-UNTOLD_S = 2.0  # to wait where nobody says how long
+LATER = (429, 503)  # prelabel has too much to do, or its store or its model is away
+UNTOLD_S = 2.0  # to wait after the first, where nobody says how long
 LONGEST_S = 60.0
 
 
@@ -79,21 +79,25 @@ class Function:
                     return json.load(answer)
             except urllib.error.HTTPError as error:
                 if error.code in LATER and attempt + 1 < ATTEMPTS:
-                    time.sleep(wait_s(error.headers.get("Retry-After", "")))
+                    time.sleep(wait_s(error.headers.get("Retry-After", ""), attempt))
                     continue
                 got = f"{error.code} {error.read().decode(errors='replace')[:500]}"
                 raise RuntimeError(f"{self._url}: expected an answer of prelabel, got {got}") from error
             except OSError as error:
+                if body and attempt + 1 < ATTEMPTS:  # it did answer when it was asked for its labels
+                    time.sleep(wait_s("", attempt))
+                    continue
                 raise RuntimeError(f"{self._url}: expected prelabel to answer, got {error}") from error
         raise AssertionError("the last attempt answers or raises")
 
 
-def wait_s(told: str) -> float:
-    """How long a ``Retry-After`` asks to wait: seconds or a date (RFC 9110, section 10.2.3)."""
+def wait_s(told: str, attempt: int) -> float:
+    """How long a ``Retry-After`` asks to wait, seconds or a date (RFC 9110, section 10.2.3); where it asks for nothing,
+    twice as long after each attempt."""
     try:
         asked = float(told) if told.strip().isdecimal() else _until(told)
     except ValueError:
-        return UNTOLD_S
+        asked = UNTOLD_S * 2**attempt
     return min(max(asked, 0.0), LONGEST_S)
 
 

@@ -126,14 +126,32 @@ class TestFunction:
         monkeypatch.setattr(urllib.request, "urlopen", refusing)
         monkeypatch.setattr(time, "sleep", slept.append)
         assert len(function.detect(context(), image(picture()))) == 1
-        assert slept == [7, 2, 2, pytest.approx(30, abs=3)]
+        assert slept == [7, 4, 8, pytest.approx(30, abs=3)]
         told += ["1"] * 5
         with pytest.raises(RuntimeError, match=f"got {status} later"):
             function.detect(context(), image(picture()))
 
     def test_nobody_is_waited_for_longer_than_a_minute(self) -> None:
-        assert [cvat_function.wait_s(told) for told in ("0", "61", "Thu, 01 Jan 2099 00:00:00 GMT")] == [0, 60, 60]
-        assert cvat_function.wait_s("Thu, 01 Jan 2009 00:00:00 GMT") == 0
+        assert [cvat_function.wait_s(told, 0) for told in ("0", "61", "Thu, 01 Jan 2099 00:00:00 GMT")] == [0, 60, 60]
+        assert cvat_function.wait_s("Thu, 01 Jan 2009 00:00:00 GMT", 0) == 0
+        assert [cvat_function.wait_s("", attempt) for attempt in range(6)] == [2, 4, 8, 16, 32, 60]
+
+    def test_a_restart_in_the_middle_of_a_task_loses_nothing(self, url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+        function, answered, away = loaded(url), urllib.request.urlopen, [2]
+
+        def refusing(asked: Any, **how: Any) -> Any:
+            if away[0] > 0:
+                away[0] -= 1
+                raise urllib.error.URLError("connection refused")
+            return answered(asked, **how)
+
+        monkeypatch.setattr(urllib.request, "urlopen", refusing)
+        monkeypatch.setattr(time, "sleep", lambda _: None)
+        assert len(function.detect(context(), image(picture()))) == 1
+        away[0] = 9
+        with pytest.raises(RuntimeError, match=r"expected prelabel to answer, got .*connection refused"):
+            function.detect(context(), image(picture()))
+        assert away == [4]
 
     def test_it_stands_alone_and_prelabel_gives_it_away(self, served: Served) -> None:
         assert served.client.get("/cvat/cvat_function.py").content == FILE.read_bytes()

@@ -187,6 +187,31 @@ def test_gold_items_stand_among_the_tasks_and_measure_whoever_has_them(
         assert sync.stdout.splitlines()[1].split() == [task, str(project), "0", str(MEDIA + 2), "0", "0"]
 
 
+def test_copies_and_stars_are_nobodys_word_and_other_names_bring_other_predictions(
+    studio: RealStudio, tmp_path: Path
+) -> None:
+    port = free_port()
+    settings: dict[str, Any] = {"port": port, "label_studio_url": studio.url, "label_studio_token": TOKEN}
+    with serving(tmp_path, tasks=["detection"], **settings) as served, on_a_port(served, port):
+        project = studio.new_project("copies of a test", CONFIGS["detection"], files("detection", 2))
+        assert attach(tmp_path, studio, "detection", project, port).returncode == 0
+        config = CONFIGS["detection"].replace('"label"', '"boxes"')
+        studio.call("PATCH", f"/api/projects/{project}", json={"label_config": config})
+        assert attach(tmp_path, studio, "detection", project, port).returncode == 0
+        copied, seen = studio.predictions(project)
+        assert {region["from_name"] for one in (copied, seen) for region in one["result"]} == {"boxes"}
+
+        selected = {"selectedItems": {"all": False, "included": [copied["task"]]}}
+        studio.call("POST", f"/api/dm/actions?id=predictions_to_annotations&project={project}", json=selected)
+        annotation = studio.annotate(seen["task"], seen["result"], lead_time=3.0, parent_prediction=seen["id"])
+        eventually(lambda: len(corrections(served, "detection")) == 1, within_s=60)
+        studio.call("PATCH", f"/api/annotations/{annotation}/", json={"ground_truth": True})
+        sync = prelabel(served.folder, "label-studio", "sync", **environment(served.folder, studio, port))
+        assert sync.stdout.splitlines()[1].split() == ["detection", str(project), "0", "2", "0", "0"]
+        (given,) = corrections(served, "detection")
+        assert given["item_id"] == served.loop.store.studio.item_of("detection", seen["task"])
+
+
 @pytest.mark.skipif(CHROMIUM is None, reason="chromium is not installed (Debian: apt install chromium)")
 @pytest.mark.parametrize("task", TASKS)
 def test_in_a_browser_regions_are_where_the_model_saw_them(task: Task, studio: RealStudio, tmp_path: Path) -> None:

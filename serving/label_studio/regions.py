@@ -79,7 +79,7 @@ def require_known(result: Sequence[Mapping[str, Any]], shown: View) -> None:
     Raises:
         InvalidInput: another made one, so that nothing tells what was meant, nor that nothing was.
     """
-    others = {region["from_name"] for region in result if region.get("from_name")} - shown.controls
+    others = {str(region["from_name"]) for region in result if region.get("from_name")} - shown.controls
     if others:
         raise InvalidInput(f"annotation: expected regions of the project's controls, "
                            f"{', '.join(sorted(shown.controls))}, got some of {', '.join(sorted(others))}")  # fmt: skip

@@ -116,7 +116,7 @@ def _tracked(shapes: Iterable[Mapping[str, Any]], label: str, last: int) -> Iter
     Between keyframes sides and angle go evenly, the angle the shorter way round; after the last one nothing moves.
     """
     keys = sorted(shapes, key=lambda shape: int(shape["frame"]))
-    for left, right in zip(keys, [*keys[1:], None], strict=True):
+    for left, right in zip(keys, [*keys, None][1:], strict=True):
         begin, end = int(left["frame"]), last + 1 if right is None else int(right["frame"])
         here = _drawn(left, label)
         there = here if right is None else _drawn(right, label)

@@ -106,6 +106,7 @@ class TestTracks:
         track = {"shapes": [], "tracks": [{"label_id": 1, "shapes": keys}]}
         found = drawn_on(track, NUMBERS, 6, {2, 5})
         assert [found[frame][0].points for frame in (1, 3, 6)] == [(1, 0, 2, 1), (3, 0, 4, 1), (4, 0, 5, 1)]
+        assert drawn_on(track, NUMBERS, 6, {0, 2, 4, 5}) == {}
 
     def test_a_tracked_line_moves_too(self) -> None:
         lines = [key(0, (0, 0, 0, 10), type="polyline"), key(4, (8, 0, 8, 5, 8, 10), type="polyline")]

@@ -118,6 +118,12 @@ class Client(ToolApi):
                   "send_for_all_actions": True, "headers": headers}  # fmt: skip
         self._json("POST", "/api/webhooks/", json=values)
 
+    def remove_webhooks(self, project: int, path: str) -> None:
+        """Takes away the webhooks of a project that lead to that path, at whatever address."""
+        for one in self._json("GET", "/api/webhooks/", params={"project": project}):
+            if one["url"].rstrip("/").endswith(path):
+                self._json("DELETE", f"/api/webhooks/{one['id']}/")
+
     def _authorization(self) -> dict[str, str]:
         if self._token.count(".") != 2:
             return {"Authorization": f"Token {self._token}"}

@@ -6,7 +6,7 @@ from typing import Any, TypeAlias
 
 import httpx
 
-from models.errors import InvalidInput, NotFound, Refused
+from models.errors import InvalidInput, NotFound, PrelabelError, Refused
 from models.records import Task
 from serving import tokens
 from serving.http_errors import Unavailable
@@ -168,8 +168,9 @@ def sync(loop: Loop, settings: Settings) -> Synced:
     return Synced(tuple(found), planted, *loop.store.inbox.counts(TOOL))
 
 
-def detach(loop: Loop, task: Task, project_id: int, actor: Actor) -> None:
-    """Forgets a project, also one that is gone, and revokes its token; its labels stay, and so does the backend there.
+def detach(loop: Loop, client: Client | None, task: Task, project_id: int, actor: Actor) -> str | None:
+    """Forgets a project, also one that is gone, revokes its token and takes its webhook away; its labels stay, and so
+    does the backend there. Returns why the webhook is there still, if it may be.
 
     Raises:
         NotFound: it is not attached.
@@ -177,6 +178,13 @@ def detach(loop: Loop, task: Task, project_id: int, actor: Actor) -> None:
     loop.store.studio.detach(task, project_id, actor, utc_now())
     for token in _tokens_of(loop, task, project_id):
         tokens.revoke_token(loop.store, token, actor, utc_now())
+    try:
+        require(client).remove_webhooks(project_id, f"/label-studio/{task}/webhook")
+    except NotFound:  # it was deleted there
+        return None
+    except PrelabelError as error:
+        return str(error)
+    return None
 
 
 def _tokens_of(loop: Loop, task: Task, project: int) -> list[str]:

@@ -54,12 +54,16 @@ def detach_project(
     db: Database = None,
 ) -> None:
     """Look after a project no longer, also one that was deleted there. Its labels stay."""
+    from serving.label_studio.client import connect
     from serving.label_studio.projects import detach
 
-    detach(Loop.open(settings_of(database_url=db)), parse_task(task), project, ACTOR)
+    settings = settings_of(database_url=db)
+    left = detach(Loop.open(settings), connect(settings), parse_task(task), project, ACTOR)
     out.print(
         f"project {project}: no longer attached; remove its model in Label Studio's settings, if it is there still"
     )
+    if left:
+        out.print(f"its webhook may be there still, which would go on bringing annotations: {left}")
 
 
 @app.command("sync")

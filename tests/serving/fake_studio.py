@@ -102,6 +102,8 @@ class FakeStudio:
                 return httpx.Response(404, json={"detail": "No Prediction matches the given query."})
             self.changed += 1
             next(one for task in self.tasks for one in task["predictions"] if one["id"] == int(found[1])).update(body)
+        elif (found := re.fullmatch(r"/api/webhooks/(\d+)/", path)) and request.method == "DELETE":
+            self.webhooks = [one for one in self.webhooks if one["id"] != int(found[1])]
         elif found := re.fullmatch(r"/api/(ml|webhooks)/\d/?", path):
             (self.backends if found[1] == "ml" else self.webhooks)[0] |= body
         else:

@@ -1,0 +1,147 @@
+"""Projects of Label Studio follow what serves, and are let go."""
+
+import json
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from models.errors import InvalidInput, NotAllowed, NotFound, Refused
+from serving.label_studio import projects
+from serving.label_studio.client import basic
+from serving.label_studio.config import control_of
+from serving.label_studio.corrections import Reconciled
+from serving.label_studio.projects import Attached, push
+from serving.loop import utc_now
+from serving.tokens import list_tokens, make_token
+from tests.serving.fake_studio import RECTANGLES, FakeStudio
+from tests.serving.served import Served, eventually, picture, serving
+from tests.serving.test_label_studio import HERE, box
+
+
+@pytest.fixture
+def studio() -> FakeStudio:
+    return FakeStudio()
+
+
+@pytest.fixture
+def joined(tmp_path: Path, studio: FakeStudio) -> Iterator[Served]:
+    """A deployment that works with that Label Studio."""
+    with serving(tmp_path, studio=studio.client()) as running:
+        yield running
+
+
+def test_predictions_are_stored_in_pages_and_counted(studio: FakeStudio) -> None:
+    for i in range(25):
+        studio.add_task(f"{i}.png", b"")
+
+    def predicted(tasks: list[dict[str, Any]]) -> list[dict[str, Any]]:
+        return [{"model_version": "v1", "score": 0.5, "result": []} for _ in tasks]
+
+    control = control_of(RECTANGLES, "detection")
+    assert push(studio.client(), 1, control, "v1", predicted) == Attached("v1", 25, ())
+    assert max(studio.posts) <= 10
+    assert studio.pages == 2  # read, and counted
+    assert push(studio.client(), 1, control, "v1", predicted).stored == 25
+    assert studio.pages == 3
+    assert sum(studio.posts) == 25
+    studio.stores = False
+    with pytest.raises(Refused, match="expected 25 predictions of v2 to be stored, got 0"):
+        push(studio.client(), 1, control, "v2", predicted)
+
+
+@pytest.mark.parametrize(("old", "new"), [('"label"', '"boxes"'), ('"car"', '"Auto"')])
+def test_another_name_of_a_control_or_a_label_brings_other_predictions(
+    tmp_path: Path, studio: FakeStudio, old: str, new: str
+) -> None:
+    for number in range(3):
+        studio.add_task(f"{number}.png", picture(number))
+    with serving(tmp_path, studio=studio.client(), label_studio_labels={"Auto": "car"}) as served:
+        served.loop.store.studio.attach("detection", 1, "tester", utc_now())
+        eventually(lambda: all(one["predictions"] for one in studio.tasks))
+        studio.project["label_config"] = RECTANGLES.replace(old, new)
+        served.deployment.label_studio.new_tasks()
+        eventually(lambda: all(new in json.dumps(one["predictions"]) for one in studio.tasks))
+        eventually(lambda: studio.project["model_version"] == served.version)
+        posted = len(studio.posts)
+        served.deployment.label_studio.new_tasks()
+        time.sleep(2)
+        assert [len(one["predictions"]) for one in studio.tasks] == [1, 1, 1]
+        assert len(studio.posts) == posted
+
+
+def test_a_promotion_is_shown_after_its_predictions_are_stored(joined: Served, studio: FakeStudio) -> None:
+    studio.add_task("a.png", picture())
+    joined.loop.store.studio.attach("detection", 1, "tester", utc_now())
+    eventually(lambda: studio.project["model_version"] == joined.version)
+    newer = joined.add("detection", size=48)
+    joined.loop.versions.promote(newer.name, "tester", force=True)
+    eventually(lambda: studio.project["model_version"] == newer.name)
+    assert [one["model_version"] for one in studio.tasks[0]["predictions"]][1:] == [newer.name]
+
+
+def test_a_project_that_is_gone_keeps_nothing_from_the_others(
+    joined: Served, studio: FakeStudio, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    task = studio.add_task("a.png", picture())
+    for name, project in (("asr", 9), ("detection", 1)):  # 9 was deleted there
+        joined.loop.store.studio.attach(name, project, "tester", utc_now())  # type: ignore[arg-type]
+    eventually(lambda: studio.project["model_version"] == joined.version)
+    studio.annotate(task, [box()])
+    monkeypatch.setattr(projects, "connect", lambda _: studio.client())
+    found = projects.sync(joined.loop, joined.deployment.settings)
+    gone, there = [one for _, one in found.projects]
+    assert there == Reconciled(new=1)
+    assert "/api/projects/9: expected to find it, got 404" in gone.failed[0]
+    make_token(joined.loop.store, "label-studio asr 9 then", ("annotate",), "tester", utc_now())
+    make_token(joined.loop.store, "label-studio detection 1 then", ("annotate",), "tester", utc_now())
+    studio.webhooks = [{"id": number, "url": f"http://{url}"} for number, url in enumerate([
+        "here/label-studio/asr/webhook", "there:3000/a/label-studio/asr/webhook/", "here/label-studio/lane/webhook",
+        "elsewhere/webhook",
+    ])]  # fmt: skip
+    assert projects.detach(joined.loop, studio.client(), "asr", 9, "tester") is None
+    assert [one["id"] for one in studio.webhooks] == [2, 3]
+    assert [one.project for one in joined.loop.store.studio.projects()] == [1]
+    assert [one.name for one in list_tokens(joined.loop.store) if one.revoked_at is None] == [
+        "label-studio detection 1 then"
+    ]
+    with pytest.raises(NotFound, match="label-studio asr 9: expected an attached project, got none"):
+        projects.detach(joined.loop, studio.client(), "asr", 9, "tester")
+    studio.answers = False
+    left = projects.detach(joined.loop, studio.client(), "detection", 1, "tester")
+    assert "expected Label Studio to answer" in str(left)
+    assert joined.loop.store.studio.projects() == []
+
+
+def test_tasks_that_come_later_get_a_prediction_too(joined: Served, studio: FakeStudio) -> None:
+    joined.loop.store.studio.attach("detection", 1, "tester", utc_now())
+    eventually(lambda: studio.project["model_version"] == joined.version)
+    task = studio.add_task("a.png", picture())
+    body = {"action": "TASKS_CREATED", "tasks": [{"id": task["id"]}], "project": studio.project}
+    assert joined.client.post(f"{HERE}/webhook", json=body).json() == {"status": "noted"}
+    eventually(lambda: [one["model_version"] for one in task["predictions"]] == [joined.version])
+
+
+def test_a_personal_token_buys_short_lived_ones(studio: FakeStudio) -> None:
+    assert studio.client("head.body.signature").project(1)["id"] == 1
+    with pytest.raises(NotAllowed, match="expected that PRELABEL_LABEL_STUDIO_TOKEN may do this, got 401"):
+        studio.client("b" * 40).project(1)
+
+
+def test_the_backend_of_an_address_is_changed_and_not_doubled(studio: FakeStudio) -> None:
+    client, url = studio.client(), "http://here/label-studio/asr"
+    studio.may_connect = False
+    with pytest.raises(InvalidInput, match=r"in no public network; start .* with USE_DEFAULT_BANNED_SUBNETS=false"):
+        client.keep_backend(1, url, "v1", "secret")
+    studio.may_connect = True
+    client.keep_backend(1, url, "v1", "secret")
+    (backend,) = studio.backends
+    assert backend["is_interactive"]
+    backend["is_interactive"] = False  # by somebody there
+    client.keep_backend(1, url, "v2", "secret")
+    assert len(studio.backends) == 1
+    assert (backend["title"], backend["basic_auth_pass"], backend["is_interactive"]) == ("v2", "secret", False)
+    assert client.sign_webhooks(1, "http://here/label-studio/asr/", "secret") == 1
+    assert studio.webhooks[0]["headers"] == {"Authorization": basic("secret")}

@@ -153,7 +153,10 @@ def _by_cost(
     seconds: Seconds, scratch_seconds: Seconds, why: str, otherwise: str, parts: Plan | None = None
 ) -> Decision:
     if seconds >= scratch_seconds:
-        compared = f"correcting would take {seconds:.1f} s, labelling afresh {scratch_seconds:.1f} s"
+        takes, afresh = f"{seconds:.1f} s", f"{scratch_seconds:.1f} s"
+        compared = f"correcting would take {takes}, labelling afresh {afresh}"
+        if takes == afresh:
+            compared = f"correcting would take as long as labelling afresh, {afresh}"
         cheaper = f"if correcting took less than {scratch_seconds:.1f} s it would be {_DONE['review']}"
         return Decision("annotate", f"{why}; {compared}", otherwise=f"{cheaper}; {otherwise}")
     return Decision("review", why, parts, otherwise=otherwise)

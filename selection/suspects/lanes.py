@@ -64,7 +64,8 @@ def _given(lane: Lane, lines: Sequence[_Line], image: Lanes) -> Finding | None:
     if lonely.mean() >= SPURIOUS:
         return Finding("spurious", score, f"the model sees no line {_where(points)}", _frame(points))
     far = float(np.median(away[~lonely]))
-    reason = f"half of the line {_where(points)} is more than {far:.0f} px beside the one that the model sees"
+    apart = f"more than {far:.0f} px beside" if far >= 0.5 else "within 1 px of"
+    reason = f"half of the line {_where(points)} is {apart} the one that the model sees"
     if lonely.any():
         reason += f", and for {100 * lonely.mean():.0f} % of it the model sees none"
     return Finding("badly located", score, reason, _frame(points))

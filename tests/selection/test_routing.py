@@ -58,7 +58,7 @@ def _doubt(score: float, seconds: float = 8.2) -> Uncertainty:
          f"p_error 0.31 (score 0.0000), and nothing is accepted unseen yet: {WAITING}"),
         (_doubt(0.5, 20.0), NONE, 0.2, "annotate",
          f"p_error 0.31 (score 0.5), and nothing is accepted unseen yet: {WAITING}; "
-         "correcting would take 20.0 s, labelling afresh 20.0 s"),
+         "correcting would take as long as labelling afresh, 20.0 s"),
         (_doubt(0.0), NONE, 0.199, "calibrate",
          "drawn at random: people check 20 % of all items, whatever their score; "
          f"p_error 0.31 (score 0), and nothing is accepted unseen yet: {WAITING}"),
@@ -253,5 +253,5 @@ def test_an_item_of_which_a_person_sees_nothing_is_accepted_and_a_dear_one_done_
     assert route_parts(0.1, 0.0, 20.0, unseen, both, POLICY, 0.01).decision in DRAWN
     dear = route_parts(0.3, 20.0, 20.0, SOME, both, POLICY, 0.5)
     assert (dear.decision, dear.parts) == ("annotate", None)
-    assert dear.reason.endswith("correcting would take 20.0 s, labelling afresh 20.0 s")
+    assert dear.reason.endswith("correcting would take as long as labelling afresh, 20.0 s")
     assert route_parts(0.3, 5.0, 20.0, FULL, PartPromise.none(WAITING), POLICY, 0.1).decision in DRAWN

@@ -93,7 +93,9 @@ def test_a_line_where_the_model_sees_it_is_hardly_suspicious() -> None:
     [
         ((), (100,), "overlooked", "the model sees a line from (100, 250) to (100, 0) (confidence 0.90), and 100 %"),
         ((100, 300), (100,), "spurious", "the model sees no line from (300, 250) to (300, 0)"),
-        ((120,), (100,), "badly located", "more than 20 px beside"),
+        ((120,), (100,), "badly located", "the line from (120, 250) to (120, 0) is more than 20 px beside the one"),
+        ((100.4,), (100,), "badly located", "is within 1 px of the one that the model sees"),
+        ((100.6,), (100,), "badly located", "is more than 1 px beside the one that the model sees"),
     ],
 )
 def test_each_way_to_be_wrong(given: tuple[float, ...], predicted: tuple[float, ...], kind: str, reason: str) -> None:

@@ -56,6 +56,11 @@ class Curves:
     dot: str = "said {x:.3f}, so {y:.3f}, of {n} items"
 
     @property
+    def is_empty(self) -> bool:
+        """Whether there is neither a line nor a dot."""
+        return not self.dots and not any(curve.points for curve in self.curves)
+
+    @property
     def most_n(self) -> int:
         """The items of the largest dot."""
         return max((dot.n for dot in self.dots), default=1)
@@ -83,6 +88,11 @@ class Columns:
     columns: tuple[Column, ...]
 
     @property
+    def is_empty(self) -> bool:
+        """Whether there is no item of any kind."""
+        return not self.columns
+
+    @property
     def most(self) -> float:
         """Where the scale ends: a round number no smaller than any share."""
         return rounded_up(max((column.interval[1] for column in self.columns), default=1.0), least=0.05)
@@ -98,6 +108,11 @@ class Matrix:
     rows: tuple[str, ...]
     columns: tuple[str, ...]
     counts: tuple[tuple[int, ...], ...]
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether nothing was counted."""
+        return not any(map(any, self.counts))
 
 
 @dataclass(frozen=True)

@@ -75,3 +75,12 @@ def at(chromium: Browser, place: Office) -> Iterator[Desk]:
     with desk(chromium, place, viewport={"width": 1100, "height": 900}) as opened:
         yield opened
         assert opened.complaints == []
+
+
+@pytest.fixture
+def hushed(chromium: Browser, place: Office) -> Iterator[Desk]:
+    """An editor in whose tests requests fail: browsers tell of each as an error."""
+    with desk(chromium, place) as opened:
+        # From the start, for where it begins to look at requests Chromium lets one slip through now and then.
+        opened.page.route("**/nothing", lambda route: route.abort())
+        yield opened

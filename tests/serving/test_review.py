@@ -1,27 +1,17 @@
 """The built-in editor, driven as a person drives it: what it shows, what it sends, and how it counts their seconds."""
 
 import json
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
-from models.records import TASKS, Correction, Task, Transcript
+from models.records import TASKS, Task
 from serving.loop import utc_now
 from serving.tokens import make_token
 from tests.serving.browser import faults_in_every_look
 from tests.serving.reviewing import Desk, Office, desk
 from tests.serving.served import Served
-
-
-@pytest.fixture
-def hushed(chromium: Browser, place: Office) -> Iterator[Desk]:
-    """An editor in whose tests requests fail: browsers tell of each as an error."""
-    with desk(chromium, place) as opened:
-        # From the start, for where it begins to look at requests Chromium lets one slip through now and then.
-        opened.page.route("**/nothing", lambda route: route.abort())
-        yield opened
 
 
 def seconds_of(page: Page, steps: list[list[Any]]) -> float:
@@ -328,79 +318,6 @@ class TestTheQueue:
         at.post("asr")
         at.page.goto("/review")
         assert at.page.url.endswith("/review/asr")
-
-
-class TestNothingIsLost:
-    def test_what_cannot_be_sent_is_kept_over_a_reload_and_sent_later(self, hushed: Desk) -> None:
-        at = hushed
-        (item,) = at.post("asr")
-        at.open("/review/asr")
-        at.page.route("**/correction", lambda route: route.abort())
-        at.page.keyboard.type(" kept")
-        at.press("Enter")
-        expect(at.page.locator("#waiting")).to_contain_text("1 not sent yet")
-        at.page.reload()
-        expect(at.page.locator("#waiting")).to_contain_text("1 not sent yet")
-        assert at.corrections(item) == []
-        at.page.unroute("**/correction")
-        at.page.evaluate("window.dispatchEvent(new Event('online'))")
-        assert at.correction(item)["label"]["text"] == "yes kept"
-        expect(at.page.locator("#waiting")).to_be_empty()
-        assert at.page.evaluate("Object.keys(localStorage).filter((key) => key.includes('outbox'))") == []
-
-    def test_a_server_that_fails_is_asked_again(self, hushed: Desk) -> None:
-        at = hushed
-        (item,) = at.post("asr")
-        at.open("/review/asr")
-        answers = iter([503, 500])
-
-        def fail(route: Any) -> None:
-            status = next(answers, None)
-            route.continue_() if status is None else route.fulfill(status=status, body="{}")
-
-        at.page.route("**/correction", fail)
-        at.press("Enter")
-        assert at.correction(item)["label"]["text"] == "yes"
-
-    def test_a_lease_that_is_over_is_told_and_the_work_kept(self, hushed: Desk) -> None:
-        at = hushed
-        (item,) = at.post("asr")
-        at.open("/review/asr")
-        faster = Correction(item, "asr", Transcript("bob's"), "bob", 1.0, "test", utc_now())
-        at.served.loop.correct(faster, None, "tester")
-        at.page.keyboard.type(" mine")
-        at.press("Enter")
-        expect(at.page.locator("#refused")).to_contain_text("Your work is kept")
-        expect(at.page.locator("#refused")).to_contain_text("bob")
-        assert len(at.corrections(item)) == 1
-        at.page.get_by_role("button", name="Send it all the same").click()
-        at.until(lambda: len(at.corrections(item)) == 2)
-        assert at.corrections(item)[-1]["label"]["text"] == "yes mine"
-        expect(at.page.locator("#refused")).to_be_empty()
-
-    def test_a_medium_that_does_not_come_sends_nothing_and_can_be_asked_again(self, hushed: Desk) -> None:
-        at = hushed
-        (item,) = at.post("asr")
-        at.page.route("**/media", lambda route: route.abort(), times=1)
-        at.page.goto("/review/asr")
-        at.sees("trouble")
-        at.press("Enter")
-        at.sees("work")
-        assert at.item() == item
-        assert at.corrections(item) == []
-
-    def test_who_is_signed_out_is_told_and_loses_nothing(self, hushed: Desk) -> None:
-        at = hushed
-        (item,) = at.post("asr")
-        at.open("/review/asr")
-        gone = {"status": 401, "body": '{"error": {"code": "unauthenticated", "message": "expected a token"}}'}
-        at.page.route("**/v1/**", lambda route: route.fulfill(**gone))
-        at.press("Enter")
-        expect(at.page.locator("#waiting")).to_contain_text("You are signed out. 1 not sent yet.")
-        expect(at.page.locator("#sign-in")).to_be_visible()
-        at.page.unroute("**/v1/**")
-        at.page.reload()  # as after signing in
-        assert at.correction(item)["label"]["text"] == "yes"
 
 
 class TestThePage:

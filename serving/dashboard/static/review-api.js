@@ -26,15 +26,23 @@ export class Failure extends Error {
  */
 export async function call(method, path, body) {
   const sent = body === undefined ? {} : { body: JSON.stringify(body), headers: { "Content-Type": "application/json" } };
-  let answer;
-  try {
-    answer = await fetch(path, { method, keepalive: method === "DELETE", ...sent });
-  } catch (error) {
+  const answer = await answered(path, { method, keepalive: method === "DELETE", ...sent });
+  return answer.status === 204 ? null : answer.json().catch(() => null);
+}
+
+/** The bytes of an item. @param {string} itemId @throws {Failure} they do not come */
+export async function mediumOf(itemId) {
+  return (await answered(mediaOf(itemId))).blob();
+}
+
+/** @param {string} path @param {RequestInit} [how] @throws {Failure} it is no success */
+async function answered(path, how) {
+  const answer = await fetch(path, how).catch((error) => {
     throw new Failure(0, String(error));
-  }
-  const told = answer.status === 204 ? null : await answer.json().catch(() => null);
-  if (!answer.ok) throw new Failure(answer.status, told?.error?.message ?? answer.statusText);
-  return told;
+  });
+  if (answer.ok) return answer;
+  const told = await answer.json().catch(() => null);
+  throw new Failure(answer.status, told?.error?.message ?? `${answer.status} ${answer.statusText}`);
 }
 
 /** @param {string} itemId */

@@ -1,7 +1,7 @@
 // @ts-check
 /** The editor of transcripts: hear it, look at its words in time, and put its text right. */
 
-import { Failure, mediaOf } from "./review-api.js";
+import { mediumOf } from "./review-api.js";
 import { element, fill, question, say, wire } from "./review-page.js";
 import { Player } from "./review-player.js";
 import { keep, kept } from "./review-shelf.js";
@@ -30,6 +30,7 @@ export class AudioEditor {
   #word = -1; // the one that is chosen
   #now = -1; // the one that sounds
   #address = "";
+  #offersHeard = false; // whether the person begins from nothing, and the model did not
 
   /** @param {import("./review-clock.js").ActiveTime} clock */
   constructor(clock) {
@@ -56,9 +57,7 @@ export class AudioEditor {
 
   /** @param {Item} item @returns {Promise<Sound>} */
   async prepare(item) {
-    const answer = await fetch(mediaOf(item.item_id));
-    if (!answer.ok) throw new Failure(answer.status, (await answer.json().catch(() => null))?.error?.message ?? "");
-    const file = await answer.blob();
+    const file = await mediumOf(item.item_id);
     return { address: URL.createObjectURL(file), outline: await outline(await file.arrayBuffer()) };
   }
 
@@ -73,7 +72,7 @@ export class AudioEditor {
     this.wave.show(sound.outline);
     this.player.load(sound.address, sound.outline.duration);
     this.#showWords();
-    element("heard").hidden = !fresh || !item.label?.text;
+    this.#offersHeard = fresh && !!item.label?.text;
     element("asked").textContent = question(item.route.parts);
     this.text.value = draft?.text ?? (fresh ? "" : item.label.text);
     this.#mark();
@@ -109,8 +108,8 @@ export class AudioEditor {
       "Alt+J": () => this.#jump(-STEP_S),
       "Alt+K": () => this.#jump(STEP_S),
       "Alt+L": () => this.#loop(),
-      "Alt+Comma": () => this.#rate(-1),
-      "Alt+Period": () => this.#rate(1),
+      "Alt+,": () => this.#rate(-1),
+      "Alt+.": () => this.#rate(1),
       "Alt+M": () => this.#takeHeard(),
     };
     const act = acts[/** @type {keyof typeof acts} */ (key)];
@@ -183,6 +182,7 @@ export class AudioEditor {
   #mark() {
     const rows = this.#aligned();
     const text = this.text.value;
+    element("heard").hidden = !this.#offersHeard || text !== "";
     /** @type {Node[]} */
     const parts = [];
     let end = 0;

@@ -1,7 +1,7 @@
 // @ts-check
 /** The editor of boxes: move them, put their sides right, draw and delete them, say what they are. */
 
-import { announce, element, fill, say } from "./review-page.js";
+import { announce, element, fill, isolated, say } from "./review-page.js";
 import { PictureEditor, arrows, newId, standing } from "./review-picture.js";
 import { area, moved, resized, spanned } from "./review-shapes.js";
 import { shape } from "./review-view.js";
@@ -16,6 +16,7 @@ import { shape } from "./review-view.js";
 const SIDES = ["nw", "n", "ne", "e", "se", "s", "sw", "w"];
 const HANDLE_PX = 10;
 const TAG_PX = 60; // a narrower box tells what it is only when it is chosen
+const TAG_LETTERS = 24; // of a name on the picture; the list beside tells all of it
 const STILL_PX = 3; // a pointer that moved less did not mean to
 const UNKNOWN_HUE = 220;
 
@@ -66,7 +67,7 @@ export class BoxEditor extends PictureEditor {
 
   /** @param {Box} box */
   name({ category, confidence }) {
-    return confidence < 1 ? `${category} ${confidence.toFixed(2)}` : category;
+    return confidence < 1 ? `${isolated(category)} ${confidence.toFixed(2)}` : isolated(category);
   }
 
   /** @param {Box} box */
@@ -204,7 +205,8 @@ export class BoxEditor extends PictureEditor {
     const [x, y] = box.xyxy;
     const size = this.view.screen(13);
     const above = y > 1.6 * size ? y - 0.4 * size : y + 1.1 * size;
-    return shape("text", { x: x + this.view.screen(2), y: above, "font-size": size, class: "tag" }, this.name(box));
+    return shape("text", { x: x + this.view.screen(2), y: above, "font-size": size, class: "tag" },
+      this.name({ ...box, category: shortened(box.category) }));
   }
 
   /** @param {Xyxy} xyxy */
@@ -218,6 +220,9 @@ export class BoxEditor extends PictureEditor {
     });
   }
 }
+
+/** A name that has room on a picture. @param {string} name */
+const shortened = (name) => (name.length > TAG_LETTERS ? `${[...name].slice(0, TAG_LETTERS - 1).join("")}…` : name);
 
 /** @param {Point} point @returns {Point} */
 const whole = ([x, y]) => [Math.round(x), Math.round(y)];

@@ -148,6 +148,11 @@ export class LaneEditor extends PictureEditor {
     this.#bend(knots.filter((_, row) => row !== this.#knot), this.#knot);
   }
 
+  draft() {
+    this.#finish();
+    return super.draft();
+  }
+
   // -- drawing point by point
 
   begin() {
@@ -156,7 +161,7 @@ export class LaneEditor extends PictureEditor {
     this.#pen = [];
     this.#tip = onGrid(this.view.middle(), this.view.size);
     this.render();
-    announce(say("Click its points, or move the cross by arrows and press the space bar; Enter ends the line."));
+    announce(say("Click its points, or move the cross by arrows and press the space bar; Enter, or the last point once more, ends the line."));
   }
 
   /** @returns {Record<string, () => void>} */
@@ -186,7 +191,8 @@ export class LaneEditor extends PictureEditor {
   }
 
   #finish() {
-    const points = this.#pen ?? [];
+    if (!this.#pen) return;
+    const points = this.#pen;
     this.#pen = null;
     if (points.length > 1) this.add(this.#line(points, 1, true));
     else this.render();
@@ -197,7 +203,9 @@ export class LaneEditor extends PictureEditor {
   /** @param {Point} point @param {Element} target @param {PointerEvent} event */
   down(point, target, event) {
     if (this.#pen) {
-      if (event.detail > 1) return this.#finish();
+      const last = this.#pen.at(-1);
+      if (last && this.#pen.length > 1 && Math.hypot(point[0] - last[0], point[1] - last[1]) < this.view.screen(KNOT_PX))
+        return this.#finish();
       this.#tip = onGrid(point, this.view.size);
       return this.#put();
     }

@@ -33,9 +33,25 @@ export function element(id) {
   return found;
 }
 
-/** Puts children in place of those that are there. @param {Element} parent @param {Node[]} children */
+/** Puts children in place of those that are there; the focus stays at its place. @param {Element} parent @param {Node[]} children */
 export function fill(parent, children) {
+  const place = [...parent.children].findIndex((child) => child.contains(document.activeElement));
   parent.replaceChildren(...children);
+  if (place < 0) return;
+  const now = parent.children[Math.min(place, parent.children.length - 1)];
+  const button = now?.matches("button") ? now : now?.querySelector("button");
+  /** @type {HTMLElement | null | undefined} */ (button)?.focus({ preventScroll: true });
+}
+
+/** A name inside of other text; one that is read from right to left turns nothing around it. @param {string} name */
+export function isolated(name) {
+  return /[\u0590-\u08ff\ufb1d-\ufdff\ufe70-\ufefc]/.test(name) ? `\u2068${name}\u2069` : name;
+}
+
+/** Scrolls a list, and nothing around it, so that one of its parts can be seen. @param {Element} list @param {Element} part */
+export function reveal(list, part) {
+  const [all, one] = [list.getBoundingClientRect(), part.getBoundingClientRect()];
+  list.scrollTop += one.top < all.top ? one.top - all.top : Math.max(0, one.bottom - all.bottom);
 }
 
 /**

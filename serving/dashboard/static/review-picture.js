@@ -1,8 +1,8 @@
 // @ts-check
 /** What the editors of boxes and of lines share: the picture, one chosen shape, steps, and the list of what is drawn. */
 
-import { mediaOf } from "./review-api.js";
-import { announce, element, fill, question, say, wire } from "./review-page.js";
+import { mediaOf, mediumOf } from "./review-api.js";
+import { announce, element, fill, question, reveal, say, wire } from "./review-page.js";
 import { Steps } from "./review-steps.js";
 import { View } from "./review-view.js";
 
@@ -35,6 +35,7 @@ export class PictureEditor {
   chosen = null;
   /** @type {Item | null} */
   item = null;
+  #offersModel = false; // whether the person begins from nothing, and the model did not
 
   constructor() {
     this.view = new View(element("stage"), {
@@ -55,7 +56,10 @@ export class PictureEditor {
     image.alt = "";
     image.draggable = false;
     image.src = mediaOf(item.item_id);
-    await image.decode();
+    await image.decode().catch(async (error) => {
+      await mediumOf(item.item_id); // the browser does not say whether it came
+      throw error;
+    });
     return image;
   }
 
@@ -68,8 +72,10 @@ export class PictureEditor {
     this.chosen = null;
     this.view.show(image, { width: size.width, height: size.height });
     element("asked").textContent = question(item.route.parts);
+    this.view.stage.classList.remove("bare");
     this.view.stage.focus({ preventScroll: true });
-    element("model").hidden = !fresh || !item.label || !this.read(item.label, null).length;
+    this.#offersModel = fresh && !!item.label && this.read(item.label, null).length > 0;
+    this.render();
     return say("{n} drawn, {doubtful} doubtful", { n: this.steps.now.length, doubtful: this.#doubtful().length });
   }
 
@@ -170,7 +176,10 @@ export class PictureEditor {
   choose(id) {
     this.chosen = id;
     this.render();
-    if (this.shape) announce(this.tell(this.shape));
+    if (!this.shape) return;
+    announce(this.tell(this.shape));
+    const part = element("parts").querySelector("[aria-pressed=true]");
+    if (part) reveal(element("parts"), part);
   }
 
   /** The next shape in the order of doubt; past the last one the focus goes on. @param {number} step */
@@ -202,9 +211,14 @@ export class PictureEditor {
 
   /** Draws everything anew: shapes, and the list beside the picture. */
   render() {
+    const held = document.activeElement;
+    const beside = held?.closest("#editor");
     this.view.draw(this.shapes());
     fill(element("parts"), this.order().map((shape) => this.#part(shape)));
     /** @type {HTMLButtonElement} */ (element("delete")).disabled = !this.shape;
+    element("model").hidden = !this.#offersModel || this.steps.now.length > 0;
+    const lost = document.activeElement === document.body || held?.matches(":disabled, [hidden]");
+    if (beside && lost) this.view.stage.focus({ preventScroll: true });
   }
 
   /** @param {S} shape */

@@ -25,7 +25,8 @@ const HELD = "prelabel.held.";
  * @typedef {object} Work an item on the table
  * @property {Item} item
  * @property {Promise<any>} media what the editor prepared
- * @property {any} [draft] the label as the person left it
+ * @property {any} [draft] the label as the person left it, or as people said it before
+ * @property {boolean} [touched] whether the person changed something: then it is kept, lease or not
  * @property {number} seconds spent so far
  * @property {string} [given] the label that was sent, as JSON, or "unfit", so that another one mends it
  */
@@ -36,6 +37,8 @@ export class Supply {
   #ready = [];
   /** @type {Promise<void> | null} */
   #asking = null;
+  /** @type {string[] | null} the items that were put down and not taken up again */
+  #down = null;
 
   /**
    * @param {string} task
@@ -51,7 +54,7 @@ export class Supply {
 
   /** @returns {Promise<Work | null>} the next item; null while nothing is open */
   async next() {
-    this.#ready = this.#ready.filter(({ item }) => !item.expires_at || Date.parse(item.expires_at) > Date.now());
+    this.#ready = this.#ready.filter(({ item, touched }) => touched || !isOver(item));
     if (!this.#ready.length) await this.#ask();
     const work = this.#ready.shift() ?? null;
     if (this.#ready.length < AHEAD && work) this.#ask().catch(() => {}); // `next` asks again, and tells
@@ -68,12 +71,35 @@ export class Supply {
     this.#ready.unshift(work);
   }
 
+  /** An item that is held, which then is no longer among the next ones. @param {string} itemId @returns {Work | null} */
+  take(itemId) {
+    const found = this.#ready.find(({ item, touched }) => item.item_id === itemId && (touched || !isOver(item)));
+    this.#ready = this.#ready.filter(({ item }) => item.item_id !== itemId);
+    return found ?? null;
+  }
+
   /** Leaves everything that is held, and what is on the table, for the next page. @param {Work | null} current */
   putDown(current) {
-    const held = [...(current ? [current] : []), ...this.#ready].filter(({ item }) => item.lease_id);
-    const ours = held.map(({ item, draft, seconds }) => ({ item, draft, seconds }));
-    if (ours.length) keep(this.#key, [...kept(this.#key, []), ...ours]); // another tab may have put down its own
-    this.#ready = [];
+    const held = [...(current ? [current] : []), ...this.#ready].filter(({ item, touched }) => item.lease_id || touched);
+    const ours = held.map(({ item, draft, seconds, touched }) => ({ item, draft, seconds, touched }));
+    const ids = ours.map(({ item }) => item.item_id);
+    this.#down = keep(this.#key, [...ours, ...this.#shelf(ids)]) ? ids : null; // another tab may have put down its own
+  }
+
+  /** Takes up again what was put down here. @returns {boolean} false where another page has taken it up meanwhile */
+  takeBack() {
+    const ids = this.#down;
+    this.#down = null;
+    if (!ids) return true;
+    const others = this.#shelf(ids);
+    if (this.#shelf().length - others.length < ids.length) return false;
+    keep(this.#key, others);
+    return true;
+  }
+
+  /** What lies there for the next page, but for some items. @param {string[]} [without] @returns {Work[]} */
+  #shelf(without = []) {
+    return kept(this.#key, []).filter((/** @type {Work} */ one) => !without.includes(one.item.item_id));
   }
 
   /** @param {Item} item @returns {Work} */
@@ -90,7 +116,7 @@ export class Supply {
   /** @returns {Work[]} */
   #takeUp() {
     const held = taken(this.#key) ?? [];
-    return held.map((/** @type {Work} */ one) => ({ ...this.work(one.item), draft: one.draft, seconds: one.seconds }));
+    return held.map((/** @type {Work} */ one) => ({ ...one, ...this.work(one.item), seconds: one.seconds }));
   }
 
   #ask() {
@@ -106,6 +132,9 @@ export class Supply {
     this.#ready.push(...items.map((/** @type {Item} */ item) => this.work(item)));
   }
 }
+
+/** Whether its lease has ended. @param {Item} item */
+const isOver = (item) => !!item.expires_at && Date.parse(item.expires_at) <= Date.now();
 
 /**
  * One particular item out of its history, as the queue would hand it out but without a lease. What people said last

@@ -44,6 +44,10 @@ class Review {
   #busy = true;
   #state = "loading";
   #again = 0;
+  #shown = ""; // the draft as it was when the item was shown
+  #isGone = false;
+  /** @type {() => Promise<Work | null>} what was asked for last */
+  #next = () => this.supply.next();
 
   /** @param {{task: string, annotator: string, item_id: string | null, categories: any[]}} about */
   constructor(about) {
@@ -61,8 +65,9 @@ class Review {
     const buttons = { send: () => this.send(), skip: () => this.skip(), back: () => this.back(), unfit: () => this.askUnfit(), help };
     for (const [name, act] of Object.entries(buttons)) element(name).addEventListener("click", act);
     onUnfit((reason, words) => this.unfit(reason, words));
-    window.addEventListener("pagehide", () => this.supply.putDown(this.#leave()));
-    window.addEventListener("pageshow", (event) => event.persisted && location.reload());
+    window.addEventListener("pagehide", () => this.#putDown());
+    window.addEventListener("pageshow", () => this.#comeBack());
+    document.addEventListener("visibilitychange", () => (document.hidden ? this.#putDown() : this.#comeBack()));
     window.setInterval(() => this.#tellTime(), 500);
     this.outbox.send();
     return this.#go(() => (this.about.item_id ? this.#thatItem(this.about.item_id) : this.supply.next()));
@@ -72,7 +77,7 @@ class Review {
   send() {
     if (this.#busy) return;
     const work = this.#leave();
-    if (!work || this.#state !== "work") return this.#go(async () => (work ? this.#anew(work) : this.supply.next()));
+    if (!work || this.#state !== "work") return this.#go(work ? async () => this.#anew(work) : this.#next);
     const label = this.editor.label();
     const given = JSON.stringify(label);
     const posted = given === work.given ? null
@@ -144,8 +149,21 @@ class Review {
 
   /** The item as it lies on the table. @returns {Work | null} */
   #leave() {
-    const shown = this.#state === "work" ? { draft: this.editor.draft(), seconds: this.clock.seconds } : {};
-    return this.#work && { ...this.#work, ...shown };
+    if (!this.#work || this.#state !== "work") return this.#work;
+    const draft = this.editor.draft();
+    const changed = JSON.stringify(draft) === this.#shown ? {} : { draft, touched: true };
+    return { ...this.#work, ...changed, seconds: this.clock.seconds };
+  }
+
+  /** Nobody knows whether a page that is out of sight is ever seen again: what it holds is kept meanwhile. */
+  #putDown() {
+    if (!this.#isGone) this.supply.putDown(this.#leave());
+  }
+
+  #comeBack() {
+    if (this.supply.takeBack()) return;
+    this.#isGone = true; // what it held is another page's now
+    location.reload();
   }
 
   /** The same with its medium fetched again. @param {Work} work @returns {Work} */
@@ -155,6 +173,7 @@ class Review {
 
   /** Shows what `next` brings. @param {() => Promise<Work | null>} next @param {string} [told] of the item before */
   async #go(next, told = "") {
+    this.#next = next;
     this.#busy = true;
     this.#work = null;
     this.#state = "loading";
@@ -166,8 +185,7 @@ class Review {
       if (work) await this.#show(work, told);
       else this.#nothing();
     } catch (error) {
-      this.#stand("trouble", error instanceof Error ? error.message : String(error));
-      if (error instanceof Failure && error.status === 401) element("sign-in").hidden = false;
+      this.#tellTrouble(error);
     } finally {
       window.clearTimeout(late);
       this.#busy = false;
@@ -182,6 +200,7 @@ class Review {
     this.#stand("work");
     tellRoute(work.item);
     const seen = this.editor.show(work, media);
+    this.#shown = JSON.stringify(this.editor.draft());
     this.clock.start(work.seconds);
     announce(`${told} ${work.given ? say("Again:") : say("Next:")} ${seen}`.trim());
   }
@@ -189,16 +208,36 @@ class Review {
   #nothing() {
     this.#stand("empty");
     announce(element("empty").textContent ?? "");
-    this.#again = window.setTimeout(() => this.#go(() => this.supply.next()), LOOK_AGAIN_MS);
+    this.#lookAgain(() => this.supply.next());
+  }
+
+  /** Why there is nothing to work on. An item can still be skipped, or left out. @param {unknown} error */
+  #tellTrouble(error) {
+    const work = this.#work;
+    const passes = error instanceof Failure && error.passes;
+    const why = error instanceof Failure ? (passes ? away(error) : error.message) : say("this browser cannot read it.");
+    if (work) tellRoute(work.item);
+    this.#stand(work ? "trouble" : "away", passes ? `${why} ${say("Enter asks again; by itself it happens every 15 seconds.")}` : why);
+    announce(why);
+    if (error instanceof Failure && error.status === 401) element("sign-in").hidden = false;
+    if (passes) this.#lookAgain(work ? async () => this.#anew(work) : this.#next);
+  }
+
+  /** @param {() => Promise<Work | null>} next */
+  #lookAgain(next) {
+    const look = () => (document.querySelector("dialog[open]") ? this.#lookAgain(next) : this.#go(next));
+    this.#again = window.setTimeout(look, LOOK_AGAIN_MS);
   }
 
   /** @param {string} itemId @returns {Promise<Work>} */
   async #thatItem(itemId) {
+    const held = this.supply.take(itemId);
+    if (held) return held;
     const { item, draft } = itemOf(await call("GET", `/v1/items/${encodeURIComponent(itemId)}`), this.about.task);
     return { ...this.supply.work(item), draft };
   }
 
-  /** Which part of the page is there. @param {"loading" | "work" | "empty" | "trouble"} state */
+  /** Which part of the page is there. @param {"loading" | "work" | "empty" | "trouble" | "away"} state */
   #stand(state, why = "") {
     this.#state = element("desk").dataset.state = state;
     tellReason(element("why"), why);
@@ -241,8 +280,7 @@ class Review {
   #tellOutbox() {
     const { waiting, refused, trouble, isSafe } = this.outbox;
     const kept = isSafe ? say("They are kept in this browser.") : say("Do not close this page.");
-    const away = trouble?.status === 401 ? say("You are signed out.") : say("The service does not answer.");
-    element("waiting").textContent = trouble ? `${away} ${say("{n} not sent yet.", { n: waiting.length })} ${kept}` : "";
+    element("waiting").textContent = trouble ? `${away(trouble)} ${say("{n} not sent yet.", { n: waiting.length })} ${kept}` : "";
     element("sign-in").hidden = trouble?.status !== 401;
     fill(element("refused"), refused.map((letter) => this.#refusal(letter)));
   }
@@ -281,6 +319,11 @@ class Tally {
   }
 }
 
+/** Why nothing comes of a request that may pass later. @param {Failure} failure */
+function away({ status }) {
+  return status === 401 ? say("You are signed out.") : say("The service does not answer.");
+}
+
 /** Why this item came to a person. @param {Item} item */
 function tellRoute({ route, uri, item_id, uncertainty }) {
   const badge = element("route");
@@ -306,7 +349,7 @@ function onUnfit(act) {
   };
   for (const one of reasons) one.addEventListener("click", () => choose(one));
   dialog.addEventListener("keydown", (event) => {
-    const chosen = reasons[Number(event.key) - 1];
+    const chosen = reasons[Number(chord(event)) - 1];
     if (!chosen || event.repeat) return;
     event.preventDefault();
     choose(chosen);

@@ -1,0 +1,195 @@
+"""The keys of the built-in editor: on any layout, with any input method, and wherever the focus is."""
+
+from typing import Any
+
+import pytest
+from playwright.sync_api import Browser, Page, expect
+
+from tests.serving.reviewing import SIZE, Desk, Office, desk
+from tests.serving.test_review_pictures import change_queue
+
+W, H = SIZE
+ALT = 1  # as Chromium's protocol counts modifiers
+CTRL = 2
+LONG = "a_very_long_name_of_a_category_" + "of_which_nobody_sees_the_end_" * 4
+
+
+class TestLayouts:
+    @pytest.mark.parametrize(
+        ("pressed", "named"),
+        [
+            ({"key": "n", "code": "KeyN"}, "N"),
+            ({"key": "т", "code": "KeyN"}, "N"),  # Russian
+            ({"key": "я", "code": "KeyZ", "ctrlKey": True}, "Ctrl+Z"),
+            ({"key": "z", "code": "KeyY", "ctrlKey": True}, "Ctrl+Z"),  # German
+            ({"key": "Z", "code": "KeyZ", "ctrlKey": True, "shiftKey": True}, "Ctrl+Shift+Z"),
+            ({"key": "&", "code": "Digit1"}, "1"),  # French
+            ({"key": "1", "code": "Digit1", "shiftKey": True}, "1"),
+            ({"key": "!", "code": "Digit1", "shiftKey": True}, "!"),
+            ({"key": "-", "code": "Digit6"}, "-"),
+            ({"key": "١", "code": "Digit1"}, "1"),  # Arabic
+            ({"key": "7", "code": "Numpad7"}, "7"),
+            ({"key": "?", "code": "Slash", "shiftKey": True}, "?"),
+            ({"key": "ю", "code": "Period"}, "."),
+            ({"key": "m", "code": "Semicolon", "altKey": True}, "Alt+M"),  # French
+            ({"key": ",", "code": "KeyM", "altKey": True}, "Alt+,"),
+            ({"key": "ы", "code": "KeyS", "altKey": True}, "Alt+S"),
+            ({"key": "ß", "code": "KeyS", "altKey": True}, "Alt+S"),  # a Mac
+            ({"key": "@", "code": "KeyL", "altKey": True}, "Alt+L"),
+            ({"key": "≤", "code": "Comma", "altKey": True}, "Alt+,"),
+            ({"key": "Dead", "code": "KeyU", "altKey": True}, "Alt+U"),
+            ({"key": "ArrowLeft", "code": "ArrowLeft", "altKey": True, "shiftKey": True}, "Alt+Shift+ArrowLeft"),
+            ({"key": " ", "code": "Space", "ctrlKey": True}, "Ctrl+ "),
+            ({"key": "Process", "code": "KeyN"}, "Process"),
+        ],
+    )
+    def test_a_key_is_what_is_printed_on_it_or_else_where_it_is(
+        self, idle: Page, pressed: dict[str, Any], named: str
+    ) -> None:
+        script = "async (keys) => (await import('/static/review-keys.js')).chord(new KeyboardEvent('keydown', keys))"
+        assert idle.evaluate(script, pressed) == named
+
+    def test_letters_that_are_not_latin_draw_and_undo(self, at: Desk) -> None:
+        (item,) = at.post("detection")
+        at.open(f"/review/detection/{item}")
+        for key, code, held in (("т", "KeyN", 0), ("т", "KeyN", 0), ("т", "KeyN", 0), ("т", "KeyN", 0)):
+            press(at, key, code, held)
+        expect(at.page.locator("#parts button")).to_have_count(3)
+        press(at, "я", "KeyZ", CTRL)
+        expect(at.page.locator("#parts button")).to_have_count(2)
+
+    def test_reasons_are_chosen_by_the_row_of_digits(self, at: Desk) -> None:
+        (item,) = at.post("asr")
+        at.open(f"/review/asr/{item}")
+        press(at, "г", "KeyU", ALT)
+        press(at, "é", "Digit2")
+        at.until(lambda: at.state(item) == "unfit")
+
+    def test_characters_that_need_altgr_are_text(self, at: Desk) -> None:
+        (item,) = at.post("asr")
+        at.open(f"/review/asr/{item}")
+        at.press("Control+A")
+        press(at, "@", "KeyQ", text="@")
+        assert (at.item(), at.page.input_value("#text")) == (item, "@")
+
+    def test_an_input_method_writes_chinese(self, at: Desk) -> None:
+        (item,) = at.post("asr")
+        at.open(f"/review/asr/{item}")
+        at.press("Control+A")
+        keys = at.page.context.new_cdp_session(at.page)
+        keys.send("Input.imeSetComposition", {"text": "nihao", "selectionStart": 5, "selectionEnd": 5})
+        keys.send("Input.insertText", {"text": "你好"})
+        assert at.item() == item
+        at.press("Enter")
+        assert at.correction(item)["label"]["text"] == "你好"
+
+
+def press(at: Desk, key: str, code: str, held: int = 0, text: str = "") -> None:
+    """A key of some layout, with modifiers."""
+    keys = at.page.context.new_cdp_session(at.page)
+    for kind in ("keyDown", "keyUp"):
+        keys.send("Input.dispatchKeyEvent", {"type": kind, "key": key, "code": code, "modifiers": held, "text": text})
+
+
+class TestFocus:
+    @pytest.mark.parametrize(
+        ("where", "key"),
+        [
+            ("#categories button", "+"),
+            ("#parts button", "+"),
+            ("#categories button", "ArrowRight"),
+            ("#parts button", "N"),
+        ],
+    )
+    def test_it_stays_where_it_is(self, at: Desk, where: str, key: str) -> None:
+        (item,) = at.post("detection")
+        at.open(f"/review/detection/{item}")
+        at.press("Tab")
+        at.page.locator(where).focus()
+        at.press(key)
+        expect(at.page.locator(where)).to_be_focused()
+
+    @pytest.mark.parametrize(("where", "key"), [("#delete", "Space"), ("#parts button", "Delete")])
+    def test_it_goes_to_the_picture_with_what_is_gone(self, at: Desk, where: str, key: str) -> None:
+        (item,) = at.post("detection")
+        at.open(f"/review/detection/{item}")
+        at.press("Tab")
+        at.page.locator(where).focus()
+        at.press(key)
+        expect(at.page.locator("#parts button")).to_have_count(0)
+        expect(at.page.locator("#stage")).to_be_focused()
+
+    def test_the_list_follows_the_keys(self, at: Desk) -> None:
+        crowd(at, ["car"] * 300)
+        at.press(*["Tab"] * 90)
+        expect(at.page.locator("#parts [aria-pressed=true]")).to_be_in_viewport()
+        assert at.page.evaluate("scrollY") == 0
+
+    def test_help_begins_with_its_first_keys(self, chromium: Browser, place: Office) -> None:
+        with desk(chromium, place, viewport={"width": 640, "height": 450}) as at:  # 1280 x 900 at 200 %
+            (item,) = at.post("lane")
+            at.open(f"/review/lane/{item}")
+            at.press("F1")
+            expect(at.page.locator("#help-title")).to_be_in_viewport()
+            at.press("Escape")
+            expect(at.page.locator("#stage")).to_be_focused()
+
+
+class TestLooks:
+    def test_hidden_shapes_are_shown_with_the_next_item(self, at: Desk) -> None:
+        at.post("detection", 2)
+        at.open("/review/detection")
+        first = at.item()
+        at.press("H")
+        expect(at.page.locator("#stage svg")).not_to_be_visible()
+        at.press("Enter")
+        expect(at.page.locator("#name")).not_to_have_attribute("href", f"/items/{first}")
+        expect(at.page.locator("#stage svg")).to_be_visible()
+
+    @pytest.mark.parametrize("width", [1280, 390])
+    def test_long_names_stay_on_the_page(self, chromium: Browser, place: Office, width: int) -> None:
+        with desk(chromium, place, viewport={"width": width, "height": 844}) as at:
+            crowd(at, [LONG, "سيارة", "car"])
+            assert at.page.evaluate("document.documentElement.scrollWidth") <= width
+            at.press("Tab")
+            tag = at.page.locator(".tag").first.text_content() or ""
+            assert len(tag) < 35
+            expect(at.page.get_by_role("button", name="\u2068سيارة\u2069 0.50")).to_be_visible()
+
+    def test_what_the_model_did_is_offered_while_nothing_is_there(self, at: Desk) -> None:
+        at.post("detection")
+        change_queue(at.page, lambda told: told["route"].update(decision="annotate"))
+        at.open("/review/detection")
+        offer = at.page.locator("#model")
+        expect(offer).to_be_visible()
+        at.press("M")
+        expect(offer).to_be_hidden()
+        at.press("Control+Z")
+        expect(offer).to_be_visible()
+
+    def test_text_from_right_to_left_begins_at_the_right(self, at: Desk) -> None:
+        (item,) = at.post("asr")
+        at.open(f"/review/asr/{item}")
+        at.page.fill("#text", "مرحبا بكم")
+        for part in ("#text", "#marks"):
+            assert at.page.locator(part).evaluate("at => getComputedStyle(at).direction") == "rtl"
+
+    def test_a_line_ends_at_its_last_point_without_a_keyboard(self, at: Desk) -> None:
+        (item,) = at.post("lane")
+        at.open(f"/review/lane/{item}")
+        at.page.locator("#new").click()
+        for point in ((5, 85), (20, 40), (22, 10), (22, 10)):
+            at.click(*point)
+        expect(at.page.locator("#parts button")).to_have_count(2)
+        expect(at.page.locator(".lane.new")).to_have_count(0)
+
+
+def crowd(at: Desk, names: list[str]) -> None:
+    """A picture with a box of each name, on the desk."""
+    at.post("detection")
+    boxes = [
+        {"xyxy": [row % 100, row % 70, row % 100 + 20, row % 70 + 20], "category": name, "confidence": 0.5}
+        for row, name in enumerate(names)
+    ]
+    change_queue(at.page, lambda told: told.update(label={"width": W, "height": H, "boxes": boxes}))
+    at.open("/review/detection")

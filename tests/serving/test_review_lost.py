@@ -1,0 +1,219 @@
+"""What a person did in the built-in editor is not lost: whatever becomes of the network, the service, the lease, the
+page and the browser."""
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from playwright.sync_api import expect
+
+from models.records import Correction, Transcript
+from serving.loop import utc_now
+from tests.serving.reviewing import Desk
+
+HIDE = """(hidden) => {
+  Object.defineProperty(document, "hidden", { get: () => hidden, configurable: true });
+  document.dispatchEvent(new Event("visibilitychange"));
+}"""
+LET_LEASES_END = """() => {
+  for (const key of Object.keys(localStorage).filter((one) => one.startsWith("prelabel.held."))) {
+    const held = JSON.parse(localStorage[key]);
+    for (const { item } of held) item.expires_at = "2026-01-01T00:00:00Z";
+    localStorage[key] = JSON.stringify(held);
+  }
+}"""
+
+
+class TestNothingIsLost:
+    def test_what_cannot_be_sent_is_kept_over_a_reload_and_sent_later(self, hushed: Desk) -> None:
+        at = hushed
+        (item,) = at.post("asr")
+        at.open("/review/asr")
+        at.page.route("**/correction", lambda route: route.abort())
+        at.page.keyboard.type(" kept")
+        at.press("Enter")
+        expect(at.page.locator("#waiting")).to_contain_text("1 not sent yet")
+        at.page.reload()
+        expect(at.page.locator("#waiting")).to_contain_text("1 not sent yet")
+        assert at.corrections(item) == []
+        at.page.unroute("**/correction")
+        at.page.evaluate("window.dispatchEvent(new Event('online'))")
+        assert at.correction(item)["label"]["text"] == "yes kept"
+        expect(at.page.locator("#waiting")).to_be_empty()
+        assert at.page.evaluate("Object.keys(localStorage).filter((key) => key.includes('outbox'))") == []
+
+    def test_a_server_that_fails_is_asked_again(self, hushed: Desk) -> None:
+        at = hushed
+        (item,) = at.post("asr")
+        at.open("/review/asr")
+        answers = iter([503, 500])
+
+        def fail(route: Any) -> None:
+            status = next(answers, None)
+            route.continue_() if status is None else route.fulfill(status=status, body="{}")
+
+        at.page.route("**/correction", fail)
+        at.press("Enter")
+        assert at.correction(item)["label"]["text"] == "yes"
+
+    def test_a_lease_that_is_over_is_told_and_the_work_kept(self, hushed: Desk) -> None:
+        at = hushed
+        (item,) = at.post("asr")
+        at.open("/review/asr")
+        faster = Correction(item, "asr", Transcript("bob's"), "bob", 1.0, "test", utc_now())
+        at.served.loop.correct(faster, None, "tester")
+        at.page.keyboard.type(" mine")
+        at.press("Enter")
+        expect(at.page.locator("#refused")).to_contain_text("Your work is kept")
+        expect(at.page.locator("#refused")).to_contain_text("bob")
+        assert len(at.corrections(item)) == 1
+        at.page.get_by_role("button", name="Send it all the same").click()
+        at.until(lambda: len(at.corrections(item)) == 2)
+        assert at.corrections(item)[-1]["label"]["text"] == "yes mine"
+        expect(at.page.locator("#refused")).to_be_empty()
+
+    def test_a_medium_that_does_not_come_sends_nothing_and_can_be_asked_again(self, hushed: Desk) -> None:
+        at = hushed
+        (item,) = at.post("asr")
+        at.page.route("**/media", lambda route: route.abort(), times=1)
+        at.page.goto("/review/asr")
+        at.sees("trouble")
+        at.press("Enter")
+        at.sees("work")
+        assert at.item() == item
+        assert at.corrections(item) == []
+
+    def test_who_is_signed_out_is_told_and_loses_nothing(self, hushed: Desk) -> None:
+        at = hushed
+        (item,) = at.post("asr")
+        at.open("/review/asr")
+        gone = {"status": 401, "body": '{"error": {"code": "unauthenticated", "message": "expected a token"}}'}
+        at.page.route("**/v1/**", lambda route: route.fulfill(**gone))
+        at.press("Enter")
+        expect(at.page.locator("#waiting")).to_contain_text("You are signed out. 1 not sent yet.")
+        expect(at.page.locator("#sign-in")).to_be_visible()
+        at.page.unroute("**/v1/**")
+        at.page.reload()  # as after signing in
+        assert at.correction(item)["label"]["text"] == "yes"
+
+
+class TestDrafts:
+    def test_of_a_particular_item_are_there_after_a_reload(self, at: Desk) -> None:
+        at.post("asr")
+        (item,) = at.post("asr")
+        at.open(f"/review/asr/{item}")
+        at.page.keyboard.type(" begun")
+        at.page.reload()
+        at.sees("work")
+        assert at.page.input_value("#text") == "yes begun"
+        at.press("Enter")
+        assert at.correction(item)["label"]["text"] == "yes begun"
+
+    def test_outlive_their_lease(self, hushed: Desk) -> None:
+        at = hushed
+        at.post("asr", 2)
+        at.open("/review/asr")
+        begun = at.item()
+        at.page.keyboard.type(" begun")
+        at.page.goto("/log")
+        at.page.evaluate(LET_LEASES_END)
+        at.page.goto("/review/asr")
+        at.sees("work")
+        assert (at.item(), at.page.input_value("#text")) == (begun, "yes begun")
+        at.press("Enter")
+        at.sees("empty")  # what nobody touched is others' again
+
+    def test_are_found_under_the_address_of_their_item_with_the_lease(self, at: Desk) -> None:
+        at.post("asr", 2)
+        at.open("/review/asr")
+        begun = at.item()
+        at.page.keyboard.type(" begun")
+        at.open(f"/review/asr/{begun}")
+        assert at.page.input_value("#text") == "yes begun"
+        at.press("Enter")
+        assert at.correction(begun)["lease_id"]
+        expect(at.page.locator("#name")).not_to_have_attribute("href", f"/items/{begun}")
+        at.sees("work")  # the other one, and not the same again
+
+    def test_of_a_page_out_of_sight_outlive_the_browser(self, at: Desk) -> None:
+        at.post("asr")
+        at.open("/review/asr")
+        begun = at.item()
+        at.page.keyboard.type(" begun")
+        at.page.evaluate(HIDE, True)
+        after = at.page.context.new_page()  # as if the first had been killed
+        after.goto("/review/asr")
+        expect(after.locator("#name")).to_have_attribute("href", f"/items/{begun}")
+        expect(after.locator("#text")).to_have_value("yes begun")
+        at.page.evaluate(HIDE, False)  # it was not, and gives up what another page has taken up
+        at.sees("empty")
+        after.close()
+
+    def test_of_a_page_that_comes_back_into_sight_go_on(self, at: Desk) -> None:
+        at.post("asr")
+        at.open("/review/asr")
+        at.page.keyboard.type(" begun")
+        at.page.evaluate(HIDE, True)
+        at.page.evaluate(HIDE, False)
+        at.page.keyboard.type(" ended")
+        item = at.item()
+        at.press("Enter")
+        assert at.correction(item)["label"]["text"] == "yes begun ended"
+        at.page.reload()
+        at.sees("empty")
+
+    def test_of_a_line_that_is_not_ended_are_sent(self, at: Desk) -> None:
+        (item,) = at.post("lane")
+        at.open(f"/review/lane/{item}")
+        at.press("N")
+        at.click(20, 80)
+        at.click(30, 20)
+        at.page.locator("#send").click()
+        assert at.correction(item)["label"]["lanes"][-1]["points"] == [[20, 80], [30, 20]]
+
+
+class TestTheServiceIsAway:
+    def test_it_is_told_so_and_asked_again(self, hushed: Desk) -> None:
+        at = hushed
+        at.page.clock.install()
+        at.post("asr")
+        at.open("/review/asr")
+        at.page.route("**/v1/**", lambda route: route.abort())
+        at.press("Enter")
+        at.sees("away")
+        expect(at.page.locator("#desk")).to_contain_text("The service does not answer.")
+        buttons = at.page.locator("#desk .acts").get_by_role("button").all_inner_texts()
+        assert buttons == ["Look again ⏎", "Previous", "?"]
+        assert not at.page.locator("#name").is_visible()  # of the item before
+        at.page.unroute("**/v1/**")
+        (new,) = at.post("asr")
+        at.page.clock.fast_forward(16_000)
+        at.sees("work")
+        assert at.item() == new
+
+    @pytest.mark.parametrize(
+        ("answer", "told"),
+        [
+            (lambda route: route.abort(), "The service does not answer."),
+            (lambda route: route.fulfill(status=503, body="{}"), "The service does not answer."),
+            (lambda route: route.fulfill(status=410, body="gone"), "410"),
+            (lambda route: route.fulfill(body="no medium"), "this browser cannot read it."),
+        ],
+    )
+    @pytest.mark.parametrize("task", ["asr", "detection"])
+    def test_a_medium_that_does_not_come_says_why_and_of_which_item(
+        self, hushed: Desk, task: Any, answer: Callable[[Any], None], told: str
+    ) -> None:
+        at = hushed
+        at.post(task)
+        at.open(f"/review/{task}")
+        (other,) = at.post(task)
+        at.page.route("**/media", answer)
+        at.press("Enter")
+        at.sees("trouble")
+        expect(at.page.locator("#why")).to_contain_text(told)
+        assert at.item() == other
+        at.page.unroute("**/media")
+        expect(at.page.locator("#send")).to_contain_text("Look again")
+        at.press("Enter")
+        at.sees("work")

@@ -22,7 +22,7 @@ from serving.dashboard.languages import ENGLISH, LANGUAGES
 
 DESK = ViewportSize(width=1280, height=900)
 PHONE = ViewportSize(width=360, height=740)
-GRAVE = ("serious", "critical")
+
 TWO_WORDS = re.compile(r"\b[a-z]{2,}[ ,:;]+[a-z]{2,}\b")  # of English; a label, an id or a name is rarely like that
 STICKING_OUT = """() => [...document.querySelectorAll("th, td")]
   .filter((cell) => cell.scrollWidth > cell.clientWidth + 1).map((cell) => cell.innerText)"""
@@ -108,11 +108,11 @@ def go(page: Page, path: str) -> Response:
 
 
 def faults(page: Page) -> list[str]:
-    """What axe calls serious or critical on the page as it stands: the rule, and where."""
+    """What axe finds on the page as it stands: the rule, and where."""
     found = Axe().run(page).response["violations"]
     return [
         f"{page.url}: {one['id']} ({one['impact']}): {node['html'][:200]} {node.get('failureSummary', '')[:300]}"
-        for one in found if one["impact"] in GRAVE
+        for one in found
         for node in one["nodes"]
     ]  # fmt: skip
 

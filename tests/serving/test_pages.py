@@ -18,7 +18,7 @@ from serving.loop import Registration, utc_now
 from serving.media_files import content_id
 from serving.promotion import Pairs, quality_of
 from serving.store.records import StoredVersion
-from tests.serving.browser import faults_in_every_look, go, listening, visiting
+from tests.serving.browser import DESK, PHONE, faults_in_every_look, go, listening, visiting
 from tests.serving.served import Served, eventually, picture, serving, sound
 
 AN_ITEM = content_id(sound(1.0))
@@ -157,6 +157,29 @@ def test_an_item_tells_its_history_with_what_a_person_changed(chromium: Browser,
         assert chapters.nth(1).locator("del").inner_text() == "yes"
         assert chapters.nth(1).locator("ins").inner_text() == "no"
         assert "ada labelled it" in chapters.nth(1).inner_text()
+
+
+def test_long_names_stay_on_the_page_and_text_has_its_direction(
+    chromium: Browser, served: Served, address: str
+) -> None:
+    heard = served.client.post("/v1/asr/annotate", content=sound(1.5)).json()
+    name = "Maximiliane-Theodora-" + "Hohenlohe" * 12
+    correct(served, heard["item_id"], "asr", {"text": "مرحبا بكم"}, heard["model_version"], name)
+    for size in (DESK, PHONE):
+        with visiting(chromium, address, viewport=size) as page:
+            for path in ("/queue/asr?state=corrected", "/annotators", f"/items/{heard['item_id']}"):
+                go(page, path)
+                assert page.evaluate("document.documentElement.scrollWidth") <= size["width"], path
+            assert "rtl" in page.locator(".text").evaluate_all("all => all.map((at) => getComputedStyle(at).direction)")
+            go(page, "/queue/asr?state=corrected")
+            named = page.locator(".ways span", has_text=name)
+            assert named.evaluate("(at) => at.scrollWidth <= at.closest('.item').clientWidth")
+
+
+def test_what_a_link_shows_is_what_it_is_called(chromium: Browser, shown: tuple[Served, str]) -> None:
+    with visiting(chromium, shown[1]) as page:
+        go(page, "/")
+        assert page.get_by_role("link", name="yes history").count() == 2
 
 
 def test_what_failed_can_be_tried_again(chromium: Browser, address: str, served: Served) -> None:
@@ -304,6 +327,8 @@ def sign_in(page: Page, secret: str) -> None:
     page.wait_for_url("**/")
 
 
-def correct(served: Served, item_id: str, task: str, label: dict[str, Any], version: str | None = None) -> None:
-    body = {"task": task, "label": label, "annotator": "ada", "seconds": 4.5, "model_version": version}
+def correct(
+    served: Served, item_id: str, task: str, label: dict[str, Any], version: str | None = None, annotator: str = "ada"
+) -> None:
+    body = {"task": task, "label": label, "annotator": annotator, "seconds": 4.5, "model_version": version}
     assert served.client.post(f"/v1/items/{item_id}/correction", json=body).is_success

@@ -5,6 +5,7 @@ from typing import Any
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
+from tests.serving.browser import command
 from tests.serving.reviewing import SIZE, Desk, Office, desk
 from tests.serving.test_review_pictures import change_queue
 
@@ -173,6 +174,20 @@ class TestLooks:
         at.page.fill("#text", "مرحبا بكم")
         for part in ("#text", "#marks"):
             assert at.page.locator(part).evaluate("at => getComputedStyle(at).direction") == "rtl"
+
+    def test_marks_lie_under_their_words_beside_a_scroll_bar(self, chromium: Browser, place: Office) -> None:
+        seen = chromium.browser_type.launch(
+            executable_path=command(), args=["--no-sandbox"], ignore_default_args=["--hide-scrollbars"]
+        )
+        with desk(seen, place, viewport={"width": 700, "height": 900}) as at:
+            (item,) = at.post("asr")
+            at.open(f"/review/asr/{item}")
+            at.page.fill("#text", "yes and more words " * 30)
+            sizes = "[text, marks].map((at) => [at.clientWidth, at.clientLeft, at.scrollHeight])"
+            text, marks = at.page.evaluate(sizes)
+            assert text[0] < at.page.evaluate("text.offsetWidth") - 2  # there is one
+            assert text == marks
+        seen.close()
 
     def test_a_line_ends_at_its_last_point_without_a_keyboard(self, at: Desk) -> None:
         (item,) = at.post("lane")

@@ -3,13 +3,17 @@
 from typing import Any
 
 import pytest
-from playwright.sync_api import Browser, Page, expect
+from playwright.sync_api import Browser, Page, ViewportSize, expect
 
 from tests.serving.browser import command
 from tests.serving.reviewing import SIZE, Desk, Office, desk
 from tests.serving.test_review_pictures import change_queue
 
 W, H = SIZE
+ABOVE_THE_BUTTONS = """() => {
+  const [at, buttons] = [document.activeElement, document.querySelector(".acts")];
+  return buttons.contains(at) || at.getBoundingClientRect().bottom <= buttons.getBoundingClientRect().top;
+}"""
 ALT = 1  # as Chromium's protocol counts modifiers
 CTRL = 2
 LONG = "a_very_long_name_of_a_category_" + "of_which_nobody_sees_the_end_" * 4
@@ -125,6 +129,45 @@ class TestFocus:
         at.press(*["Tab"] * 90)
         expect(at.page.locator("#parts [aria-pressed=true]")).to_be_in_viewport()
         assert at.page.evaluate("scrollY") == 0
+
+    @pytest.mark.parametrize("size", [{"width": 640, "height": 450}, {"width": 390, "height": 844}])
+    def test_it_is_never_behind_the_buttons_that_stay(
+        self, chromium: Browser, place: Office, size: ViewportSize
+    ) -> None:
+        with desk(chromium, place, viewport=size) as at:
+            crowd(at, ["car"] * 40)
+            at.page.locator("#categories button").focus()
+            for _ in range(40):
+                at.press("Tab")
+                assert at.page.evaluate(ABOVE_THE_BUTTONS)
+
+    @pytest.mark.parametrize("key", ["S", "B", "Enter"])
+    def test_a_key_that_is_held_means_one_item(self, at: Desk, key: str) -> None:
+        at.post("detection", 4)
+        at.open("/review/detection")
+        seen = [at.item()]
+        for _ in range(2):
+            at.press("S")
+            expect(at.page.locator("#name")).not_to_have_attribute("href", f"/items/{seen[-1]}")
+            at.sees("work")
+            seen.append(at.item())
+        at.page.keyboard.down(key)
+        expect(at.page.locator("#name")).not_to_have_attribute("href", f"/items/{seen[-1]}")
+        at.sees("work")
+        now = at.item()
+        at.page.keyboard.down(key)  # the same again: it repeats
+        at.page.wait_for_timeout(300)
+        assert (at.item(), at.page.get_attribute("#desk", "data-state")) == (now, "work")
+        at.page.keyboard.up(key)
+
+    def test_the_reason_is_told_in_full(self, at: Desk) -> None:
+        (item,) = at.post("detection")
+        at.open(f"/review/detection/{item}")
+        reason = at.page.locator("#reason")
+        expect(reason).to_contain_text("too few to weigh")
+        assert reason.evaluate("at => at.scrollWidth > at.clientWidth")
+        reason.focus()
+        assert reason.evaluate("at => at.scrollWidth <= at.clientWidth")
 
     def test_help_begins_with_its_first_keys(self, chromium: Browser, place: Office) -> None:
         with desk(chromium, place, viewport={"width": 640, "height": 450}) as at:  # 1280 x 900 at 200 %

@@ -258,9 +258,10 @@ class Review {
 
   /** @param {string} key @param {KeyboardEvent} event @param {boolean} plain whether keys write no text here */
   #press(key, event, plain) {
-    if (key === "Enter" && !acts(event.target)) return event.repeat || (this.send(), true);
-    if (key === "Alt+S" || (plain && key === "S")) return this.skip(), true;
-    if (key === "Alt+B" || (plain && key === "B")) return this.back(), true;
+    const held = event.repeat; // one that is held a little long means one item
+    if (key === "Enter" && !acts(event.target)) return held || (this.send(), true);
+    if (key === "Alt+S" || (plain && key === "S")) return held || (this.skip(), true);
+    if (key === "Alt+B" || (plain && key === "B")) return held || (this.back(), true);
     if (key === "Alt+U" || (plain && key === "U")) return this.askUnfit(), true;
     if (key === "F1" || (plain && key === "?")) return help(), true;
     return false;

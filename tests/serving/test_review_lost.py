@@ -149,6 +149,20 @@ class TestDrafts:
         at.sees("empty")
         after.close()
 
+    def test_of_a_page_that_went_on_with_them_count(self, at: Desk) -> None:
+        at.post("asr")
+        at.open("/review/asr")
+        at.page.keyboard.type(" begun")
+        at.page.evaluate(HIDE, True)
+        after = at.page.context.new_page()
+        after.goto("/review/asr")
+        expect(after.locator("#text")).to_have_value("yes begun")
+        after.keyboard.type(" elsewhere")
+        after.goto("/log")
+        at.page.evaluate(HIDE, False)
+        expect(at.page.locator("#text")).to_have_value("yes begun elsewhere")
+        after.close()
+
     def test_of_a_page_that_comes_back_into_sight_go_on(self, at: Desk) -> None:
         at.post("asr")
         at.open("/review/asr")

@@ -10,6 +10,7 @@ import { keep, kept, taken } from "./review-shelf.js";
 
 const AHEAD = 3;
 const HELD = "prelabel.held.";
+const PAGE = `${Date.now()}-${Math.random()}`; // of all in this browser
 
 /**
  * @typedef {object} Item as the queue hands it out
@@ -28,6 +29,7 @@ const HELD = "prelabel.held.";
  * @property {any} [draft] the label as the person left it, or as people said it before
  * @property {boolean} [touched] whether the person changed something: then it is kept, lease or not
  * @property {number} seconds spent so far
+ * @property {string} [page] that put it down
  * @property {string} [given] the label that was sent, as JSON, or "unfit", so that another one mends it
  */
 
@@ -81,7 +83,7 @@ export class Supply {
   /** Leaves everything that is held, and what is on the table, for the next page. @param {Work | null} current */
   putDown(current) {
     const held = [...(current ? [current] : []), ...this.#ready].filter(({ item, touched }) => item.lease_id || touched);
-    const ours = held.map(({ item, draft, seconds, touched }) => ({ item, draft, seconds, touched }));
+    const ours = held.map(({ item, draft, seconds, touched }) => ({ item, draft, seconds, touched, page: PAGE }));
     const ids = ours.map(({ item }) => item.item_id);
     this.#down = keep(this.#key, [...ours, ...this.#shelf(ids)]) ? ids : null; // another tab may have put down its own
   }
@@ -91,9 +93,9 @@ export class Supply {
     const ids = this.#down;
     this.#down = null;
     if (!ids) return true;
-    const others = this.#shelf(ids);
-    if (this.#shelf().length - others.length < ids.length) return false;
-    keep(this.#key, others);
+    const ours = this.#shelf().filter(({ item, page }) => page === PAGE && ids.includes(item.item_id));
+    if (ours.length < ids.length) return false; // even where that page has put it down again
+    keep(this.#key, this.#shelf(ids));
     return true;
   }
 

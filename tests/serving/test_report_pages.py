@@ -13,7 +13,7 @@ from PIL import Image
 from playwright.sync_api import Browser, Page, expect
 
 from models.evaluate import Evaluation
-from models.records import Box, Boxes, Item, Prediction
+from models.records import Box, Boxes, Item, Prediction, Transcript
 from models.report import page as evaluated
 from models.report.charts import Columns, Curve, Curves, Matrix, share_column
 from models.report.judged import judge
@@ -23,7 +23,7 @@ from serving.simulation.document import Point as State
 from serving.simulation.pool import Source
 from tests.models.test_report import run, scores
 from tests.serving.browser import DESK, PHONE, faults
-from tests.serving.served import picture
+from tests.serving.served import picture, sound
 
 LONG = [
     f"long_vehicle_with_{what}_and_more_of_a_name" for what in ("trailer", "ladder", "crane", "plough", "tank", "box")
@@ -97,6 +97,17 @@ def shade_at_the_edge(table: Any) -> float:
     """How light the empty last pixel of a table's head is, in [0, 255]."""
     picture = Image.open(io.BytesIO(table.screenshot())).convert("L")
     return float(np.asarray(picture)[2, -1])
+
+
+def test_texts_from_right_to_left_turn_nothing_around_them(reader: Page, tmp_path: Path) -> None:
+    report = run(tmp_path, "asr")
+    (tmp_path / "heard.wav").write_bytes(sound(1))
+    item, truth = Item("item", str(tmp_path / "heard.wav")), Transcript("مرحبا بكم!")
+    answers = (Prediction(Transcript("مرحبا لكم!"), 0.5, {}, ()),)
+    judged = judge(report.model, Evaluation("asr", (item,), (truth,), answers), scores)
+    reader.set_content(evaluated.render(report, judged))
+    shown = reader.locator(".texts bdi").evaluate_all("all => all.map((at) => getComputedStyle(at).direction)")
+    assert shown == ["rtl"] * 4  # the worst and the most doubtful
 
 
 def test_a_chart_of_nothing_says_so(reader: Page, tmp_path: Path) -> None:

@@ -127,6 +127,7 @@ export class AudioEditor {
   #chip(word, row) {
     const chip = document.createElement("button");
     chip.type = "button";
+    chip.dir = "auto";
     chip.tabIndex = -1; // one of them at a time can be reached by Tab, the others by arrows
     chip.textContent = word.text;
     chip.title = `${word.text} · ${word.confidence.toFixed(2)} · ${word.start_s.toFixed(2)}–${word.end_s.toFixed(2)} s`;

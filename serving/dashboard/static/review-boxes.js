@@ -95,7 +95,7 @@ export class BoxEditor extends PictureEditor {
     });
     const key = document.createElement("kbd");
     key.textContent = row < 9 ? String(row + 1) : "";
-    button.append(name, key);
+    button.append(isolated(name), key);
     return button;
   }
 

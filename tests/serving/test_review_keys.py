@@ -77,6 +77,15 @@ class TestLayouts:
         press(at, "@", "KeyQ", text="@")
         assert (at.item(), at.page.input_value("#text")) == (item, "@")
 
+    def test_a_question_mark_is_help_outside_of_text_alone(self, at: Desk) -> None:
+        (item,) = at.post("asr")
+        at.open(f"/review/asr/{item}")
+        at.press("?")
+        assert at.page.input_value("#text") == "yes?"
+        at.page.focus("#by-itself")
+        at.press("?")
+        expect(at.page.locator("#help-dialog")).to_be_visible()
+
     def test_an_input_method_writes_chinese(self, at: Desk) -> None:
         (item,) = at.post("asr")
         at.open(f"/review/asr/{item}")

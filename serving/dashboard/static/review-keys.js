@@ -35,7 +35,8 @@ function printedOn({ key, code, altKey, shiftKey }) {
 export const composes = (event) => event.isComposing || event.keyCode === 229;
 
 /** Whether keys write text there. @param {EventTarget | null} target */
-export const writes = (target) => target instanceof HTMLTextAreaElement || target instanceof HTMLInputElement;
+export const writes = (target) =>
+  target instanceof HTMLTextAreaElement || (target instanceof HTMLInputElement && target.type !== "checkbox");
 
 /** Whether Enter means the element itself. @param {EventTarget | null} target */
 export const acts = (target) => target instanceof HTMLElement && !!target.closest("button, a, select, summary");

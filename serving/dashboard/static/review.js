@@ -215,7 +215,8 @@ class Review {
   #tellTrouble(error) {
     const work = this.#work;
     const passes = error instanceof Failure && error.passes;
-    const why = error instanceof Failure ? (passes ? away(error) : error.message) : say("this browser cannot read it.");
+    const told = error instanceof Failure ? error.message : work ? say("this browser cannot read it.") : String(error);
+    const why = passes ? away(error) : told;
     if (work) tellRoute(work.item);
     this.#stand(work ? "trouble" : "away", passes ? `${why} ${say("Enter asks again; by itself it happens every 15 seconds.")}` : why);
     announce(why);

@@ -2,15 +2,18 @@
 
 import json
 from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 from models.datasets.layout import below, broken, existing, json_lines, split_file, text_field
 from models.datasets.output import SPLIT, file_name, new_folder, place
+from models.errors import UnreadableMedia
 from models.media import duration_s
-from models.records import LARGEST, Item, Transcript
+from models.records import LARGEST, Item, Seconds, Transcript
 
 _LANGUAGE = ("lang", "language", "source_lang")  # by which manifests tell what is spoken; the first is what is written
+_ROUNDED: Seconds = 0.25  # manifests round, and MP3 has up to so much silence around what was encoded
 
 
 def read(root: Path, split: str | None = None) -> Iterator[tuple[Item, Transcript]]:
@@ -18,7 +21,7 @@ def read(root: Path, split: str | None = None) -> Iterator[tuple[Item, Transcrip
     the language its ``lang``, ``language`` or ``source_lang``.
 
     ``audio_filepath`` is relative to the manifest, or absolute. An empty ``text`` means that nothing is said. An item
-    is a whole file, so an ``offset`` other than 0 is refused.
+    is a whole file, so an ``offset`` other than 0 is refused, and a ``duration`` that ends well before the sound does.
 
     Raises:
         InvalidDataset: a broken line, naming file and line.
@@ -36,7 +39,8 @@ def _read(root: Path, file: Path) -> Iterator[tuple[Item, Transcript]]:
         text = text_field(where, values, "text").strip()
         if values.get("offset") not in (None, 0):
             broken(where, "whole files (offset 0)", values["offset"])
-        _check_duration(where, values.get("duration"))
+        if values.get("duration") is not None:
+            _check_duration(where, clip, values["duration"])
         speaker = text_field(where, values, "speaker") if values.get("speaker") is not None else None
         yield Item(below(root, clip), str(clip), speaker or None, _language(where, values)), Transcript(text)
 
@@ -48,10 +52,13 @@ def _language(where: str, values: dict[str, Any]) -> str | None:
     return told.pop() if told else None
 
 
-def _check_duration(where: str, duration: Any) -> None:
-    known = type(duration) in (int, float) and 0 < duration <= LARGEST
-    if duration is not None and not known:
+def _check_duration(where: str, clip: Path, duration: Any) -> None:
+    if type(duration) not in (int, float) or not 0 < duration <= LARGEST:
         broken(where, "a duration in seconds > 0", duration)
+    with suppress(UnreadableMedia):  # which is for whoever listens to it
+        length = duration_s(clip)
+        if length > duration + _ROUNDED:
+            broken(where, f"whole files (duration {length:.2f}, that of the file)", duration)
 
 
 def write(root: Path, pairs: Iterable[tuple[Item, Transcript]]) -> None:

@@ -60,6 +60,22 @@ def test_a_broken_line_is_named(tmp_path: Path, line: str, message: str) -> None
     expect_broken(f"nemo:{file}", file, 3, message)
 
 
+def test_the_beginning_of_a_longer_file_is_no_whole_file(tmp_path: Path) -> None:
+    """Manifests of long recordings cut them by ``offset`` and ``duration``; the first piece has the offset 0."""
+    sound(tmp_path / "audio" / "b.wav", seconds=3.0)
+    line = {"audio_filepath": "audio/b.wav", "text": "x", "offset": 0.0, "duration": 2.0}
+    file = corpus(tmp_path, json.dumps(line))
+    expect_broken(f"nemo:{file}", file, 3, "expected whole files (duration 3.00, that of the file), got 2.0")
+
+
+def test_a_length_that_was_rounded_is_that_of_the_file(tmp_path: Path) -> None:
+    sound(tmp_path / "audio" / "b.wav", seconds=3.04)
+    told = [3, 3.0, 3.1, None]
+    line = {"audio_filepath": "audio/b.wav", "text": "x"}
+    file = corpus(tmp_path, "\n".join(json.dumps({**line, "duration": one}) for one in told))
+    assert len([*read(f"nemo:{file}")]) == 1 + len(told)
+
+
 def test_manifests_tell_the_language_by_several_names(tmp_path: Path) -> None:
     told = [{"lang": "de"}, {"language": "hsb"}, {"source_lang": "en", "target_lang": "de"}, {"lang": ""}, {}]
     line = {"audio_filepath": "audio/a.ogg", "text": "x"}

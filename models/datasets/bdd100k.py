@@ -1,6 +1,7 @@
 """BDD100K, boxes and lanes: JSON lists of frames. Source: doc.bdd100k.com, "Label format" and "Data download".
 
-The labels of 2020 are used where they are there, otherwise those of 2018, which hold boxes and lanes in one file.
+The labels of 2020 are used where they are there, otherwise those of 2018, which hold boxes and lanes in one file of all
+images, or as they came first in one of each: ``labels/100k/SPLIT/A.json``, by ``format.md`` of the toolkit then.
 """
 
 from collections.abc import Iterator
@@ -8,8 +9,8 @@ from operator import mul
 from pathlib import Path
 from typing import Any, TypeAlias
 
-from models.datasets.documents import list_of
-from models.datasets.layout import below, broken, chosen_split, clipped, existing, finite, text_field
+from models.datasets.documents import list_of, lists_of
+from models.datasets.layout import below, broken, chosen_split, clipped, existing, files_below, finite, text_field
 from models.marks import Ignored
 from models.media import image_size
 from models.records import Box, Boxes, Item, Lane, Lanes, Pixels
@@ -18,11 +19,12 @@ _Json: TypeAlias = dict[str, Any]
 _Frame: TypeAlias = tuple[str, Path, _Json]  # where, image, its entry
 
 _BOXES_2020, _LANES_2020 = "labels/det_20/det_", "labels/lane/polygons/lane_"
-_BOTH_2018 = "labels/bdd100k_labels_images_"
+_BOTH_2018, _EACH_2018 = "labels/bdd100k_labels_images_", "labels/100k/"
 _NAMES = {"bike": "bicycle", "caravan": "car", "motor": "motorcycle", "person": "pedestrian", "van": "car"}
 _UNCERTAIN = {"other person": "pedestrian", "other vehicle": "car", "trailer": "truck"}
 _NO_LINES = ("crosswalk", "road curb")
 _KIND_2018 = ("laneTypes", "laneType")  # attributes: the documented name, and one that is met
+_DIRECTION = ("laneDirection", "direction")  # the latter in a file of one image
 _STEPS = 8  # straight pieces that stand for one curve
 
 
@@ -61,28 +63,43 @@ def read_lanes(root: Path, split: str | None = None) -> Iterator[tuple[Item, Lan
 
 
 def _file(root: Path, newest: str, split: str | None) -> Path:
-    found = {}
+    found = {path.name: path for path in sorted((root / _EACH_2018).glob("*")) if path.is_dir()}
     for prefix in (_BOTH_2018, newest):  # the later of two wins
         for path in sorted(root.glob(f"{prefix}*.json")):
             found[str(path.relative_to(root)).removeprefix(prefix).removesuffix(".json")] = path
-    return found[chosen_split(root, list(found), split, f"{newest}*.json or {_BOTH_2018}*.json")]
+    return found[chosen_split(root, list(found), split, f"{newest}*.json, {_BOTH_2018}*.json or {_EACH_2018}*/")]
 
 
 def _frames(root: Path, file: Path) -> Iterator[_Frame]:
-    split = file.stem.rpartition("_")[2]
-    for where, frame in list_of(file):
-        image = existing(where, root / "images" / "100k" / split / text_field(where, frame, "name"))
-        yield where, image, frame
+    images = root / "images" / "100k" / (file.name if file.is_dir() else file.stem.rpartition("_")[2])
+    for where, name, frame in _of_each(file) if file.is_dir() else _of_all(file):
+        yield where, existing(where, images / name), frame
+
+
+def _of_all(file: Path) -> Iterator[tuple[str, str, _Json]]:
+    """(where, name of the image, frame) of a file of all images."""
+    return ((where, text_field(where, frame, "name"), frame) for where, frame in list_of(file))
+
+
+def _of_each(folder: Path) -> Iterator[tuple[str, str, _Json]]:
+    """The same of files of one image, whose only frame calls its labels objects."""
+    for file in files_below(folder, (".json",)):
+        frames = [*lists_of(file, "frames")]
+        if len(frames) != 1:
+            broken(f"{file}:frames", "one frame", len(frames))
+        _, where, frame = frames[0]
+        yield where, f"{file.stem}.jpg", frame
 
 
 def _labels(where: str, frame: _Json) -> Iterator[tuple[str, str, _Json]]:
     """(where, category, label) of a frame; a frame without any may say null, or nothing."""
-    labels = frame.get("labels") or []
+    name = "objects" if "objects" in frame else "labels"
+    labels = frame.get(name) or []
     if not isinstance(labels, list) or not all(isinstance(label, dict) for label in labels):
-        broken(f"{where}.labels", "a list of objects", labels)
+        broken(f"{where}.{name}", "a list of objects", labels)
     for index, label in enumerate(labels):
-        category = text_field(f"{where}.labels[{index}]", label, "category")
-        yield f"{where}.labels[{index}]", category.removeprefix("lane/"), label
+        category = text_field(f"{where}.{name}[{index}]", label, "category")
+        yield f"{where}.{name}[{index}]", category.removeprefix("lane/"), label
 
 
 def _boxes(root: Path, frames: Iterator[_Frame]) -> Iterator[tuple[Item, Boxes, Ignored]]:
@@ -134,10 +151,13 @@ def _attribute(label: _Json, name: str) -> Any:
 def _runs_along(category: str, label: _Json) -> bool:
     """The category of 2020 says what a marking is; in 2018 all were a "lane", and an attribute said it."""
     kinds = (category, *(_attribute(label, name) for name in _KIND_2018))
-    return _attribute(label, "laneDirection") == "parallel" and not any(kind in _NO_LINES for kind in kinds)
+    along = "parallel" in (_attribute(label, name) for name in _DIRECTION)
+    return along and not any(kind in _NO_LINES for kind in kinds)
 
 
 def _polylines(where: str, poly2d: Any) -> Iterator[Lane]:
+    if isinstance(poly2d, list) and poly2d and all(isinstance(p, list) and len(p) == 3 for p in poly2d):
+        poly2d = [{"vertices": [p[:2] for p in poly2d], "types": "".join(str(p[2]) for p in poly2d)}]  # [x, y, type]
     if not isinstance(poly2d, list) or not all(isinstance(poly, dict) for poly in poly2d):
         broken(where, "a list of objects with vertices and types", poly2d)
     for poly in poly2d:

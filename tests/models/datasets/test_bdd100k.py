@@ -97,6 +97,45 @@ def test_the_labels_of_2018_hold_both_and_give_way_to_those_of_2020(tmp_path: Pa
     assert labels(f"bdd100k:{tmp_path}")["images/100k/val/a.jpg"] == Boxes(64, 48)
 
 
+def each_2018(root: Path, *objects: Any, frames: int = 1) -> Path:
+    photo(root / "images" / "100k" / "val" / "a.jpg")
+    document = {"name": "a", "frames": [{"timestamp": 10000, "objects": objects}] * frames, "attributes": {}}
+    return put(root / "labels" / "100k" / "val" / "a.json", json.dumps(document))
+
+
+def test_the_first_labels_are_one_file_an_image(tmp_path: Path) -> None:
+    """As format.md of the toolkit had it first: a point is [x, y, type], a lane's kind is in its category."""
+    straight, curve = [[50.5, 40, "L"], [40, 20, "L"]], [[0, 0, "L"], [0, 30, "C"], [30, 30, "C"], [30, 0, "C"]]
+    lane = {"category": "lane/single white", "attributes": {"direction": "parallel", "style": "solid"}}
+    file = each_2018(
+        tmp_path,
+        {**BOX, "category": "person", "attributes": {"occluded": False}},
+        {"category": "area/drivable", "attributes": {}, "poly2d": straight},
+        {**lane, "poly2d": straight},
+        {**lane, "poly2d": curve},
+        {**lane, "category": "lane/road curb", "poly2d": straight},
+        {**lane, "attributes": {"direction": "vertical"}, "poly2d": straight},
+    )
+    image = "images/100k/val/a.jpg"
+    assert labels(f"bdd100k:{tmp_path}:val") == {image: Boxes(64, 48, (Box((10, 8.5, 30, 24), "pedestrian"),))}
+    label = labels(f"bdd100k-lanes:{tmp_path}")[image]
+    assert isinstance(label, Lanes)
+    assert [lane.points[0] for lane in label.lanes] == [(50.5, 40), (0, 0)]
+    assert [lane.points[-1] for lane in label.lanes] == [(40, 20), (30, 0)]
+    assert [len(lane.points) for lane in label.lanes] == [2, 9]
+    boxes_2020(tmp_path)
+    assert labels(f"bdd100k:{tmp_path}")[image] == Boxes(64, 48)
+    put(file, file.read_text().replace('"C"', '"X"'))
+    where = "frames[0].objects[3].poly2d"
+    expect_broken(f"bdd100k-lanes:{tmp_path}", file, where, "expected 4 types, each L or C, got 'LXXX'")
+
+
+@pytest.mark.parametrize("frames", [0, 2])
+def test_a_file_of_an_image_that_has_not_one_frame_is_named(tmp_path: Path, frames: int) -> None:
+    file = each_2018(tmp_path, BOX, frames=frames)
+    expect_broken(f"bdd100k:{tmp_path}", file, "frames", f"expected one frame, got {frames}")
+
+
 @pytest.mark.parametrize(
     ("label", "where", "message"),
     [

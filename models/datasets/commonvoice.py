@@ -13,8 +13,9 @@ def read(root: Path, split: str | None = None) -> Iterator[tuple[Item, Transcrip
     """Every clip of ``SPLIT.tsv`` with its sentence; the group is the speaker (``client_id``), the language
     what the column ``locale`` says, where there is one.
 
-    Tabs are the only separators and quotes are part of the sentence, as the files are written. A ``path`` without a
-    suffix, as in the first releases, is that of an MP3 file.
+    Tabs are the only separators and quotes are part of the sentence, as the files are written; only where a sentence
+    stands in quotes and doubles those within, as releases up to the sixth have it, they are taken for CSV's. A ``path``
+    without a suffix, as in the first releases, is that of an MP3 file.
 
     Raises:
         InvalidDataset: a broken line, naming file and line.
@@ -40,4 +41,11 @@ def _read(root: Path, file: Path) -> Iterator[tuple[Item, Transcript]]:
             broken(where, f"values for {', '.join(_NEEDED)}", (speaker, name, sentence))
         clip = existing(where, root / "clips" / (name if Path(name).suffix else f"{name}.mp3"))
         language = row.get("locale", "").strip() or None
-        yield Item(below(root, clip), str(clip), speaker, language), Transcript(sentence)
+        yield Item(below(root, clip), str(clip), speaker, language), Transcript(_unquoted(sentence))
+
+
+def _unquoted(sentence: str) -> str:
+    within = sentence[1:-1]
+    doubled = '""' in within and '"' not in within.replace('""', "")
+    is_csv = doubled and sentence.startswith('"') and sentence.endswith('"')
+    return within.replace('""', '"') if is_csv else sentence

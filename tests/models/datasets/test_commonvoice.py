@@ -6,7 +6,7 @@ import pytest
 
 from models.datasets import read
 from models.records import Item, Transcript
-from tests.models.datasets.corpora import expect_broken, put
+from tests.models.datasets.corpora import expect_broken, labels, put
 
 
 def corpus(root: Path, second: str) -> Path:
@@ -22,6 +22,25 @@ def test_sentences_keep_their_quotes_and_speakers_are_groups(tmp_path: Path) -> 
         (Item("clips/a.mp3", str(tmp_path / "clips/a.mp3"), "s1"), Transcript('"Dobry\u2028dźeń", praji.')),
         (Item("clips/b.mp3", str(tmp_path / "clips/b.mp3"), "s2"), Transcript("Haj")),
     ]
+
+
+@pytest.mark.parametrize(
+    ("written", "sentence"),
+    [
+        ('"""Good-bye,"" said the boy."', '"Good-bye," said the boy.'),
+        ('"The principle is called ""divide and rule""."', 'The principle is called "divide and rule".'),
+        ('"He left," she said.', '"He left," she said.'),
+        ('"All of it."', '"All of it."'),
+        ('"One" and "two"', '"One" and "two"'),
+        ('A 3""" disk', 'A 3""" disk'),
+        ('"', '"'),
+        ('""', '""'),
+    ],
+)
+def test_quotes_that_are_doubled_within_quotes_are_those_of_csv(tmp_path: Path, written: str, sentence: str) -> None:
+    """The fifth release has such lines; the eleventh has quotes that open and do not close."""
+    corpus(tmp_path, f"s2\tb.mp3\t{written}\t1\n")
+    assert labels(f"commonvoice:{tmp_path}")["clips/b.mp3"] == Transcript(sentence)
 
 
 def test_the_locale_is_the_language_where_it_is_told(tmp_path: Path) -> None:

@@ -60,7 +60,7 @@ class Format:
 FORMATS: dict[str, Format] = {
     "coco": Format(
         "detection",
-        "annotations/instances_SPLIT.json; images/, or a folder SPLIT/",
+        "annotations/instances_SPLIT.json; images/, images/SPLIT/ or SPLIT/",
         coco.read,
         coco.write,
         coco.read_marked,

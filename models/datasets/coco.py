@@ -4,6 +4,7 @@ The format is one JSON document, of hundreds of megabytes, whose annotations com
 """
 
 import json
+import os
 import shutil
 from collections.abc import Container, Iterable, Iterator
 from itertools import count
@@ -37,14 +38,16 @@ def read(root: Path, split: str | None = None) -> Iterator[tuple[Item, Boxes]]:
 def read_marked(root: Path, split: str | None = None) -> Iterator[tuple[Item, Boxes, Ignored]]:
     """The same, each image with its crowds."""
     file, chosen = split_file(root / "annotations", "instances_", split, ".json")
-    return _read(root, file, root / "images" if (root / "images").is_dir() else root / chosen)
+    places = (root / "images", root / "images" / chosen, root / chosen)
+    return _read(root, file, [folder for folder in places if folder.is_dir()] or [root / "images"])
 
 
-def _read(root: Path, file: Path, folder: Path) -> Iterator[tuple[Item, Boxes, Ignored]]:
+def _read(root: Path, file: Path, folders: list[Path]) -> Iterator[tuple[Item, Boxes, Ignored]]:
     document = _Document(file)
     for where, image in document.images():
         width, height = _size(where, image)
-        path = existing(where, folder / text_field(where, image, "file_name"))
+        places = [folder / text_field(where, image, "file_name") for folder in folders]
+        path = existing(where, next(filter(os.path.isfile, places), places[0]))
         found = [*document.boxes(image["id"], width, height)]
         boxes, crowds = (tuple(box for box, is_crowd in found if is_crowd == crowd) for crowd in (False, True))
         yield Item(below(root, path), str(path)), Boxes(width, height, boxes), Ignored(crowds=crowds)
@@ -91,18 +94,23 @@ def _needed(annotation: _Json) -> _Json:
 
 
 def _key(identity: object) -> str:
-    return json.dumps(identity)
+    return json.dumps(_whole(identity))
+
+
+def _whole(value: Any) -> Any:
+    """A whole number as such where a table of floats wrote 7.0."""
+    return int(value) if type(value) is float and value.is_integer() else value
 
 
 def _identity(where: str, entry: _Json, known: Container[str]) -> int:
-    identity = entry.get("id")
+    identity = _whole(entry.get("id"))
     if type(identity) is not int or _key(identity) in known:
         broken(f"{where}.id", "a whole number that no other entry has", identity)
     return identity
 
 
 def _size(where: str, image: _Json) -> tuple[int, int]:
-    width, height = image.get("width"), image.get("height")
+    width, height = _whole(image.get("width")), _whole(image.get("height"))
     if type(width) is not int or type(height) is not int or min(width, height) < 1 or max(width, height) > LARGEST:
         broken(where, "width and height in whole pixels", (width, height))
     return width, height

@@ -1,6 +1,7 @@
 """COCO: corners clipped to the image, every broken entry named, and written boxes read again."""
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -58,6 +59,26 @@ def test_images_may_lie_in_a_folder_called_like_the_split(tmp_path: Path) -> Non
     assert list(labels(f"coco:{tmp_path}:val")) == ["val/sub/b.jpg", "val/a.jpg"]
 
 
+def test_images_of_a_split_may_lie_in_a_folder_of_it_below_the_images(tmp_path: Path) -> None:
+    """As Ultralytics and others lay COCO out: ``images/val2017/``."""
+    coco(tmp_path)
+    (tmp_path / "images").rename(tmp_path / "val")
+    (tmp_path / "images").mkdir()
+    (tmp_path / "val").rename(tmp_path / "images" / "val")
+    assert list(labels(f"coco:{tmp_path}:val")) == ["images/val/sub/b.jpg", "images/val/a.jpg"]
+
+
+def test_whole_numbers_written_as_floats_are_the_same_numbers(tmp_path: Path) -> None:
+    """As a table of floats writes them, and as pycocotools takes them."""
+    file = coco(tmp_path)
+    told = labels(f"coco:{tmp_path}")
+    text = file.read_text()
+    for name in ("image_id", "category_id", "width", "height"):
+        text = re.sub(rf'("{name}": [0-9]+)', r"\1.0", text)
+    put(file, text.replace('"id": 9', '"id": 9.0'))
+    assert labels(f"coco:{tmp_path}") == told
+
+
 IMG = {"id": 1, "file_name": "a.jpg", "width": 64, "height": 48}
 BOX = {"image_id": 7, "category_id": 1, "bbox": [1, 1, 2, 2]}
 
@@ -73,6 +94,8 @@ BOX = {"image_id": 7, "category_id": 1, "bbox": [1, 1, 2, 2]}
             "images[0].id",
             "expected a whole number that no other",
         ),
+        ({"images": [IMG, {**IMG, "id": 1.0}]}, "images[1].id", "expected a whole number that no other entry has"),
+        ({"images": [{**IMG, "id": 1.5}]}, "images[0].id", "expected a whole number that no other entry has, got 1.5"),
         ({"images": [{**IMG, "width": 0}]}, "images[0]", "expected width and height in whole pixels, got (0, 48)"),
         ({"images": [{**IMG, "width": 10**400}]}, "images[0]", "expected width and height in whole pixels, got (1000"),
         ({"categories": [{"id": 1, "name": ""}]}, "categories[0].name", "expected a name, got ''"),

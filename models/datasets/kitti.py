@@ -1,7 +1,7 @@
 """KITTI object detection: one text file an image. Source: the object development kit, readme.txt.
 
-A line has 15 columns, of which the first is the category, the second and third say how far the object is truncated
-and occluded, and the fifth to eighth are the box, in pixels from 0.
+A line has 15 columns, and of results a score behind them, of which the first is the category, the second and third say
+how far the object is truncated and occluded, and the fifth to eighth are the box, in pixels from 0.
 """
 
 import os
@@ -26,7 +26,7 @@ from models.records import Boxes, Item
 
 REGION = "DontCare"  # the category of what does not count
 _ALL = "training"  # the folder, and the split of all that is in it
-_COLUMNS = 15
+_COLUMNS = (15, 16)  # the latter with a score
 _UNKNOWN = "-1 -1 -10", "-1 -1 -1 -1000 -1000 -1000 -10"  # the kit's own values for all that is no 2D box
 
 
@@ -73,8 +73,8 @@ def _read(root: Path, images: Iterable[tuple[str, Path]]) -> Iterator[tuple[Item
 
 def _object(where: str, line: str) -> KittiObject:
     columns = line.split()
-    if len(columns) != _COLUMNS:
-        broken(where, f"{_COLUMNS} columns", line)
+    if len(columns) not in _COLUMNS:
+        broken(where, "15 columns, or 16 with a score", line)
     truncation, occlusion = finite(where, "numbers in columns 2 and 3: truncation, occlusion", columns[1:3])
     x1, y1, x2, y2 = finite(where, "numbers in columns 5 to 8: left, top, right, bottom", columns[4:8])
     if x1 > x2 or y1 > y2:

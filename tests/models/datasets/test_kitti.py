@@ -39,6 +39,13 @@ def test_boxes_are_columns_five_to_eight_and_regions_nobody_cares_for_are_left_o
     ]
 
 
+def test_results_have_a_score_behind_the_fifteen_columns(tmp_path: Path) -> None:
+    corpus(tmp_path)
+    without = labels(f"kitti:{tmp_path}")
+    corpus(tmp_path, LINES.replace("\n", " 2.75\n"))
+    assert labels(f"kitti:{tmp_path}") == without
+
+
 def test_a_split_may_be_a_list(tmp_path: Path) -> None:
     corpus(tmp_path)
     listing = put(tmp_path / "ImageSets" / "val.txt", "000007\n")
@@ -54,7 +61,7 @@ REST = "1.5 1.6 3.9 -10.0 1.7 30.0 -1.9"
 @pytest.mark.parametrize(
     ("line", "message"),
     [
-        ("Car 0 0 0 1 2 3 4", "expected 15 columns, got 'Car 0 0 0 1 2 3 4'"),
+        ("Car 0 0 0 1 2 3 4", "expected 15 columns, or 16 with a score, got 'Car 0 0 0 1 2 3 4'"),
         (f"Car 0 0 0 1 2 3 x {REST}", "expected numbers in columns 5 to 8: left, top, right, bottom, got ['1', '2',"),
         (f"Car 0 0 0 1 2 3 inf {REST}", "expected numbers in columns 5 to 8"),
         (f"Car 0 0 0 3 2 1 4 {REST}", "expected left <= right and top <= bottom, got ['3', '2', '1', '4']"),

@@ -1,6 +1,7 @@
 """YOLO detection: ``data.yaml``, and one text file an image. Source: docs.ultralytics.com, "Object detection datasets".
 
-A line is ``class x y width height``: the class counted from 0, the centre and the size as shares of the image.
+A line is ``class x y width height``: the class counted from 0, the centre and the size as shares of the image. An
+outline ``class x y x y x y ..``, as COCO comes for Ultralytics, stands for the box around it.
 """
 
 import os
@@ -29,6 +30,7 @@ from models.records import Box, Boxes, Item
 
 _SPLITS = ("train", "val", "test")
 _YAML = "data.yaml"
+_SLACK = 0.01  # of the image, by which Ultralytics lets numbers reach beyond it
 
 
 def read(root: Path, split: str | None = None) -> Iterator[tuple[Item, Boxes]]:
@@ -55,7 +57,7 @@ def read(root: Path, split: str | None = None) -> Iterator[tuple[Item, Boxes]]:
         above = file.parent
     sources = values[chosen] if isinstance(values[chosen], list) else [values[chosen]]
     images = _images(file, [_source(above, str(name)) for name in sources])
-    return _read(file.parent, _names(file, values.get("names")), images)
+    return _read(file.parent, _names(file, values.get("names")), images, outlines="kpt_shape" not in values)
 
 
 def _values(file: Path) -> dict[str, Any]:
@@ -98,11 +100,11 @@ def _images(file: Path, sources: list[Path]) -> Iterator[Path]:
             broken(f"{file}:1", "a folder of images or a list of them", str(source))
 
 
-def _read(root: Path, names: dict[int, str], images: Iterable[Path]) -> Iterator[tuple[Item, Boxes]]:
+def _read(root: Path, names: dict[int, str], images: Iterable[Path], *, outlines: bool) -> Iterator[tuple[Item, Boxes]]:
     for image in images:
         width, height = image_size(image)
         lines = numbered_lines(labels) if (labels := _labels_of(image)).is_file() else ()
-        boxes = (_box(where, line, names, width, height) for where, line in lines)
+        boxes = (_box(where, line, names, width, height, outlines) for where, line in lines)
         yield Item(below(root, image), str(image)), Boxes(width, height, tuple(box for box in boxes if box))
 
 
@@ -112,18 +114,26 @@ def _labels_of(image: Path) -> Path:
     return Path(f"{before}/labels/{after}" if found else after)
 
 
-def _box(where: str, line: str, names: dict[int, str], width: int, height: int) -> Box | None:
+def _box(where: str, line: str, names: dict[int, str], width: int, height: int, outlines: bool) -> Box | None:
     columns = line.split()
-    if len(columns) != 5:
+    is_outline = outlines and len(columns) >= 7 and len(columns) % 2 == 1
+    if len(columns) != 5 and not is_outline:
         broken(where, "5 columns: class x y width height", line)
-    category = names.get(int(columns[0])) if re.fullmatch("[0-9]{1,9}", columns[0]) else None
+    category = names.get(int(float(columns[0]))) if re.fullmatch(r"[0-9]{1,9}(\.0*)?", columns[0]) else None
     if category is None:
         broken(where, f"a class of data.yaml, one of {', '.join(map(str, names))}", columns[0])
-    x, y, w, h = finite(where, "numbers: class x y width height", columns[1:])
-    if not (0 <= x <= 1 and 0 <= y <= 1 and 0 < w <= 1 and 0 < h <= 1):
+    shares = finite(where, "numbers: class x y width height", columns[1:])
+    if not all(-_SLACK <= share <= 1 + _SLACK for share in shares):
         broken(where, "shares of the image, from 0 to 1", line)
-    corners = ((x - w / 2) * width, (y - h / 2) * height, (x + w / 2) * width, (y + h / 2) * height)
-    return clipped(*corners, width, height, category)
+    if is_outline:
+        xs, ys = shares[::2], shares[1::2]
+        left, top, right, bottom = min(xs), min(ys), max(xs), max(ys)
+    else:
+        x, y, w, h = shares
+        if w <= 0 or h <= 0:
+            broken(where, "shares of the image, from 0 to 1", line)
+        left, top, right, bottom = x - w / 2, y - h / 2, x + w / 2, y + h / 2
+    return clipped(left * width, top * height, right * width, bottom * height, width, height, category)
 
 
 def write(root: Path, pairs: Iterable[tuple[Item, Boxes]]) -> None:

@@ -41,6 +41,27 @@ def test_shares_become_clipped_corners_and_an_image_without_a_file_shows_nothing
     }
 
 
+def test_an_outline_stands_for_the_box_around_it(tmp_path: Path) -> None:
+    """By hand, on 64 x 48: x from 0.125 to 0.5, y from 0.25 to 0.75."""
+    corpus(tmp_path, "0 0.25 0.25 0.5 0.5 0.25 0.75 0.125 0.5\n3 0.5 0.5 0.5 0.5\n")
+    boxes = (Box((8, 12, 32, 36), "car"), Box((16, 12, 48, 36), "stop sign"))
+    assert labels(f"yolo:{tmp_path}:train")["images/train/a.jpg"] == Boxes(64, 48, boxes)
+
+
+def test_points_of_a_pose_are_no_outline(tmp_path: Path) -> None:
+    file = corpus(tmp_path, "0 0.5 0.5 0.5 0.5 0.25 0.75\n", YAML + "kpt_shape: [1, 2]\n")
+    expect_broken(f"yolo:{tmp_path}:train", file, 1, "expected 5 columns: class x y width height, got '0 0.5")
+
+
+def test_numbers_a_hair_beyond_the_image_and_classes_written_as_floats_are_forgiven(tmp_path: Path) -> None:
+    """As Ultralytics forgives them, up to a hundredth."""
+    corpus(tmp_path, "3.0 0.5 0.5 1.000001 1\n0 1.005 -0.002 0.5 0.5\n")
+    boxes = (Box((0, 0, 64, 48), "stop sign"), Box((0.755 * 64, 0, 64, 0.248 * 48), "car"))
+    found = labels(f"yolo:{tmp_path}:train")["images/train/a.jpg"]
+    assert isinstance(found, Boxes)
+    assert_same_boxes(found, Boxes(64, 48, boxes))
+
+
 def test_one_step_too_many_up_is_forgiven(tmp_path: Path) -> None:
     corpus(tmp_path, "", "train: ../images/train\nnames: [car]\n")
     assert len(labels(f"yolo:{tmp_path}")) == 2
@@ -63,7 +84,10 @@ def test_names_may_be_a_list_below_a_path(tmp_path: Path) -> None:
         ("0 0.5 x 0.5 0.5", "expected numbers: class x y width height, got ['0.5', 'x', '0.5', '0.5']"),
         ("0 0.5 nan 0.5 0.5", "expected numbers"),
         ("0 0.5 24 0.5 0.5", "expected shares of the image, from 0 to 1, got '0 0.5 24 0.5 0.5'"),
+        ("0 0.5 1.02 0.5 0.5", "expected shares of the image"),
         ("0 0.5 0.5 0 0.5", "expected shares of the image"),
+        ("0.5 0.5 0.5 0.5 0.5", "expected a class of data.yaml, one of 0, 3, got '0.5'"),
+        ("0 0.5 0.5 0.5 0.5 0.5 24", "expected shares of the image"),
     ],
 )
 def test_a_broken_line_is_named(tmp_path: Path, line: str, message: str) -> None:

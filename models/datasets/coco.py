@@ -135,7 +135,7 @@ def write(root: Path, pairs: Iterable[tuple[Item, Boxes]]) -> None:
     with new_folder(root) as out, TemporaryFile("w+", encoding="utf-8") as annotations:
         (out / "annotations").mkdir()
         with (out / "annotations" / f"instances_{SPLIT}.json").open("w", encoding="utf-8") as document:
-            document.write('{"images": [')
+            document.write('{"info": {}, "licenses": [],\n"images": [')  # some pycocotools (2.0.10) insist on the first
             categories = _write_images(out / "images", pairs, document, annotations)
             document.write('],\n"annotations": [')
             annotations.seek(0)

@@ -157,6 +157,7 @@ def test_what_is_written_is_what_others_read(tmp_path: Path) -> None:
     label = Boxes(64, 48, (Box((1, 2, 5.5, 10), "car"), Box((0, 0, 1, 1), "a bus"), Box((0, 0, 2, 2), "car")))
     module.write(tmp_path / "out", [(Item("x/a.jpg", str(image)), Boxes(64, 48)), (Item("b", str(image)), label)])
     document = json.loads((tmp_path / "out" / "annotations" / "instances_train.json").read_text())
+    assert [*document] == ["info", "licenses", "images", "annotations", "categories"]  # all that the format asks for
     assert document["images"] == [
         {"id": 1, "file_name": "x_a.jpg", "width": 64, "height": 48},
         {"id": 2, "file_name": "b.jpg", "width": 64, "height": 48},

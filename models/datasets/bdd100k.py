@@ -1,7 +1,8 @@
 """BDD100K, boxes and lanes: JSON lists of frames. Source: doc.bdd100k.com, "Label format" and "Data download".
 
 The labels of 2020 are used where they are there, otherwise those of 2018, which hold boxes and lanes in one file of all
-images, or as they came first in one of each: ``labels/100k/SPLIT/A.json``, by ``format.md`` of the toolkit then.
+images, or as they came first in one of each: ``labels/100k/SPLIT/A.json``, by ``format.md`` of the toolkit then. A list
+may stand under ``frames``, as Scalabel exports it.
 """
 
 from collections.abc import Iterator
@@ -9,7 +10,7 @@ from operator import mul
 from pathlib import Path
 from typing import Any, TypeAlias
 
-from models.datasets.documents import list_of, lists_of
+from models.datasets.documents import list_of
 from models.datasets.layout import below, broken, chosen_split, clipped, existing, files_below, finite, text_field
 from models.marks import Ignored
 from models.media import image_size
@@ -78,16 +79,16 @@ def _frames(root: Path, file: Path) -> Iterator[_Frame]:
 
 def _of_all(file: Path) -> Iterator[tuple[str, str, _Json]]:
     """(where, name of the image, frame) of a file of all images."""
-    return ((where, text_field(where, frame, "name"), frame) for where, frame in list_of(file))
+    return ((where, text_field(where, frame, "name"), frame) for where, frame in list_of(file, "frames"))
 
 
 def _of_each(folder: Path) -> Iterator[tuple[str, str, _Json]]:
     """The same of files of one image, whose only frame calls its labels objects."""
     for file in files_below(folder, (".json",)):
-        frames = [*lists_of(file, "frames")]
+        frames = [*list_of(file, "frames")]
         if len(frames) != 1:
             broken(f"{file}:frames", "one frame", len(frames))
-        _, where, frame = frames[0]
+        where, frame = frames[0]
         yield where, f"{file.stem}.jpg", frame
 
 

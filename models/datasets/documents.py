@@ -39,19 +39,22 @@ def lists_of(path: Path, *names: str) -> Iterator[tuple[str, str, dict[str, Any]
         broken(f"{path}:1", f"a list under {min(missing)!r}", None)
 
 
-def list_of(path: Path) -> Iterator[tuple[str, dict[str, Any]]]:
-    """(where, entry) for every object of ``[..]``.
+def list_of(path: Path, name: str) -> Iterator[tuple[str, dict[str, Any]]]:
+    """(where, entry) for every object of ``[..]``, or of the named list of ``{"name": [..], ..}``.
 
     Raises:
         InvalidDataset: not such a document, or an entry that is no object.
     """
     with path.open(encoding="utf-8-sig") as text:
         document = _Document(path, text)
-        if document.peek() != "[":
-            broken(document.where, "a JSON list", document.ahead)
-        for where, entry in document.entries(f"{path}:"):
-            yield where, _object(where, entry)
-        document.finish()
+        if document.peek() == "[":
+            for where, entry in document.entries(f"{path}:"):
+                yield where, _object(where, entry)
+            document.finish()
+            return
+        if document.peek() != "{":
+            broken(document.where, f"a JSON list, or one under {name!r}", document.ahead)
+    yield from ((where, entry) for _, where, entry in lists_of(path, name))
 
 
 def _object(where: str, entry: Any) -> dict[str, Any]:

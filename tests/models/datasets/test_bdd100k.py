@@ -173,7 +173,9 @@ def test_a_document_or_an_image_that_is_not_there_is_named(tmp_path: Path) -> No
     (tmp_path / "images" / "100k" / "val" / "a.jpg").unlink()
     expect_broken(f"bdd100k:{tmp_path}", file, "[1]", "expected a file that exists, got")
     put(file, '{"name": "a.jpg"}')
-    expect_broken(f"bdd100k:{tmp_path}", file, 1, "expected a JSON list, got '{")
+    expect_broken(f"bdd100k:{tmp_path}", file, 1, "expected a list under 'frames', got None")
+    put(file, "3")
+    expect_broken(f"bdd100k:{tmp_path}", file, 1, "expected a JSON list, or one under 'frames', got '3'")
 
 
 def test_categories_have_the_official_names_and_what_is_uncertain_is_a_crowd(tmp_path: Path) -> None:
@@ -196,6 +198,14 @@ def test_a_car_found_where_another_vehicle_stands_is_neither_right_nor_false(tmp
     inside = [Box((10, 8.5, 30, 24), "car"), Box((12, 9, 20, 20), "car"), Box((12, 9, 20, 20), "truck")]
     results = Results([Prediction(Boxes(64, 48, tuple(inside)), 0.5, {}, ())], [label], [mark])
     assert results.columns["boxes_false"].tolist() == [1]
+
+
+def test_frames_may_stand_beside_how_they_were_made(tmp_path: Path) -> None:
+    """As Scalabel exports them, and its own ``load`` reads both."""
+    file = boxes_2020(tmp_path, BOX)
+    told = labels(f"bdd100k:{tmp_path}")
+    put(file, json.dumps({"config": {"categories": []}, "frames": json.loads(file.read_text()), "groups": None}))
+    assert labels(f"bdd100k:{tmp_path}") == told
 
 
 def test_crowds_are_handed_on_apart(tmp_path: Path) -> None:

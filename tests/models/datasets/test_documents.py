@@ -36,7 +36,9 @@ def test_entries_are_those_of_the_whole_document(
         assert [entry for name, _, entry in found if name == "b"] == b
         assert [where for name, where, _ in found if name == "b"] == [f"{path}:b[{i}]" for i in range(len(b))]
         put(path, json.dumps(a, indent=indent))
-        assert list(list_of(path)) == [(f"{path}:[{i}]", entry) for i, entry in enumerate(a)]
+        assert list(list_of(path, "a")) == [(f"{path}:[{i}]", entry) for i, entry in enumerate(a)]
+        put(path, json.dumps({"c": [other], "a": a, "b": b}, indent=indent))
+        assert list(list_of(path, "a")) == [(f"{path}:a[{i}]", entry) for i, entry in enumerate(a)]
 
 
 @pytest.mark.parametrize("chunk", [1, 7, 1 << 14])

@@ -8,6 +8,7 @@ from models.errors import NotFound
 from models.records import Item, Transcript
 
 _TRANSCRIPTS = Path("transcript", "aishell_transcript_v0.8.txt")
+_SPLITS = {"train", "dev", "test"}
 _SPEAKER = slice(6, 11)  # of BAC009S0002W0122
 _LANGUAGE = "zh"  # of the whole corpus, as its paper says
 
@@ -15,7 +16,8 @@ _LANGUAGE = "zh"  # of the whole corpus, as its paper says
 def read(root: Path, split: str | None = None) -> Iterator[tuple[Item, Transcript]]:
     """Every utterance of ``train``, ``dev`` or ``test`` that has a transcript; the group is the speaker.
 
-    The blanks between words, which are a segmenter's and not the speaker's, are taken out.
+    The blanks between words, which are a segmenter's and not the speaker's, are taken out. Where one of the three is
+    not there, speakers without a folder are taken to be in it: the transcripts do not say.
 
     Raises:
         InvalidDataset: a broken line of the transcripts, naming file and line.
@@ -29,6 +31,7 @@ def read(root: Path, split: str | None = None) -> Iterator[tuple[Item, Transcrip
 
 
 def _read(root: Path, split: str, others: list[str]) -> Iterator[tuple[Item, Transcript]]:
+    folder, is_whole = root / "wav" / split, {split, *others} >= _SPLITS
     for where, line in numbered_lines(root / _TRANSCRIPTS):
         name, *words = line.split()
         speaker = name[_SPEAKER]
@@ -37,5 +40,7 @@ def _read(root: Path, split: str, others: list[str]) -> Iterator[tuple[Item, Tra
         path = Path(speaker, f"{name}.wav")
         if any((root / "wav" / other / path).is_file() for other in others):
             continue
-        sound = existing(where, root / "wav" / split / path)
+        if not is_whole and not (folder / speaker).is_dir():
+            continue
+        sound = existing(where, folder / path)
         yield Item(below(root, sound), str(sound), speaker, _LANGUAGE), Transcript("".join(words))

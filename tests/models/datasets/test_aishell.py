@@ -1,5 +1,6 @@
 """AISHELL-1: one file of transcripts for all splits, and every broken line named."""
 
+import shutil
 from pathlib import Path
 
 import pytest
@@ -26,6 +27,16 @@ def test_blanks_are_a_segmenters_and_speakers_are_groups(tmp_path: Path) -> None
         (Item(second, str(tmp_path / second), "S0724", "zh"), Transcript("一二")),
     ]
     assert [item.group for item, _ in read(f"aishell:{tmp_path}:train")] == ["S0002"]
+
+
+def test_a_split_is_read_without_the_others_and_a_whole_corpus_misses_none_of_its_speakers(tmp_path: Path) -> None:
+    transcripts = corpus(tmp_path)
+    shutil.rmtree(tmp_path / "wav" / "train")
+    assert [item.group for item, _ in read(f"aishell:{tmp_path}:dev")] == ["S0725", "S0724"]
+    assert [item.group for item, _ in read(f"aishell:{tmp_path}")] == ["S0725", "S0724"]
+    for other in ("train", "test"):
+        (tmp_path / "wav" / other).mkdir()
+    expect_broken(f"aishell:{tmp_path}:dev", transcripts, 1, "expected a file that exists, got '")
 
 
 @pytest.mark.parametrize(

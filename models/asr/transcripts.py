@@ -7,7 +7,12 @@ from collections.abc import Iterable
 NORMALISER = "lower-case NFC, punctuation removed, no spaces within Chinese and Japanese"
 
 _APOSTROPHES = str.maketrans({"’": "'", "ʼ": "'", "`": "'"})
-_UNSPACED = "[々-〇ぁ-ゖゝ-ゟァ-ヺー-ヿㇰ-ㇿ㐀-䶿一-鿿豈-﫿\U00020000-\U000323af]"  # Han characters and kana
+# Kana and Han characters, by their numbers: an editor that writes U+F900 as U+8C48, which is the same to Unicode, would
+# let the last range but one begin there, and Hangul lies between.
+_UNSPACED = (
+    r"[\u3005-\u3007\u3041-\u3096\u309d-\u309f\u30a1-\u30fa\u30fc-\u30ff\u31f0-\u31ff"
+    r"\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\U00020000-\U000323af]"
+)
 _GAP = re.compile(f"(?<={_UNSPACED}) (?={_UNSPACED})")
 _UNIT = re.compile(f"{_UNSPACED}|(?:(?!{_UNSPACED})\\S)+")
 

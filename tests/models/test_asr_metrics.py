@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from models.asr.metrics import differs, measure
-from models.asr.transcripts import NORMALISER, normalise
+from models.asr.transcripts import NORMALISER, normalise, units
 from models.errors import InvalidInput
 from models.records import Boxes, Transcript
 
@@ -27,6 +27,11 @@ from models.records import Boxes, Transcript
         ("東京 タワー へ 行く", "東京タワーへ行く"),
         ("か \u3099", "か \u3099"),  # a mark without its kana is not joined to another
         ("नमस्ते", "नमस्ते"),
+        ("나는 학교에 간다.", "나는 학교에 간다"),  # Korean has spaces, as have all that lie between Han characters
+        ("ꯃꯤꯇꯩ ꯂꯣꯟ", "ꯃꯤꯇꯩ ꯂꯣꯟ"),
+        ("ꦧꦱ ꦗꦮ", "ꦧꦱ ꦗꦮ"),
+        ("\ufa0e \ufa29", "\ufa0e\ufa29"),  # Han characters among the compatible ones
+        ("\U00020000 \U0002a6d6", "\U00020000\U0002a6d6"),
         (" ...?! ", ""),
     ],
 )
@@ -52,6 +57,12 @@ def test_error_rates_by_hand() -> None:
     assert metrics.cer == pytest.approx(3 / 6)
     assert (metrics.exact, metrics.n, metrics.normaliser) == (0.0, 2, NORMALISER)
     assert metrics.quality == pytest.approx(0.5)
+
+
+def test_korean_is_measured_by_words() -> None:
+    metrics = measure([pair("나는 학교 간다", "나는 학교에 간다")])
+    assert (metrics.wer, metrics.cer) == pytest.approx((1 / 3, 1 / 9))
+    assert units("나는 학교에 간다") == ["나는", "학교에", "간다"]
 
 
 def test_chinese_is_measured_by_characters() -> None:

@@ -14,6 +14,7 @@ _UNSPACED = (
     r"\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\U00020000-\U000323af]"
 )
 _GAP = re.compile(f"(?<={_UNSPACED}) (?={_UNSPACED})")
+_ZERO_WIDTH_SPACE = "\u200b"
 _UNIT = re.compile(f"{_UNSPACED}|(?:(?!{_UNSPACED})\\S)+")
 
 
@@ -21,9 +22,10 @@ def normalise(text: str) -> str:
     """Lower case, Unicode NFC, single spaces; no punctuation or symbols but apostrophes inside words.
 
     Nobody says or hears spaces in Chinese or Japanese, so between two of their characters there are none, whether the
-    text was cut into words or stops stood there. Digits stay digits, and number words stay words.
+    text was cut into words or stops stood there. Invisible marks inside a word do not part it. Digits stay digits, and
+    number words stay words.
     """
-    folded = unicodedata.normalize("NFC", text.translate(_APOSTROPHES).lower())
+    folded = unicodedata.normalize("NFC", _visible(text).translate(_APOSTROPHES).lower())
     kept = "".join(character if _spoken(character) else " " for character in folded)
     words = (word.strip("'") for word in kept.split())
     return _GAP.sub("", " ".join(word for word in words if word))
@@ -37,6 +39,11 @@ def units(text: str) -> list[str]:
 def joined(units: Iterable[str]) -> str:
     """The text that consists of these units."""
     return _GAP.sub("", " ".join(units))
+
+
+def _visible(text: str) -> str:
+    """Without what only shapes a word or says where it may break: joiners, soft hyphens, marks of direction."""
+    return "".join(c for c in text if unicodedata.category(c) != "Cf" or c == _ZERO_WIDTH_SPACE)
 
 
 def _spoken(character: str) -> bool:

@@ -33,6 +33,11 @@ from models.records import Boxes, Transcript
         ("\ufa0e \ufa29", "\ufa0e\ufa29"),  # Han characters among the compatible ones
         ("\U00020000 \U0002a6d6", "\U00020000\U0002a6d6"),
         (" ...?! ", ""),
+        ("ශ්\u200dරී ලංකා", "ශ්රී ලංකා"),  # a joiner, of which Sinhala is full
+        ("می\u200cخواهم", "میخواهم"),
+        ("Donau\u00addampf\u200e", "donaudampf"),
+        ("か\u200d\u3099", "が"),
+        ("ทดสอบ\u200bคำ", "ทดสอบ คำ"),  # a space without width is one
     ],
 )
 def test_normalised_texts(text: str, normal: str) -> None:

@@ -7,7 +7,6 @@ goes on where it was stopped, and with more seeds it adds those.
 import hashlib
 import json
 import os
-import tempfile
 from collections.abc import Mapping
 from concurrent.futures import FIRST_COMPLETED, Future, wait
 from dataclasses import asdict, dataclass, fields, replace
@@ -22,6 +21,7 @@ from models.counting import counted
 from models.errors import InvalidInput, NotFound
 from models.progress import progress_bar
 from models.records import Task, to_json
+from models.report.files import appearing
 from models.versions import Version, read_version, starters
 from selection.actions import nothing
 from selection.cost import Costs
@@ -329,10 +329,7 @@ def _turned(plan: Plan, seeds: int, console: Console, processes: int) -> dict[Ar
 
 def _write(out: Path, report: SimulationReport) -> None:
     """Each file appears whole or not at all, the report for programs last."""
-    with tempfile.TemporaryDirectory(prefix=".writing-", dir=out) as name:
-        work = Path(name)
+    with appearing(out) as work:
         text = json.dumps(document.to_json(report), indent=2, ensure_ascii=False, allow_nan=False)
         (work / "report.json").write_text(text + "\n", encoding="utf-8")
         (work / "report.html").write_text(page.render(report), encoding="utf-8")
-        for file in sorted(work.iterdir()):
-            file.replace(out / file.name)

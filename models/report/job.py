@@ -1,7 +1,6 @@
 """One evaluation from models and data sets to a report: answers, figures, files. Stopped, it goes on where it was."""
 
 import json
-import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -22,6 +21,7 @@ from models.records import Item, Label, Task
 from models.reliability import ROUNDS
 from models.report import items, page
 from models.report.document import Against, Model, Part, Report, to_json
+from models.report.files import appearing
 from models.report.judged import Calibrate, Judged, judge
 from models.report.wishes import Wish, check
 from models.tasks import load_runtime
@@ -141,8 +141,7 @@ def _against(main: Judged, other: Judged, measured: Callable[[Statistics], Figur
 
 def _write(out: Path, found: Report, judged: Sequence[Judged], names: Sequence[str]) -> None:
     """Each file appears whole or not at all, the report last."""
-    with tempfile.TemporaryDirectory(prefix=".writing-", dir=out) as folder:
-        work = Path(folder)
+    with appearing(out) as work:
         for one, name in zip(judged, ("items.parquet", "against.parquet"), strict=False):
             items.write(work / name, one, names)
         written = {"encoding": "utf-8", "errors": "backslashreplace"}  # a path may be no UTF-8
@@ -150,5 +149,3 @@ def _write(out: Path, found: Report, judged: Sequence[Judged], names: Sequence[s
         text = json.dumps(to_json(found), indent=2, ensure_ascii=False, allow_nan=False)
         (work / "report.json").write_text(text + "\n", **written)
         (out / "against.parquet").unlink(missing_ok=True)  # of an earlier report
-        for file in sorted(work.iterdir()):
-            file.replace(out / file.name)

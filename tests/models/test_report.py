@@ -20,11 +20,13 @@ from models.evaluate import Evaluation
 from models.records import TASKS, Item, Label, Prediction, Task, Transcript, from_json
 from models.report import page
 from models.report.document import Model, Report, json_schema, to_json
+from models.report.files import appearing
 from models.report.job import Data, Subject, report
 from models.report.judged import judge
 from models.report.lines import lines
 from models.report.wishes import check, parse_wish
 from tests.labelled import COUNT, data_set
+from tests.models.datasets.corpora import put
 from tests.tiny_versions import make_version
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
@@ -210,6 +212,30 @@ class TestItems:
         other.rename(tmp_path / "moved")
         run(tmp_path, "asr", data)
         assert {path.name for path in (tmp_path / "out").iterdir()} == {"items.parquet", "report.html", "report.json"}
+
+
+class TestFiles:
+    def test_they_move_up_once_all_are_there(self, tmp_path: Path) -> None:
+        put(tmp_path / "b", "old")
+        with appearing(tmp_path) as work:
+            put(work / "b", "new")
+            put(work / "a", "new")
+            assert (tmp_path / "b").read_text() == "old"
+        assert {path.name: path.read_text() for path in tmp_path.iterdir()} == {"a": "new", "b": "new"}
+
+    def test_a_failure_leaves_nothing(self, tmp_path: Path) -> None:
+        put(tmp_path / "b", "old")
+        with pytest.raises(FileExistsError), appearing(tmp_path) as work:
+            put(work / "b", "new").touch(exist_ok=False)
+        assert {path.name: path.read_text() for path in tmp_path.iterdir()} == {"b": "old"}
+
+    def test_what_a_killed_run_left_is_cleared_away(self, tmp_path: Path) -> None:
+        with appearing(tmp_path) as work:
+            hidden = work
+        put(hidden / "half", "of a report")
+        with appearing(tmp_path) as work:
+            put(work / "a", "new")
+        assert [path.name for path in tmp_path.iterdir()] == ["a"]
 
 
 class TestWishes:

@@ -17,6 +17,7 @@ from models.detection.heads import NANODET_STRIDES, YOLOX_STRIDES, points
 from models.errors import InvalidInput
 from models.onnx_files import Graph, Port, graph_of, open_session
 from models.picture_input import IMAGENET, PictureInput
+from models.records import short
 
 Head: TypeAlias = Literal["boxes", "yolo", "yolo-end2end", "yolox", "nanodet", "detr", "labelled"]
 
@@ -173,14 +174,15 @@ def _ultralytics(metadata: Mapping[str, str]) -> dict[str, Any]:
     try:
         names = ast.literal_eval(metadata["names"]) if "names" in metadata else None
         size = ast.literal_eval(metadata["imgsz"]) if "imgsz" in metadata else None
-    except (ValueError, SyntaxError) as error:
-        raise InvalidInput(f"metadata: expected names and imgsz as literals, got {dict(metadata)}") from error
-    if isinstance(names, dict):
-        told["classes"] = [str(names[key]) for key in sorted(names)]
-    elif isinstance(names, (list, tuple)):
-        told["classes"] = [str(name) for name in names]
-    if isinstance(size, (list, tuple)) and len(size) == 2:
-        told["input"] = {"height": int(size[0]), "width": int(size[1])}
+        if isinstance(names, dict):
+            told["classes"] = [str(names[key]) for key in sorted(names)]
+        elif isinstance(names, (list, tuple)):
+            told["classes"] = [str(name) for name in names]
+        if isinstance(size, (list, tuple)) and len(size) == 2:
+            told["input"] = {"height": int(size[0]), "width": int(size[1])}
+    except (ValueError, SyntaxError, TypeError, OverflowError, MemoryError, RecursionError) as error:
+        got = ", ".join(f"{name} {short(metadata[name])}" for name in ("names", "imgsz") if name in metadata)
+        raise InvalidInput(f"metadata: expected names by number and imgsz as literals, got {got}") from error
     return told
 
 

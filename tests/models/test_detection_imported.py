@@ -171,6 +171,25 @@ def test_yolov5_has_habits_of_its_own(tmp_path: Path) -> None:
     assert (own.decoded, own.input.resize, own.input.colours, own.input.scale) == (False, "corner", "BGR", 1.0)
 
 
+@pytest.mark.parametrize(
+    "notes",
+    [
+        {"names": "-" * 200_000 + "1"},
+        {"names": "+".join(["1"] * 100_000)},
+        {"names": "{1: 'car', 'b': 'bus'}"},
+        {"imgsz": "['a', 'b']"},
+        {"imgsz": "[[], {}]"},
+        {"imgsz": "[1e400, 1]"},
+    ],
+    ids=["too deep", "too long", "mixed", "no numbers", "no size", "endless"],
+)
+def test_notes_of_an_exporter_that_are_none_are_refused_in_a_line(tmp_path: Path, notes: dict[str, str]) -> None:
+    made = foreign.ultralytics(tmp_path / "odd.onnx", notes)
+    with pytest.raises(InvalidInput, match="metadata: expected names by number and imgsz as literals") as refused:
+        declare(made, {})
+    assert len(str(refused.value)) < 300
+
+
 def test_a_model_for_another_purpose_is_refused(tmp_path: Path) -> None:
     made = foreign.ultralytics(tmp_path / "seg.onnx", {"author": "Ultralytics", "task": "segment", "stride": "32"})
     with pytest.raises(InvalidInput, match="expected a detector, got one made for 'segment'"):

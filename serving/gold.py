@@ -23,7 +23,7 @@ from serving.media_files import MediaFiles, content_id
 from serving.policies import Policies
 from serving.sizes import Sizes, require_fit
 from serving.store import Store
-from serving.store.records import Actor, storable
+from serving.store.records import Actor, storable_name
 
 IsGold = Callable[[str], bool]
 
@@ -154,7 +154,9 @@ class Gold:
             entries = [Registration(uri, task, Path(uri), item.group, item.language) for uri, item, _ in fitting]
             broken = dict(self._intake.register(entries, actor, self._clock()).failed)
             known, others = _agreeing([(uri, label) for uri, _, label in fitting if uri not in broken], taken)
-            labels += self._store.gold.know(task, [*known.items()], storable(source, "source"), actor, self._clock())
+            labels += self._store.gold.know(
+                task, [*known.items()], storable_name(source, "source"), actor, self._clock()
+            )
             failed += [*broken.items(), *misfits, *others]
         if not taken and not failed:
             raise InvalidInput(f"gold {task}: expected labelled items from {source}, got none")

@@ -10,7 +10,7 @@ from models.errors import InvalidInput
 from models.records import Item, Task
 from serving.media_files import MediaFiles, content_id
 from serving.store import Store
-from serving.store.records import Actor, is_storable, storable, storable_time
+from serving.store.records import Actor, is_storable, storable, storable_name, storable_time
 
 BATCH = 500  # items a transaction
 
@@ -87,9 +87,7 @@ class Intake:
 
     def _kept(self, entry: Registration) -> Item:
         uri = storable(entry.uri, "uri")
-        group, language = (
-            None if text is None else storable(text, name)
-            for name, text in (("group", entry.group), ("language", entry.language))
-        )
+        group = None if entry.group is None else storable_name(entry.group, "group")
+        language = None if entry.language is None else storable(entry.language, "language")
         item_id = self._files.save(entry.data) if isinstance(entry.data, bytes) else content_id(entry.data)
         return Item(item_id, uri, group, language)

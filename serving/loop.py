@@ -42,6 +42,7 @@ from serving.store.records import (
     StoredVersion,
     Unfit,
     storable,
+    storable_name,
     storable_time,
 )
 from serving.trust import Trust
@@ -131,8 +132,9 @@ class Loop:
 
         Raises:
             NotFound: the version is not known.
-            InvalidInput: the item's id is not the hash of ``data``.
+            InvalidInput: the item's id is not the hash of ``data``, or its group is no name.
         """
+        storable_name(item.group or "", "group")
         if data is not None and (actual := self._files.save(data)) != item.id:
             raise InvalidInput(f"item: expected the SHA-256 of its bytes, {actual}, got {item.id}")
         item = replace(item, uri=storable(item.uri, "uri"))
@@ -228,7 +230,7 @@ class Loop:
         """
         if limit < 1 or not annotator:
             raise InvalidInput(f"lease: expected limit >= 1 and an annotator, got {limit} and {annotator!r}")
-        person = storable(annotator, "annotator")
+        person = storable_name(annotator, "annotator")
         return self._handing_out.lease(task, limit, person, actor, self._clock(), strategy, seconds)
 
     def standing(self, task: Task, places: int) -> tuple[int, list[str]]:
@@ -274,10 +276,10 @@ class Loop:
             NotFound: no such item, task or lease.
             Stale: the lease is over, or someone else corrected the item meanwhile.
         """
-        storable(correction.annotator, "annotator")
+        storable_name(correction.annotator, "annotator")
         storable(correction.tool, "tool")
         storable_time(correction.created_at, "created_at")
-        storable(correction.model_version or "", "model_version")
+        storable_name(correction.model_version or "", "model_version")
         self.sizes.require(correction.item_id, correction.label)
         receipt = self._store.queue.correct(correction, lease_id, actor, self._clock(), of_gold)
         if lease_id is not None:  # of people who do not take their work from the queue nobody asks again
@@ -295,7 +297,7 @@ class Loop:
             NotFound: no such item, task or lease.
             Stale: the lease is over, or someone else ended it.
         """
-        storable(said.annotator, "annotator")
+        storable_name(said.annotator, "annotator")
         storable(said.tool, "tool")
         storable_time(said.created_at, "created_at")
         return self._store.unfit.say(said, lease_id, actor, self._clock())

@@ -15,7 +15,7 @@ from serving.bodies import ItemLine, parse
 from serving.fetch import Fetcher
 from serving.http_errors import error_detail
 from serving.loop import Actor, Loop, Registered, Registration
-from serving.store.records import storable, storable_time
+from serving.store.records import storable, storable_name, storable_time
 
 MOST_LINES = 10_000
 AT_ONCE = 4  # media downloaded at the same time
@@ -41,7 +41,7 @@ def parse_lines(body: bytes) -> list[Line]:
         if text.strip():
             item: ItemLine = parse(ItemLine, text, f"line {number}")
             storable(item.uri, f"line {number}: uri")
-            storable(item.group or "", f"line {number}: group")
+            storable_name(item.group or "", f"line {number}: group")
             storable(item.language or "", f"line {number}: language")
             if item.due is not None:
                 storable_time(item.due, f"line {number}: due")

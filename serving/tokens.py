@@ -8,7 +8,7 @@ from typing import Literal, TypeAlias, get_args
 
 from models.errors import InvalidInput
 from serving.store import Store
-from serving.store.records import Actor, Token, storable
+from serving.store.records import Actor, Token, storable_name
 
 Scope: TypeAlias = Literal["annotate", "correct", "promote", "admin"]
 SCOPES: tuple[Scope, ...] = get_args(Scope)
@@ -28,7 +28,7 @@ def make_token(store: Store, name: str, scopes: Sequence[str], actor: Actor, now
         raise InvalidInput(f"token scopes: expected some of {', '.join(SCOPES)}, got {', '.join(scopes) or 'none'}")
     secret = PREFIX + secrets.token_urlsafe(32)
     ordered = tuple(scope for scope in SCOPES if scope in scopes)
-    store.tokens.add(storable(name, "token name"), _sha256(secret), ordered, actor, now)
+    store.tokens.add(storable_name(name, "token name"), _sha256(secret), ordered, actor, now)
     return secret
 
 

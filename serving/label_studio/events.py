@@ -9,6 +9,7 @@ from datetime import datetime
 from typing import Any, TypeAlias
 
 from models.errors import InvalidInput
+from serving.store.columns import LARGEST_ID
 
 Object: TypeAlias = Mapping[str, Any]
 Kind: TypeAlias = tuple[str, Callable[[Any], bool]]  # what it is called, and whether something is of it
@@ -102,7 +103,10 @@ def _is_object(found: Any) -> bool:
 
 
 def _is_id(found: Any) -> bool:
-    return str(found).isdecimal()
+    try:
+        return str(found).isdecimal() and int(found) <= LARGEST_ID
+    except ValueError:  # of more digits than Python reads
+        return False
 
 
 def _is_number(found: Any) -> bool:

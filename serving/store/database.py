@@ -21,7 +21,7 @@ from alembic.script import ScriptDirectory
 from sqlalchemy import Column, ColumnElement, Connection, Engine, Row, Select, create_engine, event, func, select, text
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.engine import URL, make_url
-from sqlalchemy.exc import ArgumentError, DatabaseError, InternalError, OperationalError
+from sqlalchemy.exc import ArgumentError, DatabaseError, DataError, InternalError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.schema import Table
 
@@ -35,6 +35,7 @@ BUSY_S = 60.0  # the longest wait for another writer
 IMPATIENT_S = 1.0  # the same once somebody waited so long in vain, until the next one writes
 PAGE = 500  # rows that are read at once
 _WRITE = "BEGIN IMMEDIATE"
+_TOO_LONG = "54000"  # PostgreSQL's code for what passes its limits, such as the size of a row in an index
 _OURS = 0x70726C61  # the first half of the key of every PostgreSQL advisory lock
 _migrating = threading.Lock()  # alembic keeps the running migration in globals
 
@@ -48,6 +49,8 @@ class Database:
         self._patience_s = BUSY_S
         self._engine = _sqlite_engine(parsed, lambda: self._patience_s) if self.is_sqlite else _postgres_engine(parsed)
         self._writer = self._engine.execution_options(begin=_WRITE)
+        snapshot = {} if self.is_sqlite else {"isolation_level": "REPEATABLE READ"}  # SQLite shows one state anyway
+        self._reader = self._engine.execution_options(**snapshot)
         self._trial = threading.local()
         self._one_writer = threading.Lock()
         self._file = Path(parsed.database or "") if self.is_sqlite else None
@@ -58,7 +61,8 @@ class Database:
         """The database at ``url``, with the newest tables; several processes may open a new one at once.
 
         Raises:
-            InvalidInput: the URL names no SQLite file and no PostgreSQL, or a newer prelabel wrote the database.
+            InvalidInput: the URL names no SQLite file and no PostgreSQL, the database keeps texts in another encoding
+                than UTF-8, or a newer prelabel wrote it.
             NotFound: nothing answers there, or a file that is no database or a broken one.
         """
         try:
@@ -66,6 +70,8 @@ class Database:
             with database._going_on():
                 if database.is_sqlite:
                     database._enter_wal()
+                else:
+                    database._require_unicode()
                 database._migrate()
             database._opened = _stat(database._file)
         except (StoreAway, OSError) as error:
@@ -84,8 +90,9 @@ class Database:
 
         Raises:
             StoreAway: the database cannot go on; so do ``writing`` and ``trying``.
+            InvalidInput: it takes no such value; so do they.
         """
-        with self._going_on(), self._engine.connect() as connection:
+        with self._going_on(), self._reader.connect() as connection:
             yield connection
 
     @contextlib.contextmanager
@@ -141,6 +148,8 @@ class Database:
         except PoolTimeout as error:
             raise StoreAway("every connection is busy") from error
         except DatabaseError as error:
+            if is_of_value(error):
+                raise InvalidInput(f"expected a value that the store takes, got none such: {_line(error)}") from error
             said = fault(error)
             if said is None:
                 raise
@@ -167,6 +176,13 @@ class Database:
                 yield
             finally:
                 self._one_writer.release()
+
+    def _require_unicode(self) -> None:
+        with self.reading() as connection:
+            encoding = connection.execute(text("SHOW server_encoding")).scalar_one()
+        if encoding != "UTF8":
+            raise InvalidInput(f"database: expected one in UTF8, got {encoding}; make one: "
+                               "createdb --encoding=UTF8 --template=template0 NAME")  # fmt: skip
 
     def _enter_wal(self) -> None:
         """Switches a new file to WAL, which lasts; SQLite does not wait by itself when two processes do so at once."""
@@ -203,7 +219,16 @@ def fault(error: DatabaseError) -> str | None:
     """What a database says, on one line, that cannot go on: locked for long, full, read-only, broken. None where the
     fault is ours: a statement or a value that is wrong."""
     away = type(error) in (OperationalError, DatabaseError, InternalError)  # the last: PostgreSQL that is read-only
-    return " ".join(str(error.orig).split()) if away else None
+    return _line(error) if away else None
+
+
+def is_of_value(error: DatabaseError) -> bool:
+    """Whether PostgreSQL refused a value: a text with NUL, a number out of range, more than an index takes."""
+    return isinstance(error, DataError) or getattr(error.orig, "sqlstate", None) == _TOO_LONG
+
+
+def _line(error: DatabaseError) -> str:
+    return " ".join(str(error.orig).split())
 
 
 def parse_url(url: str) -> URL:
@@ -255,7 +280,17 @@ def _sqlite_engine(url: URL, patience_s: Callable[[], Seconds]) -> Engine:
 
 
 def _postgres_engine(url: URL) -> Engine:
-    return create_engine(url, pool_size=8, max_overflow=24, pool_timeout=BUSY_S, pool_pre_ping=True)
+    spoken = {"client_encoding": "utf8"}  # whatever the database is in, so that it can be told what is wrong with it
+    engine = create_engine(
+        url, pool_size=8, max_overflow=24, pool_timeout=BUSY_S, pool_pre_ping=True, connect_args=spoken
+    )
+
+    @event.listens_for(engine, "connect")
+    def set_up(connection: Any, _record: object) -> None:
+        connection.execute("SET TIME ZONE 'UTC'")  # in others the first and the last hours of all time cannot be read
+        connection.commit()
+
+    return engine
 
 
 def log(

@@ -284,8 +284,9 @@ class Items:
         Whatever was leased or corrected meanwhile stays as it is. Returns how many were changed.
         """
         changed = 0
+        ordered = sorted(changes, key=lambda change: change[1].preannotation.item_id)  # one order for all: no deadlock
         with self._database.writing() as connection:
-            for preannotation_id, answer, draw in changes:
+            for preannotation_id, answer, draw in ordered:
                 said = answer.preannotation
                 open_one = {"of_item": said.item_id, "of_task": said.task, "of_answer": preannotation_id}
                 values = {**_routed(answer.decision, draw), "updated_at": now, "actor": actor}

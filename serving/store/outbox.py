@@ -20,9 +20,11 @@ from serving.store.tables import outbox, webhooks
 Kind: TypeAlias = Literal["item.routed", "model.promoted", "promise.withdrawn"]
 KINDS: tuple[Kind, ...] = get_args(Kind)
 
-_WANTED = select(webhooks.c.id, webhooks.c.kinds).where(
-    or_(webhooks.c.task.is_(None), webhooks.c.task == bindparam("of_task"))
-)
+_WANTED = (
+    select(webhooks.c.id, webhooks.c.kinds)
+    .where(or_(webhooks.c.task.is_(None), webhooks.c.task == bindparam("of_task")))
+    .with_for_update(read=True, key_share=True)
+)  # it is there until what it is told is written
 
 _QUEUE = (
     select(outbox.c.id, outbox.c.due_at)
@@ -94,10 +96,12 @@ class Outbox:
         Raises:
             NotFound: there is none of that id.
         """
+        this = webhooks.c.id == webhook_id
         with self._database.writing() as connection:
-            connection.execute(delete(outbox).where(outbox.c.webhook == webhook_id))
-            if connection.execute(delete(webhooks).where(webhooks.c.id == webhook_id)).rowcount == 0:
+            if connection.execute(select(webhooks.c.id).where(this).with_for_update()).scalar() is None:
                 raise NotFound(f"webhook: expected the id of one, got {webhook_id!r}")
+            connection.execute(delete(outbox).where(outbox.c.webhook == webhook_id))
+            connection.execute(delete(webhooks).where(this))
             log(connection, now, actor, "remove-webhook", webhook_id)
 
     def claim(self, now: datetime, until: datetime, limit: int) -> list[Delivery]:

@@ -219,7 +219,11 @@ def requeue(
     """
     in_parts = exists().where(preannotations.c.id == item_tasks.c.preannotation_id, preannotations.c.parts.is_not(None))
     unseen = or_(item_tasks.c.state == "accepted", and_(in_parts, item_tasks.c.state == "corrected"))
-    change = update(item_tasks).where(which, unseen, true() if since is None else since)
+    unseen = and_(unseen, true() if since is None else since)
+    touched = or_(unseen, and_(in_parts, item_tasks.c.state == "leased"))
+    rows = select(item_tasks.c.item_id).where(which, touched).order_by(item_tasks.c.item_id).with_for_update()
+    connection.execute(rows).all()  # locks them in one order for all: no deadlock
+    change = update(item_tasks).where(which, unseen)
     back = connection.execute(change.values(state="preannotated", updated_at=now, actor=actor)).rowcount
     held = select(item_tasks.c.lease_id, item_tasks.c.preannotation_id)
     held = held.where(which, in_parts, item_tasks.c.state == "leased").with_for_update()

@@ -17,6 +17,7 @@ Place: TypeAlias = tuple[datetime, float, str]  # of a check: when it was handed
 ItemState: TypeAlias = Literal[
     "registered", "preannotated", "leased", "corrected", "contested", "accepted", "failed", "unfit"
 ]
+LARGEST_NAME = 2600  # bytes; an entry of PostgreSQL's indexes holds 2704, and the name is not alone in it
 OPEN: tuple[ItemState, ...] = ("registered", "preannotated", "leased", "contested", "failed")  # still without a label
 VersionState: TypeAlias = Literal["candidate", "serving", "retired", "failed"]
 
@@ -268,6 +269,18 @@ def storable(text: str, where: str) -> str:
     """
     if not is_storable(text):
         raise InvalidInput(f"{where}: expected text without NUL and lone surrogates, got {text!r}")
+    return text
+
+
+def storable_name(text: str, where: str) -> str:
+    """The name of a group, a person, a version or a token, if every database can keep and find it.
+
+    Raises:
+        InvalidInput: as ``storable``, or it is longer than what an index of PostgreSQL holds.
+    """
+    size = len(storable(text, where).encode())
+    if size > LARGEST_NAME:
+        raise InvalidInput(f"{where}: expected at most {LARGEST_NAME} bytes, got {size}")
     return text
 
 

@@ -271,7 +271,7 @@ def _resting(connection: Connection, version: StoredVersion, withdrawal: Withdra
     since = or_(item_tasks.c.updated_at >= withdrawal.since, item_tasks.c.state == "leased")
     at_stake = and_(of_version, since, item_tasks.c.state.in_(["accepted", "corrected", "leased"]))
     rows = connection.execute(standing(version.task, at_stake).execution_options(yield_per=_IDS))
-    ids = [row.item_id for row in rows if withdrawal.covers(pending_of(row))]
+    ids = sorted(row.item_id for row in rows if withdrawal.covers(pending_of(row)))
     for begin in range(0, len(ids), _IDS):
         yield and_(of_version, item_tasks.c.item_id.in_(ids[begin : begin + _IDS]))
 

@@ -40,7 +40,7 @@ def running_cluster() -> Iterator[str]:
     port = free_port()
     try:
         run("initdb", "-A", "trust", "-U", "prelabel", "-E", "UTF8", "--locale=C", "--no-sync")
-        options = f"-c listen_addresses=127.0.0.1 -p {port} -k {folder} -c fsync=off"
+        options = f"-c listen_addresses=127.0.0.1 -p {port} -k {folder} -c fsync=off -c timezone=Asia/Tokyo"
         run("pg_ctl", "start", "-w", "-l", str(folder / "log"), "-o", options)
         try:
             yield f"postgresql://prelabel@127.0.0.1:{port}"

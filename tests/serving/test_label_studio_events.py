@@ -23,6 +23,8 @@ SEVERAL = {"action": "ANNOTATIONS_CREATED", "annotations": [EVENT["annotation"],
 WRONG: list[tuple[Any, list[Any], Any, str]] = [  # an event, a place, what stands there instead, the message
     (EVENT, ["annotation", "task"], GONE, "expected an id at 'annotation.task', got nothing"),
     (EVENT, ["annotation", "id"], "new", "expected an id at 'annotation.id', got 'new'"),
+    (EVENT, ["annotation", "id"], 2**63, "expected an id at 'annotation.id', got 9223372036854775808"),
+    (EVENT, ["annotation", "id"], "9" * 5000, f"expected an id at 'annotation.id', got '{'9' * 199}"),
     (EVENT, ["annotation", "id"], True, "expected an id at 'annotation.id', got True"),
     (EVENT, ["annotation"], 5, "expected an object at 'annotation', got 5"),
     (EVENT, ["annotation", "updated_at"], GONE,

@@ -6,6 +6,7 @@ because headers may lie. Nothing here keeps state: every function may run in man
 
 import io
 import math
+import re
 import struct
 import warnings
 import zlib
@@ -44,6 +45,9 @@ _SOUNDS = ("audio/wav", "audio/flac", "audio/ogg", "audio/mpeg")
 _BLOCK_VALUES = 1 << 18  # samples x channels decoded at once
 _UNKNOWN_FRAMES = 1 << 62  # libsndfile says 2^63 - 1 where a header leaves the length open
 _ORIENTATION = 0x0112
+_MARKER = re.compile(rb"\xff[^\x00\xd0-\xd7\xff]")  # of a segment in a JPEG; the others stand inside of scans
+_SEQUENTIAL, _SCAN, _END, _BARE = (b"\xff\xc0", b"\xff\xc1"), b"\xff\xda", b"\xff\xd9", b"\xff\x01"
+_MOST_SCANS, _MOST_SEGMENTS = 200, 1500  # encoders make about ten; metadata come in pieces of 64 KB
 _TURNS = {
     2: Transpose.FLIP_LEFT_RIGHT,
     3: Transpose.ROTATE_180,
@@ -98,9 +102,11 @@ def read_image(data: bytes, name: str, limits: Limits = Limits()) -> Image:
 
     Raises:
         UnreadableMedia: not such an image, or broken.
-        TooLarge: more pixels than ``limits`` allow.
+        TooLarge: more pixels than ``limits`` allow, or so many passes over them that it would take hours.
     """
     kind = _expect(data, name, tuple(_IMAGES), "a JPEG, PNG or WebP image")
+    if kind == "image/jpeg":
+        _check_scans(data, name)
     try:
         with _IMAGES[kind](io.BytesIO(data)) as image:
             check_pixels(image.size, name, limits)
@@ -214,6 +220,24 @@ def check_pixels(size: tuple[int, int], name: str, limits: Limits) -> None:
     if width * height > limits.max_image_megapixels * 1e6:
         megapixels = f"{width}x{height} ({width * height / 1e6:.1f} megapixels)"
         raise TooLarge(f"{name}: {_expected_pixels(limits)}, got {megapixels}")
+
+
+def _check_scans(data: bytes, name: str) -> None:
+    """Lets a JPEG pass whose pixels are built up in so many scans as encoders make: one takes forty bytes of the file,
+    and goes over all pixels (ITU-T T.81, B.1.1)."""
+    place, scans = 2, 0
+    for _ in range(_MOST_SEGMENTS):
+        marker = _MARKER.search(data, place)
+        if marker is None or marker[0] == _END or marker[0] in _SEQUENTIAL:
+            return
+        scans += marker[0] == _SCAN
+        if scans > _MOST_SCANS:
+            break
+        place = marker.end()
+        if marker[0] != _BARE:
+            place += int.from_bytes(data[place : place + 2], "big")
+    expected = f"at most {_MOST_SCANS} scans in {_MOST_SEGMENTS} segments"
+    raise TooLarge(f"{name}: expected a JPEG of {expected}, got more")
 
 
 def _expected_pixels(limits: Limits) -> str:

@@ -31,6 +31,7 @@ Resolve: TypeAlias = Callable[[str, int], Awaitable[Sequence[str]]]
 
 MOST_REDIRECTS = 5
 _NAT64 = ipaddress.IPv6Network("64:ff9b::/96")
+_GLOBAL_UNICAST = ipaddress.IPv6Network("2000::/3")  # all that is given out; beyond it lie ways into private networks
 _PORTS = {"http": 80, "https": 443}
 
 
@@ -61,7 +62,8 @@ class Hosts:
     def may_connect(self, host: str, address: Address, port: int) -> bool:
         """Whether an allowed host may lead to this address."""
         inner = _unwrapped(address)
-        if inner.is_global and not inner.is_multicast:
+        given_out = inner.version == 4 or inner in _GLOBAL_UNICAST
+        if given_out and inner.is_global and not inner.is_multicast:
             return True
         return self.lists(inner, port) or (host == "localhost" and inner.is_loopback)
 

@@ -1,13 +1,23 @@
-"""Bodies that are too large end in 413, whether their size is announced or not."""
+"""Bodies that are too large end in 413, whether their size is announced or not, and those that hardly come in 408."""
 
+from time import monotonic
+
+from anyio import fail_after
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from models.errors import TooLarge
+from models.records import Seconds
+from serving.auth import PUBLIC
+from serving.errors import TooSlow
 from serving.http_errors import explained
+
+OF_STRANGERS = 100_000  # bytes, where no token is asked for
+GRACE_S: Seconds = 30.0  # for a body to begin in, and to pause
+LEAST_RATE = 10_000  # bytes a second, in the long run: who is slower holds a place that others wait for
 
 
 class BodyLimit:
-    """ASGI middleware that reads no more than ``limit`` bytes of a request's body."""
+    """ASGI middleware that reads no more than ``limit`` bytes of a request's body, and does not wait for ever."""
 
     def __init__(self, app: ASGIApp, limit: int) -> None:
         self._app = app
@@ -17,24 +27,34 @@ class BodyLimit:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
+        limit = min(self._limit, OF_STRANGERS) if PUBLIC.fullmatch(scope["path"]) else self._limit
         announced = _content_length(scope)
-        if announced > self._limit:
-            await explained(self._error(f"{announced}"))(scope, receive, send)
+        if announced > limit:
+            await explained(_too_large(limit, f"{announced}"))(scope, receive, send)
             return
-        read = 0
+        read, begun, whole = 0, monotonic(), False
 
         async def counting() -> Message:
-            nonlocal read
-            message = await receive()
+            nonlocal read, whole
+            if whole:  # what comes now is that the client leaves
+                return await receive()
+            try:
+                with fail_after(begun + GRACE_S + read / LEAST_RATE - monotonic()):
+                    message = await receive()
+            except TimeoutError as error:
+                slow = f"got {read} in {monotonic() - begun:.0f} s"
+                raise TooSlow(f"body: expected {LEAST_RATE} bytes a second after {GRACE_S:g} s, {slow}") from error
             read += len(message.get("body", b""))
-            if read > self._limit:
-                raise self._error("more")
+            whole = not message.get("more_body", False)
+            if read > limit:
+                raise _too_large(limit, "more")
             return message
 
         await self._app(scope, counting, send)
 
-    def _error(self, got: str) -> TooLarge:
-        return TooLarge(f"body: expected at most {self._limit} bytes, got {got}")
+
+def _too_large(limit: int, got: str) -> TooLarge:
+    return TooLarge(f"body: expected at most {limit} bytes, got {got}")
 
 
 def _content_length(scope: Scope) -> int:

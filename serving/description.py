@@ -59,8 +59,8 @@ async def openapi(request: Request) -> JSONResponse:
 
 @routes.get("/docs", include_in_schema=False)
 async def docs() -> HTMLResponse:
-    """The description to read and try, on a page that loads nothing from outside."""
-    return get_swagger_ui_html(
+    """The description to read and try, on a page that loads nothing from outside, and that no other page frames."""
+    page = get_swagger_ui_html(
         openapi_url="/openapi.json",
         title="prelabel API",
         swagger_js_url="/static/swagger-ui-bundle.js",
@@ -68,6 +68,8 @@ async def docs() -> HTMLResponse:
         swagger_favicon_url="/static/icon.svg",
         swagger_ui_parameters={"validatorUrl": None},
     )
+    page.headers["Content-Security-Policy"] = "frame-ancestors 'none'"
+    return page
 
 
 def documented(*statuses: int) -> dict[int | str, dict[str, Any]]:

@@ -1,10 +1,11 @@
 """What can go wrong between a program and the service, and how each failure is called over HTTP.
 
-Four failures exist only here, besides those of ``models.errors``::
+Five failures exist only here, besides those of ``models.errors``::
 
     PrelabelError
     ├── NotAllowed
     │   └── Unauthenticated    a token is needed, and none came or an unknown one (401)
+    ├── TooSlow                a body hardly comes (408)
     ├── Overloaded             more requests wait for a model than the settings allow (429)
     └── Unavailable            a model or a host that is needed does not answer now (503)
         └── StoreAway          nor the store, or the disk under it takes nothing more
@@ -25,6 +26,10 @@ from models.errors import (
 
 class Unauthenticated(NotAllowed):
     """A token is needed, and none came or an unknown one."""
+
+
+class TooSlow(PrelabelError):
+    """A request's body comes so slowly that it would keep others waiting."""
 
 
 class Overloaded(PrelabelError):
@@ -59,6 +64,7 @@ KINDS: tuple[tuple[type[PrelabelError], int, str], ...] = (  # the first that fi
     (NotAllowed, 403, "not_allowed"),
     (Stale, 409, "stale"),
     (Refused, 409, "refused"),
+    (TooSlow, 408, "too_slow"),
     (Overloaded, 429, "overloaded"),
     (Unavailable, 503, "unavailable"),
 )

@@ -19,6 +19,7 @@ from serving.dashboard.languages import ENGLISH, language_of
 _PLACE = re.compile(r"\\\{(\w+)\\\}")  # as ``re.escape`` writes them
 _FILLING = {"n": r"\S+"}  # of places that are a number; others hold anything
 _WORD = re.compile(r"[A-Za-z]{2}")
+LONGEST = 1000  # characters that are looked at: the time for a pattern of four places grows with their third power
 
 routes = APIRouter()
 
@@ -40,8 +41,8 @@ async def reason(request: Request, text: str) -> Response:
 
 @lru_cache(maxsize=4096)
 def in_words(text: str, language: str) -> str:
-    """The reason in a language; what has no pattern there stays as it is."""
-    if language == ENGLISH or not _WORD.search(text):
+    """The reason in a language; what has no pattern there, or is too long, stays as it is."""
+    if language == ENGLISH or len(text) > LONGEST or not _WORD.search(text):
         return text
     for pattern in patterns(language):
         if found := pattern.expression.fullmatch(text):

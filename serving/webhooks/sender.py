@@ -25,6 +25,7 @@ DELAYS_S: tuple[Seconds, ...] = (5, 60, 300, 1800, 7200, 18_000, 36_000)  # betw
 JITTER = 0.1  # of a delay, so that not all come back at once
 ROUND = 100  # messages of one webhook
 AT_ONCE = 8  # webhooks
+SHORT = 10_000  # bytes of an answer, whose body tells nothing
 _CLAIM = timedelta(minutes=5)  # after that another process takes over what one that was killed had taken
 
 
@@ -93,7 +94,8 @@ class Sender(WorkerThread):
             "webhook-signature": signature(delivery.secret, delivery.message, timestamp, body),
         }
         try:
-            answer = self._client.post(delivery.url, content=body, headers=headers)
+            with self._client.stream("POST", delivery.url, content=body, headers=headers) as answer:
+                _finish(answer)
         except (httpx.HTTPError, httpx.InvalidURL) as error:
             return f"expected an answer, got {type(error).__name__}: {error}"
         return None if answer.is_success else f"expected a status of 200 to 299, got {answer.status_code}"
@@ -103,3 +105,10 @@ class Sender(WorkerThread):
             return None
         spread = 1 + JITTER * float(self._rng.uniform(-1, 1))
         return self._clock() + timedelta(seconds=self._delays_s[attempts] * spread)
+
+
+def _finish(answer: httpx.Response) -> None:
+    """Reads a short body, so that the connection serves the next message; one that may go on for ever is left alone."""
+    announced = answer.headers.get("content-length", "")
+    if announced.isdecimal() and int(announced) <= SHORT:
+        answer.read()

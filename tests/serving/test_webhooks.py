@@ -37,9 +37,10 @@ class Receiver:
     def __init__(self) -> None:
         self.heard: list[tuple[dict[str, str], bytes]] = []
         self.status = 200
+        self.endless = False
         self.hang = threading.Event()
         self.hang.set()
-        receiver = self
+        receiver, pause = self, threading.Event()
 
         class Handler(BaseHTTPRequestHandler):
             def do_POST(self) -> None:
@@ -49,6 +50,9 @@ class Receiver:
                 self.send_response(receiver.status)
                 self.send_header("location", "/elsewhere")
                 self.end_headers()
+                while receiver.endless:
+                    self.wfile.write(b": still here\n")
+                    pause.wait(0.05)
 
             def log_message(self, format: str, *args: Any) -> None:
                 pass
@@ -62,6 +66,7 @@ class Receiver:
         return [json.loads(body) for _, body in self.heard]
 
     def close(self) -> None:
+        self.endless = False
         self.hang.set()
         self._server.shutdown()
         self._server.server_close()
@@ -280,6 +285,23 @@ def test_one_that_hangs_does_not_hold_up_others(
     send()
     told = [message["data"]["item_id"] for message in receiver.messages]  # what hung was heard too, perhaps
     assert list(dict.fromkeys(told)) == [item(name).id for name in (1, 2, 3)]
+
+
+def test_one_whose_answer_never_ends_has_heard(store: Store, receiver: Receiver, second: Receiver) -> None:
+    add_version(store)
+    for one in (receiver, second):
+        wanting(store.outbox, one.url)
+    receiver.endless = True
+    for name in range(3):
+        route(store, name)
+    sender = Sender(store.outbox, Clock(), timeout_s=1)
+    working = threading.Thread(target=sender._work, daemon=True)
+    working.start()
+    working.join(10)
+    assert not working.is_alive()
+    assert [len(one.heard) for one in (receiver, second)] == [3, 3]
+    assert not sender._work()
+    sender.close()
 
 
 def test_a_webhook_that_is_removed_hears_no_more(store: Store, receiver: Receiver, send: Callable[[], bool]) -> None:

@@ -22,6 +22,7 @@ from serving.loop import Loop, Registration, StoredVersion, utc_now
 from serving.promotion import quality_of
 from serving.settings import Settings
 from serving.simulation.person import Person
+from serving.store.database import parse_url, shown
 from serving.training import Request, material, train_version
 
 ACTOR = "demo"
@@ -64,7 +65,8 @@ def demo(settings: Settings, console: Console, *, scene_count: int = 60, rounds:
     settings = settings.model_copy(update={"gold_share": GOLD_SHARE})
     loop = Loop.open(settings)
     if any(figures["items"] for figures in loop.report()["tasks"].values()):
-        raise InvalidInput(f"demo: expected an empty store, got items in {settings.database_url}; name another: --db")
+        store = shown(parse_url(settings.database_url))
+        raise InvalidInput(f"demo: expected an empty store, got items in {store}; name another: --db")
     console.print(f"Rendering {scene_count} road scenes ...")
     truth = _fill(loop, settings.data_dir / "demo", scene_count, seed)
     done = []

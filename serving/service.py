@@ -25,7 +25,7 @@ from serving.deployment import Deployment
 from serving.server_log import log
 from serving.settings import Settings, environment
 from serving.store import Store
-from serving.store.database import parse_url
+from serving.store.database import parse_url, shown
 
 os.environ["BENTOML_DO_NOT_TRACK"] = "True"  # it would tell its makers about every start
 
@@ -62,7 +62,7 @@ class Worker:
 
     def __init__(self) -> None:
         _end_with_supervisor()
-        store = parse_url(settings.database_url).render_as_string(hide_password=True)
+        store = shown(parse_url(settings.database_url))
         log.info("store %s, media and versions in %s", store, settings.data_dir.absolute())
         try:
             self._deployment = Deployment.open(settings)

@@ -76,8 +76,7 @@ class Database:
             database._opened = _stat(database._file)
         except (StoreAway, OSError) as error:
             got = str(error) if isinstance(error, OSError) else error.why
-            shown = parse_url(url).render_as_string(hide_password=True)
-            raise NotFound(f"{shown}: expected a database, got {got}") from error
+            raise NotFound(f"{shown(parse_url(url))}: expected a database, got {got}") from error
         return database
 
     def close(self) -> None:
@@ -244,11 +243,16 @@ def parse_url(url: str) -> URL:
     if parsed.get_backend_name() in ("postgres", "postgresql"):
         return parsed.set(drivername="postgresql+psycopg")
     if parsed.get_backend_name() != "sqlite" or parsed.database in (None, "", ":memory:"):
-        shown = parsed.render_as_string(hide_password=True)
-        raise InvalidInput(f"database: expected sqlite:///FILE or postgresql://.., got {shown!r}")
+        raise InvalidInput(f"database: expected sqlite:///FILE or postgresql://.., got {shown(parsed)!r}")
     if parsed.query:  # none of them would be heeded
         raise InvalidInput(f"database: expected a SQLite file without options, got {', '.join(sorted(parsed.query))}")
     return parsed.set(drivername="sqlite+pysqlite")
+
+
+def shown(url: URL) -> str:
+    """A database URL as people may read it: without passwords, wherever they stand in it."""
+    plain = {name: value for name, value in url.query.items() if "password" not in name}
+    return url.set(query=plain).render_as_string(hide_password=True)
 
 
 def _stat(file: Path | None) -> os.stat_result | None:

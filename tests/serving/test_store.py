@@ -7,15 +7,18 @@ from pathlib import Path
 import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.runtime.migration import MigrationContext
+from rich.console import Console
 
 from models.errors import InvalidInput, NotFound, Refused
 from models.records import from_json
+from serving.demo import demo
 from serving.store import Store
 from serving.store.database import Database
 from serving.store.records import Comparison
 from serving.store.tables import metadata
+from tests.serving.postgres import new_schema
 from tests.serving.processes import children
-from tests.serving.work import START, add_version, after, answer, boxes, correction, fill, item, item_id
+from tests.serving.work import START, add_version, after, answer, boxes, correction, fill, item, item_id, settings
 
 
 def test_migrations_make_the_tables_that_the_code_knows(database_url: str) -> None:
@@ -59,8 +62,18 @@ def test_an_unusable_url_is_refused(url: str, says: str) -> None:
 def test_a_database_that_does_not_answer_is_named_without_its_password(tmp_path: Path) -> None:
     with pytest.raises(NotFound, match=r"someone:\*\*\*@127.0.0.1:1/x: expected a database, got"):
         Store.open("postgresql://someone:secret@127.0.0.1:1/x")
+    with pytest.raises(NotFound, match=r"1/x\?user=someone: expected a database, got"):
+        Store.open("postgresql://127.0.0.1:1/x?user=someone&password=secret")
     with pytest.raises(NotFound, match="expected a database, got"):
         Store.open(f"sqlite:///{tmp_path}")
+
+
+def test_a_demo_in_a_store_with_items_names_it_without_its_password(postgres: str, tmp_path: Path) -> None:
+    url = new_schema(postgres.replace("prelabel@", "prelabel:secret@"), "demo")
+    kept = settings(tmp_path, database_url=url)
+    Store.open(url).items.register([(item(1), "detection", 0.5)], "tester", START)
+    with pytest.raises(InvalidInput, match=r"got items in postgresql.*prelabel:\*\*\*@127.0.0.1"):
+        demo(kept, Console())
 
 
 def test_a_database_of_a_newer_release_is_refused(store: Store, database_url: str) -> None:

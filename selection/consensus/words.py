@@ -6,6 +6,7 @@ Source: ROVER (Fiscus 1997), aligning one transcript after another.
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from itertools import zip_longest
 
 import numpy as np
 
@@ -14,6 +15,7 @@ from models.records import Transcript
 from selection.consensus.dawid_skene import Verdict, Votes
 
 NOTHING = ""
+MOST_CELLS = 36_000_000  # of the table of edits, four bytes each: more words than anybody says in ten minutes, squared
 
 
 def questions(labels: Mapping[str, Transcript]) -> list[Votes]:
@@ -33,7 +35,13 @@ def label(verdicts: Sequence[Verdict]) -> Transcript:
 def _extended(
     slots: Sequence[Mapping[str, str]], person: str, words: Sequence[str], before: Sequence[str]
 ) -> list[dict[str, str]]:
-    """The slots with one more transcript, by the alignment with the fewest edits."""
+    """The slots with one more transcript, by the alignment with the fewest edits; where that would take more than there
+    is of memory, one word after the other."""
+    nobody = dict.fromkeys(before, NOTHING)
+    if len(slots) * len(words) > MOST_CELLS:
+        return [
+            {**(slot or nobody), person: word or NOTHING} for slot, word in zip_longest(slots, words, fillvalue=None)
+        ]
     keys = [{_key(word) for word in slot.values()} for slot in slots]
     cost = _costs(keys, [_key(word) for word in words])
     extended = list[dict[str, str]]()
@@ -47,19 +55,26 @@ def _extended(
             extended.append({**slots[i], person: NOTHING})
         else:
             j -= 1
-            extended.append({**dict.fromkeys(before, NOTHING), person: words[j]})
+            extended.append({**nobody, person: words[j]})
     return extended[::-1]
 
 
-def _costs(slots: Sequence[set[str]], words: Sequence[str]) -> np.ndarray[tuple[int, int], np.dtype[np.int64]]:
-    """Fewest edits (1 + slots, 1 + words) between the first slots and the first words."""
-    cost = np.zeros((len(slots) + 1, len(words) + 1), np.int64)
-    cost[1:, 0] = np.cumsum([NOTHING not in slot for slot in slots])
-    cost[0, 1:] = np.arange(1, len(words) + 1)
-    for i, slot in enumerate(slots, 1):
-        skip = NOTHING not in slot
-        for j, word in enumerate(words, 1):
-            cost[i, j] = min(cost[i - 1, j - 1] + (word not in slot), cost[i - 1, j] + skip, cost[i, j - 1] + 1)
+def _costs(slots: Sequence[set[str]], words: Sequence[str]) -> np.ndarray[tuple[int, int], np.dtype[np.int32]]:
+    """Fewest edits (1 + slots, 1 + words) between the first slots and the first words, row by row: what a row costs
+    without words that nobody said before, and then the least of that and of one more such word each."""
+    places: dict[str, list[int]] = {}
+    for place, word in enumerate(words):
+        places.setdefault(word, []).append(place)
+    added = np.arange(len(words) + 1, dtype=np.int32)
+    cost = np.empty((len(slots) + 1, len(words) + 1), np.int32)
+    cost[0] = added
+    for above, row, slot in zip(cost, cost[1:], slots, strict=False):
+        other = np.ones(len(words), np.int32)
+        other[[place for word in slot for place in places.get(word, ())]] = 0
+        np.add(above, NOTHING not in slot, out=row)
+        np.minimum(row[1:], above[:-1] + other, out=row[1:])
+        np.minimum.accumulate(row - added, out=row)
+        row += added
     return cost
 
 

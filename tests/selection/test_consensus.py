@@ -3,6 +3,7 @@
 import math
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from itertools import product
 
 import numpy as np
 import pytest
@@ -11,7 +12,7 @@ from hypothesis import strategies as st
 
 from models.errors import InvalidInput
 from models.records import Box, Boxes, Lane, Lanes, Transcript
-from selection.consensus import agree
+from selection.consensus import agree, words
 from selection.consensus.dawid_skene import RIGHT, STRENGTH, TOLERANCE, WRONG, judge
 from selection.consensus.matching import alike
 
@@ -120,9 +121,39 @@ def test_agreement_of_words_is_the_share_that_says_the_winning_one() -> None:
 def test_what_all_say_is_the_consensus(texts: list[list[str]]) -> None:
     """Each text of each of three people: their consensus is that text, with full agreement."""
     items = [said(ada=" ".join(t), bob=" ".join(t), cyd=" ".join(t)) for t in texts]
-    for words, agreed in zip(texts, agree("asr", items).items, strict=True):
-        assert agreed.label == Transcript(" ".join(words))
+    for spoken, agreed in zip(texts, agree("asr", items).items, strict=True):
+        assert agreed.label == Transcript(" ".join(spoken))
         assert agreed.agreement == 1
+
+
+def fewest_edits(slots: Sequence[set[str]], spoken: Sequence[str]) -> int:
+    """By the definition: leave a slot out (free where somebody said nothing), add a word, or say one of the slot's."""
+    if not slots or not spoken:
+        return sum(words.NOTHING not in slot for slot in slots) + len(spoken)
+    return min(
+        fewest_edits(slots[:-1], spoken[:-1]) + (spoken[-1] not in slots[-1]),
+        fewest_edits(slots[:-1], spoken) + (words.NOTHING not in slots[-1]),
+        fewest_edits(slots, spoken[:-1]) + 1,
+    )
+
+
+@given(
+    st.lists(st.sets(st.sampled_from(["a", "b", "c", words.NOTHING]), min_size=1), max_size=5),
+    st.lists(st.sampled_from(["a", "b", "d"]), max_size=5),
+)
+def test_words_are_aligned_with_the_fewest_edits(slots: list[set[str]], spoken: list[str]) -> None:
+    costs = words._costs(slots, spoken)
+    for i, j in product(range(len(slots) + 1), range(len(spoken) + 1)):
+        assert costs[i, j] == fewest_edits(slots[:i], spoken[:j])
+
+
+def test_texts_too_long_to_be_aligned_are_compared_word_by_word() -> None:
+    """A table of their edits would take 160 GB."""
+    text = "a b " * 100_000
+    found = words.questions({"ada": Transcript(text + "c"), "bob": Transcript(text), "cyd": Transcript("x " + text)})
+    assert len(found) == 200_001
+    assert (found[0], found[1]) == ({"ada": "a", "bob": "a", "cyd": "x"}, {"ada": "b", "bob": "b", "cyd": "a"})
+    assert found[-1] == {"ada": "c", "bob": "", "cyd": "b"}
 
 
 def boxes(*given: Box) -> Boxes:

@@ -11,7 +11,7 @@ from serving.auth import PUBLIC
 from serving.errors import TooSlow
 from serving.http_errors import explained
 
-OF_STRANGERS = 100_000  # bytes, where no token is asked for
+OF_STRANGERS = 1_000_000  # bytes, where no token is asked for
 GRACE_S: Seconds = 30.0  # for a body to begin in, and to pause
 LEAST_RATE = 10_000  # bytes a second, in the long run: who is slower holds a place that others wait for
 

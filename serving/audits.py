@@ -1,7 +1,9 @@
-"""Whether a version keeps its promise: every audit of what it would have accepted, in the order in which they came.
+"""Whether a version keeps its promise: every audit of what it would have accepted, in the order of handing out.
 
 An audit counts once its promise was made without it. It speaks of an item that was drawn at random and would have been
-accepted otherwise, so the error rate of the accepted is that of the audits but for chance (``selection.audit``).
+accepted otherwise, so the error rate of the accepted is that of the audits but for chance (``selection.audit``). Those
+that were found wrong may wait for a second look; no audit counts before one ahead of it that does, or else the wrong
+ones would count in a row as soon as somebody has looked, and look like a rise.
 """
 
 from collections.abc import Iterable, Sequence
@@ -18,8 +20,8 @@ from selection.kinds import MISSING, REST
 from selection.parts import OfKind, PartPromise, plan, plan_kinds
 from selection.policy import Policy
 from selection.risk import Threshold
-from serving.store.records import Audited
-from serving.weighing import KindPromise, Promise, missing_of
+from serving.store.records import Audited, Place
+from serving.weighing import KindPromise, Promise, missing_of, settled
 
 DEFAULT = Policy()
 
@@ -58,13 +60,18 @@ class Audits:
     def __init__(self, policy: Policy = DEFAULT) -> None:
         self._policy = policy
         self.watches: dict[str, Watch] = {}
-        self.last = 0  # the correction that was counted last
+        self.last = 0  # the correction that was taken last
+        self._waiting: dict[str, Audited] = {}
         self._judged: set[str] = set()
 
-    def take(self, task: Task, made: Sequence[Made], audits: Iterable[Audited]) -> None:
-        """Counts further audits, in their order, each judged by the promise that held when it came."""
+    def take(self, task: Task, made: Sequence[Made], audits: Iterable[Audited], contested: Place | None = None) -> None:
+        """Takes further audits and counts those before the first that is ``contested``, each judged by the promise that
+        held when it came."""
         for audit in audits:
-            self.last = audit.correction_id
+            self.last = max(self.last, audit.correction_id)
+            self._waiting[audit.item_id] = audit
+        for audit in settled([*self._waiting.values()], contested):
+            del self._waiting[audit.item_id]
             standing = [one for one in made if one.at < audit.checked_at]
             if not standing or audit.item_id in self._judged:
                 continue

@@ -3,7 +3,7 @@
 import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import asdict, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from itertools import chain
 from pathlib import Path
 from typing import Any
@@ -34,6 +34,7 @@ from serving.weighing import WITHDRAWN, KindPromise, Kinds, Pool, Terms, missing
 
 RECENT = 2000  # corrections whose seconds count
 BATCH = 500  # items a transaction
+LONGEST = timedelta(days=1)  # that audits wait for a second look ahead of them: nobody may be there to take it
 _AUDITED = {"items": "labels were wrong", "parts": "parts were wrong", "missing": "items lacked something"}
 
 
@@ -221,8 +222,9 @@ class Calibrations:
         with self._looking:
             key = version.name, policy.version, str(stands.since)
             audits = self._audits.setdefault(key, Audits(policy))
+            contested = self._store.checks.contested(version.task, names, self._clock() - LONGEST)
             new = self._store.checks.after(version.task, version.name, names, audits.last)
-            audits.take(version.task, stands.made, [one for one in new if one.draw < policy.audit_share])
+            audits.take(version.task, stands.made, [one for one in new if one.draw < policy.audit_share], contested)
         return audits
 
     def _withdraw(

@@ -4,7 +4,7 @@ from collections.abc import Iterator, Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, Row, Select, and_, exists, func, or_, select, update
+from sqlalchemy import ColumnElement, Row, Select, and_, exists, func, or_, select, true, update
 
 from models.records import Item, Task
 from serving.store.database import Database, log
@@ -70,12 +70,19 @@ class Checks:
         held = held.where(
             item_tasks.c.state == "leased", item_tasks.c.contested_at.is_(None), leases.c.expires_at > now
         )
-        contested = _with_first(select(_handed_at(), *places).select_from(item_tasks))
-        contested = contested.where(_WAITS)
+        return min(filter(None, (self._first(held, task, ancestry), self.contested(task, ancestry))), default=None)
+
+    def contested(self, task: Task, ancestry: Sequence[str], since: datetime | None = None) -> Place | None:
+        """The place of the first check, in the order of handing out, that waits for a second look (``since`` then), if
+        one does."""
+        chosen = select(_handed_at(), item_tasks.c.draw, item_tasks.c.item_id).select_from(item_tasks)
+        lately = true() if since is None else item_tasks.c.contested_at > since
+        return self._first(_with_first(chosen).where(_WAITS, lately), task, ancestry)
+
+    def _first(self, chosen: Select[Any], task: Task, ancestry: Sequence[str]) -> Place | None:
         with self._database.reading() as connection:
-            found = [row for chosen in (held, contested)
-                     for row in connection.execute(chosen.where(*_audit_items(task, ancestry))).all()]  # fmt: skip
-        return min(((row.handed_at, row.draw, row.item_id) for row in found), default=None)
+            rows = connection.execute(chosen.where(*_audit_items(task, ancestry))).all()
+        return min(((row.handed_at, row.draw, row.item_id) for row in rows), default=None)
 
     def contest(self, item_id: str, task: Task, correction_id: int, actor: Actor, now: datetime) -> bool:
         """Puts a checked audit item up for a second look, and returns whether it was; only once in its life.

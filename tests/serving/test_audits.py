@@ -14,7 +14,7 @@ from selection.risk import NoPromise, Threshold
 from selection.routing import DRAWN
 from selection.rules import About
 from serving.audits import Audits, Made
-from serving.loop import Loop
+from serving.loop import Leased, Loop
 from serving.media_files import MediaFiles, content_id
 from serving.store import Store
 from serving.store.records import Audited
@@ -46,6 +46,27 @@ def test_an_audit_is_judged_by_the_promise_that_was_made_before_it() -> None:
     assert audits.watches["items"].bound == expected
     assert audits.told() == {"items": {"n": 3, "judged": 3.0, "errors": 1.0, "at_most": expected.upper}}
     assert audits.broken is None
+
+
+def test_wrong_ones_that_wait_for_a_second_look_do_not_count_in_a_row_afterwards() -> None:
+    """Every 20th of 200 audits is wrong, half of what is allowed; all ten are looked at again after the last."""
+    all_of_them = [audit(i, 10.0 * i, wrong=i % 20 == 0) for i in range(1, 201)]
+    right, wrong = ([one for one in all_of_them if (one.truth == boxes("bus")) == bad] for bad in (False, True))
+    settled = [replace(one, checked_at=after(3000 + n), correction_id=300 + n) for n, one in enumerate(wrong)]
+    audits, made = Audits(), [Made(HELD, after(0))]
+    audits.take("detection", made, right, contested=wrong[0].place)
+    assert audits.watches["items"].bound.n == 19
+    audits.take("detection", made, settled)
+    in_order = AuditBound(HELD.alpha, HELD.delta)
+    for one in all_of_them:
+        in_order = in_order.after(one in wrong)
+    assert audits.watches["items"].bound == in_order
+    assert audits.broken is None
+    assert audits.last == 309
+    as_they_came = Audits()
+    as_they_came.take("detection", made, right)
+    as_they_came.take("detection", made, settled)
+    assert as_they_came.broken is not None
 
 
 def test_what_is_in_doubt_began_with_the_last_good_audit() -> None:
@@ -419,6 +440,36 @@ def test_audits_watch_what_is_missing_where_no_part_has_a_promise(world: Callabl
     here.check(late, "car")
     assert "audited items lacked something" in here.told()["reason"]
     assert {here.state(item) for item in unseen} == {"preannotated"}
+
+
+def test_audits_wait_for_a_second_look_ahead_of_them_for_a_day(world: Callable[..., World]) -> None:
+    here = world(audit_share=0.5)
+    here.check(here.post(60), "car")
+    assert here.learn()
+    sure = here.post(20, prediction(0.01))
+    here.clock.forward(1)
+    first, second, third = here.loop.lease("detection", 3, "ann", "tester", "random")
+    assert {here.decision(one.item) for one in (first, second, third)} == {"audit"}
+
+    def given(leased: Leased, category: str, annotator: str) -> None:
+        here.clock.forward(1)
+        label = Correction(leased.item.id, "detection", boxes(category), annotator, 4.0, "test", here.clock(), "v1")
+        here.loop.correct(label, leased.lease_id, "tester")
+
+    def known() -> int:
+        return int(here.told()["audits"].get("items", {}).get("n", 0))
+
+    given(second, "bus", "ann")
+    given(third, "car", "ann")
+    given(first, "car", "ann")
+    assert {first.item, second.item, third.item} <= set(sure)
+    assert known() == 1  # the first; the second waits for bob, and the third for the second
+    here.clock.forward(24 * 3600)
+    assert known() == 2
+    (again,) = here.loop.lease("detection", 1, "bob", "tester", "random")
+    given(again, "bus", "bob")
+    assert here.told()["audits"]["items"]["errors"] == 1
+    assert known() == 3
 
 
 def test_what_people_saw_in_parts_is_queued_again_too(world: Callable[..., World]) -> None:

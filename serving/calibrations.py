@@ -1,7 +1,7 @@
 """What checks by people taught about each version: learnt when there are enough new ones, kept, and asked for often."""
 
 import threading
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, replace
 from datetime import datetime, timedelta
 from itertools import chain
@@ -25,10 +25,22 @@ from selection.policy import Policy
 from selection.rules import About
 from serving.audits import Audits, Watch
 from serving.deciding import Deciding
+from serving.overtaking import overtaken
 from serving.policies import Policies
 from serving.standing import Standing, fits, made_for, told_terms
 from serving.store import Store
-from serving.store.records import Actor, Answer, Audited, Calibration, Pending, Place, StoredVersion, Withdrawal, Worked
+from serving.store.records import (
+    Actor,
+    Answer,
+    Audited,
+    Calibration,
+    OpenCheck,
+    Pending,
+    Place,
+    StoredVersion,
+    Withdrawal,
+    Worked,
+)
 from serving.trust import Trust, learn, learn_costs, no_promise, untried
 from serving.weighing import WITHDRAWN, KindPromise, Kinds, Pool, Terms, missing_of
 
@@ -83,7 +95,7 @@ class Calibrations:
             return True
         if last and last.outlived:
             return True
-        if last and last.promise.get("waiting") and self._unsettled(version) is None:
+        if last and last.promise.get("waiting") and not self._waits(version, last.promise.get("behind")):
             return True  # all that weighing waited for is there
         if self._policies.adopted(version.task) is None:  # settings may differ between processes, what was adopted not
             return last is not None and not fits(last, policy)
@@ -137,8 +149,10 @@ class Calibrations:
         checked = self._store.checks.audited(version.task, version.name, names, since)
         known = self._in_time(version.task, checked)
         known = (one for one in known if policy.rule_for(version.task, one.answer.label, one.about) is None)
+        unsettled, checks = self._unsettled(version), [*known]
+        terms = replace(self._terms(version, policy, stands), overtaken=self._overtaken(version, policy, checks))
         before = self._untried(version.name, policy).calibrator
-        trust = learn(self._terms(version, policy, stands), known, before, stands.last, self._unsettled(version))
+        trust = learn(terms, checks, before, stands.last, unsettled)
         if unknown:
             why = f"nobody knows what its ancestor {unknown} was trained on"
             trust = Trust(before, no_promise(why, policy.of_parts))
@@ -158,6 +172,28 @@ class Calibrations:
     def _unsettled(self, version: StoredVersion) -> Place | None:
         names, _ = self._store.versions.ancestry(version.name)
         return self._store.checks.unsettled(version.task, names, self._clock())
+
+    def _waits(self, version: StoredVersion, behind: str | None) -> bool:
+        """Whether checks still wait for one that is not settled, or are ahead of that one."""
+        if self._unsettled(version) is not None:
+            return True
+        return behind is not None and self._store.checks.is_open(version.task, behind)
+
+    def _overtaken(self, version: StoredVersion, policy: Policy, known: Sequence[Audited]) -> list[OpenCheck]:
+        """The open checks past which known ones were handed out, but for those that a rule catches."""
+        task, (names, _) = version.task, self._store.versions.ancestry(version.name)
+        found = overtaken(known, self._store.checks.open(task, names))
+        if not policy.rules and not policy.kinds_of(task):
+            return found
+        ids = [one.item_id for one in found]
+        batches = (ids[begin : begin + BATCH] for begin in range(0, len(ids), BATCH))
+        said = chain.from_iterable(self._store.items.open_among(task, batch) for batch in batches)
+        answers = {one.preannotation.item_id: _known(one) for one in said}
+        return [
+            replace(one, kinds=_kinds_of(answers.get(one.item_id), task, policy))
+            for one in found
+            if one.item_id not in answers or policy.rule_for(task, *answers[one.item_id]) is None
+        ]
 
     def _standing(self, version: StoredVersion, policy: Policy) -> Standing:
         """What stands under a policy of all that was weighed for a version."""
@@ -326,6 +362,12 @@ def _doubts(one: Pending, policy: Policy) -> list[tuple[str, float]]:
         return []
     kinds = policy.kinds_of_parts(said.task, said.label, about)
     return [*zip(kinds, part_doubts(said.label).tolist(), strict=True), (MISSING, missing_of(said))]
+
+
+def _kinds_of(answer: tuple[Label, About] | None, task: Task, policy: Policy) -> frozenset[str] | None:
+    """Of which kinds an open check is one; None, for all, where people hold it, or it has parts of several."""
+    kind = policy.kind_of(task, *answer) if answer and not policy.of_parts else None
+    return None if kind is None else frozenset([kind])
 
 
 def _known(waiting: Pending) -> tuple[Label, About]:

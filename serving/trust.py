@@ -31,7 +31,7 @@ class Trust:
     corrections cost, once enough people told their seconds.
 
     The rest is what weighing goes on from (``serving.weighing``): the last look or the ladders, and how many known
-    checks waited for others to be settled.
+    checks waited for others to be settled, the last of which was ``behind``.
     """
 
     calibrator: Calibrator
@@ -40,6 +40,7 @@ class Trust:
     looked: int = 0
     ladders: tuple[Ladder, ...] = ()
     waiting: int = 0
+    behind: str | None = None
 
     @property
     def holds(self) -> bool:
@@ -65,7 +66,7 @@ class Trust:
 
     def without(self, reason: str, of_parts: bool = False) -> "Trust":
         """What stays of it where its promise is not kept, or is not the one asked for: the calibration alone."""
-        return replace(self, promise=no_promise(reason, of_parts), looked=0, ladders=(), waiting=0)
+        return replace(self, promise=no_promise(reason, of_parts), looked=0, ladders=(), waiting=0, behind=None)
 
     def without_kind(self, kind: str, reason: str, checks_from: datetime) -> "Trust":
         """What stays of it where the promise of a kind is not kept, of which checks count from then on alone."""
@@ -88,7 +89,8 @@ class Trust:
     def to_json(self) -> tuple[dict[str, Any], dict[str, Any]]:
         """Calibrator and promise as plain values, from which ``from_json`` restores them."""
         costs = {"costs": asdict(self.costs)} if self.costs else {}
-        weighing = {"looked": self.looked, "ladders": list(map(asdict, self.ladders)), "waiting": self.waiting}
+        weighing = {"looked": self.looked, "ladders": list(map(asdict, self.ladders)), "waiting": self.waiting,
+                    "behind": self.behind}  # fmt: skip
         promise = asdict(self.promise, dict_factory=_plain)
         return {**self.calibrator.to_json(), **costs}, {**promise, **weighing}
 
@@ -98,7 +100,7 @@ class Trust:
         kept = calibrator.get("costs")
         costs = FittedCosts(Costs(**kept["costs"]), kept["n"]) if kept else None
         weighed = _weighed(promise, _promise(promise))
-        weighing = weighed.looked, weighed.ladders, weighed.waiting
+        weighing = weighed.looked, weighed.ladders, weighed.waiting, promise.get("behind")
         return Trust(Calibrator.from_json(calibrator), weighed.promise, costs, *weighing)
 
 
@@ -195,4 +197,5 @@ def learn(
         calibrator = fit(checks.scores, checks.errors, features=features, groups=checks.groups)
     last = Weighed(stood.promise, ladders=stood.ladders, looked=stood.looked) if stood else None
     weighed = weigh_checks(known, unsettled, terms, last)
-    return Trust(calibrator, weighed.promise, None, weighed.looked, weighed.ladders, weighed.waiting)
+    behind = terms.overtaken[-1].item_id if weighed.waiting and terms.overtaken else None
+    return Trust(calibrator, weighed.promise, None, weighed.looked, weighed.ladders, weighed.waiting, behind)

@@ -3,6 +3,7 @@
 They count in the order in which people were handed them, up to the first that is not settled: that somebody holds, or
 that waits for a second look. That order knows nothing of what people find, and no check counts before the one ahead of
 it. So neither does a slip count as an error meanwhile, nor do checks come first that are right and therefore quick.
+What was handed out past a check that had been drawn before it waits for that one (``serving.overtaking``).
 
 Where a policy has kinds, the checks of each are weighed on their own, on its own pool and with its part of delta. Once
 the promise of one was withdrawn, what was checked of it before counts no longer.
@@ -31,9 +32,12 @@ from selection.looks import begins, level, look
 from selection.parts import PartChecks, PartPromise, missing_doubt, most_parts, promise_part, promise_parts
 from selection.risk import NoPromise, Threshold, promise
 from selection.routing import standing_of
-from serving.store.records import Audited, Place
+from serving.overtaking import overtaking
+from serving.store.records import Audited, OpenCheck, Place
 
 WITHDRAWN = "withdrawn"  # how every reason begins after audits broke a promise, until the next one holds
+
+_LATER = "; once those drawn before them are checked, "
 
 Floats: TypeAlias = NDArray[np.float64]
 Find: TypeAlias = "Callable[[Sequence[Audited], Terms], RandomChecks | PartChecks]"
@@ -97,6 +101,7 @@ class Terms:
     kinds: Kinds | None = None
     checks_from: datetime | None = None
     groups: bool = True
+    overtaken: Sequence[OpenCheck] = ()  # past which checks were handed out
     find: "Find | None" = None  # what was found of a part of each item, instead of the whole
 
     @property
@@ -196,10 +201,11 @@ def weigh_checks(known: Sequence[Audited], until: Place | None, terms: Terms, st
         return _by_kind(known, until, terms, terms.kinds, stood)
     since = terms.checks_from
     known = [one for one in known if since is None or one.checked_at > since]
-    counted = settled(known, until)
+    ahead = overtaking(known, terms.overtaken)
+    counted = [one for one in settled(known, until) if one.item_id not in ahead]
     grouped = any(_group(one, terms) for one in known)
     found = _at_look(counted, terms, stood) if grouped else _at_any_time(counted, terms, stood)
-    told = _each(found.promise, lambda one: _withdrawn(one, since))
+    told = _each(found.promise, lambda one: _withdrawn(_later(one, len(ahead)), since))
     waiting, pool = len(known) - len(counted), len(terms.pool.scores)
     return replace(found, promise=told, waiting=waiting, checks_from=since, pool=pool)
 
@@ -213,7 +219,9 @@ def _by_kind(
     each = dict[str, Weighed]()
     for name, pool in kinds.pools.items():
         since = kinds.checks_from.get(name)
+        passed = [one for one in terms.overtaken if one.kinds is None or name in one.kinds]
         alone = replace(terms, delta=terms.delta / len(kinds.pools), kinds=None, pool=pool, checks_from=since)
+        alone = replace(alone, overtaken=passed)
         before = stands[name] if name in stands and stands[name].checks_from == since else None
         each[name] = weigh_checks(own(name), until, replace(alone, find=find(name)), before)
     promise = KindPromise(terms.alpha, terms.delta, each, kinds.parts is not None)
@@ -316,6 +324,14 @@ def _looked_at(one: Threshold | NoPromise, number: int, counted: int, again: int
 
 def _waits(one: Threshold | NoPromise, counted: int, again: int) -> Threshold | NoPromise:
     return replace(one, missing=max(1, again - counted)) if isinstance(one, NoPromise) else one
+
+
+def _later(one: Threshold | NoPromise, ahead: int) -> Threshold | NoPromise:
+    """Why there is no promise, where so many of the known checks are ahead of others."""
+    if isinstance(one, Threshold):
+        return one
+    reason = one.reason.partition(_LATER)[0]  # it may be that of the last look
+    return replace(one, reason=f"{reason}{_LATER}{ahead} more count" if ahead else reason)
 
 
 def _withdrawn(one: Threshold | NoPromise, since: datetime | None) -> Threshold | NoPromise:

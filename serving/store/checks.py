@@ -8,13 +8,14 @@ from sqlalchemy import ColumnElement, Row, Select, and_, exists, func, or_, sele
 
 from models.records import Item, Task
 from serving.store.database import Database, log
-from serving.store.records import Actor, Audited, Place
-from serving.store.rows import about_of, item_of, label_of, preannotation_of
+from serving.store.records import Actor, Audited, OpenCheck, Place
+from serving.store.rows import about_of, item_of, label_of, of_task, preannotation_of
 from serving.store.tables import corrections, item_tasks, items, leases, preannotations, trained_items
 
 _FIRST = corrections.alias("first_given")  # what an item's first person said, whatever became of it
 # While a check waits for a second look, what the first one found counts.
 _WAITS = and_(item_tasks.c.contested_at.is_not(None), item_tasks.c.state.not_in(["corrected", "unfit"]))
+_OPEN = and_(item_tasks.c.state.in_(["preannotated", "leased"]), item_tasks.c.contested_at.is_(None))
 _CHECKED = or_(item_tasks.c.state == "corrected", _WAITS)
 
 
@@ -84,6 +85,22 @@ class Checks:
             rows = connection.execute(chosen.where(*_audit_items(task, ancestry))).all()
         return min(((row.handed_at, row.draw, row.item_id) for row in rows), default=None)
 
+    def open(self, task: Task, ancestry: Sequence[str]) -> list[OpenCheck]:
+        """The audit items that wait for their first person or are with one, in the order of their draw."""
+        said = preannotations.alias("said_first")
+        since = select(func.min(said.c.created_at)).where(said.c.item_id == item_tasks.c.item_id, said.c.task == task)
+        since_then = since.correlate(item_tasks).scalar_subquery().label("since")
+        chosen = select(item_tasks.c.item_id, item_tasks.c.draw, since_then)
+        chosen = chosen.where(_OPEN, *_audit_items(task, ancestry)).order_by(item_tasks.c.draw, item_tasks.c.item_id)
+        with self._database.reading() as connection:
+            return [OpenCheck(row.item_id, row.draw, row.since) for row in connection.execute(chosen).all()]
+
+    def is_open(self, task: Task, item_id: str) -> bool:
+        """Whether an item is one of these."""
+        chosen = select(item_tasks.c.item_id).where(_OPEN, of_task(item_id, task), item_tasks.c.audit)
+        with self._database.reading() as connection:
+            return connection.execute(chosen).first() is not None
+
     def contest(self, item_id: str, task: Task, correction_id: int, actor: Actor, now: datetime) -> bool:
         """Puts a checked audit item up for a second look, and returns whether it was; only once in its life.
 
@@ -102,8 +119,9 @@ class Checks:
 
 def _audited(task: Task, version: str, ancestry: Sequence[str]) -> Select[Any]:
     checked = corrections.c.id.label("correction_id"), corrections.c.received_at, corrections.c.label.label("truth")
+    leased = _FIRST.c.lease_id.is_not(None).label("leased")
     about = items.c.item_group, items.c.language, item_tasks.c.gold_at, item_tasks.c.draw.label("item_draw")
-    chosen = select(preannotations, *about, items.c.registered_at, _handed_at(), *checked)
+    chosen = select(preannotations, *about, items.c.registered_at, _handed_at(), leased, *checked)
     chosen = chosen.join(item_tasks, and_(item_tasks.c.item_id == preannotations.c.item_id,
                                           item_tasks.c.task == preannotations.c.task))  # fmt: skip
     chosen = chosen.join(items, items.c.id == item_tasks.c.item_id)
@@ -129,8 +147,9 @@ def _handed_at() -> ColumnElement[datetime]:
 
 
 def _audit(row: Row[Any]) -> Audited:
-    return Audited(row.item_id, about_of(row), row.item_draw, preannotation_of(row), label_of(row.task, row.truth),
-                   row.correction_id, row.created_at, row.received_at, row.handed_at, row.registered_at)  # fmt: skip
+    said, truth = preannotation_of(row), label_of(row.task, row.truth)
+    times = row.created_at, row.received_at, row.handed_at, row.registered_at
+    return Audited(row.item_id, about_of(row), row.item_draw, said, truth, row.correction_id, *times, row.leased)
 
 
 def _fresh(task: Task, ancestry: Sequence[str]) -> tuple[Any, ...]:

@@ -180,7 +180,8 @@ class Audited:
     """A corrected audit item: the version's answer, and the label that a person gave, by which correction and when.
 
     ``handed_at`` is when its first person was handed it: in that order, which knows nothing of what people find, checks
-    are weighed. ``registered_at`` is when the item came, for whichever task.
+    are weighed. ``registered_at`` is when the item came, for whichever task; ``leased`` says whether the queue handed
+    it out.
     """
 
     item_id: str
@@ -193,11 +194,23 @@ class Audited:
     checked_at: datetime
     handed_at: datetime
     registered_at: datetime
+    leased: bool = False
 
     @property
     def place(self) -> "Place":
         """Where it stands among all checks."""
         return self.handed_at, self.draw, self.item_id
+
+
+@dataclass(frozen=True)
+class OpenCheck:
+    """An audit item that nobody has checked yet, its draw, and since when it has an answer; ``kinds`` are those that it
+    is a check of, None for all."""
+
+    item_id: str
+    draw: float
+    since: datetime
+    kinds: frozenset[str] | None = None
 
 
 @dataclass(frozen=True)

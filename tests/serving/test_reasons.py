@@ -36,7 +36,11 @@ NO_WORDS = re.compile(  # labels, names and figures
 
 HELD = Threshold(0.1, 0.02, 0.05, n=300, accepted=200, errors=1)
 NONE = NoPromise(TOO_FEW)
-SHORT = NoPromise("3 random checks are known, at least 20 are needed; they are weighed again when 40 are known", 37)
+SHORT = NoPromise(
+    "3 random checks are known, at least 20 are needed; they are weighed again when 40 are known; "
+    "once those drawn before them are checked, 2 more count",
+    37,
+)
 RULES = [
     None,
     Rule("detection", category="car", more_than=3, confidence_below=0.5, group="clip*", language="hsb"),

@@ -5,26 +5,43 @@ look as often as one likes.
 """
 
 import math
-from dataclasses import dataclass, replace
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from typing import NamedTuple, TypeAlias
 
+import numpy as np
+from numpy.typing import NDArray
 from scipy.optimize import brentq
 from scipy.special import betaln
 
 from models.errors import InvalidInput
 
+Floats: TypeAlias = NDArray[np.float64]
+
 ODDS = (2.0, 6.0, 40.0)  # how many times those of alpha the odds of an error are supposed to have become
+_FORGOTTEN = 1e-6  # of the stake on the newest audit: what an older one has less than that
+
+
+class Audit(NamedTuple):
+    """An audit by its number, from 1 on, and the shares of labels that it found ``wrong`` and ``judged``."""
+
+    number: int
+    wrong: float
+    judged: float = 1.0
 
 
 @dataclass(frozen=True)
 class AuditBound:
     """What ``n`` audits of accepted labels say of a promise; ``after`` adds one.
 
-    An audit judges a label, or a group of labels as the share of the largest group there can be: ``judged`` is the sum
-    of these over all audits, ``errors`` the part of it that was wrong. ``evidence`` (odds,) are the stakes against the
-    promise, ``rising`` the logarithm of how far the evidence for the first of ``ODDS`` has risen since it was last at
-    its lowest, which was after ``good`` audits: what was accepted up to then is in order as far as audits tell.
-    ``crossed`` is the number of audits after which the promise was found broken, None while it is not; it is never
-    taken back, as only a new calibration makes a new promise.
+    An audit judges a label, or the labels of an item as the share of the most that an item can have: ``judged`` is the
+    sum of these over all audits, ``errors`` the part of it that was wrong. Audits of one group (clip, speaker) count as
+    one there, with their mean. ``evidence`` (odds,) are the stakes against the promise, ``rising`` the logarithm of how
+    far the evidence for the first of ``ODDS`` has risen since it was last at its lowest, which was after ``good``
+    audits: what was accepted up to then is in order as far as audits tell. ``crossed`` is the number of audits after
+    which the promise was found broken, None while it is not; it is never taken back, as only a new calibration makes a
+    new promise. ``begun`` (audits, 1 + odds) has of the bets that began at an audit its number, and how far the
+    logarithms of their stakes have grown.
     """
 
     alpha: float
@@ -36,6 +53,7 @@ class AuditBound:
     rising: float = 0.0
     good: int = 0
     crossed: int | None = None
+    begun: Floats = field(default_factory=lambda: np.empty((0, 1 + len(ODDS))), compare=False, repr=False)
 
     def __post_init__(self) -> None:
         if not (0 < self.alpha < 1 and 0 < self.delta < 1):
@@ -69,38 +87,63 @@ class AuditBound:
 
         Source: bets against a rate of at most alpha that may begin at any audit, the j-th with 1 / (j (j + 1)) of
         the stake (mixtures of e-processes over the time of change, Shin, Ramdas and Rinaldo 2023): a change after a
-        thousand good audits is found nearly as soon as one after ten.
+        thousand good audits is found nearly as soon as one after ten. What a group multiplies a stake by follows from
+        the mean of its audits since the bet began, as these may be wrong together.
         """
         return self.crossed is not None
 
-    def after(self, wrong: float, judged: float = 1.0) -> "AuditBound":
+    def after(self, wrong: float, judged: float = 1.0, same: Sequence[Audit] = ()) -> "AuditBound":
         """With one more audit.
 
-        A label on its own is ``wrong`` (True) or not. Labels that hang together (the parts of an image, the items of a
-        clip) are one audit: K wrong ones of N accepted ones are ``wrong`` K / m and ``judged`` N / m, where m is the
-        largest number there can be.
+        A label on its own is ``wrong`` (True) or not. Labels that hang together (the parts of an image) are one audit:
+        K wrong ones of N accepted ones are ``wrong`` K / m and ``judged`` N / m, where m is the largest number there
+        can be. ``same`` are the audits of before, in their order, that are of the same group.
 
         Raises:
             InvalidInput: shares out of order.
         """
         if not 0 <= wrong <= judged <= 1:
             raise InvalidInput(f"audits: expected 0 <= wrong <= judged <= 1, got {wrong} and {judged}")
-        n = self.n + 1
-        begun = 1 / (n * (n + 1))
-        growth = [1 + _bet(self.alpha, odds) * (wrong - self.alpha * judged) for odds in ODDS]
-        evidence = tuple((stake + begun) * factor for stake, factor in zip(self.evidence, growth, strict=True))
-        rising = max(0.0, self.rising + math.log(growth[0]))
-        proven = sum(evidence) / len(ODDS) + 1 / (n + 1) >= 1 / self.delta  # the last is the stake not yet begun
+        audit = Audit(self.n + 1, float(wrong), judged)
+        since = np.append(self.begun[:, 0], (audit.number, self.good + 1))
+        growth = self._growth(audit, same, since)
+        begun = np.column_stack([since[:-1], growth[:-1]])
+        begun[:-1, 1:] += self.begun[:, 1:]
+        stakes = np.exp(begun[:, 1:]) / (begun[:, :1] * (begun[:, :1] + 1))
+        evidence = stakes.sum(axis=0)
+        rising = max(0.0, self.rising + float(growth[-1, 0]))
+        proven = evidence.mean() + 1 / (audit.number + 1) >= 1 / self.delta  # the last is the stake not yet begun
+        of_before, by_now = _mean(same), _mean([*same, audit])
+        told = self.judged - of_before.judged + by_now.judged
         return replace(
             self,
-            n=n,
-            judged=self.judged + judged,
-            errors=self.errors + wrong,
-            evidence=evidence,
+            n=audit.number,
+            judged=told,
+            errors=min(told, max(0.0, self.errors - of_before.wrong + by_now.wrong)),  # rounding
+            evidence=tuple(evidence.tolist()),
             rising=rising,
-            good=self.good if rising else n,
-            crossed=n if proven and self.crossed is None else self.crossed,
+            good=self.good if rising else audit.number,
+            crossed=audit.number if proven and self.crossed is None else self.crossed,
+            begun=begun[stakes.max(axis=1) >= _FORGOTTEN * stakes[-1].max()],
         )
+
+    def _growth(self, audit: Audit, same: Sequence[Audit], since: Floats) -> Floats:
+        """How much an audit lets the logarithms (audits, odds) of stakes grow that began ``since`` (audits,) a number:
+        of a group, by how much its mean since then changes, so that its audits are one bet."""
+        bets = np.array([_bet(self.alpha, odds) for odds in ODDS])
+        if not same:
+            return np.tile(np.log1p(bets * (audit.wrong - self.alpha * audit.judged)), (len(since), 1))
+        against = np.array([0.0, *(one.wrong - self.alpha * one.judged for one in reversed(same))]).cumsum()
+        counts = len(same) - np.searchsorted([one.number for one in same], since)
+        before = against[counts] / np.maximum(counts, 1)
+        after = (against[counts] + audit.wrong - self.alpha * audit.judged) / (counts + 1)
+        return np.asarray(np.log1p(after[:, None] * bets) - np.log1p(before[:, None] * bets))
+
+
+def _mean(audits: Sequence[Audit]) -> Audit:
+    """What audits of one group count for together; nothing where there are none."""
+    n = max(1, len(audits))
+    return Audit(len(audits), sum(one.wrong for one in audits) / n, sum(one.judged for one in audits) / n)
 
 
 def _bet(alpha: float, odds: float) -> float:

@@ -6,6 +6,7 @@ that were found wrong may wait for a second look; no audit counts before one ahe
 ones would count in a row as soon as somebody has looked, and look like a rise.
 """
 
+from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -14,7 +15,7 @@ from typing import Any
 from models.parts import has_parts
 from models.records import Task
 from models.tasks import differs, part_errors
-from selection.audit import AuditBound
+from selection.audit import Audit, AuditBound
 from selection.cost import part_doubts
 from selection.kinds import MISSING, REST
 from selection.parts import OfKind, PartPromise, plan, plan_kinds
@@ -40,10 +41,13 @@ class Watch:
     def __init__(self, promise: Threshold) -> None:
         self.bound = AuditBound(promise.alpha, promise.delta)
         self._moments: list[datetime] = []
+        self._groups = defaultdict[str, list[Audit]](list)
 
-    def take(self, wrong: float, judged: float, moment: datetime) -> None:
-        """Counts one more audit."""
-        self.bound = self.bound.after(wrong, judged)
+    def take(self, wrong: float, judged: float, moment: datetime, group: str | None = None) -> None:
+        """Counts one more audit, of an item that stands alone or is of a group."""
+        same = self._groups[group] if group else []
+        self.bound = self.bound.after(wrong, judged, same)
+        same.append(Audit(self.bound.n, wrong, judged))
         self._moments.append(moment)
 
     @property
@@ -79,8 +83,9 @@ class Audits:
                 continue  # which would not have been accepted
             self._judged.add(audit.item_id)
             moment = max(standing[-1].at, audit.answered_at)
+            group = audit.about.group if self._policy.groups else None
             for name, (promise, shares) in _found(task, standing[-1].promise, audit, self._policy).items():
-                self.watches.setdefault(name, Watch(promise)).take(*shares, moment)
+                self.watches.setdefault(name, Watch(promise)).take(*shares, moment, group)
 
     @property
     def broken(self) -> tuple[str, Watch] | None:

@@ -1,6 +1,7 @@
 """The audit of accepted labels: its figures by hand, its truth by simulation, then properties."""
 
 import math
+from collections import defaultdict
 from collections.abc import Iterable
 from functools import reduce
 
@@ -12,7 +13,7 @@ from scipy.integrate import quad
 from scipy.stats import beta, binomtest
 
 from models.errors import InvalidInput
-from selection.audit import ODDS, AuditBound
+from selection.audit import ODDS, Audit, AuditBound
 
 ALPHA, DELTA = 0.05, 0.1
 FRESH = AuditBound(ALPHA, DELTA)
@@ -171,6 +172,55 @@ def test_the_stakes_equal_a_slow_sum_over_beginnings(known: list[bool]) -> None:
                 stake *= rate / ALPHA if wrong else (1 - rate) / (1 - ALPHA)
             total += stake
     assert sum(after(known).evidence) == pytest.approx(total)
+
+
+def grouped(found: Iterable[tuple[bool, int]]) -> AuditBound:
+    """The bound after audits that are each of a numbered group."""
+    bound, groups = FRESH, defaultdict[int, list[Audit]](list)
+    for wrong, group in found:
+        bound = bound.after(wrong, same=groups[group])
+        groups[group].append(Audit(bound.n, wrong))
+    return bound
+
+
+@given(st.lists(st.tuples(st.booleans(), st.integers(0, 4)), min_size=1, max_size=30))
+def test_of_groups_each_beginning_has_the_product_of_their_means(known: list[tuple[bool, int]]) -> None:
+    n, total = len(known), 0.0
+    for odds in ODDS:
+        rate = odds * ALPHA / (1 - ALPHA + odds * ALPHA)
+        for j in range(1, n + 1):
+            stake = 1 / (j * (j + 1))
+            for group in {group for _, group in known[j - 1 :]}:
+                mean = np.mean([wrong for wrong, of in known[j - 1 :] if of == group])
+                stake *= float(1 + (rate - ALPHA) / (ALPHA * (1 - ALPHA)) * (mean - ALPHA))
+            total += stake
+    bound = grouped(known)
+    assert sum(bound.evidence) == pytest.approx(total)
+    means = [np.mean([wrong for wrong, of in known if of == group]) for group in {group for _, group in known}]
+    assert (bound.n, bound.judged) == (n, len(means))
+    assert bound.errors == pytest.approx(sum(means))
+
+
+def test_clips_wrong_as_a_whole_raise_no_false_alarm_and_stay_below_the_bound() -> None:
+    """As many clips are wrong as alpha allows, all audits of such a one: five in a row are one error, not five."""
+    rng, alarms, missed, in_a_row = np.random.default_rng(7), 0, 0, 0
+    for _ in range(TRIALS):
+        wrong = np.repeat(rng.random(AUDITS // 5) < ALPHA, 5)
+        bound = grouped(zip(wrong.tolist(), (np.arange(AUDITS) // 5).tolist(), strict=True))
+        alarms, missed = alarms + bound.crosses, missed + (bound.upper < ALPHA)
+        in_a_row += after(wrong.tolist()).crosses
+    for count in (alarms, missed):
+        assert binomtest(count, TRIALS).proportion_ci(0.998, method="exact").low <= DELTA
+    assert in_a_row > TRIALS / 2
+
+
+def test_a_rise_among_speakers_who_were_known_before_is_found() -> None:
+    """Each of twenty has been audited ten times, without an error; then half of what they say is wrong."""
+    rng = np.random.default_rng(8)
+    found = [(bool(n >= 200 and rng.random() < 0.5), n % 20) for n in range(260)]
+    crossed = grouped(found).crossed
+    assert crossed is not None
+    assert 200 < crossed < 240
 
 
 @pytest.mark.parametrize("bad", [0.0, 1.0, math.nan])

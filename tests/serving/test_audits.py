@@ -10,6 +10,7 @@ import pytest
 from models.records import Box, Boxes, Correction, Item, Prediction
 from selection.audit import AuditBound
 from selection.parts import PartPromise
+from selection.policy import Policy
 from selection.risk import NoPromise, Threshold
 from selection.routing import DRAWN
 from selection.rules import About
@@ -93,6 +94,20 @@ def test_parts_of_an_audited_item_are_one_audit_of_their_share() -> None:
     told = audits.told()
     assert (told["parts"]["judged"], told["parts"]["errors"]) == (0.75, 0.25)
     assert (told["missing"]["judged"], told["missing"]["errors"]) == (1.0, 1.0)
+
+
+def test_audits_of_one_group_count_as_one() -> None:
+    """Of ten of one clip six are wrong; where the promise is for each item, these are ten."""
+    clip = [replace(audit(i, 10.0 * i, wrong=i > 4), about=About("clip")) for i in range(1, 11)]
+    alone = [replace(one, about=About()) for one in clip]
+    told, broken = list[tuple[float, float]](), list[bool]()
+    for policy, audits in ((Policy(), clip), (Policy(groups=False), clip), (Policy(), alone)):
+        watched = Audits(policy)
+        watched.take("detection", [Made(HELD, after(0))], audits)
+        told.append((watched.told()["items"]["errors"], watched.told()["items"]["judged"]))
+        broken.append(watched.broken is not None)
+    assert told == [(pytest.approx(0.6), 1), (6, 10), (6, 10)]
+    assert broken == [False, True, True]
 
 
 # -- in the loop

@@ -57,7 +57,7 @@ class Settings(BaseSettings):
     cvat_token: str | None = Field(None, repr=False, description="a token of it, personal or legacy")
     cvat_webhook_secret: str | None = Field(None, repr=False, description="with which CVAT signs its webhooks")
     cvat_labels: dict[str, str] = Field({}, description="CVAT's labels and what the model calls them, as JSON")
-    seed: int = Field(0, ge=0, description="seed of every random draw")
+    seed: int = Field(0, ge=0, description="seed of every random draw; keep it once people have begun")
 
     @property
     def matters(self) -> Matters:

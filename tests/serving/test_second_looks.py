@@ -11,7 +11,7 @@ from serving.loop import Leased, Loop
 from serving.media_files import MediaFiles, content_id
 from serving.store import Store
 from serving.store.order import Order
-from serving.store.records import Place
+from serving.store.records import OpenCheck, Place
 from serving.store.waiting import Asking
 from tests.serving.work import (
     START,
@@ -94,6 +94,24 @@ class TestStore:
         store.queue.correct(correction("slow", "car", annotator="bob", at=55), None, "tester", after(55))
         (one,) = store.checks.audited("detection", "v1", ["v1"])
         assert (one.handed_at, one.checked_at, one.truth) == (after(3), after(55), boxes("car"))
+
+    def test_open_checks_are_those_that_nobody_has_checked(self, contested: Store) -> None:
+        for name, draw, decision in (("b", 0.4, "audit"), ("a", 0.3, "audit"), ("r", 0.2, "review")):
+            contested.items.save(item(name), answer(name, decision=decision), draw, None, "tester", after(2))
+        add_version(contested, "v2", training_ids=(item_id("b"),), serves=False)
+        contested.items.save(item("a"), answer("a", "v2", decision="audit"), 0.3, None, "tester", after(3))
+        both = [OpenCheck(item_id("a"), 0.3, after(2)), OpenCheck(item_id("b"), 0.4, after(2))]
+        assert contested.checks.open("detection", ["v1"]) == both
+        assert contested.checks.open("detection", ["v2", "v1"]) == both[:1]  # on the other it was trained
+        assert set(lease(contested, "bob", after(4))) == {item_id(name) for name in ("a", "b", "sure")}
+        assert contested.checks.open("detection", ["v1"]) == both
+        receipt = contested.queue.correct(correction("a", "car", annotator="bob", at=5), None, "tester", after(5))
+        assert contested.checks.open("detection", ["v1"]) == both[1:]
+        assert [contested.checks.is_open("detection", item_id(name)) for name in ("a", "b", "r", "sure")] == [
+            False, True, False, False,
+        ]  # fmt: skip
+        contested.queue.withdraw(receipt.correction_id, "tester", after(6))
+        assert contested.checks.is_open("detection", item_id("a"))
 
     def test_the_second_look_decides_and_there_is_no_third(self, contested: Store) -> None:
         lease(contested, "bob", after(3))

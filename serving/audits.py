@@ -70,13 +70,13 @@ class Audits:
 
     def take(self, task: Task, made: Sequence[Made], audits: Iterable[Audited], contested: Place | None = None) -> None:
         """Takes further audits and counts those before the first that is ``contested``, each judged by the promise that
-        held when it came."""
+        held when it was handed out: a check that was corrected anew has had its part in the promise."""
         for audit in audits:
             self.last = max(self.last, audit.correction_id)
             self._waiting[audit.item_id] = audit
         for audit in settled([*self._waiting.values()], contested):
             del self._waiting[audit.item_id]
-            standing = [one for one in made if one.at < audit.checked_at]
+            standing = [one for one in made if one.at < audit.handed_at]
             if not standing or audit.item_id in self._judged:
                 continue
             if self._policy.rule_for(task, audit.answer.label, audit.about) is not None:

@@ -36,14 +36,15 @@ def test_an_audit_is_judged_by_the_promise_that_was_made_before_it() -> None:
     audits = Audits()
     audits.take("detection", made, [
         audit(1, 10),  # the promise was made with it
+        replace(audit(7, 9), checked_at=after(12)),  # and with this one, which was corrected anew
         audit(2, 11), audit(3, 12, score=0.4), audit(4, 13, wrong=True),
         audit(5, 21, score=0.4),
         audit(6, 31),
     ])  # fmt: skip
     expected = AuditBound(0.1, 0.2).after(False).after(True).after(False)
     assert audits.watches["items"].bound == expected
-    assert audits.last == 6
-    audits.take("detection", made, [replace(audit(2, 12, wrong=True), correction_id=7)])  # corrected once more
+    assert audits.last == 7
+    audits.take("detection", made, [replace(audit(2, 12, wrong=True), correction_id=8)])  # corrected once more
     assert audits.watches["items"].bound == expected
     assert audits.told() == {"items": {"n": 3, "judged": 3.0, "errors": 1.0, "at_most": expected.upper}}
     assert audits.broken is None

@@ -185,11 +185,11 @@ def learn(
     """What corrected audit items teach about the version that answered them.
 
     Too few of them leave the calibration as it was ``before``. The promise speaks of the raw score, which no label
-    has touched but for those that ``tuned`` the version, so the same items may teach both. Items of one group (frames
-    of a clip, utterances of a speaker) are never taken for independent evidence, so the promise holds for media of
-    other groups too. Where the pool tells of parts, the promise is one for parts. It goes on from what ``stood`` before
-    on the same terms, and rests on the checks before the first that is ``unsettled``; the calibration waits for none
-    and learns from all.
+    has touched but for those that tuned the version (``serving.tuning``), so the same items may teach both. Items of
+    one group (frames of a clip, utterances of a speaker) are never taken for independent evidence, so the promise holds
+    for media of other groups too. Where the pool tells of parts, the promise is one for parts. It goes on from what
+    ``stood`` before on the same terms, and rests on the checks before the first that is ``unsettled``; the calibration
+    waits for none and learns from all.
     """
     known = [one for one in audited if one.draw < terms.share]  # a larger share of before is left out, whatever it says
     checks, calibrator = item_checks(known, terms), before

@@ -7,7 +7,6 @@ our own detector would ignore are background here.
 """
 
 import math
-import re
 from collections import OrderedDict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -28,6 +27,7 @@ from models.detection.declaration import Declaration, categories_among
 from models.detection.network import Batch
 from models.detection.recipe import BATCH_SIZE, STRONG, batches, collate, parity_media, prepare
 from models.detection.runtime import LONG_SIDE
+from models.detection.torchvision_names import as_now, of_classes
 from models.errors import InvalidInput
 from models.picture_input import PictureInput
 from models.records import Boxes, Label
@@ -62,9 +62,6 @@ _STRIDES = (8, 16, 32, 64, 128)
 _LOG_LIMIT = math.log(1000 / 16)  # torchvision's bound of a box's growth
 GREY = (124.0, 116.0, 104.0)  # the mean colour, which torchvision's zeros after normalisation are
 _WITHOUT_EPS = ("retinanet_resnet50_fpn", "fasterrcnn_resnet50_fpn")  # torchvision's own weights of these
-_CLASS_LAYERS = re.compile(
-    r"(?<!rpn\.head)\.(cls_logits|classification_head\.module_list\.\d+\.1|box_predictor\.(cls_score|bbox_pred))\.(weight|bias)$"
-)
 
 
 @dataclass(frozen=True)
@@ -277,7 +274,7 @@ def warm_start(network: Network, state: Mapping[str, Tensor], previous: Settings
     for name, value in state.items():
         if name not in own:
             raise InvalidInput(f"checkpoint: expected the weights of {network.settings.model}, got {name}")
-        if _of_classes(name) and value.shape != own[name].shape:
+        if of_classes(name) and value.shape != own[name].shape:
             inner = 4 if ".bbox_pred." in name else 1
             # (anchors, classes, sides, ..); new classes follow the known ones
             rows = own[name].view(-1, ours, inner, *value.shape[1:])
@@ -320,8 +317,7 @@ def pretrained(name: str, file: Path | None, given: Mapping[str, Any]) -> tuple[
     if name and name not in MODELS:
         raise InvalidInput(f"torchvision: expected one of {', '.join(MODELS)}, got {name!r}")
     known = torchvision.models.get_model_weights(name).DEFAULT if name else None
-    state = read_state(file) if file else download(f"torchvision:{name}", _fetching(known))
-    state = {key: value for key, value in state.items() if not key.endswith("num_batches_tracked")}
+    state = as_now(read_state(file) if file else download(f"torchvision:{name}", _fetching(known)))
     classes = given.get("classes", () if known is None else known.meta["categories"])
     if not isinstance(classes, (list, tuple)):
         raise InvalidInput(f"classes: expected a list of names, got {classes!r}")
@@ -349,27 +345,32 @@ def _recognised(state: Mapping[str, Tensor], name: str, file: Path | None) -> tu
     """How many classes a checkpoint has, and which model it is of.
 
     Raises:
-        InvalidInput: none, or another than ``name``.
+        InvalidInput: none, another than ``name``, or any of several.
     """
     shapes = {key: tuple(value.shape) for key, value in state.items()}
-    found = ""
+    others: dict[str, list[str]] = {}  # the weights that each model lacks, or has otherwise
+    counts: dict[str, int] = {}
     for model in (name,) if name else MODELS:
         with torch.device("meta"):
             expected = {key: tuple(value.shape) for key, value in _empty(model).items()}
-        found = next((key for key in expected if expected[key] != shapes.get(key) and not _of_classes(key)), "")
-        if not found and len(expected) == len(shapes):
-            layer = next(key for key in expected if _of_classes(key) and key.endswith("weight"))
-            return shapes[layer][0] * 2 // expected[layer][0], model
-    raise InvalidInput(f"{file or name}: expected the weights of {name or 'one of ' + ', '.join(MODELS)}, "
-                       f"got others ({found or 'more of them'})")  # fmt: skip
+        others[model] = [
+            key for key in {**expected, **shapes}
+            if expected.get(key) != shapes.get(key) and not (of_classes(key) and key in expected and key in shapes)
+        ]  # fmt: skip
+        if not others[model]:
+            layer = next(key for key in expected if of_classes(key) and key.endswith("weight"))
+            counts[model] = shapes[layer][0] * 2 // expected[layer][0]
+    if not counts:
+        nearest = min(others, key=lambda model: len(others[model]))
+        told = f"{len(others[nearest])} are not as in {nearest}, {others[nearest][0]} first"
+        wanted = name or "one of " + ", ".join(MODELS)
+        raise InvalidInput(f"{file or name}: expected the weights of {wanted}, got others: {told}")
+    if len(counts) > 1:
+        raise InvalidInput(f"model: expected {' or '.join(counts)} to be declared, got weights that fit each: {file}")
+    (model,) = counts
+    return counts[model], model
 
 
 def _empty(model: str) -> Mapping[str, Tensor]:
     """The weights of a model of two classes, without their values."""
-    made = build(Settings(model, ("__background__", "object")))
-    return {key: value for key, value in made.state_dict().items() if not key.endswith("num_batches_tracked")}
-
-
-def _of_classes(key: str) -> bool:
-    """Whether a weight has as many rows as there are classes."""
-    return _CLASS_LAYERS.search(key) is not None
+    return as_now(build(Settings(model, ("__background__", "object"))).state_dict())

@@ -39,17 +39,34 @@ def ultralytics(path: Path, metadata: Mapping[str, str] | None = None) -> Path:
     return graph.save(path, {"output0": (1, 6, len(cells()))}, given)
 
 
-def ultralytics_end2end(path: Path) -> Path:
-    """YOLOv10, YOLO26 and exports with ``nms=True``: ``output0`` (1, n, 6)."""
-    graph = Graph("images")
-    graph.constant("where", cells()[None])
+def ultralytics_end2end(path: Path, metadata: Mapping[str, str] | None = None, fixed: bool = True) -> Path:
+    """YOLOv10, YOLO26 and exports with ``nms=True``: ``output0`` (1, n, 6), of sizes not told where they may vary."""
+    return _rows(path, cells(), metadata, fixed)
+
+
+def ultralytics_rtdetr(path: Path) -> Path:
+    """RT-DETR: the same with centre, width and height as shares of the picture."""
+    notes = {"head": "RTDETRDecoder", "description": "Ultralytics rtdetr-l model"}
+    return _rows(path, _centred(cells()) / [WIDTH, HEIGHT, WIDTH, HEIGHT], notes)
+
+
+def _rows(path: Path, boxes: NDArray[Any], metadata: Mapping[str, str] | None, fixed: bool = True) -> Path:
+    graph = Graph("images", fixed=fixed)
+    graph.constant("where", boxes[None])
     graph.node("Transpose", [graph.probabilities()], "rows", perm=[0, 2, 1])
     graph.node("ReduceMax", ["rows", graph.constant("last", [2])], "score", keepdims=1)
     graph.node("ArgMax", ["rows"], "which", axis=2, keepdims=1)
     graph.node("Cast", ["which"], "label", to=TensorProto.FLOAT)
-    graph.node("Concat", ["where", "score", "label"], "output0", axis=2)
+    graph.node("Concat", ["where", "score", "label"], "output0" if fixed else "all", axis=2)
+    if not fixed:  # cut where only the picture tells, so that no shape is known beforehand
+        graph.node("Mul", [graph.node("ReduceMax", ["images"], "brightest", keepdims=0),
+                           graph.constant("nothing", np.float32(0))], "zero")  # fmt: skip
+        graph.node("Add", ["zero", graph.constant("far", np.full(3, 1e6))], "ends")
+        graph.node("Cast", ["ends"], "whole", to=TensorProto.INT64)
+        graph.node("Slice", ["all", graph.constant("starts", [0, 0, 0]), "whole"], "output0")
     notes = {"author": "Ultralytics", "task": "detect", "names": str(dict(enumerate(NAMES)))}
-    return graph.save(path, {"output0": (1, len(cells()), 6)}, {**notes, "imgsz": f"[{HEIGHT}, {WIDTH}]"})
+    shape: tuple[int | str, ...] = (1, len(cells()), 6) if fixed else ("batch", "anchors", "columns")
+    return graph.save(path, {"output0": shape}, {**notes, "imgsz": f"[{HEIGHT}, {WIDTH}]", **(metadata or {})})
 
 
 def yolox(path: Path, decoded: bool = False, anchors: int = 1, metadata: Mapping[str, str] | None = None) -> Path:
@@ -63,16 +80,17 @@ def yolox(path: Path, decoded: bool = False, anchors: int = 1, metadata: Mapping
     return graph.save(path, {"output": (1, anchors * len(cells()), 7)}, metadata)
 
 
-def nanodet(path: Path, bins: int = 8) -> Path:
-    """``output`` (1, n, classes + 4 * bins) over strides 8, 16, 32, 64."""
+def nanodet(path: Path, bins: int = 8, more: int = 0) -> Path:
+    """``output`` (1, n, classes + 4 * bins) over strides 8, 16, 32, 64; ``more`` classes are improbable."""
     strides = (*STRIDES, 64)
     graph = Graph("data")
     sides = np.full((len(cells(strides)), 4, bins), -20.0)
     sides[:, :2, 0] = sides[:, 2:, 1] = 20.0  # no distance to the left and above, one stride right and below
     graph.constant("sides", sides.reshape(1, -1, 4 * bins))
     graph.node("Transpose", [graph.probabilities(strides, bgr=True, caffe=True)], "rows", perm=[0, 2, 1])
-    graph.node("Concat", ["rows", "sides"], "output", axis=2)
-    return graph.save(path, {"output": (1, len(sides), 2 + 4 * bins)})
+    graph.constant("more", np.full((1, len(sides), more), 0.01))
+    graph.node("Concat", ["rows", "more", "sides"], "output", axis=2)
+    return graph.save(path, {"output": (1, len(sides), 2 + more + 4 * bins)})
 
 
 def rf_detr(path: Path) -> Path:
@@ -108,9 +126,12 @@ def pred_logits(path: Path) -> Path:
 class Graph:
     """An ONNX graph in the making, of one picture (1, 3, HEIGHT, WIDTH)."""
 
-    def __init__(self, picture: str, others: Mapping[str, tuple[int, list[int]]] | None = None) -> None:
+    def __init__(
+        self, picture: str, others: Mapping[str, tuple[int, list[int]]] | None = None, fixed: bool = True
+    ) -> None:
         self.picture = picture
-        given = {picture: (TensorProto.FLOAT, [1, 3, HEIGHT, WIDTH]), **(others or {})}
+        size: list[Any] = [1, 3, HEIGHT, WIDTH] if fixed else ["batch", 3, "height", "width"]
+        given = {picture: (TensorProto.FLOAT, size), **(others or {})}
         self.inputs = [helper.make_tensor_value_info(name, kind, shape) for name, (kind, shape) in given.items()]
         self.nodes: list[onnx.NodeProto] = []
         self.constants: list[onnx.TensorProto] = []
@@ -174,7 +195,7 @@ class Graph:
     def save(
         self,
         path: Path,
-        outputs: Mapping[str, tuple[int, ...]],
+        outputs: Mapping[str, tuple[int | str, ...]],
         metadata: Mapping[str, str] | None = None,
         whole: Sequence[str] = (),
     ) -> Path:

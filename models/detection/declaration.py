@@ -10,21 +10,24 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal, TypeAlias
 
+import numpy as np
+import onnxruntime
 from pydantic import ConfigDict
 
 from models.declaring import build, merged, require_outputs
 from models.detection.heads import NANODET_STRIDES, YOLOX_STRIDES, points
 from models.errors import InvalidInput
-from models.onnx_files import Graph, Port, graph_of, open_session
+from models.onnx_files import Graph, Port, graph_of, open_session, run
 from models.picture_input import IMAGENET, PictureInput
 from models.records import short
 
-Head: TypeAlias = Literal["boxes", "yolo", "yolo-end2end", "yolox", "nanodet", "detr", "labelled"]
+Head: TypeAlias = Literal["boxes", "yolo", "yolo-end2end", "rtdetr", "yolox", "nanodet", "detr", "labelled"]
 
 ROLES: dict[Head, tuple[str, ...]] = {  # what each head reads
     "boxes": ("probabilities", "boxes"),
     "yolo": ("output",),
     "yolo-end2end": ("output",),
+    "rtdetr": ("output",),
     "yolox": ("output",),
     "nanodet": ("output",),
     "detr": ("logits", "boxes"),
@@ -37,6 +40,7 @@ _HABITS: dict[Head, dict[str, Any]] = {  # how each family is usually exported
     "boxes": {},
     "yolo": {"input": {"resize": "letterbox"}},
     "yolo-end2end": {"input": {"resize": "letterbox"}, "most_overlap": 1.0},
+    "rtdetr": {"input": {"resize": "stretch"}, "most_overlap": 1.0},
     "yolox": {"input": {"resize": "corner", "colours": "BGR", "scale": 1.0}},
     "nanodet": {"input": {"resize": "stretch", "colours": "BGR", "scale": 1.0, **_CAFFE}},
     "detr": {"input": {"resize": "stretch"}, "most_overlap": 1.0},
@@ -98,7 +102,11 @@ def declare(onnx: Path, given: Mapping[str, Any]) -> Declaration:
     Raises:
         InvalidInput: something is missing, or contradicts the file: what was expected, what was found.
     """
-    return complete(graph_of(open_session(onnx)), given)
+    session = open_session(onnx)
+    declaration = complete(graph_of(session), given)
+    if declaration.head == "nanodet":
+        _require_all_classes(session, declaration)
+    return declaration
 
 
 def complete(graph: Graph, given: Mapping[str, Any]) -> Declaration:
@@ -120,6 +128,8 @@ def complete(graph: Graph, given: Mapping[str, Any]) -> Declaration:
         raise InvalidInput(f"classes: expected {some} to be declared, got none: the file holds no names")
     if not isinstance(whole["classes"], (list, tuple)):
         raise InvalidInput(f"classes: expected a list of names, got {whole['classes']!r}")
+    if _has_background(graph, whole):
+        whole["classes"] = [*whole["classes"], "background"]
     if whole["head"] == "detr" and "activation" not in whole:  # one output more than classes is that for nothing
         softmax = _classes_of(graph, whole) == len(whole["classes"]) + 1
         whole["activation"] = "softmax" if softmax else "sigmoid"
@@ -142,6 +152,33 @@ def _check(graph: Graph, declaration: Declaration) -> None:
     if count is not None and count - extra != len(declaration.classes):
         ports_told = ", ".join(str(graph.output(name)) for name in declaration.outputs.values())
         raise InvalidInput(f"classes: expected {count - extra}, as {ports_told} says, got {len(declaration.classes)}")
+
+
+def _has_background(graph: Graph, told: Mapping[str, Any]) -> bool:
+    """Whether it is RF-DETR, whose exports have a column more than classes, the last, which is none."""
+    if told["head"] != "detr" or told["outputs"].get("boxes") != "dets" or told.get("activation") != "sigmoid":
+        return False
+    return _classes_of(graph, told) == len(told["classes"]) + 1
+
+
+def _require_all_classes(session: onnxruntime.InferenceSession, declaration: Declaration) -> None:
+    """What follows the probabilities of NanoDet's classes in each row are no probabilities.
+
+    Its shape is that of four classes less, too, with one more bin a side.
+
+    Raises:
+        InvalidInput: they are: there are more classes.
+    """
+    noise = np.random.default_rng(0).integers(0, 256, (90, 160, 3), np.uint8)
+    port = graph_of(session).inputs[0]
+    pixels, _ = declaration.input.read(noise)
+    rows = run(session, {declaration.input_name: pixels.astype(port.dtype)})[declaration.outputs["output"]]
+    count = len(declaration.classes)
+    following = rows[..., count : count + 4]
+    if following.min(initial=1) >= 0 and following.max(initial=0) <= 1:
+        output = graph_of(session).output(declaration.outputs["output"])
+        raise InvalidInput(f"classes: expected a name for every probability in {output}, got {count} names, "
+                           "and probabilities after those of these classes")  # fmt: skip
 
 
 def _told_by(graph: Graph) -> dict[str, Any]:
@@ -205,7 +242,10 @@ def _single(shape: tuple[int | None, ...], size: tuple[int, int], metadata: Mapp
     """The head with one output of this shape."""
     ultralytics = metadata.get("author") == "Ultralytics"
     if ultralytics:
-        return "yolo-end2end" if shape[2] == 6 else "yolo"
+        if "rtdetr" in (metadata.get("head", "") + metadata.get("description", "")).lower():
+            return "rtdetr"
+        suppressed = metadata.get("end2end") == "True" or "'nms': True" in metadata.get("args", "")
+        return "yolo-end2end" if shape[2] == 6 or (shape[2] is None and suppressed) else "yolo"
     if not all(size):
         return None
     if shape[1] == points(size, YOLOX_STRIDES) or shape[1] == 3 * points(size, YOLOX_STRIDES):
@@ -260,12 +300,14 @@ def _classes_of(graph: Graph, told: Mapping[str, Any]) -> int | None:
     role, axis, besides = {
         "boxes": ("probabilities", 2, 0),
         "yolo": ("output", 1, 4),
+        "rtdetr": ("output", 2, 4),
         "yolox": ("output", 2, 5),
         "detr": ("logits", 2, 0),
     }.get(head, ("", 0, 0))
     port = ports.get(role)
     size = port.shape[axis] if port is not None and len(port.shape) == 3 else None
-    return None if size is None else size - besides
+    labelled = head == "rtdetr" and size == 6
+    return None if size is None or labelled else size - besides
 
 
 def _port(graph: Graph, name: str) -> Port | None:

@@ -63,6 +63,21 @@ def yolo_end2end(output: Floats, classes: int) -> Candidates:
     return _unplaced(_one_hot(rows[:, 4], rows[:, 5], classes), rows[:, :4])
 
 
+def rtdetr(output: Floats, classes: int, size: tuple[int, int]) -> Candidates:
+    """RT-DETR as Ultralytics exports it: (1, n, 6), a row an object: centre, width and height as shares of the picture,
+    confidence, class; or, as it was before, (1, n, 4 + classes) with a probability a class.
+    """
+    _expect("the output", output, (1, None, None))
+    rows = output[0]
+    labelled = rows.shape[1] == 6 and (classes != 2 or bool(np.isin(rows[:, 5], (0, 1)).all()))
+    if not labelled:
+        _expect("the output", output, (1, None, 4 + classes))
+    _require_shares("the output's boxes", rows[:, :4])
+    _require_probabilities("the output's probabilities", rows[:, 4:5] if labelled else rows[:, 4:])
+    probabilities = _one_hot(rows[:, 4], rows[:, 5], classes) if labelled else rows[:, 4:]
+    return _unplaced(probabilities, _corners(rows[:, :4]) * np.tile(size, 2))
+
+
 def yolox(output: Floats, classes: int, size: tuple[int, int], decoded: bool) -> Candidates:
     """YOLOX, and YOLOv5 where ``decoded``: (1, n, 5 + classes): box, objectness, class probabilities.
 
@@ -115,9 +130,7 @@ def detr(logits: Floats, boxes: Floats, classes: int, size: tuple[int, int], not
     """
     _expect("logits", logits, (1, None, classes + nothing))
     _expect("boxes", boxes, (1, logits.shape[1], 4))
-    if boxes.min(initial=0) < -0.5 or boxes.max(initial=0) > 1.5:
-        worst = float(np.abs(boxes).max())
-        raise InvalidInput(f"boxes: expected shares of the picture, in [0, 1], got values up to {worst:g}")
+    _require_shares("boxes", boxes)
     values = logits[0].astype(np.float64)
     probabilities = softmax(values, axis=-1)[:, :classes] if nothing else expit(values)
     return _unplaced(probabilities, _corners(boxes[0]) * np.tile(size, 2))
@@ -201,6 +214,12 @@ def _require_probabilities(name: str, values: Floats) -> None:
     low, high = float(values.min(initial=0)), float(values.max(initial=0))
     if low < -1e-2 or high > 1 + 1e-2:
         raise InvalidInput(f"{name}: expected probabilities in [0, 1], got values from {low:g} to {high:g}")
+
+
+def _require_shares(name: str, boxes: Floats) -> None:
+    if boxes.min(initial=0) < -0.5 or boxes.max(initial=0) > 1.5:
+        worst = float(np.abs(boxes).max())
+        raise InvalidInput(f"{name}: expected shares of the picture, in [0, 1], got values up to {worst:g}")
 
 
 def _require_pixels(name: str, boxes: Floats) -> None:

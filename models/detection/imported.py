@@ -106,6 +106,8 @@ def read(declaration: Declaration, outputs: Outputs, size: tuple[int, int]) -> C
             found = heads.yolo(of["output"], count)
         case "yolo-end2end":
             found = heads.yolo_end2end(of["output"], count)
+        case "rtdetr":
+            found = heads.rtdetr(of["output"], count, size)
         case "yolox":
             found = heads.yolox(of["output"], count, size, declaration.decoded)
         case "nanodet":

@@ -28,6 +28,7 @@ Make = Callable[[Path], Path]
 FAMILIES: dict[str, tuple[Make, Mapping[str, Any]]] = {
     "yolo": (foreign.ultralytics, {}),
     "yolo-end2end": (foreign.ultralytics_end2end, {}),
+    "rtdetr": (foreign.ultralytics_rtdetr, {}),
     "yolox": (foreign.yolox, CLASSES),
     "yolov5": (lambda path: foreign.yolox(path, decoded=True), {**CLASSES, "decoded": True}),
     "nanodet": (foreign.nanodet, CLASSES),
@@ -91,6 +92,7 @@ def test_every_family_finds_the_same_box(tmp_path: Path, family: str, colour: in
         ("rf-detr", (256, 96), (64, 32, 128, 64), (64, 32, 128, 64)),
         ("nanodet", (64, 192), (16, 64, 32, 128), (16, 64, 32, 128)),
         ("d-fine", (256, 48), (64, 16, 128, 32), (64, 16, 128, 32)),
+        ("rtdetr", (256, 48), (64, 16, 128, 32), (64, 16, 128, 32)),
     ],
 )
 def test_boxes_come_back_to_pixels_of_the_image(
@@ -198,6 +200,34 @@ def test_a_model_for_another_purpose_is_refused(tmp_path: Path) -> None:
     assert declare(silent, CLASSES).head == "yolo"  # its shape alone says so
 
 
+@pytest.mark.parametrize("note", [{"args": "{'batch': 1, 'nms': True, 'dynamic': True}"}, {"end2end": "True"}])
+def test_suppression_inside_is_told_where_no_shape_is(tmp_path: Path, note: Mapping[str, str]) -> None:
+    told = declare(foreign.ultralytics_end2end(tmp_path / "it.onnx", note, fixed=False), {})
+    assert (told.head, told.input.width, told.most_overlap) == ("yolo-end2end", WIDTH, 1.0)
+    without = {"args": "{'batch': 1, 'nms': None, 'dynamic': True}", "end2end": "False"}
+    assert declare(foreign.ultralytics_end2end(tmp_path / "it.onnx", without, fixed=False), {}).head == "yolo"
+
+
+def test_the_last_column_of_rf_detr_has_no_name(tmp_path: Path) -> None:
+    """Its exports have one more than classes."""
+    made = foreign.rf_detr(tmp_path / "made.onnx")
+    assert declare(made, {"classes": ["red"]}).classes == ("red", "background")
+    runtime = imported(tmp_path / "it.onnx", made, {"classes": ["red"]})
+    assert boxes(runtime.predict(picture(WIDTH, HEIGHT, (32, 64, 64, 96), 1))).boxes == ()
+    with pytest.raises(InvalidInput, match=r"classes: expected 2, as labels .*, got 3"):
+        declare(made, {"classes": ["a", "b", "c"]})
+
+
+@pytest.mark.parametrize(("bins", "more"), [(8, 4), (11, 4), (8, 8)])
+def test_names_for_some_classes_of_nanodet_are_refused(tmp_path: Path, bins: int, more: int) -> None:
+    """The shape is that of so many classes less, too, with more bins a side."""
+    made = foreign.nanodet(tmp_path / "it.onnx", bins, more)
+    with pytest.raises(InvalidInput, match=r"a name for every probability in output \(1x256x\d+\), got 2 names"):
+        declare(made, CLASSES)
+    every = [*NAMES, *(f"other {number}" for number in range(more))]
+    assert declare(made, {"classes": every}).classes == tuple(every)
+
+
 def test_nameless_classes_are_passed_over(tmp_path: Path) -> None:
     made = foreign.rf_detr(tmp_path / "made.onnx")
     runtime = imported(tmp_path / "it.onnx", made, {"classes": ["N/A", "green"]})
@@ -228,6 +258,20 @@ class TestHeads:
         assert found.probabilities.tolist() == [[0, 0.9], [0, 0]]  # rows of no confidence are padding
         with pytest.raises(InvalidInput, match=r"a name for every label .*, got 2 names and label 7"):
             heads.yolo_end2end(np.array([[[1, 2, 3, 4, 0.9, 7]]]), 2)
+
+    @pytest.mark.parametrize(
+        ("row", "classes", "probabilities"),
+        [
+            ([0.9, 1.0], 2, [0.0, 0.9]),  # confidence and class
+            ([0.9, 0.25], 2, [0.9, 0.25]),  # as it was: a probability a class
+            ([0.9, 2.0], 3, [0.0, 0.0, 0.9]),
+            ([0.9, 0.25, 0.5], 3, [0.9, 0.25, 0.5]),
+        ],
+    )
+    def test_rtdetr_by_hand(self, row: list[float], classes: int, probabilities: list[float]) -> None:
+        found = heads.rtdetr(np.array([[[0.5, 0.5, 0.2, 0.4, *row]]]), classes, (100, 50))
+        assert found.boxes[0].tolist() == pytest.approx([40, 15, 60, 35])
+        assert found.probabilities.tolist() == [probabilities]
 
     @settings(max_examples=20)
     @given(st.integers(0, 2**32 - 1), st.integers(1, 3))
@@ -304,6 +348,8 @@ class TestHeads:
             ),
             (lambda: heads.yolox(np.zeros((1, 7, 7)), 2, (64, 64), decoded=False), "expected 84 points, .*, got 7"),
             (lambda: heads.nanodet(np.zeros((1, 85, 35)), 2, (64, 64), (8, 16, 32, 64)), "leaves 4 sides"),
+            (lambda: heads.rtdetr(np.full((1, 3, 6), 90.0), 2, (64, 64)), "boxes: expected shares of the picture"),
+            (lambda: heads.rtdetr(np.zeros((1, 3, 9)), 2, (64, 64)), "expected shape 1x[?]x6 .*, got 1x3x9"),
             (
                 lambda: heads.detr(np.zeros((1, 3, 2)), np.full((1, 3, 4), 300.0), 2, (64, 64), nothing=False),
                 "expected shares of the picture, in .*, got values up to 300",

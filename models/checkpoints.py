@@ -14,7 +14,7 @@ from torch import Tensor
 from models.errors import InvalidInput, NotFound
 
 _INSIDE = ("model", "state_dict", "model_state_dict")  # where training scripts put the weights
-_PLAIN = [Namespace]  # what torchvision's own scripts save beside them: their arguments, which are no code
+_PLAIN: list[Any] = [Namespace]  # what torchvision's own scripts save beside them: arguments, which are no code
 
 
 def read_state(path: Path) -> dict[str, Tensor]:

@@ -6,6 +6,7 @@ Nothing here needs torch; checkpoints of torchvision and torchaudio are built an
 import json
 import shutil
 import tempfile
+import warnings
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from datetime import datetime
@@ -96,13 +97,7 @@ def import_whisper(source: str, given: Mapping[str, Any], *, note: str, versions
     with unfinished(versions_dir) as work:
         folder = work / whisper.FOLDER
         if size:
-            try:
-                whisper.library().download_model(size, output_dir=str(folder))
-            except (OSError, RuntimeError, ValueError) as error:
-                told = " ".join(str(error).split())[:200]
-                raise NotFound(
-                    f"{source}: expected to download it, got {told}; a folder with the model will do"
-                ) from error
+            _download_whisper(source, size, folder)
         else:
             whisper.declare(Path(source), given)  # before anything large is copied
             shutil.copytree(source, folder)
@@ -112,6 +107,17 @@ def import_whisper(source: str, given: Mapping[str, Any], *, note: str, versions
         onnx.save(model, work / ONNX)
         origin = {"imported": source if size else Path(source).name, "sha256": settings["files"]["model.bin"]}
         return _finished("asr", work, settings, origin, note, versions_dir, now)
+
+
+def _download_whisper(source: str, size: str, folder: Path) -> None:
+    library = whisper.library()
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", UserWarning)  # of arguments that faster-whisper gives to another library
+            library.download_model(size, output_dir=str(folder))
+    except (OSError, RuntimeError, ValueError) as error:  # what was tried stands in their first line, advice below
+        told = (str(error).splitlines() or [type(error).__name__])[0].removeprefix("Got: ")[:200]
+        raise NotFound(f"{source}: expected to download it, got {told}; a folder with the model will do") from error
 
 
 def _finished(

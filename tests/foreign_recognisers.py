@@ -58,7 +58,7 @@ def nemo(path: Path, subsampling: int = 8, metadata: Mapping[str, str] | None = 
     return graph.save(path, {"logprobs": ["N", "F", 4]}, notes if metadata is None else metadata)
 
 
-def wav2vec2(path: Path, masked: bool = False) -> Path:
+def wav2vec2(path: Path, masked: bool = False, metadata: Mapping[str, str] | None = None) -> Path:
     """Hugging Face's: ``input_values`` (batch, samples) -> ``logits``; ``vocab.json`` in capitals.
 
     Large models also want an ``attention_mask`` (batch, samples) of the samples that count.
@@ -86,7 +86,7 @@ def wav2vec2(path: Path, masked: bool = False) -> Path:
     graph.node("Transpose", ["columns"], "logits", perm=[0, 2, 1])
     path.parent.mkdir(parents=True, exist_ok=True)
     (path.parent / "vocab.json").write_text('{"A": 2, "B": 3, "C": 4, "<pad>": 0, "|": 1}', encoding="utf-8")
-    return graph.save(path, {"logits": ["batch", "frames", 5]}, {})
+    return graph.save(path, {"logits": ["batch", "frames", 5]}, metadata or {})
 
 
 def beside(path: Path, lines: Sequence[str]) -> None:

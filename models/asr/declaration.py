@@ -32,6 +32,10 @@ _HABITS: dict[str, dict[str, Any]] = {  # of the features that others train on
     "kaldi": {"high_hz": -400.0},
     "nemo": {"low_hz": 0.0, "high_hz": 0.0, "normalise": "per_feature"},
 }
+# families of sherpa-onnx that hear features of their own, by a part of their name
+_OWN_FEATURES = ("telespeech", "dolphin", "paraformer", "sense_voice", "medasr", "fire_red", "tdnn")
+_MOMENTS = ("mean", "invstd", "neg_mean", "inv_stddev", "lfr_window_size")  # and others note here what to do outside
+_HALVES = ("last_hidden_state", "encoder_hidden_states", "encoder_out", "input_ids", "decoder_input_ids")
 
 
 @dataclass(frozen=True)
@@ -122,7 +126,9 @@ def declare(onnx: Path, given: Mapping[str, Any]) -> Declaration:
     """
     session = open_session(onnx)
     graph = graph_of(session)
+    _require_known_features(graph.metadata)
     told = _with_habits(graph, merged(_told_by(graph), given))
+    _require_whole(graph, told["output"])
     told["vocabulary"] = vocabulary(told.get("vocabulary"), onnx.parent, _classes(graph, told["output"]))
     if "blank" not in told:
         told["blank"] = _blank(told["vocabulary"])
@@ -214,6 +220,40 @@ def _blank(pieces: Sequence[str]) -> int:
                        f"{', '.join(BLANKS)}")  # fmt: skip
 
 
+def _require_known_features(metadata: Mapping[str, str]) -> None:
+    """What sherpa-onnx notes of a model must be something that can be computed here.
+
+    Raises:
+        InvalidInput: it wants sound at another rate, or features that are neither Kaldi's nor NeMo's.
+    """
+    rate = metadata.get("sample_rate", str(SAMPLE_RATE))
+    if rate.partition(".")[0] != str(SAMPLE_RATE):
+        raise InvalidInput(f"sample_rate: expected sound at {SAMPLE_RATE} Hz, got {rate}, as its "
+                           "metadata says")  # fmt: skip
+    family = "GigaAM" if metadata.get("is_giga_am", "0") != "0" else metadata.get("model_type", "")
+    noted = ", ".join(key for key in _MOMENTS if key in metadata)
+    if family == "GigaAM" or noted or any(name in family for name in _OWN_FEATURES):
+        told = f" ({noted} in its metadata)" if noted else ""
+        raise InvalidInput(f"model_type: expected one of the waveform, or of log-mel features of Kaldi's or NeMo's, "
+                           f"got {family or 'one'} with features of its own{told}")  # fmt: skip
+    scaling = metadata.get("normalize_type", "")
+    if scaling not in ("", "NA", "per_feature"):
+        raise InvalidInput(f"normalize_type: expected per_feature or nothing in the metadata, got {scaling!r}")
+
+
+def _require_whole(graph: Graph, output: str) -> None:
+    """A recogniser is one file: half of another kind may look like one.
+
+    Raises:
+        InvalidInput: it is the encoder or the decoder of one that writes word after word.
+    """
+    halves = [name for name in (*(port.name for port in graph.inputs), output) if name in _HALVES]
+    if halves or "pred_hidden" in graph.metadata:
+        ports = ", ".join(map(str, (*graph.inputs, *graph.outputs)))
+        raise InvalidInput(f"model: expected a whole recogniser with CTC classes, got half of one that writes word by "
+                           f"word: {ports}; Whisper comes as whisper:SIZE or a folder")  # fmt: skip
+
+
 def _told_by(graph: Graph) -> dict[str, Any]:
     """What the file itself says: its ports, and the metadata of NeMo's and sherpa-onnx's exports."""
     sound, metadata = graph.inputs[0], graph.metadata
@@ -223,12 +263,14 @@ def _told_by(graph: Graph) -> dict[str, Any]:
         found["length"] = graph.inputs[1].name
     if len(sound.shape) == 2:
         found["kind"] = "waveform"
+        if "omnilingual" in metadata.get("model_type", ""):  # its tokens have a <pad>, too
+            told["blank"], found["normalise"] = 0, True
     elif len(sound.shape) == 3:
         found["kind"] = "log-mel"
         mels_first = sound.shape[1] is not None and sound.shape[2] is None
         found["layout"] = "mels-frames" if mels_first else "frames-mels"
         mels = sound.shape[1] if mels_first else sound.shape[2]
-        known = _features(metadata) or ({} if mels_first else {"kind": "kaldi"})
+        known = _features(metadata) or ({} if mels_first or "model_type" in metadata else {"kind": "kaldi"})
         found["features"] = {**known, **({"mels": mels} if mels else {})}
     if metadata.get("subsampling_factor", "").isdecimal():
         told["subsampling"] = int(metadata["subsampling_factor"])
@@ -243,7 +285,7 @@ def _features(metadata: Mapping[str, str]) -> dict[str, Any]:
         return {"kind": "nemo", "normalise": normalise}
     if "wenet" in family:
         return {"kind": "kaldi", "gain": 32768.0, "high_hz": 0.0}
-    return {"kind": "kaldi"} if family else {}
+    return {"kind": "kaldi"} if "zipformer" in family else {}
 
 
 def _number(name: str, value: object) -> float:
@@ -263,8 +305,10 @@ def _with_habits(graph: Graph, told: dict[str, Any]) -> dict[str, Any]:
     if not isinstance(features, Mapping):
         return told
     if "kind" not in features:
+        family = graph.metadata.get("model_type")
+        told_of = f"tells of {family!r}, which is not known" if family else "does not tell"
         raise InvalidInput(f"input.features.kind: expected nemo or kaldi to be declared for {graph.inputs[0]}, got "
-                           "none: the file does not tell")  # fmt: skip
+                           f"none: the file {told_of}")  # fmt: skip
     return merged({"input": {"features": _HABITS.get(str(features["kind"]), {})}}, told)
 
 

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import onnx
 import pytest
 import torch
 import torchaudio
@@ -169,6 +170,69 @@ class TestDeclaration:
     ) -> None:
         with pytest.raises(InvalidInput, match=message):
             declare(make(tmp_path / "model.onnx"), given)
+
+    @pytest.mark.parametrize(
+        ("metadata", "message"),
+        [
+            # each as sherpa-onnx's export scripts write it
+            (
+                {"model_type": "EncDecCTCModel", "normalize_type": "", "is_giga_am": "1"},
+                "model_type: .*, got GigaAM with",
+            ),
+            ({"model_type": "telespeech_ctc"}, "model_type: .*, got telespeech_ctc with features of its own"),
+            (
+                {"model_type": "dolphin", "mean": "0,0", "invstd": "1,1"},
+                r"got dolphin .* \(mean, invstd in its metadata\)",
+            ),
+            ({"model_type": "paraformer", "lfr_window_size": "7"}, "model_type: .*, got paraformer with features"),
+            (
+                {"neg_mean": "0,0", "inv_stddev": "1,1"},
+                r"model_type: .*, got one with .* \(neg_mean, inv_stddev in its",
+            ),
+            ({"model_type": "t-one", "sample_rate": "8000"}, "sample_rate: expected sound at 16000 Hz, got 8000"),
+            (
+                {"model_type": "EncDecCTCModel", "normalize_type": "all_features"},
+                "normalize_type: .*, got 'all_features'",
+            ),
+            (
+                {"model_type": "EncDecRNNTBPEModel", "pred_hidden": "640"},
+                "model: expected a whole recogniser .*, got half",
+            ),
+        ],
+    )
+    def test_features_of_another_kind_are_refused(
+        self, tmp_path: Path, metadata: Mapping[str, str], message: str
+    ) -> None:
+        made = foreign.sherpa(tmp_path / "model.onnx", metadata)
+        for features in ({}, {"kind": "kaldi"}):  # whatever is declared
+            with pytest.raises(InvalidInput, match=message):
+                declare(made, {"input": {"features": features}})
+
+    def test_features_of_an_unknown_family_are_declared(self, tmp_path: Path) -> None:
+        made = foreign.sherpa(tmp_path / "model.onnx", {"model_type": "next_ctc", "sample_rate": "16000"})
+        with pytest.raises(
+            InvalidInput, match=r"features.kind: .* for x \(\?x\?x80\), got none: .* 'next_ctc', which is"
+        ):
+            declare(made, {})
+        assert declare(made, {"input": {"features": {"kind": "kaldi"}}}).input.features == foreign.SHERPA_FEATURES
+        assert declare(foreign.sherpa(made, {}), {}).input.features == foreign.SHERPA_FEATURES  # no family at all
+
+    def test_the_blank_of_omnilingual_is_its_first_class(self, tmp_path: Path) -> None:
+        made = foreign.wav2vec2(tmp_path / "model.onnx", metadata={"model_type": "omnilingual-asr"})
+        pieces = ["<s>", "<pad>", "a", "b", "c"]
+        told = declare(made, {"vocabulary": pieces})
+        assert (told.blank, told.input.normalise) == (0, True)
+        told = declare(foreign.wav2vec2(made), {"vocabulary": pieces})
+        assert (told.blank, told.input.normalise) == (1, False)
+
+    def test_half_of_an_encoder_and_decoder_is_no_recogniser(self, tmp_path: Path) -> None:
+        """Moonshine's encoder has the inputs of wav2vec 2.0, and an output may have any number of columns."""
+        model = onnx.load(foreign.wav2vec2(tmp_path / "whole.onnx"))
+        model.graph.output[0].name = model.graph.node[-1].output[0] = "last_hidden_state"
+        onnx.save(model, tmp_path / "encoder.onnx")
+        message = r"got half .*: input_values \(\?x\?\), last_hidden_state \(\?x\?x5\); Whisper comes as whisper:SIZE"
+        with pytest.raises(InvalidInput, match=message):
+            declare(tmp_path / "encoder.onnx", {"vocabulary": str(tmp_path / "vocab.json")})
 
     def test_vocabularies_are_read_from_three_kinds_of_file(self, tmp_path: Path) -> None:
         path = tmp_path / "tokens.txt"

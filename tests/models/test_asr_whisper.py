@@ -2,6 +2,7 @@
 
 import json
 import sys
+import warnings
 from datetime import UTC, datetime
 from pathlib import Path
 from types import SimpleNamespace
@@ -64,6 +65,23 @@ def test_the_librarys_own_download_will_do(tmp_path: Path, monkeypatch: pytest.M
     assert not list((tmp_path / "versions").iterdir())
     monkeypatch.setattr(faster_whisper, "download_model", lambda _, output_dir: write_whisper(Path(output_dir), SAID))
     assert take(tmp_path, "whisper:tiny").training["imported"] == "whisper:tiny"
+
+
+def test_without_a_network_it_says_what_was_tried(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """In the words of the library that faster-whisper leaves it to, without its advice and its warnings."""
+
+    def away(*_: object, **__: object) -> None:
+        warnings.warn("The `local_dir_use_symlinks` argument is deprecated", UserWarning, stacklevel=2)
+        raise FileNotFoundError("Got: ConnectError: [Errno -2] Name or service not known\nAn error happened while ..")
+
+    monkeypatch.setattr("huggingface_hub.snapshot_download", away)
+    with warnings.catch_warnings(record=True, action="always") as said, pytest.raises(NotFound) as refusal:
+        take(tmp_path, "whisper:tiny")
+    assert str(refusal.value) == (
+        "whisper:tiny: expected to download it, got ConnectError: [Errno -2] Name or service not known; "
+        "a folder with the model will do"
+    )
+    assert not said
 
 
 def test_an_empty_answer_is_wholly_unsure(tmp_path: Path) -> None:

@@ -42,7 +42,7 @@ LIBRARIES: Mapping[str, tuple[Task, str]] = {  # the task of each and the module
     "torchvision": ("detection", "torchvision_detector"),
     "torchaudio": ("asr", "wav2vec2"),
 }
-CHECKPOINTS = (".pth", ".pt", ".safetensors")
+CHECKPOINTS = (".pth", ".pt", ".ckpt", ".safetensors")
 UNKNOWN = "unknown: the model was imported"
 
 
@@ -72,6 +72,10 @@ def import_onnx(
     folder = file if file.is_dir() else file.parent
     if (folder / MANIFEST).is_file() and file in (folder, folder / ONNX):
         return _import_version(task, folder, given, versions_dir)
+    if file.is_dir():
+        inside = ", ".join(sorted(path.name for path in file.iterdir())[:8]) or "nothing in it"
+        raise InvalidInput(f"{file}: expected an ONNX file, a version's folder or, for asr, one of CTranslate2 with "
+                           f"{', '.join(whisper.NEEDED)}, got a folder with {inside}")  # fmt: skip
     with unfinished(versions_dir) as work:
         if DESCRIPTION in metadata(file):
             _refuse_declaration(file, given)

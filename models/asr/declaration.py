@@ -255,17 +255,23 @@ def _require_whole(graph: Graph, output: str) -> None:
 
 
 def _told_by(graph: Graph) -> dict[str, Any]:
-    """What the file itself says: its ports, and the metadata of NeMo's and sherpa-onnx's exports."""
+    """What the file itself says: its ports, and the metadata of NeMo's and sherpa-onnx's exports.
+
+    Raises:
+        InvalidInput: its input is no sound.
+    """
     sound, metadata = graph.inputs[0], graph.metadata
     told: dict[str, Any] = {"output": graph.outputs[0].name}
     found: dict[str, Any] = {"name": sound.name}
     if len(graph.inputs) > 1:
         found["length"] = graph.inputs[1].name
+    if len(sound.shape) not in (2, 3):
+        raise InvalidInput(f"input: expected a waveform, 1 x samples, or its features, 1 x frames x mels, got {sound}")
     if len(sound.shape) == 2:
         found["kind"] = "waveform"
         if "omnilingual" in metadata.get("model_type", ""):  # its tokens have a <pad>, too
             told["blank"], found["normalise"] = 0, True
-    elif len(sound.shape) == 3:
+    else:
         found["kind"] = "log-mel"
         mels_first = sound.shape[1] is not None and sound.shape[2] is None
         found["layout"] = "mels-frames" if mels_first else "frames-mels"

@@ -14,7 +14,7 @@ from models.declaring import build, merged, require_outputs
 from models.errors import InvalidInput
 from models.lane.heads import usual_rows
 from models.media import Image
-from models.onnx_files import Graph, graph_of, open_session, run
+from models.onnx_files import Graph, Port, graph_of, open_session, run
 from models.picture_input import IMAGENET, PictureInput
 
 Head: TypeAlias = Literal["segmentation", "row-anchor", "hybrid-anchor"]
@@ -30,6 +30,8 @@ _HABITS: dict[Head, dict[str, Any]] = {
     "row-anchor": {"input": {"resize": "stretch", **IMAGENET}},
     "hybrid-anchor": {"input": {"resize": "stretch", **IMAGENET}},
 }
+_LANES = 4  # of UFLDv2's networks for TuSimple and CULane; that for CurveLanes has 10, and other rows
+_NO_HEAD = "curves and lists of points, as of LSTR, CLRNet or LaneATT, are not read"
 
 
 @dataclass(frozen=True)
@@ -76,7 +78,8 @@ def declare(onnx: Path, given: Mapping[str, Any]) -> Declaration:
     told = merged(_told_by(graph), given)
     if str(told.get("head")) not in ROLES:
         ports = ", ".join(map(str, graph.outputs))
-        raise InvalidInput(f"head: expected one of {', '.join(ROLES)} for outputs {ports}, got {told.get('head')!r}")
+        got = repr(told["head"]) if "head" in told else f"none that the file tells; {_NO_HEAD}"
+        raise InvalidInput(f"head: expected one of {', '.join(ROLES)} to be declared for outputs {ports}, got {got}")
     if told["head"] == "hybrid-anchor" and "crop_top" not in told["input"]:
         raise InvalidInput("input.crop_top: expected the share that this model wants cut off above (0 for none) "
                            "for head hybrid-anchor, got none")  # fmt: skip
@@ -88,7 +91,10 @@ def declare(onnx: Path, given: Mapping[str, Any]) -> Declaration:
     declaration.input.check(graph.inputs[0])
     if declaration.head == "segmentation":
         return build(Declaration, merged(whole, _of_mask(session, declaration, whole)))
-    return build(Declaration, merged(_of_anchors(graph, declaration), whole))
+    anchors = _of_anchors(graph, declaration)
+    if declaration.head == "hybrid-anchor":
+        _require_usual_lanes(graph.output(declaration.outputs["loc_row"]), told)
+    return build(Declaration, merged(anchors, whole))
 
 
 def _told_by(graph: Graph) -> dict[str, Any]:
@@ -133,7 +139,7 @@ def _of_mask(
     height, width = pixels[2:] if declaration.input.layout == "NCHW" else pixels[1:3]
     if not 0.5 <= values.shape[1] / values.shape[2] * width / height <= 2:
         raise InvalidInput(f"outputs.mask: expected the proportions of the picture, {width}x{height}, got a mask of "
-                           f"{values.shape[2]}x{values.shape[1]}")  # fmt: skip
+                           f"{values.shape[2]}x{values.shape[1]}; {_NO_HEAD}")  # fmt: skip
     lanes = told.get("lanes", list(range(1, channels)) if channels > 1 else [0])
     if not lanes or not all(0 <= lane < channels for lane in lanes):
         port = graph_of(session).output(declaration.outputs["mask"])
@@ -191,6 +197,19 @@ def _of_anchors(graph: Graph, declaration: Declaration) -> dict[str, Any]:
         if not declared:
             usual[name] = _usual(declaration.head, name, count)
     return usual
+
+
+def _require_usual_lanes(port: Port, told: Mapping[str, Any]) -> None:
+    """Which lanes are read from rows, and where these lie, goes without saying for four lanes alone.
+
+    Raises:
+        InvalidInput: there are others, and something is not declared.
+    """
+    missing = [name for name in ("rows", "row_lanes", "column_lanes") if name not in told]
+    if port.shape[3] not in (None, _LANES) and missing:
+        raise InvalidInput(
+            f"{', '.join(missing)}: expected to be declared where lanes are not {_LANES}, got none for {port}"
+        )
 
 
 def _usual(head: Head, name: str, count: int) -> tuple[float, ...]:

@@ -21,6 +21,7 @@ from models.errors import InvalidInput, NotFound
 from models.importing import check_sane, embed
 from models.media import SAMPLE_RATE, Waveform
 from models.records import Transcript
+from tests import foreign_detectors
 from tests import foreign_recognisers as foreign
 from tests.tones import PITCHES
 
@@ -161,6 +162,11 @@ class TestDeclaration:
                 lambda path: foreign.nemo(path, metadata={}),
                 {},
                 r"input.features.kind: expected nemo or kaldi to be declared for audio_signal \(\?x80x\?\), got none",
+            ),
+            (
+                foreign_detectors.ultralytics,
+                {"vocabulary": ["<blk>", "a"]},
+                r"input: expected a waveform, .*, or its features, .*, got images \(1x3x96x128\)",
             ),
             (lambda path: foreign.nemo(path, subsampling=4), {}, "subsampling: expected 0.08 s .*, got 0.04 s"),
         ],

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from models import tasks
 from models.declaring import merged, read_declaration
 from models.errors import InvalidInput, NotFound, Refused
-from models.importing import check_sane, import_onnx, sample_media
+from models.importing import check_sane, import_onnx, is_pretrained, sample_media
 from models.onnx_files import metadata
 from models.records import TASKS, Boxes, Prediction, Task
 from models.versions import CARD, MANIFEST, ONNX, Version, read_version
@@ -111,6 +111,24 @@ def test_what_is_no_model_is_refused(tmp_path: Path) -> None:
     with pytest.raises(InvalidInput, match=r"text\.onnx: expected an ONNX model that ONNX Runtime can run"):
         take(tmp_path, tmp_path / "text.onnx")
     assert not list((tmp_path / "versions").iterdir())  # nothing unfinished stays
+
+
+def test_a_folder_of_other_things_is_refused_with_what_is_in_it(tmp_path: Path) -> None:
+    """As Hugging Face's libraries write it."""
+    for name in ("model.safetensors", "config.json"):
+        (tmp_path / "hub" / name).parent.mkdir(exist_ok=True)
+        (tmp_path / "hub" / name).write_bytes(b"{}")
+    message = (
+        r"hub: expected an ONNX file, .* CTranslate2 with model\.bin, .*, got a folder with config\.json, model\.saf"
+    )
+    with pytest.raises(InvalidInput, match=message):
+        import_onnx("asr", tmp_path / "hub", {}, note="", versions_dir=tmp_path / "versions", now=NOW)
+
+
+@pytest.mark.parametrize("name", ["it.pth", "last.ckpt", "torchvision:fcos_resnet50_fpn", "best.safetensors"])
+def test_checkpoints_are_known_by_their_names(name: str) -> None:
+    assert is_pretrained(name)
+    assert not is_pretrained("model.onnx")
 
 
 def test_a_declaration_is_toml_and_may_name_a_file_of_classes(tmp_path: Path) -> None:

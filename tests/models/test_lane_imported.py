@@ -222,6 +222,26 @@ class TestHybridAnchors:
         with pytest.raises(InvalidInput, match=r"row_lanes, column_lanes: expected lanes from 0 to 3, as loc_.* says"):
             declare(made, {"input": {"crop_top": 0.2}, **given})
 
+    def test_lanes_of_another_number_are_declared(self, tmp_path: Path) -> None:
+        """UFLDv2's network for CurveLanes has ten lanes, each in rows and in columns, and rows from 0.4 down."""
+        shapes = {
+            "loc_row": (200, 72, 10),
+            "loc_col": (100, 81, 10),
+            "exist_row": (2, 72, 10),
+            "exist_col": (2, 81, 10),
+        }
+        outputs = {name: np.zeros((1, *shape)) for name, shape in shapes.items()}
+        made = foreign.ufld_v2(tmp_path / "made.onnx", outputs, (1600, 800))
+        cut, every = {"input": {"crop_top": 0.2}}, list(range(10))
+        message = r"rows, row_lanes, column_lanes: .* lanes are not 4, got none for loc_row \(1x200x72x10\)"
+        with pytest.raises(InvalidInput, match=message):
+            declare(made, cut)
+        with pytest.raises(InvalidInput, match=r"^rows: expected to be declared"):
+            declare(made, {**cut, "row_lanes": every, "column_lanes": every})
+        rows = np.linspace(0.4, 1, 72).tolist()
+        told = declare(made, {**cut, "row_lanes": every, "column_lanes": every, "rows": rows})
+        assert (told.row_lanes, told.rows[0]) == (tuple(every), 0.4)
+
     @pytest.mark.parametrize(
         ("given", "message"),
         [
@@ -267,7 +287,14 @@ class TestHybridAnchors:
         (
             lambda path: foreign.constant(path, {"boxes": np.zeros((1, 252, 6))}, (160, 96)),
             {},
-            "outputs.mask: expected the proportions of the picture, 160x96, got a mask of 6x252",
+            "outputs.mask: expected the proportions of the picture, 160x96, got a mask of 6x252; .* lists of points",
+        ),
+        (
+            lambda path: foreign.constant(
+                path, {"pred_logits": np.zeros((1, 7, 2)), "pred_curves": np.zeros((1, 7, 8))}, (640, 360)
+            ),
+            {},
+            r"head: expected .* for outputs pred_logits \(1x7x2\), .*, got none that the file tells; curves .* LSTR",
         ),
         (foreign.segmenter, {"input": 3}, "input: expected a table, got 3"),
         (foreign.segmenter, {"head": ["segmentation"]}, "head: expected one of segmentation, .*, got "),

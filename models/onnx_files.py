@@ -26,6 +26,7 @@ _TYPES: dict[str, type[np.generic]] = {
     "tensor(uint8)": np.uint8,
     "tensor(int32)": np.int32,
     "tensor(int64)": np.int64,
+    "tensor(bool)": np.bool_,
 }
 
 

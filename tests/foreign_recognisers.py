@@ -58,6 +58,20 @@ def nemo(path: Path, subsampling: int = 8, metadata: Mapping[str, str] | None = 
     return graph.save(path, {"logprobs": ["N", "F", 4]}, notes if metadata is None else metadata)
 
 
+def parakeet(path: Path) -> Path:
+    """Hugging Face's: NeMo's features as ``input_features`` (batch, frames, 80), a mask of the frames that count."""
+    weights, bias = _listener(NEMO_FEATURES, (*PIECES, "<pad>"), above=1.0)
+    sound, mask = (TensorProto.FLOAT, ["N", "T", 80]), (TensorProto.BOOL, ["N", "T"])
+    graph = _Graph({"input_features": sound, "attention_mask": mask})
+    graph.node("Transpose", ["input_features"], "bands", perm=[0, 2, 1])
+    graph.node("Cast", ["attention_mask"], "counts", to=TensorProto.FLOAT)
+    graph.node("Unsqueeze", ["counts", graph.constant("one", np.array([1]))], "row")
+    graph.node("Mul", ["bands", "row"], "heard")
+    graph.pooled("heard", 8, weights, bias, "logits")
+    beside(path, [f"{piece} {number}" for number, piece in enumerate((*PIECES, "<pad>"))])
+    return graph.save(path, {"logits": ["N", "F", 4]}, {})
+
+
 def wav2vec2(path: Path, masked: bool = False, metadata: Mapping[str, str] | None = None) -> Path:
     """Hugging Face's: ``input_values`` (batch, samples) -> ``logits``; ``vocab.json`` in capitals.
 

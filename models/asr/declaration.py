@@ -42,7 +42,7 @@ _HALVES = ("last_hidden_state", "encoder_hidden_states", "encoder_out", "input_i
 class SoundInput:
     """A network's sound: the waveform itself or log-mel features, and its length where the network asks for it.
 
-    Where a network that hears the waveform wants two axes of ``length``, it is a mask of the samples that count.
+    Where a network wants two axes of ``length``, it is a mask of the samples or frames that count.
     ``layout`` of features is (batch, frames, mels) or (batch, mels, frames). ``normalise`` brings a waveform to mean 0
     and deviation 1, as wav2vec2's large models want it.
     """
@@ -72,7 +72,7 @@ class SoundInput:
         feeds: dict[str, NDArray[Any]] = {self.name: np.ascontiguousarray(values, ports[self.name].dtype)}
         if self.length:
             port = ports[self.length]
-            masked = self.kind == "waveform" and len(port.shape) == 2  # a clip is alone: all of it counts
+            masked = len(port.shape) == 2  # a clip is alone: all of it counts
             feeds[self.length] = np.ones((1, length), port.dtype) if masked else np.array([length], port.dtype)
         return feeds
 
@@ -276,7 +276,8 @@ def _told_by(graph: Graph) -> dict[str, Any]:
         mels_first = sound.shape[1] is not None and sound.shape[2] is None
         found["layout"] = "mels-frames" if mels_first else "frames-mels"
         mels = sound.shape[1] if mels_first else sound.shape[2]
-        known = _features(metadata) or ({} if mels_first or "model_type" in metadata else {"kind": "kaldi"})
+        untold = mels_first or "model_type" in metadata or sound.name == "input_features"  # Hugging Face's, of any kind
+        known = _features(metadata) or ({} if untold else {"kind": "kaldi"})
         found["features"] = {**known, **({"mels": mels} if mels else {})}
     if metadata.get("subsampling_factor", "").isdecimal():
         told["subsampling"] = int(metadata["subsampling_factor"])
@@ -284,7 +285,7 @@ def _told_by(graph: Graph) -> dict[str, Any]:
 
 
 def _features(metadata: Mapping[str, str]) -> dict[str, Any]:
-    """The features of each family, as sherpa-onnx computes them for it; nothing where the file tells of none."""
+    """The features that each family is trained on; nothing where the file tells of none."""
     family = metadata.get("model_type", "")
     if family.startswith("EncDec") or metadata.get("model_author") == "NeMo":
         normalise = "per_feature" if metadata.get("normalize_type") == "per_feature" else "none"

@@ -34,6 +34,7 @@ FAMILIES: dict[str, tuple[Make, Callable[[Path], Mapping[str, Any]], float]] = {
         lambda folder: {"input": {"features": {"kind": "nemo"}}},
         0.08,
     ),
+    "parakeet": (foreign.parakeet, lambda folder: {"input": {"features": {"kind": "nemo"}}}, 0.08),
     "wav2vec2": (foreign.wav2vec2, lambda folder: {"vocabulary": str(folder / "vocab.json")}, 0.02),
     "wav2vec2-masked": (
         lambda path: foreign.wav2vec2(path, masked=True),
@@ -167,6 +168,11 @@ class TestDeclaration:
                 foreign_detectors.ultralytics,
                 {"vocabulary": ["<blk>", "a"]},
                 r"input: expected a waveform, .*, or its features, .*, got images \(1x3x96x128\)",
+            ),
+            (
+                foreign.parakeet,
+                {},
+                r"features.kind: expected nemo or kaldi .* for input_features \(\?x\?x80\), got none",
             ),
             (lambda path: foreign.nemo(path, subsampling=4), {}, "subsampling: expected 0.08 s .*, got 0.04 s"),
         ],

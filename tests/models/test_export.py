@@ -6,6 +6,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import onnx
 import pytest
 import torch
@@ -15,7 +16,7 @@ from torch import nn
 from models import export, quantise, tasks
 from models.errors import Refused
 from models.evaluate import Evaluation, read_item
-from models.export import Origin, check_parity, publish
+from models.export import Origin, _difference, check_parity, publish
 from models.marks import CulaneImage, Mark, Marks
 from models.onnx_files import description
 from models.quantise import LEAST_ITEMS, Trial
@@ -163,6 +164,17 @@ def test_a_version_is_tuned_on_items_kept_out_of_training(made: Made, tmp_path: 
     kept, added = (published(n, before={"box_certainty": before}) for n in (LEAST_ITEMS - 1, LEAST_ITEMS))
     assert description(kept.onnx, "lane")["box_certainty"] == before
     assert description(added.onnx, "lane")["box_certainty"] == {**before, **learnt}
+
+
+def test_a_side_of_a_box_is_as_exact_as_the_whole_box() -> None:
+    """One at the border comes from a middle and a width of hundreds of pixels, with their rounding errors."""
+    box = np.array([[[0.0, 2.0, 600.0, 300.0]]], np.float32)
+    assert _difference("boxes", box, box + np.float32(0.04), {}) == pytest.approx(0.04, abs=1e-4)
+    for name, other in (("boxes", box + np.float32(0.7)), ("embedding", box + np.float32(0.04))):
+        with pytest.raises(Refused, match=f"{name} of .*: torch and ONNX differ by"):
+            _difference(name, box, other, {})
+    nothing = np.zeros((1, 0, 4), np.float32)
+    assert _difference("boxes", nothing, nothing, {}) == 0
 
 
 def test_a_network_that_disagrees_with_its_export_is_refused(made: Made) -> None:

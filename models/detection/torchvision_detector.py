@@ -59,6 +59,7 @@ _STEP = (
     128  # height and width of pictures are multiples of it, the coarsest stride: torchvision rounds strides otherwise
 )
 _STRIDES = (8, 16, 32, 64, 128)
+_MOST_OVERLAP = {"fcos_resnet50_fpn": 0.6, "ssdlite320_mobilenet_v3_large": 0.55}  # IoU of suppression; of others 0.5
 _LOG_LIMIT = math.log(1000 / 16)  # torchvision's bound of a box's growth
 GREY = (124.0, 116.0, 104.0)  # the mean colour, which torchvision's zeros after normalisation are
 _WITHOUT_EPS = ("retinanet_resnet50_fpn", "fasterrcnn_resnet50_fpn")  # torchvision's own weights of these
@@ -301,7 +302,8 @@ def declared(settings: Settings) -> dict[str, Any]:
             resize="fit", shortest=settings.shortest, longest=settings.longest, multiple=_STEP, fill=GREY
         )
     outputs = {name: name for name in OUTPUT_NAMES}
-    return plain(Declaration("boxes", settings.categories, picture, "images", outputs, most_overlap=0.5))
+    most_overlap = _MOST_OVERLAP.get(settings.model, 0.5)
+    return plain(Declaration("boxes", settings.categories, picture, "images", outputs, most_overlap=most_overlap))
 
 
 def pretrained(name: str, file: Path | None, given: Mapping[str, Any]) -> tuple[Settings, dict[str, Tensor]]:

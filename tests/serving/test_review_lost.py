@@ -163,6 +163,22 @@ class TestDrafts:
         expect(at.page.locator("#text")).to_have_value("yes begun elsewhere")
         after.close()
 
+    def test_of_a_page_that_is_closed_out_of_sight_replace_no_newer_ones(self, at: Desk) -> None:
+        (item,) = at.post("asr")
+        at.open("/review/asr")
+        at.page.keyboard.type(" begun")
+        at.page.evaluate(HIDE, True)
+        after = at.page.context.new_page()
+        after.goto("/review/asr")
+        expect(after.locator("#text")).to_have_value("yes begun")
+        after.keyboard.type(" and sent")
+        after.keyboard.press("Enter")
+        assert at.correction(item)["label"]["text"] == "yes begun and sent"
+        at.page.close(run_before_unload=False)
+        after.reload()
+        expect(after.locator("#desk")).to_have_attribute("data-state", "empty")
+        after.close()
+
     def test_of_a_page_that_comes_back_into_sight_go_on(self, at: Desk) -> None:
         at.post("asr")
         at.open("/review/asr")

@@ -83,7 +83,7 @@ export class Supply {
   /** Leaves everything that is held, and what is on the table, for the next page. @param {Work | null} current */
   putDown(current) {
     const held = [...(current ? [current] : []), ...this.#ready].filter(({ item, touched }) => item.lease_id || touched);
-    const ours = held.map(({ item, draft, seconds, touched }) => ({ item, draft, seconds, touched, page: PAGE }));
+    const ours = held.map(({ item, draft, seconds, touched, given }) => ({ item, draft, seconds, touched, given, page: PAGE }));
     const ids = ours.map(({ item }) => item.item_id);
     this.#down = keep(this.#key, [...ours, ...this.#shelf(ids)]) ? ids : null; // another tab may have put down its own
   }

@@ -157,13 +157,13 @@ class Review {
 
   /** Nobody knows whether a page that is out of sight is ever seen again: what it holds is kept meanwhile. */
   #putDown() {
+    if (!this.supply.takeBack()) this.#isGone = true; // another page has taken up what was put down before
     if (!this.#isGone) this.supply.putDown(this.#leave());
   }
 
   #comeBack() {
-    if (this.supply.takeBack()) return;
-    this.#isGone = true; // what it held is another page's now
-    location.reload();
+    if (!this.supply.takeBack()) this.#isGone = true;
+    if (this.#isGone) location.reload();
   }
 
   /** The same with its medium fetched again. @param {Work} work @returns {Work} */

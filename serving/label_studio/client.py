@@ -118,11 +118,19 @@ class Client(ToolApi):
                   "send_for_all_actions": True, "headers": headers}  # fmt: skip
         self._json("POST", "/api/webhooks/", json=values)
 
-    def remove_webhooks(self, project: int, path: str) -> None:
-        """Takes away the webhooks of a project that lead to that path, at whatever address."""
-        for one in self._json("GET", "/api/webhooks/", params={"project": project}):
-            if one["url"].rstrip("/").endswith(path):
-                self._json("DELETE", f"/api/webhooks/{one['id']}/")
+    def remove_webhook(self, project: int, path: str) -> None:
+        """Takes away the webhook of a project that leads to that path, at whatever address.
+
+        Raises:
+            InvalidInput: there are several, of other services too.
+        """
+        hooks = self._json("GET", "/api/webhooks/", params={"project": project})
+        found = [one for one in hooks if one["url"].rstrip("/").endswith(path)]
+        if len(found) > 1:
+            raise InvalidInput(f"project {project}: expected one webhook that leads to {path}, got "
+                               f"{', '.join(sorted(one['url'] for one in found))}")  # fmt: skip
+        for one in found:
+            self._json("DELETE", f"/api/webhooks/{one['id']}/")
 
     def _authorization(self) -> dict[str, str]:
         if self._token.count(".") != 2:

@@ -85,6 +85,9 @@ class Corrections:
         is_old = known.changed_at is not None and changed_at < known.changed_at
         if known.gone or (is_old and not known.corrections):
             return False
+        is_untouched = given.get("lead_time") is None
+        if is_untouched and known.changed_at == changed_at and not known.corrections:
+            return False  # a copy, as was seen before: what it was copied from may be gone by now
         known = replace(known, project=int(project["id"]), studio_task=int(studio_task["id"]),
                         changed_at=known.changed_at if is_old else changed_at)  # fmt: skip
         if given.get("was_cancelled"):
@@ -92,7 +95,7 @@ class Corrections:
                 self._take_back(known)
             return False
         prediction = self._prediction(given)
-        if given.get("lead_time") is None and given["result"] == prediction.get("result"):
+        if is_untouched and given["result"] == prediction.get("result"):
             self._studio.keep(known)  # copied by "Create Annotations From Predictions": nobody has looked
             return False
         shown = self._view(task, project)

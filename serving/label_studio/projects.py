@@ -179,7 +179,7 @@ def detach(loop: Loop, client: Client | None, task: Task, project_id: int, actor
     for token in _tokens_of(loop, task, project_id):
         tokens.revoke_token(loop.store, token, actor, utc_now())
     try:
-        require(client).remove_webhooks(project_id, f"/label-studio/{task}/webhook")
+        require(client).remove_webhook(project_id, f"/label-studio/{task}/webhook")
     except NotFound:  # it was deleted there
         return None
     except PrelabelError as error:

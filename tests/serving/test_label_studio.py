@@ -266,6 +266,8 @@ class TestCorrections:
         settled(joined)
         assert joined.deployment.corrections.reconcile("detection", 1) == Reconciled(0, 2)
         assert [label.boxes[0].xyxy[0] for label in labels(joined)] == [24]
+        made[0]["parent_prediction"] = copy["predictions"].clear()  # "Delete predictions" takes it away there, too
+        assert joined.deployment.corrections.reconcile("detection", 1) == Reconciled(0, 2)
         saved = made[0] | {"lead_time": 3.0, "updated_at": "2026-01-01T10:00:09.5Z"}
         tell(joined, studio.event("ANNOTATION_UPDATED", saved))
         settled(joined)

@@ -101,6 +101,11 @@ def test_a_project_that_is_gone_keeps_nothing_from_the_others(
         "here/label-studio/asr/webhook", "there:3000/a/label-studio/asr/webhook/", "here/label-studio/lane/webhook",
         "elsewhere/webhook",
     ])]  # fmt: skip
+    left = projects.detach(joined.loop, studio.client(), "asr", 9, "tester")
+    assert left is not None
+    assert "expected one webhook that leads to /label-studio/asr/webhook, got http://here/label-studio/asr/w" in left
+    del studio.webhooks[1]
+    joined.loop.store.studio.attach("asr", 9, "tester", utc_now())
     assert projects.detach(joined.loop, studio.client(), "asr", 9, "tester") is None
     assert [one["id"] for one in studio.webhooks] == [2, 3]
     assert [one.project for one in joined.loop.store.studio.projects()] == [1]

@@ -46,7 +46,7 @@ _BLOCK_VALUES = 1 << 18  # samples x channels decoded at once
 _UNKNOWN_FRAMES = 1 << 62  # libsndfile says 2^63 - 1 where a header leaves the length open
 _ORIENTATION = 0x0112
 _MARKER = re.compile(rb"\xff[^\x00\xd0-\xd7\xff]")  # of a segment in a JPEG; the others stand inside of scans
-_SEQUENTIAL, _SCAN, _END, _BARE = (b"\xff\xc0", b"\xff\xc1"), b"\xff\xda", b"\xff\xd9", b"\xff\x01"
+_SCAN, _END, _BARE = b"\xff\xda", b"\xff\xd9", b"\xff\x01"
 _MOST_SCANS, _MOST_SEGMENTS = 200, 1500  # encoders make about ten; metadata come in pieces of 64 KB
 _TURNS = {
     2: Transpose.FLIP_LEFT_RIGHT,
@@ -223,12 +223,12 @@ def check_pixels(size: tuple[int, int], name: str, limits: Limits) -> None:
 
 
 def _check_scans(data: bytes, name: str) -> None:
-    """Lets a JPEG pass whose pixels are built up in so many scans as encoders make: one takes forty bytes of the file,
-    and goes over all pixels (ITU-T T.81, B.1.1)."""
+    """Lets a JPEG pass whose pixels are built up in so many scans as encoders make: one takes eleven bytes of the
+    file and more, and goes over all pixels (ITU-T T.81, B.1.1)."""
     place, scans = 2, 0
     for _ in range(_MOST_SEGMENTS):
         marker = _MARKER.search(data, place)
-        if marker is None or marker[0] == _END or marker[0] in _SEQUENTIAL:
+        if marker is None or marker[0] == _END:
             return
         scans += marker[0] == _SCAN
         if scans > _MOST_SCANS:

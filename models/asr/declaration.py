@@ -127,7 +127,7 @@ def declare(onnx: Path, given: Mapping[str, Any]) -> Declaration:
     session = open_session(onnx)
     graph = graph_of(session)
     _require_known_features(graph.metadata)
-    told = _with_habits(graph, merged(_told_by(graph), given))
+    told = _with_habits(graph, merged(_told_by(graph, given), given))
     _require_whole(graph, told["output"])
     told["vocabulary"] = vocabulary(told.get("vocabulary"), onnx.parent, _classes(graph, told["output"]))
     if "blank" not in told:
@@ -254,17 +254,19 @@ def _require_whole(graph: Graph, output: str) -> None:
                            f"word: {ports}; Whisper comes as whisper:SIZE or a folder")  # fmt: skip
 
 
-def _told_by(graph: Graph) -> dict[str, Any]:
+def _told_by(graph: Graph, given: Mapping[str, Any]) -> dict[str, Any]:
     """What the file itself says: its ports, and the metadata of NeMo's and sherpa-onnx's exports.
 
     Raises:
         InvalidInput: its input is no sound.
     """
-    sound, metadata = graph.inputs[0], graph.metadata
+    declared, metadata = given.get("input"), graph.metadata
+    named = declared.get("name") if isinstance(declared, Mapping) else None
+    sound = next((port for port in graph.inputs if port.name == named), graph.inputs[0])
     told: dict[str, Any] = {"output": graph.outputs[0].name}
     found: dict[str, Any] = {"name": sound.name}
-    if len(graph.inputs) > 1:
-        found["length"] = graph.inputs[1].name
+    if others := [port.name for port in graph.inputs if port is not sound]:
+        found["length"] = others[0]
     if len(sound.shape) not in (2, 3):
         raise InvalidInput(f"input: expected a waveform, 1 x samples, or its features, 1 x frames x mels, got {sound}")
     if len(sound.shape) == 2:

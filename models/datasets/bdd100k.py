@@ -64,10 +64,11 @@ def read_lanes(root: Path, split: str | None = None) -> Iterator[tuple[Item, Lan
 
 
 def _file(root: Path, newest: str, split: str | None) -> Path:
-    found = {path.name: path for path in sorted((root / _EACH_2018).glob("*")) if path.is_dir()}
+    found = dict[str, Path]()
     for prefix in (_BOTH_2018, newest):  # the later of two wins
         for path in sorted(root.glob(f"{prefix}*.json")):
             found[str(path.relative_to(root)).removeprefix(prefix).removesuffix(".json")] = path
+    found = found or {path.name: path for path in sorted((root / _EACH_2018).glob("*")) if path.is_dir()}
     return found[chosen_split(root, list(found), split, f"{newest}*.json, {_BOTH_2018}*.json or {_EACH_2018}*/")]
 
 

@@ -14,6 +14,7 @@ from models.records import LARGEST, Item, Seconds, Transcript
 
 _LANGUAGE = ("lang", "language", "source_lang")  # by which manifests tell what is spoken; the first is what is written
 _ROUNDED: Seconds = 0.25  # manifests round, and MP3 has up to so much silence around what was encoded
+_WHOLE: Seconds = 0.999  # is cut off from durations in whole seconds
 
 
 def read(root: Path, split: str | None = None) -> Iterator[tuple[Item, Transcript]]:
@@ -57,7 +58,7 @@ def _check_duration(where: str, clip: Path, duration: Any) -> None:
         broken(where, "a duration in seconds > 0", duration)
     with suppress(UnreadableMedia):  # which is for whoever listens to it
         length = duration_s(clip)
-        if length > duration + _ROUNDED:
+        if length > duration + (_WHOLE if float(duration).is_integer() else _ROUNDED):
             broken(where, f"whole files (duration {length:.2f}, that of the file)", duration)
 
 

@@ -35,6 +35,7 @@ ROLES: dict[Head, tuple[str, ...]] = {  # what each head reads
 }
 _NAMELESS = ("", "N/A", "__background__", "background")  # classes that are no category
 
+_COCO_NUMBERS = 91  # of its categories, from 0 on, many of which are none
 _CAFFE = {"mean": [103.53, 116.28, 123.675], "std": [57.375, 57.12, 58.395]}  # the same in BGR, of 0 to 255
 _HABITS: dict[Head, dict[str, Any]] = {  # how each family is usually exported
     "boxes": {},
@@ -155,10 +156,12 @@ def _check(graph: Graph, declaration: Declaration) -> None:
 
 
 def _has_background(graph: Graph, told: Mapping[str, Any]) -> bool:
-    """Whether it is RF-DETR, whose exports have a column more than classes, the last, which is none."""
+    """Whether it is RF-DETR, whose exports have a column more than classes, the last, which is none; but for its own
+    weights of COCO, which have one for each of the numbers from 0 to 90 there."""
     if told["head"] != "detr" or told["outputs"].get("boxes") != "dets" or told.get("activation") != "sigmoid":
         return False
-    return _classes_of(graph, told) == len(told["classes"]) + 1
+    columns = _classes_of(graph, told)
+    return columns != _COCO_NUMBERS and columns == len(told["classes"]) + 1
 
 
 def _require_all_classes(session: onnxruntime.InferenceSession, declaration: Declaration) -> None:
@@ -242,7 +245,8 @@ def _single(shape: tuple[int | None, ...], size: tuple[int, int], metadata: Mapp
     """The head with one output of this shape."""
     ultralytics = metadata.get("author") == "Ultralytics"
     if ultralytics:
-        if "rtdetr" in (metadata.get("head", "") + metadata.get("description", "")).lower():
+        model, _, _ = metadata.get("description", "").partition(" trained on ")  # and then a path
+        if "rtdetr" in metadata.get("head", model).lower():
             return "rtdetr"
         suppressed = metadata.get("end2end") == "True" or "'nms': True" in metadata.get("args", "")
         return "yolo-end2end" if shape[2] == 6 or (shape[2] is None and suppressed) else "yolo"

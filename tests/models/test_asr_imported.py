@@ -130,6 +130,10 @@ class TestDeclaration:
             "audio_signal", "log-mel", "length", "mels-frames", features=foreign.NEMO_FEATURES
         )
         assert (told.blank, told.alphabet, told.lower_case) == (3, (" a", " b", " c"), False)
+        model = onnx.load(tmp_path / "model.onnx")
+        model.graph.input.insert(0, model.graph.input.pop())  # the length stands before the sound
+        onnx.save(model, tmp_path / "model.onnx")
+        assert declare(tmp_path / "model.onnx", {"input": {"name": "audio_signal"}}).input == told.input
         told = declare(foreign.sherpa(tmp_path / "model.onnx"), {})
         assert (told.blank, told.input.features) == (0, foreign.SHERPA_FEATURES)
         vocab = {"vocabulary": str(tmp_path / "vocab.json")}

@@ -15,9 +15,10 @@ from numpy.typing import NDArray
 from models import tasks
 from models.declaring import build, plain
 from models.detection import heads
-from models.detection.declaration import Declaration, declare
+from models.detection.declaration import Declaration, complete, declare
 from models.errors import InvalidInput
 from models.importing import embed
+from models.onnx_files import Graph, Port
 from models.records import Box, Boxes, Prediction
 from tests import foreign_detectors as foreign
 from tests.foreign_detectors import HEIGHT, NAMES, WIDTH, cells
@@ -206,6 +207,25 @@ def test_suppression_inside_is_told_where_no_shape_is(tmp_path: Path, note: Mapp
     assert (told.head, told.input.width, told.most_overlap) == ("yolo-end2end", WIDTH, 1.0)
     without = {"args": "{'batch': 1, 'nms': None, 'dynamic': True}", "end2end": "False"}
     assert declare(foreign.ultralytics_end2end(tmp_path / "it.onnx", without, fixed=False), {}).head == "yolo"
+
+
+def test_rf_detr_of_coco_wants_a_name_for_each_number_from_0_on() -> None:
+    """Its columns are COCO's numbers, from 1 on: names of these alone would each be one off."""
+    ports = Port("dets", (1, 300, 4), np.float32), Port("labels", (1, 300, 91), np.float32)
+    graph = Graph((Port("input", (1, 3, 64, 64), np.float32),), ports, {})
+    names = [f"{number}" for number in range(1, 91)]
+    with pytest.raises(InvalidInput, match=r"classes: expected 91, as .* says, got 90"):
+        complete(graph, {"classes": names})
+    assert complete(graph, {"classes": ["N/A", *names]}).classes[1] == "1"
+
+
+def test_a_data_set_called_after_rt_detr_makes_no_rt_detr(tmp_path: Path) -> None:
+    notes = {
+        "author": "Ultralytics",
+        "names": "['a', 'b']",
+        "description": "Ultralytics YOLO11n model trained on /data/rtdetr-vs-yolo/data.yaml",
+    }
+    assert declare(foreign.ultralytics(tmp_path / "it.onnx", notes), {}).head == "yolo"
 
 
 def test_the_last_column_of_rf_detr_has_no_name(tmp_path: Path) -> None:

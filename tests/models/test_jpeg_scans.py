@@ -33,6 +33,14 @@ def with_scans(count: int, before: bytes = b"") -> bytes:
     return data[: data.index(first) + len(first)] + before + second * count + END
 
 
+def sequential(count: int) -> bytes:
+    """A grey picture in one pass, which is repeated."""
+    file = io.BytesIO()
+    Image.new("L", (64, 64), 100).save(file, "JPEG")
+    data = file.getvalue()
+    return data[: -len(END)] + data[data.index(b"\xff\xda") : -len(END)] * count + END
+
+
 def segment(size: int, filled: bytes = b"x") -> bytes:
     return COMMENT + (size + 2).to_bytes(2, "big") + (filled * size)[:size]
 
@@ -50,6 +58,11 @@ def segment(size: int, filled: bytes = b"x") -> bytes:
 def test_hundreds_of_scans_are_refused_before_they_are_decoded(before: bytes) -> None:
     with pytest.raises(TooLarge, match="bomb: expected a JPEG of at most 200 scans in 1500 segments, got more"):
         read_image(with_scans(1000, before), "bomb")
+
+
+def test_passes_of_a_picture_that_needs_one_count_too() -> None:
+    with pytest.raises(TooLarge):
+        read_image(sequential(1000), "bomb")
 
 
 def test_nor_do_endless_comments_hide_them() -> None:

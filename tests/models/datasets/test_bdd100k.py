@@ -94,6 +94,7 @@ def test_the_labels_of_2018_hold_both_and_give_way_to_those_of_2020(tmp_path: Pa
     assert isinstance(label, Lanes)
     assert len(label.lanes) == 1
     boxes_2020(tmp_path)
+    (tmp_path / "labels" / "100k" / "train").mkdir(parents=True)  # the first ones beside them are no further splits
     assert labels(f"bdd100k:{tmp_path}")["images/100k/val/a.jpg"] == Boxes(64, 48)
 
 

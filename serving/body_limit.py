@@ -32,19 +32,20 @@ class BodyLimit:
         if announced > limit:
             await explained(_too_large(limit, f"{announced}"))(scope, receive, send)
             return
-        read, begun, whole = 0, monotonic(), False
+        read, waited, whole = 0, 0.0, False
 
         async def counting() -> Message:
-            nonlocal read, whole
+            nonlocal read, waited, whole
             if whole:  # what comes now is that the client leaves
                 return await receive()
+            begun = monotonic()
             try:
-                with fail_after(begun + GRACE_S + read / LEAST_RATE - monotonic()):
+                with fail_after(GRACE_S + read / LEAST_RATE - waited):
                     message = await receive()
             except TimeoutError as error:
-                slow = f"got {read} in {monotonic() - begun:.0f} s"
+                slow = f"got {read} in {waited + monotonic() - begun:.0f} s"
                 raise TooSlow(f"body: expected {LEAST_RATE} bytes a second after {GRACE_S:g} s, {slow}") from error
-            read += len(message.get("body", b""))
+            read, waited = read + len(message.get("body", b"")), waited + monotonic() - begun
             whole = not message.get("more_body", False)
             if read > limit:
                 raise _too_large(limit, "more")

@@ -95,8 +95,8 @@ class Calibrations:
             return True
         if last and last.outlived:
             return True
-        if last and last.promise.get("waiting") and not self._waits(version, last.promise.get("behind")):
-            return True  # all that weighing waited for is there
+        if last and last.promise.get("waiting") and self._came(version, last.promise.get("behind", [None])):
+            return True  # something that weighing waited for is there
         if self._policies.adopted(version.task) is None:  # settings may differ between processes, what was adopted not
             return last is not None and not fits(last, policy)
         newest = self._store.versions.calibration(version.name)  # what waits was decided by it, on whatever terms
@@ -173,11 +173,11 @@ class Calibrations:
         names, _ = self._store.versions.ancestry(version.name)
         return self._store.checks.unsettled(version.task, names, self._clock())
 
-    def _waits(self, version: StoredVersion, behind: str | None) -> bool:
-        """Whether checks still wait for one that is not settled, or are ahead of that one."""
-        if self._unsettled(version) is not None:
+    def _came(self, version: StoredVersion, behind: Sequence[str | None]) -> bool:
+        """Whether one of the checks that others waited for is open no more, or all that were not settled are."""
+        if None in behind and self._unsettled(version) is None:
             return True
-        return behind is not None and self._store.checks.is_open(version.task, behind)
+        return not all(self._store.checks.is_open(version.task, one) for one in behind if one is not None)
 
     def _overtaken(self, version: StoredVersion, policy: Policy, known: Sequence[Audited]) -> list[OpenCheck]:
         """The open checks past which known ones were handed out, but for those that a rule catches."""

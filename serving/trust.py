@@ -31,7 +31,7 @@ class Trust:
     corrections cost, once enough people told their seconds.
 
     The rest is what weighing goes on from (``serving.weighing``): the last look or the ladders, and how many known
-    checks waited for others to be settled, the last of which was ``behind``.
+    checks waited for others: ``behind`` which, as ``serving.weighing.Weighed`` says.
     """
 
     calibrator: Calibrator
@@ -40,7 +40,7 @@ class Trust:
     looked: int = 0
     ladders: tuple[Ladder, ...] = ()
     waiting: int = 0
-    behind: str | None = None
+    behind: tuple[str | None, ...] = ()
 
     @property
     def holds(self) -> bool:
@@ -66,7 +66,7 @@ class Trust:
 
     def without(self, reason: str, of_parts: bool = False) -> "Trust":
         """What stays of it where its promise is not kept, or is not the one asked for: the calibration alone."""
-        return replace(self, promise=no_promise(reason, of_parts), looked=0, ladders=(), waiting=0, behind=None)
+        return replace(self, promise=no_promise(reason, of_parts), looked=0, ladders=(), waiting=0, behind=())
 
     def without_kind(self, kind: str, reason: str, checks_from: datetime) -> "Trust":
         """What stays of it where the promise of a kind is not kept, of which checks count from then on alone."""
@@ -100,7 +100,7 @@ class Trust:
         kept = calibrator.get("costs")
         costs = FittedCosts(Costs(**kept["costs"]), kept["n"]) if kept else None
         weighed = _weighed(promise, _promise(promise))
-        weighing = weighed.looked, weighed.ladders, weighed.waiting, promise.get("behind")
+        weighing = weighed.looked, weighed.ladders, weighed.waiting, weighed.behind
         return Trust(Calibrator.from_json(calibrator), weighed.promise, costs, *weighing)
 
 
@@ -123,8 +123,16 @@ def no_promise(reason: str, of_parts: bool) -> NoPromise | PartPromise:
 def _weighed(kept: Mapping[str, Any], promise: Promise) -> Weighed:
     ladders = tuple(_ladder(one) for one in kept.get("ladders", ()))
     since = datetime.fromisoformat(kept["checks_from"]) if kept.get("checks_from") else None
-    counts = (int(kept.get(name, of_before)) for name, of_before in (("most", 1), ("pool", 0)))
-    return Weighed(promise, int(kept.get("waiting", 0)), ladders, int(kept.get("looked", 0)), since, *counts)
+    return Weighed(
+        promise,
+        int(kept.get("waiting", 0)),
+        ladders,
+        int(kept.get("looked", 0)),
+        since,
+        most=int(kept.get("most", 1)),
+        pool=int(kept.get("pool", 0)),
+        behind=tuple(kept.get("behind", ())),
+    )
 
 
 def kinds_lost(promise: Mapping[str, Any]) -> dict[str, datetime]:
@@ -198,5 +206,5 @@ def learn(
         calibrator = fit(checks.scores, checks.errors, features=features, groups=checks.groups)
     last = Weighed(stood.promise, ladders=stood.ladders, looked=stood.looked) if stood else None
     weighed = weigh_checks(known, unsettled, terms, last)
-    behind = terms.overtaken[-1].item_id if weighed.waiting and terms.overtaken else None
-    return Trust(calibrator, weighed.promise, None, weighed.looked, weighed.ladders, weighed.waiting, behind)
+    going_on = weighed.looked, weighed.ladders, weighed.waiting, weighed.behind
+    return Trust(calibrator, weighed.promise, None, *going_on)

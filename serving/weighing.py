@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from datetime import datetime
 from functools import partial
+from itertools import chain
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -114,7 +115,8 @@ class Terms:
 class Weighed:
     """A promise, or why there is none; how many known checks did not count yet; and what weighing goes on from: the
     ladders, or in groups the last look, and since when checks count, if a promise was withdrawn then. Of the parts of
-    one item no more than ``most`` are accepted; the ``pool`` has so many of what is promised."""
+    one item no more than ``most`` are accepted; the ``pool`` has so many of what is promised. What waits does so
+    until one of the checks ``behind`` which it came is open no more, None standing for all that are not settled."""
 
     promise: Promise
     waiting: int = 0
@@ -123,6 +125,7 @@ class Weighed:
     checks_from: datetime | None = None
     most: int = 1
     pool: int = 0
+    behind: tuple[str | None, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -202,12 +205,14 @@ def weigh_checks(known: Sequence[Audited], until: Place | None, terms: Terms, st
     since = terms.checks_from
     known = [one for one in known if since is None or one.checked_at > since]
     ahead = overtaking(known, terms.overtaken)
-    counted = [one for one in settled(known, until) if one.item_id not in ahead]
+    come = settled(known, until)
+    counted = [one for one in come if one.item_id not in ahead]
     grouped = any(_group(one, terms) for one in known)
     found = _at_look(counted, terms, stood) if grouped else _at_any_time(counted, terms, stood)
     told = _each(found.promise, lambda one: _withdrawn(_later(one, len(ahead)), since))
     waiting, pool = len(known) - len(counted), len(terms.pool.scores)
-    return replace(found, promise=told, waiting=waiting, checks_from=since, pool=pool)
+    behind = (*([None] if len(come) < len(known) else []), *([terms.overtaken[-1].item_id] if ahead else []))
+    return replace(found, promise=told, waiting=waiting, checks_from=since, pool=pool, behind=behind)
 
 
 def _by_kind(
@@ -225,7 +230,8 @@ def _by_kind(
         before = stands[name] if name in stands and stands[name].checks_from == since else None
         each[name] = weigh_checks(own(name), until, replace(alone, find=find(name)), before)
     promise = KindPromise(terms.alpha, terms.delta, each, kinds.parts is not None)
-    return Weighed(promise, promise.waiting)
+    behind = dict.fromkeys(chain.from_iterable(one.behind for one in each.values()))
+    return Weighed(promise, promise.waiting, behind=(*behind,))
 
 
 def _by_item(known: Sequence[Audited], kinds: Kinds) -> tuple[Own, Finds]:

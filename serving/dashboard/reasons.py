@@ -19,7 +19,7 @@ from serving.dashboard.languages import ENGLISH, language_of
 _PLACE = re.compile(r"\\\{(\w+)\\\}")  # as ``re.escape`` writes them
 _FILLING = {"n": r"\S+"}  # of places that are a number; others hold anything
 _WORD = re.compile(r"[A-Za-z]{2}")
-LONGEST = 1000  # characters that are looked at: the time for a pattern of four places grows with their third power
+LONGEST = 2000  # characters that are looked at: the time for a pattern of four places grows with their third power
 
 routes = APIRouter()
 

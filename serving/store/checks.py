@@ -2,15 +2,16 @@
 
 from collections.abc import Iterator, Sequence
 from datetime import datetime
+from itertools import chain
 from typing import Any
 
-from sqlalchemy import ColumnElement, Row, Select, and_, exists, func, or_, select, true, update
+from sqlalchemy import ColumnElement, Connection, Row, Select, and_, exists, func, or_, select, true, update
 
 from models.records import Item, Task
 from serving.store.database import Database, log
 from serving.store.records import Actor, Audited, OpenCheck, Place
 from serving.store.rows import about_of, item_of, label_of, of_task, preannotation_of
-from serving.store.tables import corrections, item_tasks, items, leases, preannotations, trained_items
+from serving.store.tables import corrections, events, item_tasks, items, leases, preannotations, trained_items, unfit
 
 _FIRST = corrections.alias("first_given")  # what an item's first person said, whatever became of it
 # While a check waits for a second look, what the first one found counts.
@@ -93,7 +94,9 @@ class Checks:
         chosen = select(item_tasks.c.item_id, item_tasks.c.draw, since_then)
         chosen = chosen.where(_OPEN, *_audit_items(task, ancestry)).order_by(item_tasks.c.draw, item_tasks.c.item_id)
         with self._database.reading() as connection:
-            return [OpenCheck(row.item_id, row.draw, row.since) for row in connection.execute(chosen).all()]
+            again = _back_since(connection, task)
+            rows = connection.execute(chosen).all()
+        return [OpenCheck(row.item_id, row.draw, max(row.since, again.get(row.item_id, row.since))) for row in rows]
 
     def is_open(self, task: Task, item_id: str) -> bool:
         """Whether an item is one of these."""
@@ -115,6 +118,21 @@ class Checks:
             if contested:
                 log(connection, now, actor, "contest", item_id, {"task": task, "correction": correction_id})
         return contested
+
+
+def _back_since(connection: Connection, task: Task) -> dict[str, datetime]:
+    """Since when items wait again that had left the queue: a correction, or a word that they are unfit, was taken back,
+    or their media, which could not be read, were tried again."""
+    gone, tried = corrections.c.withdrawn_at, events.c.verb == "retry"
+    left = select(corrections.c.item_id, gone).where(
+        corrections.c.task == task, gone.is_not(None), ~corrections.c.planted
+    )
+    word = select(unfit.c.item_id, unfit.c.withdrawn_at).where(unfit.c.task == task, unfit.c.withdrawn_at.is_not(None))
+    failed = select(events.c.subject, events.c.at).where(tried, events.c.detail["task"].as_string() == task)
+    back: dict[str, datetime] = {}
+    for item_id, at in chain.from_iterable(connection.execute(chosen).all() for chosen in (left, word, failed)):
+        back[item_id] = max(at, back.get(item_id, at))
+    return back
 
 
 def _audited(task: Task, version: str, ancestry: Sequence[str]) -> Select[Any]:

@@ -78,6 +78,8 @@ Index("ix_item_tasks_due", *(item_tasks.c[name] for name in ("task", "due_at", "
       sqlite_where=text("due_at IS NOT NULL"), postgresql_where=text("due_at IS NOT NULL"))  # fmt: skip
 Index("ix_item_tasks_gold", item_tasks.c.task, item_tasks.c.item_id,
       sqlite_where=text("gold_at IS NOT NULL"), postgresql_where=text("gold_at IS NOT NULL"))  # fmt: skip
+Index("ix_item_tasks_contested", item_tasks.c.task, item_tasks.c.item_id,
+      sqlite_where=text("contested_at IS NOT NULL"), postgresql_where=text("contested_at IS NOT NULL"))  # fmt: skip
 Index("ix_item_tasks_failed", item_tasks.c.updated_at, item_tasks.c.item_id,
       sqlite_where=text("state = 'failed'"), postgresql_where=text("state = 'failed'"))  # fmt: skip
 Index("ix_item_tasks_by_version", *(item_tasks.c[name] for name in ("task", "state", "version")),

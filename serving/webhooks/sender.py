@@ -8,6 +8,7 @@ turn and a timeout at the most.
 from collections import defaultdict
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from datetime import datetime, timedelta
 from time import monotonic
 
@@ -25,7 +26,7 @@ DELAYS_S: tuple[Seconds, ...] = (5, 60, 300, 1800, 7200, 18_000, 36_000)  # betw
 JITTER = 0.1  # of a delay, so that not all come back at once
 ROUND = 100  # messages of one webhook
 AT_ONCE = 8  # webhooks
-SHORT = 10_000  # bytes of an answer, whose body tells nothing
+SHORT, SOON_S = 10_000, 2.0  # bytes of an answer and seconds for them: its body tells nothing
 _CLAIM = timedelta(minutes=5)  # after that another process takes over what one that was killed had taken
 
 
@@ -108,7 +109,10 @@ class Sender(WorkerThread):
 
 
 def _finish(answer: httpx.Response) -> None:
-    """Reads a short body, so that the connection serves the next message; one that may go on for ever is left alone."""
-    announced = answer.headers.get("content-length", "")
+    """Reads a short body, so that the connection serves the next message; one that goes on for long is left alone."""
+    announced, begun = answer.headers.get("content-length", ""), monotonic()
     if announced.isdecimal() and int(announced) <= SHORT:
-        answer.read()
+        with suppress(httpx.HTTPError):  # the status has come, which is what counts
+            for _ in answer.iter_raw():
+                if monotonic() - begun > SOON_S:
+                    break

@@ -15,7 +15,7 @@ from selection.queueing import Skills
 from selection.risk import NoPromise
 from selection.rules import Rule
 from serving.overtaking import overtaken, overtaking
-from serving.store.records import Audited, OpenCheck
+from serving.store.records import Audited, OpenCheck, Unfit
 from serving.weighing import weigh_checks
 from tests.serving.test_audits import EASY, World
 from tests.serving.test_kinds import audited, promised, terms
@@ -124,6 +124,40 @@ def test_what_somebody_gave_back_is_waited_for(begin: Begin) -> None:
     assert [one.name for one in here.loop.due_for_calibration()] == ["v1"]
     assert here.learn()
     assert here.told()["n"] == 50
+
+
+def test_what_comes_back_was_not_passed_over_while_it_was_gone(begin: Begin) -> None:
+    """A promise holds on when an annotation is deleted, or a word that an item is unfit is taken back."""
+    here = begin()
+    here.post(60)
+    here.clock.forward(1)
+    (one,) = here.loop.lease("detection", 1, "ann", "tester")
+    word = Unfit(one.item.id, "detection", "damaged", "ann", 1.0, "test", here.clock())
+    here.loop.find_unfit(word, one.lease_id, "tester")
+    assert work_off(here, "ann", "car") == 59
+    assert here.learn()
+    here.clock.forward(1)
+    here.loop.find_fit(one.item.id, "detection", "tester")
+    assert here.learn()
+    assert here.told()["n"] == 59
+
+
+def test_a_kind_does_not_wait_for_what_nobody_can_do_of_another(begin: Begin) -> None:
+    here = begin()
+    able = {name: Skills(categories=("car",)) for name in ("ann", "bob")}
+    cars = Kind("detection", "cars", category="car")
+    here.loop.adopt(replace(here.loop.policies.default, annotators=able, kinds=(cars,)), None, "admin")
+    here.clock.forward(1)
+    for category in ("car", "bus") * 60:
+        here.post(1, prediction(0.1, boxes(category)))
+    (hard,) = here.loop.lease("detection", 1, "ann", "tester")
+    here.loop.release(hard.lease_id, "tester")
+    assert work_off(here, "ann", "car") == 59
+    assert not here.learn()
+    assert work_off(here, "bob", "car") == 1
+    assert [one.name for one in here.loop.due_for_calibration()] == ["v1"]
+    assert here.learn()
+    assert here.loop.due_for_calibration() == []
 
 
 @pytest.mark.parametrize(

@@ -6,11 +6,14 @@ from pathlib import Path
 from time import sleep
 from urllib.parse import urlsplit
 
+import anyio
 import httpx
 import pytest
+from starlette.types import Message, Receive, Scope, Send
 
 from serving import body_limit
 from serving.auth import COOKIE
+from serving.body_limit import BodyLimit
 from tests.serving.served import Served, eventually, listening, picture, serving
 from tests.serving.test_app_guard import code_of
 
@@ -69,6 +72,27 @@ def test_a_long_body_has_the_time_that_it_needs(served: Served, monkeypatch: pyt
     with listening(served) as base:
         answer = httpx.post(f"{base}/v1/detection/annotate", content=pieces(), timeout=10)
     assert code_of(answer) == (422, "unreadable_media")
+
+
+def test_the_time_that_the_service_takes_is_not_the_senders(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(body_limit, "GRACE_S", 0.2)
+    read = list[bytes]()
+
+    async def at_leisure(scope: Scope, receive: Receive, send: Send) -> None:
+        for _ in range(2):
+            await anyio.sleep(0.3)
+            read.append((await receive())["body"])
+
+    async def sent() -> Message:
+        await anyio.sleep(0.01)
+        return {"type": "http.request", "body": b"x", "more_body": len(read) == 0}
+
+    async def nothing(_: Message) -> None:
+        raise AssertionError
+
+    scope = {"type": "http", "path": "/v1/items", "headers": []}
+    anyio.run(BodyLimit(at_leisure, 10), scope, sent, nothing)
+    assert read == [b"x", b"x"]
 
 
 def test_no_other_page_frames_ours(served: Served) -> None:

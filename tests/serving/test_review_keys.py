@@ -5,6 +5,7 @@ from typing import Any
 import pytest
 from playwright.sync_api import Browser, Page, ViewportSize, expect
 
+from serving.store.records import UNFIT
 from tests.serving.browser import command
 from tests.serving.reviewing import SIZE, Desk, Office, desk
 from tests.serving.test_review_pictures import change_queue
@@ -69,6 +70,7 @@ class TestLayouts:
         press(at, "г", "KeyU", ALT)
         press(at, "é", "Digit2")
         at.until(lambda: at.state(item) == "unfit")
+        assert at.client.get(f"/v1/items/{item}").json()["unfit"][0]["reason"] == list(UNFIT["asr"])[1]
 
     def test_characters_that_need_altgr_are_text(self, at: Desk) -> None:
         (item,) = at.post("asr")
@@ -105,6 +107,15 @@ def press(at: Desk, key: str, code: str, held: int = 0, text: str = "") -> None:
         keys.send("Input.dispatchKeyEvent", {"type": kind, "key": key, "code": code, "modifiers": held, "text": text})
 
 
+def press_on(at: Desk, where: str, key: str) -> None:
+    """A key on what has the focus, while a box is chosen."""
+    (item,) = at.post("detection")
+    at.open(f"/review/detection/{item}")
+    at.press("Tab")
+    at.page.locator(where).focus()
+    at.press(key)
+
+
 class TestFocus:
     @pytest.mark.parametrize(
         ("where", "key"),
@@ -116,20 +127,12 @@ class TestFocus:
         ],
     )
     def test_it_stays_where_it_is(self, at: Desk, where: str, key: str) -> None:
-        (item,) = at.post("detection")
-        at.open(f"/review/detection/{item}")
-        at.press("Tab")
-        at.page.locator(where).focus()
-        at.press(key)
+        press_on(at, where, key)
         expect(at.page.locator(where)).to_be_focused()
 
     @pytest.mark.parametrize(("where", "key"), [("#delete", "Space"), ("#parts button", "Delete")])
     def test_it_goes_to_the_picture_with_what_is_gone(self, at: Desk, where: str, key: str) -> None:
-        (item,) = at.post("detection")
-        at.open(f"/review/detection/{item}")
-        at.press("Tab")
-        at.page.locator(where).focus()
-        at.press(key)
+        press_on(at, where, key)
         expect(at.page.locator("#parts button")).to_have_count(0)
         expect(at.page.locator("#stage")).to_be_focused()
 

@@ -5,7 +5,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from playwright.sync_api import expect
+from playwright.sync_api import Page, expect
 
 from models.records import Correction, Transcript
 from serving.loop import utc_now
@@ -22,6 +22,17 @@ LET_LEASES_END = """() => {
     localStorage[key] = JSON.stringify(held);
   }
 }"""
+
+
+def taken_up(at: Desk) -> Page:
+    """Another page, which has taken up what somebody began on one that is out of sight now."""
+    at.open("/review/asr")
+    at.page.keyboard.type(" begun")
+    at.page.evaluate(HIDE, True)
+    after = at.page.context.new_page()
+    after.goto("/review/asr")
+    expect(after.locator("#text")).to_have_value("yes begun")
+    return after
 
 
 class TestNothingIsLost:
@@ -137,26 +148,15 @@ class TestDrafts:
 
     def test_of_a_page_out_of_sight_outlive_the_browser(self, at: Desk) -> None:
         at.post("asr")
-        at.open("/review/asr")
-        begun = at.item()
-        at.page.keyboard.type(" begun")
-        at.page.evaluate(HIDE, True)
-        after = at.page.context.new_page()  # as if the first had been killed
-        after.goto("/review/asr")
-        expect(after.locator("#name")).to_have_attribute("href", f"/items/{begun}")
-        expect(after.locator("#text")).to_have_value("yes begun")
+        after = taken_up(at)  # as if the first had been killed
+        expect(after.locator("#name")).to_have_attribute("href", f"/items/{at.item()}")
         at.page.evaluate(HIDE, False)  # it was not, and gives up what another page has taken up
         at.sees("empty")
         after.close()
 
     def test_of_a_page_that_went_on_with_them_count(self, at: Desk) -> None:
         at.post("asr")
-        at.open("/review/asr")
-        at.page.keyboard.type(" begun")
-        at.page.evaluate(HIDE, True)
-        after = at.page.context.new_page()
-        after.goto("/review/asr")
-        expect(after.locator("#text")).to_have_value("yes begun")
+        after = taken_up(at)
         after.keyboard.type(" elsewhere")
         after.goto("/log")
         at.page.evaluate(HIDE, False)
@@ -165,12 +165,7 @@ class TestDrafts:
 
     def test_of_a_page_that_is_closed_out_of_sight_replace_no_newer_ones(self, at: Desk) -> None:
         (item,) = at.post("asr")
-        at.open("/review/asr")
-        at.page.keyboard.type(" begun")
-        at.page.evaluate(HIDE, True)
-        after = at.page.context.new_page()
-        after.goto("/review/asr")
-        expect(after.locator("#text")).to_have_value("yes begun")
+        after = taken_up(at)
         after.keyboard.type(" and sent")
         after.keyboard.press("Enter")
         assert at.correction(item)["label"]["text"] == "yes begun and sent"
@@ -178,6 +173,22 @@ class TestDrafts:
         after.reload()
         expect(after.locator("#desk")).to_have_attribute("data-state", "empty")
         after.close()
+
+    def test_of_an_item_that_was_sent_and_called_back_send_nothing_twice(self, at: Desk) -> None:
+        (item,) = at.post("asr")
+        at.open("/review/asr")
+        at.page.keyboard.type(" sent")
+        at.press("Enter")
+        assert at.correction(item)["label"]["text"] == "yes sent"
+        at.press("Alt+B")
+        at.sees("work")
+        at.page.goto("/log")
+        at.page.evaluate(LET_LEASES_END)
+        at.open("/review/asr")
+        at.sees("work")
+        at.press("Enter")
+        at.sees("empty")
+        assert len(at.corrections(item)) == 1
 
     def test_of_a_page_that_comes_back_into_sight_go_on(self, at: Desk) -> None:
         at.post("asr")

@@ -12,6 +12,7 @@ from PIL import Image, ImageDraw, ImageFilter
 from models.streets import Array, Camera, Line, Street, beside, by_depth, runs
 
 _FINE = 3  # paint is drawn this much larger, then averaged
+_ABOVE_ROADS = 0.45  # share of a photograph's height that shows no road, from a camera in a car
 
 
 def _noise(rng: np.random.Generator, size: int, power: float) -> Array:
@@ -94,6 +95,23 @@ def backdrop(rng: np.random.Generator, street: Street) -> Array:
     cloud = np.clip(_sample(_noise(rng, 128, 1.5), u, 3 * v) * 0.6 + rng.uniform(-0.5, 0.3), 0, 1)[..., None]
     canvas = canvas * (1 - 0.7 * cloud) + 0.7 * cloud * 0.97
     return _silhouettes(rng, camera, canvas, "open")
+
+
+def photographed(rng: np.random.Generator, street: Street, photograph: NDArray[np.uint8]) -> Array:
+    """A backdrop (height, width, 3) in [0, 1] that shows a part of what a photograph has above any road."""
+    camera = street.camera
+    tall, wide = photograph.shape[0] * _ABOVE_ROADS, photograph.shape[1]
+    zoom = rng.uniform(0.5, 1)
+    left, upper = rng.uniform(0, 1 - zoom) * wide, rng.uniform(0, 1 - zoom) * tall
+    part = Image.fromarray(photograph).crop(
+        (int(left), int(upper), int(left + zoom * wide), max(int(upper) + 1, int(upper + zoom * tall)))
+    )
+    if rng.random() < 0.5:
+        part = part.transpose(Image.Transpose.FLIP_LEFT_RIGHT)
+    seen = part.resize((camera.width, max(1, int(np.ceil(camera.horizon)) + 2)), Image.Resampling.BILINEAR)
+    canvas = np.asarray(seen, dtype=np.float64)[: camera.height] / 255
+    below = np.repeat(canvas[-1:], camera.height - len(canvas), axis=0)
+    return np.concatenate([canvas, below])
 
 
 def _silhouettes(rng: np.random.Generator, camera: Camera, canvas: Array, kind: str) -> Array:

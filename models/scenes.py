@@ -3,7 +3,7 @@
 Everything random comes from one generator: the same seed gives the same picture. ``models.streets`` lays out the
 ground, ``models.scenery`` paints it, ``models.actors`` draws the road users. As a command it writes a data set::
 
-    python -m models.scenes OUT --count 600 --geometry tusimple:FOLDER:0313
+    python -m models.scenes OUT --count 600 --geometry tusimple:FOLDER:0313 --backdrop coco:FOLDER:train
 """
 
 import argparse
@@ -17,11 +17,13 @@ from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFilter
 
 from models.actors import FIGURES
+from models.media import read_image
 from models.records import Box, Boxes, Lane, Lanes
-from models.scenery import backdrop, developed, paint_ground
+from models.scenery import backdrop, developed, paint_ground, photographed
 from models.streets import Array, Street, by_depth, labels, own_floor, own_road, street_of
 
 _SIZES = {"car": (1.4, 1.75), "pedestrian": (1.55, 1.85), "bicyclist": (1.6, 1.8)}  # metres tall
+_BACKDROP_SHARE = 0.75
 
 
 @dataclass(frozen=True)
@@ -34,13 +36,18 @@ class Scene:
 
 
 def render(
-    rng: np.random.Generator, width: int, height: int, lanes: Lanes | None = None, indoor: bool | None = None
+    rng: np.random.Generator,
+    width: int,
+    height: int,
+    lanes: Lanes | None = None,
+    indoor: bool | None = None,
+    photograph: NDArray[np.uint8] | None = None,
 ) -> Scene:
     """Draw one scene of ``width`` x ``height`` pixels.
 
     ``lanes`` gives the lines to draw, in pixels of their own image size; they come back scaled to this one. Without
     them the geometry is random: 0 to 6 lines, straight or curved. ``indoor`` picks a hall floor (True), a road
-    (False) or either.
+    (False) or either. ``photograph``, uint8 (height, width, 3) of any size, is seen above the horizon.
     """
     if indoor is None:
         indoor = lanes is None and rng.random() < 0.35
@@ -51,23 +58,34 @@ def render(
         street = own_floor(rng, width, height)
     else:
         street = own_road(rng, width, height, 0 if given else int(rng.integers(0, 7)))
-    canvas = backdrop(rng, street)
+    canvas = backdrop(rng, street) if photograph is None else photographed(rng, street, photograph)
     paint_ground(rng, street, canvas)
     boxes = place_actors(rng, street, canvas)
     lines = given or Lanes(width, height, tuple(labels(street)))
     return Scene(developed(rng, canvas), lines, Boxes(width, height, tuple(boxes)))
 
 
-def assorted(count: int, seed: int, geometry: Sequence[Lanes] = ()) -> Iterator[Scene]:
-    """``count`` scenes 512 px wide, in turn on given geometry (if any), on a hall floor and on a road of their own."""
+def assorted(count: int, seed: int, geometry: Sequence[Lanes] = (), backdrops: Sequence[Path] = ()) -> Iterator[Scene]:
+    """``count`` scenes 512 px wide, in turn on given geometry (if any), on a hall floor and on a road of their own.
+
+    Three quarters of them are seen before one of the ``backdrops``, if any, which are files of pictures.
+    """
     order = np.random.default_rng(seed).permutation(len(geometry))
     for number in range(count):
         rng = np.random.default_rng([seed, number])
+        behind = _behind(np.random.default_rng([seed, number, 1]), backdrops)
         if number % 3 == 1:
-            yield render(rng, 512, 256, indoor=True)
+            yield render(rng, 512, 256, indoor=True, photograph=behind)
         else:
             given = geometry[order[number % len(geometry)]] if number % 3 == 0 and geometry else None
-            yield render(rng, 512, 288, given, indoor=False)
+            yield render(rng, 512, 288, given, indoor=False, photograph=behind)
+
+
+def _behind(rng: np.random.Generator, backdrops: Sequence[Path]) -> NDArray[np.uint8] | None:
+    if not backdrops or rng.random() > _BACKDROP_SHARE:
+        return None
+    file = backdrops[int(rng.integers(len(backdrops)))]
+    return read_image(file.read_bytes(), str(file))
 
 
 def write(out: Path, scenes: Iterable[Scene], split: str = "train") -> None:
@@ -175,9 +193,13 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument(
         "--geometry", action="append", default=[], help="lane data set whose lines are drawn, repeatable"
     )
+    parser.add_argument(
+        "--backdrop", action="append", default=[], help="data set whose pictures are seen above the horizon, repeatable"
+    )
     given = parser.parse_args(arguments)
     labels = [label for spec in given.geometry for _, label in datasets.read(spec) if isinstance(label, Lanes)]
-    write(given.out, assorted(given.count, given.seed, labels), given.split)
+    pictures = [Path(item.uri) for spec in given.backdrop for item, _ in datasets.read(spec)]
+    write(given.out, assorted(given.count, given.seed, labels, pictures), given.split)
     print(f"{given.count} scenes in {given.out}")
 
 

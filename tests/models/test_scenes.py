@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from numpy.typing import NDArray
+from PIL import Image
 
 from models.actors import FIGURES
 from models.datasets import read
@@ -125,6 +126,28 @@ def test_the_command_draws_the_lines_of_a_data_set(tmp_path: Path) -> None:
             ((160.0, 160.0), (120.0, 200.0), (80.0, 240.0)),
             ((360.0, 200.0), (400.0, 240.0)),
         ]
+
+
+def test_a_photograph_is_seen_above_the_horizon_and_its_road_never() -> None:
+    photograph = np.empty((100, 150, 3), np.uint8)
+    photograph[:45], photograph[45:] = (10, 200, 30), (230, 0, 200)
+    for seed in range(6):
+        scene = render(np.random.default_rng(seed), 128, 80, indoor=False, photograph=photograph)
+        above = scene.image[: 80 * 3 // 10].astype(float)  # no horizon of a road is higher
+        red, green, blue = above.mean(axis=(0, 1))
+        assert green > 2 * max(red, blue)
+        assert not ((above[..., 0] > 100) & (above[..., 2] > 100)).any()
+
+
+def test_the_command_shows_the_pictures_of_a_data_set_above_most_horizons(tmp_path: Path) -> None:
+    green = Scene(np.full((60, 90, 3), (10, 200, 30), np.uint8), Lanes(90, 60, ()), Boxes(90, 60, ()))
+    write(tmp_path / "green", [green])
+    main([str(tmp_path / "out"), "--count", "9", "--backdrop", f"coco:{tmp_path / 'green'}:train"])
+    seen = 0
+    for item, _ in read(f"culane:{tmp_path / 'out'}:train"):
+        red, sky, blue = np.asarray(Image.open(item.uri))[:4].astype(float).mean(axis=(0, 1))
+        seen += sky > 2 * max(red, blue)
+    assert 4 <= seen < 9
 
 
 def test_lines_are_labelled_without_jumps() -> None:

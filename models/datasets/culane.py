@@ -11,6 +11,7 @@ from models.media import image_size
 from models.records import Item, Lane, Lanes
 
 _CLIP = ".MP4"  # how the folder of a clip ends
+_COLUMNS = (1, 6)
 
 
 def read(root: Path, split: str | None = None) -> Iterator[tuple[Item, Lanes]]:
@@ -45,11 +46,11 @@ def _read(root: Path, file: Path) -> Iterator[tuple[Item, Lanes, CulaneImage]]:
 
 
 def _listed(file: Path) -> Iterator[tuple[str, str]]:
-    """(where, path of an image below the root) of each line of a list."""
+    """(where, path of an image below the root) of each line of a list; of ``train_gt.txt`` and its like, too."""
     for where, line in numbered_lines(file):
         columns = line.split()
-        if len(columns) != 1:
-            broken(where, "1 column, the path of an image", line)
+        if len(columns) not in _COLUMNS:
+            broken(where, "1 column, the path of an image, or 6 with its mask and which lanes there are", line)
         yield where, columns[0].lstrip("/")
 
 

@@ -4,12 +4,11 @@ A line has 15 columns, and of results a score behind them, of which the first is
 how far the object is truncated and occluded, and the fifth to eighth are the box, in pixels from 0.
 """
 
-import os
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from models.datasets.layout import (
-    IMAGES,
+    PICTURES,
     below,
     broken,
     chosen_split,
@@ -18,6 +17,7 @@ from models.datasets.layout import (
     files_below,
     finite,
     numbered_lines,
+    picture,
 )
 from models.datasets.output import file_name, new_folder, number, place
 from models.marks import KittiFrame, KittiObject
@@ -51,14 +51,13 @@ def read_marked(root: Path, split: str | None = None) -> Iterator[tuple[Item, Bo
     chosen = chosen_split(root, [*there, *lists], split, "training/label_2 or ImageSets/*.txt")
     images = root / _ALL / "image_2"
     if chosen == _ALL:
-        return _read(root, ((str(path), path) for path in files_below(images, IMAGES)))
+        return _read(root, ((str(path), path) for path in files_below(images, PICTURES)))
     return _read(root, _listed(root / "ImageSets" / f"{chosen}.txt", images))
 
 
 def _listed(file: Path, images: Path) -> Iterator[tuple[str, Path]]:
     for where, line in numbered_lines(file):
-        candidates = [images / f"{line.strip()}{suffix}" for suffix in (".png", *IMAGES)]
-        yield where, existing(where, next(filter(os.path.isfile, candidates), candidates[0]))
+        yield where, picture(where, images / line.strip(), ".png")
 
 
 def _read(root: Path, images: Iterable[tuple[str, Path]]) -> Iterator[tuple[Item, Boxes, KittiFrame]]:

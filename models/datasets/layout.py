@@ -11,7 +11,8 @@ from models.datasets.shelf import Shelf
 from models.errors import InvalidDataset, NotFound
 from models.records import LARGEST, Box, Pixels
 
-IMAGES = (".jpg", ".jpeg", ".png", ".webp")
+# What pictures are called, also in formats that are not read here: those are refused by name, none is passed over.
+PICTURES = tuple(".jpg .jpeg .png .webp .mpo .bmp .tif .tiff .dng .pfm .heic .heif .avif .jp2 .gif".split())
 
 
 def broken(where: str, expected: str, got: object) -> NoReturn:
@@ -107,6 +108,17 @@ def existing(where: str, path: Path) -> Path:
     if not os.path.isfile(path):  # which takes a name that is too long for any file, other than ``Path.is_file``
         broken(where, "a file that exists", str(path))
     return path.absolute()
+
+
+def picture(where: str, stem: Path, suffix: str) -> Path:
+    """The absolute path of a picture without its suffix: that of ``suffix``, or of another one, in small or capitals.
+
+    Raises:
+        InvalidDataset: there is none.
+    """
+    suffixes = (suffix, *PICTURES, *map(str.upper, PICTURES))
+    candidates = [stem.with_name(stem.name + ending) for ending in suffixes]
+    return existing(where, next(filter(os.path.isfile, candidates), candidates[0]))
 
 
 def below(root: Path, path: Path) -> str:

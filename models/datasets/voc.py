@@ -4,26 +4,32 @@ Corners there are 1-based and belong to the box, so the box (1, 1, 640, 480) is 
 """
 
 import math
+import os
 import re
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from xml.etree import ElementTree
 from xml.sax.saxutils import escape
 
-from models.datasets.layout import below, broken, existing, numbered_lines, split_file
+from models.datasets.layout import below, broken, existing, numbered_lines, picture, split_file
 from models.datasets.output import SPLIT, file_name, new_folder, number, place
 from models.marks import Ignored
+from models.media import image_size
 from models.records import Box, Boxes, Item
+
+_OF_A_CLASS = re.compile(r"\s(-1|0|1)$")  # how lines of the lists end that say which images show a class
 
 
 def read(root: Path, split: str | None = None) -> Iterator[tuple[Item, Boxes]]:
     """Every image that ``ImageSets/Main/SPLIT.txt`` names, with its boxes clipped to the image.
 
-    Objects marked ``difficult`` are left out: the official evaluation neither asks for nor counts them.
+    Objects marked ``difficult`` are left out: the official evaluation neither asks for nor counts them. Where the size
+    is 0 or missing it is the picture's own.
 
     Raises:
         InvalidDataset: a broken list or XML file, naming file and line.
         NotFound: no such split.
+        UnreadableMedia: an image whose header does not give its size, where that is asked.
     """
     return ((item, label) for item, label, _ in read_marked(root, split))
 
@@ -36,14 +42,14 @@ def read_marked(root: Path, split: str | None = None) -> Iterator[tuple[Item, Bo
 
 def _read(root: Path, file: Path) -> Iterator[tuple[Item, Boxes, Ignored]]:
     for where, line in numbered_lines(file):
-        columns = line.split()
-        if len(columns) != 1:
+        name = line.strip().strip('"')  # in which CVAT puts names with blanks
+        annotation = root / "Annotations" / f"{name}.xml"
+        if _OF_A_CLASS.search(name) and not os.path.isfile(annotation):
             broken(where, "1 column, the name of an image", line)
-        annotation = existing(where, root / "Annotations" / f"{columns[0]}.xml")
-        document = _Annotation(annotation)
+        document = _Annotation(existing(where, annotation))
         suffix = Path(document.text("filename")).suffix or ".jpg"
-        image = existing(where, root / "JPEGImages" / f"{columns[0]}{suffix}")
-        yield Item(below(root, image), str(image)), *document.boxes()
+        image = picture(where, root / "JPEGImages" / name, suffix)
+        yield Item(below(root, image), str(image)), *document.boxes(image)
 
 
 class _Annotation:
@@ -58,9 +64,11 @@ class _Annotation:
         except (LookupError, ValueError) as error:  # its first line names an encoding that Python's parser has not
             broken(f"{path}:1", "XML in UTF-8, UTF-16 or an encoding of a byte a character", str(error))
 
-    def boxes(self) -> tuple[Boxes, Ignored]:
+    def boxes(self, image: Path) -> tuple[Boxes, Ignored]:
         """The objects, and apart from them the difficult ones."""
         width, height = self._whole("size/width"), self._whole("size/height")
+        if not width or not height:
+            width, height = image_size(image)
         objects = [*enumerate(self.root.iterfind("object"))]
         plain, difficult = (
             tuple(self._box(index, element, width, height) for index, element in objects if _difficult(element) == hard)
@@ -72,10 +80,11 @@ class _Annotation:
         return (self.root.findtext(tag) or "").strip()
 
     def _whole(self, tag: str) -> int:
-        text = self.text(tag)
-        if not re.fullmatch("[0-9]{1,9}", text) or int(text) < 1:
-            broken(f"{self.path}:1", f"a whole number >= 1 in <{tag}>", text)
-        return int(text)
+        """A side in pixels; 0, or nothing at all, is what tools write that did not look."""
+        text = self.text(tag) or "0"
+        if not re.fullmatch(r"[0-9]{1,9}(\.0*)?", text):
+            broken(f"{self.path}:1", f"a whole number in <{tag}>", text)
+        return int(float(text))
 
     def _box(self, index: int, element: ElementTree.Element, width: int, height: int) -> Box:
         name = (element.findtext("name") or "").strip()

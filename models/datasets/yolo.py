@@ -13,7 +13,7 @@ from typing import Any
 import yaml
 
 from models.datasets.layout import (
-    IMAGES,
+    PICTURES,
     below,
     broken,
     chosen_split,
@@ -92,7 +92,7 @@ def _names(file: Path, names: object) -> dict[int, str]:
 def _images(file: Path, sources: list[Path]) -> Iterator[Path]:
     for source in sources:
         if os.path.isdir(source):
-            yield from files_below(source, IMAGES)
+            yield from files_below(source, PICTURES)
         elif os.path.isfile(source):
             for where, line in numbered_lines(source):
                 yield existing(where, source.parent / line.strip())

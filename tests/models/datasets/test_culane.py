@@ -46,11 +46,19 @@ def test_a_broken_lane_is_named_with_its_line(tmp_path: Path, lanes: str, line: 
 def test_a_broken_list_is_named_with_its_line(tmp_path: Path) -> None:
     corpus(tmp_path, "", "images/a.jpg\nimages/a.jpg seg.png 1 1\n")
     listing = tmp_path / "list" / "val.txt"
-    expect_broken(f"culane:{tmp_path}", listing, 2, "expected 1 column, the path of an image, got 'images/a.jpg seg")
+    expect_broken(f"culane:{tmp_path}", listing, 2, "expected 1 column, the path of an image, or 6")
     put(listing, "images/b.jpg\n")
     expect_broken(f"culane:{tmp_path}", listing, 1, f"expected a file that exists, got '{tmp_path}/images/b.jpg'")
     photo(tmp_path / "images" / "b.jpg")
     expect_broken(f"culane:{tmp_path}", listing, 1, f"expected a file that exists, got '{tmp_path}/images/b.lines.txt'")
+
+
+def test_lists_with_masks_and_which_lanes_there_are_name_the_same_images(tmp_path: Path) -> None:
+    """As ``train_gt.txt`` and ``val_gt.txt`` do."""
+    corpus(tmp_path, "10 30 20 20\n")
+    mask = "/laneseg_label_w16/driver_1/clip.MP4/00000.png"
+    put(tmp_path / "list" / "val_gt.txt", f"/driver_1/clip.MP4/00000.jpg {mask} 1 1 0 1\n/images/a.jpg /a.png 0 0 0 0\n")
+    assert list(read(f"culane:{tmp_path}:val_gt")) == list(read(f"culane:{tmp_path}:val"))
 
 
 @settings(max_examples=30)
@@ -81,4 +89,4 @@ def test_the_test_lists_name_the_category_and_single_points_are_counted(tmp_path
     marks = [mark for *_, mark in read_marked(f"culane:{tmp_path}:val")]
     assert marks == [CulaneImage(None, 0), CulaneImage("night", 2)]
     listing = put(tmp_path / "list" / "test_split" / "test1_crowd.txt", "a.jpg 1\n")
-    expect_broken(f"culane:{tmp_path}", listing, 1, "expected 1 column, the path of an image, got 'a.jpg 1'")
+    expect_broken(f"culane:{tmp_path}", listing, 1, "expected 1 column, the path of an image, or 6 with")

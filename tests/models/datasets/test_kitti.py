@@ -7,7 +7,7 @@ from hypothesis import given, settings
 
 from models.datasets import kitti as module
 from models.datasets import read, read_marked
-from models.errors import InvalidDataset
+from models.errors import InvalidDataset, UnreadableMedia
 from models.marks import KittiFrame, KittiObject
 from models.records import Box, Boxes, Item
 from tests.models.datasets.corpora import expect_broken, labels, photo, put
@@ -53,6 +53,17 @@ def test_a_split_may_be_a_list(tmp_path: Path) -> None:
     assert len(labels(f"kitti:{tmp_path}:training")) == 2
     put(listing, "000007\n000008\n")
     expect_broken(f"kitti:{tmp_path}:val", listing, 2, "expected a file that exists, got")
+
+
+def test_a_picture_may_have_another_suffix_and_none_is_passed_over(tmp_path: Path) -> None:
+    corpus(tmp_path)
+    folder = tmp_path / "training" / "image_2"
+    (folder / "000007.png").rename(folder / "000007.JPG")
+    put(tmp_path / "ImageSets" / "val.txt", "000007\n")
+    assert list(labels(f"kitti:{tmp_path}:val")) == ["training/image_2/000007.JPG"]
+    put(folder / "000008.bmp", b"BM")
+    with pytest.raises(UnreadableMedia, match=r"/000008\.bmp: expected a JPEG, PNG or WebP image, got bytes"):
+        labels(f"kitti:{tmp_path}:training")
 
 
 REST = "1.5 1.6 3.9 -10.0 1.7 30.0 -1.9"

@@ -9,7 +9,7 @@ from models.datasets import read, read_marked, voc
 from models.errors import InvalidDataset
 from models.marks import Ignored
 from models.records import Box, Boxes, Item
-from tests.models.datasets.corpora import expect_broken, photo, put
+from tests.models.datasets.corpora import expect_broken, labels, photo, put
 from tests.models.datasets.round_trips import assert_same_boxes, box_sets, round_trip
 
 VOC = """<annotation>
@@ -43,8 +43,8 @@ def test_corners_count_from_one_and_include_the_last_pixel(tmp_path: Path) -> No
     ("old", "new", "line", "message"),
     [
         ("</annotation>", "", 12, "expected XML, got 'no element found: line 12, column 0'"),
-        ("<width>64</width>", "<width>x</width>", 1, "expected a whole number >= 1 in <size/width>, got 'x'"),
-        ("<width>64</width>", "<width>" + "9" * 5000 + "</width>", 1, "expected a whole number >= 1 in <size/width>"),
+        ("<width>64</width>", "<width>x</width>", 1, "expected a whole number in <size/width>, got 'x'"),
+        ("<width>64</width>", "<width>" + "9" * 5000 + "</width>", 1, "expected a whole number in <size/width>"),
         (
             "<annotation>",
             '<?xml version="1.0" encoding="gbk"?><annotation>',
@@ -52,7 +52,7 @@ def test_corners_count_from_one_and_include_the_last_pixel(tmp_path: Path) -> No
             "expected XML in UTF-8, UTF-16 or an encoding of a byte a character, got 'multi-byte encodings are not",
         ),
         ("<annotation>", '<?xml version="1.0" encoding="abc"?><annotation>', 1, "expected XML in UTF-8, UTF-16 or"),
-        ("<height>48</height>", "", 1, "expected a whole number >= 1 in <size/height>, got ''"),
+        ("<height>48</height>", "<height>-1</height>", 1, "expected a whole number in <size/height>, got '-1'"),
         ("<name>dot</name>", "", 6, "expected a <name>, got ''"),
         ("<xmax>5</xmax>", "", 6, "expected xmin, ymin, xmax and ymax in <bndbox>, got ['5', '6', None, '6']"),
         ("<xmax>5</xmax>", "<xmax>b</xmax>", 6, "expected numbers in <bndbox>, got ['5', '6', 'b', '6']"),
@@ -73,10 +73,42 @@ def test_a_broken_list_is_named_with_its_line(tmp_path: Path) -> None:
     expect_broken(f"voc:{tmp_path}", listing, 2, f"expected a file that exists, got '{tmp_path}/Annotations/b.xml'")
 
 
+@pytest.mark.parametrize(
+    "size",
+    ["", "<size/>", "<size><width>0</width><height>0</height><depth>3</depth></size>", "<size><width>64</width></size>"],
+)
+def test_a_size_that_nobody_looked_up_is_the_pictures_own(tmp_path: Path, size: str) -> None:
+    corpus(tmp_path)
+    told = labels(f"voc:{tmp_path}")
+    whole = "<size><width>64</width><height>48</height><depth>3</depth></size>"
+    assert whole in VOC
+    corpus(tmp_path, VOC.replace(whole, size))
+    assert labels(f"voc:{tmp_path}") == told
+    corpus(tmp_path, VOC.replace("<width>64<", "<width>64.0<"))
+    assert labels(f"voc:{tmp_path}") == told
+
+
+@pytest.mark.parametrize("said", ["a.jpg", "a.PNG", "photo", ""])
+def test_a_picture_is_found_where_its_annotation_gives_another_suffix(tmp_path: Path, said: str) -> None:
+    corpus(tmp_path, VOC.replace("a.png", said))
+    assert list(labels(f"voc:{tmp_path}")) == ["JPEGImages/a.png"]
+    (tmp_path / "JPEGImages" / "a.png").rename(tmp_path / "JPEGImages" / "a.JPG")
+    assert list(labels(f"voc:{tmp_path}")) == ["JPEGImages/a.JPG"]
+
+
+@pytest.mark.parametrize("line", ["photo of a 1", '"photo of a 1"'])
+def test_names_may_hold_blanks(tmp_path: Path, line: str) -> None:
+    """CVAT puts such names in quotes."""
+    corpus(tmp_path, names=f"{line}\n")
+    photo(tmp_path / "JPEGImages" / "photo of a 1.png")
+    put(tmp_path / "Annotations" / "photo of a 1.xml", VOC)
+    assert list(labels(f"voc:{tmp_path}")) == ["JPEGImages/photo of a 1.png"]
+
+
 @settings(max_examples=30)
 @given(box_sets())
-def test_written_boxes_are_read_again(labels: list[Boxes]) -> None:
-    for told, found in round_trip("voc", labels):
+def test_written_boxes_are_read_again(given_labels: list[Boxes]) -> None:
+    for told, found in round_trip("voc", given_labels):
         assert_same_boxes(found, told)
 
 

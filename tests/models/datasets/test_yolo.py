@@ -5,10 +5,11 @@ from pathlib import Path
 import pytest
 import yaml
 from hypothesis import given, settings
+from PIL import Image
 
 from models.datasets import read
 from models.datasets import yolo as module
-from models.errors import NotFound
+from models.errors import NotFound, UnreadableMedia
 from models.records import Box, Boxes, Item
 from tests.models.datasets.corpora import expect_broken, labels, photo, put
 from tests.models.datasets.round_trips import assert_same_boxes, box_sets, round_trip
@@ -60,6 +61,22 @@ def test_numbers_a_hair_beyond_the_image_and_classes_written_as_floats_are_forgi
     found = labels(f"yolo:{tmp_path}:train")["images/train/a.jpg"]
     assert isinstance(found, Boxes)
     assert_same_boxes(found, Boxes(64, 48, boxes))
+
+
+@pytest.mark.parametrize("name", ["e.bmp", "e.TIFF", "e.heic"])
+def test_a_picture_in_a_format_that_is_not_read_is_refused_and_not_passed_over(tmp_path: Path, name: str) -> None:
+    corpus(tmp_path)
+    put(tmp_path / "images" / "train" / name, b"BM")
+    with pytest.raises(UnreadableMedia, match=rf"/images/train/{name}: expected a JPEG, PNG or WebP image, got bytes"):
+        labels(f"yolo:{tmp_path}:train")
+
+
+@pytest.mark.parametrize(("name", "kind"), [("e.JPG", "jpeg"), ("e.mpo", "jpeg"), ("e.webp", "webp"), ("e.bmp", "png")])
+def test_suffixes_may_be_in_capitals_or_wrong(tmp_path: Path, name: str, kind: str) -> None:
+    corpus(tmp_path)
+    Image.new("RGB", (64, 48)).save(tmp_path / "images" / "train" / name, kind)
+    put(tmp_path / "labels" / "train" / "e.txt", "0 0.5 0.5 1 1\n")
+    assert labels(f"yolo:{tmp_path}:train")[f"images/train/{name}"] == Boxes(64, 48, (Box((0, 0, 64, 48), "car"),))
 
 
 def test_one_step_too_many_up_is_forgiven(tmp_path: Path) -> None:

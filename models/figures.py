@@ -23,6 +23,7 @@ S = TypeVar("S")
 T = TypeVar("T")
 Named: TypeAlias = Mapping[str, T | Mapping[str, T]]
 
+FEW = 10  # groups or items, below which percentile intervals of them are clearly too narrow
 SEED = 0  # every statistic sees the same bootstrap samples
 
 
@@ -47,12 +48,16 @@ DOUBT = {
 
 @dataclass(frozen=True)
 class Figures:
-    """Metrics of ``n`` items, and the interval of each from samples of items, or of groups where ``groups`` >= 2."""
+    """Metrics of ``n`` items, and the interval of each from samples of items, or of groups where ``groups`` >= 2.
+
+    ``too_few`` says that there are so few of those that the intervals are too narrow.
+    """
 
     n: int
     groups: int
     metrics: Named[float | None]
     intervals: Named[Interval | None]
+    too_few: bool
 
 
 def figures(statistics: Statistics, rows: Rows, groups: Sequence[str | None], rounds: int = ROUNDS) -> Figures:
@@ -72,6 +77,7 @@ def figures(statistics: Statistics, rows: Rows, groups: Sequence[str | None], ro
         groups=count,
         metrics=each(statistics, lambda statistic: statistic(rows)),
         intervals=each(statistics, between),
+        too_few=(count if drawn else len(rows)) < FEW,
     )
 
 

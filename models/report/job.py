@@ -130,6 +130,7 @@ def _found(
         by_data={name: Part(**vars(part)) for name, part in zip(data, parts, strict=True)},
         against=_against(main, judged[1], measured) if len(judged) > 1 else None,
         thresholds=tuple(check(wish, whole.metrics) for wish in wishes),
+        too_few=whole.too_few,
     )
 
 

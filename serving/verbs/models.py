@@ -30,10 +30,11 @@ def models(context: typer.Context, db: Database = None) -> None:
             f"{one.created_at:%Y-%m-%d %H:%M}",
             one.parent or beginning(one.folder),
             _quality(one.metrics),
+            str(one.metrics.get("held_out", "")),
         )
         for one in versions
     ]
-    out.print(table(("task", "version", "state", "made", "from", "quality"), rows))
+    out.print(table(("task", "version", "state", "made", "from", "quality", "measured on"), rows))
 
 
 @app.command("import")

@@ -340,7 +340,13 @@ class TestPage:
         )
         text = (tmp_path / "out" / "report.html").read_text(encoding="utf-8")
         assert ("So few items tell little of others" in text) == few
+        assert read(tmp_path)["too_few"] == read(tmp_path)["by_data"]["data"]["too_few"] == few
         assert f"on {n} item{'' if n == 1 else 's'}," in text
+
+    def test_it_says_that_a_few_groups_tell_little_however_many_items_they_have(self, tmp_path: Path) -> None:
+        run(tmp_path, "asr")
+        assert "So few groups tell little of others" in (tmp_path / "out" / "report.html").read_text(encoding="utf-8")
+        assert read(tmp_path)["too_few"]
 
     def test_texts_are_escaped(self, tmp_path: Path) -> None:
         (item, _), *_ = named(tmp_path, "asr")["data"]

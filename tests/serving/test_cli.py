@@ -87,6 +87,13 @@ def test_a_mistake_is_one_line_and_exit_2(tmp_path: Path, words: list[str], mess
     assert len(done.stderr.splitlines()) == 1
 
 
+def test_each_quality_stands_beside_what_it_was_measured_on(tmp_path: Path) -> None:
+    lines = prelabel(tmp_path, "models").stdout.splitlines()
+    assert lines[0].split("quality")[1].strip() == "measured on"
+    told = {one.name: one.metrics["held_out"] for one in starters()}
+    assert {line.split()[1]: line[lines[0].index("measured on") :].strip() for line in lines[1:]} == told
+
+
 def test_a_store_that_is_broken_or_breaks_is_one_line_and_exit_2(tmp_path: Path) -> None:
     (tmp_path / "photo.db").write_bytes(b"\xff\xd8\xff" * 2000)
     done = prelabel(tmp_path, "models", "--db", "sqlite:///photo.db")

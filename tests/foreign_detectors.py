@@ -115,12 +115,16 @@ def d_fine(path: Path) -> Path:
     return graph.save(path, {"labels": (1, n), "boxes": (1, n, 4), "scores": (1, n)}, whole=("labels",))
 
 
-def pred_logits(path: Path) -> Path:
-    """DETR without post-processing: ``pred_logits`` and ``pred_boxes``."""
-    graph = Graph("images")
+def pred_logits(path: Path, nothing: float | None = None) -> Path:
+    """DETR without post-processing: ``pred_logits``, perhaps with a third column for nothing, and ``pred_boxes``."""
+    graph, n = Graph("images"), len(cells())
     graph.constant("pred_boxes", (_centred(cells()) / [WIDTH, HEIGHT, WIDTH, HEIGHT])[None])
-    graph.logits("pred_logits", graph.probabilities())
-    return graph.save(path, {"pred_logits": (1, len(cells()), 2), "pred_boxes": (1, len(cells()), 4)})
+    graph.logits("pred_logits" if nothing is None else "of_classes", graph.probabilities())
+    if nothing is not None:
+        graph.node(
+            "Concat", ["of_classes", graph.constant("nothing", np.full((1, n, 1), nothing))], "pred_logits", axis=2
+        )
+    return graph.save(path, {"pred_logits": (1, n, 2 + (nothing is not None)), "pred_boxes": (1, n, 4)})
 
 
 class Graph:

@@ -12,7 +12,10 @@ from models.errors import InvalidDataset, NotFound
 from models.records import LARGEST, Box, Pixels
 
 # What pictures are called, also in formats that are not read here: those are refused by name, none is passed over.
-PICTURES = tuple(".jpg .jpeg .png .webp .mpo .bmp .tif .tiff .dng .pfm .heic .heif .avif .jp2 .gif".split())
+PICTURES = (
+    ".jpg", ".jpeg", ".png", ".webp", ".mpo", ".bmp", ".tif", ".tiff", ".dng", ".pfm", ".heic", ".heif", ".avif",
+    ".jp2", ".gif",
+)  # fmt: skip
 
 
 def broken(where: str, expected: str, got: object) -> NoReturn:

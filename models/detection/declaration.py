@@ -12,6 +12,7 @@ from typing import Any, Literal, TypeAlias
 
 import numpy as np
 import onnxruntime
+from numpy.typing import NDArray
 from pydantic import ConfigDict
 
 from models.declaring import build, merged, require_outputs
@@ -107,6 +108,8 @@ def declare(onnx: Path, given: Mapping[str, Any]) -> Declaration:
     declaration = complete(graph_of(session), given)
     if declaration.head == "nanodet":
         _require_all_classes(session, declaration)
+    if declaration.head == "detr" and declaration.activation == "softmax" and "activation" not in given:
+        _require_nothing(session, declaration)
     return declaration
 
 
@@ -172,16 +175,33 @@ def _require_all_classes(session: onnxruntime.InferenceSession, declaration: Dec
     Raises:
         InvalidInput: they are: there are more classes.
     """
-    noise = np.random.default_rng(0).integers(0, 256, (90, 160, 3), np.uint8)
-    port = graph_of(session).inputs[0]
-    pixels, _ = declaration.input.read(noise)
-    rows = run(session, {declaration.input_name: pixels.astype(port.dtype)})[declaration.outputs["output"]]
+    rows = _of_noise(session, declaration)[declaration.outputs["output"]]
     count = len(declaration.classes)
     following = rows[..., count : count + 4]
     if following.min(initial=1) >= 0 and following.max(initial=0) <= 1:
         output = graph_of(session).output(declaration.outputs["output"])
         raise InvalidInput(f"classes: expected a name for every probability in {output}, got {count} names, "
                            "and probabilities after those of these classes")  # fmt: skip
+
+
+def _require_nothing(session: onnxruntime.InferenceSession, declaration: Declaration) -> None:
+    """The column more than classes is the likeliest of most queries where there is nothing to see.
+
+    Raises:
+        InvalidInput: it is not: a class has no name.
+    """
+    name = declaration.outputs["logits"]
+    likeliest = _of_noise(session, declaration)[name].argmax(axis=-1)
+    if (likeliest == len(declaration.classes)).mean() <= 0.5:
+        count, output = len(declaration.classes), graph_of(session).output(name)
+        raise InvalidInput(f'classes: expected {count + 1}, as {output} says, or activation = "softmax" declared '
+                           f"where the last of them is nothing, got {count}")  # fmt: skip
+
+
+def _of_noise(session: onnxruntime.InferenceSession, declaration: Declaration) -> dict[str, NDArray[Any]]:
+    noise = np.random.default_rng(0).integers(0, 256, (90, 160, 3), np.uint8)
+    pixels, _ = declaration.input.read(noise)
+    return run(session, {declaration.input_name: pixels.astype(graph_of(session).inputs[0].dtype)})
 
 
 def _told_by(graph: Graph) -> dict[str, Any]:

@@ -79,9 +79,9 @@ class Report:
 
     ``metrics`` are plain numbers, None where a figure has no meaning (no error to rank, say), or one number a
     category; ``intervals`` holds [low, high] of each under the same name: percentiles, at 95 %, of ``rounds`` bootstrap
-    samples of whole ``groups`` (speakers, clips) where there are at least two, of items otherwise. ``too_few`` says that
-    there are fewer than ten of these, and the intervals too narrow: of two groups about half of them hold the truth, of
-    five about five in six.
+    samples of whole ``groups`` (speakers, clips) where there are at least two, of items otherwise. ``too_few`` says
+    that there are fewer than ten of these, and the intervals too narrow: of two groups about half of them hold the
+    truth, of five about five in six.
     """
 
     task: Task

@@ -121,9 +121,18 @@ def test_what_a_file_says_needs_no_declaration(tmp_path: Path) -> None:
 def test_one_output_more_than_classes_is_that_for_nothing(tmp_path: Path) -> None:
     made = foreign.pred_logits(tmp_path / "detr.onnx")
     assert declare(made, CLASSES).activation == "sigmoid"
-    assert declare(made, {"classes": ["car"]}).activation == "softmax"
+    assert declare(foreign.pred_logits(tmp_path / "softmax.onnx", nothing=2.0), CLASSES).activation == "softmax"
     with pytest.raises(InvalidInput, match=r"classes: expected 2, as pred_logits .*, got 1"):
         declare(made, {"classes": ["car"], "activation": "sigmoid"})
+
+
+def test_a_name_too_few_makes_no_softmax(tmp_path: Path) -> None:
+    """Of noise, most queries of DETR say that there is nothing; no class is seen that often."""
+    made = foreign.pred_logits(tmp_path / "it.onnx", nothing=-4.0)
+    told = r'classes: expected 3, as pred_logits .*, or activation = "softmax" declared where the last .*, got 2'
+    with pytest.raises(InvalidInput, match=told):
+        declare(made, CLASSES)
+    assert declare(made, {**CLASSES, "activation": "softmax"}).activation == "softmax"
 
 
 @pytest.mark.parametrize(

@@ -14,9 +14,11 @@ from torchvision.models.detection import FCOS, FasterRCNN, RetinaNet  # type: ig
 from torchvision.models.detection.rpn import AnchorGenerator  # type: ignore[import-untyped]
 
 from models import tasks
+from models.certainty import Certainty
 from models.checkpoints import read_state
 from models.detection import torchvision_detector as ours
 from models.detection import torchvision_two_stage as two_stage
+from models.detection.runtime import detections
 from models.detection.torchvision_detector import Batch, Network, Settings
 from models.errors import InvalidInput, NotFound
 from models.pretrained import import_checkpoint
@@ -107,6 +109,51 @@ def test_candidates_are_those_of_torchvision(model: str) -> None:
             continue  # FCOS and RetinaNet may name the background, which is no category here
         off = (inside - box).abs().amax(dim=1) + (probabilities[0, :, column] - score).abs() * 1e3
         assert off.min() < 0.05
+
+
+class Said(nn.Module):
+    """A head that says of each anchor what was drawn at random: of most that there is nothing."""
+
+    def __init__(self, like: dict[str, Tensor], softmax: bool) -> None:
+        super().__init__()
+        rng = torch.Generator().manual_seed(2)
+        self.outputs = {name: torch.randn(value.shape, generator=rng) for name, value in like.items()}
+        if "bbox_ctrness" in like:
+            self.outputs["bbox_regression"] += 2  # distances, which are positive
+        seen = torch.rand(like["cls_logits"].shape[:2], generator=rng) < 100 / like["cls_logits"].shape[1]
+        nothing = torch.tensor([20.0, 0, 0, 0]) if softmax else torch.tensor(-20.0)
+        self.outputs["cls_logits"] += torch.where(seen[..., None], 0.0, nothing)
+
+    def forward(self, _: object) -> dict[str, Tensor]:
+        return self.outputs
+
+
+@pytest.mark.parametrize("model", ["fcos_resnet50_fpn", "retinanet_resnet50_fpn", "ssdlite320_mobilenet_v3_large"])
+def test_the_same_boxes_stay_as_in_torchvision_where_places_have_several_classes(model: str) -> None:
+    made = network(model, ("__background__", "car", "van", "bus"))
+    height, width = made.settings.size or (128, 256)
+    made.detector.transform.min_size, made.detector.transform.max_size = (min(height, width),), max(height, width)
+    made.detector.detections_per_img = 1000
+    image = torch.rand(1, 3, height, width)
+    with torch.no_grad():
+        made.detector.head = Said(made.raw(image)[1], softmax=model.startswith("ssdlite"))
+        theirs = made.detector(list(image))[0]
+        probabilities, boxes, side_std, _ = (value[0].numpy() for value in made(image))
+    found = detections(
+        probabilities,
+        boxes,
+        side_std,
+        width,
+        height,
+        [Certainty()] * 3,
+        0.3,
+        ours.declared(made.settings)["most_overlap"],
+    )
+    assert ((probabilities >= 0.3).sum(axis=1) > 1).sum() > 10
+    whole = (theirs["scores"] >= 0.3) & (theirs["boxes"][:, 2:] > theirs["boxes"][:, :2]).all(dim=1)
+    kept = whole & (theirs["labels"] > 0)  # FCOS and RetinaNet may name the background
+    assert (found.categories[found.given] + 1).tolist() == theirs["labels"][kept].tolist()
+    assert found.boxes[found.given] == pytest.approx(theirs["boxes"][kept].numpy(), abs=0.01)
 
 
 @pytest.mark.parametrize("model", ["fcos_resnet50_fpn", "retinanet_resnet50_fpn", "ssdlite320_mobilenet_v3_large"])

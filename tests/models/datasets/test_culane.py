@@ -57,7 +57,9 @@ def test_lists_with_masks_and_which_lanes_there_are_name_the_same_images(tmp_pat
     """As ``train_gt.txt`` and ``val_gt.txt`` do."""
     corpus(tmp_path, "10 30 20 20\n")
     mask = "/laneseg_label_w16/driver_1/clip.MP4/00000.png"
-    put(tmp_path / "list" / "val_gt.txt", f"/driver_1/clip.MP4/00000.jpg {mask} 1 1 0 1\n/images/a.jpg /a.png 0 0 0 0\n")
+    put(
+        tmp_path / "list" / "val_gt.txt", f"/driver_1/clip.MP4/00000.jpg {mask} 1 1 0 1\n/images/a.jpg /a.png 0 0 0 0\n"
+    )
     assert list(read(f"culane:{tmp_path}:val_gt")) == list(read(f"culane:{tmp_path}:val"))
 
 

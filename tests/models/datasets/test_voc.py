@@ -75,7 +75,12 @@ def test_a_broken_list_is_named_with_its_line(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     "size",
-    ["", "<size/>", "<size><width>0</width><height>0</height><depth>3</depth></size>", "<size><width>64</width></size>"],
+    [
+        "",
+        "<size/>",
+        "<size><width>0</width><height>0</height><depth>3</depth></size>",
+        "<size><width>64</width></size>",
+    ],
 )
 def test_a_size_that_nobody_looked_up_is_the_pictures_own(tmp_path: Path, size: str) -> None:
     corpus(tmp_path)

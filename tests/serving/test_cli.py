@@ -6,6 +6,7 @@ import shutil
 import sqlite3
 import subprocess
 import sys
+import tomllib
 from pathlib import Path
 
 import numpy as np
@@ -85,6 +86,23 @@ def test_a_mistake_is_one_line_and_exit_2(tmp_path: Path, words: list[str], mess
     assert done.stderr.startswith("prelabel: ")
     assert message in done.stderr
     assert len(done.stderr.splitlines()) == 1
+
+
+def test_a_command_that_is_stopped_while_it_is_imported_is_one_line_and_exit_130(tmp_path: Path) -> None:
+    interrupted = (
+        "import signal\nsignal.signal(signal.SIGINT, signal.default_int_handler)\nsignal.raise_signal(signal.SIGINT)"
+    )
+    (tmp_path / "typer.py").write_text(interrupted, encoding="utf-8")
+    begin = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]["scripts"]["prelabel"]
+    module, function = begin.split(":")
+    done = subprocess.run(
+        [sys.executable, "-c", f"from {module} import {function}; {function}()", "models"],
+        env={**os.environ, "PYTHONPATH": f"{tmp_path}:{ROOT}"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert (done.returncode, done.stderr) == (130, "prelabel: stopped\n")
 
 
 def test_each_quality_stands_beside_what_it_was_measured_on(tmp_path: Path) -> None:

@@ -60,19 +60,19 @@ class Format:
 FORMATS: dict[str, Format] = {
     "coco": Format(
         "detection",
-        "annotations/instances_SPLIT.json; images/, images/SPLIT/ or SPLIT/",
+        "annotations/instances_SPLIT.json; images/, images/SPLIT/ or SPLIT/; SPLIT/_annotations.coco.json; FILE.json",
         coco.read,
         coco.write,
         coco.read_marked,
     ),
     "voc": Format(
         "detection",
-        "ImageSets/Main/SPLIT.txt, Annotations/*.xml, JPEGImages/",
+        "ImageSets/Main/SPLIT.txt, Annotations/*.xml, JPEGImages/; SPLIT/*.xml",
         voc.read,
         voc.write,
         voc.read_marked,
     ),
-    "yolo": Format("detection", "data.yaml, images/**, labels/**.txt", yolo.read, yolo.write),
+    "yolo": Format("detection", "data.yaml, images/**, labels/**.txt; obj.data; classes.txt", yolo.read, yolo.write),
     "kitti": Format(
         "detection",
         "training/image_2/, training/label_2/*.txt; ImageSets/SPLIT.txt",
@@ -103,7 +103,7 @@ FORMATS: dict[str, Format] = {
     ),
     "tusimple": Format(
         "lane",
-        "FILE.json, or label_data_SPLIT.json; clips/",
+        "FILE.json, label_data_SPLIT.json or test_label.json; clips/",
         tusimple.read,
         tusimple.write,
         tusimple.read_marked,

@@ -1,5 +1,8 @@
 """COCO detection: ``annotations/instances_SPLIT.json`` and the images. Source: cocodataset.org, "Data format".
 
+Annotation tools call the document otherwise: Roboflow puts ``_annotations.coco.json`` beside the images of a split,
+others write one file, with the images beside it, in ``images/`` or in ``data/``.
+
 The format is one JSON document, of hundreds of megabytes, whose annotations come in any order: they wait on disk.
 """
 
@@ -13,7 +16,7 @@ from tempfile import TemporaryFile
 from typing import Any, TextIO, TypeAlias
 
 from models.datasets.documents import lists_of
-from models.datasets.layout import below, broken, clipped, existing, finite, split_file, text_field
+from models.datasets.layout import below, broken, chosen_split, clipped, existing, finite, split_file, text_field
 from models.datasets.output import SPLIT, file_name, new_folder, place
 from models.datasets.shelf import Shelf
 from models.marks import Ignored
@@ -21,9 +24,11 @@ from models.records import LARGEST, Box, Boxes, Item
 
 _Json: TypeAlias = dict[str, Any]
 
+_ROBOFLOW = "_annotations.coco.json"
+
 
 def read(root: Path, split: str | None = None) -> Iterator[tuple[Item, Boxes]]:
-    """Every image with its boxes, those without any included.
+    """Every image of a split, or of a file, with its boxes, those without any included.
 
     ``bbox`` (x, y, width, height) becomes corners clipped to the image. Crowds are left out, as are boxes that cover
     nothing of the image: the official annotations hold a few of zero width or height.
@@ -37,6 +42,12 @@ def read(root: Path, split: str | None = None) -> Iterator[tuple[Item, Boxes]]:
 
 def read_marked(root: Path, split: str | None = None) -> Iterator[tuple[Item, Boxes, Ignored]]:
     """The same, each image with its crowds."""
+    if root.is_file():
+        above = root.parent.parent if root.parent.name == "annotations" else root.parent
+        return _read(above, root, [above / name for name in ("", "images", "data")])
+    if roboflow := sorted(path.parent.name for path in root.glob(f"*/{_ROBOFLOW}")):
+        chosen = chosen_split(root, roboflow, split, f"SPLIT/{_ROBOFLOW}")
+        return _read(root, root / chosen / _ROBOFLOW, [root / chosen])
     file, chosen = split_file(root / "annotations", "instances_", split, ".json")
     places = (root / "images", root / "images" / chosen, root / chosen)
     return _read(root, file, [folder for folder in places if folder.is_dir()] or [root / "images"])

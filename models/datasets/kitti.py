@@ -33,8 +33,9 @@ _UNKNOWN = "-1 -1 -10", "-1 -1 -1 -1000 -1000 -1000 -10"  # the kit's own values
 def read(root: Path, split: str | None = None) -> Iterator[tuple[Item, Boxes]]:
     """The images of ``training/image_2/`` with the boxes of ``training/label_2/``, clipped to the image.
 
-    SPLIT is ``training``, all of them, or the name of a list ``ImageSets/SPLIT.txt``. ``DontCare`` regions are left
-    out: the official evaluation neither asks for nor counts them.
+    SPLIT is ``training``, all of them, another folder of that kind, such as CVAT's ``default``, or the name of a list
+    ``ImageSets/SPLIT.txt`` of ``training``. ``DontCare`` regions are left out: the official evaluation neither asks for
+    nor counts them.
 
     Raises:
         InvalidDataset: a broken line, naming file and line.
@@ -47,23 +48,25 @@ def read(root: Path, split: str | None = None) -> Iterator[tuple[Item, Boxes]]:
 def read_marked(root: Path, split: str | None = None) -> Iterator[tuple[Item, Boxes, KittiFrame]]:
     """The same, each image with all that its label file says of how hard its objects are, regions included."""
     lists = sorted(path.stem for path in (root / "ImageSets").glob("*.txt"))
-    there = [_ALL] * (root / _ALL / "label_2").is_dir()
+    folders = sorted(path.parent.name for path in root.glob("*/label_2"))
+    there = [_ALL] if _ALL in folders and split not in folders else folders
     chosen = chosen_split(root, [*there, *lists], split, "training/label_2 or ImageSets/*.txt")
-    images = root / _ALL / "image_2"
-    if chosen == _ALL:
-        return _read(root, ((str(path), path) for path in files_below(images, PICTURES)))
-    return _read(root, _listed(root / "ImageSets" / f"{chosen}.txt", images))
+    if chosen in there:
+        folder, images = root / chosen, files_below(root / chosen / "image_2", PICTURES)
+        return _read(root, folder, ((str(path), path) for path in images))
+    folder = root / _ALL
+    return _read(root, folder, _listed(root / "ImageSets" / f"{chosen}.txt", folder / "image_2"))
 
 
 def _listed(file: Path, images: Path) -> Iterator[tuple[str, Path]]:
     for where, line in numbered_lines(file):
-        yield where, picture(where, images / line.strip(), ".png")
+        yield where, picture(where, ".png", images / line.strip())
 
 
-def _read(root: Path, images: Iterable[tuple[str, Path]]) -> Iterator[tuple[Item, Boxes, KittiFrame]]:
+def _read(root: Path, folder: Path, images: Iterable[tuple[str, Path]]) -> Iterator[tuple[Item, Boxes, KittiFrame]]:
     for where, image in images:
         width, height = image_size(image)
-        labels = existing(where, root / _ALL / "label_2" / f"{image.stem}.txt")
+        labels = existing(where, folder / "label_2" / f"{image.stem}.txt")
         objects = tuple(_object(at, line) for at, line in numbered_lines(labels))
         boxes = (clipped(*one.xyxy, width, height, one.category) for one in objects if one.category != REGION)
         label = Boxes(width, height, tuple(box for box in boxes if box))

@@ -113,14 +113,15 @@ def existing(where: str, path: Path) -> Path:
     return path.absolute()
 
 
-def picture(where: str, stem: Path, suffix: str) -> Path:
-    """The absolute path of a picture without its suffix: that of ``suffix``, or of another one, in small or capitals.
+def picture(where: str, suffix: str, *stems: Path) -> Path:
+    """The absolute path of a picture without its suffix: that of ``suffix``, or of another one, in small or capitals;
+    the first of several that is there.
 
     Raises:
         InvalidDataset: there is none.
     """
     suffixes = (suffix, *PICTURES, *map(str.upper, PICTURES))
-    candidates = [stem.with_name(stem.name + ending) for ending in suffixes]
+    candidates = [stem.with_name(stem.name + ending) for stem in stems for ending in suffixes]
     return existing(where, next(filter(os.path.isfile, candidates), candidates[0]))
 
 

@@ -8,7 +8,7 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
-from models.datasets.layout import below, broken, json_lines, split_file, text_field
+from models.datasets.layout import below, broken, chosen_split, json_lines, text_field
 from models.datasets.output import SPLIT, file_name, new_folder, place, token
 from models.marks import TusimpleFrame
 from models.media import image_size
@@ -17,10 +17,11 @@ from models.records import LARGEST, Item, Lane, Lanes
 _FRAME_SIZE = (1280, 720)  # pixels, of every frame of the benchmark
 _STEP = 10  # rows from one to the next
 _ABSENT = -2
+_PREFIX, _TEST = "label_data_", "test_label.json"
 
 
 def read(root: Path, split: str | None = None) -> Iterator[tuple[Item, Lanes]]:
-    """Every labelled frame of a file, or of ``label_data_SPLIT.json`` in a folder.
+    """Every labelled frame of a file, or of ``label_data_SPLIT.json`` in a folder, or of ``test_label.json``, the test.
 
     Each lane gives an x for every row of ``h_samples``, negative where it is not there; lanes seen on fewer than two
     rows are left out. The images may be missing (labels alone are worth having): the size is then the benchmark's,
@@ -37,8 +38,10 @@ def read_marked(root: Path, split: str | None = None) -> Iterator[tuple[Item, La
     """The same, each frame with its label as it stands."""
     if root.is_file():
         return _read(root.parent, root)
-    file, _ = split_file(root, "label_data_", split, ".json")
-    return _read(root, file)
+    files = {path.stem.removeprefix(_PREFIX): path for path in sorted(root.glob(f"{_PREFIX}*.json"))}
+    if (root / _TEST).is_file() and (split == "test" or not files):
+        files.setdefault("test", root / _TEST)
+    return _read(root, files[chosen_split(root, list(files), split, f"{_PREFIX}*.json or {_TEST}")])
 
 
 def _read(root: Path, file: Path) -> Iterator[tuple[Item, Lanes, TusimpleFrame]]:

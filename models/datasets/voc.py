@@ -1,6 +1,7 @@
 """Pascal VOC detection: one XML file an image. Source: the VOC2012 development kit, section 4.
 
 Corners there are 1-based and belong to the box, so the box (1, 1, 640, 480) is a whole image of 640 x 480 pixels.
+Annotation tools leave out the lists: Roboflow puts each file beside its image, in a folder a split.
 """
 
 import math
@@ -11,17 +12,28 @@ from pathlib import Path
 from xml.etree import ElementTree
 from xml.sax.saxutils import escape
 
-from models.datasets.layout import below, broken, existing, numbered_lines, picture, split_file
+from models.datasets.layout import (
+    below,
+    broken,
+    chosen_split,
+    existing,
+    files_below,
+    numbered_lines,
+    picture,
+    split_file,
+)
 from models.datasets.output import SPLIT, file_name, new_folder, number, place
 from models.marks import Ignored
 from models.media import image_size
 from models.records import Box, Boxes, Item
 
+_IMAGES = ("JPEGImages", "images", "data")  # the latter two where there are no lists
 _OF_A_CLASS = re.compile(r"\s(-1|0|1)$")  # how lines of the lists end that say which images show a class
 
 
 def read(root: Path, split: str | None = None) -> Iterator[tuple[Item, Boxes]]:
-    """Every image that ``ImageSets/Main/SPLIT.txt`` names, with its boxes clipped to the image.
+    """Every image that ``ImageSets/Main/SPLIT.txt`` names, with its boxes clipped to the image; without such lists,
+    every image with a file in ``Annotations/`` or ``labels/``, or beside it in ``SPLIT/`` or ROOT itself.
 
     Objects marked ``difficult`` are left out: the official evaluation neither asks for nor counts them. Where the size
     is 0 or missing it is the picture's own.
@@ -36,19 +48,38 @@ def read(root: Path, split: str | None = None) -> Iterator[tuple[Item, Boxes]]:
 
 def read_marked(root: Path, split: str | None = None) -> Iterator[tuple[Item, Boxes, Ignored]]:
     """The same, each image with its difficult objects."""
+    if not (root / "ImageSets" / "Main").is_dir() and any(root.rglob("*.xml")):
+        return _unlisted(root, split)
     file, _ = split_file(root / "ImageSets" / "Main", "", split, ".txt")
-    return _read(root, file)
+    return _listed(root, file)
 
 
-def _read(root: Path, file: Path) -> Iterator[tuple[Item, Boxes, Ignored]]:
+def _unlisted(root: Path, split: str | None) -> Iterator[tuple[Item, Boxes, Ignored]]:
+    apart = [folder for folder in (root / "Annotations", root / "labels") if any(folder.rglob("*.xml"))]
+    beside = [root] if any(root.glob("*.xml")) else []
+    splits = sorted({path.parent for path in root.glob("*/*.xml")} - {*apart})
+    if split is None and (apart or beside):
+        return _of_folder(root, [*apart, *beside][0])
+    return _of_folder(root, root / chosen_split(root, [path.name for path in splits], split, "SPLIT/*.xml"))
+
+
+def _of_folder(root: Path, folder: Path) -> Iterator[tuple[Item, Boxes, Ignored]]:
+    for annotation in files_below(folder, (".xml",)):
+        name = annotation.relative_to(folder).with_suffix("")
+        document = _Annotation(annotation)
+        places = [place / name for place in (folder, *(root / images for images in _IMAGES))]
+        image = picture(str(annotation), document.suffix, *places)
+        yield Item(below(root, image), str(image)), *document.boxes(image)
+
+
+def _listed(root: Path, file: Path) -> Iterator[tuple[Item, Boxes, Ignored]]:
     for where, line in numbered_lines(file):
         name = line.strip().strip('"')  # in which CVAT puts names with blanks
         annotation = root / "Annotations" / f"{name}.xml"
         if _OF_A_CLASS.search(name) and not os.path.isfile(annotation):
             broken(where, "1 column, the name of an image", line)
         document = _Annotation(existing(where, annotation))
-        suffix = Path(document.text("filename")).suffix or ".jpg"
-        image = picture(where, root / "JPEGImages" / name, suffix)
+        image = picture(where, document.suffix, root / "JPEGImages" / name)
         yield Item(below(root, image), str(image)), *document.boxes(image)
 
 
@@ -75,6 +106,11 @@ class _Annotation:
             for hard in (False, True)
         )
         return Boxes(width, height, plain), Ignored(objects=difficult)
+
+    @property
+    def suffix(self) -> str:
+        """Of the image, as far as it is told."""
+        return Path(self.text("filename")).suffix or ".jpg"
 
     def text(self, tag: str) -> str:
         return (self.root.findtext(tag) or "").strip()

@@ -2,6 +2,9 @@
 
 A line is ``class x y width height``: the class counted from 0, the centre and the size as shares of the image. An
 outline ``class x y x y x y ..``, as COCO comes for Ultralytics, stands for the box around it.
+
+Annotation tools write other files where ``data.yaml`` stands: FiftyOne ``dataset.yaml``, CVAT ``obj.data`` and
+``obj.names`` as darknet has them, Label Studio ``classes.txt`` beside one folder of images.
 """
 
 import os
@@ -29,25 +32,26 @@ from models.media import image_size
 from models.records import Box, Boxes, Item
 
 _SPLITS = ("train", "val", "test")
-_YAML = "data.yaml"
+_YAML, _DARKNET, _CLASSES = "data.yaml", "obj.data", "classes.txt"
+_FILES = (_YAML, "dataset.yaml", _DARKNET, _CLASSES)
 _SLACK = 0.01  # of the image, by which Ultralytics lets numbers reach beyond it
 
 
 def read(root: Path, split: str | None = None) -> Iterator[tuple[Item, Boxes]]:
     """Every image of a split of ``data.yaml``, in a folder of images or a text file that lists them.
 
-    The labels of ``images/../a.jpg`` are in ``labels/../a.txt``; without that file the image shows nothing. Boxes are
-    clipped to the image.
+    ROOT may be that file, of any name. The labels of ``images/../a.jpg`` are in ``labels/../a.txt``; without that file
+    the image shows nothing. Boxes are clipped to the image.
 
     Raises:
         InvalidDataset: a broken ``data.yaml``, list or label file, naming file and line.
         NotFound: no ``data.yaml``, or no such split in it.
         UnreadableMedia: an image whose header does not give its size.
     """
-    file = root if root.is_file() else root / _YAML
-    if not file.is_file():
+    file = root if root.is_file() else next((root / name for name in _FILES if (root / name).is_file()), None)
+    if file is None:
         raise NotFound(f"{root}: expected {_YAML} in it, got none")
-    values = _values(file)
+    values = {_DARKNET: _darknet, _CLASSES: _one_folder}.get(file.name, _values)(file)
     splits = [name for name in _SPLITS if values.get(name)]
     if split is None and all(values[name] == values[splits[0]] for name in splits):
         splits = splits[:1]  # the same images under each name
@@ -73,10 +77,34 @@ def _values(file: Path) -> dict[str, Any]:
     return values
 
 
+def _darknet(file: Path) -> dict[str, Any]:
+    """The same of lines ``train = data/train.txt``; ``names`` is a file with a class a line."""
+    told = {}
+    for where, line in numbered_lines(file):
+        key, equals, value = line.partition("=")
+        if not equals:
+            broken(where, "NAME = VALUE", line)
+        told["val" if key.strip() == "valid" else key.strip()] = value.strip()
+    names = existing(f"{file}:1", _source(file.parent, told.get("names", "obj.names")))
+    return {**told, "names": _lines(names), "path": None}
+
+
+def _one_folder(file: Path) -> dict[str, Any]:
+    return {_SPLITS[0]: "images", "names": _lines(file)}
+
+
+def _lines(file: Path) -> list[str]:
+    try:
+        return [line.strip() for line in file.read_text(encoding="utf-8-sig").rstrip().splitlines()]
+    except UnicodeDecodeError as error:
+        broken(f"{file}:1", "UTF-8 text", error.object[error.start : error.start + 10])
+
+
 def _source(above: Path, name: str) -> Path:
-    """The path that a split names; Roboflow writes one step too many up, which Ultralytics forgives too."""
-    path = above / name
-    return path if os.path.exists(path) or not name.startswith("../") else above / name.removeprefix("../")
+    """The path that a file names; Roboflow writes one step too many up, which Ultralytics forgives too, and CVAT the
+    folder ``data`` in which its files are meant to lie."""
+    path, less = above / name, name.removeprefix("../").removeprefix("data/")
+    return path if os.path.exists(path) or less == name else above / less
 
 
 def _names(file: Path, names: object) -> dict[int, str]:
@@ -95,7 +123,7 @@ def _images(file: Path, sources: list[Path]) -> Iterator[Path]:
             yield from files_below(source, PICTURES)
         elif os.path.isfile(source):
             for where, line in numbered_lines(source):
-                yield existing(where, source.parent / line.strip())
+                yield existing(where, _source(source.parent, line.strip()))
         else:
             broken(f"{file}:1", "a folder of images or a list of them", str(source))
 

@@ -1,0 +1,182 @@
+"""What annotation tools and official archives call and place otherwise than a format's own description."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from models.datasets import read
+from models.errors import NotFound
+from models.records import Box, Boxes, Lane, Lanes, Transcript
+from tests.models.datasets.corpora import expect_broken, labels, photo, put, sound
+
+CAR = Boxes(64, 48, (Box((16, 12, 48, 36), "car"),))
+EMPTY = Boxes(64, 48)
+
+
+def coco(*names: str, first: int = 1, **more: Any) -> str:
+    """A document of those pictures, the first with a car."""
+    images = [{"id": i, "file_name": name, "width": 64, "height": 48, **more} for i, name in enumerate(names, first)]
+    car = {"id": 1, "image_id": first, "category_id": 1, "bbox": [16, 12, 32, 24], "area": 768, "segmentation": []}
+    categories = [{"id": 0, "name": "things", "supercategory": "none"}, {"id": 1, "name": "car"}]
+    return json.dumps({"info": {}, "images": images, "annotations": [car | {"iscrowd": 0}], "categories": categories})
+
+
+class TestCoco:
+    def test_roboflow_puts_its_document_beside_the_images_of_a_split(self, tmp_path: Path) -> None:
+        for split, name in (("train", "a_jpg.rf.1.jpg"), ("valid", "b_jpg.rf.2.jpg")):
+            photo(tmp_path / split / name)
+            extra = {"extra": {"name": "a.jpg"}, "license": 1}
+            put(tmp_path / split / "_annotations.coco.json", coco(name, first=0, **extra))
+        put(tmp_path / "README.roboflow.txt")
+        assert labels(f"coco:{tmp_path}:train") == {"train/a_jpg.rf.1.jpg": CAR}
+        assert labels(f"coco:{tmp_path}/valid/_annotations.coco.json") == {"b_jpg.rf.2.jpg": CAR}
+        with pytest.raises(NotFound, match=r"expected one of the splits there \(train, valid\), got no split"):
+            read(f"coco:{tmp_path}")
+
+    @pytest.mark.parametrize(
+        ("file", "image", "name"),
+        [
+            ("result.json", "images/1a2b-a.jpg", "images/1a2b-a.jpg"),  # Label Studio
+            ("result.json", "images/1a2b-a.jpg", "1a2b-a.jpg"),
+            ("labels.json", "data/a.jpg", "a.jpg"),  # FiftyOne
+            ("annotations/instances.json", "images/a.jpg", "a.jpg"),  # Supervisely
+            ("annotations/instances_default.json", "images/sub/a.jpg", "sub/a.jpg"),  # CVAT
+        ],
+    )
+    def test_a_file_may_be_named_whose_images_lie_where_tools_put_them(
+        self, tmp_path: Path, file: str, image: str, name: str
+    ) -> None:
+        photo(tmp_path / image)
+        put(tmp_path / file, coco(name))
+        assert labels(f"coco:{tmp_path / file}") == {image: CAR}
+
+
+def voc(path: Path, name: str = "a.jpg", folder: str = "") -> None:
+    box = "<bndbox><xmin>17.0</xmin><ymin>13.0</ymin><xmax>48.0</xmax><ymax>36.0</ymax></bndbox>"
+    told = f"<object><name>car</name><pose>Unspecified</pose><truncated>Unspecified</truncated>{box}</object>"
+    size = "<size><width>64</width><height>48</height><depth>3</depth></size>"
+    put(path, f"<annotation><folder>{folder}</folder><filename>{name}</filename>{size}{told}</annotation>")
+
+
+class TestVoc:
+    def test_roboflow_puts_each_file_beside_its_image(self, tmp_path: Path) -> None:
+        for split in ("train", "valid"):
+            photo(tmp_path / split / "a_png.rf.1.jpg")
+            voc(tmp_path / split / "a_png.rf.1.xml", "a_png.rf.1.jpg")
+        assert labels(f"voc:{tmp_path}:valid") == {"valid/a_png.rf.1.jpg": CAR}
+        assert labels(f"voc:{tmp_path}/train") == {"a_png.rf.1.jpg": CAR}
+        with pytest.raises(NotFound, match=r"expected one of the splits there \(train, valid\), got no split"):
+            read(f"voc:{tmp_path}")
+
+    @pytest.mark.parametrize(
+        ("annotations", "images"),
+        [
+            ("Annotations", "images"),
+            ("labels", "data"),
+            ("Annotations", "JPEGImages"),
+            ("Annotations/deep", "images/deep"),
+        ],
+    )
+    def test_lists_may_be_missing(self, tmp_path: Path, annotations: str, images: str) -> None:
+        """As Label Studio, FiftyOne and many scripts leave them out."""
+        photo(tmp_path / images / "a b.PNG")
+        voc(tmp_path / annotations / "a b.xml", "a b.PNG")
+        assert labels(f"voc:{tmp_path}") == {f"{images}/a b.PNG": CAR}
+        (tmp_path / images / "a b.PNG").unlink()
+        file = tmp_path / annotations / "a b.xml"
+        expect_broken(f"voc:{tmp_path}", file, "", "expected a file that exists, got")
+
+    def test_cvat_calls_its_split_default(self, tmp_path: Path) -> None:
+        photo(tmp_path / "JPEGImages" / "frame_000000.PNG")
+        voc(tmp_path / "Annotations" / "frame_000000.xml", "frame_000000.PNG")
+        put(tmp_path / "ImageSets" / "Main" / "default.txt", "frame_000000\n")
+        put(tmp_path / "labelmap.txt", "# label:color_rgb:parts:actions\nbackground:0,0,0::\ncar:1,2,3::\n")
+        assert labels(f"voc:{tmp_path}") == {"JPEGImages/frame_000000.PNG": CAR}
+
+
+LINE = "0 0.5 0.5 0.5 0.5\n"
+
+
+class TestYolo:
+    def test_cvat_writes_what_darknet_reads(self, tmp_path: Path) -> None:
+        put(tmp_path / "obj.data", "classes = 2\ntrain = data/train.txt\nnames = data/obj.names\nbackup = backup/\n")
+        put(tmp_path / "obj.names", "car\nbus\n")
+        put(tmp_path / "train.txt", "data/obj_train_data/a.PNG\ndata/obj_train_data/b.PNG\n")
+        photo(tmp_path / "obj_train_data" / "a.PNG")
+        photo(tmp_path / "obj_train_data" / "b.PNG")
+        put(tmp_path / "obj_train_data" / "a.txt", LINE)
+        assert labels(f"yolo:{tmp_path}") == {"obj_train_data/a.PNG": CAR, "obj_train_data/b.PNG": EMPTY}
+        file = put(tmp_path / "obj.data", "classes\n")
+        with pytest.raises(ValueError, match=rf"^{file}:1: expected NAME = VALUE, got 'classes'"):
+            read(f"yolo:{tmp_path}")
+
+    def test_label_studio_has_its_classes_in_a_text_file(self, tmp_path: Path) -> None:
+        put(tmp_path / "classes.txt", "car\nbus\n")
+        put(tmp_path / "notes.json", "{}")
+        photo(tmp_path / "images" / "1a2b-a.jpg")
+        put(tmp_path / "labels" / "1a2b-a.txt", LINE)
+        assert labels(f"yolo:{tmp_path}") == {"images/1a2b-a.jpg": CAR}
+        put(tmp_path / "classes.txt", "car\n\nbus\n")
+        with pytest.raises(ValueError, match="expected a name for each class, got 'none for 1'"):
+            read(f"yolo:{tmp_path}")
+
+    def test_fiftyone_calls_its_file_otherwise(self, tmp_path: Path) -> None:
+        put(tmp_path / "dataset.yaml", "names:\n  0: car\npath: /where/it/was\nval: ./images/val/\n")
+        photo(tmp_path / "images" / "val" / "a.jpg")
+        put(tmp_path / "labels" / "val" / "a.txt", LINE)
+        assert labels(f"yolo:{tmp_path}") == {"images/val/a.jpg": CAR}
+
+    def test_lists_of_cvat_name_images_below_data(self, tmp_path: Path) -> None:
+        put(tmp_path / "data.yaml", "names:\n  0: car\npath: .\ntrain: train.txt\n")
+        put(tmp_path / "train.txt", "data/images/train/a.jpg\n")
+        photo(tmp_path / "images" / "train" / "a.jpg")
+        put(tmp_path / "labels" / "train" / "a.txt", LINE)
+        assert labels(f"yolo:{tmp_path}") == {"images/train/a.jpg": CAR}
+
+
+def test_kitti_of_cvat_is_a_folder_default(tmp_path: Path) -> None:
+    photo(tmp_path / "default" / "image_2" / "a.png")
+    put(tmp_path / "default" / "label_2" / "a.txt", "car 0.0 0 0.0 16 12 48 36 0 0 0 0 0 0 0\n")
+    assert labels(f"kitti:{tmp_path}") == labels(f"kitti:{tmp_path}:default") == {"default/image_2/a.png": CAR}
+    photo(tmp_path / "training" / "image_2" / "deep" / "b.png")
+    put(tmp_path / "training" / "label_2" / "b.txt")
+    assert labels(f"kitti:{tmp_path}") == {"training/image_2/deep/b.png": EMPTY}
+    assert labels(f"kitti:{tmp_path}:default") == {"default/image_2/a.png": CAR}
+
+
+def test_the_test_of_tusimple_is_a_file_of_its_own(tmp_path: Path) -> None:
+    frame = {"lanes": [[-2, 10, 20]], "h_samples": [10, 20, 30], "raw_file": "clips/0530/1/20.jpg"}
+    put(tmp_path / "test_label.json", json.dumps(frame) + "\n")
+    put(tmp_path / "test_tasks_0627.json", json.dumps(frame | {"lanes": [], "run_time": 0}) + "\n")
+    photo(tmp_path / "clips" / "0530" / "1" / "20.jpg", 1280, 720)
+    wanted = {"clips/0530/1/20.jpg": Lanes(1280, 720, (Lane(((10, 20), (20, 30))),))}
+    assert labels(f"tusimple:{tmp_path}") == labels(f"tusimple:{tmp_path}:test") == wanted
+    put(tmp_path / "label_data_0531.json", json.dumps(frame | {"lanes": []}) + "\n")
+    assert labels(f"tusimple:{tmp_path}") == {"clips/0530/1/20.jpg": Lanes(1280, 720)}
+    assert labels(f"tusimple:{tmp_path}:test") == wanted
+
+
+def test_curvelanes_as_its_archive_has_it(tmp_path: Path) -> None:
+    root = tmp_path / "Curvelanes"
+    for split in ("train", "valid"):
+        photo(root / split / "images" / "0a1b.jpg")
+        lines = {"Lines": [[{"y": "47.0", "x": "1.5"}, {"y": "10.0", "x": "20.5"}]]}
+        put(root / split / "labels" / "0a1b.lines.json", json.dumps(lines))
+        put(root / split / f"{split}.txt", "images/0a1b.jpg\n")
+    photo(root / "test" / "images" / "0c.jpg")
+    assert labels(f"curvelanes:{root}:valid") == {
+        "valid/images/0a1b.jpg": Lanes(64, 48, (Lane(((1.5, 47), (20.5, 10))),))
+    }
+
+
+def test_common_voice_since_its_seventeenth_release(tmp_path: Path) -> None:
+    columns = "client_id path sentence_id sentence sentence_domain up_votes down_votes age gender accents variant"
+    row = ["s1", "common_voice_en_1.mp3", "9f", 'It\'s "so".', "", "2", "0", "", "", "", "", "en", ""]
+    put(tmp_path / "train.tsv", "\t".join([*columns.split(), "locale", "segment"]) + "\n" + "\t".join(row) + "\n")
+    put(tmp_path / "clip_durations.tsv", "clip\tduration[ms]\ncommon_voice_en_1.mp3\t500\n")
+    sound(tmp_path / "clips" / "one.wav").rename(tmp_path / "clips" / "common_voice_en_1.mp3")
+    ((item, label),) = read(f"commonvoice:{tmp_path}:train")
+    assert (item.id, item.group, item.language) == ("clips/common_voice_en_1.mp3", "s1", "en")
+    assert label == Transcript('It\'s "so".')

@@ -115,6 +115,9 @@ def import_whisper(source: str, given: Mapping[str, Any], *, note: str, versions
 
 def _download_whisper(source: str, size: str, folder: Path) -> None:
     library = whisper.library()
+    from huggingface_hub.utils import tqdm
+
+    library.utils.disabled_tqdm = tqdm  # faster-whisper would show no progress
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", UserWarning)  # of arguments that faster-whisper gives to another library

@@ -3,7 +3,9 @@
 import json
 import sys
 import warnings
+from contextlib import redirect_stderr
 from datetime import UTC, datetime
+from io import StringIO
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -65,6 +67,18 @@ def test_the_librarys_own_download_will_do(tmp_path: Path, monkeypatch: pytest.M
     assert not list((tmp_path / "versions").iterdir())
     monkeypatch.setattr(faster_whisper, "download_model", lambda _, output_dir: write_whisper(Path(output_dir), SAID))
     assert take(tmp_path, "whisper:tiny").training["imported"] == "whisper:tiny"
+
+
+def test_its_download_shows_how_far_it_is(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fetch(_: str, local_dir: str, tqdm_class: Any, **__: object) -> None:
+        with tqdm_class(total=5, desc="Fetching files") as bar:
+            bar.update(2)
+        write_whisper(Path(local_dir), SAID)
+
+    monkeypatch.setattr("huggingface_hub.snapshot_download", fetch)
+    with redirect_stderr(StringIO()) as shown:
+        take(tmp_path, "whisper:tiny")
+    assert "Fetching files:  40%" in shown.getvalue()
 
 
 def test_without_a_network_it_says_what_was_tried(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

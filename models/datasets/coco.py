@@ -20,6 +20,7 @@ from models.datasets.layout import below, broken, chosen_split, clipped, existin
 from models.datasets.output import SPLIT, file_name, new_folder, place
 from models.datasets.shelf import Shelf
 from models.marks import Ignored
+from models.media import image_size
 from models.records import LARGEST, Box, Boxes, Item
 
 _Json: TypeAlias = dict[str, Any]
@@ -31,11 +32,13 @@ def read(root: Path, split: str | None = None) -> Iterator[tuple[Item, Boxes]]:
     """Every image of a split, or of a file, with its boxes, those without any included.
 
     ``bbox`` (x, y, width, height) becomes corners clipped to the image. Crowds are left out, as are boxes that cover
-    nothing of the image: the official annotations hold a few of zero width or height.
+    nothing of the image: the official annotations hold a few of zero width or height. Where the size of an image is 0
+    or missing it is the picture's own.
 
     Raises:
         InvalidDataset: a broken document, naming the entry.
         NotFound: no such split.
+        UnreadableMedia: an image whose header does not give its size, where that is asked.
     """
     return ((item, label) for item, label, _ in read_marked(root, split))
 
@@ -56,9 +59,10 @@ def read_marked(root: Path, split: str | None = None) -> Iterator[tuple[Item, Bo
 def _read(root: Path, file: Path, folders: list[Path]) -> Iterator[tuple[Item, Boxes, Ignored]]:
     document = _Document(file)
     for where, image in document.images():
-        width, height = _size(where, image)
-        places = [folder / text_field(where, image, "file_name") for folder in folders]
+        name = text_field(where, image, "file_name")
+        places = [folder / called for called in (name, name.replace("\\", "/")) for folder in folders]  # Windows' too
         path = existing(where, next(filter(os.path.isfile, places), places[0]))
+        width, height = _size(where, image) or image_size(path)
         found = [*document.boxes(image["id"], width, height)]
         boxes, crowds = (tuple(box for box, is_crowd in found if is_crowd == crowd) for crowd in (False, True))
         yield Item(below(root, path), str(path)), Boxes(width, height, boxes), Ignored(crowds=crowds)
@@ -120,8 +124,11 @@ def _identity(where: str, entry: _Json, known: Container[str]) -> int:
     return identity
 
 
-def _size(where: str, image: _Json) -> tuple[int, int]:
+def _size(where: str, image: _Json) -> tuple[int, int] | None:
+    """Width and height in pixels, if somebody looked: other tools write 0 or nothing."""
     width, height = _whole(image.get("width")), _whole(image.get("height"))
+    if not width and not height:
+        return None
     if type(width) is not int or type(height) is not int or min(width, height) < 1 or max(width, height) > LARGEST:
         broken(where, "width and height in whole pixels", (width, height))
     return width, height

@@ -108,8 +108,10 @@ def _source(above: Path, name: str) -> Path:
 
 
 def _names(file: Path, names: object) -> dict[int, str]:
-    """The categories by number: YAML gives them as a list, or by number already."""
+    """The categories by number: YAML gives them as a list, or by number already, which may be text."""
     numbered = dict(enumerate(names)) if isinstance(names, list) else names
+    if isinstance(numbered, dict):
+        numbered = {int(key) if re.fullmatch("[0-9]{1,9}", str(key)) else key: name for key, name in numbered.items()}
     if not isinstance(numbered, dict) or not all(type(key) is int for key in numbered):
         broken(f"{file}:1", "a list under 'names', or names by their number", names)
     if nameless := [key for key, name in numbered.items() if name in (None, "")]:

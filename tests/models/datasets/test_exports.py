@@ -52,6 +52,17 @@ class TestCoco:
         put(tmp_path / file, coco(name))
         assert labels(f"coco:{tmp_path / file}") == {image: CAR}
 
+    @pytest.mark.parametrize("size", [{"width": 0, "height": 0}, {"width": None, "height": None}])
+    def test_a_size_that_nobody_looked_up_is_the_pictures_own(self, tmp_path: Path, size: dict[str, Any]) -> None:
+        photo(tmp_path / "images" / "a.jpg")
+        put(tmp_path / "annotations" / "instances_val.json", coco("a.jpg", **size))
+        assert labels(f"coco:{tmp_path}:val") == {"images/a.jpg": CAR}
+
+    def test_paths_may_be_those_of_windows(self, tmp_path: Path) -> None:
+        photo(tmp_path / "images" / "1a2b-a.jpg")
+        put(tmp_path / "result.json", coco("images\\1a2b-a.jpg"))
+        assert labels(f"coco:{tmp_path}/result.json") == {"images/1a2b-a.jpg": CAR}
+
 
 def voc(path: Path, name: str = "a.jpg", folder: str = "") -> None:
     box = "<bndbox><xmin>17.0</xmin><ymin>13.0</ymin><xmax>48.0</xmax><ymax>36.0</ymax></bndbox>"
@@ -127,6 +138,12 @@ class TestYolo:
         photo(tmp_path / "images" / "val" / "a.jpg")
         put(tmp_path / "labels" / "val" / "a.txt", LINE)
         assert labels(f"yolo:{tmp_path}") == {"images/val/a.jpg": CAR}
+
+    def test_numbers_of_names_may_be_text(self, tmp_path: Path) -> None:
+        put(tmp_path / "data.yaml", "names: {'0': car, '1': bus}\ntrain: images\n")
+        photo(tmp_path / "images" / "a.jpg")
+        put(tmp_path / "labels" / "a.txt", LINE)
+        assert labels(f"yolo:{tmp_path}") == {"images/a.jpg": CAR}
 
     def test_lists_of_cvat_name_images_below_data(self, tmp_path: Path) -> None:
         put(tmp_path / "data.yaml", "names:\n  0: car\npath: .\ntrain: train.txt\n")

@@ -7,15 +7,17 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from models.datasets.layout import PICTURES
 from models.errors import InvalidInput, NotFound
 from models.media import media_type
 from models.records import Task
 
 _KINDS: dict[Task, str] = {"asr": "audio", "detection": "image", "lane": "image"}
+_SOUNDS = (".wav", ".flac", ".ogg", ".oga", ".opus", ".mp3", ".m4a", ".aac", ".wma", ".amr", ".aif", ".aiff", ".caf")
 _SUFFIXES = {
-    **dict.fromkeys((".jpg", ".jpeg", ".png", ".webp"), "image"),
-    **dict.fromkeys((".wav", ".flac", ".ogg", ".oga", ".opus", ".mp3"), "audio"),
-}
+    **dict.fromkeys(PICTURES, "image"),
+    **dict.fromkeys(_SOUNDS, "audio"),
+}  # of what is not read too: it is told
 _HEAD_BYTES = 16
 
 

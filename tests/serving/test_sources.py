@@ -47,6 +47,12 @@ def test_a_folder_gives_the_media_of_the_task_at_any_depth(tmp_path: Path) -> No
     assert entry == Entry(str(root / "A.wav"), root / "A.wav")
 
 
+def test_media_in_formats_that_are_not_read_are_kept_to_be_reported(tmp_path: Path) -> None:
+    root = folder(tmp_path, {"a.BMP": b"BM", "b.tif": b"II*", "c.heic": b"", "d.m4a": b"", "e.aiff": b"FORM"})
+    assert names(root, find_media("lane", str(root))) == ["a.BMP", "b.tif", "c.heic"]
+    assert names(root, find_media("asr", str(root))) == ["d.m4a", "e.aiff"]
+
+
 def test_a_relative_source_gives_absolute_uris(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     root = folder(tmp_path / "media", FILES)
     monkeypatch.chdir(tmp_path)

@@ -44,6 +44,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--out", type=Path, default=ROOT / "docs" / "pictures")
     given = parser.parse_args()
+    given.out.mkdir(parents=True, exist_ok=True)
     with ExitStack() as stack:
         address = stack.enter_context(prelabel(Path(stack.enter_context(tempfile.TemporaryDirectory()))))
         with httpx.Client(base_url=address, timeout=60, trust_env=False) as client:

@@ -115,7 +115,7 @@ def import_whisper(source: str, given: Mapping[str, Any], *, note: str, versions
 
 def _download_whisper(source: str, size: str, folder: Path) -> None:
     library = whisper.library()
-    from huggingface_hub.utils import tqdm
+    from huggingface_hub.utils.tqdm import tqdm
 
     library.utils.disabled_tqdm = tqdm  # faster-whisper would show no progress
     try:

@@ -1,5 +1,8 @@
 """Constants from recorded seconds: known constants come back, whatever breaks people take."""
 
+from dataclasses import astuple, replace
+from math import exp
+
 import numpy as np
 import pytest
 
@@ -73,6 +76,39 @@ def test_what_nobody_did_stays_as_it_was() -> None:
     assert found.costs.box_verify_s == pytest.approx(TRUE.box_verify_s, rel=0.1)
     assert found.costs.box_draw_s == pytest.approx(Costs().box_draw_s, rel=0.01)
     assert found.costs.lane_draw_s == Costs().lane_draw_s
+
+
+@pytest.mark.parametrize("task", CONSTANTS)
+def test_where_people_take_as_long_as_was_assumed_the_constants_stay(task: Task) -> None:
+    before = replace(TRUE, break_even_wer=0.8)
+    did = [*work(task, 60), *(Actions(changes, True, 4.0) for changes in (Changes(altered=1), Changes(removed=1)))]
+    found = fit_costs(task, did, [spent_seconds(task, one, before) for one in did], before)
+    assert found is not None
+    assert astuple(found.costs) == pytest.approx(astuple(before), rel=1e-3)
+
+
+LOOKS = [Actions(Changes(), True)] * 48  # at images with nothing in them, which tell of one constant alone
+BEFORE = Costs(image_s=3.0)
+
+
+def test_a_constant_of_before_weighs_as_much_as_two_corrections() -> None:
+    found = fit_costs("detection", [*LOOKS, LOOKS[0]], [*[3 * exp(0.05)] * 48, 0.0], BEFORE)  # the last tells none
+    assert found is not None
+    assert (found.costs.image_s, found.n) == (pytest.approx(3 * exp(0.05 * 48 / 50), rel=1e-4), 48)
+
+
+@pytest.mark.parametrize("break_s", [180, 3600])
+def test_a_long_break_pulls_no_harder_than_a_third_more_time(break_s: float) -> None:
+    """With the force of 0.35 in log seconds: five breaks among 48 looks and the two of before move 50 by 5 * 0.35."""
+    found = fit_costs("detection", [*LOOKS, *LOOKS[:5]], [*[3.0] * 48, *[break_s] * 5], BEFORE)
+    assert found is not None
+    assert found.costs.image_s == pytest.approx(3 * exp(0.35 * 5 / 50), rel=1e-3)
+
+
+def test_nobody_does_anything_in_less_than_a_fifth_of_a_second() -> None:
+    found = fit_costs("detection", LOOKS, [0.01] * 48, Costs(image_s=0.2))
+    assert found is not None
+    assert found.costs.image_s == pytest.approx(0.2)
 
 
 def test_few_corrections_fit_nothing_and_broken_ones_are_refused() -> None:

@@ -34,7 +34,7 @@ NONE = NoPromise("12 random checks are known, at least 205 are needed", 193)
     ],
 )
 def test_an_item_is_of_the_first_kind_that_it_fits_and_else_of_the_rest(said: str, about: About, kind: str) -> None:
-    assert kind_of(KINDS, "asr", Transcript(said, (Word(said, 0, 1, 0.9),)), about) == kind
+    assert Policy(kinds=KINDS).kind_of("asr", Transcript(said, (Word(said, 0, 1, 0.9),)), about) == kind
 
 
 def test_a_task_without_kinds_has_none_not_even_a_rest() -> None:

@@ -1,7 +1,8 @@
 """A policy checks its terms, and is named by them."""
 
 import hashlib
-from dataclasses import replace
+from dataclasses import asdict
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
@@ -17,16 +18,25 @@ from selection.rules import Rule
     [
         ({"alpha": 0.0}, r"alpha: expected a number in \[1e-06, 1\), got 0.0"),
         ({"alpha": 1e-9}, r"alpha: expected a number in \[1e-06, 1\), got 1e-09"),
+        ({"alpha": 1.0}, r"alpha: expected a number in \[1e-06, 1\), got 1.0"),
         ({"delta": float("nan")}, r"delta: expected a number in \[1e-06, 1\), got nan"),
         ({"audit_share": 0.0}, r"audit_share: expected a share in \(0, 1\], got 0.0"),
         ({"calibration_share": 1.1}, r"calibration_share: expected a share in \(0, 1\], got 1.1"),
-        ({"budget_s_per_day": -1.0}, "budget_s_per_day: expected seconds above 0, at most 1e\\+09, got -1.0"),
+        ({"planted_share": -0.1}, r"planted_share: expected a share in \[0, 1\), got -0.1"),
+        ({"planted_share": 1.0}, r"planted_share: expected a share in \[0, 1\), got 1.0"),
+        ({"budget_s_per_day": 0.0}, "budget_s_per_day: expected seconds above 0, at most 1e\\+09, got 0.0"),
         ({"budget_s_per_day": 1e10}, "budget_s_per_day: expected seconds above 0, at most 1e\\+09, got 10000000000.0"),
+        (
+            {"checks_from": datetime.fromisoformat("2026-05-01")},
+            "checks_from: expected a time with its zone, got '2026-05-01 00:00:00'",
+        ),
+        ({"strategies": ()}, r"strategies: expected at least one, got \(\)"),
         ({"matters_wer": 1.0}, "matters: expected 0 <= wer < 1"),
     ],
 )
 def test_terms_are_checked(terms: dict[str, Any], said: str) -> None:
-    assert replace(Policy(), audit_share=1.0, calibration_share=1.0).audit_share == 1.0
+    at_the_edge = {"audit_share": 1.0, "calibration_share": 1.0, "budget_s_per_day": 1e9}
+    assert Policy(**at_the_edge, checks_from=datetime(2026, 5, 1, tzinfo=UTC)).audit_share == 1.0
     with pytest.raises(InvalidInput, match=said):
         Policy(**terms)
 
@@ -37,9 +47,27 @@ def test_the_same_terms_have_the_same_name_and_no_others_do() -> None:
     assert Policy(alpha=0.03).version == named[1].version
 
 
+def test_its_name_leaves_out_what_stands_by_default_so_the_defaults_stay() -> None:
+    assert asdict(Policy()) == {
+        "alpha": 0.02, "delta": 0.05, "promise_of": "items", "audit_share": 0.02, "calibration_share": 0.2,
+        "groups": True, "planted_share": 0.0, "matters_wer": 0.0, "matters_iou": 0.5, "matters_category": True,
+        "matters_lane_px": 8.0, "budget_s_per_day": None, "rules": (), "kinds": (), "checks_from": None,
+        "strategies": ({"name": "uncertainty", "share": 1.0},), "annotators": {}, "deadlines": (),
+    }  # fmt: skip
+
+
 def test_a_name_outlives_terms_that_are_added_later() -> None:
     """By content, and written down here once: it must not change unless the terms do."""
-    policy = Policy(alpha=0.03, rules=(Rule("asr", text="yes"),), strategies=(Share("random"),))
-    told = '{"alpha": 0.03, "rules": [{"decision": "review", "task": "asr", "text": "yes"}], '
+    since = datetime(2026, 5, 1, tzinfo=UTC)
+    policy = Policy(0.03, rules=(Rule("asr", text="yes"),), checks_from=since, strategies=(Share("random"),))
+    told = '{"alpha": 0.03, "checks_from": "2026-05-01 00:00:00+00:00", '
+    told += '"rules": [{"decision": "review", "task": "asr", "text": "yes"}], '
     told += '"strategies": [{"name": "random", "share": 1.0}]}'
     assert policy.version == f"policy-{hashlib.sha256(told.encode()).hexdigest()[:12]}"
+
+
+def test_who_can_have_one_strategy_only_has_the_one_that_picks_most() -> None:
+    assert (
+        Policy(strategies=(Share("random", 0.2), Share("k-center", 0.5), Share("uncertainty", 0.3))).leading
+        == "k-center"
+    )

@@ -271,7 +271,7 @@ def _logistic(x: Floats, wrong: Bools) -> Knots:
     slope, intercept = line(u, targets, start=(1.0, float(logit(targets.mean()))))  # more doubt, never fewer errors
     least, most = logit(targets.min()), logit(targets.max())
     bends = (np.array([least, most]) - intercept) / max(slope, _LEAST_SLOPE)  # where the line leaves what n can tell
-    at = np.unique(np.clip([u[0], *bends, u[-1]], u[0], u[-1]))
+    at = np.unique(np.clip(bends, u[0], u[-1]))
     return _rising(at * spread + x.mean(), np.clip(slope * at + intercept, least, most))
 
 

@@ -27,10 +27,11 @@ def _grown(n: int = 400) -> tuple[Trees, NDArray[np.float32], NDArray[np.bool_]]
     return grow(("noise", "size_px"), table, wrong), table, wrong
 
 
-def test_the_kept_trees_answer_as_scikit_learn_does() -> None:
-    trees, table, wrong = _grown()
+@pytest.mark.parametrize(("n", "least_leaf"), [(400, 15), (2000, 50)])
+def test_the_kept_trees_answer_as_scikit_learn_does(n: int, least_leaf: int) -> None:
+    trees, table, wrong = _grown(n)
     model = GradientBoostingClassifier(
-        n_estimators=TREES, learning_rate=RATE, max_depth=DEPTH, min_samples_leaf=15, random_state=0
+        n_estimators=TREES, learning_rate=RATE, max_depth=DEPTH, min_samples_leaf=least_leaf, random_state=0
     )
     model.fit(table, wrong)
     rng = np.random.default_rng(1)
@@ -57,27 +58,39 @@ def test_a_missing_or_broken_feature_is_named() -> None:
     assert table_of(("noise",), scores, [{"noise": 1e300}] * 3).max() == pytest.approx(3e38)
 
 
+SPLIT = {  # one tree: up to a size of 0.5 it answers -1, else 2
+    "names": ["size"],
+    "base": 0.25,
+    "roots": [0],
+    "column": [1, 0, 0],
+    "limit": [0.5, 0.0, 0.0],
+    "left": [1, 1, 2],
+    "right": [2, 1, 2],
+    "value": [0.0, -1.0, 2.0],
+}
+
+
+def test_a_tree_is_walked() -> None:
+    table = np.array([[0.9, 0.4], [0.1, 0.5], [0.1, 0.6]], np.float32)
+    assert Trees.from_json(SPLIT).log_odds(table).tolist() == [0.25 - 1, 0.25 - 1, 0.25 + 2]
+
+
 @pytest.mark.parametrize(
     "change",
     [
-        {"left": [0]},
-        {"roots": [999]},
-        {"column": [7]},
+        {"left": [1, 0, 2]},  # a node that leads back
+        {"right": [3, 1, 2]},  # and one that leads to none
+        {"roots": [3]},
+        {"roots": [-1]},
+        {"column": [2, 0, 0]},
+        {"column": [-1, 0, 0]},
+        {"limit": [float("nan"), 0.0, 0.0]},
         {"base": float("inf")},
-        {"left": None, "value": None},
-        {"value": [0.0]},
+        {"value": [0.0, -1.0]},
+        {"value": None},
     ],
 )
 def test_broken_trees_are_refused(change: dict[str, Any]) -> None:
-    values = _grown()[0].to_json()
-    broken = {name: list(part) if isinstance(part, list) else part for name, part in values.items()}
-    for name, part in change.items():
-        if part is None:
-            del broken[name]
-        elif isinstance(part, list) and name != "roots" and name != "value":
-            broken[name][1] = part[0]  # a node that leads back, or asks a column that is not there
-        else:
-            broken[name] = part
-    assert Trees.from_json(values)
+    broken = {name: part for name, part in {**SPLIT, **change}.items() if part is not None}
     with pytest.raises(InvalidInput, match=r"calibrator\.trees: expected"):
         Trees.from_json(broken)

@@ -20,8 +20,18 @@ def test_a_line_in_log_odds_is_found_again() -> None:
     assert found.of(0.5) == pytest.approx(expit(1), abs=0.01)
 
 
+def test_a_line_through_two_confidences_by_hand() -> None:
+    """Six of ten are right and count as 7/8, four are wrong and count as 1/6; so the mean at each confidence is met."""
+    found = learn([0.5] * 4 + [0.8] * 6, [True, *[False] * 3, *[True] * 5, False])
+    assert found.offset == pytest.approx(logit((7 / 8 + 3 / 6) / 4), abs=1e-4)
+    assert found.of([0.8]) == pytest.approx((5 * 7 / 8 + 1 / 6) / 6, abs=1e-4)
+
+
 def test_as_it_stands_it_changes_nothing() -> None:
     assert Certainty().of([0.0, 0.3, 1.0]).tolist() == [0.0, 0.3, 1.0]
+    assert Certainty(slope=2.0).of([0.5]).tolist() == [0.5]
+    certain = Certainty(offset=1.0).of([0.0, 1.0]).tolist()  # as 0.0001 and 0.9999 are moved
+    assert certain == pytest.approx([expit(logit(1e-4) + 1), expit(logit(1 - 1e-4) + 1)], rel=1e-9)
 
 
 def test_parts_that_are_the_surer_the_more_they_are_wrong_are_all_alike() -> None:

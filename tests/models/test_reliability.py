@@ -71,6 +71,7 @@ def test_calibration_by_hand() -> None:
 def test_an_item_on_an_edge_falls_in_the_lower_bin() -> None:
     assert [(b.low, b.high) for b in reliability_bins([0.5], [True], bins=2)] == [(0.0, 0.5)]
     assert [(b.low, b.high) for b in reliability_bins([0.0, 1.0], [True, True], bins=2)] == [(0.0, 0.5), (0.5, 1.0)]
+    assert [(b.low, b.high) for b in reliability_bins([0.5], [True])] == [pytest.approx((7 / 15, 8 / 15))]
 
 
 @given(ITEMS, st.integers(1, 20))
@@ -147,7 +148,7 @@ def test_the_area_is_the_mean_over_all_orders_of_equal_scores(items: list[tuple[
 @pytest.mark.parametrize("measure", [auroc, ece, nce, aurc, risk_coverage, reliability_bins])
 def test_bad_input_is_named(measure: Callable[..., Any]) -> None:
     with pytest.raises(InvalidInput, match=r"(scores|p_error)\[1\]: expected a number in \[0, 1\], got nan"):
-        measure([0.5, float("nan")], [True, False])
+        measure([0.5, float("nan"), 2.0], [True, False, False])
     with pytest.raises(InvalidInput, match=r"\[0\]: expected a number in \[0, 1\], got 1.5"):
         measure([1.5], [True])
     with pytest.raises(InvalidInput, match=r"errors: expected shape \(2,\) as scores, got \(1,\)"):
@@ -172,6 +173,11 @@ def rng(seed: int = 0) -> np.random.Generator:
 def known(found: tuple[float, float] | None) -> tuple[float, float]:
     assert found is not None
     return found
+
+
+def test_the_interval_leaves_out_a_fortieth_on_either_side() -> None:
+    told = iter(range(-1, 1001))  # of the data themselves -1, and of the samples 0 to 1000
+    assert interval(lambda _: next(told), [0.5], rng=rng(), rounds=1001) == pytest.approx((25, 975))
 
 
 def test_the_interval_of_a_mean_is_near_the_normal_one() -> None:
@@ -253,3 +259,5 @@ def test_at_the_exact_bound_so_few_errors_are_as_rare_as_said(counts: tuple[int,
 def test_more_errors_than_looks_are_refused() -> None:
     with pytest.raises(InvalidInput, match="expected a number from 0 to n = 3, got 4"):
         most_errors(4, 3)
+    with pytest.raises(InvalidInput, match="expected a number from 0 to n = 3, got -1"):
+        most_errors(-1, 3)

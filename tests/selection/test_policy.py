@@ -35,8 +35,8 @@ from selection.rules import Rule
     ],
 )
 def test_terms_are_checked(terms: dict[str, Any], said: str) -> None:
-    at_the_edge = {"audit_share": 1.0, "calibration_share": 1.0, "budget_s_per_day": 1e9}
-    assert Policy(**at_the_edge, checks_from=datetime(2026, 5, 1, tzinfo=UTC)).audit_share == 1.0
+    since = datetime(2026, 5, 1, tzinfo=UTC)
+    Policy(audit_share=1.0, calibration_share=1.0, budget_s_per_day=1e9, checks_from=since)  # at the edge of each
     with pytest.raises(InvalidInput, match=said):
         Policy(**terms)
 

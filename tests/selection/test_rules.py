@@ -78,6 +78,28 @@ def test_a_rule_is_checked(values: dict[str, Any], said: str) -> None:
         Rule(**values)
 
 
+@pytest.mark.parametrize(
+    ("rule", "words", "avoided"),
+    [
+        (Rule("lane"), "everything of lane", ""),
+        (Rule("lane", more_than=3), "what has more than 3 lines", "no more than 3 lines"),
+        (
+            Rule("detection", category="bus", confidence_below=0.5, more_than=0),
+            'what has boxes "bus" and more than 0 boxes and a confidence below 0.5',
+            'no more than 0 boxes "bus"',
+        ),
+        (
+            Rule("asr", text="yes", group="a*", language="hsb", longer_than_s=2.5),
+            "what has text like 'yes' and the group 'a*' and the language 'hsb' and more than 2.5 s of sound",
+            "",
+        ),
+        (Rule("asr", more_than=2), "what has more than 2 words", "no more than 2 words"),
+    ],
+)
+def test_a_rule_as_people_say_it(rule: Rule, words: str, avoided: str) -> None:
+    assert (rule.words, rule.avoided) == (words, avoided)
+
+
 UNIT = st.floats(0, 1)
 rules = st.builds(
     Rule,

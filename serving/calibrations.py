@@ -288,7 +288,7 @@ class Calibrations:
     def _terms(self, version: StoredVersion, policy: Policy, stands: Standing) -> Terms:
         share = max(policy.calibration_share, policy.audit_share)
         kinds = self._kinds(version, policy, stands.kinds_from) if policy.kinds_of(version.task) else None
-        pool = kinds.together if kinds else self._pool(version, policy)
+        pool = Pool(np.zeros(0)) if kinds else self._pool(version, policy)
         rates, since = (policy.alpha, policy.delta), stands.checks_from
         return Terms(version.task, share, pool, *rates, policy.matters, kinds, since, policy.groups)
 

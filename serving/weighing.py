@@ -79,15 +79,11 @@ class Kinds:
     parts: Callable[[Audited], Sequence[str]] | None = None
     checks_from: Mapping[str, datetime] = field(default_factory=dict)
 
-    @property
-    def together(self) -> Pool:
-        """The pool of all of them."""
-        return Pool(np.concatenate([pool.scores for pool in self.pools.values()]))
-
 
 @dataclass(frozen=True)
 class Terms:
-    """What is promised, on what pool, from checks drawn with a number below ``share``; with ``kinds``, of each.
+    """What is promised, on what pool, from checks drawn with a number below ``share``; with ``kinds``, of each on its
+    own pool.
 
     If a promise was withdrawn, from checks after ``checks_from`` alone. Checks of one group are one observation, unless
     ``groups`` is false.

@@ -42,7 +42,7 @@ def test_terms_are_checked(terms: dict[str, Any], said: str) -> None:
 
 
 def test_the_same_terms_have_the_same_name_and_no_others_do() -> None:
-    named = [Policy(), Policy(alpha=0.03), Policy(budget_s_per_day=5.0), Policy(matters_category=False)]
+    named = [Policy(), Policy(alpha=0.03), Policy(budget_s_per_day=0.5), Policy(matters_category=False)]
     assert len({one.version for one in named}) == len(named)
     assert Policy(alpha=0.03).version == named[1].version
 

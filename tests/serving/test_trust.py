@@ -105,6 +105,7 @@ def test_parts_are_judged_one_by_one_and_what_is_missing_apart() -> None:
         for i in range(200)
     ]
     pool = Pool.of_parts([one.answer for one in audits[:9]])
+    assert pool.scores.tolist() == [0.5] * 9
     trust = learn(Terms("detection", 0.6, pool, alpha=0.1, delta=0.2), audits)
     held = trust.promise
     assert isinstance(held, PartPromise)
@@ -129,6 +130,7 @@ def test_growing_checks_in_groups_are_weighed_at_looks_that_share_one_delta() ->
 
     few = weighed(right[:10], None)
     assert (few.holds, few.looked) == (False, 0)
+    assert weighed([*right[:10], audited(88, None, 0.1)], None).looked == 1  # one of no group among those that have one
     first = weighed(wrong[:11], few)
     assert (first.holds, first.looked) == (False, 1)
     assert first.told()["reason"].endswith("they are weighed again when 22 are known")

@@ -130,6 +130,7 @@ def test_growing_checks_in_groups_are_weighed_at_looks_that_share_one_delta() ->
 
     few = weighed(right[:10], None)
     assert (few.holds, few.looked) == (False, 0)
+    assert weighed(right[:10], weighed(right[:5], None)).promise == few.promise  # which says how many are known
     assert weighed([*right[:10], audited(88, None, 0.1)], None).looked == 1  # one of no group among those that have one
     first = weighed(wrong[:11], few)
     assert (first.holds, first.looked) == (False, 1)

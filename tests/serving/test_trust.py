@@ -133,7 +133,7 @@ def test_growing_checks_in_groups_are_weighed_at_looks_that_share_one_delta() ->
     assert weighed(right[:10], weighed(right[:5], None)).promise == few.promise  # which says how many are known
     assert weighed([*right[:10], audited(88, None, 0.1)], None).looked == 1  # one of no group among those that have one
     first = weighed(wrong[:11], few)
-    assert (first.holds, first.looked) == (False, 1)
+    assert (first.holds, first.looked, first.told()["missing"]) == (False, 1, 11)
     assert first.told()["reason"].endswith("they are weighed again when 22 are known")
     waits = weighed(right[:21], first)
     assert (waits.holds, waits.looked, waits.told()["missing"]) == (False, 1, 1)

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from selection.calibration import IDENTITY
-from selection.kinds import REST, Kind
+from selection.kinds import MISSING, REST, Kind
 from selection.policy import Policy
 from selection.risk import NoPromise, Threshold
 from serving.standing import Standing, made_for
@@ -45,8 +45,8 @@ def weighed(
     return Calibration(number, alpha, 0.05, IDENTITY.to_json(), promise, 9, of_all, after(number))
 
 
-def stands(kept: list[Calibration], kinds: tuple[Kind, ...], alpha: float = 0.2) -> tuple[Any, ...]:
-    found = Standing.of(kept, "detection", Policy(alpha=alpha, kinds=kinds))
+def stands(kept: list[Calibration], kinds: tuple[Kind, ...], **other: Any) -> tuple[Any, ...]:
+    found = Standing.of(kept, "detection", Policy(**{"alpha": 0.2, "kinds": kinds, **other}))
     return [one.id for one in found.weighed], found.checks_from, dict(found.kinds_from)
 
 
@@ -55,7 +55,10 @@ def test_since_when_checks_count_by_hand() -> None:
     assert stands(kept, KINDS) == ([1, 2], None, {"cars": after(1.5)})
     assert stands(kept, KINDS, alpha=0.1) == ([], None, {"cars": after(1.5)})  # whatever the terms
     assert stands(kept, OTHERS) == ([], after(1.5), dict.fromkeys(("cars", "trams", REST), after(1.5)))
+    assert stands(kept, KINDS, delta=0.1) == ([], None, {"cars": after(1.5)})
     assert stands(kept, ()) == ([], after(1.5), {})  # nobody knows which checks were of cars
+    of_parts = dict.fromkeys(("cars", REST, MISSING), after(1.5))
+    assert stands(kept, KINDS, promise_of="parts") == ([], after(1.5), of_parts)  # pictures of cars are not their boxes
     kept.append(weighed(3, KINDS, cars=after(2.5)))
     assert stands(kept, KINDS) == ([1, 2, 3], None, {"cars": after(2.5)})
     kept.append(weighed(4, OTHERS, of_all=after(2.5)))

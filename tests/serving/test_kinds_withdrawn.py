@@ -107,6 +107,7 @@ def test_what_stood_before_it_was_withdrawn_is_not_gone_on_from() -> None:
     again = weigh_checks(checks, None, lost, weigh_checks(checks, None, before, None)).promise
     assert isinstance(again, KindPromise)
     assert again.of("cars") == Threshold(0.4, 0.1, 0.1, 30, 30, 0)
+    assert (again.each["cars"].checks_from, again.each[REST].checks_from) == (after(9), None)
 
 
 # -- in the loop

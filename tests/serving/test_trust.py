@@ -196,5 +196,5 @@ def test_checks_count_in_the_order_of_handing_out_up_to_the_first_that_is_not_se
     waits = learn(terms, checks, unsettled=checks[25].place)
     assert isinstance(waits.promise, Threshold)
     assert (waits.promise.n, waits.promise.errors, waits.waiting) == ((22, 0, 5) if group else (25, 0, 5))
-    assert learn(terms, checks).waiting == 0
+    assert (learn(terms, checks).waiting, learn(terms, checks).behind, waits.behind) == (0, (), (None,))
     assert waits.calibrator.n == 30

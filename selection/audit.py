@@ -5,12 +5,11 @@ look as often as one likes.
 """
 
 import math
-from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from typing import NamedTuple, TypeAlias
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 from scipy.optimize import brentq
 from scipy.special import betaln
 
@@ -30,6 +29,9 @@ class Audit(NamedTuple):
     judged: float = 1.0
 
 
+NONE_YET: Floats = np.empty((0, len(Audit._fields)))  # audits of a group
+
+
 @dataclass(frozen=True)
 class AuditBound:
     """What ``n`` audits of accepted labels say of a promise; ``after`` adds one.
@@ -40,8 +42,9 @@ class AuditBound:
     far the evidence for the first of ``ODDS`` has risen since it was last at its lowest, which was after ``good``
     audits: what was accepted up to then is in order as far as audits tell. ``crossed`` is the number of audits after
     which the promise was found broken, None while it is not; it is never taken back, as only a new calibration makes a
-    new promise. ``begun`` (audits, 1 + odds) has of the bets that began at an audit its number, and how far the
-    logarithms of their stakes have grown.
+    new promise. ``begun`` (1 + odds, beginnings) has the number of the audit at which bets began, and their stakes by
+    now. Where the last audit was of an item that stands ``alone``, what begins with the next joins what began last: all
+    that comes is the same to both.
     """
 
     alpha: float
@@ -53,7 +56,8 @@ class AuditBound:
     rising: float = 0.0
     good: int = 0
     crossed: int | None = None
-    begun: Floats = field(default_factory=lambda: np.empty((0, 1 + len(ODDS))), compare=False, repr=False)
+    alone: bool = False
+    begun: Floats = field(default_factory=lambda: np.empty((1 + len(ODDS), 0)), compare=False, repr=False)
 
     def __post_init__(self) -> None:
         if not (0 < self.alpha < 1 and 0 < self.delta < 1):
@@ -92,12 +96,13 @@ class AuditBound:
         """
         return self.crossed is not None
 
-    def after(self, wrong: float, judged: float = 1.0, same: Sequence[Audit] = ()) -> "AuditBound":
+    def after(self, wrong: float, judged: float = 1.0, same: ArrayLike | None = None) -> "AuditBound":
         """With one more audit.
 
         A label on its own is ``wrong`` (True) or not. Labels that hang together (the parts of an image) are one audit:
         K wrong ones of N accepted ones are ``wrong`` K / m and ``judged`` N / m, where m is the largest number there
-        can be. ``same`` are the audits of before, in their order, that are of the same group.
+        can be. ``same`` (audits, 3) are the audits of before, in their order, that are of the same group, each as an
+        ``Audit``; None where the item stands alone.
 
         Raises:
             InvalidInput: shares out of order.
@@ -105,45 +110,65 @@ class AuditBound:
         if not 0 <= wrong <= judged <= 1:
             raise InvalidInput(f"audits: expected 0 <= wrong <= judged <= 1, got {wrong} and {judged}")
         audit = Audit(self.n + 1, float(wrong), judged)
-        since = np.append(self.begun[:, 0], (audit.number, self.good + 1))
-        growth = self._growth(audit, same, since)
-        begun = np.column_stack([since[:-1], growth[:-1]])
-        begun[:-1, 1:] += self.begun[:, 1:]
-        stakes = np.exp(begun[:, 1:]) / (begun[:, :1] * (begun[:, :1] + 1))
-        evidence = stakes.sum(axis=0)
-        rising = max(0.0, self.rising + float(growth[-1, 0]))
+        group = NONE_YET if same is None else np.asarray(same, np.float64).reshape(-1, 3)
+        bets = np.array([_bet(self.alpha, odds) for odds in ODDS])
+        before, by_now = self._shares(group, audit)
+        begun = self._with_stake_on(audit.number)
+        begun[1:] *= _factors(bets, before, by_now, group, begun[0])
+        evidence = begun[1:].sum(axis=1)
+        since = len(group) - int(np.searchsorted(group[:, 0], self.good + 1))
+        grown = np.log1p(bets[0] * by_now[since]) - np.log1p(bets[0] * before[since])
+        rising = max(0.0, self.rising + float(grown))
         proven = evidence.mean() + 1 / (audit.number + 1) >= 1 / self.delta  # the last is the stake not yet begun
-        of_before, by_now = _mean(same), _mean([*same, audit])
-        told = self.judged - of_before.judged + by_now.judged
+        of_before, with_it = _mean(group), _mean(np.append(group, [audit], axis=0))
+        told = self.judged - of_before.judged + with_it.judged
+        largest = begun[1:].max(axis=0)
+        kept = largest >= _FORGOTTEN * largest[-1]
         return replace(
             self,
             n=audit.number,
             judged=told,
-            errors=min(told, max(0.0, self.errors - of_before.wrong + by_now.wrong)),  # rounding
+            errors=min(told, max(0.0, self.errors - of_before.wrong + with_it.wrong)),  # rounding
             evidence=tuple(evidence.tolist()),
             rising=rising,
             good=self.good if rising else audit.number,
             crossed=audit.number if proven and self.crossed is None else self.crossed,
-            begun=begun[stakes.max(axis=1) >= _FORGOTTEN * stakes[-1].max()],
+            alone=same is None,
+            begun=begun if kept.all() else begun[:, kept],  # which takes a while
         )
 
-    def _growth(self, audit: Audit, same: Sequence[Audit], since: Floats) -> Floats:
-        """How much an audit lets the logarithms (audits, odds) of stakes grow that began ``since`` (audits,) a number:
-        of a group, by how much its mean since then changes, so that its audits are one bet."""
-        bets = np.array([_bet(self.alpha, odds) for odds in ODDS])
-        if not same:
-            return np.tile(np.log1p(bets * (audit.wrong - self.alpha * audit.judged)), (len(since), 1))
-        against = np.array([0.0, *(one.wrong - self.alpha * one.judged for one in reversed(same))]).cumsum()
-        counts = len(same) - np.searchsorted([one.number for one in same], since)
-        before = against[counts] / np.maximum(counts, 1)
-        after = (against[counts] + audit.wrong - self.alpha * audit.judged) / (counts + 1)
-        return np.asarray(np.log1p(after[:, None] * bets) - np.log1p(before[:, None] * bets))
+    def _with_stake_on(self, number: int) -> Floats:
+        """What has begun, a copy, with the stake that is on the audit of that number."""
+        stake = 1 / (number * (number + 1))
+        if not self.alone:
+            return np.column_stack([self.begun, [number, *[stake] * len(ODDS)]])
+        begun = self.begun.copy()
+        begun[1:, -1] += stake
+        return begun
+
+    def _shares(self, group: Floats, audit: Audit) -> tuple[Floats, Floats]:
+        """By how much the wrong share of the last 0, 1, .. audits of a group (audits + 1,) is above what alpha allows:
+        before one more, and with it."""
+        against = np.append(0.0, (group[:, 1] - self.alpha * group[:, 2])[::-1]).cumsum()
+        counts = np.arange(len(against))
+        by_now = (against + audit.wrong - self.alpha * audit.judged) / (counts + 1)
+        return against / np.maximum(counts, 1), by_now
 
 
-def _mean(audits: Sequence[Audit]) -> Audit:
+def _factors(bets: Floats, before: Floats, by_now: Floats, group: Floats, since: Floats) -> Floats:
+    """What an audit multiplies stakes by (odds, beginnings) that began ``since``: of a group by how its mean since then
+    changes, so that its audits are one bet."""
+    factors = (1 + bets[:, None] * by_now) / (1 + bets[:, None] * before)
+    until = np.searchsorted(since, group[:, 0], side="right")  # what began up to each of the group's audits
+    return np.repeat(factors[:, ::-1], np.diff(np.concatenate([[0], until, [len(since)]])), axis=1)
+
+
+def _mean(group: Floats) -> Audit:
     """What audits of one group count for together; nothing where there are none."""
-    n = max(1, len(audits))
-    return Audit(len(audits), sum(one.wrong for one in audits) / n, sum(one.judged for one in audits) / n)
+    if len(group) == 0:
+        return Audit(0, 0.0, 0.0)
+    wrong, judged = (group[:, 1:].cumsum(axis=0)[-1] / len(group)).tolist()
+    return Audit(len(group), wrong, judged)
 
 
 def _bet(alpha: float, odds: float) -> float:

@@ -6,16 +6,18 @@ that were found wrong may wait for a second look; no audit counts before one ahe
 ones would count in a row as soon as somebody has looked, and look like a rise.
 """
 
-from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
+
 from models.parts import has_parts
 from models.records import Task
 from models.tasks import differs, part_errors
-from selection.audit import Audit, AuditBound
+from selection.audit import NONE_YET, Audit, AuditBound
 from selection.cost import part_doubts
 from selection.kinds import MISSING, REST
 from selection.parts import OfKind, PartPromise, plan, plan_kinds
@@ -41,13 +43,14 @@ class Watch:
     def __init__(self, promise: Threshold) -> None:
         self.bound = AuditBound(promise.alpha, promise.delta)
         self._moments: list[datetime] = []
-        self._groups = defaultdict[str, list[Audit]](list)
+        self._groups = dict[str, NDArray[np.float64]]()
 
     def take(self, wrong: float, judged: float, moment: datetime, group: str | None = None) -> None:
         """Counts one more audit, of an item that stands alone or is of a group."""
-        same = self._groups[group] if group else []
+        same = self._groups.get(group, NONE_YET) if group else None
         self.bound = self.bound.after(wrong, judged, same)
-        same.append(Audit(self.bound.n, wrong, judged))
+        if group and same is not None:
+            self._groups[group] = np.append(same, [Audit(self.bound.n, wrong, judged)], axis=0)
         self._moments.append(moment)
 
     @property

@@ -174,17 +174,19 @@ def test_the_stakes_equal_a_slow_sum_over_beginnings(known: list[bool]) -> None:
     assert sum(after(known).evidence) == pytest.approx(total)
 
 
-def grouped(found: Iterable[tuple[bool, int]]) -> AuditBound:
-    """The bound after audits that are each of a numbered group."""
+def grouped(found: Iterable[tuple[bool, int | None]]) -> AuditBound:
+    """The bound after audits that are each of a numbered group or (None) alone."""
     bound, groups = FRESH, defaultdict[int, list[Audit]](list)
     for wrong, group in found:
-        bound = bound.after(wrong, same=groups[group])
-        groups[group].append(Audit(bound.n, wrong))
+        bound = bound.after(wrong, same=None if group is None else groups[group])
+        if group is not None:
+            groups[group].append(Audit(bound.n, wrong))
     return bound
 
 
-@given(st.lists(st.tuples(st.booleans(), st.integers(0, 4)), min_size=1, max_size=30))
-def test_of_groups_each_beginning_has_the_product_of_their_means(known: list[tuple[bool, int]]) -> None:
+@given(st.lists(st.tuples(st.booleans(), st.none() | st.integers(0, 4)), min_size=1, max_size=30))
+def test_of_groups_each_beginning_has_the_product_of_their_means(found: list[tuple[bool, int | None]]) -> None:
+    known = [(wrong, -1 - i if group is None else group) for i, (wrong, group) in enumerate(found)]
     n, total = len(known), 0.0
     for odds in ODDS:
         rate = odds * ALPHA / (1 - ALPHA + odds * ALPHA)
@@ -194,11 +196,18 @@ def test_of_groups_each_beginning_has_the_product_of_their_means(known: list[tup
                 mean = np.mean([wrong for wrong, of in known[j - 1 :] if of == group])
                 stake *= float(1 + (rate - ALPHA) / (ALPHA * (1 - ALPHA)) * (mean - ALPHA))
             total += stake
-    bound = grouped(known)
+    bound = grouped(found)
     assert sum(bound.evidence) == pytest.approx(total)
     means = [np.mean([wrong for wrong, of in known if of == group]) for group in {group for _, group in known}]
     assert (bound.n, bound.judged) == (n, len(means))
     assert bound.errors == pytest.approx(sum(means))
+
+
+def test_stakes_whose_future_is_the_same_are_kept_as_one() -> None:
+    """So that a new audit of an item on its own costs the same after ten and after ten thousand."""
+    assert after([False] * 200).begun.shape == (1 + len(ODDS), 1)
+    clip: list[tuple[bool, int | None]] = [(False, 1)]
+    assert grouped([(False, None)] * 50 + clip * 3 + [(False, None)] * 50).begun[0].tolist() == [1, 52, 53, 54]
 
 
 def test_clips_wrong_as_a_whole_raise_no_false_alarm_and_stay_below_the_bound() -> None:

@@ -17,7 +17,8 @@ _FIRST = corrections.alias("first_given")  # what an item's first person said, w
 # While a check waits for a second look, what the first one found counts.
 _WAITS = and_(item_tasks.c.contested_at.is_not(None), item_tasks.c.state.not_in(["corrected", "unfit"]))
 _OPEN = and_(item_tasks.c.state.in_(["preannotated", "leased"]), item_tasks.c.contested_at.is_(None))
-_CHECKED = or_(item_tasks.c.state == "corrected", _WAITS)
+_CORRECTED = item_tasks.c.state == "corrected"
+_CHECKED = or_(_CORRECTED, _WAITS)
 
 
 class Checks:
@@ -57,11 +58,11 @@ class Checks:
             yield item_of(row)
 
     def count(self, task: Task) -> int:
-        """How many audit items of the task are corrected."""
-        chosen = select(func.count()).select_from(item_tasks)
-        chosen = chosen.where(item_tasks.c.task == task, _CHECKED, item_tasks.c.audit)
+        """How many audit items of the task are corrected: each of the two kinds by an index of its own."""
+        chosen = select(func.count()).select_from(item_tasks).where(item_tasks.c.task == task, item_tasks.c.audit)
         with self._database.reading() as connection:
-            return int(connection.execute(chosen).scalar_one())
+            each = (connection.execute(chosen.where(one)).scalar_one() for one in (_CORRECTED, _WAITS))
+            return sum(map(int, each))
 
     def unsettled(self, task: Task, ancestry: Sequence[str], now: datetime) -> Place | None:
         """The place of the first check, in the order of handing out, that a person holds or that waits for a second

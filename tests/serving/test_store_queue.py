@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from sqlalchemy import event
 
 from models.errors import NotFound, Stale
 from selection.queueing import Skills
@@ -274,6 +275,19 @@ def test_the_queue_is_read_through_its_index(tmp_path: Path) -> None:
             plan = str(connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {compiled}").all())
         assert f"ix_item_tasks_{index}" in plan
         assert "TEMP B-TREE" not in plan
+    store.close()
+
+
+def test_checks_are_counted_in_indexes_alone(tmp_path: Path) -> None:
+    """As SQLite plans it: the service counts them every second."""
+    store, asked = Store.open(f"sqlite:///{tmp_path}/store.db"), list[tuple[str, Any]]()
+    event.listen(store._database._engine, "before_cursor_execute", lambda *told: asked.append((told[2], told[3])))
+    assert store.checks.count("detection") == 0
+    with store._database.reading() as connection:
+        counts = [one for one in asked if "count" in one[0]]
+        plans = [str(connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {sql}", of).all()) for sql, of in counts]
+    assert "COVERING INDEX ix_item_tasks_by_priority (task=? AND state=? AND audit=?)" in plans[0]
+    assert "ix_item_tasks_contested" in plans[1]
     store.close()
 
 

@@ -1,11 +1,9 @@
 """One process of the service: what its routes, its page and its probes share."""
 
 import os
-import threading
 from asyncio import get_running_loop
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from datetime import datetime
 from typing import Any, ParamSpec, TypeVar
 
 import httpx
@@ -13,7 +11,7 @@ from anyio import Semaphore
 from starlette.requests import ClientDisconnect, Request
 
 from models.errors import NotFound, Refused
-from models.records import LABEL_TYPES, Task, from_json, to_json
+from models.records import Task
 from models.tasks import load_runtime
 from serving.admission import Admission
 from serving.annotator import Annotator, limits_of
@@ -90,7 +88,6 @@ class Deployment:
         self.tracker = Tracker(self.annotator)
         self.cvat = CvatWorker(CvatCorrections(loop, cvat_client.connect(settings), settings))
         self.webhooks = Sender(loop.store.outbox, utc_now)
-        self._correcting = threading.Lock()
         self.metrics.watch("waiting", "Media that wait for a model.", lambda: self.admission.waiting)
 
     @classmethod
@@ -134,22 +131,22 @@ class Deployment:
         try:
             if leased.answer.preannotation.model_version == self.live.version(leased.task):
                 return leased.answer
-            return self.annotator.registered(leased.task, leased.item, actor)
+            fresh = self.annotator.registered(leased.task, leased.item, actor)
         except (NotFound, Unavailable):  # without its medium or a version, the older answer is what there is
             return leased.answer
+        self.loop.store.queue.show(leased, fresh)
+        return fresh
 
     def correct(self, item_id: str, body: CorrectionBody, actor: Actor) -> Receipt:
-        """Adds a correction. One that carries no time is the same as the newest one, if it says the same.
+        """Adds a correction, of what was handed out unless it names another version.
 
         Raises:
             NotFound, Stale: as ``Loop.correct``.
             InvalidRecord: the label is none of the task's.
         """
-        with self._correcting:
-            history = self.loop.history(item_id)
-            created_at = body.created_at or _when_said_before(history, body) or utc_now()
-            version = body.model_version or (_version_shown(history, body.task) if body.lease_id else None)
-            return self.loop.correct(body.correction(item_id, created_at, version), body.lease_id, actor)
+        shown = self.loop.store.queue.shown(item_id, body.task) if body.lease_id else None
+        given = body.correction(item_id, body.created_at or utc_now(), body.model_version or shown)
+        return self.loop.correct(given, body.lease_id, actor, timed=body.created_at is not None)
 
     def adopt(self, terms: Mapping[str, Any], task: Task | None, actor: Actor) -> None:
         """Puts a policy in force, for one task or for all.
@@ -199,20 +196,3 @@ def deployment_of(request: Request) -> Deployment:
 def actor_of(request: Request) -> Actor:
     """Who makes the request: what ``TokenAuth`` found out."""
     return str(request.state.actor)
-
-
-def _when_said_before(history: dict[str, Any], body: CorrectionBody) -> datetime | None:
-    """When the newest correction of the task was given, if it says the same: a client without a clock sent it twice."""
-    of_task = [given for given in history["corrections"] if given["task"] == body.task]
-    if not of_task:
-        return None
-    newest = of_task[-1]
-    label = to_json(from_json(LABEL_TYPES[body.task], body.label))
-    said = (label, body.annotator, body.tool, body.lease_id)
-    same = said == (newest["label"], newest["annotator"], newest["tool"], newest["lease_id"])
-    return datetime.fromisoformat(newest["created_at"]) if same else None
-
-
-def _version_shown(history: dict[str, Any], task: Task) -> str | None:
-    """The version whose pre-annotation of the item counts."""
-    return next((line["version"] for line in history["tasks"] if line["task"] == task), None)

@@ -265,8 +265,11 @@ class Loop:
         """
         self._store.queue.release(lease_id, actor, self._clock())
 
-    def correct(self, correction: Correction, lease_id: str | None, actor: Actor, of_gold: bool = False) -> Receipt:
-        """Adds a person's correction; nothing is overwritten, the newest counts, the same one twice counts once.
+    def correct(
+        self, correction: Correction, lease_id: str | None, actor: Actor, of_gold: bool = False, timed: bool = True
+    ) -> Receipt:
+        """Adds a person's correction; nothing is overwritten, the newest counts, the same one twice counts once; one
+        that is not ``timed`` by its sender is the same as the newest one, if it says the same.
 
         Without ``lease_id`` a correction is always taken. From a tool that hands out its tasks itself one ``of_gold``,
         of an item chosen as gold whose label somebody else gave, measures the person and is no label.
@@ -281,7 +284,7 @@ class Loop:
         storable_time(correction.created_at, "created_at")
         storable_name(correction.model_version or "", "model_version")
         self.sizes.require(correction.item_id, correction.label)
-        receipt = self._store.queue.correct(correction, lease_id, actor, self._clock(), of_gold)
+        receipt = self._store.queue.correct(correction, lease_id, actor, self._clock(), of_gold, timed)
         if lease_id is not None:  # of people who do not take their work from the queue nobody asks again
             self._calibrations.look_again(correction, receipt.correction_id, actor)
         self._calibrations.watch(correction.task, actor)

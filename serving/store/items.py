@@ -102,8 +102,8 @@ class Items:
     ) -> Answer:
         """Keeps a version's answer on an item, new or known; the first answer of a version stays.
 
-        A corrected or accepted item keeps its state. A leased one keeps the decision under which it was handed out, so
-        that nobody's choice of work can turn it into a random one.
+        A corrected or accepted item keeps its state. A leased one keeps the answer with which it was handed out, which
+        its person sees, and the decision, so that nobody's choice of work can turn it into a random one.
 
         Raises:
             NotFound: the version is not in the store.
@@ -121,15 +121,12 @@ class Items:
                 preannotation_id, answer = known.id, answer_of(known)
             counts_already = current.version == said.model_version and current.state != "failed"
             newest = current.version is None or said.model_version == serving
-            if current.state not in _KEPT and newest and not counts_already:
+            if current.state not in (*_KEPT, "leased") and newest and not counts_already:
                 change = {"preannotation_id": preannotation_id, "version": said.model_version, "failure": None,
                           "priority": answer.preannotation.uncertainty.score, "updated_at": now,
-                          "actor": actor}  # fmt: skip
-                if current.state != "leased":
-                    change |= _routed(answer.decision, draw)
+                          "actor": actor, **_routed(answer.decision, draw)}  # fmt: skip
                 connection.execute(_CHANGE_TASK, of_item | change)
-                if current.state != "leased":
-                    tell(connection, "item.routed", said.task, _told(answer), now)
+                tell(connection, "item.routed", said.task, _told(answer), now)
         return answer
 
     def answer(self, item_id: str, task: Task, version: str) -> Answer | None:

@@ -13,8 +13,8 @@ from models.errors import NotFound, Stale
 from models.records import Correction, Item, Label, Task, to_json
 from serving.store.database import Database, log
 from serving.store.order import Order, next_of
-from serving.store.records import Actor, Leased, Receipt, Spent, Unfit, Worked
-from serving.store.rows import item_of, label_of, leased_of, locked, with_answers
+from serving.store.records import Actor, Answer, Leased, Receipt, Spent, Unfit, Worked
+from serving.store.rows import STANDING, item_of, label_of, leased_of, locked, of_task, with_answers
 from serving.store.tables import corrections, item_tasks, items, leases, preannotations, unfit
 from serving.store.waiting import Asking, Waits
 
@@ -46,10 +46,39 @@ class Queue:
             found = {row.item_id: row for row in connection.execute(with_answers(by.task, ids)).all()}
         return [leased_of(found[lease["item_id"]], lease["id"], by.until) for lease in held]
 
+    def show(self, leased: Leased, answer: Answer) -> None:
+        """Notes that who holds an item sees a newer answer than the one with which it was handed out."""
+        said = answer.preannotation
+        newer = select(preannotations.c.id).where(
+            preannotations.c.item_id == said.item_id,
+            preannotations.c.task == said.task,
+            preannotations.c.version == said.model_version,
+        )
+        held = and_(of_task(said.item_id, said.task), item_tasks.c.lease_id == leased.lease_id)
+        change = {"preannotation_id": newer.scalar_subquery(), "version": said.model_version,
+                  "priority": said.uncertainty.score}  # fmt: skip
+        with self._database.writing() as connection:
+            connection.execute(update(item_tasks).where(held).values(**change))
+
+    def shown(self, item_id: str, task: Task) -> str | None:
+        """The version whose answer the person sees who holds an item."""
+        chosen = select(preannotations.c.version).select_from(item_tasks)
+        chosen = chosen.join(preannotations, preannotations.c.id == STANDING)
+        with self._database.reading() as connection:
+            return connection.execute(chosen.where(of_task(item_id, task))).scalar()
+
     def correct(
-        self, correction: Correction, lease_id: str | None, actor: Actor, now: datetime, of_gold: bool = False
+        self,
+        correction: Correction,
+        lease_id: str | None,
+        actor: Actor,
+        now: datetime,
+        of_gold: bool = False,
+        timed: bool = True,
     ) -> Receipt:
         """Adds a correction; the item is done for that task, and the newest correction counts.
+
+        One that is not ``timed`` by its sender is the same as the newest one, if it says the same.
 
         What somebody says of an item that was planted for them changes nothing of the item; nor, ``of_gold``, of one
         that is chosen as gold and has its label from somebody else: it was planted then.
@@ -62,6 +91,8 @@ class Queue:
         with self._database.writing() as connection:
             current = locked(connection, item_id, task)
             known = connection.execute(select(corrections.c.id).where(corrections.c.key == key)).scalar()
+            if known is None and not timed:
+                known = _said_just_before(connection, correction, lease_id)
             if known is not None:
                 return Receipt(item_id, known, repeated=True)
             if lease_id is not None:
@@ -240,6 +271,18 @@ def correction_key(correction: Correction) -> str:
     same = {name: value for name, value in to_json(correction).items() if name not in ("seconds", "model_version")}
     same["created_at"] = correction.created_at.astimezone(UTC).isoformat()
     return hashlib.sha256(json.dumps(same, sort_keys=True).encode()).hexdigest()
+
+
+def _said_just_before(connection: Connection, correction: Correction, lease_id: str | None) -> int | None:
+    """The newest correction of an item, if it says the same: a client without a clock sent it twice."""
+    chosen = select(corrections).where(
+        corrections.c.item_id == correction.item_id, corrections.c.task == correction.task
+    )
+    newest = connection.execute(chosen.order_by(corrections.c.id.desc()).limit(1)).one_or_none()
+    if newest is None:
+        return None
+    said = to_json(correction.label), correction.annotator, correction.tool, lease_id
+    return newest.id if said == (newest.label, newest.annotator, newest.tool, newest.lease_id) else None
 
 
 def _columns(correction: Correction, key: str) -> dict[str, Any]:

@@ -306,6 +306,16 @@ class TestQueue:
     def test_an_unknown_task_has_no_queue(self, served: Served) -> None:
         assert error_of(served.client.get("/v1/queue/none"), 404)[0] == "not_found"
 
+    def test_a_correction_is_of_the_version_whose_label_the_person_saw(self, served: Served) -> None:
+        older = annotate(served)["model_version"]
+        (leased,) = self.lease(served)
+        newer = served.add("detection", size=48)
+        served.client.post(f"/v1/models/{newer.name}/promote")
+        assert annotate(served)["model_version"] == newer.name  # the same picture, while ada holds it
+        self.send(served, leased, self.body(leased, lease_id=leased["lease_id"]))
+        (kept,) = served.client.get(f"/v1/items/{leased['item_id']}").json()["corrections"]
+        assert kept["model_version"] == older
+
     def test_an_item_that_an_older_version_answered_is_asked_about_afresh(self, served: Served) -> None:
         served.deployment.background.close()
         annotate(served)
@@ -314,6 +324,9 @@ class TestQueue:
         (leased,) = self.lease(served)
         assert leased["model_version"] == newer.name
         assert leased["label"]["boxes"][0]["xyxy"] == [10, 10, 70, 70]
+        self.send(served, leased, self.body(leased, lease_id=leased["lease_id"]))
+        (kept,) = served.client.get(f"/v1/items/{leased['item_id']}").json()["corrections"]
+        assert kept["model_version"] == newer.name
 
 
 class TestModels:

@@ -13,11 +13,11 @@ from sqlalchemy.exc import OperationalError
 from models.errors import NotFound
 from serving.store import Store
 from serving.store.outbox import Webhook, tell
-from serving.store.records import Answer, Withdrawal
+from serving.store.records import Answer, Receipt, Withdrawal
 from serving.store.tables import item_tasks, outbox, webhooks
 from serving.webhooks.signing import new_secret
 from tests.serving.postgres import new_schema
-from tests.serving.work import START, add_version, after, answer, fill, item, item_id
+from tests.serving.work import START, add_version, after, answer, correction, fill, item, item_id
 
 
 @pytest.fixture
@@ -60,6 +60,20 @@ def withdrawn(store: Store) -> int | None:
     version = store.versions.get("v1")
     gone = Withdrawal(START, "it was broken")
     return store.versions.calibrate(version, {}, {}, 0.1, 0.1, 0, "tester", after(1), after(1), gone, None)
+
+
+def test_a_correction_without_a_time_of_its_own_counts_once_at_two_services_at_once(store: Store) -> None:
+    add_version(store)
+    fill(store, 1)
+
+    def correct(at: float) -> Receipt:
+        return store.queue.correct(correction(0, "bus", at=at), None, "tester", after(9), timed=False)
+
+    with ThreadPoolExecutor(2) as pool:
+        with store._database.writing() as connection:
+            held(connection, item_id(0))
+            sent = [meanwhile(pool, store, lambda at=at: correct(at)) for at in (1, 2)]  # type: ignore[misc]
+        assert sorted(one.result().repeated for one in sent) == [False, True]
 
 
 @pytest.mark.parametrize(("decision", "change"), [("review", rerouted), ("accept", withdrawn)])

@@ -17,7 +17,7 @@ from serving.server_log import log
 
 __all__ = [
     "ErrorBody", "Overloaded", "Unauthenticated", "Unavailable", "error_detail", "error_response",
-    "explained", "install", "status_of", "unexplained",
+    "explained", "for_callers", "install", "status_of", "unexplained",
 ]  # fmt: skip
 
 
@@ -29,7 +29,16 @@ class ErrorBody(BaseModel):
 
 def error_detail(error: PrelabelError) -> ErrorDetail:
     """Code and message of a failure, for answers that tell of many media."""
-    return ErrorDetail(code=status_of(error)[1], message=_one_line(str(error)))
+    return ErrorDetail(code=status_of(error)[1], message=_one_line(for_callers(error)))
+
+
+def for_callers(error: PrelabelError) -> str:
+    """What callers hear of a failure. What keeps the store names its host, its user and its files: that is for the log
+    alone, as anybody may ask."""
+    if not isinstance(error, StoreAway):
+        return str(error)
+    log.warning("%s", error)
+    return "the store cannot go on; the server's log tells why"
 
 
 def error_response(status: int, code: str, message: str, headers: Mapping[str, str] | None = None) -> Response:
@@ -42,13 +51,11 @@ def explained(error: PrelabelError) -> Response:
     """The answer to a failure that prelabel explains."""
     status, code = status_of(error)
     headers = {}
-    if isinstance(error, StoreAway):
-        log.warning("%s", error)
     if isinstance(error, Overloaded | StoreAway):
         headers["Retry-After"] = str(error.retry_after_s)
     if isinstance(error, Unauthenticated):
         headers["WWW-Authenticate"] = "Bearer"
-    return error_response(status, code, str(error), headers)
+    return error_response(status, code, for_callers(error), headers)
 
 
 def unexplained(error: BaseException, where: str) -> Response:

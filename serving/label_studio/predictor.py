@@ -10,7 +10,7 @@ from models.errors import PrelabelError
 from models.records import Task
 from models.video import library
 from serving.annotator import Annotator
-from serving.http_errors import Unavailable
+from serving.http_errors import Unavailable, for_callers
 from serving.label_names import categories_of
 from serving.label_studio.config import View, view
 from serving.label_studio.media import Media, group_of, uri_of
@@ -83,7 +83,7 @@ class Predictor:
             return {"model_version": answer.preannotation.model_version, "score": self._place(answer), "result": wanted}
         except PrelabelError as error:
             log.warning("Label Studio's task %s gets no prediction: %s", studio_task.get("id"), error)
-            why = str(error)
+            why = for_callers(error)
         except Exception as error:  # the other tasks of the request must not suffer for it
             log.exception("Label Studio's task %s gets no prediction", studio_task.get("id"))
             why = f"internal error: {error!r}"

@@ -1,9 +1,13 @@
-"""How Python values are kept in columns: moments, vectors, and ids that count up."""
+"""How Python values are kept in columns: moments, vectors, JSON, and ids that count up."""
 
+import json
 from datetime import UTC, datetime
+from typing import Any
 
 import numpy as np
 from sqlalchemy import BigInteger, DateTime, Dialect, Integer, LargeBinary, TypeDecorator
+
+from models.errors import InvalidInput
 
 
 class UtcTime(TypeDecorator[datetime]):
@@ -35,6 +39,18 @@ class Embedding(TypeDecorator[tuple[float, ...]]):
 
     def process_result_value(self, value: bytes | None, dialect: Dialect) -> tuple[float, ...]:
         return tuple(np.frombuffer(value or b"", dtype="<f4").tolist())
+
+
+def strict_json(values: Any) -> str:
+    """JSON that every database takes: PostgreSQL refuses NaN and Infinity, which SQLite would keep.
+
+    Raises:
+        InvalidInput: a number is not finite, or has more digits than Python writes.
+    """
+    try:
+        return json.dumps(values, allow_nan=False)
+    except ValueError as error:
+        raise InvalidInput(f"expected JSON with finite numbers, got another one: {error}") from error
 
 
 LARGEST_ID = 2**63 - 1

@@ -21,7 +21,7 @@ from alembic.script import ScriptDirectory
 from sqlalchemy import Column, ColumnElement, Connection, Engine, Row, Select, create_engine, event, func, select, text
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.engine import URL, make_url
-from sqlalchemy.exc import ArgumentError, DatabaseError, DataError, InternalError, OperationalError
+from sqlalchemy.exc import ArgumentError, DatabaseError, DataError, InternalError, OperationalError, StatementError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.schema import Table
 
@@ -29,9 +29,13 @@ from models.errors import InvalidInput, NotFound
 from models.records import Seconds
 from serving import migrations
 from serving.errors import StoreAway
+from serving.store import postgres
+from serving.store.columns import strict_json
 from serving.store.tables import events
 
 BUSY_S = 60.0  # the longest wait for another writer
+SOON_S = 2.0  # in which all of this process have written usually; who waits longer is one of few
+FEW = 24  # threads, of the 40 that answer requests: the others are for those who read
 IMPATIENT_S = 1.0  # the same once somebody waited so long in vain, until the next one writes
 PAGE = 500  # rows that are read at once
 _WRITE = "BEGIN IMMEDIATE"
@@ -47,12 +51,14 @@ class Database:
         parsed = parse_url(url)
         self.is_sqlite = parsed.get_backend_name() == "sqlite"
         self._patience_s = BUSY_S
-        self._engine = _sqlite_engine(parsed, lambda: self._patience_s) if self.is_sqlite else _postgres_engine(parsed)
+        self._engine = _sqlite_engine(parsed, lambda: self._patience_s) if self.is_sqlite else postgres.engine(parsed)
         self._writer = self._engine.execution_options(begin=_WRITE)
         snapshot = {} if self.is_sqlite else {"isolation_level": "REPEATABLE READ"}  # SQLite shows one state anyway
         self._reader = self._engine.execution_options(**snapshot)
         self._trial = threading.local()
         self._one_writer = threading.Lock()
+        self._waiting_long = 0
+        self._counting = threading.Lock()
         self._file = Path(parsed.database or "") if self.is_sqlite else None
         self._opened: os.stat_result | None = None
 
@@ -155,6 +161,8 @@ class Database:
             if "locked" in said:
                 self._patience_s = IMPATIENT_S
             raise StoreAway(said) from error
+        except StatementError as error:  # what was raised while it was made
+            raise (error.orig if isinstance(error.orig, InvalidInput) else error) from None
 
     def _require_its_file(self) -> None:
         """SQLite would go on in a file that was removed or replaced, and all of that would be lost."""
@@ -165,16 +173,31 @@ class Database:
 
     @contextlib.contextmanager
     def _turn(self) -> Iterator[None]:
-        """One thread after the other writes to SQLite, which has one writer anyway."""
+        """One thread after the other writes to SQLite, which has one writer anyway. Only a few wait for long: those who
+        read need threads, too."""
         if not self.is_sqlite:
             yield
-        elif not self._one_writer.acquire(timeout=self._patience_s):
+        elif not self._comes_to_write():
             raise StoreAway("database is locked")
         else:
             try:
                 yield
             finally:
                 self._one_writer.release()
+
+    def _comes_to_write(self) -> bool:
+        is_crowded = self._waiting_long >= FEW
+        if self._one_writer.acquire(timeout=0 if is_crowded else min(SOON_S, self._patience_s)):
+            return True
+        with self._counting:
+            if self._waiting_long >= FEW:
+                return False
+            self._waiting_long += 1
+        try:
+            return self._one_writer.acquire(timeout=self._patience_s)
+        finally:
+            with self._counting:
+                self._waiting_long -= 1
 
     def _require_unicode(self) -> None:
         with self.reading() as connection:
@@ -209,6 +232,8 @@ class Database:
             raise InvalidInput(f"database: expected at most revision {script.get_current_head()}, got {current}, "
                                "written by a newer prelabel")  # fmt: skip
         with _migrating, self.writing() as connection:
+            if not self.is_sqlite:
+                postgres.wait_for_ever(connection)
             self.lock(connection, "migration")
             config.attributes["connection"] = connection
             command.upgrade(config, "head")
@@ -265,7 +290,8 @@ def _stat(file: Path | None) -> os.stat_result | None:
 def _sqlite_engine(url: URL, patience_s: Callable[[], Seconds]) -> Engine:
     assert url.database is not None
     Path(url.database).parent.mkdir(parents=True, exist_ok=True)
-    engine = create_engine(url, pool_size=8, max_overflow=56, connect_args={"timeout": BUSY_S, "isolation_level": None})
+    options = {"timeout": BUSY_S, "isolation_level": None}
+    engine = create_engine(url, pool_size=8, max_overflow=56, connect_args=options, json_serializer=strict_json)
 
     @event.listens_for(engine, "connect")
     def set_up(connection: Any, _record: object) -> None:
@@ -279,20 +305,6 @@ def _sqlite_engine(url: URL, patience_s: Callable[[], Seconds]) -> Engine:
             connection.exec_driver_sql(f"PRAGMA busy_timeout={1000 * patience_s():.0f}")
         if statement is not None:
             connection.exec_driver_sql(statement)
-
-    return engine
-
-
-def _postgres_engine(url: URL) -> Engine:
-    spoken = {"client_encoding": "utf8"}  # whatever the database is in, so that it can be told what is wrong with it
-    engine = create_engine(
-        url, pool_size=8, max_overflow=24, pool_timeout=BUSY_S, pool_pre_ping=True, connect_args=spoken
-    )
-
-    @event.listens_for(engine, "connect")
-    def set_up(connection: Any, _record: object) -> None:
-        connection.execute("SET TIME ZONE 'UTC'")  # in others the first and the last hours of all time cannot be read
-        connection.commit()
 
     return engine
 

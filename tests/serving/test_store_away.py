@@ -1,25 +1,32 @@
 """A store that is locked, full, removed or cut off: each client is told, nothing is lost, and it goes on by itself."""
 
 import logging
+import os
 import shutil
+import signal
 import sqlite3
 import threading
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, contextmanager
 from pathlib import Path
 
 import httpx
 import pytest
-from sqlalchemy import text
+from sqlalchemy import Connection, text
 
 from serving.errors import StoreAway
+from serving.http_errors import error_detail, explained
 from serving.server_log import EVERY_S, Sparing, log
 from serving.store import Store, database
+from serving.store import postgres as connections
 from serving.store.database import Database
 from tests.serving.postgres import new_schema
 from tests.serving.served import Served, eventually, picture
 from tests.serving.test_app_guard import code_of
 from tests.serving.work import START, item
+
+AWAY = "the store cannot go on; the server's log tells why"
 
 
 @contextmanager
@@ -64,10 +71,19 @@ def test_a_request_in_vain_is_told_to_come_again_in_one_line_of_the_log(
     for answer in refused:
         assert code_of(answer) == (503, "unavailable")
         assert answer.headers["retry-after"] == "5"
-        assert answer.json()["error"]["message"] == "the store cannot go on: database is locked"
+        assert answer.json()["error"]["message"] == AWAY
     told = [(record.getMessage(), record.exc_info) for record in caplog.records]
     assert told == [("the store cannot go on: database is locked", None)]
     assert annotate(served, 0).status_code == 200
+
+
+def test_callers_do_not_hear_where_the_store_is(caplog: pytest.LogCaptureFixture) -> None:
+    away = StoreAway('connection to server at "10.9.8.7", port 5432 failed: FATAL: role "keeper" does not exist')
+    with caplog.at_level(logging.WARNING):
+        told = [bytes(explained(away).body).decode(), error_detail(away).message]
+    assert not [one for one in told for secret in ("10.9.8.7", "keeper", "5432") if secret in one]
+    assert all(AWAY in one for one in told)
+    assert '"10.9.8.7"' in caplog.records[0].getMessage()
 
 
 def test_who_waits_for_a_writer_of_the_same_process_does_not_wait_for_ever(store: Store) -> None:
@@ -86,6 +102,20 @@ def test_who_waits_for_a_writer_of_the_same_process_does_not_wait_for_ever(store
         waiting.join(20)
         assert found
     assert register(store, "second") == 1
+
+
+def test_few_wait_for_a_writer_so_that_others_can_read(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(database, "SOON_S", 0.1)
+    monkeypatch.setattr(database, "FEW", 2)
+    with ThreadPoolExecutor(5) as pool:
+        with store._database.writing():
+            writing = [pool.submit(register, store, f"{number}") for number in range(5)]
+            eventually(lambda: sum(one.done() for one in writing) == 3)
+            with pytest.raises(StoreAway, match="database is locked"):  # at once, as two wait already
+                pool.submit(register, store, "late").result()
+            assert sum(one.done() for one in writing) == 3
+        outcomes = sorted(str(one.exception() or one.result()) for one in writing)
+    assert outcomes == ["1", "1", *["the store cannot go on: database is locked"] * 3]
 
 
 def test_after_a_wait_in_vain_the_next_ones_are_short_until_one_writes(store: Store, file: Path) -> None:
@@ -127,7 +157,7 @@ def test_media_that_the_disk_does_not_take_are_told_so(served: Served) -> None:
     media.write_bytes(b"")
     answer = annotate(served, 7)
     assert code_of(answer) == (503, "unavailable")
-    assert answer.json()["error"]["message"] == f"the store cannot go on: {media}: Not a directory"
+    assert answer.json()["error"]["message"] == AWAY
     media.unlink()
     assert annotate(served, 7).status_code == 200
 
@@ -158,6 +188,49 @@ def test_a_connection_that_is_cut_undoes_its_transaction_and_the_next_one_is_new
         half()
     with opened.reading() as connection:
         assert connection.execute(text("SELECT to_regclass('half')")).scalar() is None
+    opened.close()
+
+
+@contextmanager
+def frozen(pid: int) -> Iterator[None]:
+    """A process that does nothing for a while, as one on a machine that hangs."""
+    os.kill(pid, signal.SIGSTOP)
+    try:
+        yield
+    finally:
+        os.kill(pid, signal.SIGCONT)
+
+
+def process_of(connection: Connection) -> int:
+    return int(connection.execute(text("SELECT pg_backend_pid()")).scalar_one())
+
+
+def test_a_postgresql_that_says_nothing_is_not_waited_for_for_ever(
+    postgres: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(connections, "ANSWER_S", 0.5)
+    opened = Database.open(new_schema(postgres, "frozen"))
+
+    def ask() -> None:
+        with opened.reading() as connection, frozen(process_of(connection)):
+            connection.execute(text("SELECT 1"))
+
+    with pytest.raises(StoreAway, match=r"said nothing for 0\.5 s"):
+        ask()
+    with opened.reading() as connection:
+        assert connection.execute(text("SELECT 1")).scalar() == 1
+    opened.close()
+
+
+def test_a_connection_that_gives_no_sign_is_replaced_by_a_new_one(
+    postgres: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(connections, "SIGN_S", 0.5)
+    opened = Database.open(new_schema(postgres, "silent"))
+    with opened.reading() as connection:
+        old = process_of(connection)
+    with frozen(old), opened.reading() as connection:
+        assert process_of(connection) != old
     opened.close()
 
 

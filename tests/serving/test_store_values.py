@@ -1,5 +1,7 @@
 """What comes by HTTP and no database, or only one of them, can keep: the same answers over SQLite and PostgreSQL."""
 
+import hashlib
+import hmac
 from base64 import b64encode
 from collections.abc import Iterator
 from pathlib import Path
@@ -17,11 +19,13 @@ from tests.serving.served import Served, picture, serving
 from tests.serving.test_app_guard import code_of
 from tests.serving.work import START, item
 
+SECRET = "a secret of the webhook"
+
 
 @pytest.fixture
 def served(tmp_path: Path, database_url: str) -> Iterator[Served]:
     """A deployment on a database of each kind, PostgreSQL's in a time zone that is not UTC."""
-    with serving(tmp_path, database_url=database_url, uri_roots=(tmp_path,)) as running:
+    with serving(tmp_path, database_url=database_url, uri_roots=(tmp_path,), cvat_webhook_secret=SECRET) as running:
         yield running
 
 
@@ -75,9 +79,32 @@ def test_a_group_with_a_nul_is_refused_of_a_frame_too(served: Served) -> None:
     assert code_of(served.client.post("/cvat/detection", json=frame)) == (422, "invalid_input")
 
 
-def test_a_number_that_json_does_not_have_is_no_bug_of_ours(served: Served) -> None:
-    body = '{"action": "ANNOTATION_CREATED", "annotation": {"id": 1, "lead_time": NaN}}'
-    assert served.client.post("/label-studio/detection/webhook", content=body).status_code in (200, 422)
+@pytest.mark.parametrize("number", ["NaN", "-Infinity", "1e999"])
+def test_numbers_that_are_not_finite_are_refused_and_nothing_is_kept(
+    served: Served, said: dict[str, Any], number: str
+) -> None:
+    event = f'{{"id": 1, "state": "completed", "lead_time": {number}}}'
+    changed, label = f'{{"event": "update:job", "job": {event}}}', f'{{"width": 120, "height": 90, "boxes": {number}}}'
+    signature = hmac.new(SECRET.encode(), changed.encode(), hashlib.sha256).hexdigest()
+    corrected = f'{{"task": "detection", "label": {label}, "annotator": "ada", "seconds": 1}}'
+    answers = [
+        served.client.post("/label-studio/detection/webhook",
+                           content=f'{{"action": "ANNOTATION_CREATED", "annotation": {event}}}'),
+        served.client.post("/cvat/webhook", content=changed, headers={"X-Signature-256": f"sha256={signature}"}),
+        served.client.post(f"/v1/items/{said['item_id']}/correction", content=corrected),
+        served.client.post(f"/v1/items/{said['item_id']}/correction", content=corrected.replace(label, "{}")
+                           .replace(": 1}", f": {number}}}")),
+        served.client.put(f"/v1/items/{said['item_id']}/gold", content=f'{{"task": "detection", "label": {label}}}'),
+        served.client.put("/v1/policy", content=f'{{"policy": {{"alpha": {number}}}}}'),
+        served.client.put("/v1/policy", content=f'{{"policy": {{"budget_s_per_day": {number}}}}}'),
+        served.client.put("/v1/policy", content=f'{{"policy": {{"rules": [{{"more_parts_than": {number}}}]}}}}'),
+    ]  # fmt: skip
+    for answer in answers:
+        assert (answer.status_code, answer.json()["error"]["code"][:7]) == (422, "invalid"), answer.text
+    assert served.loop.store.inbox.counts("label-studio") == served.loop.store.inbox.counts("cvat") == (0, 0)
+    told = served.client.get(f"/v1/items/{said['item_id']}").json()
+    assert (told["corrections"], [one["state"] for one in told["tasks"]]) == ([], ["preannotated"])
+    assert served.loop.policies.adopted("detection") is None
 
 
 def test_what_is_read_together_is_of_one_moment(store: Store) -> None:

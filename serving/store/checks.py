@@ -40,7 +40,8 @@ class Checks:
     def after(self, task: Task, version: str, ancestry: Sequence[str], last: int) -> list[Audited]:
         """The same audit items, of corrections after the ``last`` one, in the order in which these came; those that
         wait for a second look come with that."""
-        chosen = _audited(task, version, ancestry).where(corrections.c.id > last, item_tasks.c.state == "corrected")
+        new = item_tasks.c.correction_id > last  # of the item, which is looked at before all that is joined to it
+        chosen = _audited(task, version, ancestry).where(new, item_tasks.c.state == "corrected")
         chosen = chosen.order_by(corrections.c.id)
         with self._database.reading() as connection:
             return [_audit(row) for row in connection.execute(chosen).all()]

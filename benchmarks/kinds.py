@@ -100,7 +100,8 @@ def trial(name: str, seed: int) -> dict[str, tuple[bool, tuple[float, ...]]]:
     checks, policy = checks_of(setting, rng, MOMENTS[-1]), setting.policy
     pools = {name: Pool(rng.random(POOL // len(setting.rates))) for name in setting.rates}
     kinds = Kinds(pools, lambda one: policy.kind_of("asr", one.answer.label, one.about) or REST)
-    each = Terms("asr", 1.0, kinds.together, ALPHA, DELTA, kinds=kinds)
+    together = Pool(np.concatenate([pool.scores for pool in pools.values()]))
+    each = Terms("asr", 1.0, together, ALPHA, DELTA, kinds=kinds)
     ways = {"one for each kind": each}
     if len(set(setting.rates.values())) > 1:  # else there is nothing to compare
         ways["one for all"] = replace(each, kinds=None)

@@ -8,7 +8,7 @@ import pytest
 
 from models.certainty import Certainty
 from models.evaluate import Evaluation
-from models.records import Prediction, Transcript, Word
+from models.records import Lane, Lanes, Prediction, Transcript, Word
 from models.versions import read_version, write_manifest
 from selection.calibration import fit
 from serving.trust import untried
@@ -56,3 +56,8 @@ def test_a_version_is_tuned_on_words_that_are_right_and_wrong() -> None:
     assert line.of(0.01) == pytest.approx(1 / 12, abs=0.01)
     assert line.of(0.1) == pytest.approx(31 / 32, abs=0.01)
     assert tuned(heard(40, 0)) == tuned(heard(29, 10)) == {}
+
+
+def test_lines_are_taken_as_they_are() -> None:
+    road = Lanes(64, 48, (Lane(((1.0, 2.0), (3.0, 4.0))),))
+    assert tuned(Evaluation("lane", (item(1),), (road,), (Prediction(road, 0.5, {}, ()),))) == {}

@@ -38,6 +38,18 @@ def test_a_version_brings_its_first_calibration_along(tmp_path: Path) -> None:
     assert trust.p_error(0.5, {}) == pytest.approx(float(learnt.p_error([0.5])[0]))
 
 
+@pytest.mark.parametrize(("clip", "boosted"), [(None, True), ("one", False)])
+def test_a_first_calibration_knows_features_and_groups(clip: str | None, boosted: bool) -> None:
+    """A feature tells all 100 that are wrong; were they all of one clip, nothing would be known of another."""
+    wrong = [i % 3 == 0 for i in range(300)]
+    said = tuple(Prediction(boxes("car"), 0.5, {"boxes": 9.0 if one else 1.0}, ()) for one in wrong)
+    truths = tuple(boxes("bus" if one else "car") for one in wrong)
+    items = tuple(item(i, clip if one else None) for i, one in enumerate(wrong))
+    came = first_calibration(Evaluation("detection", items, truths, said))
+    assert came is not None
+    assert (came["method"] == "boosted") == boosted
+
+
 def test_a_version_is_tuned_on_boxes_of_which_enough_are_right() -> None:
     seen = evaluation(80)  # 57 of 80 boxes are right, all as sure as boxes are in a test: 1.0; buses are never shown
     assert list(tuned(seen)["box_certainty"]) == ["car"]

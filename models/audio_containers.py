@@ -8,6 +8,7 @@ import re
 import struct
 import zlib
 from dataclasses import dataclass
+from mmap import mmap
 
 from models.errors import UnreadableMedia
 
@@ -27,7 +28,7 @@ def whole(data: bytes, kind: str, name: str) -> bytes:
         UnreadableMedia: the file ends before its own headers say so.
     """
     if kind == "audio/wav":
-        _check_wav(data, name)
+        check_wav(data, name)
     elif kind == "audio/ogg":
         _check_ogg(data, name)
     elif kind == "audio/mpeg":
@@ -35,9 +36,13 @@ def whole(data: bytes, kind: str, name: str) -> bytes:
     return data
 
 
-def _check_wav(data: bytes, name: str) -> None:
-    """Follows the chunks up to the samples (RIFF, and RF64 with its 64-bit size; RIFX is big-endian)."""
-    order = ">" if data.startswith(b"RIFX") else "<"
+def check_wav(data: bytes | mmap, name: str) -> None:
+    """Follows the chunks up to the samples (RIFF, and RF64 with its 64-bit size; RIFX is big-endian).
+
+    Raises:
+        UnreadableMedia: the file ends before they do.
+    """
+    order = ">" if data[:4] == b"RIFX" else "<"
     position, long_size = 12, None
     while position + 8 <= len(data):
         chunk, size = struct.unpack_from(f"{order}4sI", data, position)

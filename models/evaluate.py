@@ -17,10 +17,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from models import media, tasks
-from models.errors import InvalidInput, NotFound
+from models.errors import InvalidInput
 from models.figures import each
 from models.journal import append, open_journal, written_lines
 from models.marks import NO_MARKS, Mark, Marks
+from models.recordings import medium
 from models.records import LABEL_TYPES, Box, Item, Label, Prediction, Task, Transcript, from_json, require_size, to_json
 from models.tasks import Measured, Results, Runtime
 
@@ -110,20 +111,8 @@ def quality(task: Task, onnx: Path, pairs: Pairs, marks: Marks = NO_MARKS) -> fl
 
 
 def read_item(task: Task, item: Item) -> NDArray[Any]:
-    """The decoded medium of an item that is a file."""
-    return media.read(task, read_bytes(item), item.uri)
-
-
-def read_bytes(item: Item) -> bytes:
-    """The medium of an item that is a file.
-
-    Raises:
-        NotFound: it cannot be read.
-    """
-    try:
-        return Path(item.uri).read_bytes()
-    except OSError as error:
-        raise NotFound(f"{item.uri}: expected a readable file, got {error.strerror}") from error
+    """The decoded medium of an item, as its uri names it."""
+    return media.read(task, medium(item.uri), item.uri)
 
 
 @contextmanager
@@ -141,7 +130,7 @@ def asking(
         known = dict(_said_before(task, journal, lines))
 
         def ask(item: Item) -> Prediction:
-            data = read_bytes(item)
+            data = medium(item.uri)
             content = hashlib.sha256(data).hexdigest()
             if content not in known:
                 said = runtime.predict(media.read(task, data, item.uri))

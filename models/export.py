@@ -26,6 +26,7 @@ from models.importing import check_sane, sample_media
 from models.marks import NO_MARKS, Marks
 from models.onnx_files import DESCRIPTION, metadata
 from models.quantise import LEAST_ITEMS, Choice, Pairs, choose
+from models.recordings import medium_sha256
 from models.records import Task
 from models.versions import (
     CARD,
@@ -103,7 +104,7 @@ def publish(
         runtime = tasks.load_runtime(origin.task, onnx_file)
         metrics = _metrics(origin, runtime, held_out, marks)
         calibration = _calibration(origin.task, runtime, unseen, marks, calibrate)
-        ids = {file_sha256(Path(item.uri)) for item, _ in trained_on}
+        ids = {medium_sha256(item.uri) for item, _ in trained_on}
         learnt = {"items": len(ids), "arithmetic": asdict(choice) if choice else FP32, **tuned}
         version = _version(origin, work, settings, ids, learnt, metrics, calibration)
         write_manifest(version, ids)

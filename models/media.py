@@ -5,7 +5,6 @@ because headers may lie. Nothing here keeps state: every function may run in man
 """
 
 import io
-import math
 import re
 import struct
 import warnings
@@ -28,7 +27,7 @@ from PIL.WebPImagePlugin import WebPImageFile
 
 from models.audio_containers import mpeg_frame, whole
 from models.errors import InvalidInput, NotFound, TooLarge, UnreadableMedia
-from models.records import Seconds, Task
+from models.records import Task
 
 Image: TypeAlias = NDArray[np.uint8]  # (height, width, 3) RGB
 Waveform: TypeAlias = NDArray[np.float32]  # (samples,) mono in [-1, 1] at SAMPLE_RATE
@@ -41,9 +40,9 @@ _IMAGES: dict[str, Callable[[IO[bytes]], ImageFile]] = {
     "image/png": PngImageFile,
     "image/webp": WebPImageFile,
 }
-_SOUNDS = ("audio/wav", "audio/flac", "audio/ogg", "audio/mpeg")
+SOUNDS = ("audio/wav", "audio/flac", "audio/ogg", "audio/mpeg")
 _BLOCK_VALUES = 1 << 18  # samples x channels decoded at once
-_UNKNOWN_FRAMES = 1 << 62  # libsndfile says 2^63 - 1 where a header leaves the length open
+UNKNOWN_FRAMES = 1 << 62  # libsndfile says 2^63 - 1 where a header leaves the length open
 _ORIENTATION = 0x0112
 _MARKER = re.compile(rb"\xff[^\x00\xd0-\xd7\xff]")  # of a segment in a JPEG; the others stand inside of scans
 _SCAN, _END, _BARE = b"\xff\xda", b"\xff\xd9", b"\xff\x01"
@@ -104,7 +103,7 @@ def read_image(data: bytes, name: str, limits: Limits = Limits()) -> Image:
         UnreadableMedia: not such an image, or broken.
         TooLarge: more pixels than ``limits`` allow, or so many passes over them that it would take hours.
     """
-    kind = _expect(data, name, tuple(_IMAGES), "a JPEG, PNG or WebP image")
+    kind = expect_kind(data, name, tuple(_IMAGES), "a JPEG, PNG or WebP image")
     if kind == "image/jpeg":
         _check_scans(data, name)
     try:
@@ -129,7 +128,7 @@ def image_size(path: Path) -> tuple[int, int]:
     """
     try:
         with path.open("rb") as file:
-            kind = _expect(file.read(16), str(path), tuple(_IMAGES), "a JPEG, PNG or WebP image")
+            kind = expect_kind(file.read(16), str(path), tuple(_IMAGES), "a JPEG, PNG or WebP image")
             file.seek(0)
             with _IMAGES[kind](file) as image:
                 width, height = image.size
@@ -140,29 +139,6 @@ def image_size(path: Path) -> tuple[int, int]:
         raise
     except (*_BROKEN_IMAGE, zlib.error, DecompressionBombError) as error:
         raise UnreadableMedia(f"{path}: expected an image header, got a broken one: {error}") from error
-
-
-def duration_s(path: Path) -> Seconds:
-    """How long a sound is: by its own count of samples or, where it has none, by decoding it.
-
-    Raises:
-        NotFound: no such file.
-        UnreadableMedia: not such a file, broken, cut or without samples.
-    """
-    name, endless = str(path), Limits(max_audio_s=math.inf)
-    try:
-        data = path.read_bytes()
-        kind = _expect(data, name, _SOUNDS, "WAV, FLAC, Ogg or MP3 audio")
-        with _Stream(io.BytesIO(whole(data, kind, name))) as sound:
-            counted = sound.frames < _UNKNOWN_FRAMES
-            frames = sound.frames if counted else sum(map(len, _mono_blocks(sound, name, endless)))
-            if not frames:
-                raise UnreadableMedia(f"{name}: expected at least one sample, got none")
-            return float(frames / sound.samplerate)
-    except FileNotFoundError as error:
-        raise NotFound(f"{path}: expected a sound file, got no such file") from error
-    except soundfile.SoundFileError as error:
-        raise UnreadableMedia(f"{path}: expected a whole sound file, got a broken one: {error}") from error
 
 
 def require_sound(media: Waveform) -> None:
@@ -182,11 +158,11 @@ def read_audio(data: bytes, name: str, limits: Limits = Limits()) -> Waveform:
         UnreadableMedia: not such a file, broken, cut, without samples, or with samples that are no numbers.
         TooLarge: longer than ``limits`` allow.
     """
-    kind = _expect(data, name, _SOUNDS, "WAV, FLAC, Ogg or MP3 audio")
+    kind = expect_kind(data, name, SOUNDS, "WAV, FLAC, Ogg or MP3 audio")
     try:
-        with _Stream(io.BytesIO(whole(data, kind, name))) as sound:
+        with SoundStream(io.BytesIO(whole(data, kind, name))) as sound:
             _check_header(sound, name, limits)
-            blocks = list(_resampled(_mono_blocks(sound, name, limits), sound.samplerate))
+            blocks = list(_resampled(mono_blocks(sound, name, limits), sound.samplerate))
     except soundfile.SoundFileError as error:
         raise UnreadableMedia(f"{name}: expected a whole {kind} file, got a broken one: {error}") from error
     waveform = np.concatenate([np.zeros(0, np.float32), *blocks])
@@ -195,14 +171,27 @@ def read_audio(data: bytes, name: str, limits: Limits = Limits()) -> Waveform:
     return np.clip(waveform, -1, 1, out=waveform)
 
 
-class _Stream(soundfile.SoundFile):  # type: ignore[misc]
+class SoundStream(soundfile.SoundFile):  # type: ignore[misc]
     """A sound file read front to back: soundfile would seek after every block, which some codecs cannot."""
 
     def seekable(self) -> bool:
         return False
 
+    def skip(self, frames: int) -> None:
+        """Goes from the beginning to a place further on, without decoding what comes before it where it can."""
+        if super().seekable():
+            self.seek(frames)
+            return
+        while frames > 0 and (passed := len(self.read(min(frames, _BLOCK_VALUES)))):
+            frames -= passed
 
-def _expect(data: bytes, name: str, kinds: tuple[str, ...], expected: str) -> str:
+
+def expect_kind(data: bytes, name: str, kinds: tuple[str, ...], expected: str) -> str:
+    """The MIME type of some first bytes.
+
+    Raises:
+        UnreadableMedia: it is none of ``kinds``.
+    """
     kind = media_type(data)
     if kind in kinds:
         return kind
@@ -275,7 +264,7 @@ def _check_header(sound: soundfile.SoundFile, name: str, limits: Limits) -> None
     if not low <= sound.samplerate <= high:
         raise UnreadableMedia(f"{name}: expected a sample rate from {low} to {high} Hz, got {sound.samplerate}")
     declared_s = sound.frames / sound.samplerate
-    if declared_s > limits.max_audio_s and sound.frames < _UNKNOWN_FRAMES:
+    if declared_s > limits.max_audio_s and sound.frames < UNKNOWN_FRAMES:
         raise TooLarge(f"{name}: {_expected_seconds(limits)}, got {declared_s:.1f} s")
 
 
@@ -283,7 +272,7 @@ def _expected_seconds(limits: Limits) -> str:
     return f"expected at most {limits.max_audio_s:g} s of audio"
 
 
-def _mono_blocks(sound: soundfile.SoundFile, name: str, limits: Limits) -> Iterator[Waveform]:
+def mono_blocks(sound: soundfile.SoundFile, name: str, limits: Limits) -> Iterator[Waveform]:
     """The sound in pieces of bounded size, the mean of its channels; ends in an error where the file lied."""
     frames, most = 0, limits.max_audio_s * sound.samplerate
     size = max(1, _BLOCK_VALUES // sound.channels)
@@ -294,7 +283,7 @@ def _mono_blocks(sound: soundfile.SoundFile, name: str, limits: Limits) -> Itera
         if not np.isfinite(block).all():
             raise UnreadableMedia(f"{name}: expected finite samples, got NaN or infinity")
         yield np.clip(block, -1, 1).mean(axis=1, dtype=np.float32)
-    if frames < sound.frames < _UNKNOWN_FRAMES:
+    if frames < sound.frames < UNKNOWN_FRAMES:
         raise UnreadableMedia(f"{name}: expected {sound.frames} samples, got {frames}: the file is cut or broken")
 
 

@@ -14,6 +14,7 @@ from rich.console import Console
 from models.errors import InvalidInput, PrelabelError, TooLarge, UnreadableMedia
 from models.journal import append, open_journal, written_lines
 from models.progress import progress_bar
+from models.recordings import cut, stretch
 from models.records import Task
 from serving.media_files import content_id
 from serving.sources import Entry, find_media
@@ -131,6 +132,8 @@ def _line(entry: Entry, answer: Answering) -> _Line:
 
 
 def _bytes(entry: Entry) -> bytes:
+    if found := stretch(str(entry.path)):
+        return cut(found)
     about = entry.path.stat()
     if not stat.S_ISREG(about.st_mode):
         raise UnreadableMedia(f"{entry.uri}: expected a file, got a folder or a device")

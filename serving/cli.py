@@ -90,12 +90,16 @@ def register(
 ) -> None:
     """Register files for labelling, where they lie; a running service pre-annotates them. Exit code 1 when a file could
     not be read."""
+    from models.recordings import stretch
     from serving.intake import Registration, parse_due
     from serving.sources import find_media
 
     name, by = parse_task(task), parse_due(due) if due else None
     media = find_media(name, source)
-    entries = [Registration(str(one.path), name, one.path, one.group or group, language, by) for one in media]
+    entries = [
+        Registration(str(one.path), name, stretch(str(one.path)) or one.path, one.group or group, language, by)
+        for one in media
+    ]
     registered = Loop.open(settings_of(database_url=db)).register(entries, ACTOR)
     out.print(f"{registered.new} new, {registered.known} known, {len(registered.failed)} failed")
     for _, why in registered.failed:

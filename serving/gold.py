@@ -14,12 +14,13 @@ from itertools import islice
 from pathlib import Path
 
 from models.errors import InvalidInput, NotFound, Refused
-from models.media import duration_s, image_size
+from models.media import image_size
+from models.recordings import duration_s, medium_sha256, stretch
 from models.records import Item, Label, Task, Transcript
 from serving.calibrations import Calibrations
 from serving.deciding import Deciding
 from serving.intake import BATCH, Intake, Registration
-from serving.media_files import MediaFiles, content_id
+from serving.media_files import MediaFiles
 from serving.policies import Policies
 from serving.sizes import Sizes, require_fit
 from serving.store import Store
@@ -134,7 +135,7 @@ class Gold:
         """
         item = self._store.items.item(item_id)
         with suppress(NotFound):
-            _require_readable(self._files.path(item), label)
+            _require_readable(str(self._files.path(item)), label)
         self._sizes.require(item_id, label)
         before = self._store.gold.chosen(task)
         self._store.gold.know(task, [(item_id, label)], actor, actor, self._clock())
@@ -151,7 +152,8 @@ class Gold:
         taken, labels, failed = dict[str, tuple[str, Label]](), 0, list[tuple[str, str]]()
         while batch := list(islice(rest, BATCH)):
             fitting, misfits = _fitting([(str(Path(item.uri).absolute()), item, label) for item, label in batch])
-            entries = [Registration(uri, task, Path(uri), item.group, item.language) for uri, item, _ in fitting]
+            entries = [Registration(uri, task, stretch(uri) or Path(uri), item.group, item.language)
+                       for uri, item, _ in fitting]  # fmt: skip
             broken = dict(self._intake.register(entries, actor, self._clock()).failed)
             known, others = _agreeing([(uri, label) for uri, _, label in fitting if uri not in broken], taken)
             labels += self._store.gold.know(
@@ -190,7 +192,7 @@ def _fitting(
     fitting, misfits = list[tuple[str, Item, Label]](), list[tuple[str, str]]()
     for uri, item, label in found:
         try:
-            _require_readable(Path(uri), label)
+            _require_readable(uri, label)
             require_fit(label, uri, partial(image_size, Path(uri)))
             fitting.append((uri, item, label))
         except InvalidInput as misfit:
@@ -198,15 +200,17 @@ def _fitting(
     return fitting, misfits
 
 
-def _require_readable(path: Path, label: Label) -> None:
+def _require_readable(uri: str, label: Label) -> None:
     """Lets a label pass whose medium can be read or is not there now; others would stand in the way of promotions.
 
     Raises:
         InvalidInput: it cannot be read.
     """
     with suppress(NotFound, OSError):
-        about = duration_s if isinstance(label, Transcript) else image_size
-        about(path)
+        if isinstance(label, Transcript):
+            duration_s(uri)
+        else:
+            image_size(Path(uri))
 
 
 def _agreeing(
@@ -216,7 +220,7 @@ def _agreeing(
     before; adds to ``taken``, the file and the label of each medium so far."""
     known, others = dict[str, Label](), list[tuple[str, str]]()
     for uri, label in found:
-        item_id = content_id(Path(uri))
+        item_id = medium_sha256(uri)
         first, before = taken.setdefault(item_id, (uri, label))
         if before == label:
             known[item_id] = label

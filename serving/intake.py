@@ -6,7 +6,8 @@ from datetime import datetime
 from itertools import islice
 from pathlib import Path
 
-from models.errors import InvalidInput
+from models.errors import InvalidInput, NotFound, TooLarge, UnreadableMedia
+from models.recordings import Stretch, cut
 from models.records import Item, Task
 from serving.media_files import MediaFiles, content_id
 from serving.store import Store
@@ -17,11 +18,14 @@ BATCH = 500  # items a transaction
 
 @dataclass(frozen=True)
 class Registration:
-    """A medium to be labelled: its bytes, which are then kept here, or the file that holds them."""
+    """A medium to be labelled: its bytes, which are then kept here, or the file that holds them.
+
+    A stretch of a recording becomes a sound of its own, which is kept here too.
+    """
 
     uri: str
     task: Task
-    data: bytes | Path
+    data: bytes | Path | Stretch
     group: str | None = None
     language: str | None = None
     due: datetime | None = None  # with its zone
@@ -71,13 +75,15 @@ class Intake:
         while batch := list(islice(rest, BATCH)):
             readable = []
             for entry in batch:
-                if isinstance(entry.data, Path) and not is_storable(entry.uri):
+                if not isinstance(entry.data, bytes) and not is_storable(entry.uri):
                     failed.append((entry.uri, f"{entry.uri!r:.500}: expected a name in UTF-8 without NUL"))
                     continue
                 try:
                     readable.append((self._kept(entry), entry))
                 except OSError as error:
                     failed.append((entry.uri, f"{entry.data!s:.500}: {error.strerror or error}"))
+                except (NotFound, UnreadableMedia, TooLarge) as error:
+                    failed.append((entry.uri, str(error)))
             seen += len(readable)
             drawn = [(item, entry.task, self._draw(item.id)) for item, entry in readable]
             new += self._store.items.register(drawn, actor, now)
@@ -89,5 +95,6 @@ class Intake:
         uri = storable(entry.uri, "uri")
         group = None if entry.group is None else storable_name(entry.group, "group")
         language = None if entry.language is None else storable(entry.language, "language")
-        item_id = self._files.save(entry.data) if isinstance(entry.data, bytes) else content_id(entry.data)
+        data = cut(entry.data) if isinstance(entry.data, Stretch) else entry.data
+        item_id = self._files.save(data) if isinstance(data, bytes) else content_id(data)
         return Item(item_id, uri, group, language)

@@ -23,7 +23,8 @@ _HEAD_BYTES = 16
 
 @dataclass(frozen=True)
 class Entry:
-    """One medium: ``uri`` is its absolute path, or what the manifest calls it; ``path`` is where it lies."""
+    """One medium: ``uri`` is its absolute path, or what the manifest calls it; ``path`` is where it lies, behind which
+    a manifest may name a stretch of it as ``models.recordings`` does."""
 
     uri: str
     path: Path

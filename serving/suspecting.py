@@ -10,7 +10,7 @@ from typing import TypeAlias
 from models import media
 from models.counting import counted
 from models.errors import InvalidInput, NotFound, PrelabelError
-from models.evaluate import read_bytes
+from models.recordings import medium
 from models.records import Item, Label, Task
 from models.tasks import Runtime, load_runtime
 from models.versions import ONNX
@@ -138,7 +138,7 @@ class Suspecting:
     def _readable(self, task: Task, item: Item) -> Item:
         """The item with the path of its file as uri, after a look that the task can read it."""
         found = replace(item, uri=str(self._loop.path(item)))
-        media.read(task, read_bytes(found), item.uri)
+        media.read(task, medium(found.uri), item.uri)
         return found
 
     def _tell(self, work: _Work) -> None:

@@ -17,10 +17,11 @@ from models import datasets
 from models.asr.posterior import Heard, hear
 from models.detection.seen import Detector, Seen
 from models.errors import InvalidInput
-from models.evaluate import evaluate, read_bytes
+from models.evaluate import evaluate
 from models.journal import append, open_journal, written_lines
 from models.media import read_audio, read_image
 from models.progress import progress_bar
+from models.recordings import medium
 from models.records import Item, Label, Task, Transcript, require_size
 from models.tasks import Runtime, load_runtime
 from selection.suspects import Suspicion, suspicions, worst_first
@@ -164,7 +165,7 @@ def _asked(
     with open_journal(journal) if journal else nullcontext() as lines:
         known = dict(_answered_before(lines, adapter)) if lines else {}
         for item, label in pairs:
-            data = read_bytes(item)
+            data = medium(item.uri)
             key = hashlib.sha256(question(data, label)).hexdigest()
             if key not in known:
                 known[key] = ask(item, data, label)

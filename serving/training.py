@@ -17,12 +17,12 @@ from models.errors import InvalidInput
 from models.importing import is_pretrained
 from models.marks import Marks
 from models.onnx_files import TUNED, description
+from models.recordings import medium_sha256
 from models.records import Boxes, Item, Label, Task
 from models.versions import Version, read_version
 from selection.calibration import MINIMUM
 from serving.label_names import names_unknown
 from serving.loop import Actor, Loop
-from serving.media_files import content_id
 from serving.settings import Settings
 from serving.store.records import storable
 from serving.tuning import first_calibration, tuned
@@ -294,7 +294,7 @@ def without(pairs: Pairs, others: Pairs) -> Pairs:
 
 def _contents(pairs: Pairs) -> dict[str, str]:
     """The id of each medium by its URI."""
-    return {uri: content_id(Path(uri)) for uri in {item.uri for item, _ in pairs}}
+    return {uri: medium_sha256(uri) for uri in {item.uri for item, _ in pairs}}
 
 
 def hold_out(pairs: Pairs, seed: int, share: float = HELD_OUT_SHARE) -> tuple[Pairs, Pairs]:

@@ -2,7 +2,6 @@
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import Any, Protocol
 
 import numpy as np
@@ -17,6 +16,7 @@ from models.asr.spelling import learn
 from models.asr.transcripts import normalise
 from models.errors import InvalidInput
 from models.media import SAMPLE_RATE, Waveform, read_audio
+from models.recordings import medium
 from models.records import Item, Label, Transcript
 
 EPOCHS = 34
@@ -80,12 +80,12 @@ def settings_for(labels: Iterable[Label], start: Settings | None) -> Settings:
 
 
 def prepare(item: Item, label: Label) -> Example:
-    """Reads an item's file.
+    """Reads an item's sound.
 
     Raises:
-        UnreadableMedia, TooLarge: naming the file.
+        NotFound, UnreadableMedia, TooLarge: naming the file.
     """
-    wave = read_audio(Path(item.uri).read_bytes(), item.uri)
+    wave = read_audio(medium(item.uri), item.uri)
     samples = np.round(np.clip(wave, -1, 1) * 32767).astype(np.int16)
     return Example(item.id, samples, normalise(_transcript(label).text))
 

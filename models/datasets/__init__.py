@@ -140,7 +140,7 @@ FORMATS: dict[str, Format] = {
     ),
     "kaldi": Format(
         "asr",
-        "wav.scp, text, utt2spk; or SPLIT/ with them",
+        "wav.scp, text, utt2spk, perhaps segments; or SPLIT/ with them",
         kaldi.read,
         kaldi.write,
         group="speaker",

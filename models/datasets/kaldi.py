@@ -1,16 +1,22 @@
 """Kaldi data directories: ``wav.scp``, ``text``, ``utt2spk`` and so on. Source: kaldi-asr.org/doc/data_prep.html."""
 
+import hashlib
+import os
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import suppress
 from itertools import groupby, zip_longest
 from pathlib import Path
 
-from models.datasets.layout import below, broken, chosen_split, existing, numbered_lines
-from models.datasets.output import file_name, new_folder, token
+from models.datasets.layout import below, broken, chosen_split, existing, finite, numbered_lines, stretch_uri
+from models.datasets.output import file_name, new_folder, number, token
 from models.datasets.shelf import Shelf
-from models.errors import InvalidInput, NotFound
-from models.records import Item, Transcript
+from models.errors import InvalidInput, NotFound, UnreadableMedia
+from models.recordings import Stretch, recording, stretch
+from models.records import Item, Seconds, Transcript
 
-_FILES = ("wav.scp", "text", "utt2spk")
+_RECORDINGS, _SEGMENTS = "wav.scp", "segments"
+_FILES = (_RECORDINGS, "text", "utt2spk")
+_OVERHANG: Seconds = 0.5  # beyond the end of the recording: so much Kaldi cuts off, more it passes over
 _LANGUAGES = "utt2lang"
 
 
@@ -18,9 +24,10 @@ def read(root: Path, split: str | None = None) -> Iterator[tuple[Item, Transcrip
     """Every utterance of a data directory, or of its folder SPLIT; the group is the speaker, the language
     that of ``utt2lang``, where there is such a file and it names the utterance.
 
-    The three files must name the same utterances in the same order, as Kaldi's own check wants it. Paths in
-    ``wav.scp`` are absolute, or relative to its folder. An item is a whole file: commands (``.. |``) and ``segments``
-    are refused.
+    The three files must name the same utterances in the same order, as Kaldi's own check wants it. Where there is
+    ``segments``, it stands for ``wav.scp`` in that, which then names recordings, and the items are stretches of these,
+    called by their utterances. Paths in ``wav.scp`` are absolute, or relative to its folder; commands (``.. |``) are
+    refused and, of segments, recordings of several channels.
 
     Raises:
         InvalidDataset: a broken line, naming file and line.
@@ -33,18 +40,56 @@ def read(root: Path, split: str | None = None) -> Iterator[tuple[Item, Transcrip
 
 
 def _read(root: Path, folder: Path) -> Iterator[tuple[Item, Transcript]]:
-    if (folder / "segments").exists():
-        broken(f"{folder / 'segments'}:1", "whole files, one utterance each", "segments of longer recordings")
     if missing := [name for name in _FILES if not (folder / name).is_file()]:
         raise NotFound(f"{folder}: expected {', '.join(_FILES)}, got no {' and no '.join(missing)}")
     languages = _languages(folder / _LANGUAGES)
-    for lines in zip_longest(*(numbered_lines(folder / name) for name in _FILES)):
-        where, path, text, speaker, utterance = _joined(folder, lines)
-        if path.endswith("|"):
-            broken(where, "the path of a sound file", path)
-        sound = existing(where, folder / path)
+    recordings = _recordings(folder) if (folder / _SEGMENTS).is_file() else None
+    names = _FILES if recordings is None else (_SEGMENTS, *_FILES[1:])
+    for lines in zip_longest(*(numbered_lines(folder / name) for name in names)):
+        where, told, text, speaker, utterance = _joined(folder, names, lines)
+        if recordings is None:
+            sound = _sound(where, folder, told)
+            item_id, uri = below(root, sound), str(sound)
+        else:
+            item_id, uri = below(root, folder / utterance), _segment(where, told, folder, recordings)
         language = next(iter(languages.values(utterance)), None)
-        yield Item(below(root, sound), str(sound), speaker, language), Transcript(text)
+        yield Item(item_id, uri, speaker, language), Transcript(text)
+
+
+def _sound(where: str, folder: Path, path: str) -> Path:
+    if path.endswith("|"):
+        broken(where, "the path of a sound file", path)
+    return existing(where, folder / path)
+
+
+def _recordings(folder: Path) -> Shelf:
+    """Where each recording stands in ``wav.scp``, and what stands there."""
+    recordings = Shelf()
+    for where, line in numbered_lines(folder / _RECORDINGS):
+        name, path = _cut(line)
+        if not path or name in recordings:
+            broken(where, "a recording of its own and its path", line)
+        recordings.add(name, (where, path))
+    return recordings
+
+
+def _segment(where: str, told: str, folder: Path, recordings: Shelf) -> str:
+    """The uri of the stretch that a line of ``segments`` tells, as ``extract-segments`` of Kaldi reads it."""
+    columns = told.split()
+    if len(columns) != 3:
+        broken(where, "a recording, a start and an end behind the utterance", told)
+    start, end = finite(where, "a start and an end in seconds", columns[1:])
+    if start < 0 or (end != -1 and end <= start):
+        broken(where, "a start of 0 s or more and a later end, or -1 for that of the recording", columns[1:])
+    found = recordings.values(columns[0])
+    if not found:
+        broken(where, f"a recording of {_RECORDINGS}", columns[0])
+    (named_at, path), = found  # fmt: skip
+    sound = _sound(named_at, folder, path)
+    with suppress(UnreadableMedia):
+        if (channels := recording(sound).channels) > 1:
+            broken(where, "a recording of one channel", f"{channels} in {sound}")
+    return stretch_uri(where, Stretch(sound, start, None if end == -1 else end), _OVERHANG)
 
 
 def _languages(file: Path) -> Shelf:
@@ -58,17 +103,20 @@ def _languages(file: Path) -> Shelf:
     return languages
 
 
-def _joined(folder: Path, lines: Sequence[tuple[str, str] | None]) -> tuple[str, str, str, str, str]:
-    """(where, path, text, speaker, name) of one utterance, whose line each file must have at the same place."""
+def _joined(
+    folder: Path, names: Sequence[str], lines: Sequence[tuple[str, str] | None]
+) -> tuple[str, str, str, str, str]:
+    """(where, path or segment, text, speaker, name) of one utterance, whose line each file must have at the same
+    place."""
     utterance, values = None, []
-    for name, numbered in zip(_FILES, lines, strict=True):
+    for name, numbered in zip(names, lines, strict=True):
         if numbered is None:
             broken(f"{folder / name}", "as many utterances as the other files have", "fewer")
         where, line = numbered
         found, value = _cut(line)
         utterance = utterance or found
         if found != utterance or not (value or name == "text"):
-            broken(where, f"a line of utterance {utterance}, as in {_FILES[0]}", line)
+            broken(where, f"a line of utterance {utterance}, as in {names[0]}", line)
         values.append(value)
     assert lines[0] is not None
     assert utterance is not None
@@ -83,14 +131,16 @@ def _cut(line: str) -> tuple[str, str]:
 
 def write(root: Path, pairs: Iterable[tuple[Item, Transcript]]) -> None:
     """Writes ``wav.scp``, ``text``, ``utt2spk`` and ``spk2utt``, sorted as Kaldi wants them; sounds stay in place.
-    ``utt2lang`` has those utterances whose language is known; without any, there is no such file.
+    ``utt2lang`` has those utterances whose language is known; without any, there is no such file. Where an item is a
+    stretch of a recording, ``segments`` tells where each utterance is, and ``wav.scp`` names recordings.
 
     An utterance is called ``SPEAKER-ITEM``; an item without a group is its own speaker.
 
     Raises:
         InvalidInput: as ``new_folder``, two items that would be one utterance, or a path that ``wav.scp`` cannot hold.
+        UnreadableMedia, NotFound: a recording whose length cannot be told, where there are stretches.
     """
-    utterances = Shelf()
+    utterances, segmented = Shelf(), False
     with new_folder(root) as out:
         for item, label in pairs:
             name = file_name(item)
@@ -98,11 +148,15 @@ def write(root: Path, pairs: Iterable[tuple[Item, Transcript]]) -> None:
             utterance = f"{speaker}-{name}" if item.group else speaker
             if utterance in utterances:
                 raise InvalidInput(f"{root}: expected items with names of their own, got two called {utterance}")
-            told = {"wav.scp": _path(item), "text": " ".join(label.text.split()), "utt2spk": speaker}
-            utterances.add(utterance, (speaker, told, item.language))
-        for file in _FILES:
+            found = stretch(item.uri)
+            segmented = segmented or found is not None
+            told = {"wav.scp": _path(item, found), "text": " ".join(label.text.split()), "utt2spk": speaker}
+            utterances.add(utterance, (speaker, told, item.language, found and (found.start_s, found.end_s)))
+        if segmented:
+            _write_segments(out, utterances)
+        for file in _FILES[segmented:]:
             with (out / file).open("w", encoding="utf-8") as lines:
-                lines.writelines(f"{key} {row[file]}".rstrip() + "\n" for key, (_, row, _) in utterances.in_order())
+                lines.writelines(f"{key} {row[1][file]}".rstrip() + "\n" for key, row in utterances.in_order())
         _write_languages(out / _LANGUAGES, ((key, row[2]) for key, row in utterances.in_order()))
         with (out / "spk2utt").open("w", encoding="utf-8") as lines:
             for speaker, rows in groupby(utterances.in_order(), key=lambda row: row[1][0]):
@@ -111,11 +165,35 @@ def write(root: Path, pairs: Iterable[tuple[Item, Transcript]]) -> None:
                 lines.write("\n")
 
 
-def _path(item: Item) -> str:
-    path = str(Path(item.uri).absolute())
+def _path(item: Item, found: Stretch | None) -> str:
+    path = str(Path(found.recording if found else item.uri).absolute())
     if "\n" in path or path != path.strip() or path.endswith("|"):
         raise InvalidInput(f"item {item.id}: expected a path of one line that ends in no blank and no |, got {path!r}")
     return path
+
+
+def _write_segments(out: Path, utterances: Shelf) -> None:
+    """``segments``, with all of the file for what is no stretch, and ``wav.scp`` of the recordings."""
+    names, paths = Shelf(), Shelf()
+    with (out / _SEGMENTS).open("w", encoding="utf-8") as lines:
+        for utterance, (_, told, _, times) in utterances.in_order():
+            path = told[_RECORDINGS]
+            if path not in names:
+                name = token(Path(path).stem)
+                name = f"{name}-{hashlib.sha256(os.fsencode(path)).hexdigest()[:12]}" if name in paths else name
+                names.add(path, name)
+                paths.add(name, path)
+            start, end = _ends(Stretch(Path(path), *(times or (0, None))))
+            lines.write(f"{utterance} {names.values(path)[0]} {number(start)} {number(end)}\n")
+    with (out / _RECORDINGS).open("w", encoding="utf-8") as lines:
+        lines.writelines(f"{name} {path}\n" for name, path in paths.in_order())
+
+
+def _ends(found: Stretch) -> tuple[Seconds, Seconds]:
+    """Where a stretch begins and ends, by the frames of its recording."""
+    known = recording(found.recording)
+    first, end = found.frames(known)
+    return first / known.rate, end / known.rate
 
 
 def _write_languages(file: Path, told: Iterable[tuple[str, str | None]]) -> None:

@@ -4,12 +4,15 @@ import json
 import math
 import os
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, NoReturn
 
 from models.datasets.shelf import Shelf
-from models.errors import InvalidDataset, NotFound
-from models.records import LARGEST, Box, Pixels
+from models.errors import InvalidDataset, NotFound, UnreadableMedia
+from models.recordings import Stretch, recording
+from models.records import LARGEST, Box, Pixels, Seconds
 
 # What pictures are called, also in formats that are not read here: those are refused by name, none is passed over.
 PICTURES = (
@@ -123,6 +126,24 @@ def picture(where: str, suffix: str, *stems: Path) -> Path:
     suffixes = (suffix, *PICTURES, *map(str.upper, PICTURES))
     candidates = [stem.with_name(stem.name + ending) for stem in stems for ending in suffixes]
     return existing(where, next(filter(os.path.isfile, candidates), candidates[0]))
+
+
+def stretch_uri(where: str, named: Stretch, overhang_s: Seconds) -> str:
+    """The uri of a stretch that a line names, or of the file where that is all of it; its end may lie so far beyond the
+    recording's.
+
+    Raises:
+        InvalidDataset: it is not in the recording.
+    """
+    with suppress(UnreadableMedia):  # which is for whoever listens to it
+        known = recording(named.recording)
+        first, end = named.frames(known)
+        if first == end or (named.end_s or 0) > known.duration_s + overhang_s:
+            got = f"from {named.start_s:g} s to {'its end' if named.end_s is None else f'{named.end_s:g} s'}"
+            broken(where, f"a stretch of {named.recording}, which ends at {known.duration_s:.3f} s", got)
+        if end == known.frames:
+            named = replace(named, end_s=None)
+    return str(named.recording) if not named.start_s and named.end_s is None else named.uri
 
 
 def below(root: Path, path: Path) -> str:

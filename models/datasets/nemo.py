@@ -6,23 +6,24 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from models.datasets.layout import below, broken, existing, json_lines, split_file, text_field
+from models.datasets.layout import below, broken, existing, json_lines, split_file, stretch_uri, text_field
 from models.datasets.output import SPLIT, file_name, new_folder, place
 from models.errors import UnreadableMedia
-from models.media import duration_s
+from models.recordings import Stretch, duration_s, recording
 from models.records import LARGEST, Item, Seconds, Transcript
 
 _LANGUAGE = ("lang", "language", "source_lang")  # by which manifests tell what is spoken; the first is what is written
 _ROUNDED: Seconds = 0.25  # manifests round, and MP3 has up to so much silence around what was encoded
-_WHOLE: Seconds = 0.999  # is cut off from durations in whole seconds
+_WHOLE: Seconds = 0.999  # is cut off from durations in whole seconds, where no offset says that they are meant so
 
 
 def read(root: Path, split: str | None = None) -> Iterator[tuple[Item, Transcript]]:
     """Every clip of a manifest, or of ``SPLIT.jsonl`` in a folder, with its ``text``; the group is its ``speaker``,
     the language its ``lang``, ``language`` or ``source_lang``.
 
-    ``audio_filepath`` is relative to the manifest, or absolute. An empty ``text`` means that nothing is said. An item
-    is a whole file, so an ``offset`` other than 0 is refused, and a ``duration`` that ends well before the sound does.
+    ``audio_filepath`` is relative to the manifest, or absolute. An empty ``text`` means that nothing is said. With an
+    ``offset``, or a ``duration`` that ends well before the sound does, an item is that stretch of the file; one without
+    a speaker is in the group of its file.
 
     Raises:
         InvalidDataset: a broken line, naming file and line.
@@ -38,12 +39,30 @@ def _read(root: Path, file: Path) -> Iterator[tuple[Item, Transcript]]:
     for where, values in json_lines(file):
         clip = existing(where, root / text_field(where, values, "audio_filepath"))
         text = text_field(where, values, "text").strip()
-        if values.get("offset") not in (None, 0):
-            broken(where, "whole files (offset 0)", values["offset"])
-        if values.get("duration") is not None:
-            _check_duration(where, clip, values["duration"])
+        uri = _uri(where, clip, values)
+        item_id = below(root, clip) + uri.removeprefix(str(clip))
         speaker = text_field(where, values, "speaker") if values.get("speaker") is not None else None
-        yield Item(below(root, clip), str(clip), speaker or None, _language(where, values)), Transcript(text)
+        group = speaker or (None if uri == str(clip) else below(root, clip))
+        yield Item(item_id, uri, group, _language(where, values)), Transcript(text)
+
+
+def _uri(where: str, clip: Path, values: dict[str, Any]) -> str:
+    """Of the clip, or of the stretch of it that ``offset`` and ``duration`` name."""
+    offset, duration = values.get("offset"), values.get("duration")
+    start = 0 if offset is None else offset
+    if type(start) not in (int, float) or not 0 <= start <= LARGEST:
+        broken(where, "an offset in seconds >= 0", start)
+    if duration is not None and (type(duration) not in (int, float) or not 0 < duration <= LARGEST):
+        broken(where, "a duration in seconds > 0", duration)
+    if duration is None:
+        return stretch_uri(where, Stretch(clip, start), 0) if start else str(clip)
+    rounded = _WHOLE if offset is None and float(duration).is_integer() else _ROUNDED
+    if start:
+        return stretch_uri(where, Stretch(clip, start, start + duration), rounded)
+    with suppress(UnreadableMedia):  # which is for whoever listens to it
+        if recording(clip).duration_s > duration + rounded:
+            return Stretch(clip, 0, duration).uri
+    return str(clip)
 
 
 def _language(where: str, values: dict[str, Any]) -> str | None:
@@ -51,15 +70,6 @@ def _language(where: str, values: dict[str, Any]) -> str | None:
     if len(told) > 1:
         broken(where, f"one language under {', '.join(_LANGUAGE)}", " and ".join(sorted(told)))
     return told.pop() if told else None
-
-
-def _check_duration(where: str, clip: Path, duration: Any) -> None:
-    if type(duration) not in (int, float) or not 0 < duration <= LARGEST:
-        broken(where, "a duration in seconds > 0", duration)
-    with suppress(UnreadableMedia):  # which is for whoever listens to it
-        length = duration_s(clip)
-        if length > duration + (_WHOLE if float(duration).is_integer() else _ROUNDED):
-            broken(where, f"whole files (duration {length:.2f}, that of the file)", duration)
 
 
 def write(root: Path, pairs: Iterable[tuple[Item, Transcript]]) -> None:
@@ -72,6 +82,6 @@ def write(root: Path, pairs: Iterable[tuple[Item, Transcript]]) -> None:
     with new_folder(root) as out, (out / f"{SPLIT}.jsonl").open("w", encoding="utf-8") as lines:
         for item, label in pairs:
             sound = place(item, out / "audio", file_name(item))
-            values = {"audio_filepath": f"audio/{sound.name}", "duration": round(duration_s(sound), 4)}
+            values = {"audio_filepath": f"audio/{sound.name}", "duration": round(duration_s(str(sound)), 4)}
             known = {name: told for name, told in (("speaker", item.group), (_LANGUAGE[0], item.language)) if told}
             lines.write(json.dumps({**values, "text": label.text, **known}, ensure_ascii=False) + "\n")

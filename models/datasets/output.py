@@ -10,6 +10,7 @@ from uuid import uuid4
 
 from models.errors import InvalidInput, NotFound
 from models.media import media_type
+from models.recordings import cut, stretch
 from models.records import Item
 
 SPLIT = "train"  # what every written data set calls its one split
@@ -75,12 +76,16 @@ def file_name(item: Item) -> str:
 
 
 def place(item: Item, folder: Path, name: str) -> Path:
-    """Puts the item's medium into ``folder``, as another link to the same file or, where that cannot be, as a copy.
+    """Puts the item's medium into ``folder``, as another link to the same file or, where that cannot be, as a copy; a
+    stretch of a recording is cut out.
 
     Raises:
         NotFound: its uri names no file.
+        UnreadableMedia, TooLarge: a stretch that cannot be cut.
         FileExistsError: there is a medium of that name.
     """
+    if found := stretch(item.uri):
+        return _put(cut(found), folder / f"{name}.wav")
     source = Path(item.uri)
     if not source.is_file():
         raise NotFound(f"item {item.id}: expected its medium at {item.uri}, got no such file")
@@ -92,6 +97,13 @@ def place(item: Item, folder: Path, name: str) -> Path:
         raise
     except OSError:  # another file system, or one without links
         shutil.copyfile(source, target)
+    return target
+
+
+def _put(data: bytes, target: Path) -> Path:
+    target.parent.mkdir(parents=True, exist_ok=True)
+    with target.open("xb") as file:
+        file.write(data)
     return target
 
 

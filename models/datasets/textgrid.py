@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import TypeAlias
 
 from models.datasets.output import file_name, new_folder, number
-from models.media import duration_s
+from models.recordings import duration_s
 from models.records import Item, Seconds, Transcript
 
 _Interval: TypeAlias = tuple[Seconds, Seconds, str]
@@ -24,7 +24,7 @@ def write(root: Path, pairs: Iterable[tuple[Item, Transcript]]) -> None:
     with new_folder(root) as out:
         for item, label in pairs:
             with (out / f"{file_name(item)}.TextGrid").open("x", encoding="utf-8") as file:
-                file.writelines(f"{line}\n" for line in _grid(label, duration_s(Path(item.uri))))
+                file.writelines(f"{line}\n" for line in _grid(label, duration_s(item.uri)))
 
 
 def _grid(label: Transcript, length_s: Seconds) -> Iterator[str]:

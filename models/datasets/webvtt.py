@@ -5,7 +5,7 @@ from html import escape
 from pathlib import Path
 
 from models.datasets.output import file_name, new_folder
-from models.media import duration_s
+from models.recordings import duration_s
 from models.records import Item, Seconds, Transcript, Word
 
 _PAUSE: Seconds = 1.0  # a longer one ends a subtitle
@@ -36,7 +36,7 @@ def _cues(item: Item, label: Transcript) -> Iterator[tuple[int, int, str]]:
             end = max(_milliseconds(word.end_s) for word in words)
             yield _milliseconds(words[0].start_s), end, " ".join(_timed(words, end))
     elif label.text.split():
-        yield 0, _milliseconds(duration_s(Path(item.uri))), _escaped(" ".join(label.text.split()))
+        yield 0, _milliseconds(duration_s(item.uri)), _escaped(" ".join(label.text.split()))
 
 
 def _timed(words: Sequence[Word], end: int) -> Iterator[str]:

@@ -18,6 +18,7 @@ from models.errors import InvalidInput
 from models.media import Image, read_image
 from models.picture_recipe import batches as batches
 from models.picture_recipe import parity_media as parity_media
+from models.recordings import medium
 from models.records import Boxes, Item, Label, require_size
 
 EPOCHS = 130
@@ -108,8 +109,7 @@ def settings_for(labels: Iterable[Label], start: Settings | None) -> Settings:
 def prepare(item: Item, label: Label) -> Example:
     """Decodes the image and brings it, with its boxes, to the size at which the network will read it."""
     truth = _boxes(label)
-    with open(item.uri, "rb") as file:
-        full = read_image(file.read(), item.uri)
+    full = read_image(medium(item.uri), item.uri)
     require_size(item.uri, truth, *full.shape[1::-1])
     image = fit(full, LONG_SIDE)
     boxes = np.array([box.xyxy for box in truth.boxes], np.float32).reshape(-1, 4)

@@ -22,6 +22,7 @@ from models.lane.network import STRIDE, Batch, Network, Settings
 from models.media import Image, read_image
 from models.picture_recipe import batches as batches
 from models.picture_recipe import parity_media as parity_media
+from models.recordings import medium
 from models.records import Item, Label, Lanes
 
 Pixels: TypeAlias = NDArray[np.float32]  # (height, width, 3) in [0, 1]
@@ -72,8 +73,7 @@ def prepare(item: Item, label: Label) -> Example:
     """
     if not isinstance(label, Lanes):
         raise InvalidInput(f"{item.uri}: expected lanes, got {type(label).__name__}")
-    with open(item.uri, "rb") as file:
-        full = read_image(file.read(), item.uri)
+    full = read_image(medium(item.uri), item.uri)
     image = np.asarray(Pictures.fromarray(full).resize(_KEPT, Pictures.Resampling.BILINEAR))
     size = np.array([label.width, label.height])
     return Example(item.id, image, tuple((np.array(lane.points) / size).astype(np.float32) for lane in label.lanes))

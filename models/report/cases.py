@@ -10,8 +10,8 @@ from PIL import Image as Pictures
 from models import media
 from models.asr.results import marked
 from models.drawing.shapes import Drawing, draw, outline
-from models.evaluate import read_bytes
 from models.media import Image
+from models.recordings import medium
 from models.records import Label, Transcript
 from models.report.judged import Judged
 
@@ -47,7 +47,7 @@ def cases(judged: Judged, rows: Iterable[int]) -> list[Case]:
 def _case(judged: Judged, row: int) -> Case:
     evaluation = judged.evaluation
     item, said, truth = evaluation.items[row], evaluation.predictions[row].label, evaluation.truths[row]
-    data = read_bytes(item)
+    data = medium(item.uri)
     sound = outline(media.read_audio(data, item.uri)) if isinstance(said, Transcript) else None
     ours, theirs = _marked(said, truth)
     return Case(

@@ -188,9 +188,9 @@ class Corrections:
         uri = uri_of(whole, shown)
         medium = self._media.fetch(uri)
         group = group_of(whole, self._settings.label_studio_group)
-        entry = Registration(medium.uri, task, medium.path or medium.data, group)
-        self._loop.register([entry], TOOL)
-        item_id = content_id(entry.data)
+        data = medium.path or medium.data
+        self._loop.register([Registration(medium.uri, task, data, group)], TOOL)
+        item_id = content_id(data)
         self._studio.remember(task, number, uri, item_id)
         return item_id
 

@@ -10,8 +10,8 @@ import numpy as np
 from models import datasets
 from models.errors import InvalidInput
 from models.media import image_size
+from models.recordings import medium_sha256
 from models.records import Item, Label, Task, Transcript
-from serving.media_files import content_id
 from serving.sizes import require_fit
 from serving.training import hold_out
 
@@ -102,7 +102,7 @@ def _unseen(specs: Iterable[str], seen: frozenset[str], known: set[str]) -> tupl
     for spec in specs:
         before, trained_on, repeated = len(kept), 0, 0
         for item, label in datasets.read(spec):
-            item_id = content_id(Path(item.uri))
+            item_id = medium_sha256(item.uri)
             if item_id in known:
                 repeated += 1
             elif item_id in seen:

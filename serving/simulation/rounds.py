@@ -18,7 +18,7 @@ from pydantic import TypeAdapter
 from models import tasks
 from models.counting import percent
 from models.errors import Refused
-from models.media import duration_s
+from models.recordings import duration_s, stretch
 from models.records import Correction, Item, Label, Prediction, Seconds, Task
 from models.versions import Version, read_version
 from selection.actions import Actions, actions, nothing, part_actions, spent_seconds
@@ -147,7 +147,7 @@ class _Turn:
             self._serve(self.plan.start)
         self.loop.register(
             (
-                Registration(item.uri, self.plan.task, Path(item.uri), item.group, item.language)
+                Registration(item.uri, self.plan.task, stretch(item.uri) or Path(item.uri), item.group, item.language)
                 for item, _ in self.plan.pool.pairs
             ),
             ACTOR,
@@ -175,7 +175,7 @@ class _Turn:
     def _label(self, item_id: str, person: Person) -> tuple[str, Actions]:
         task, item = self.plan.task, self.items[item_id]
         given = person.label(item_id, self.truths[item_id])
-        did = actions(task, None, given, duration_s(Path(item.uri)) if task == "asr" else None)
+        did = actions(task, None, given, duration_s(item.uri) if task == "asr" else None)
         self._give(item_id, given, did, person)
         return "annotate", did
 
@@ -345,7 +345,8 @@ class _Turn:
     def _by_id(self, accepted: bool) -> list[tuple[str, Label]]:
         paths = {str(Path(item.uri).absolute()): item_id for item_id, item in self.items.items()}
         labels = self.loop.labelled.labels(self.plan.task, accepted=accepted)
-        return [(paths[item.uri], label) for item, label in labels]
+        # The file of a stretch is the one that the store keeps, which is named by its id.
+        return [(paths.get(item.uri) or Path(item.uri).name, label) for item, label in labels]
 
     def _labelled(self) -> int:
         return int(self.loop.report()["tasks"][self.plan.task]["items"].get("corrected", 0))

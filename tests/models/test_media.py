@@ -21,7 +21,8 @@ from numpy.typing import NDArray
 from PIL import Image as Pillow
 
 from models.errors import InvalidInput, NotFound, TooLarge, UnreadableMedia
-from models.media import SAMPLE_RATE, Limits, duration_s, image_size, media_type, read, read_audio, read_image
+from models.media import SAMPLE_RATE, Limits, image_size, media_type, read, read_audio, read_image
+from models.recordings import duration_s
 
 SECONDS = 1.5
 SOUND_KINDS = {
@@ -110,21 +111,21 @@ def test_sound_formats_decode_to_the_tone(key: tuple[str, str]) -> None:
 @pytest.mark.parametrize("key", SOUND_KINDS)
 def test_the_length_of_a_sound_is_told_without_decoding_it(key: tuple[str, str], tmp_path: Path) -> None:
     (tmp_path / "tone").write_bytes(SOUNDS[key])
-    assert duration_s(tmp_path / "tone") == pytest.approx(SECONDS, abs=1e-3)
+    assert duration_s(str(tmp_path / "tone")) == pytest.approx(SECONDS, abs=1e-3)
     (tmp_path / "tone").write_bytes(SOUNDS[key][:-9])
     if key[0] != "FLAC":  # of which only the samples tell that some are missing
         with pytest.raises(UnreadableMedia, match="tone: "):
-            duration_s(tmp_path / "tone")
+            duration_s(str(tmp_path / "tone"))
 
 
 def test_what_is_no_sound_has_no_length(tmp_path: Path) -> None:
     with pytest.raises(NotFound, match="expected a sound file, got no such file"):
-        duration_s(tmp_path / "gone.wav")
+        duration_s(str(tmp_path / "gone.wav"))
     silence = sound("WAV", "PCM_16", seconds=0)
     for data, message in ((IMAGES["jpeg"], "got image/jpeg"), (silence, "at least one sample")):
         (tmp_path / "a").write_bytes(data)
         with pytest.raises(UnreadableMedia, match=message):
-            duration_s(tmp_path / "a")
+            duration_s(str(tmp_path / "a"))
 
 
 @pytest.mark.parametrize("rate", [8000, 11025, 22050, 44100, 48000, 96000])
@@ -343,7 +344,7 @@ def test_flac_that_does_not_know_its_length_is_read_whole(tmp_path: Path) -> Non
     unknown = data[:21] + bytes([data[21] & 0xF0, 0, 0, 0, 0]) + data[26:]
     assert np.array_equal(read_audio(unknown, "x"), read_audio(data, "x"))
     (tmp_path / "a.flac").write_bytes(unknown)
-    assert duration_s(tmp_path / "a.flac") == SECONDS
+    assert duration_s(str(tmp_path / "a.flac")) == SECONDS
 
 
 @pytest.mark.parametrize(("size", "whole"), [(0xFFFFFFFF, True), (0x7FFFFFFF, True), (48001, False), (10**9, False)])

@@ -224,6 +224,36 @@ def kaldi(root: Path, n: int) -> str:
     return "train"
 
 
+def nemo_stretches(root: Path, n: int) -> str:
+    """Two stretches of each recording, the two apart from each other."""
+    copies = _sounds(root)
+    for i in range(0, n, 2):
+        copies.at(root / "audio" / f"{i}.wav")
+    places = [(i, 0.0) for i in range(0, n, 2)] + [(i, 0.25) for i in range(0, n, 2)]
+    lines = ({"audio_filepath": f"audio/{i}.wav", "offset": at, "duration": 0.2, "text": "go"} for i, at in places)
+    put(root / "train.jsonl", "".join(json.dumps(line) + "\n" for line in lines))
+    return "train"
+
+
+def kaldi_segments(root: Path, n: int) -> str:
+    """Two stretches of each recording, the two apart from each other."""
+    copies = _sounds(root)
+    for i in range(0, n, 2):
+        copies.at(root / "train" / f"{i}.wav")
+    put(root / "train" / "wav.scp", "".join(f"r{i:06d} {i}.wav\n" for i in range(0, n, 2)))
+    places = [(i, "0 0.25") for i in range(0, n, 2)] + [(i, "0.25 -1") for i in range(0, n, 2)]
+    for name, values in (
+        ("segments", [f"r{i:06d} {times}" for i, times in places]),
+        ("text", n * ["go on"]),
+        ("utt2spk", n * ["s"]),
+    ):
+        put(root / "train" / name, "".join(f"s-{i:06d} {value}\n" for i, value in enumerate(values)))
+    return "train"
+
+
+STRETCHES: dict[str, Callable[[Path, int], str]] = {"nemo": nemo_stretches, "kaldi": kaldi_segments}
+"""As ``CORPORA``, where items are stretches of longer recordings; n is even."""
+
 CORPORA: dict[str, Callable[[Path, int], str]] = {
     "coco": coco,
     "voc": voc,

@@ -11,8 +11,9 @@ import pytest
 
 from models.datasets import FORMATS, read, read_marked, task_of, writer
 from models.errors import InvalidDataset, InvalidInput, NotFound
+from models.recordings import Stretch
 from models.records import LABEL_TYPES, Box, Boxes, Item, Label, Lane, Lanes, Transcript
-from tests.models.datasets.corpora import CORPORA, labels, parts, photo, put, sound
+from tests.models.datasets.corpora import CORPORA, STRETCHES, labels, parts, photo, put, sound
 from tests.samples import SAMPLES, needs_samples
 
 READ = [name for name, found in FORMATS.items() if found.read]
@@ -164,9 +165,15 @@ def needs_no_more(work: Callable[[int], object]) -> bool:
     return any(peak(lambda: work(MANY)) < most for _ in range(3))
 
 
-@pytest.mark.parametrize("name", READ)
-def test_reading_many_items_needs_no_more_memory_than_few(name: str, tmp_path: Path) -> None:
-    specs = {n: f"{name}:{tmp_path}/{n}:{CORPORA[name](tmp_path / str(n), n)}" for n in (FEW, MANY)}
+@pytest.mark.parametrize(
+    ("name", "corpus"),
+    [*((name, CORPORA[name]) for name in READ), *STRETCHES.items()],
+    ids=lambda one: getattr(one, "__name__", one),
+)
+def test_reading_many_items_needs_no_more_memory_than_few(
+    name: str, corpus: Callable[[Path, int], str], tmp_path: Path
+) -> None:
+    specs = {n: f"{name}:{tmp_path}/{n}:{corpus(tmp_path / str(n), n)}" for n in (FEW, MANY)}
 
     def consume(n: int) -> None:
         assert sum(1 for _ in swept(read(specs[n]))) == n
@@ -188,6 +195,18 @@ def test_writing_many_items_needs_no_more_memory_than_few(name: str, tmp_path: P
     def produce(n: int) -> None:
         pairs = ((Item(f"{i:06d}", str(medium), f"speaker {i}"), label[task]) for i in range(n))
         writer(name, task)(tmp_path / uuid4().hex, swept(pairs))
+
+    assert needs_no_more(produce)
+
+
+@pytest.mark.parametrize("name", [name for name in WRITTEN if FORMATS[name].task == "asr"])
+def test_writing_many_stretches_needs_no_more_memory_than_few(name: str, tmp_path: Path) -> None:
+    recordings = [sound(tmp_path / f"{i}.wav", 2) for i in range(2)]
+
+    def produce(n: int) -> None:
+        uris = (Stretch(recordings[i % 2], i / 1000, 1 + i / 1000).uri for i in range(n))
+        pairs = ((Item(f"{i:06d}", uri, f"speaker {i}"), Transcript("go on")) for i, uri in enumerate(uris))
+        writer(name, "asr")(tmp_path / uuid4().hex, swept(pairs))
 
     assert needs_no_more(produce)
 

@@ -2,12 +2,15 @@
 
 from pathlib import Path
 
+import numpy as np
 import pytest
+import soundfile
 from hypothesis import given, settings
 
 from models.datasets import kaldi as module
 from models.datasets import read
-from models.errors import InvalidDataset, InvalidInput, NotFound
+from models.errors import InvalidDataset, InvalidInput, NotFound, UnreadableMedia
+from models.recordings import medium
 from models.records import Item, Transcript
 from tests.models.datasets.corpora import expect_broken, labels, put, sound
 from tests.models.datasets.round_trips import media, transcripts
@@ -95,14 +98,145 @@ def test_a_file_that_ends_early_is_named(tmp_path: Path) -> None:
         list(read(f"kaldi:{tmp_path}"))
 
 
-def test_segments_and_missing_files_are_refused(tmp_path: Path) -> None:
+def test_missing_files_are_refused(tmp_path: Path) -> None:
     corpus(tmp_path)
-    file = put(tmp_path / "segments", "ada-1 rec 0 1\n")
-    expect_broken(f"kaldi:{tmp_path}", file, 1, "expected whole files, one utterance each, got 'segments of longer")
-    file.unlink()
     (tmp_path / "text").unlink()
     with pytest.raises(NotFound, match=r"expected wav\.scp, text, utt2spk, got no text"):
         list(read(f"kaldi:{tmp_path}"))
+
+
+SEGMENTS = "ada-1 r1 0.5 1.25\nada-2 r1 1.25 -1\nbob-1 r2 0 -1\nbob-2 r2 0.25 2.4\n"
+
+
+def segmented(root: Path, **changes: str) -> Path:
+    """Recordings of 3 and 2 seconds, of which two people have two stretches each."""
+    sound(root / "audio" / "one.wav", 3.0)
+    sound(root / "two.wav", 2.0)
+    files = {
+        "wav.scp": "r1 audio/one.wav\nr2 {}/two.wav\n",
+        "segments": SEGMENTS,
+        "text": "ada-1 yes\nada-2\nbob-1 no no\nbob-2 go\n",
+        "utt2spk": "ada-1 ada\nada-2 ada\nbob-1 bob\nbob-2 bob\n",
+        "utt2lang": "ada-1 en\nbob-2 hsb\n",
+    }
+    for name, text in files.items():
+        put(root / name, changes.get(name.replace(".", "_"), text).format(root))
+    return root
+
+
+def test_segments_are_stretches_of_recordings_called_by_their_utterances(tmp_path: Path) -> None:
+    segmented(tmp_path / "data" / "dev")
+    one, two = tmp_path / "data/dev/audio/one.wav", tmp_path / "data/dev/two.wav"
+    expected = [
+        (Item("dev/ada-1", f"{one}#t=0.5,1.25", "ada", "en"), Transcript("yes")),
+        (Item("dev/ada-2", f"{one}#t=1.25", "ada"), Transcript("")),
+        (Item("dev/bob-1", str(two), "bob"), Transcript("no no")),
+        (Item("dev/bob-2", f"{two}#t=0.25", "bob", "hsb"), Transcript("go")),  # 0.4 s beyond its end are cut off
+    ]
+    assert list(read(f"kaldi:{tmp_path}/data:dev")) == expected
+    assert list(labels(f"kaldi:{tmp_path}/data/dev")) == ["ada-1", "ada-2", "bob-1", "bob-2"]
+    put(tmp_path / "data" / "dev" / "segments", SEGMENTS.replace(" ", "\t").replace("\t0.5\t", " \t 0.50 "))
+    assert list(read(f"kaldi:{tmp_path}/data:dev")) == expected
+
+
+@pytest.mark.parametrize(
+    ("line", "message"),
+    [
+        ("ada-1 r1 0.5", "expected a recording, a start and an end behind the utterance, got 'r1 0.5'"),
+        ("ada-1 r1 0.5 1 1", "expected a recording, a start and an end behind the utterance, got 'r1 0.5 1 1'"),
+        ("ada-1", "expected a line of utterance ada-1, as in segments, got 'ada-1'"),
+        ("ada-1 r3 0.5 1", "expected a recording of wav.scp, got 'r3'"),
+        ("ada-1 r1 x 1", "expected a start and an end in seconds, got ['x', '1']"),
+        ("ada-1 r1 0 nan", "expected a start and an end in seconds, got ['0', 'nan']"),
+        ("ada-1 r1 0 1e400", "expected a start and an end in seconds, got ['0', '1e400']"),
+        (
+            "ada-1 r1 1 1",
+            "expected a start of 0 s or more and a later end, or -1 for that of the recording, got ['1', ",
+        ),
+        (
+            "ada-1 r1 2 1",
+            "expected a start of 0 s or more and a later end, or -1 for that of the recording, got ['2', ",
+        ),
+        ("ada-1 r1 -1 1", "expected a start of 0 s or more and a later end, or -1 for that of the recording, got ['-1"),
+        (
+            "ada-1 r1 1 -2",
+            "expected a start of 0 s or more and a later end, or -1 for that of the recording, got ['1', ",
+        ),
+        ("ada-1 r1 3 -1", "expected a stretch of {}/audio/one.wav, which ends at 3.000 s, got 'from 3 s to its end'"),
+        ("ada-1 r1 3.1 3.2", "expected a stretch of {}/audio/one.wav, which ends at 3.000 s, got 'from 3.1 s to 3.2 s"),
+        ("ada-1 r1 2 3.6", "expected a stretch of {}/audio/one.wav, which ends at 3.000 s, got 'from 2 s to 3.6 s'"),
+        ("ada-1 r4 0 1", "expected a recording of one channel, got '2 in {}/both.wav'"),
+    ],
+)
+def test_a_broken_segment_is_named(tmp_path: Path, line: str, message: str) -> None:
+    soundfile.write(tmp_path / "both.wav", np.zeros((16000, 2)), 8000)
+    rest = "".join(SEGMENTS.splitlines(keepends=True)[1:])
+    segmented(tmp_path, segments=f"{line}\n{rest}", wav_scp="r1 audio/one.wav\nr2 two.wav\nr4 both.wav\n")
+    expect_broken(f"kaldi:{tmp_path}", tmp_path / "segments", 1, message.format(tmp_path))
+
+
+@pytest.mark.parametrize(
+    ("changes", "file", "line", "message"),
+    [
+        (
+            {"text": "ada-1 yes\nbob-1 no\n"},
+            "text",
+            2,
+            "expected a line of utterance ada-2, as in segments, got 'bob-1",
+        ),
+        (
+            {"utt2spk": "ada-2 ada\n"},
+            "utt2spk",
+            1,
+            "expected a line of utterance ada-1, as in segments, got 'ada-2 ada",
+        ),
+        ({"wav_scp": "r1 sox a.wav - |\n"}, "wav.scp", 1, "expected the path of a sound file, got 'sox a.wav - |'"),
+        ({"wav_scp": "r1 gone.wav\n"}, "wav.scp", 1, "expected a file that exists, got '{}/gone.wav'"),
+        ({"wav_scp": "r0\n"}, "wav.scp", 1, "expected a recording of its own and its path, got 'r0'"),
+        ({"wav_scp": "r1 a.wav\nr1 b.wav\n"}, "wav.scp", 2, "expected a recording of its own and its path, got 'r1 b."),
+    ],
+)
+def test_what_does_not_go_with_the_segments_is_named(
+    tmp_path: Path, changes: dict[str, str], file: str, line: int, message: str
+) -> None:
+    segmented(tmp_path, **changes)
+    expect_broken(f"kaldi:{tmp_path}", tmp_path / file, line, message.format(tmp_path))
+
+
+def test_segments_of_a_recording_that_cannot_be_read_are_for_whoever_listens(tmp_path: Path) -> None:
+    put(segmented(tmp_path) / "two.wav", "no sound")
+    *_, (item, _) = read(f"kaldi:{tmp_path}")
+    with pytest.raises(UnreadableMedia, match=r"two\.wav: expected WAV, FLAC, Ogg or MP3 audio, got bytes that begin"):
+        medium(item.uri)
+
+
+def test_recordings_that_no_segment_names_need_not_be_there(tmp_path: Path) -> None:
+    segmented(tmp_path, wav_scp="r0 sox a.wav - |\nr1 audio/one.wav\nr2 two.wav\n")
+    assert len(list(read(f"kaldi:{tmp_path}"))) == 4
+
+
+def test_written_stretches_are_segments_and_read_again(tmp_path: Path) -> None:
+    pairs = list(read(f"kaldi:{segmented(tmp_path / 'in')}"))
+    one, two = tmp_path / "in/audio/one.wav", tmp_path / "in/two.wav"
+    other = sound(tmp_path / "other" / "two.wav", 1.5)
+    pairs.append((Item("eve", f"{other}#t=0.333333,1", None), Transcript("once")))
+    module.write(tmp_path / "out", pairs)  # type: ignore[arg-type]
+    out = {path.name: path.read_text().splitlines() for path in (tmp_path / "out").iterdir()}
+    assert out["segments"] == [
+        "ada-ada-1 one 0.5 1.25",
+        "ada-ada-2 one 1.25 3",
+        "bob-bob-1 two 0 2",
+        "bob-bob-2 two 0.25 2",
+        f"eve {out['wav.scp'][2].split()[0]} 0.333375 1",
+    ]
+    assert out["wav.scp"][:2] == [f"one {one}", f"two {two}"]
+    assert out["wav.scp"][2].endswith(f" {other}")
+    assert out["utt2spk"][0] == "ada-ada-1 ada"
+    again = list(read(f"kaldi:{tmp_path}/out"))
+    assert [(item.group, item.language, label) for item, label in again[:4]] == [
+        (item.group, item.language, label) for item, label in pairs[:4]
+    ]
+    assert [medium(item.uri) for item, _ in again] == [medium(item.uri) for item, _ in pairs]
 
 
 @settings(max_examples=30)

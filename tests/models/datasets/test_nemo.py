@@ -1,12 +1,15 @@
 """NeMo manifests: JSON lines, every broken one named, and written transcripts read again."""
 
 import json
+import re
 from pathlib import Path
 
 import pytest
 from hypothesis import given, settings
 
 from models.datasets import nemo, read
+from models.errors import InvalidDataset
+from models.recordings import medium
 from models.records import Item, Transcript
 from tests.models.datasets.corpora import expect_broken, put, sound
 from tests.models.datasets.round_trips import round_trip, transcripts
@@ -46,7 +49,19 @@ def test_paths_are_relative_to_the_manifest_or_absolute(tmp_path: Path) -> None:
             '{"audio_filepath": "audio/a.ogg", "text": "x", "duration": NaN}',
             "expected a duration in seconds > 0, got nan",
         ),
-        ('{"audio_filepath": "audio/a.ogg", "text": "x", "offset": 2.5}', "expected whole files (offset 0), got 2.5"),
+        ('{"audio_filepath": "audio/a.ogg", "text": "x", "offset": -2}', "expected an offset in seconds >= 0, got -2"),
+        (
+            '{"audio_filepath": "audio/a.ogg", "text": "x", "offset": NaN}',
+            "expected an offset in seconds >= 0, got nan",
+        ),
+        (
+            '{"audio_filepath": "audio/a.ogg", "text": "x", "offset": "1"}',
+            "expected an offset in seconds >= 0, got '1'",
+        ),
+        (
+            '{"audio_filepath": "audio/a.ogg", "text": "x", "offset": 1, "duration": 0}',
+            "expected a duration in seconds > 0, got 0",
+        ),
         ('{"audio_filepath": "audio/a.ogg", "text": "x", "speaker": 7}', "expected a string under 'speaker', got 7"),
         ('{"audio_filepath": "audio/a.ogg", "text": "x", "lang": 7}', "expected a string under 'lang', got 7"),
         (
@@ -60,20 +75,76 @@ def test_a_broken_line_is_named(tmp_path: Path, line: str, message: str) -> None
     expect_broken(f"nemo:{file}", file, 3, message)
 
 
-def test_the_beginning_of_a_longer_file_is_no_whole_file(tmp_path: Path) -> None:
-    """Manifests of long recordings cut them by ``offset`` and ``duration``; the first piece has the offset 0."""
+def told(root: Path, *times: dict[str, float | None]) -> list[str]:
+    """The uris of a manifest with one line for each offset and duration, in a file of 3 s."""
+    sound(root / "audio" / "b.wav", seconds=3.0)
+    lines = (json.dumps({"audio_filepath": "audio/b.wav", "text": "x", **one}) for one in times)
+    file = put(root / "m.jsonl", "\n".join(lines))
+    return [item.uri.removeprefix(f"{root}/audio/") for item, _ in read(f"nemo:{file}")]
+
+
+def test_offset_and_duration_name_a_stretch_of_a_longer_file(tmp_path: Path) -> None:
+    found = told(
+        tmp_path,
+        {"offset": 0.5, "duration": 1.25},
+        {"offset": 0.0, "duration": 2.0},
+        {"duration": 1.5},
+        {"offset": 1, "duration": None},
+        {"offset": 2.5},
+        {"offset": 1, "duration": 2.2},  # rounded
+        {"offset": 0, "duration": 2.9},
+        {"offset": 0, "duration": 7},
+        {"offset": None, "duration": 3},
+    )
+    stretches = ["0.5,1.75", "0,2", "0,1.5", "1", "2.5", "1"]
+    assert found == [*(f"b.wav#t={times}" for times in stretches), "b.wav", "b.wav", "b.wav"]
+
+
+@pytest.mark.parametrize(
+    ("times", "got"),
+    [
+        ({"offset": 3}, "from 3 s to its end"),
+        ({"offset": 3.5, "duration": 0.1}, "from 3.5 s to 3.6 s"),
+        ({"offset": 1, "duration": 2.5}, "from 1 s to 3.5 s"),
+    ],
+)
+def test_a_stretch_beyond_its_file_is_named(tmp_path: Path, times: dict[str, float | None], got: str) -> None:
+    expected = f"m.jsonl:2: expected a stretch of {tmp_path}/audio/b.wav, which ends at 3.000 s, got '{got}'"
+    with pytest.raises(InvalidDataset, match=re.escape(expected)):
+        told(tmp_path, {}, times)
+
+
+def test_stretches_have_ids_of_their_own_and_without_a_speaker_their_file_in_common(tmp_path: Path) -> None:
     sound(tmp_path / "audio" / "b.wav", seconds=3.0)
-    line = {"audio_filepath": "audio/b.wav", "text": "x", "offset": 0.0, "duration": 2.0}
-    file = corpus(tmp_path, json.dumps(line))
-    expect_broken(f"nemo:{file}", file, 3, "expected whole files (duration 3.00, that of the file), got 2.0")
+    line = {"audio_filepath": "audio/b.wav", "text": "x", "offset": 1}
+    lines = [{**line, "duration": 1}, {**line, "speaker": "S1"}, {"audio_filepath": "audio/b.wav", "text": "x"}]
+    file = corpus(tmp_path, "\n".join(map(json.dumps, lines)))
+    assert [(item.id, item.group) for item, _ in read(f"nemo:{file}")][1:] == [
+        ("audio/b.wav#t=1,2", "audio/b.wav"),
+        ("audio/b.wav#t=1", "S1"),
+        ("audio/b.wav", None),
+    ]
+
+
+def test_written_stretches_are_files_of_their_own(tmp_path: Path) -> None:
+    clip = sound(tmp_path / "talk.flac", seconds=3.0)
+    uris = [f"{clip}#t=0.5,1.75", f"{clip}#t=2"]
+    pairs = [(Item(f"talk.flac{uri.removeprefix(str(clip))}", uri, "s"), Transcript("x")) for uri in uris]
+    nemo.write(tmp_path / "out", pairs)
+    lines = [json.loads(line) for line in (tmp_path / "out" / "train.jsonl").read_text().splitlines()]
+    assert [(line["audio_filepath"], line["duration"]) for line in lines] == [
+        ("audio/talk.flac_t_0.5_1.75.wav", 1.25),
+        ("audio/talk.flac_t_2.wav", 1.0),
+    ]
+    assert [Path(item.uri).read_bytes() for item, _ in read(f"nemo:{tmp_path}/out")] == [medium(uri) for uri in uris]
 
 
 def test_a_length_that_was_rounded_is_that_of_the_file(tmp_path: Path) -> None:
     sound(tmp_path / "audio" / "b.wav", seconds=3.6)
-    told = [3, 4.0, 3.4, 3.7, None]  # whole seconds may be rounded down
+    lengths = [3, 4.0, 3.4, 3.7, None]  # whole seconds may be rounded down
     line = {"audio_filepath": "audio/b.wav", "text": "x"}
-    file = corpus(tmp_path, "\n".join(json.dumps({**line, "duration": one}) for one in told))
-    assert len([*read(f"nemo:{file}")]) == 1 + len(told)
+    file = corpus(tmp_path, "\n".join(json.dumps({**line, "duration": one}) for one in lengths))
+    assert [item.id for item, _ in read(f"nemo:{file}")][1:] == len(lengths) * ["audio/b.wav"]
 
 
 def test_manifests_tell_the_language_by_several_names(tmp_path: Path) -> None:

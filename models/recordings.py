@@ -1,0 +1,226 @@
+"""An item's medium by its uri: a file, or a stretch of a longer recording such as ``talk.wav#t=12.5,15.25``.
+
+That is a media fragment in seconds (w3.org/TR/media-frags, 4.2.1); without an end it goes on to that of the recording.
+A file whose name really ends so is the file. Whoever reads a stretch gets a sound file of its own: a WAV of the samples
+that the recording has there, the same bytes whenever it is cut. Only those are decoded, where the file allows it.
+"""
+
+import hashlib
+import io
+import math
+import mmap
+import os
+import re
+import struct
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+from typing import IO, Any
+
+import numpy as np
+import soundfile
+from numpy.typing import NDArray
+
+from models.audio_containers import check_wav, whole
+from models.errors import NotFound, TooLarge, UnreadableMedia
+from models.media import SOUNDS, UNKNOWN_FRAMES, Limits, SoundStream, expect_kind, mono_blocks
+from models.records import Seconds
+from models.versions import file_sha256
+
+_TIME = r"([0-9]{1,10}(?:\.[0-9]{1,9})?)"
+_FRAGMENT = re.compile(rf"(.+)#t={_TIME}(?:,{_TIME})?", re.DOTALL)
+_HEAD_BYTES = 16
+_SEEKABLE = ("audio/wav", "audio/flac")  # of others every page or frame is looked at first
+_16_BITS = ("PCM_S8", "PCM_U8", "PCM_16", "ULAW", "ALAW", "IMA_ADPCM", "MS_ADPCM", "GSM610")
+_KEPT_AS = {**dict.fromkeys(_16_BITS, "int16"), "PCM_24": "int32", "PCM_32": "int32"}  # others as 32-bit floats
+_RUN_UP: Seconds = 1.0  # codecs that lose something need to have heard what came before
+_MOST_BYTES = 1 << 30  # of one stretch; the sizes in a WAV end at four times as much
+
+
+@dataclass(frozen=True)
+class Recording:
+    """How long a sound file is, of how many channels, at which rate in Hz."""
+
+    frames: int
+    channels: int
+    rate: int
+
+    @property
+    def duration_s(self) -> Seconds:
+        return self.frames / self.rate
+
+
+@dataclass(frozen=True)
+class Stretch:
+    """A stretch of a recording, up to its end where ``end_s`` is None."""
+
+    recording: Path
+    start_s: Seconds
+    end_s: Seconds | None = None
+
+    @property
+    def uri(self) -> str:
+        """What names it."""
+        end = "" if self.end_s is None else f",{_seconds(self.end_s)}"
+        return f"{self.recording}#t={_seconds(self.start_s)}{end}"
+
+    def frames(self, known: Recording) -> tuple[int, int]:
+        """The first of its frames, and the one after its last; none are beyond the recording."""
+        end = known.frames if self.end_s is None else min(known.frames, round(self.end_s * known.rate))
+        return min(round(self.start_s * known.rate), end), end
+
+
+def stretch(uri: str) -> Stretch | None:
+    """The stretch that a uri names; None where it names a file."""
+    found = _FRAGMENT.fullmatch(uri)
+    if found is None or os.path.exists(uri):
+        return None
+    path, start, end = found.groups()
+    return Stretch(Path(path), float(start), None if end is None else float(end))
+
+
+def _seconds(time: Seconds) -> str:
+    return f"{time:.9f}".rstrip("0").rstrip(".")
+
+
+def medium(uri: str) -> bytes:
+    """The bytes of a file, or those of a stretch as a sound file of its own.
+
+    Raises:
+        NotFound: it cannot be read.
+        UnreadableMedia, TooLarge: a stretch that cannot be cut, or is outside of the recording.
+    """
+    found = stretch(uri)
+    if found is not None:
+        return cut(found)
+    try:
+        return Path(uri).read_bytes()
+    except OSError as error:
+        raise NotFound(f"{uri}: expected a readable file, got {error.strerror}") from error
+
+
+def medium_sha256(uri: str) -> str:
+    """The SHA-256 of ``medium``, in hexadecimal; a file is read in pieces.
+
+    Raises:
+        NotFound, UnreadableMedia, TooLarge: of a stretch, as ``medium``.
+        OSError: of a file that cannot be read.
+    """
+    return hashlib.sha256(medium(uri)).hexdigest() if stretch(uri) else file_sha256(Path(uri))
+
+
+def duration_s(uri: str) -> Seconds:
+    """How long a sound is: by its own count of samples or, where it has none, by decoding it.
+
+    Raises:
+        NotFound: no such file.
+        UnreadableMedia: not such a file, broken, cut or without samples.
+    """
+    found = stretch(uri)
+    if found is None:
+        return recording(Path(uri)).duration_s
+    known = recording(found.recording)
+    first, end = found.frames(known)
+    return (end - first) / known.rate
+
+
+def recording(path: Path) -> Recording:
+    """What a sound file says of itself; looked at once as long as it stays as it is.
+
+    Raises:
+        NotFound: no such file.
+        UnreadableMedia: not such a file, broken, cut or without samples.
+    """
+    return _recording(path, _state(path))
+
+
+@lru_cache(maxsize=32)
+def _recording(path: Path, state: tuple[int, ...]) -> Recording:
+    with _opened(path, state) as sound:
+        counted = sound.frames < UNKNOWN_FRAMES
+        endless = Limits(max_audio_s=math.inf)
+        frames = sound.frames if counted else sum(map(len, mono_blocks(sound, str(path), endless)))
+        if not frames:
+            raise UnreadableMedia(f"{path}: expected at least one sample, got none")
+        return Recording(frames, sound.channels, sound.samplerate)
+
+
+def _state(path: Path) -> tuple[int, ...]:
+    """What changes when a file does."""
+    try:
+        about = os.stat(path)
+    except OSError as error:
+        raise _not_found(path, error) from error
+    return about.st_ino, about.st_mtime_ns, about.st_size
+
+
+def _not_found(path: Path, error: OSError) -> NotFound:
+    got = "no such file" if isinstance(error, FileNotFoundError) else error.strerror
+    return NotFound(f"{path}: expected a sound file, got {got}")
+
+
+@contextmanager
+def _opened(path: Path, state: tuple[int, ...]) -> Iterator[SoundStream]:
+    """A sound file that is whole as far as it says itself."""
+    try:
+        with path.open("rb") as file:
+            kind = expect_kind(file.read(_HEAD_BYTES), str(path), SOUNDS, "WAV, FLAC, Ogg or MP3 audio")
+            with SoundStream(_source(file, kind, path, state)) as sound:
+                yield sound
+    except OSError as error:
+        raise _not_found(path, error) from error
+    except soundfile.SoundFileError as error:
+        raise UnreadableMedia(f"{path}: expected a whole sound file, got a broken one: {error}") from error
+
+
+def _source(file: IO[bytes], kind: str, path: Path, state: tuple[int, ...]) -> IO[bytes]:
+    """What to decode: the file itself, where that need not be read for its length."""
+    if kind not in _SEEKABLE:
+        return io.BytesIO(_whole(path, kind, state))
+    if kind == "audio/wav":
+        with mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data:
+            check_wav(data, str(path))
+    file.seek(0)
+    return file
+
+
+@lru_cache(maxsize=2)
+def _whole(path: Path, kind: str, state: tuple[int, ...]) -> bytes:
+    """The bytes of the recordings that stretches come from just now, which take long to look through."""
+    return whole(path.read_bytes(), kind, str(path))
+
+
+def cut(wanted: Stretch) -> bytes:
+    """The stretch as a sound file of its own.
+
+    Raises:
+        NotFound: the recording cannot be read.
+        UnreadableMedia, TooLarge: the recording is broken, the stretch outside of it or too long.
+    """
+    known = recording(wanted.recording)
+    first, end = wanted.frames(known)
+    if first == end:
+        raise UnreadableMedia(f"{wanted.uri}: expected a stretch within {known.duration_s:.3f} s of sound, got none")
+    with _opened(wanted.recording, _state(wanted.recording)) as sound:
+        kind = _KEPT_AS.get(sound.subtype, "float32")
+        if (end - first) * known.channels * np.dtype(kind).itemsize > _MOST_BYTES:
+            raise TooLarge(f"{wanted.uri}: expected at most {_MOST_BYTES >> 20} MiB of samples, got more")
+        run_up = 0 if sound.subtype in _KEPT_AS else min(first, round(_RUN_UP * known.rate))
+        sound.skip(first - run_up)
+        samples = sound.read(run_up + end - first, dtype=kind, always_2d=True)[run_up:]  # (frames, channels)
+    if len(samples) < end - first:
+        expected = f"expected {end - first} samples from {first} on"
+        raise UnreadableMedia(f"{wanted.uri}: {expected}, got {len(samples)}: the recording is cut or broken")
+    return _wav(samples, known.rate)
+
+
+def _wav(samples: NDArray[Any], rate: int) -> bytes:
+    """Samples (frames, channels) as a WAV file with nothing but them."""
+    frame = samples.shape[1] * samples.itemsize  # bytes
+    data = samples.astype(samples.dtype.newbyteorder("<")).tobytes()
+    code, bits = 3 if samples.dtype.kind == "f" else 1, 8 * samples.itemsize
+    form = struct.pack("<HHIIHH", code, samples.shape[1], rate, rate * frame, frame, bits)
+    head = struct.pack("<4sI8sI", b"RIFF", 20 + len(form) + len(data), b"WAVEfmt ", len(form))
+    return head + form + struct.pack("<4sI", b"data", len(data)) + data

@@ -35,7 +35,7 @@ _HEAD_BYTES = 16
 _SEEKABLE = ("audio/wav", "audio/flac")  # of others every page or frame is looked at first
 _16_BITS = ("PCM_S8", "PCM_U8", "PCM_16", "ULAW", "ALAW", "IMA_ADPCM", "MS_ADPCM", "GSM610")
 _KEPT_AS = {**dict.fromkeys(_16_BITS, "int16"), "PCM_24": "int32", "PCM_32": "int32"}  # others as 32-bit floats
-_RUN_UP: Seconds = 1.0  # codecs that lose something need to have heard what came before
+_RUN_UP: Seconds = 4.0  # after a seek Opus needs so long until it decodes as if it had heard all
 _MOST_BYTES = 1 << 30  # of one stretch; the sizes in a WAV end at four times as much
 
 
@@ -207,7 +207,7 @@ def cut(wanted: Stretch) -> bytes:
         kind = _KEPT_AS.get(sound.subtype, "float32")
         if (end - first) * known.channels * np.dtype(kind).itemsize > _MOST_BYTES:
             raise TooLarge(f"{wanted.uri}: expected at most {_MOST_BYTES >> 20} MiB of samples, got more")
-        run_up = 0 if sound.subtype in _KEPT_AS else min(first, round(_RUN_UP * known.rate))
+        run_up = min(first, round(_RUN_UP * known.rate)) if sound.subtype == "OPUS" else 0
         sound.skip(first - run_up)
         samples = sound.read(run_up + end - first, dtype=kind, always_2d=True)[run_up:]  # (frames, channels)
     if len(samples) < end - first:

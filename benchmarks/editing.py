@@ -27,6 +27,7 @@ from rich.table import Table
 
 from benchmarks.review import PAUSE_MS, browser, prelabel, write_media
 from models.datasets import read
+from models.recordings import medium
 from models.records import Task
 
 HOUR_S = 3600
@@ -115,10 +116,10 @@ def put_in(client: httpx.Client, folder: Path, task: Task, count: int, speech: s
     """Lets the service say something of so many clips, or rendered roads."""
     if task != "asr":
         write_media(folder / task, task, count)
-    media = islice((Path(item.uri) for item, _ in read(speech)), count) if task == "asr" and speech \
-        else iter(sorted((folder / task).iterdir()))  # fmt: skip
-    for medium in media:
-        client.post(f"/v1/{task}/annotate", content=medium.read_bytes()).raise_for_status()
+    uris = islice((item.uri for item, _ in read(speech)), count) if task == "asr" and speech \
+        else map(str, sorted((folder / task).iterdir()))  # fmt: skip
+    for uri in uris:
+        client.post(f"/v1/{task}/annotate", content=medium(uri)).raise_for_status()
 
 
 def measure(page: Page, client: httpx.Client, case: Case, count: int) -> tuple[list[dict[str, int]], list[float]]:

@@ -37,6 +37,7 @@ from models.media import SAMPLE_RATE
 from models.onnx_files import open_session
 from models.precision import in_training
 from models.quantise import quantise
+from models.recordings import medium
 from models.records import TASKS, Item, Label, Task, Transcript
 from models.tasks import parse_task
 from models.utilisation import peak, with_operations
@@ -164,7 +165,7 @@ def torch_call(network: Callable[..., object]) -> Callable[[Feeds], object]:
 
 def report_whole(version: Version, pairs: Pairs, graphs: Mapping[str, Path], given: argparse.Namespace) -> None:
     """The whole runtime from a decoded medium, and from the file's bytes, to the label; as many callers as threads."""
-    task, files = version.task, [Path(item.uri).read_bytes() for item, _ in pairs]
+    task, files = version.task, [medium(item.uri) for item, _ in pairs]
     decoded = read_all(task, pairs)
     mean_s = statistics.fmean(len(medium) for medium in decoded) / SAMPLE_RATE if task == "asr" else None
     title = f"{version.name}: medium to label, {given.threads} callers; goal {GOALS[task]}"
@@ -253,7 +254,7 @@ def timed(call: Call, device: torch.device, seconds: float) -> float:
 
 def read_all(task: Task, pairs: Pairs) -> list[NDArray[Any]]:
     """The decoded media."""
-    return [media.read(task, Path(item.uri).read_bytes(), item.uri) for item, _ in pairs]
+    return [media.read(task, medium(item.uri), item.uri) for item, _ in pairs]
 
 
 if __name__ == "__main__":

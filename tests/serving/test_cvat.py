@@ -4,7 +4,11 @@ import base64
 import io
 import json
 import re
+import time
+import urllib.error
+import urllib.request
 from collections.abc import Iterator
+from email.message import Message
 from functools import reduce
 from pathlib import Path
 from types import SimpleNamespace
@@ -27,9 +31,27 @@ from serving.following import Corners, State, followed
 from serving.loop import utc_now
 from serving.media_files import content_id
 from serving.tokens import make_token
+from tests.serving.processes import free_port
 from tests.serving.served import Served, listening, picture, serving
 
 CAR = {"confidence": "0.9000", "label": "car", "type": "rectangle", "points": [10.0, 10.0, 50.0, 50.0]}
+
+
+CONTEXT = SimpleNamespace(Response=lambda **told: told)
+EVENT = SimpleNamespace(body={"image": base64.b64encode(picture()).decode(), "threshold": 0.5})
+
+
+def handler_of(served: Served) -> Any:
+    """What the description says is to run in nuclio."""
+    described = served.client.get("/cvat/detection").json()
+    module: dict[str, Any] = {"__name__": "handler"}
+    exec(base64.b64decode(described["spec"]["build"]["functionSourceCode"]), module)
+    return module["handler"]
+
+
+def clock(slept: list[float]) -> SimpleNamespace:
+    """Time as the handler knows it, in which sleep takes none."""
+    return SimpleNamespace(monotonic=time.monotonic, sleep=slept.append)
 
 
 def ask(served: Served, where: str = "detection", image: bytes | None = None, **more: Any) -> Any:
@@ -123,22 +145,54 @@ class TestNuclio:
     def test_the_handler_of_the_description_passes_question_token_and_answer_on(
         self, served: Served, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        described = served.client.get("/cvat/detection").json()
-        module: dict[str, Any] = {"__name__": "handler"}
-        exec(base64.b64decode(described["spec"]["build"]["functionSourceCode"]), module)
+        handler = handler_of(served)
         secret = make_token(served.loop.store, "nuclio", ("annotate",), "tester", utc_now())
-        context = SimpleNamespace(Response=lambda **told: told)
-        event = SimpleNamespace(body={"image": base64.b64encode(picture()).decode(), "threshold": 0.5})
         with listening(served) as url:
             monkeypatch.setenv("PRELABEL_FUNCTION", f"{url}/cvat/detection")
             monkeypatch.setenv("PRELABEL_TOKEN", secret)
-            told = module["handler"](context, event)
+            told = handler(CONTEXT, EVENT)
             assert told["status_code"] == 200
             assert [shape["label"] for shape in json.loads(told["body"])] == ["car"]
             monkeypatch.setenv("PRELABEL_TOKEN", "wrong")
-            told = module["handler"](context, event)
+            told = handler(CONTEXT, EVENT)
             assert told["status_code"] == 401
             assert "Bearer TOKEN" in json.loads(told["body"])["error"]["message"]
+
+    @pytest.mark.parametrize("status", [429, 503])
+    def test_the_handler_asks_again_when_prelabel_is_too_busy_and_no_longer_than_cvat_waits(
+        self, served: Served, monkeypatch: pytest.MonkeyPatch, status: int
+    ) -> None:
+        handler, answered, slept = handler_of(served), urllib.request.urlopen, list[float]()
+        told = ["7", None, "Fri, 01 Jan 2100 00:00:00 GMT", "0"]
+
+        def refusing(asked: Any, **how: Any) -> Any:
+            if not told:
+                return answered(asked, **how)
+            headers = Message()
+            if (wait := told.pop(0)) is not None:
+                headers["Retry-After"] = wait
+            raise urllib.error.HTTPError(asked.full_url, status, "later", headers, io.BytesIO(b"later"))
+
+        monkeypatch.setattr(urllib.request, "urlopen", refusing)
+        monkeypatch.setitem(handler.__globals__, "time", clock(slept))
+        with listening(served) as url:
+            monkeypatch.setenv("PRELABEL_FUNCTION", f"{url}/cvat/detection")
+            assert handler(CONTEXT, EVENT)["status_code"] == 200
+            assert slept == [7, 4, 8, 0]
+            told += ["1"] * 5
+            assert (handler(CONTEXT, EVENT)["status_code"], told, slept[4:]) == (status, [], [1, 1, 1, 1])
+            told += ["300"]
+            assert (handler(CONTEXT, EVENT)["status_code"], told, slept[8:]) == (status, [], [])
+
+    def test_the_handler_waits_for_a_restart_and_says_so_when_nothing_answers(
+        self, served: Served, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        handler, slept = handler_of(served), list[float]()
+        monkeypatch.setenv("PRELABEL_FUNCTION", f"http://127.0.0.1:{free_port()}/cvat/detection")
+        monkeypatch.setitem(handler.__globals__, "time", clock(slept))
+        told = handler(CONTEXT, EVENT)
+        assert (told["status_code"], slept) == (503, [2, 4, 8, 16])
+        assert "expected prelabel to answer" in json.loads(told["body"])["error"]["message"]
 
 
 def box(x: float, category: str = "car", side: float = 10) -> Box:

@@ -25,7 +25,7 @@ def handler(context, event):  # type: ignore[no-untyped-def]  # both are nuclio'
     asked = urllib.request.Request(os.environ["PRELABEL_FUNCTION"], body, headers)
     until = time.monotonic() + WITHIN_S
     for attempt in range(ATTEMPTS):
-        status, answer, told = _asked(asked, max(1.0, until - time.monotonic()))
+        status, answer, told = asked_once(asked, max(1.0, until - time.monotonic()))
         wait_s = int(told) if told.isdecimal() else UNTOLD_S * 2**attempt
         if status not in LATER or attempt + 1 == ATTEMPTS or time.monotonic() + wait_s >= until:
             break
@@ -33,13 +33,13 @@ def handler(context, event):  # type: ignore[no-untyped-def]  # both are nuclio'
     return context.Response(body=answer, headers={}, content_type="application/json", status_code=status)
 
 
-def _asked(asked, timeout_s):  # type: ignore[no-untyped-def]
+def asked_once(asked: urllib.request.Request, timeout_s: float) -> tuple[int, str, str]:
     """Status, answer and ``Retry-After`` of prelabel; 503 where nothing answers."""
     try:
         with urllib.request.urlopen(asked, timeout=timeout_s) as answer:
             return answer.status, answer.read().decode(), ""
     except urllib.error.HTTPError as error:
-        return error.code, error.read().decode(errors="replace"), error.headers.get("Retry-After", "").strip()
+        return error.code, error.read().decode(errors="replace"), str(error.headers.get("Retry-After", "")).strip()
     except OSError as error:
         why = f"{asked.full_url}: expected prelabel to answer, got {error}"
         return 503, json.dumps({"error": {"code": "unavailable", "message": why}}), ""

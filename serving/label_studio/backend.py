@@ -19,7 +19,7 @@ from serving.label_studio.corrections import TOOL
 from serving.loop import utc_now
 
 ANNOTATIONS = {"ANNOTATION_CREATED", "ANNOTATION_UPDATED", "ANNOTATIONS_CREATED", "ANNOTATIONS_DELETED"}
-NEW_TASKS = "TASKS_CREATED"
+OTHER_PROJECT = {"TASKS_CREATED", "PROJECT_UPDATED"}
 TRAIN = "START_TRAINING"
 
 routes = APIRouter(prefix="/label-studio/{task}", tags=["Label Studio"])
@@ -69,7 +69,8 @@ async def setup(task: str, request: Request) -> dict[str, str]:
 
 @routes.post("/predict", summary="Pre-annotate tasks", responses=documented(401, 403, 404, 422))
 async def predict(task: str, request: Request) -> dict[str, Any]:
-    """Exactly one prediction a task, in their order: an empty one where a medium cannot be read."""
+    """Exactly one answer a task, in their order: an empty prediction where a medium cannot be read, and none where it
+    is for another reason that there is no prediction."""
     name, deployment, actor = parse_task(task), deployment_of(request), str(request.state.actor)
     body: PredictBody = parse(PredictBody, await request.body(), "body")
     shown = await run_sync(_seen, deployment, name, body.label_config)
@@ -88,8 +89,8 @@ async def webhook(task: str, request: Request) -> dict[str, str]:
     body: EventBody = parse(EventBody, await request.body(), "body")
     if body.action == TRAIN:
         return {"status": deployment.training.begin(name)}
-    if body.action == NEW_TASKS:
-        deployment.label_studio.new_tasks()
+    if body.action in OTHER_PROJECT:
+        deployment.label_studio.look()
         return {"status": "noted"}
     if body.action not in ANNOTATIONS:
         return {"status": "ignored"}

@@ -1,16 +1,20 @@
 """Label Studio's own API, as far as it is needed. Blocking; safe to share between threads."""
 
 import base64
+import json
 import threading
 from collections.abc import Iterator, Mapping, Sequence
+from datetime import datetime
 from time import monotonic
-from typing import Any
+from typing import Any, TypeAlias
 
 import httpx
 
 from models.errors import InvalidInput, NotAllowed
 from serving.settings import Settings
 from serving.tool_api import ToolApi
+
+StudioTask: TypeAlias = dict[str, Any]
 
 PAGE = 100  # tasks a request
 RESERVED = "reserved network address"  # in its refusal of a backend that is in no public network
@@ -30,17 +34,37 @@ class Client(ToolApi):
         """A project with its ``label_config``, ``model_version`` and counts."""
         return dict(self._json("GET", f"/api/projects/{project}"))
 
-    def tasks(self, project: int) -> Iterator[list[dict[str, Any]]]:
-        """Every task with its annotations and predictions, in pages."""
-        page = 1
-        while True:
-            asked = {"project": project, "page": page, "page_size": PAGE, "fields": "all"}
-            found = self._json("GET", "/api/tasks", params=asked)
-            if found["tasks"]:
-                yield list(found["tasks"])
-            if page * PAGE >= int(found["total"]):
-                return
-            page += 1
+    def tasks(self, project: int, since: datetime | None = None) -> Iterator[list[StudioTask]]:
+        """Tasks with their annotations and predictions, in pages by number: every one or, with ``since``, those that
+        changed afterwards and those without a prediction, for nothing else tells of it when predictions are deleted.
+
+        A page begins behind the last task of the one before, so that what changes meanwhile moves none.
+        """
+        if since is None:
+            yield from self._pages(project)
+        else:
+            yield from self._pages(project, _filter("updated_at", "greater", "Datetime", since.isoformat()))
+            yield from self._pages(project, _filter("total_predictions", "equal", "Number", 0))
+
+    def _pages(self, project: int, *wanted: Mapping[str, Any]) -> Iterator[list[StudioTask]]:
+        after, is_last = 0, False
+        while not is_last:
+            items = [_filter("id", "greater", "Number", after), *wanted]
+            page = self._page(project, {"filters": {"conjunction": "and", "items": items}})
+            is_last = len(page) < PAGE
+            if page:
+                after = int(page[-1]["id"])
+                yield page
+
+    def tasks_of(self, project: int, numbers: Sequence[int]) -> list[StudioTask]:
+        """Some tasks, at most a page of them, as they are now."""
+        return self._page(project, {"selectedItems": {"all": False, "included": list(numbers)}})
+
+    def _page(self, project: int, query: Mapping[str, Any]) -> list[StudioTask]:
+        """The first tasks that the query of Label Studio's table has."""
+        asked = {"project": project, "page": 1, "page_size": PAGE, "fields": "all"}
+        asked["query"] = json.dumps({**query, "ordering": ["tasks:id"]})
+        return list(self._json("GET", "/api/tasks", params=asked)["tasks"])
 
     def task(self, task: int) -> dict[str, Any]:
         """A task with its data."""
@@ -60,13 +84,9 @@ class Client(ToolApi):
         (number,) = self._json("POST", path, files={"file": (name, data)}, **how)["task_ids"]
         return int(number)
 
-    def delete_prediction(self, prediction: int) -> None:
-        """Takes a prediction away."""
-        self._json("DELETE", f"/api/predictions/{prediction}/")
-
-    def change_score(self, prediction: int, score: float) -> None:
-        """Gives a prediction another place in the queue."""
-        self._json("PATCH", f"/api/predictions/{prediction}/", json={"score": score})
+    def change_prediction(self, prediction: int, **values: Any) -> None:
+        """Gives a prediction another ``score``, its place in the queue, or another ``result``."""
+        self._json("PATCH", f"/api/predictions/{prediction}/", json=values)
 
     def show_version(self, project: int, version: str) -> None:
         """Makes the predictions of a version those that the project shows and orders its queue by."""
@@ -142,6 +162,11 @@ class Client(ToolApi):
                 self._check(response, path)
                 self._access = str(response.json()["access"]), monotonic()
             return {"Authorization": f"Bearer {self._access[0]}"}
+
+
+def _filter(column: str, operator: str, kind: str, value: Any) -> dict[str, Any]:
+    """What tasks must have in a column of Label Studio's table."""
+    return {"filter": f"filter:tasks:{column}", "operator": operator, "type": kind, "value": value}
 
 
 def require(client: Client | None) -> Client:

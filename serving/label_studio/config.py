@@ -2,12 +2,15 @@
 
 Understood are RectangleLabels on an Image and, with Labels, VideoRectangle on a Video for detection; VectorLabels or
 KeyPointLabels on an Image for lanes, the latter with one label a lane from left to right; TextArea on Audio for speech,
-for the whole file or, with ``perRegion="true"``, for each region of a Labels control.
+for the whole file or, with ``perRegion="true"``, for each region of a Labels control. Every other control is the
+project's own, also within a Repeater.
 """
 
 import math
+import re
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import reduce
 from typing import Any, Literal, TypeAlias
 from xml.etree import ElementTree
 from xml.etree.ElementTree import Element
@@ -15,6 +18,7 @@ from xml.etree.ElementTree import Element
 from models.errors import InvalidInput
 from models.records import Task
 from serving.label_names import LANE, Names, category_names, lane_names
+from serving.label_studio.visibility import Condition, around, attribute, conditions_of
 
 Kind: TypeAlias = Literal["RectangleLabels", "VideoRectangle", "VectorLabels", "KeyPointLabels", "TextArea", "Segments"]
 
@@ -24,6 +28,7 @@ _CONTROLS: dict[Task, dict[Kind, str]] = {  # and what each is on
     "lane": {"VectorLabels": "Image", "KeyPointLabels": "Image"},
     "asr": {"TextArea": "Audio"},
 }
+INDEX = "{{idx}}"  # in names within a Repeater
 _FRAMERATE = "24"  # a second, where a Video says nothing
 
 
@@ -32,7 +37,8 @@ class Control:
     """With what people label: its tag, its name, the name of its medium, and the medium's key in a task's data.
 
     ``labels`` are those to choose from; for ``Segments`` and ``VideoRectangle`` they are those of the control
-    ``labels_name``. ``framerate`` is that of a video: a number, or ``$KEY`` of a task's data.
+    ``labels_name``. ``framerate`` is that of a video: a number, or ``$KEY`` of a task's data. It is shown when all of
+    ``conditions`` hold.
     """
 
     kind: Kind
@@ -42,11 +48,17 @@ class Control:
     labels: tuple[str, ...] = ()
     labels_name: str = ""
     framerate: str = _FRAMERATE
+    conditions: tuple[Condition, ...] = ()
 
     @property
     def is_video(self) -> bool:
         """Whether people label a video."""
         return self.kind == "VideoRectangle"
+
+    def is_hidden(self, result: Sequence[Mapping[str, Any]]) -> bool:
+        """Whether whoever made an annotation with these regions did not see it, and so said nothing by drawing none."""
+        drawn = any(region.get("from_name") == self.from_name for region in result)
+        return not drawn and not all(one.holds(result) for one in self.conditions)
 
     def frames_per_s(self, data: Mapping[str, Any]) -> float:
         """How many frames a second Label Studio counts in the video of a task, whatever the video's own rate.
@@ -66,11 +78,16 @@ class Control:
 
 @dataclass(frozen=True)
 class View:
-    """A project as a model sees it, and the names of everything that people label with there."""
+    """A project as a model sees it, and the names of everything that people label with there; ``{{idx}}`` in a name is
+    any number, as in a Repeater."""
 
     control: Control
     names: Names
     controls: frozenset[str]
+
+    def has(self, name: str) -> bool:
+        """Whether people label with a control of that name."""
+        return any(re.fullmatch(re.escape(one).replace(re.escape(INDEX), r"\d+"), name) for one in self.controls)
 
 
 def view(label_config: str, task: Task, categories: Sequence[str], aliases: Mapping[str, str]) -> View:
@@ -89,7 +106,9 @@ def view(label_config: str, task: Task, categories: Sequence[str], aliases: Mapp
                 f"label_config: expected the labels of the model in one control, {control.from_name}, "
                 f"got {', '.join(sorted(elsewhere))} in {tag.get('name')}"
             )
-    controls = frozenset(tag.get("name", "") for tag in tags if tag.get("toName"))
+    flags = {attribute(tag, "indexFlag") or INDEX for tag in tags if tag.tag == "Repeater"}
+    named = [tag.get("name", "") for tag in tags if tag.get("toName") or tag.tag == "Chat"]
+    controls = frozenset(reduce(lambda name, flag: name.replace(flag, INDEX), flags, name) for name in named)
     return View(control, names_of(control, categories, aliases), controls)
 
 
@@ -99,13 +118,20 @@ def control_of(label_config: str, task: Task) -> Control:
     Raises:
         InvalidInput: there is none, or the configuration is no XML.
     """
-    tags = list(_parsed(label_config).iter())
+    root = _parsed(label_config)
+    tags = list(root.iter())
     media = {(tag.get("name", ""), tag.tag): tag for tag in tags}
+    repeated = list[str]()
     for tag in tags:
         on = next((on for kind, on in _CONTROLS[task].items() if kind == tag.tag), None)
         medium = media.get((tag.get("toName", ""), on)) if on else None
-        if medium is not None:
-            return _control(tag, medium, tags)
+        if medium is None:
+            continue
+        if not any(one.tag == "Repeater" for one in around(tag, root)):
+            return replace(_control(tag, medium, tags), conditions=conditions_of(tag, root))
+        repeated.append(f"{tag.tag} {tag.get('name')!r}")
+    if repeated:
+        raise InvalidInput(f"label_config: expected one medium a task, got {repeated[0]} in a Repeater, of many")
     found = ", ".join(sorted({tag.tag for tag in tags if tag.get("name")})) or "nothing with a name"
     wanted = " or ".join(f"{kind} on {on}" for kind, on in _CONTROLS[task].items())
     raise InvalidInput(f"label_config: expected {wanted} for task {task}, got {found}")
@@ -158,10 +184,18 @@ def _control(tag: Element, medium: Element, tags: Iterable[Element]) -> Control:
         labels = _labels(tag)
         if not labels:
             raise InvalidInput(f"label_config: expected labels in {tag.tag} {name!r}, got none")
+        if kind != "VectorLabels":
+            _require_single(tag)
         return Control(kind, name, to_name, value[1:], labels)
-    if tag.get("perRegion", "").lower() != "true":
+    if (attribute(tag, "perRegion") or "").lower() != "true":
         return Control("TextArea", name, to_name, value[1:])
     return Control("Segments", name, to_name, value[1:], *_labels_beside(tag, tags))
+
+
+def _require_single(tag: Element) -> None:
+    if attribute(tag, "choice") == "multiple":
+        raise InvalidInput(f"label_config: expected one label a region, got choice=\"multiple\" of {tag.tag} "
+                           f"{tag.get('name')!r}")  # fmt: skip
 
 
 def _labels_beside(tag: Element, tags: Iterable[Element]) -> tuple[tuple[str, ...], str]:
@@ -170,6 +204,8 @@ def _labels_beside(tag: Element, tags: Iterable[Element]) -> tuple[tuple[str, ..
     beside = [other for other in tags if other.tag == "Labels" and other.get("toName") == on and _labels(other)]
     if not beside:
         raise InvalidInput(f"label_config: expected Labels on {on!r} for {tag.tag} {tag.get('name')!r}, got none")
+    if tag.tag == "VideoRectangle":
+        _require_single(beside[0])
     return _labels(beside[0]), beside[0].get("name", "")
 
 

@@ -6,6 +6,7 @@ says the same in no time, such as a star; nor is a mere copy of a prediction. Wh
 no longer here.
 """
 
+from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -16,18 +17,18 @@ from models.records import Correction, Label, Task, to_json
 from serving.http_errors import Unavailable
 from serving.inbox import work_off
 from serving.label_names import categories_of
-from serving.label_studio.client import Client, require
+from serving.label_studio.client import Client, StudioTask, require
 from serving.label_studio.config import View, view
 from serving.label_studio.events import deleted, told
 from serving.label_studio.media import Media, group_of, uri_of
-from serving.label_studio.regions import label_of, require_known
+from serving.label_studio.regions import drawn, label_of, regions_of, require_known
 from serving.label_studio.sequences import boxes_at
 from serving.label_studio.videos import Videos
 from serving.loop import Loop, Registration
 from serving.media_files import content_id
 from serving.settings import Settings
 from serving.store.inbox import Event
-from serving.store.studio import Annotation
+from serving.store.studio import Annotation, Studio
 
 TOOL = "label-studio"
 
@@ -99,6 +100,13 @@ class Corrections:
             self._studio.keep(known)  # copied by "Create Annotations From Predictions": nobody has looked
             return False
         shown = self._view(task, project)
+        if is_untouched and not prediction and self._was_drawn(task, given["result"], known, shown):
+            self._studio.keep(known)  # such a copy, whose prediction was deleted
+            return False
+        if shown.control.is_hidden(given["result"]):
+            if not is_old:
+                self._take_back(known)
+            return False
         said = self._said(task, given, studio_task, shown)
         lead_s, version = float(given.get("lead_time") or 0), self._version(prediction)
         each_s = max(0.0, lead_s - known.seconds) / len(said)
@@ -123,6 +131,15 @@ class Corrections:
         film = self._videos.film(task, self._whole(studio_task), shown, TOOL)
         size = self._loop.sizes.of(film.stills[0][1])
         return [(item_id, boxes_at(given["result"], shown, number, size)) for number, item_id in film.stills]
+
+    def _was_drawn(self, task: Task, result: Sequence[Mapping[str, Any]], known: Annotation, shown: View) -> bool:
+        """Whether regions are, to the last digit, what a version of ours drew on a task's picture or sound."""
+        item_id = self._studio.item_of(task, known.studio_task or 0)
+        if not result or item_id is None:
+            return False
+        versions = (one.name for one in self._loop.versions.all() if one.task == task)
+        answers = (self._loop.answered(item_id, task, version) for version in versions)
+        return any(drawn(regions_of(answer, shown)) == drawn(result) for answer in answers if answer is not None)
 
     def _was_said(self, known: Annotation, said: Sequence[tuple[str, Label]]) -> bool:
         """Whether an annotation said the same of each item before."""
@@ -149,30 +166,17 @@ class Corrections:
 
         Raises:
             NotFound: Label Studio has no such project, or none is set up.
-            Unavailable: it does not answer.
+            Unavailable: it does not answer, or a medium is not to be had at the moment.
         """
         client = require(self._client)
-        before = self._studio.annotations(task, project_id)
-        project = client.project(project_id)
-        new = known = 0
-        failed: list[str] = []
-        tasks: set[int] = set()
-        there: set[int] = set()
+        look = self.look(task, client.project(project_id))
         for page in client.tasks(project_id):
-            for studio_task in page:
-                tasks.add(int(studio_task["id"]))
-                for given in studio_task["annotations"]:
-                    there.add(int(given["id"]))
-                    try:
-                        is_new = self.take(task, given, studio_task, project)
-                        new, known = new + is_new, known + (not is_new)
-                    except Unavailable:
-                        raise
-                    except PrelabelError as error:
-                        failed.append(f"annotation {given['id']}: {error}")
-        deleted = [one for one in before if one.annotation not in there and one.studio_task in tasks]
-        withdrawn = sum(self.forget(one) for one in deleted)
-        return Reconciled(new, known, withdrawn, tuple(failed))
+            look.see(page)
+        return look.end()
+
+    def look(self, task: Task, project: Mapping[str, Any]) -> "Look":
+        """The beginning of a look at some annotations of a project."""
+        return Look(self, self._studio, task, project)
 
     def _view(self, task: Task, project: Mapping[str, Any]) -> View:
         label_config = project.get("label_config") or require(self._client).project(int(project["id"]))["label_config"]
@@ -215,6 +219,56 @@ class Corrections:
             return self._loop.versions.get(str(prediction.get("model_version") or "")).name
         except NotFound:
             return None
+
+
+class Look:
+    """One look at annotations of a project, page by page; ``broken_off`` says why those of some tasks, ``left``, could
+    not be taken over now."""
+
+    def __init__(self, corrections: Corrections, studio: Studio, task: Task, project: Mapping[str, Any]) -> None:
+        self._corrections = corrections
+        self._task = task
+        self._project = project
+        self._known = defaultdict[int, list[Annotation]](list)
+        for one in studio.annotations(task, int(project["id"])):
+            self._known[one.studio_task or 0].append(one)
+        self.found = Reconciled()
+        self.broken_off: Unavailable | None = None
+        self.left = set[int]()
+
+    def see(self, page: Sequence[StudioTask]) -> None:
+        """Takes over what is new in some tasks, and takes back what was deleted of them."""
+        for studio_task in page:
+            there = set[int]()
+            for given in studio_task["annotations"]:
+                there.add(int(given["id"]))
+                if self.broken_off is None:
+                    self._take(given, studio_task)
+                if self.broken_off is not None:
+                    self.left.add(int(studio_task["id"]))
+            deleted = [one for one in self._known[int(studio_task["id"])] if one.annotation not in there]
+            withdrawn = sum(map(self._corrections.forget, deleted))
+            self.found = replace(self.found, withdrawn=self.found.withdrawn + withdrawn)
+
+    def end(self) -> Reconciled:
+        """What came of it.
+
+        Raises:
+            Unavailable: not everything could be taken over now.
+        """
+        if self.broken_off is not None:
+            raise self.broken_off
+        return self.found
+
+    def _take(self, given: Mapping[str, Any], studio_task: StudioTask) -> None:
+        found = self.found
+        try:
+            is_new = self._corrections.take(self._task, given, studio_task, self._project)
+            self.found = replace(found, new=found.new + is_new, known=found.known + (not is_new))
+        except Unavailable as error:
+            self.broken_off = error
+        except PrelabelError as error:
+            self.found = replace(found, failed=(*found.failed, f"annotation {given['id']}: {error}"))
 
 
 def _annotator(given: Mapping[str, Any], is_new: bool) -> str:

@@ -4,13 +4,13 @@ What our queue hands out next has the first places, in its order, whatever mix o
 stand the other tasks by their doubt, and last those that the promise covers.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping, Sequence, Set
 from dataclasses import dataclass, replace
 
 from models.errors import NotFound
 from models.records import Task
 from selection.routing import DRAWN, draw
-from serving.label_studio.client import Client
+from serving.label_studio.client import Client, StudioTask
 from serving.label_studio.planting import PURPOSE, among
 from serving.loop import Answer, Loop
 from serving.settings import Settings
@@ -41,32 +41,27 @@ class Ordering:
         self._told: dict[tuple[Task, int], dict[int, Told]] = {}
         self._policies: dict[tuple[Task, int], str] = {}  # by which the queues were ordered
 
-    def knows(self, project: Project) -> bool:
-        """Whether it looked at a project."""
-        return (project.task, project.project) in self._told
-
     def is_old(self, project: Project) -> bool:
         """Whether another policy is in force by now than that by which a project's queue was ordered."""
         return self._policies.get((project.task, project.project)) != self._loop.policies.of(project.task).version
 
-    def look(self, project: Project) -> None:
-        """Learns which predictions of its version a project has, and puts them in order.
+    def see(self, project: Project, page: Sequence[StudioTask]) -> None:
+        """Learns which predictions of its version some tasks of a project have."""
+        told = self._told.setdefault((project.task, project.project), {})
+        for studio_task in page:
+            number = int(studio_task["id"])
+            ours = [one for one in studio_task["predictions"] if one.get("model_version") == project.version]
+            items = self._loop.store.studio.items_of(project.task, number)
+            answers = [self._loop.answered(item_id, project.task, project.version or "") for item_id in items]
+            told.pop(number, None)
+            if ours and (known := [self._loop.for_tools(answer) for answer in answers if answer is not None]):
+                behind = min(behind_head(one, self._loop, self._settings) for one in known)
+                told[number] = Told(int(ours[-1]["id"]), float(ours[-1]["score"] or 0), behind, items)
 
-        Raises:
-            NotAllowed, NotFound, Unavailable: Label Studio says so.
-        """
-        told = dict[int, Told]()
-        for page in self._client.tasks(project.project):
-            for studio_task in page:
-                number = int(studio_task["id"])
-                ours = [one for one in studio_task["predictions"] if one.get("model_version") == project.version]
-                items = self._loop.store.studio.items_of(project.task, number)
-                answers = [self._loop.answered(item_id, project.task, project.version or "") for item_id in items]
-                if ours and (known := [self._loop.for_tools(answer) for answer in answers if answer is not None]):
-                    behind = min(behind_head(one, self._loop, self._settings) for one in known)
-                    told[number] = Told(int(ours[-1]["id"]), float(ours[-1]["score"] or 0), behind, items)
-        self._told[project.task, project.project] = told
-        self.arrange(project)
+    def keep(self, project: Project, numbers: Set[int]) -> None:
+        """Forgets every task but these."""
+        told = self._told.get((project.task, project.project), {})
+        self._told[project.task, project.project] = {number: told[number] for number in told.keys() & numbers}
 
     def arrange(self, project: Project) -> int:
         """Tells the scores that are not as our queue is now, and returns how many these were. Tasks that are gone there
@@ -75,7 +70,7 @@ class Ordering:
         Raises:
             NotAllowed, Unavailable: Label Studio says so.
         """
-        told = self._told[project.task, project.project]
+        told = self._told.get((project.task, project.project), {})
         self._policies[project.task, project.project] = self._loop.policies.of(project.task).version
         scores = head_scores(*self._next(project.task, told))
         changed = 0
@@ -84,7 +79,7 @@ class Ordering:
             if score == one.score:
                 continue
             try:
-                self._client.change_score(one.prediction, score)
+                self._client.change_prediction(one.prediction, score=score)
                 told[number] = replace(one, score=score)
                 changed += 1
             except NotFound:

@@ -1,4 +1,7 @@
-"""A task of Label Studio in, one prediction out, whatever happens: fewer than one a task, and it stores none at all.
+"""A task of Label Studio in, one answer out, whatever happens: of fewer than one a task it stores none at all.
+
+Where it would be otherwise at another time, the answer is without a result, and Label Studio stores no prediction of
+that task; an empty one it would keep. So only a medium that is none for the model gets an empty one.
 
 Its score puts the task behind those that come next; ``ordering.py`` gives these their places.
 """
@@ -6,11 +9,11 @@ Its score puts the task behind those that come next; ``ordering.py`` gives these
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from models.errors import PrelabelError
+from models.errors import NotAllowed, PrelabelError
 from models.records import Task
 from models.video import library
 from serving.annotator import Annotator
-from serving.http_errors import Unavailable, for_callers
+from serving.http_errors import Overloaded, Unavailable, for_callers
 from serving.label_names import categories_of
 from serving.label_studio.config import View, view
 from serving.label_studio.media import Media, group_of, uri_of
@@ -68,7 +71,8 @@ class Predictor:
         actor: Actor,
         drawn: Sequence[Mapping[str, Any]] = (),
     ) -> dict[str, Any]:
-        """The prediction for one task; an empty one, with the reason as ``error``, where there is none.
+        """The prediction for one task; an empty one where its medium is none, with the reason as ``error``, and that
+        reason alone where something else is in the way.
 
         ``drawn`` are regions that a person draws at the moment: then only what they touch is wanted.
         """
@@ -83,11 +87,13 @@ class Predictor:
             return {"model_version": answer.preannotation.model_version, "score": self._place(answer), "result": wanted}
         except PrelabelError as error:
             log.warning("Label Studio's task %s gets no prediction: %s", studio_task.get("id"), error)
+            lasts = shown is not error and not isinstance(error, Unavailable | Overloaded | NotAllowed)
             why = for_callers(error)
         except Exception as error:  # the other tasks of the request must not suffer for it
             log.exception("Label Studio's task %s gets no prediction", studio_task.get("id"))
-            why = f"internal error: {error!r}"
-        return {"model_version": self.version(task), "score": 0.0, "result": [], "error": why}
+            lasts, why = False, f"internal error: {error!r}"
+        said = {"model_version": self.version(task), "score": 0.0, "error": why}
+        return said | {"result": []} if lasts or drawn else said
 
     def answer(self, task: Task, studio_task: Mapping[str, Any], shown: View, actor: Actor) -> Answer:
         """What the serving version says about a task's medium, which becomes an item.

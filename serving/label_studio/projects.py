@@ -1,91 +1,42 @@
-"""A project becomes one of ours: connected, its predictions stored page by page and counted, its queue in our order."""
+"""A project becomes one of ours: connected, its predictions stored, its queue in our order; and is let go."""
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any, TypeAlias
 
 import httpx
 
-from models.errors import InvalidInput, NotFound, PrelabelError, Refused
+from models.errors import InvalidInput, NotFound, PrelabelError
 from models.records import Task
 from serving import tokens
 from serving.http_errors import Unavailable
-from serving.label_studio.client import Client, connect, require
-from serving.label_studio.config import Control, control_of
+from serving.label_studio.client import PAGE, Client, StudioTask, connect, require
+from serving.label_studio.config import control_of
 from serving.label_studio.corrections import TOOL, Corrections, Reconciled
 from serving.label_studio.media import Media
 from serving.label_studio.ordering import Ordering
-from serving.label_studio.planting import plant
-from serving.label_studio.regions import is_of
+from serving.label_studio.planting import OpenTasks, plant
+from serving.label_studio.pushing import Push
 from serving.label_studio.videos import Videos
 from serving.loop import Actor, Loop, utc_now
 from serving.settings import Settings
 from serving.store.studio import Project
 
-Predict: TypeAlias = Callable[[list[dict[str, Any]]], list[dict[str, Any]]]  # tasks -> as many predictions
 Progress: TypeAlias = Callable[[int, int], None]  # (tasks done, of so many)
 
-AT_ONCE = 10  # tasks a request to a service, which answers within its time on slow machines too
 PREDICT_S = 300.0
 
 
 @dataclass(frozen=True)
 class Attached:
-    """What attaching came to: so many tasks have a prediction of the version; why others have an empty one; how many
-    of the tasks are gold items that were planted just now."""
+    """What attaching came to: so many tasks have a prediction of the version; why some of these are empty; why others
+    have none yet; how many of the tasks are gold items that were planted just now."""
 
     version: str
     stored: int
     unread: tuple[str, ...]
-    planted: int = 0
-
-
-def push(
-    client: Client,
-    project: int,
-    control: Control,
-    version: str,
-    predict: Predict,
-    progress: Progress | None = None,
-) -> Attached:
-    """Stores a version's predictions for every task that has none of it, page by page, and counts them afterwards if
-    there were any. One that was drawn with a control or a label that the project has no more is none, and replaced.
-
-    Raises:
-        Refused: Label Studio stored fewer than it was given.
-        Unavailable: it does not answer.
-    """
-    done = added = 0
-    unread, at_once = list[str](), 1 if control.is_video else AT_ONCE  # a video takes as long as many pictures
-    for page in client.tasks(project):
-        missing = [one for one in page if not _shows(one, version, control)]
-        done += len(page) - len(missing)
-        for start in range(0, len(missing), at_once):
-            some = missing[start : start + at_once]
-            answers = predict(some)
-            unread += [f"task {one['id']}: {answer['error']}" for one, answer in zip(some, answers, strict=True)
-                       if "error" in answer]  # fmt: skip
-            for worn in (said for one in some for said in one["predictions"] if said.get("model_version") == version):
-                client.delete_prediction(int(worn["id"]))
-            client.add_predictions(project, [_told(one, answer) for one, answer in zip(some, answers, strict=True)])
-            done, added = done + len(some), added + len(some)
-            if progress:
-                progress(done, done)
-    if not added:
-        return Attached(version, done, ())
-    stored = sum(_shows(one, version, control) for page in client.tasks(project) for one in page)
-    if stored < done:
-        raise Refused(f"project {project}: expected {done} predictions of {version} to be stored, got {stored}")
-    return Attached(version, stored, tuple(unread))
-
-
-def _told(studio_task: dict[str, Any], answer: dict[str, Any]) -> dict[str, Any]:
-    return {"task": studio_task["id"], **{name: answer[name] for name in ("model_version", "score", "result")}}
-
-
-def _shows(studio_task: dict[str, Any], version: str, control: Control) -> bool:
-    said = [one for one in studio_task["predictions"] if one.get("model_version") == version]
-    return any(is_of(one.get("result") or [], control) for one in said)
+    left_out: tuple[str, ...]
+    planted: int
 
 
 def attach(
@@ -115,22 +66,28 @@ def attach(
         if client.sign_webhooks(project_id, backend, secret) == 0:
             client.add_webhook(project_id, backend, secret)
 
-        def predict(tasks: list[dict[str, Any]]) -> list[dict[str, Any]]:
+        def predict(tasks: list[StudioTask]) -> list[dict[str, Any]]:
             told = ("id", "data", "meta")
             plain = [{name: one.get(name) for name in told} | {"project": project_id} for one in tasks]
             asked = {"tasks": plain, "project": str(project_id), "label_config": project["label_config"]}
             return list(_asked(http, f"{backend}/predict", asked)["results"])
 
-        planted = plant(loop, client, settings, task, project_id)
-        total = int(project.get("task_number") or 0) + planted
-        control = control_of(project["label_config"], task)
-        attached = push(client, project_id, control, version, predict,
-                        lambda done, _: progress(done, max(done, total)))  # fmt: skip
+        control, shown = control_of(project["label_config"], task), Project(task, project_id, version)
+        total = int(project.get("task_number") or 0)
+        push = Push(client, project_id, control, version, predict, lambda done: progress(done, max(done, total)))
+        ordering, open_tasks = Ordering(loop, client, settings), OpenTasks(project["label_config"])
+        for page in client.tasks(project_id):
+            ordering.see(shown, push.page(page))
+            open_tasks.see(page)
+        planted = plant(loop, client, settings, task, project, open_tasks)
+        for start in range(0, len(planted), PAGE):
+            ordering.see(shown, push.page(client.tasks_of(project_id, planted[start : start + PAGE])))
     client.show_version(project_id, version)
     loop.store.studio.attach(task, project_id, actor, utc_now())
-    loop.store.studio.in_step(Project(task, project_id, None), version)
-    Ordering(loop, client, settings).look(Project(task, project_id, version))
-    return replace(attached, planted=planted)
+    loop.store.studio.in_step(shown, version)
+    ordering.arrange(shown)
+    left_out = tuple(f"task {number}: {why}" for number, why in push.left_out.items())
+    return Attached(version, push.stored, push.unread, left_out, len(planted))
 
 
 @dataclass(frozen=True)
@@ -160,11 +117,16 @@ def sync(loop: Loop, settings: Settings) -> Synced:
     found, planted = list[tuple[Project, Reconciled]](), 0
     for one in projects:
         try:
-            found.append((one, corrections.reconcile(one.task, one.project)))
+            told = client.project(one.project)
         except NotFound as error:  # it was deleted there
             found.append((one, Reconciled(failed=(str(error),))))
-        else:
-            planted += plant(loop, client, settings, one.task, one.project)
+            continue
+        look, open_tasks = corrections.look(one.task, told), OpenTasks(told["label_config"])
+        for page in client.tasks(one.project):
+            look.see(page)
+            open_tasks.see(page)
+        found.append((one, look.end()))
+        planted += len(plant(loop, client, settings, one.task, told, open_tasks))
     return Synced(tuple(found), planted, *loop.store.inbox.counts(TOOL))
 
 

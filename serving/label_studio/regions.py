@@ -79,7 +79,8 @@ def require_known(result: Sequence[Mapping[str, Any]], shown: View) -> None:
     Raises:
         InvalidInput: another made one, so that nothing tells what was meant, nor that nothing was.
     """
-    others = {str(region["from_name"]) for region in result if region.get("from_name")} - shown.controls
+    names = {str(region["from_name"]) for region in result if region.get("from_name")}
+    others = {name for name in names if not shown.has(name)}
     if others:
         raise InvalidInput(f"annotation: expected regions of the project's controls, "
                            f"{', '.join(sorted(shown.controls))}, got some of {', '.join(sorted(others))}")  # fmt: skip
@@ -100,6 +101,11 @@ def is_of(result: Sequence[Mapping[str, Any]], control: Control) -> bool:
         if not set(labels) <= set(control.labels):
             return False
     return True
+
+
+def drawn(result: Sequence[Mapping[str, Any]]) -> list[tuple[Any, Any]]:
+    """What regions show, whoever made them and by whatever control."""
+    return [(region.get("type"), region.get("value")) for region in result]
 
 
 def note_of(answer: Answer) -> str:

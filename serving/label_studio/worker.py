@@ -3,18 +3,21 @@ their queues."""
 
 import threading
 from collections import defaultdict
-from dataclasses import dataclass, replace
-from datetime import datetime, timedelta
+from collections.abc import Iterator, Sequence, Set
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime, timedelta
+from itertools import chain
+from typing import Any
 
 from models.errors import PrelabelError
 from models.records import Task
 from serving.http_errors import Unavailable
-from serving.label_studio.client import Client
-from serving.label_studio.corrections import Corrections
+from serving.label_studio.client import PAGE, Client, StudioTask
+from serving.label_studio.corrections import Corrections, Look
 from serving.label_studio.ordering import Ordering
-from serving.label_studio.planting import plant
+from serving.label_studio.planting import OpenTasks, plant
 from serving.label_studio.predictor import NONE_SERVES, Predictor
-from serving.label_studio.projects import push
+from serving.label_studio.pushing import Push
 from serving.loop import Actor, Loop, utc_now
 from serving.server_log import log
 from serving.settings import Settings
@@ -23,17 +26,25 @@ from serving.worker_thread import WorkerThread
 
 ACTOR: Actor = "label-studio"
 LOOK_AGAIN = timedelta(minutes=10)  # for what no webhook told
+OVERLAP = timedelta(minutes=15)  # by which the clocks of two machines may differ
+ALL_AGAIN = timedelta(hours=6)  # for what even Label Studio does not know as a change
 AFTER_FAILURE = timedelta(seconds=30)
+NOW = datetime.min.replace(tzinfo=UTC)
 
 
 @dataclass
-class _Todo:
-    """What there is to do for a project, and not before when: whether it may have tasks without a prediction, and
-    whether people have worked since its queue was put in order."""
+class _Known:
+    """What is known of a project: what came of looking at it, when that was, and what there is to do."""
 
-    not_before: datetime
-    new_tasks: bool = False
-    people_worked: bool = False
+    looks_at: datetime = NOW  # the next time
+    all_at: datetime = NOW  # when all of it is read again
+    not_before: datetime = NOW
+    read_at: datetime | None = None  # what was changed before is known, but for the tasks ``left``
+    left: Set[int] = frozenset()
+    label_config: str = ""
+    refused: str = ""  # the version that its configuration was none for
+    open_tasks: OpenTasks = field(default_factory=lambda: OpenTasks("<View/>"))
+    people_worked: bool = False  # since its queue was put in order
 
 
 class Worker(WorkerThread):
@@ -49,88 +60,128 @@ class Worker(WorkerThread):
         self._client = client
         self._settings = settings
         self._ordering = Ordering(loop, client, settings) if client is not None else None
-        self._todo: defaultdict[tuple[Task, int], _Todo] = defaultdict(lambda: _Todo(utc_now()))  # of each project
-        self._new_tasks = threading.Event()
-        self._looks_at = utc_now()
+        self._known: defaultdict[tuple[Task, int], _Known] = defaultdict(_Known)
+        self._is_told = threading.Event()
 
-    def new_tasks(self) -> None:
-        """Says that a project has tasks which may have no prediction yet."""
-        self._new_tasks.set()
+    def look(self) -> None:
+        """Says that a project has tasks which may have no prediction yet, or that it is another by now."""
+        self._is_told.set()
         self.wake()
 
     def _work(self) -> bool:
         worked = self._corrections.work(utc_now())
         if self._client is not None:
             self._follow(bool(worked))
-        if self._client is not None and utc_now() >= self._looks_at:
-            self._looks_at = utc_now() + LOOK_AGAIN
-            self._look()
-            self._new_tasks.set()
         return bool(worked)
 
     def _follow(self, people_worked: bool) -> None:
         """Each project shows what serves now, and its queue keeps its order, for which a pause of people's work is
         early enough. One that cannot be worked on keeps nothing from the others."""
-        is_told = self._new_tasks.is_set()
-        self._new_tasks.clear()
+        is_told = self._is_told.is_set()
+        self._is_told.clear()
         for project in self._loop.store.studio.projects():
-            todo = self._todo[project.task, project.project]
-            todo.new_tasks |= is_told
-            todo.people_worked |= people_worked
-            if utc_now() < todo.not_before:
+            known = self._known[project.task, project.project]
+            known.people_worked |= people_worked
+            if is_told:
+                known.looks_at = utc_now()
+            if utc_now() < known.not_before:
                 continue
             try:
-                shown = self._shown(project, todo)
-                if not people_worked:
-                    self._order(shown, todo)
+                if utc_now() >= known.looks_at or self._is_behind(project):
+                    self._look(project, known)
+                elif not people_worked:
+                    self._order(project, known)
             except PrelabelError as error:
                 log.warning("Label Studio's project %d does not follow: %s", project.project, error)
-                todo.not_before = utc_now() + AFTER_FAILURE
+                known.not_before = utc_now() + AFTER_FAILURE
 
-    def _shown(self, project: Project, todo: "_Todo") -> Project:
-        """A project that shows what serves, on tasks that are new as well."""
-        version = self._predictor.version(project.task)
-        if version == NONE_SERVES or (version == project.version and not todo.new_tasks):
-            return project
-        self._show(project, version)
-        todo.new_tasks = False
-        return replace(project, version=version)
+    def _is_behind(self, project: Project) -> bool:
+        """Whether another version serves by now than the one that a project shows."""
+        refused = self._known[project.task, project.project].refused
+        return self._predictor.version(project.task) not in (NONE_SERVES, project.version, refused)
 
-    def _show(self, project: Project, version: str) -> None:
-        """Stores the version's predictions first, and then lets them order the queue."""
+    def _look(self, project: Project, known: _Known) -> None:
+        """Reads once what changed in a project, or all of it where that makes a difference: takes over what people did,
+        stores predictions that are missing, plants gold items, and puts the queue in order."""
         assert self._client is not None
         assert self._ordering is not None
-        label_config = self._client.project(project.project)["label_config"]
-        shown = self._predictor.view(project.task, label_config)
+        begun, told = utc_now(), self._client.project(project.project)
+        push = self._push(project, told["label_config"], known)
+        shown = project if push is None else replace(project, version=push.version)
+        is_other = (shown.version, told["label_config"]) != (project.version, known.label_config)
+        since = None if is_other or begun >= known.all_at else known.read_at
+        if since is None:
+            known.open_tasks, known.label_config = OpenTasks(told["label_config"]), ""
+        look, seen = self._corrections.look(project.task, told), set[int]()
+        for page in self._pages(project.project, since, () if since is None else sorted(known.left)):
+            look.see(page)
+            self._ordering.see(shown, page if push is None else push.page(page))
+            known.open_tasks.see(page)
+            seen |= {int(one["id"]) for one in page}
+        if since is None:
+            self._ordering.keep(shown, seen)
+            known.all_at = begun + ALL_AGAIN
+        known.label_config, known.looks_at = told["label_config"], begun + LOOK_AGAIN
+        known.read_at, known.left = begun - OVERLAP, look.left | (push.left_out.keys() if push else set())
+        self._tell(project, push, told, look)
+        known.people_worked = True
+        self._order(shown, known)
+        if plant(self._loop, self._client, self._settings, project.task, told, known.open_tasks):
+            self.look()
 
-        def predict(tasks: list[dict[str, object]]) -> list[dict[str, object]]:
+    def _push(self, project: Project, label_config: str, known: "_Known") -> Push | None:
+        """What serves, for a project; None where nothing does, or the project is none for it."""
+        version = self._predictor.version(project.task)
+        if version == NONE_SERVES:
+            return None
+        try:
+            shown = self._predictor.view(project.task, label_config)
+        except PrelabelError as error:
+            log.warning("Label Studio's project %d gets no predictions: %s", project.project, error)
+            known.refused = version
+            return None
+
+        def predict(tasks: list[StudioTask]) -> list[dict[str, Any]]:
             if self._stopped.is_set() or self._predictor.version(project.task) != version:
                 raise Unavailable(f"{version} does not serve any more")
-            self._corrections.work(utc_now())  # people do not wait for predictions
+            self._take()
             return [self._predictor.result(project.task, one, shown, ACTOR) for one in tasks]
 
-        attached = push(self._client, project.project, shown.control, version, predict)
-        self._client.show_version(project.project, version)
-        self._loop.store.studio.in_step(project, version)
-        self._ordering.look(replace(project, version=version))
-        log.info("Label Studio's project %d shows %s on %d tasks", project.project, version, attached.stored)
+        assert self._client is not None
+        return Push(self._client, project.project, shown.control, version, predict)
 
-    def _order(self, project: Project, todo: "_Todo") -> None:
+    def _pages(self, project: int, since: datetime | None, left: Sequence[int]) -> Iterator[list[StudioTask]]:
+        """Tasks that changed since, and those that are left from the time before."""
+        assert self._client is not None
+        again = (self._client.tasks_of(project, left[start : start + PAGE]) for start in range(0, len(left), PAGE))
+        for page in chain(self._client.tasks(project, since), again):
+            if self._stopped.is_set():
+                raise Unavailable("the service ends")
+            self._take()
+            yield page
+
+    def _take(self) -> None:
+        """Works on events in between: people do not wait for predictions."""
+        if self._corrections.work(utc_now()):
+            for known in self._known.values():
+                known.people_worked = True
+
+    def _tell(self, project: Project, push: Push | None, told: StudioTask, look: Look) -> None:
+        """Lets the version's predictions order the queue, now that they are stored, and logs what was new."""
+        assert self._client is not None
+        if push is not None and push.version != told.get("model_version"):
+            self._client.show_version(project.project, push.version)
+        if push is not None and push.version != project.version:
+            self._loop.store.studio.in_step(project, push.version)
+            log.info("Label Studio's project %d shows %s on %d tasks", project.project, push.version, push.stored)
+        if look.found.new or look.found.withdrawn or look.found.failed:
+            log.info("Label Studio's project %d had more to tell: %s", project.project, look.found)
+        if look.broken_off is not None:
+            log.warning("Label Studio's project %d was not looked at to the end: %s", project.project, look.broken_off)
+
+    def _order(self, project: Project, known: "_Known") -> None:
         """Moves places on where people have worked since, and where another policy decides by now."""
         assert self._ordering is not None
-        if project.version is not None and not self._ordering.knows(project):
-            self._ordering.look(project)
-        elif project.version is not None and (todo.people_worked or self._ordering.is_old(project)):
+        if project.version is not None and (known.people_worked or self._ordering.is_old(project)):
             self._ordering.arrange(project)
-        todo.people_worked = False
-
-    def _look(self) -> None:
-        for project in self._loop.store.studio.projects():
-            try:
-                found = self._corrections.reconcile(project.task, project.project)
-                if found.new or found.withdrawn or found.failed:
-                    log.info("Label Studio's project %d had more to tell: %s", project.project, found)
-                if self._client is not None:
-                    plant(self._loop, self._client, self._settings, project.task, project.project)
-            except PrelabelError as error:
-                log.warning("Label Studio's project %d was not looked at: %s", project.project, error)
+        known.people_worked = False

@@ -11,7 +11,7 @@ from models.errors import NotFound
 from models.records import Seconds, Task
 from serving.store.database import Database, log
 from serving.store.records import Actor
-from serving.store.tables import studio_annotations, studio_films, studio_projects, studio_tasks
+from serving.store.tables import item_tasks, studio_annotations, studio_films, studio_projects, studio_tasks
 
 
 @dataclass(frozen=True)
@@ -116,6 +116,14 @@ class Studio:
         chosen = select(exists().where(studio_tasks.c.task == task, studio_tasks.c.item_id == item_id))
         with self._database.reading() as connection:
             return bool(connection.execute(chosen).scalar())
+
+    def of_gold(self, task: Task) -> frozenset[int]:
+        """The tasks of Label Studio that are about chosen gold items with a label."""
+        same = and_(item_tasks.c.item_id == studio_tasks.c.item_id, item_tasks.c.task == studio_tasks.c.task)
+        chosen = select(studio_tasks.c.studio_task).join(item_tasks, same).where(studio_tasks.c.task == task)
+        chosen = chosen.where(item_tasks.c.gold_at.is_not(None), item_tasks.c.state == "corrected")
+        with self._database.reading() as connection:
+            return frozenset(connection.execute(chosen).scalars())
 
     def remember(self, task: Task, studio_task: int, uri: str, item_id: str) -> None:
         """Notes which item a task of Label Studio is about."""

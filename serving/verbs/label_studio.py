@@ -20,7 +20,8 @@ def attach_project(
     service: Annotated[str | None, typer.Option(help="where Label Studio reaches this service")] = None,
     db: Database = None,
 ) -> None:
-    """Connect a project with the running service. Exit code 1 when a medium could not be read."""
+    """Connect a project with the running service. Exit code 1 when a task has no prediction, or an empty one because
+    its medium could not be read."""
     from models.progress import progress_bar
     from serving.label_studio.client import connect, require
     from serving.label_studio.projects import attach
@@ -41,10 +42,12 @@ def attach_project(
         )
     for why in attached.unread:
         out.print(f"unread: {why}")
+    for why in attached.left_out:
+        out.print(f"no prediction yet: {why}")
     if attached.planted:
         out.print(f"gold: {attached.planted} planted")
     out.print(f"project {project}: {attached.stored} tasks have a prediction of {attached.version}, which it shows now")
-    raise typer.Exit(1 if attached.unread else 0)
+    raise typer.Exit(1 if attached.unread or attached.left_out else 0)
 
 
 @app.command("detach")

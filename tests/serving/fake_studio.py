@@ -2,6 +2,8 @@
 
 import json
 import re
+from collections.abc import Mapping
+from datetime import UTC, datetime
 from typing import Any
 
 import httpx
@@ -24,6 +26,7 @@ class FakeStudio:
         self.webhooks: list[dict[str, Any]] = []
         self.posts: list[int] = []  # predictions in each
         self.pages = 0  # of tasks, asked for
+        self.read = 0  # tasks on these
         self.predicted = 0
         self.changed = 0  # predictions one by one
         self.stores = True
@@ -36,7 +39,7 @@ class FakeStudio:
     def add_task(self, name: str, data: bytes, key: str = "image") -> dict[str, Any]:
         self.media[f"/data/upload/1/{name}"] = data
         task = {"id": len(self.tasks) + 1, "project": 1, "data": {key: f"/data/upload/1/{name}"},
-                "annotations": [], "predictions": [], "is_labeled": False}  # fmt: skip
+                "annotations": [], "predictions": [], "is_labeled": False, "updated_at": now()}  # fmt: skip
         self.tasks.append(task)
         return task
 
@@ -46,7 +49,7 @@ class FakeStudio:
         given = {"id": number, "task": task["id"], "result": result, "lead_time": 12.5, "completed_by": 7,
                  "was_cancelled": False, "parent_prediction": None, "updated_at": f"2026-01-01T10:00:{at:02d}.5Z",
                  **more}  # fmt: skip
-        task["is_labeled"] = True
+        task["is_labeled"], task["updated_at"] = True, now()
         task["annotations"] = [one for one in task["annotations"] if one["id"] != given["id"]] + [given]
         return given
 
@@ -94,9 +97,6 @@ class FakeStudio:
             self.backends.append({"id": 1, "state": "CO", **body})
             self.webhooks.append({"id": 5, "url": f"{body['url']}/webhook", "headers": {}})
             self.project["model_version"] = body["title"]
-        elif (found := re.fullmatch(r"/api/predictions/(\d+)/", path)) and request.method == "DELETE":
-            for task in self.tasks:
-                task["predictions"] = [one for one in task["predictions"] if one["id"] != int(found[1])]
         elif found := re.fullmatch(r"/api/predictions/(\d+)/", path):
             if not any(one["id"] == int(found[1]) for task in self.tasks for one in task["predictions"]):
                 return httpx.Response(404, json={"detail": "No Prediction matches the given query."})
@@ -118,9 +118,11 @@ class FakeStudio:
     def _told(self, path: str, params: httpx.QueryParams) -> httpx.Response:
         if path == "/api/tasks":
             self.pages += 1
-            page, size = int(params["page"]), int(params["page_size"])
-            some = self.tasks[(page - 1) * size : page * size]
-            return httpx.Response(200, json={"tasks": some, "total": len(self.tasks)})
+            query, size = json.loads(params["query"]), int(params["page_size"])
+            assert (params["page"], query["ordering"]) == ("1", ["tasks:id"])
+            some = [task for task in self.tasks if is_wanted(task, query)]
+            self.read += len(some[:size])
+            return httpx.Response(200, json={"tasks": some[:size], "total": len(some)})
         if found := re.fullmatch(r"/api/predictions/(\d+)", path):
             for one in (one for task in self.tasks for one in task["predictions"]):
                 if one["id"] == int(found[1]):
@@ -128,6 +130,22 @@ class FakeStudio:
         known = {"/api/projects/1": self.project, "/api/ml": self.backends, "/api/webhooks/": self.webhooks}
         known |= {f"/api/tasks/{task['id']}": task for task in self.tasks}
         return httpx.Response(200, json=known[path]) if path in known else httpx.Response(404, json={"detail": path})
+
+
+def now() -> str:
+    return datetime.now(UTC).isoformat()
+
+
+def is_wanted(task: Mapping[str, Any], query: Mapping[str, Any]) -> bool:
+    """Whether a task is among those that a query of Label Studio's table asks for, as far as prelabel makes some."""
+    columns = {"id": task["id"], "updated_at": task["updated_at"], "total_predictions": len(task["predictions"])}
+    for one in query.get("filters", {"items": []})["items"]:
+        found = columns[one["filter"].removeprefix("filter:tasks:")]
+        if one["operator"] == "greater" and not found > one["value"]:
+            return False
+        if one["operator"] == "equal" and found != one["value"]:
+            return False
+    return task["id"] in query["selectedItems"]["included"] if "selectedItems" in query else True
 
 
 def _uploaded(request: httpx.Request) -> tuple[str, bytes]:

@@ -93,17 +93,31 @@ class TestBackend:
         elsewhere = {"id": 3, "data": {"image": "/etc/passwd"}}
         nothing, odd = {"id": 4, "data": {}}, {"id": "x", "data": {"image": "/data/upload/1/a.png"}}
         results = predict(joined, broken, elsewhere, good, nothing, odd)
-        assert [len(one["result"]) for one in results] == [0, 0, 1, 0, 0]
+        assert [len(one["result"]) if "result" in one else None for one in results] == [0, None, 1, 0, None]
         assert all(one["model_version"] == joined.version for one in results)
         assert results[0]["score"] == 0
-        assert [one["result"] for one in predict(joined, good, good, config="<View/>")] == [[], []]
+        for one in predict(joined, good, good, config="<View/>"):
+            assert "result" not in one  # Label Studio would keep an empty one when the project is mended
+            assert "expected RectangleLabels on Image" in one["error"]
 
-    def test_nothing_serves_and_still_there_is_a_result(self, tmp_path: Path, studio: FakeStudio) -> None:
+    def test_while_something_is_away_there_is_no_result(self, joined: Served, studio: FakeStudio) -> None:
+        task = studio.add_task("a.png", picture(1))
+        studio.answers = False
+        (result,) = predict(joined, task)
+        assert "expected Label Studio to answer" in result.pop("error")
+        assert result == {"model_version": joined.version, "score": 0}
+        assert (
+            predict(joined, task, params={"context": {"result": [box()]}})[0]["result"] == []
+        )  # somebody waits for it
+        studio.answers = True
+        assert len(predict(joined, task)[0]["result"]) == 1
+
+    def test_nothing_serves_and_still_there_is_an_answer(self, tmp_path: Path, studio: FakeStudio) -> None:
         with serving(tmp_path, tasks=("lane",), studio=studio.client()) as served:
             task = studio.add_task("a.png", picture())
             (result,) = predict(served, task)
             assert "expected a version that serves" in result.pop("error")
-            assert result == {"model_version": "none", "score": 0, "result": []}
+            assert result == {"model_version": "none", "score": 0}
 
     def test_media_of_files_are_read_as_the_settings_allow(self, joined: Served) -> None:
         path = joined.folder / "media" / "a.png"
@@ -214,6 +228,19 @@ class TestCorrections:
         (why,) = joined.loop.store.inbox.failures("label-studio")
         assert why == "annotation: expected regions of the project's controls, label, got some of bbox"
 
+    def test_who_does_not_see_the_control_gives_no_label(self, joined: Served, studio: FakeStudio) -> None:
+        usable = """<View><Choices name="usable" toName="image"><Choice value="yes"/><Choice value="no"/></Choices>
+            <View visibleWhen="choice-selected" whenTagName="usable" whenChoiceValue="yes">"""
+        studio.project["label_config"] = RECTANGLES.replace("<View>", usable) + "</View>"
+        task = studio.add_task("a.png", picture())
+        yes, no = ({"from_name": "usable", "type": "choices", "value": {"choices": [one]}} for one in ("yes", "no"))
+        made = studio.annotate(task, [yes])
+        assert joined.deployment.corrections.reconcile("detection", 1) == Reconciled(new=1)
+        assert [label.boxes for label in labels(joined)] == [()]
+        studio.annotate(task, [no], id=made["id"], at=5)
+        assert joined.deployment.corrections.reconcile("detection", 1) == Reconciled(known=1)
+        assert labels(joined) == []
+
     def test_a_deleted_annotation_counts_no_longer_even_if_it_comes_late(
         self, joined: Served, studio: FakeStudio
     ) -> None:
@@ -273,6 +300,17 @@ class TestCorrections:
         settled(joined)
         assert sorted(label.boxes[0].xyxy[0] for label in labels(joined)) == [12, 24]
 
+    def test_a_copy_that_is_first_seen_when_its_prediction_is_gone_is_nobodys_word(
+        self, joined: Served, studio: FakeStudio
+    ) -> None:
+        copied, imported = studio.add_task("a.png", picture()), studio.add_task("b.png", picture(1))
+        drawn = predict(joined, copied, imported)[0]["result"]
+        studio.annotate(copied, drawn, lead_time=None, parent_prediction=None)
+        value = {**drawn[0]["value"], "x": 40}
+        studio.annotate(imported, [{**drawn[0], "value": value}], lead_time=None, parent_prediction=None)
+        assert joined.deployment.corrections.reconcile("detection", 1) == Reconciled(1, 1)
+        assert [label.boxes[0].xyxy[0] for label in labels(joined)] == [48]
+
     def test_a_burst_of_a_thousand_loses_none_shuffled_and_repeated(self, joined: Served, studio: FakeStudio) -> None:
         task = studio.add_task("a.png", picture())
         given_by = [studio.annotate(task, [box()], id=1000 + i, completed_by=i, lead_time=1.0) for i in range(800)]
@@ -304,7 +342,7 @@ class TestCorrections:
         assert len(labels(joined)) == 1
 
     def test_what_does_not_concern_corrections_is_acknowledged(self, joined: Served) -> None:
-        for action in ("TASKS_DELETED", "PROJECT_UPDATED", "SOMETHING_NEW"):
+        for action in ("TASKS_DELETED", "SOMETHING_NEW"):
             answer = joined.client.post(f"{HERE}/webhook", json={"action": action})
             assert answer.json() == {"status": "ignored"}
         assert joined.client.post(f"{HERE}/webhook", content=b"no json").status_code == 422

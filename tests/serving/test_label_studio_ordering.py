@@ -41,6 +41,10 @@ class Joined:
             task["predictions"].append({"id": number, "score": 1.0, "model_version": "v1", "result": []})
             loop.store.studio.remember("detection", number, f"{name}.png", content_id(name.encode()))
 
+    def look(self) -> None:
+        self.ordering.see(PROJECT, self.studio.tasks)
+        self.ordering.arrange(PROJECT)
+
     def annotate(self, task: int) -> None:
         self.studio.annotate(self.studio.tasks[task - 1], [])
         self.desk.correct(self.named(task), 2.0)
@@ -79,7 +83,7 @@ def test_the_order_is_that_in_which_our_queue_hands_out(
     folder = tmp_path_factory.mktemp("joined")
     joined = Joined(folder, items, balance=balance, frames_apart=frames_apart, calibration_share=audits)
     joined.desk.adopt(strategies=[{"name": name, "share": share} for name, share in mix.items()])
-    joined.ordering.look(PROJECT)
+    joined.look()
     for task in joined.studio.queue()[:done]:
         joined.annotate(task)
     joined.ordering.arrange(PROJECT)
@@ -91,7 +95,7 @@ def test_the_order_is_that_in_which_our_queue_hands_out(
 
 def test_places_stay_while_people_take_the_first(tmp_path: Path) -> None:
     joined = Joined(tmp_path, [(score / 10, None) for score in range(1, 10)], calibration_share=0.001)
-    joined.ordering.look(PROJECT)
+    joined.look()
     assert joined.queue() == [f"None_{number}" for number in range(9, 0, -1)]
     assert joined.studio.changed == 9
     for left in range(8, 0, -1):
@@ -102,7 +106,7 @@ def test_places_stay_while_people_take_the_first(tmp_path: Path) -> None:
 
 def test_a_task_that_is_gone_holds_nothing_up(tmp_path: Path) -> None:
     joined = Joined(tmp_path, [(score / 10, None) for score in range(1, 10)], calibration_share=0.001)
-    joined.ordering.look(PROJECT)
+    joined.look()
     joined.studio.tasks[8]["predictions"] = []
     joined.desk.correct("None_9", 2.0)  # so that its place would move
     joined.annotate(8)
@@ -116,7 +120,7 @@ def test_behind_the_first_doubt_decides(tmp_path: Path, monkeypatch: pytest.Monk
     items: list[tuple[float, str | None]] = [(score / 10, None) for score in (3, 1, 9, 5, 2)]
     joined = Joined(tmp_path, items, calibration_share=0.001)
     joined.desk.adopt(strategies=[{"name": "typiclust"}])
-    joined.ordering.look(PROJECT)
+    joined.look()
     first = joined.desk.lease(2, "somebody")
     assert joined.queue()[:2] == first
     rest = [name for name in ("None_3", "None_4", "None_1", "None_5", "None_2") if name not in first]

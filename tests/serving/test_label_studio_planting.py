@@ -9,7 +9,7 @@ import pytest
 
 from models.records import Box, Boxes
 from serving.label_studio.ordering import BEHIND, head_scores
-from serving.label_studio.planting import among, plant
+from serving.label_studio.planting import OpenTasks, among, plant
 from serving.loop import utc_now
 from serving.media_files import content_id
 from serving.store.studio import Annotation
@@ -41,7 +41,10 @@ def served(tmp_path: Path, studio: FakeStudio) -> Iterator[Served]:
 
 
 def planted(served: Served, studio: FakeStudio) -> int:
-    return plant(served.loop, studio.client(), served.deployment.settings, "detection", 1)
+    open_tasks = OpenTasks(studio.project["label_config"])
+    open_tasks.see(studio.tasks)
+    settings = served.deployment.settings
+    return len(plant(served.loop, studio.client(), settings, "detection", studio.project, open_tasks))
 
 
 def of_gold(studio: FakeStudio) -> list[dict[str, Any]]:
@@ -144,7 +147,7 @@ def test_places_have_the_share_and_stay_while_people_take_the_first(tmp_path: Pa
     for name in gold:
         joined.desk.loop.gold.know("detection", content_id(name.encode()), boxes("van"), "tester")
     joined.desk.adopt(planted_share=0.4)
-    joined.ordering.look(PROJECT)
+    joined.look()
     order = joined.queue()[:40]
     assert sum(name in gold for name in order) == pytest.approx(16, abs=7)
     for name in order[:10]:

@@ -11,8 +11,9 @@ from models.records import Box, Boxes, Label, Lane, Lanes, PreAnnotation, Task, 
 from selection.routing import Decision
 from serving.label_studio.config import View, view
 from serving.label_studio.predictor import touches
-from serving.label_studio.regions import label_of, regions_of
+from serving.label_studio.regions import label_of, regions_of, require_known
 from serving.store.records import Answer
+from tests.serving.test_label_studio_video import VIDEO
 
 BOXES = """<View><Image name="i" value="$photo"/><RectangleLabels name="r" toName="i">
 <Label value="Auto" alias="car"/><Label value="person"/></RectangleLabels></View>"""
@@ -27,6 +28,14 @@ TWO_BOXES = BOXES.replace(
     "</View>", '<RectangleLabels name="s" toName="i"><Label value="dent"/></RectangleLabels></View>'
 )
 TWO_LANES = LANES.replace("</View>", '<VectorLabels name="s" toName="i"><Label value="Kerb"/></VectorLabels></View>')
+
+REPEATED = """<View><Repeater on="$photos"><Image name="i_{{idx}}" value="$photos[{{idx}}].url"/>
+<RectangleLabels name="r_{{idx}}" toName="i_{{idx}}"><Label value="car"/></RectangleLabels></Repeater></View>"""
+REGION = {"from_name": "r", "type": "rectanglelabels", "value": {}}
+
+
+def chose(*names: str, control: str = "fit") -> dict[str, Any]:
+    return {"from_name": control, "type": "choices", "value": {"choices": list(names)}}
 
 
 def answer(task: Task, label: Label, **features: float) -> Answer:
@@ -58,6 +67,17 @@ class TestConfig:
             (BOXES.replace("Label ", "Other "), "detection", "expected labels in RectangleLabels 'r'"),
             (TWO_BOXES.replace("dent", "car"), "detection", "of the model in one control, r, got car in s"),
             (TWO_LANES.replace("Kerb", "lane"), "lane", "of the model in one control, v, got lane in s"),
+            (
+                REPEATED,
+                "detection",
+                "expected one medium a task, got RectangleLabels 'r_{{idx}}' in a Repeater, of many",
+            ),
+            (
+                BOXES.replace("toName", 'choice="multiple" toName'),
+                "detection",
+                'a region, got choice="multiple" of Rec',
+            ),
+            (VIDEO.replace("<Labels", '<Labels choice="multiple"'), "detection", 'choice="multiple" of Labels'),
         ],
     )
     def test_what_is_not_understood_is_refused(self, config: str, task: Task, says: str) -> None:
@@ -69,6 +89,47 @@ class TestConfig:
         assert view(TWO_LANES, "lane", (), {}).controls == {"v", "s"}
         elsewhere = TWO_BOXES.replace("dent", "car").replace('"s" toName="i"', '"s" toName="j"')
         assert view(elsewhere, "detection", ["car", "person"], {}).controls == {"r", "s"}
+
+    def test_whatever_else_people_answer_there_is_the_projects_own(self) -> None:
+        """Per region, ranked, compared, repeated: what they make is let through and says nothing about boxes."""
+        others = """<Choices name="c" toName="i" perRegion="true"><Choice value="a"/></Choices>
+            <Rating name="s" toName="i"/>
+            <List name="li" value="$li"/><Ranker name="rank" toName="li"/><Pairwise name="p" toName="i,j"/>
+            <Repeater on="$p" indexFlag="{{n}}"><Text name="t{{n}}" value="$p[{{n}}]"/>
+            <TextArea name="t-{{n}}" toName="t{{n}}"/></Repeater><Chat name="chat" value="$said"/></View>"""
+        shown = view(BOXES.replace("</View>", others), "detection", ["car", "person"], {})
+        made = [{"from_name": name} for name in ("r", "c", "s", "rank", "p", "t-0", "t-12", "chat")]
+        require_known([*made, {"type": "relation"}], shown)
+        for name in ("t-", "t-n", "x"):
+            with pytest.raises(InvalidInput, match=f"got some of {name}"):
+                require_known([{"from_name": name}], shown)
+
+    @pytest.mark.parametrize(
+        ("condition", "shown_with", "hidden_with"),
+        [
+            ("", [[], [chose("No")]], []),
+            ('visibleWhen="region-selected"', [[]], []),
+            ('visibleWhen="choice-selected" whenTagName="fit" whenChoiceValue="Yes,Maybe"',
+             [[chose("Yes")], [chose("No", "Maybe")], [chose("y")], [REGION]],
+             [[], [chose("No")], [chose("Yes", control="c")]]),
+            ('visiblewhen="choice-unselected" whentagname="fit"', [[], [REGION, chose("No")]], [[chose("No")]]),
+            ('visibleWhen="choice-selected"', [[chose("x", control="c")]], [[]]),
+            ('whenChoiceValue="No"', [[chose("No")]], [[chose("Yes")]]),
+            ('visibleWhen="choice-selected" whenTagName="kind" whenChoiceValue="car"',
+             [[{"from_name": "kind", "value": {"taxonomy": [["a", "b"], ["vehicle", "car"]]}}]],
+             [[{"from_name": "kind", "value": {"taxonomy": [["car", "wheel"]]}}]]),
+        ],
+    )  # fmt: skip
+    def test_who_does_not_see_the_control_says_nothing_with_it(
+        self, condition: str, shown_with: list[Any], hidden_with: list[Any]
+    ) -> None:
+        choices = '<Choices name="fit" toName="i"><Choice value="Yes" alias="y"/><Choice value="No"/></Choices>'
+        inside = BOXES.replace("<Rectangle", f"{choices}<View {condition}><View><Rectangle")
+        control = view(inside.replace("</View>", "</View></View></View>"), "detection", ["car", "person"], {}).control
+        assert [control.is_hidden(result) for result in shown_with] == [False] * len(shown_with)
+        assert [control.is_hidden(result) for result in hidden_with] == [True] * len(hidden_with)
+        own = BOXES.replace("<RectangleLabels", f"{choices}<RectangleLabels {condition}")
+        assert view(own, "detection", ["car", "person"], {}).control.conditions == control.conditions
 
     def test_a_label_is_the_models_own_or_an_alias_or_refused_with_both_lists(self) -> None:
         with pytest.raises(InvalidInput, match=r"of the model, car, dog, or aliases .* got person among car, person"):

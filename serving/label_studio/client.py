@@ -16,6 +16,7 @@ from serving.tool_api import ToolApi
 
 StudioTask: TypeAlias = dict[str, Any]
 
+TIME = "%Y-%m-%dT%H:%M:%S.%fZ"  # of UTC; its table understands no other
 PAGE = 100  # tasks a request
 RESERVED = "reserved network address"  # in its refusal of a backend that is in no public network
 FRESH_S = 240.0  # an access token lives for five minutes
@@ -35,15 +36,15 @@ class Client(ToolApi):
         return dict(self._json("GET", f"/api/projects/{project}"))
 
     def tasks(self, project: int, since: datetime | None = None) -> Iterator[list[StudioTask]]:
-        """Tasks with their annotations and predictions, in pages by number: every one or, with ``since``, those that
-        changed afterwards and those without a prediction, for nothing else tells of it when predictions are deleted.
+        """Tasks with their annotations and predictions, in pages by number: every one or, with ``since`` of UTC, those
+        that changed afterwards and those without a prediction, for nothing else tells that predictions were deleted.
 
         A page begins behind the last task of the one before, so that what changes meanwhile moves none.
         """
         if since is None:
             yield from self._pages(project)
         else:
-            yield from self._pages(project, _filter("updated_at", "greater", "Datetime", since.isoformat()))
+            yield from self._pages(project, _filter("updated_at", "greater", "Datetime", f"{since:{TIME}}"))
             yield from self._pages(project, _filter("total_predictions", "equal", "Number", 0))
 
     def _pages(self, project: int, *wanted: Mapping[str, Any]) -> Iterator[list[StudioTask]]:

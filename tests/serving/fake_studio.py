@@ -8,7 +8,7 @@ from typing import Any
 
 import httpx
 
-from serving.label_studio.client import Client
+from serving.label_studio.client import TIME, Client
 
 URL = "http://studio.test"
 RECTANGLES = """<View><Image name="image" value="$image"/><RectangleLabels name="label" toName="image">
@@ -133,7 +133,7 @@ class FakeStudio:
 
 
 def now() -> str:
-    return datetime.now(UTC).isoformat()
+    return f"{datetime.now(UTC):{TIME}}"
 
 
 def is_wanted(task: Mapping[str, Any], query: Mapping[str, Any]) -> bool:
@@ -141,6 +141,7 @@ def is_wanted(task: Mapping[str, Any], query: Mapping[str, Any]) -> bool:
     columns = {"id": task["id"], "updated_at": task["updated_at"], "total_predictions": len(task["predictions"])}
     for one in query.get("filters", {"items": []})["items"]:
         found = columns[one["filter"].removeprefix("filter:tasks:")]
+        assert one["type"] != "Datetime" or re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}Z", one["value"])
         if one["operator"] == "greater" and not found > one["value"]:
             return False
         if one["operator"] == "equal" and found != one["value"]:

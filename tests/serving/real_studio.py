@@ -112,5 +112,13 @@ class RealStudio:
         body = {"task": task, "context": {"result": drawn}}
         return list(self.call("POST", f"/api/ml/{backend['id']}/interactive-annotating", json=body)["data"]["result"])
 
+    def act(self, action: str, project: int, *tasks: int) -> None:
+        """What is chosen from the menu of the project's table for some tasks, or for all."""
+        chosen = {"all": False, "included": list(tasks)} if tasks else {"all": True, "excluded": []}
+        self.call("POST", f"/api/dm/actions?id={action}&project={project}", json={"selectedItems": chosen})
+
+    def annotations(self, task: int) -> list[dict[str, Any]]:
+        return list(self.call("GET", f"/api/tasks/{task}/annotations/"))
+
     def annotate(self, task: int, result: list[Any], **more: Any) -> int:
         return int(self.call("POST", f"/api/tasks/{task}/annotations/", json={"result": result, **more})["id"])

@@ -20,7 +20,7 @@ from tests.serving.fake_studio import RECTANGLES, FakeStudio
 from tests.serving.served import Served, eventually, picture, serving
 from tests.serving.test_label_studio import HERE, box
 
-BEFORE = "2026-01-01T10:00:00+00:00"  # long ago
+BEFORE = "2026-01-01T10:00:00.000000Z"  # long ago
 
 
 @pytest.fixture

@@ -19,6 +19,8 @@ from scipy import ndimage
 from models import scenes
 from models.records import TASKS, Boxes, Label, Lanes, Task, Transcript
 from models.versions import starters
+from serving.errors import StoreAway
+from serving.label_studio.media import Media
 from serving.loop import utc_now
 from serving.media_files import content_id
 from serving.tokens import make_token
@@ -107,8 +109,7 @@ def test_the_whole_round(task: Task, studio: RealStudio, tmp_path: Path) -> None
         assert served.loop.standing(task, MEDIA)[1] == ours
         assert studio.call("GET", f"/api/projects/{project}/next")["id"] == first["task"]
 
-        selected = {"selectedItems": {"all": True, "excluded": []}}
-        studio.call("POST", f"/api/dm/actions?id=retrieve_tasks_predictions&project={project}", json=selected)
+        studio.act("retrieve_tasks_predictions", project)
         assert len({one["task"] for one in studio.predictions(project)}) == MEDIA
 
         drawn = studio.interactive(project, first["task"], first["result"][:1])
@@ -193,23 +194,71 @@ def test_copies_and_stars_are_nobodys_word_and_other_names_bring_other_predictio
     port = free_port()
     settings: dict[str, Any] = {"port": port, "label_studio_url": studio.url, "label_studio_token": TOKEN}
     with serving(tmp_path, tasks=["detection"], **settings) as served, on_a_port(served, port):
-        project = studio.new_project("copies of a test", CONFIGS["detection"], files("detection", 2))
+        project = studio.new_project("copies of a test", CONFIGS["detection"], files("detection", 3))
         assert attach(tmp_path, studio, "detection", project, port).returncode == 0
+        before = {one["task"]: one for one in studio.predictions(project)}
+        early, late, seen = before
+        studio.act("predictions_to_annotations", project, early)
         config = CONFIGS["detection"].replace('"label"', '"boxes"')
         studio.call("PATCH", f"/api/projects/{project}", json={"label_config": config})
-        assert attach(tmp_path, studio, "detection", project, port).returncode == 0
-        copied, seen = studio.predictions(project)
-        assert {region["from_name"] for one in (copied, seen) for region in one["result"]} == {"boxes"}
+        eventually(lambda: names_of_controls(studio, project) == {early: {"label", "boxes"}, late: {"boxes"},
+                                                                  seen: {"boxes"}}, within_s=60)  # fmt: skip
+        (copy,) = studio.annotations(early)
+        assert copy["parent_prediction"] == before[early]["id"]
+        assert {one["id"] for one in studio.predictions(project)} > {one["id"] for one in before.values()}
+        studio.call("PATCH", f"/api/projects/{project}", json={"label_config": CONFIGS["detection"]})
+        eventually(lambda: names_of_controls(studio, project)[late] == {"label"}, within_s=60)
 
-        selected = {"selectedItems": {"all": False, "included": [copied["task"]]}}
-        studio.call("POST", f"/api/dm/actions?id=predictions_to_annotations&project={project}", json=selected)
-        annotation = studio.annotate(seen["task"], seen["result"], lead_time=3.0, parent_prediction=seen["id"])
-        eventually(lambda: len(corrections(served, "detection")) == 1, within_s=60)
+        for one in studio.call("GET", "/api/webhooks/", params={"project": project}):
+            studio.call("DELETE", f"/api/webhooks/{one['id']}/")
+        studio.act("predictions_to_annotations", project, late)
+        studio.act("delete_tasks_predictions", project, late)  # its copy is first seen afterwards
+        assert [one["parent_prediction"] for one in studio.annotations(late)] == [None]
+        shown = next(one for one in studio.predictions(project) if one["task"] == seen)
+        annotation = studio.annotate(seen, shown["result"], lead_time=3.0, parent_prediction=shown["id"])
         studio.call("PATCH", f"/api/annotations/{annotation}/", json={"ground_truth": True})
+        served.deployment.label_studio.look()
+        eventually(lambda: len(corrections(served, "detection")) == 1, within_s=60)
+        eventually(lambda: late in names_of_controls(studio, project), within_s=60)  # it has a prediction again
         sync = prelabel(served.folder, "label-studio", "sync", **environment(served.folder, studio, port))
-        assert sync.stdout.splitlines()[1].split() == ["detection", str(project), "0", "2", "0", "0"]
+        assert sync.stdout.splitlines()[1].split() == ["detection", str(project), "0", "3", "0", "0"]
         (given,) = corrections(served, "detection")
-        assert given["item_id"] == served.loop.store.studio.item_of("detection", seen["task"])
+        assert given["item_id"] == served.loop.store.studio.item_of("detection", seen)
+
+
+def test_what_is_away_for_a_moment_leaves_no_empty_prediction(
+    studio: RealStudio, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    port, away = free_port(), list[str]()
+    settings: dict[str, Any] = {"port": port, "label_studio_url": studio.url, "label_studio_token": TOKEN}
+    with serving(tmp_path, tasks=["detection"], **settings) as served, on_a_port(served, port):
+        media = files("detection", 3)
+        media["broken.png"] = b"no picture"
+        project = studio.new_project("away for a moment", CONFIGS["detection"], {})
+        assert attach(tmp_path, studio, "detection", project, port).returncode == 0
+
+        def fetch(_media: Media, uri: str) -> Any:
+            away.append(uri)
+            raise StoreAway("it is locked")
+
+        with monkeypatch.context() as patched:
+            patched.setattr(Media, "fetch", fetch)
+            for name, data in media.items():
+                studio.call("POST", f"/api/projects/{project}/import", files={"file": (name, data)})
+            studio.act("retrieve_tasks_predictions", project)
+            assert len(set(away)) == MEDIA
+            assert studio.predictions(project) == []
+        served.deployment.label_studio.look()
+        eventually(lambda: len(studio.predictions(project)) == MEDIA, within_s=60)
+        assert sum(one["result"] == [] for one in studio.predictions(project)) == 1
+
+
+def names_of_controls(studio: RealStudio, project: int) -> dict[int, set[str]]:
+    """With what the predictions of each task are drawn."""
+    found: dict[int, set[str]] = {}
+    for one in studio.predictions(project):
+        found.setdefault(one["task"], set()).update(region["from_name"] for region in one["result"])
+    return found
 
 
 @pytest.mark.skipif(CHROMIUM is None, reason="chromium is not installed (Debian: apt install chromium)")

@@ -86,9 +86,9 @@ class Corrections:
         is_old = known.changed_at is not None and changed_at < known.changed_at
         if known.gone or (is_old and not known.corrections):
             return False
-        is_untouched = given.get("lead_time") is None
-        if is_untouched and known.changed_at == changed_at and not known.corrections:
-            return False  # a copy, as was seen before: what it was copied from may be gone by now
+        is_untouched, lead_s = given.get("lead_time") is None, float(given.get("lead_time") or 0)
+        if known.changed_at == changed_at and (lead_s <= known.seconds if known.corrections else is_untouched):
+            return False  # as was seen before; of a copy, what it was copied from may be gone by now
         known = replace(known, project=int(project["id"]), studio_task=int(studio_task["id"]),
                         changed_at=known.changed_at if is_old else changed_at)  # fmt: skip
         if given.get("was_cancelled"):
@@ -108,7 +108,7 @@ class Corrections:
                 self._take_back(known)
             return False
         said = self._said(task, given, studio_task, shown)
-        lead_s, version = float(given.get("lead_time") or 0), self._version(prediction)
+        version = self._version(prediction)
         each_s = max(0.0, lead_s - known.seconds) / len(said)
         if each_s == 0 and self._was_said(known, said):
             self._studio.keep(known)

@@ -29,6 +29,7 @@ class FakeStudio:
         self.read = 0  # tasks on these
         self.predicted = 0
         self.changed = 0  # predictions one by one
+        self.shown = 0  # and looked at
         self.stores = True
         self.answers = True
         self.may_connect = True  # to backends in private networks
@@ -124,6 +125,7 @@ class FakeStudio:
             self.read += len(some[:size])
             return httpx.Response(200, json={"tasks": some[:size], "total": len(some)})
         if found := re.fullmatch(r"/api/predictions/(\d+)", path):
+            self.shown += 1
             for one in (one for task in self.tasks for one in task["predictions"]):
                 if one["id"] == int(found[1]):
                     return httpx.Response(200, json=one)

@@ -352,10 +352,13 @@ class TestCorrections:
         self, joined: Served, studio: FakeStudio
     ) -> None:
         tasks = [studio.add_task(f"{i}.png", picture(i)) for i in range(3)]
-        first = [studio.annotate(task, [box()]) for task in tasks]
+        tasks[0]["predictions"].append({"id": 3, "model_version": joined.version, "result": []})
+        first = [studio.annotate(task, [box()], prediction={}, parent_prediction=3) for task in tasks]
         corrections = joined.deployment.corrections
         assert corrections.reconcile("detection", 1) == Reconciled(new=3)
+        assert studio.shown == 3
         assert corrections.reconcile("detection", 1) == Reconciled(known=3)
+        assert studio.shown == 3  # what is known is not asked for again
         tasks[0]["annotations"].clear()
         studio.annotate(tasks[1], [box(20)], id=first[1]["id"], at=9)
         studio.tasks.remove(tasks[2])  # a task that is gone takes no label with it

@@ -56,9 +56,9 @@ class Control:
         return self.kind == "VideoRectangle"
 
     def is_hidden(self, result: Sequence[Mapping[str, Any]]) -> bool:
-        """Whether whoever made an annotation with these regions did not see it, and so said nothing by drawing none."""
-        drawn = any(region.get("from_name") == self.from_name for region in result)
-        return not drawn and not all(one.holds(result) for one in self.conditions)
+        """Whether whoever made an annotation with these regions did not see it, and so said nothing with it: what the
+        model drew is saved all the same."""
+        return not all(one.holds(result) for one in self.conditions)
 
     def frames_per_s(self, data: Mapping[str, Any]) -> float:
         """How many frames a second Label Studio counts in the video of a task, whatever the video's own rate.

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, TypeAlias
 
-from models.errors import Refused
+from models.errors import NotFound, Refused
 from serving.label_studio.client import Client, StudioTask
 from serving.label_studio.config import Control
 from serving.label_studio.regions import is_of
@@ -85,13 +85,15 @@ class Push:
         parents = {one.get("parent_prediction") for one in studio_task["annotations"]}
         worn = [one for one in studio_task["predictions"] if one.get("model_version") == self.version]
         free = [one for one in worn if one["id"] not in parents]
-        for one in worn:
-            if one["id"] in parents and one["score"] != LAST:
-                self.client.change_prediction(int(one["id"]), score=LAST)
-        if not free:
+        try:
+            for one in worn:
+                if one["id"] in parents and one["score"] != LAST:
+                    self.client.change_prediction(int(one["id"]), score=LAST)
+            for one in free[-1:]:
+                self.client.change_prediction(int(one["id"]), score=answer["score"], result=answer["result"])
+        except NotFound:  # deleted there since it was read
             return False
-        self.client.change_prediction(int(free[-1]["id"]), score=answer["score"], result=answer["result"])
-        return True
+        return bool(free)
 
     def _shows(self, studio_task: StudioTask) -> bool:
         said = [one for one in studio_task["predictions"] if one.get("model_version") == self.version]

@@ -237,7 +237,7 @@ class TestCorrections:
         made = studio.annotate(task, [yes])
         assert joined.deployment.corrections.reconcile("detection", 1) == Reconciled(new=1)
         assert [label.boxes for label in labels(joined)] == [()]
-        studio.annotate(task, [no], id=made["id"], at=5)
+        studio.annotate(task, [no, box()], id=made["id"], at=5)  # the editor saves what the model drew
         assert joined.deployment.corrections.reconcile("detection", 1) == Reconciled(known=1)
         assert labels(joined) == []
 

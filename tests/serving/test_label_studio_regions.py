@@ -110,9 +110,9 @@ class TestConfig:
             ("", [[], [chose("No")]], []),
             ('visibleWhen="region-selected"', [[]], []),
             ('visibleWhen="choice-selected" whenTagName="fit" whenChoiceValue="Yes,Maybe"',
-             [[chose("Yes")], [chose("No", "Maybe")], [chose("y")], [REGION]],
-             [[], [chose("No")], [chose("Yes", control="c")]]),
-            ('visiblewhen="choice-unselected" whentagname="fit"', [[], [REGION, chose("No")]], [[chose("No")]]),
+             [[chose("Yes")], [chose("No", "Maybe")], [chose("y")]],
+             [[], [chose("No")], [REGION], [chose("Yes", control="c")]]),
+            ('visiblewhen="choice-unselected" whentagname="fit"', [[], [REGION]], [[chose("No"), REGION]]),
             ('visibleWhen="choice-selected"', [[chose("x", control="c")]], [[]]),
             ('whenChoiceValue="No"', [[chose("No")]], [[chose("Yes")]]),
             ('visibleWhen="choice-selected" whenTagName="kind" whenChoiceValue="car"',
@@ -202,6 +202,19 @@ class TestRegions:
         assert label_of(regions[::-1], shown, lambda: (1, 1)) == Transcript("so it is", sure)
         regions[3]["value"]["text"] = ["was"]
         assert label_of(regions, shown, lambda: (1, 1)) == Transcript("so it was")
+
+    def test_segments_as_the_editor_writes_them(self) -> None:
+        """Drawn by hand on sound of two channels; the second was left without a text, the first has two."""
+        speech, texts = {"labels": ["Speech"]}, ({"text": ["lower half"]}, {"text": ["hello there", " second  line"]})
+        drawn: list[tuple[str, float, dict[str, list[str]]]] = [
+            ("l", 1.9, speech), ("t", 1.9, texts[0]), ("l", 1.2, speech), ("l", 0.1, speech), ("t", 0.1, texts[1]),
+        ]  # fmt: skip
+        result = [{"original_length": 3, "id": str(start), "from_name": control, "to_name": "a", "origin": "manual",
+                   "type": {"l": "labels", "t": "textarea"}[control],
+                   "value": {"start": start, "end": start + 0.6, "channel": 0, **said}}
+                  for control, start, said in drawn]  # fmt: skip
+        shown = view(SEGMENTS, "asr", (), {})
+        assert label_of(result, shown, lambda: (0, 0)) == Transcript("hello there second line lower half")
 
     def test_a_turned_box_is_the_upright_one_around_it(self) -> None:
         value = {"x": 50, "y": 20, "width": 10, "height": 20, "rotation": 90, "rectanglelabels": ["car"]}

@@ -373,7 +373,9 @@ def corrections(served: Served, task: Task) -> list[dict[str, Any]]:
 
 
 def missed_and_deleted(served: Served, studio: RealStudio, task: Task, project: int, annotation: int) -> None:
-    """While no webhook tells, one annotation is made and one deleted; one look finds both, another changes nothing."""
+    """While no webhook tells and the service does not look, one annotation is made and one deleted; one look finds
+    both, another changes nothing."""
+    served.deployment.label_studio.close()
     for one in studio.call("GET", "/api/webhooks/", params={"project": project}):
         studio.call("DELETE", f"/api/webhooks/{one['id']}/")
     other = next(one for one in studio.predictions(project) if one["task"] != studio_task(studio, annotation))

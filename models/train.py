@@ -33,7 +33,7 @@ from models.optimizers import optimizers, step
 from models.precision import in_training
 from models.pretrained import Pretrained
 from models.progress import progress_bar
-from models.records import Item, Label, Task
+from models.records import Item, Label, Task, to_json
 from models.stopping import Stop
 from models.utilisation import peak, with_operations
 from models.versions import Version
@@ -47,7 +47,7 @@ WARM_UP_SHARE = 0.05
 
 @dataclass(frozen=True)
 class Plan:
-    """What a run is. The same plan on the same items is the same run, and goes on where it stopped.
+    """What a run is. The same plan on the same items and labels is the same run, and goes on where it stopped.
 
     ``keep`` is the share of the weights it started from that the result keeps. A mean of both bears other material
     better than what was trained last, and often that very material too (Wortsman et al. 2022, arXiv 2109.01903).
@@ -75,9 +75,10 @@ class Plan:
             got = f"{self.epochs}, {self.batch_size} and {self.learning_rate:g}"
             raise InvalidInput(f"training plan: expected epochs, batch size and learning rate > 0, got {got}")
 
-    def run_name(self, items: Sequence[Item]) -> str:
-        """A name that only this plan on these items has."""
-        text = json.dumps([asdict(self), sorted(item.id for item in items)])
+    def run_name(self, pairs: Sequence[tuple[Item, Label]]) -> str:
+        """A name that only this plan on these items with these labels has."""
+        learnt = sorted(json.dumps([item.id, item.uri, to_json(label)]) for item, label in pairs)
+        text = json.dumps([asdict(self), learnt])
         return f"{self.task}-{hashlib.sha256(text.encode()).hexdigest()[:12]}"
 
 

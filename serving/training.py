@@ -172,7 +172,7 @@ def train_version(
         )
     _tell_unknown(request.task, shared, start, console)
     plan = _plan(request, start)
-    run_dir = runs_dir / plan.run_name([item for item, _ in shared.kept])
+    run_dir = runs_dir / plan.run_name(shared.kept)
     network, settings = train(plan, shared.kept, run_dir, start=start, console=console)
     return publish(
         _origin(request, plan, start, shared.told, material.gold),

@@ -259,10 +259,19 @@ def _rgb(image: PillowImage) -> PillowImage | Image:
     return image.convert("RGB")
 
 
-def _check_header(sound: soundfile.SoundFile, name: str, limits: Limits) -> None:
+def check_rate(rate: int, name: str) -> None:
+    """Lets a sample rate in Hz pass.
+
+    Raises:
+        UnreadableMedia: no sound has it.
+    """
     low, high = SOURCE_RATES
-    if not low <= sound.samplerate <= high:
-        raise UnreadableMedia(f"{name}: expected a sample rate from {low} to {high} Hz, got {sound.samplerate}")
+    if not low <= rate <= high:
+        raise UnreadableMedia(f"{name}: expected a sample rate from {low} to {high} Hz, got {rate}")
+
+
+def _check_header(sound: soundfile.SoundFile, name: str, limits: Limits) -> None:
+    check_rate(sound.samplerate, name)
     declared_s = sound.frames / sound.samplerate
     if declared_s > limits.max_audio_s and sound.frames < UNKNOWN_FRAMES:
         raise TooLarge(f"{name}: {_expected_seconds(limits)}, got {declared_s:.1f} s")

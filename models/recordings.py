@@ -11,6 +11,7 @@ import math
 import mmap
 import os
 import re
+import stat
 import struct
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -25,7 +26,7 @@ from numpy.typing import NDArray
 
 from models.audio_containers import check_wav, whole
 from models.errors import NotFound, TooLarge, UnreadableMedia
-from models.media import SOUNDS, UNKNOWN_FRAMES, Limits, SoundStream, expect_kind, mono_blocks
+from models.media import SOUNDS, UNKNOWN_FRAMES, Limits, SoundStream, check_rate, expect_kind, mono_blocks
 from models.records import Seconds
 from models.versions import file_sha256
 
@@ -35,7 +36,8 @@ _HEAD_BYTES = 16
 _SEEKABLE = ("audio/wav", "audio/flac")  # of others every page or frame is looked at first
 _16_BITS = ("PCM_S8", "PCM_U8", "PCM_16", "ULAW", "ALAW", "IMA_ADPCM", "MS_ADPCM", "GSM610")
 _KEPT_AS = {**dict.fromkeys(_16_BITS, "int16"), "PCM_24": "int32", "PCM_32": "int32"}  # others as 32-bit floats
-_RUN_UP: Seconds = 4.0  # after a seek Opus needs so long until it decodes as if it had heard all
+_RUN_UP: Seconds = 4.0  # after a seek these need so long until they decode as if they had heard all
+_HEARING = ("OPUS", "MPEG_LAYER_III")
 _MOST_BYTES = 1 << 30  # of one stretch; the sizes in a WAV end at four times as much
 
 
@@ -153,6 +155,8 @@ def _state(path: Path) -> tuple[int, ...]:
         about = os.stat(path)
     except OSError as error:
         raise _not_found(path, error) from error
+    if not stat.S_ISREG(about.st_mode):  # a pipe would be waited for
+        raise UnreadableMedia(f"{path}: expected a sound file, got a folder or a device")
     return about.st_ino, about.st_mtime_ns, about.st_size
 
 
@@ -204,10 +208,11 @@ def cut(wanted: Stretch) -> bytes:
     if first == end:
         raise UnreadableMedia(f"{wanted.uri}: expected a stretch within {known.duration_s:.3f} s of sound, got none")
     with _opened(wanted.recording, _state(wanted.recording)) as sound:
+        check_rate(sound.samplerate, wanted.uri)
         kind = _KEPT_AS.get(sound.subtype, "float32")
         if (end - first) * known.channels * np.dtype(kind).itemsize > _MOST_BYTES:
             raise TooLarge(f"{wanted.uri}: expected at most {_MOST_BYTES >> 20} MiB of samples, got more")
-        run_up = min(first, round(_RUN_UP * known.rate)) if sound.subtype == "OPUS" else 0
+        run_up = min(first, round(_RUN_UP * known.rate)) if sound.subtype in _HEARING else 0
         sound.skip(first - run_up)
         samples = sound.read(run_up + end - first, dtype=kind, always_2d=True)[run_up:]  # (frames, channels)
     if len(samples) < end - first:

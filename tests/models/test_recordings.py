@@ -2,6 +2,7 @@
 
 import hashlib
 import io
+import os
 import tracemalloc
 import wave
 from pathlib import Path
@@ -121,6 +122,21 @@ def test_a_stretch_of_an_mp3_has_them_as_near_as_its_decoder_comes(tmp_path: Pat
     assert read_audio(medium(f"{file}#t=2.3,4"), "part") == pytest.approx(whole[36800:64000], abs=1e-6)
 
 
+@pytest.mark.parametrize(("mode", "level"), [("VARIABLE", 0.95), ("CONSTANT", 0.95)])
+def test_frames_of_an_mp3_that_lean_on_those_before_are_decoded_with_them(
+    mode: str, level: float, tmp_path: Path
+) -> None:
+    file = tmp_path / "talk.mp3"
+    with soundfile.SoundFile(
+        file, "w", RATE, 1, "MPEG_LAYER_III", format="MP3", bitrate_mode=mode, compression_level=level
+    ) as out:
+        out.write(noise(8))
+    whole = read_audio(file.read_bytes(), "talk")
+    for begin in range(RATE, 7 * RATE, 7919):
+        uri = Stretch(file, begin / RATE, (begin + 4000) / RATE).uri
+        assert read_audio(medium(uri), uri) == pytest.approx(whole[begin : begin + 4000], abs=1e-5)
+
+
 def test_a_stretch_is_the_same_file_for_ever(tmp_path: Path) -> None:
     """Versions remember what they were trained on by it."""
     ramp = (np.arange(4 * RATE) % 2000).astype(np.int16)
@@ -182,6 +198,21 @@ def test_a_recording_that_was_cut_short_is_an_error(kind: str, tmp_path: Path) -
     file.write_bytes(file.read_bytes()[: file.stat().st_size * 3 // 4])
     with pytest.raises(UnreadableMedia, match=r"a(#t=3\.5)?: expected "):
         medium(f"{file}#t=3.5")
+
+
+def test_a_recording_at_a_rate_that_no_sound_has_is_refused(tmp_path: Path) -> None:
+    file = tmp_path / "a.wav"
+    soundfile.write(file, np.zeros((4000, 2)), 2**31 - 1)
+    with pytest.raises(
+        UnreadableMedia, match=r"a\.wav#t=0: expected a sample rate from 1000 to 768000 Hz, got 2147483647"
+    ):
+        medium(f"{file}#t=0")
+
+
+def test_a_pipe_is_no_recording(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    with pytest.raises(UnreadableMedia, match="pipe: expected a sound file, got a folder or a device"):
+        medium(f"{tmp_path}/pipe#t=1")
 
 
 def test_a_recording_that_changed_is_looked_at_again(tmp_path: Path) -> None:

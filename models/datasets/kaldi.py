@@ -137,7 +137,8 @@ def write(root: Path, pairs: Iterable[tuple[Item, Transcript]]) -> None:
     An utterance is called ``SPEAKER-ITEM``; an item without a group is its own speaker.
 
     Raises:
-        InvalidInput: as ``new_folder``, two items that would be one utterance, or a path that ``wav.scp`` cannot hold.
+        InvalidInput: as ``new_folder``, two items that would be one utterance, a path that ``wav.scp`` cannot hold, or
+            a recording of several channels, where there are stretches.
         UnreadableMedia, NotFound: a recording whose length cannot be told, where there are stretches.
     """
     utterances, segmented = Shelf(), False
@@ -183,15 +184,18 @@ def _write_segments(out: Path, utterances: Shelf) -> None:
                 name = f"{name}-{hashlib.sha256(os.fsencode(path)).hexdigest()[:12]}" if name in paths else name
                 names.add(path, name)
                 paths.add(name, path)
-            start, end = _ends(Stretch(Path(path), *(times or (0, None))))
+            start, end = _ends(utterance, Stretch(Path(path), *(times or (0, None))))
             lines.write(f"{utterance} {names.values(path)[0]} {number(start)} {number(end)}\n")
     with (out / _RECORDINGS).open("w", encoding="utf-8") as lines:
         lines.writelines(f"{name} {path}\n" for name, path in paths.in_order())
 
 
-def _ends(found: Stretch) -> tuple[Seconds, Seconds]:
+def _ends(utterance: str, found: Stretch) -> tuple[Seconds, Seconds]:
     """Where a stretch begins and ends, by the frames of its recording."""
     known = recording(found.recording)
+    if known.channels > 1:
+        got = f"{known.channels} in {found.recording}"
+        raise InvalidInput(f"utterance {utterance}: expected a recording of one channel, as in all segments, got {got}")
     first, end = found.frames(known)
     return first / known.rate, end / known.rate
 

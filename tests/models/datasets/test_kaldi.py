@@ -175,6 +175,18 @@ def test_a_broken_segment_is_named(tmp_path: Path, line: str, message: str) -> N
     expect_broken(f"kaldi:{tmp_path}", tmp_path / "segments", 1, message.format(tmp_path))
 
 
+def test_no_segments_of_several_channels_are_written(tmp_path: Path) -> None:
+    """They could not be read again, by Kaldi neither."""
+    both, one = tmp_path / "both.wav", tmp_path / "one.wav"
+    soundfile.write(both, np.zeros((16000, 2)), 8000)
+    soundfile.write(one, np.zeros(16000), 8000)
+    for uris in ([f"{both}#t=0.5"], [f"{one}#t=0.5", str(both)]):
+        pairs = [(Item(f"i{number}", uri), Transcript("x")) for number, uri in enumerate(uris)]
+        with pytest.raises(InvalidInput, match=r"utterance i\d: expected a recording of one channel.* got 2 in "):
+            module.write(tmp_path / "out", pairs)
+        assert not (tmp_path / "out").exists()
+
+
 @pytest.mark.parametrize(
     ("changes", "file", "line", "message"),
     [

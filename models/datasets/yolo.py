@@ -40,8 +40,8 @@ _SLACK = 0.01  # of the image, by which Ultralytics lets numbers reach beyond it
 def read(root: Path, split: str | None = None) -> Iterator[tuple[Item, Boxes]]:
     """Every image of a split of ``data.yaml``, in a folder of images or a text file that lists them.
 
-    ROOT may be that file, of any name. The labels of ``images/../a.jpg`` are in ``labels/../a.txt``; without that file
-    the image shows nothing. Boxes are clipped to the image.
+    ROOT may be that file, of any name. The labels of ``images/../a.jpg`` are in ``labels/../a.txt``, or beside it;
+    without that file the image shows nothing. Boxes are clipped to the image.
 
     Raises:
         InvalidDataset: a broken ``data.yaml``, list or label file, naming file and line.
@@ -139,9 +139,11 @@ def _read(root: Path, names: dict[int, str], images: Iterable[Path], *, outlines
 
 
 def _labels_of(image: Path) -> Path:
-    """The label file beside an image: the last folder called ``images`` in its path becomes ``labels``."""
-    before, found, after = str(image.absolute().with_suffix(".txt")).rpartition("/images/")
-    return Path(f"{before}/labels/{after}" if found else after)
+    """The label file of an image: the last folder called ``images`` in its path becomes ``labels``, or it is beside."""
+    beside = image.absolute().with_suffix(".txt")
+    before, found, after = str(beside).rpartition("/images/")
+    apart = Path(f"{before}/labels/{after}")
+    return apart if found and apart.is_file() else beside
 
 
 def _box(where: str, line: str, names: dict[int, str], width: int, height: int, outlines: bool) -> Box | None:

@@ -123,6 +123,15 @@ class TestYolo:
         with pytest.raises(ValueError, match=rf"^{file}:1: expected NAME = VALUE, got 'classes'"):
             read(f"yolo:{tmp_path}")
 
+    def test_labels_beside_their_images_are_found_wherever_the_folder_lies(self, tmp_path: Path) -> None:
+        root = tmp_path / "images" / "task"
+        put(root / "obj.data", "train = data/train.txt\nnames = data/obj.names\n")
+        put(root / "obj.names", "car\nbus\n")
+        put(root / "train.txt", "data/obj_train_data/a.jpg\n")
+        photo(root / "obj_train_data" / "a.jpg")
+        put(root / "obj_train_data" / "a.txt", LINE)
+        assert labels(f"yolo:{root}") == {"obj_train_data/a.jpg": CAR}
+
     def test_label_studio_has_its_classes_in_a_text_file(self, tmp_path: Path) -> None:
         put(tmp_path / "classes.txt", "car\nbus\n")
         put(tmp_path / "notes.json", "{}")

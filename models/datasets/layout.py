@@ -124,7 +124,7 @@ def picture(where: str, suffix: str, *stems: Path) -> Path:
         InvalidDataset: there is none.
     """
     suffixes = (suffix, *PICTURES, *map(str.upper, PICTURES))
-    candidates = [stem.with_name(stem.name + ending) for stem in stems for ending in suffixes]
+    candidates = [Path(f"{stem}{ending}") for stem in stems for ending in suffixes]
     return existing(where, next(filter(os.path.isfile, candidates), candidates[0]))
 
 

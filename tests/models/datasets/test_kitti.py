@@ -51,8 +51,9 @@ def test_a_split_may_be_a_list(tmp_path: Path) -> None:
     listing = put(tmp_path / "ImageSets" / "val.txt", "000007\n")
     assert list(labels(f"kitti:{tmp_path}:val")) == ["training/image_2/000007.png"]
     assert len(labels(f"kitti:{tmp_path}:training")) == 2
-    put(listing, "000007\n000008\n")
-    expect_broken(f"kitti:{tmp_path}:val", listing, 2, "expected a file that exists, got")
+    for absent in ("000008", "/"):
+        put(listing, f"000007\n{absent}\n")
+        expect_broken(f"kitti:{tmp_path}:val", listing, 2, "expected a file that exists, got")
 
 
 def test_a_picture_may_have_another_suffix_and_none_is_passed_over(tmp_path: Path) -> None:

@@ -77,7 +77,7 @@ def figures(statistics: Statistics, rows: Rows, groups: Sequence[str | None], ro
         groups=count,
         metrics=each(statistics, lambda statistic: statistic(rows)),
         intervals=each(statistics, between),
-        too_few=(count if drawn else len(rows)) < FEW,
+        too_few=(count + shared.count(None) if drawn else len(rows)) < FEW,
     )
 
 

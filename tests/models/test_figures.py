@@ -48,6 +48,13 @@ def test_parts_keep_their_names_and_rows_are_those_asked_for() -> None:
     assert (found.n, found.groups) == (3, 0)
 
 
+def test_items_without_a_group_count_as_groups_of_their_own() -> None:
+    values = [0.0, 1.0] * 6
+    groups = [*"aabb", *[None] * 8]
+    few, enough = (figures(share(values), np.arange(n), groups) for n in (11, 12))
+    assert (few.too_few, enough.too_few) == (True, False)
+
+
 def test_groups_are_drawn_whole() -> None:
     """Four speakers of two clips each, who are all wrong or all right: half as much evidence as eight clips."""
     values = [1.0, 1.0, 0.0, 0.0, 1.0, 1.0, 0.0, 0.0]

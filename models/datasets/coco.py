@@ -1,7 +1,7 @@
 """COCO detection: ``annotations/instances_SPLIT.json`` and the images. Source: cocodataset.org, "Data format".
 
 Annotation tools call the document otherwise: Roboflow puts ``_annotations.coco.json`` beside the images of a split,
-others write one file, with the images beside it, in ``images/`` or in ``data/``.
+others write one file, with the images beside it, in ``images/`` or in ``data/``; a file may be named in any layout.
 
 The format is one JSON document, of hundreds of megabytes, whose annotations come in any order: they wait on disk.
 """
@@ -25,7 +25,7 @@ from models.records import LARGEST, Box, Boxes, Item
 
 _Json: TypeAlias = dict[str, Any]
 
-_ROBOFLOW = "_annotations.coco.json"
+_PREFIX, _ROBOFLOW = "instances_", "_annotations.coco.json"
 
 
 def read(root: Path, split: str | None = None) -> Iterator[tuple[Item, Boxes]]:
@@ -47,11 +47,12 @@ def read_marked(root: Path, split: str | None = None) -> Iterator[tuple[Item, Bo
     """The same, each image with its crowds."""
     if root.is_file():
         above = root.parent.parent if root.parent.name == "annotations" else root.parent
-        return _read(above, root, [above / name for name in ("", "images", "data")])
+        split = root.stem.removeprefix(_PREFIX)
+        return _read(above, root, [above / name for name in ("", "images", "data", split, f"images/{split}")])
     if roboflow := sorted(path.parent.name for path in root.glob(f"*/{_ROBOFLOW}")):
         chosen = chosen_split(root, roboflow, split, f"SPLIT/{_ROBOFLOW}")
         return _read(root, root / chosen / _ROBOFLOW, [root / chosen])
-    file, chosen = split_file(root / "annotations", "instances_", split, ".json")
+    file, chosen = split_file(root / "annotations", _PREFIX, split, ".json")
     places = (root / "images", root / "images" / chosen, root / chosen)
     return _read(root, file, [folder for folder in places if folder.is_dir()] or [root / "images"])
 
@@ -152,7 +153,7 @@ def write(root: Path, pairs: Iterable[tuple[Item, Boxes]]) -> None:
     """
     with new_folder(root) as out, TemporaryFile("w+", encoding="utf-8") as annotations:
         (out / "annotations").mkdir()
-        with (out / "annotations" / f"instances_{SPLIT}.json").open("w", encoding="utf-8") as document:
+        with (out / "annotations" / f"{_PREFIX}{SPLIT}.json").open("w", encoding="utf-8") as document:
             document.write('{"info": {}, "licenses": [],\n"images": [')  # some pycocotools (2.0.10) insist on the first
             categories = _write_images(out / "images", pairs, document, annotations)
             document.write('],\n"annotations": [')

@@ -43,6 +43,8 @@ class TestCoco:
             ("labels.json", "data/a.jpg", "a.jpg"),  # FiftyOne
             ("annotations/instances.json", "images/a.jpg", "a.jpg"),  # Supervisely
             ("annotations/instances_default.json", "images/sub/a.jpg", "sub/a.jpg"),  # CVAT
+            ("annotations/instances_default.json", "images/default/a.jpg", "a.jpg"),
+            ("annotations/instances_val2017.json", "val2017/a.jpg", "a.jpg"),  # the official archives
         ],
     )
     def test_a_file_may_be_named_whose_images_lie_where_tools_put_them(

@@ -11,7 +11,7 @@ from sqlalchemy.engine import URL
 from models.records import Seconds
 from serving.store.columns import strict_json
 
-ANSWER_S: Seconds = 60.0  # the longest wait for what a statement brings, locks of others included
+ANSWER_S: Seconds = 60.0  # the longest wait for more of what a statement brings, locks of others included
 SIGN_S: Seconds = 10.0  # the longest wait for a new connection, and for a sign that an old one still lives
 
 
@@ -23,14 +23,14 @@ class Patient(psycopg.Connection[Any]):
     def wait(self, gen: Generator[Any, Any, Any], *how: Any, **more: Any) -> Any:
         """As psycopg waits, which looks at what it waits for ten times a second."""
         try:
-            return super().wait(_until(monotonic() + self.patience_s, gen), *how, **more)
+            return super().wait(_awaiting(gen, self.patience_s), *how, **more)
         except TimeoutError as error:
             self.close()  # nobody knows what the server did of it
             raise psycopg.OperationalError(f"the server said nothing for {self.patience_s:g} s") from error
 
 
 def engine(url: URL) -> Engine:
-    """The engine of a database, whose transactions wait ``ANSWER_S`` at most for each statement."""
+    """The engine of a database, whose transactions wait ``ANSWER_S`` at most until more of an answer comes."""
     # In UTF-8 whatever the database is in, so that it can be told what is wrong with it.
     spoken: dict[str, Any] = {"client_encoding": "utf8"}
     made = create_engine(
@@ -70,13 +70,15 @@ def wait_for_ever(connection: Connection) -> None:
     driver.patience_s = float("inf")
 
 
-def _until(deadline: Seconds, gen: Generator[Any, Any, Any]) -> Generator[Any, Any, Any]:
-    """The same generator, whose waits end."""
+def _awaiting(gen: Generator[Any, Any, Any], patience_s: Seconds) -> Generator[Any, Any, Any]:
+    """The same generator, whose waits end where nothing comes for so long."""
     try:
-        awaited = next(gen)
+        awaited, heard = next(gen), monotonic()
         while True:
             ready = yield awaited
-            if not ready and monotonic() > deadline:
+            if ready:
+                heard = monotonic()
+            elif monotonic() > heard + patience_s:
                 raise TimeoutError
             awaited = gen.send(ready)
     except StopIteration as end:

@@ -222,6 +222,15 @@ def test_a_postgresql_that_says_nothing_is_not_waited_for_for_ever(
     opened.close()
 
 
+def test_an_answer_that_comes_bit_by_bit_is_waited_for(postgres: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(connections, "ANSWER_S", 1.0)
+    opened = Database.open(new_schema(postgres, "slow"))
+    with opened.reading() as connection:
+        bits = text("SELECT repeat('x', 20000), pg_sleep(0.3) FROM generate_series(1, 5)")
+        assert len(connection.execute(bits).all()) == 5
+    opened.close()
+
+
 def test_a_connection_that_gives_no_sign_is_replaced_by_a_new_one(
     postgres: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:

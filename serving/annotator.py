@@ -41,7 +41,8 @@ class Annotator:
         return self._answer(task, item, medium.data, None if medium.path else medium.data, medium.uri, actor)
 
     def registered(self, task: Task, item: Item, actor: Actor) -> Answer:
-        """The answer on an item of the store; from now on it is the one that counts for its task.
+        """The answer on an item of the store; from now on it is the one that counts for its task, unless somebody holds
+        the item, to whom it was not shown.
 
         Raises:
             NotFound: its medium is gone.

@@ -10,7 +10,7 @@ import httpx
 from anyio import Semaphore
 from starlette.requests import ClientDisconnect, Request
 
-from models.errors import NotFound, Refused
+from models.errors import InvalidInput, NotFound, Refused
 from models.records import Task
 from models.tasks import load_runtime
 from serving.admission import Admission
@@ -132,9 +132,9 @@ class Deployment:
             if leased.answer.preannotation.model_version == self.live.version(leased.task):
                 return leased.answer
             fresh = self.annotator.registered(leased.task, leased.item, actor)
-        except (NotFound, Unavailable):  # without its medium or a version, the older answer is what there is
+            self.loop.store.queue.show(leased, fresh)
+        except (InvalidInput, NotFound, Unavailable):  # its medium is changed or gone, or nothing answers
             return leased.answer
-        self.loop.store.queue.show(leased, fresh)
         return fresh
 
     def correct(self, item_id: str, body: CorrectionBody, actor: Actor) -> Receipt:

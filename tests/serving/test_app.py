@@ -13,6 +13,7 @@ import pytest
 
 from models.records import Task
 from models.tasks import Runtime
+from serving.errors import StoreAway
 from tests.serving.served import Served, eventually, picture, sound
 
 ROOT = Path(__file__).parents[2]
@@ -327,6 +328,26 @@ class TestQueue:
         self.send(served, leased, self.body(leased, lease_id=leased["lease_id"]))
         (kept,) = served.client.get(f"/v1/items/{leased['item_id']}").json()["corrections"]
         assert kept["model_version"] == newer.name
+
+    def test_what_cannot_be_asked_about_afresh_is_handed_out_with_the_older_answer(
+        self, served: Served, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """Or else all that was leased with it would be held by nobody who knows of it."""
+        served.deployment.background.close()
+        file = served.folder / "media" / "a.png"
+        file.parent.mkdir()
+        file.write_bytes(picture(1))
+        assert served.client.post("/v1/detection/annotate", json={"uri": str(file)}).status_code == 200
+        file.write_bytes(picture(2))
+        older = annotate(served)["model_version"]
+        assert served.client.post(f"/v1/models/{served.add('detection', size=48).name}/promote").status_code == 200
+
+        def away(*_: object) -> None:
+            raise StoreAway("database is locked")
+
+        monkeypatch.setattr(served.loop.store.queue, "show", away)
+        leased = self.lease(served, limit=2)
+        assert [one["model_version"] for one in leased] == [older, older]
 
 
 class TestModels:

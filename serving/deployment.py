@@ -144,7 +144,7 @@ class Deployment:
             NotFound, Stale: as ``Loop.correct``.
             InvalidRecord: the label is none of the task's.
         """
-        shown = self.loop.store.queue.shown(item_id, body.task) if body.lease_id else None
+        shown = self.loop.store.queue.shown(item_id, body.task, body.lease_id) if body.lease_id else None
         given = body.correction(item_id, body.created_at or utc_now(), body.model_version or shown)
         return self.loop.correct(given, body.lease_id, actor, timed=body.created_at is not None)
 

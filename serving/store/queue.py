@@ -14,7 +14,7 @@ from models.records import Correction, Item, Label, Task, to_json
 from serving.store.database import Database, log
 from serving.store.order import Order, next_of
 from serving.store.records import Actor, Answer, Leased, Receipt, Spent, Unfit, Worked
-from serving.store.rows import STANDING, item_of, label_of, leased_of, locked, of_task, with_answers
+from serving.store.rows import NEWEST, STANDING, item_of, label_of, leased_of, locked, of_task, with_answers
 from serving.store.tables import corrections, item_tasks, items, leases, preannotations, unfit
 from serving.store.waiting import Asking, Waits
 
@@ -60,10 +60,11 @@ class Queue:
         with self._database.writing() as connection:
             connection.execute(update(item_tasks).where(held).values(**change))
 
-    def shown(self, item_id: str, task: Task) -> str | None:
-        """The version whose answer the person sees who holds an item."""
-        chosen = select(preannotations.c.version).select_from(item_tasks)
-        chosen = chosen.join(preannotations, preannotations.c.id == STANDING)
+    def shown(self, item_id: str, task: Task, lease_id: str) -> str | None:
+        """The version whose answer the person sees who holds an item; of a planted one that is the newest."""
+        planted = exists().where(leases.c.id == lease_id, leases.c.planted)
+        seen = preannotations.c.id == case((planted, NEWEST), else_=STANDING)
+        chosen = select(preannotations.c.version).select_from(item_tasks).join(preannotations, seen)
         with self._database.reading() as connection:
             return connection.execute(chosen.where(of_task(item_id, task))).scalar()
 

@@ -15,9 +15,10 @@ from serving.store.records import Answer, Leased, Pending
 from serving.store.tables import item_tasks, items, preannotations
 
 _said = preannotations.alias("said")
-_NEWEST = select(func.max(_said.c.id)).where(_said.c.item_id == item_tasks.c.item_id, _said.c.task == item_tasks.c.task)
+_last = select(func.max(_said.c.id)).where(_said.c.item_id == item_tasks.c.item_id, _said.c.task == item_tasks.c.task)
+NEWEST = _last.correlate(item_tasks).scalar_subquery()  # what a version said last
 # The answer that counts; of items that came with their label, and were never open, the newest.
-STANDING = func.coalesce(item_tasks.c.preannotation_id, _NEWEST.correlate(item_tasks).scalar_subquery())
+STANDING = func.coalesce(item_tasks.c.preannotation_id, NEWEST)
 
 
 def of_task(item_id: str, task: Task) -> ColumnElement[bool]:

@@ -237,6 +237,23 @@ def test_over_http_from_the_queue_to_the_figures(tmp_path: Path) -> None:
     assert "19 to 99 %" in line
 
 
+def test_what_is_said_of_a_planted_item_is_of_the_version_whose_label_was_shown(tmp_path: Path) -> None:
+    with serving(tmp_path, tasks=("detection",), gold_share=0.999999) as served:
+        for shade in range(8):
+            served.client.post("/v1/detection/annotate", content=picture(shade))
+        for one in served.client.get("/v1/queue/detection?limit=4&annotator=ann").json()["items"]:
+            send(served.client, one, "ann", "car")
+        served.client.put("/v1/policy", json={"policy": {"planted_share": 0.5}}).raise_for_status()
+        newer = served.add("detection", size=48).name
+        served.client.post(f"/v1/models/{newer}/promote", json={"force": True}).raise_for_status()
+        handed = served.client.get("/v1/queue/detection?limit=8&annotator=bob").json()["items"]
+        assert served.loop.store.planting.owed("detection", "local") <= {one["item_id"] for one in handed}
+        for one in handed:
+            send(served.client, one, "bob", "car")
+            given = served.client.get(f"/v1/items/{one['item_id']}").json()["corrections"][-1]
+            assert given["model_version"] == one["model_version"] == newer
+
+
 def test_nothing_that_can_be_looked_at_tells_what_is_planted_before_it_is_answered(tmp_path: Path) -> None:
     """Bob's token sees what ann labelled and he is planted as it sees what is open; another token sees it as it is."""
     with serving(tmp_path, tasks=("detection",), gold_share=0.999999, calibration_share=0.4) as served:

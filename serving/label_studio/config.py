@@ -18,7 +18,7 @@ from xml.etree.ElementTree import Element
 from models.errors import InvalidInput
 from models.records import Task
 from serving.label_names import LANE, Names, category_names, lane_names
-from serving.label_studio.visibility import Condition, around, attribute, conditions_of
+from serving.label_studio.visibility import Condition, around, attribute, conditions_of, is_per_region
 
 Kind: TypeAlias = Literal["RectangleLabels", "VideoRectangle", "VectorLabels", "KeyPointLabels", "TextArea", "Segments"]
 
@@ -187,7 +187,7 @@ def _control(tag: Element, medium: Element, tags: Iterable[Element]) -> Control:
         if kind != "VectorLabels":
             _require_single(tag)
         return Control(kind, name, to_name, value[1:], labels)
-    if (attribute(tag, "perRegion") or "").lower() != "true":
+    if not is_per_region(tag):
         return Control("TextArea", name, to_name, value[1:])
     return Control("Segments", name, to_name, value[1:], *_labels_beside(tag, tags))
 

@@ -1,7 +1,8 @@
 """When a control is not shown: below a ``visibleWhen``, until somebody chose something. What is not shown says nothing.
 
-As in the editor of Label Studio 1.23.2 (its visibility mixin): a control is shown where the conditions of all tags
-around it, and its own, hold; names of attributes are told apart by nothing but their letters, small or large.
+As in the editor of Label Studio 1.23.2 (its visibility mixin): a control is shown where the conditions of all Views
+around it hold and, of a TextArea, its own; on other controls here they mean nothing. Nor does a condition that asks
+for choices of each region say anything of the others. Attributes may be written in small or large letters.
 """
 
 from collections.abc import Mapping, Sequence
@@ -9,6 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 from xml.etree.ElementTree import Element
 
+_HIDING = {"View", "TextArea"}  # the tags whose condition hides a control of ours
 _ASKED = {"choice-selected": True, "choice-unselected": False}  # the other conditions are of regions, which stay
 
 
@@ -48,14 +50,23 @@ def attribute(tag: Element, name: str) -> str | None:
     return next((value for key, value in tag.attrib.items() if key.lower() == name.lower()), None)
 
 
+def is_per_region(tag: Element) -> bool:
+    """Whether people answer a control for each region."""
+    return (attribute(tag, "perRegion") or "").lower() == "true"
+
+
 def _conditions(tag: Element, root: Element) -> list[Condition]:
     when, told = attribute(tag, "visibleWhen"), attribute(tag, "whenChoiceValue")
-    if when not in _ASKED and (when or not told):
+    if tag.tag not in _HIDING or (when not in _ASKED and (when or not told)):
         return []
+    control = attribute(tag, "whenTagName") if when else None
+    if any(one.get("name") == control and is_per_region(one) for one in root.iter()):
+        return []
+    if when and not control:  # then the editor asks for any choice, whatever is named
+        return [Condition(None, frozenset(), _ASKED[when])]
     aliases = {one.get("value", ""): one.get("alias") for one in root.iter("Choice")}
     values = {value for value in (told or "").split(",") if value}
     values |= {alias for value in values if (alias := aliases.get(value))}
-    control = attribute(tag, "whenTagName") if when else None
     return [Condition(control, frozenset(values), _ASKED.get(when or "", True))]
 
 

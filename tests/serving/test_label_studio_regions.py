@@ -114,6 +114,7 @@ class TestConfig:
              [[], [chose("No")], [REGION], [chose("Yes", control="c")]]),
             ('visiblewhen="choice-unselected" whentagname="fit"', [[], [REGION]], [[chose("No"), REGION]]),
             ('visibleWhen="choice-selected"', [[chose("x", control="c")]], [[]]),
+            ('visibleWhen="choice-selected" whenChoiceValue="Yes"', [[chose("No")]], [[]]),
             ('whenChoiceValue="No"', [[chose("No")]], [[chose("Yes")]]),
             ('visibleWhen="choice-selected" whenTagName="kind" whenChoiceValue="car"',
              [[{"from_name": "kind", "value": {"taxonomy": [["a", "b"], ["vehicle", "car"]]}}]],
@@ -128,8 +129,16 @@ class TestConfig:
         control = view(inside.replace("</View>", "</View></View></View>"), "detection", ["car", "person"], {}).control
         assert [control.is_hidden(result) for result in shown_with] == [False] * len(shown_with)
         assert [control.is_hidden(result) for result in hidden_with] == [True] * len(hidden_with)
+        text = f'<View><Audio name="i" value="$sound"/>{choices}<TextArea name="t" toName="i" {condition}/></View>'
+        assert view(text, "asr", (), {}).control.conditions == control.conditions
         own = BOXES.replace("<RectangleLabels", f"{choices}<RectangleLabels {condition}")
-        assert view(own, "detection", ["car", "person"], {}).control.conditions == control.conditions
+        assert view(own, "detection", ["car", "person"], {}).control.conditions == ()  # nor does the editor hide these
+
+    def test_what_is_chosen_of_one_segment_hides_no_other(self) -> None:
+        choices = '<Choices name="fit" toName="a" perRegion="true"><Choice value="noise"/></Choices>'
+        asked = 'visibleWhen="choice-unselected" whenTagName="fit" whenChoiceValue="noise"'
+        shown = view(SEGMENTS.replace("<TextArea", f"{choices}<TextArea {asked}"), "asr", (), {})
+        assert not shown.control.is_hidden([chose("noise")])
 
     def test_a_label_is_the_models_own_or_an_alias_or_refused_with_both_lists(self) -> None:
         with pytest.raises(InvalidInput, match=r"of the model, car, dog, or aliases .* got person among car, person"):

@@ -10,7 +10,6 @@ from collections.abc import Callable, Mapping, Sequence
 from itertools import islice
 from pathlib import PurePosixPath
 from typing import Any
-from urllib.parse import urlsplit
 
 from models.datasets.output import suffix_of
 from models.errors import NotFound
@@ -75,7 +74,8 @@ def plant(
 
 def _name(uri: str) -> str:
     """What a medium is called, without a suffix and without what Label Studio puts before it."""
-    return re.sub(r"^[0-9a-f]{8}-", "", PurePosixPath(urlsplit(uri).path).stem)
+    path = re.split(r"[?#]", uri, maxsplit=1)[0]  # whatever the data hold, it need be no uri
+    return re.sub(r"^[0-9a-f]{8}-", "", PurePosixPath(path).stem)
 
 
 def _add(loop: Loop, client: Client, task: Task, project: int, key: str, item_id: str, name: str) -> list[int]:

@@ -3,7 +3,7 @@ their queues."""
 
 import threading
 from collections import defaultdict
-from collections.abc import Iterator, Sequence, Set
+from collections.abc import Iterator, Set
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from itertools import chain
@@ -113,11 +113,10 @@ class Worker(WorkerThread):
         if since is None:
             known.open_tasks, known.label_config = OpenTasks(told["label_config"]), ""
         look, seen = self._corrections.look(project.task, told), set[int]()
-        for page in self._pages(project.project, since, () if since is None else sorted(known.left)):
+        for page in self._pages(project.project, since, frozenset() if since is None else known.left, seen):
             look.see(page)
             self._ordering.see(shown, page if push is None else push.page(page))
             known.open_tasks.see(page)
-            seen |= {int(one["id"]) for one in page}
         if since is None:
             self._ordering.keep(shown, seen)
             known.all_at = begun + ALL_AGAIN
@@ -140,6 +139,7 @@ class Worker(WorkerThread):
             log.warning("Label Studio's project %d gets no predictions: %s", project.project, error)
             known.refused = version
             return None
+        known.refused = ""
 
         def predict(tasks: list[StudioTask]) -> list[dict[str, Any]]:
             if self._stopped.is_set() or self._predictor.version(project.task) != version:
@@ -150,15 +150,26 @@ class Worker(WorkerThread):
         assert self._client is not None
         return Push(self._client, project.project, shown.control, version, predict)
 
-    def _pages(self, project: int, since: datetime | None, left: Sequence[int]) -> Iterator[list[StudioTask]]:
-        """Tasks that changed since, and those that are left from the time before."""
+    def _pages(
+        self, project: int, since: datetime | None, left: Set[int], seen: set[int]
+    ) -> Iterator[list[StudioTask]]:
+        """Tasks that changed since, and those that are left from the time before: each once, and is ``seen`` then."""
         assert self._client is not None
-        again = (self._client.tasks_of(project, left[start : start + PAGE]) for start in range(0, len(left), PAGE))
-        for page in chain(self._client.tasks(project, since), again):
+        for page in chain(self._client.tasks(project, since), self._again(project, left, seen)):
             if self._stopped.is_set():
                 raise Unavailable("the service ends")
             self._take()
-            yield page
+            fresh = [one for one in page if int(one["id"]) not in seen]
+            seen |= {int(one["id"]) for one in fresh}
+            if fresh:
+                yield fresh
+
+    def _again(self, project: int, left: Set[int], seen: Set[int]) -> Iterator[list[StudioTask]]:
+        """Tasks that are left and not seen, when those that changed have been read."""
+        assert self._client is not None
+        missing = sorted(left - seen)
+        for start in range(0, len(missing), PAGE):
+            yield self._client.tasks_of(project, missing[start : start + PAGE])
 
     def _take(self) -> None:
         """Works on events in between: people do not wait for predictions."""

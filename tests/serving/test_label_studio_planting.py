@@ -104,6 +104,13 @@ class TestHowMany:
         assert planted(served, studio) == len(GOLD) - 1
 
 
+def test_open_tasks_are_known_whatever_their_data_hold() -> None:
+    open_tasks = OpenTasks('<View><Text name="t" value="$text"/></View>')
+    told = ("//[1] see", "http://[there/b.png", "/data/upload/1/0a1b2c3d-a b.png", "https://host/a.tar.gz?key=/x/y#z")
+    open_tasks.see([{"id": n, "is_labeled": False, "data": {"text": one}} for n, one in enumerate(told)])
+    assert list(open_tasks.names.values()) == ["[1] see", "b", "a b", "a.tar"]
+
+
 def test_from_planting_to_the_figures_nothing_tells_which(served: Served, studio: FakeStudio) -> None:
     """What a person can see of a task: its name, its prediction with the note, and its place."""
     served.deployment.adopt({"planted_share": 0.25}, None, "tester")

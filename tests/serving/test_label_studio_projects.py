@@ -148,6 +148,7 @@ def test_a_project_is_read_once_and_from_then_on_what_changed(joined: Served, st
     elsewhere["data"]["image"], elsewhere["updated_at"] = "/etc/passwd", BEFORE
     assert read() == 1
     assert elsewhere["predictions"] == []
+    assert read() == 1  # once, though it is left from before and has no prediction
     elsewhere["predictions"].append({"id": 99, "model_version": "older", "score": 1.0, "result": []})
     assert read() == 1  # it is tried again, and nothing else
 
@@ -165,6 +166,10 @@ def test_a_project_that_is_none_for_the_task_is_looked_at_all_the_same(joined: S
     assert joined.client.post(f"{HERE}/webhook", json=body).json() == {"status": "noted"}
     eventually(lambda: [one["model_version"] for one in task["predictions"]] == [joined.version])
     eventually(lambda: studio.project["model_version"] == joined.version)
+    newer = joined.add("detection", size=48)
+    for shown in (newer.name, joined.version):  # also the version that was refused in its time
+        joined.loop.versions.promote(shown, "tester", force=True)
+        eventually(lambda shown=shown: studio.project["model_version"] == shown)
 
 
 def test_a_promotion_is_shown_after_its_predictions_are_stored(joined: Served, studio: FakeStudio) -> None:

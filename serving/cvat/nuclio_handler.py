@@ -3,6 +3,7 @@
 Stands alone: its source goes into the function's description, and runs where nuclio puts it.
 """
 
+import http.client
 import json
 import os
 import time
@@ -40,6 +41,6 @@ def asked_once(asked: urllib.request.Request, timeout_s: float) -> tuple[int, st
             return answer.status, answer.read().decode(), ""
     except urllib.error.HTTPError as error:
         return error.code, error.read().decode(errors="replace"), str(error.headers.get("Retry-After", "")).strip()
-    except OSError as error:
+    except (OSError, http.client.HTTPException) as error:  # the latter where it ends in the middle of an answer
         why = f"{asked.full_url}: expected prelabel to answer, got {error}"
         return 503, json.dumps({"error": {"code": "unavailable", "message": why}}), ""

@@ -1,6 +1,7 @@
 """prelabel as CVAT's functions: shapes on frames in the words of its serverless contract, and shapes that follow."""
 
 import base64
+import http.client
 import io
 import json
 import re
@@ -183,6 +184,22 @@ class TestNuclio:
             assert (handler(CONTEXT, EVENT)["status_code"], told, slept[4:]) == (status, [], [1, 1, 1, 1])
             told += ["300"]
             assert (handler(CONTEXT, EVENT)["status_code"], told, slept[8:]) == (status, [], [])
+
+    def test_the_handler_asks_again_when_an_answer_ends_in_the_middle(
+        self, served: Served, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        handler, answered, slept = handler_of(served), urllib.request.urlopen, list[float]()
+
+        def breaking_off(asked: Any, **how: Any) -> Any:
+            if slept:
+                return answered(asked, **how)
+            raise http.client.IncompleteRead(b"[{", 98)
+
+        monkeypatch.setattr(urllib.request, "urlopen", breaking_off)
+        monkeypatch.setitem(handler.__globals__, "time", clock(slept))
+        with listening(served) as url:
+            monkeypatch.setenv("PRELABEL_FUNCTION", f"{url}/cvat/detection")
+            assert (handler(CONTEXT, EVENT)["status_code"], slept) == (200, [2])
 
     def test_the_handler_waits_for_a_restart_and_says_so_when_nothing_answers(
         self, served: Served, monkeypatch: pytest.MonkeyPatch

@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Mapping
 from typing import Any
 
-from models.errors import InvalidInput
+from models.errors import InvalidInput, NotAllowed
 from serving.fetch import Fetched, Fetcher, new_client
 from serving.label_studio.client import Client
 from serving.label_studio.config import View
@@ -29,7 +29,7 @@ class Media:
         if path is None:
             return asyncio.run(self._fetch(uri))
         if self._client is None:
-            raise InvalidInput(f"{uri}: expected PRELABEL_LABEL_STUDIO_URL and _TOKEN to fetch it with, got none")
+            raise NotAllowed(f"{uri}: expected PRELABEL_LABEL_STUDIO_URL and _TOKEN to fetch it with, got none")
         return Fetched(f"{self._client.url}{path}", self._client.download(path, self._limit))
 
     def _path_there(self, uri: str) -> str | None:

@@ -112,6 +112,12 @@ class TestBackend:
         studio.answers = True
         assert len(predict(joined, task)[0]["result"]) == 1
 
+    def test_without_the_settings_of_label_studio_there_is_no_result(self, tmp_path: Path, studio: FakeStudio) -> None:
+        with serving(tmp_path) as served:
+            (result,) = predict(served, studio.add_task("a.png", picture()))
+        assert "expected PRELABEL_LABEL_STUDIO_URL and _TOKEN to fetch it with, got none" in result.pop("error")
+        assert result == {"model_version": served.version, "score": 0}
+
     def test_nothing_serves_and_still_there_is_an_answer(self, tmp_path: Path, studio: FakeStudio) -> None:
         with serving(tmp_path, tasks=("lane",), studio=studio.client()) as served:
             task = studio.add_task("a.png", picture())

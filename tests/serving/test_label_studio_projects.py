@@ -167,9 +167,10 @@ def test_a_project_that_is_none_for_the_task_is_looked_at_all_the_same(joined: S
     eventually(lambda: [one["model_version"] for one in task["predictions"]] == [joined.version])
     eventually(lambda: studio.project["model_version"] == joined.version)
     newer = joined.add("detection", size=48)
-    for shown in (newer.name, joined.version):  # also the version that was refused in its time
-        joined.loop.versions.promote(shown, "tester", force=True)
-        eventually(lambda shown=shown: studio.project["model_version"] == shown)
+    joined.loop.versions.promote(newer.name, "tester", force=True)
+    eventually(lambda: studio.project["model_version"] == newer.name)
+    joined.loop.versions.promote(joined.version, "tester", force=True)  # for which the project was none in its time
+    eventually(lambda: studio.project["model_version"] == joined.version)
 
 
 def test_a_promotion_is_shown_after_its_predictions_are_stored(joined: Served, studio: FakeStudio) -> None:

@@ -295,6 +295,8 @@ def _file_path(uri: str) -> Path | None:
         raise InvalidInput(f"{uri!r}: expected file:///absolute/path, got {error}") from error
     if parts.netloc not in ("", "localhost") or not parts.path.startswith("/"):
         raise InvalidInput(f"{uri!r}: expected file:///absolute/path")
+    if parts.fragment:
+        raise InvalidInput(f"{uri!r}: expected a whole file (# in its name as %23), got #{parts.fragment}")
     return Path(unquote(parts.path))
 
 

@@ -113,7 +113,16 @@ class TestFiles:
 
     @pytest.mark.parametrize(
         "uri",
-        ["a.jpg", "file:a.jpg", "file://host/a.jpg", "file://[/a.jpg", "", "ftp://media.example.org/a", "data:,a"],
+        [
+            "a.jpg",
+            "file:a.jpg",
+            "file://host/a.jpg",
+            "file://[/a.jpg",
+            "file:///a.wav#t=1,2",
+            "",
+            "ftp://media.example.org/a",
+            "data:,a",
+        ],
     )
     def test_other_uris_are_no_uris(self, root: Path, uri: str) -> None:
         with pytest.raises(InvalidInput):

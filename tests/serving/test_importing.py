@@ -82,7 +82,8 @@ def test_the_command_imports_what_is_declared(tmp_path: Path) -> None:
     name, _, folder = done.stdout.split()
     assert read_version(Path(tmp_path / folder)).name == name
     listed = prelabel(tmp_path, "models").stdout
-    assert next(line for line in listed.splitlines() if name in line).split()[-2:] == ["yolox.onnx", "unmeasured"]
+    told = next(line for line in listed.splitlines() if name in line).split()
+    assert told[-3:] == ["yolox.onnx", "unmeasured", "nothing"]
 
 
 def test_what_came_without_a_checkpoint_is_no_start_for_training(tmp_path: Path) -> None:

@@ -84,7 +84,7 @@ def _segment(where: str, told: str, folder: Path, recordings: Shelf) -> str:
     found = recordings.values(columns[0])
     if not found:
         broken(where, f"a recording of {_RECORDINGS}", columns[0])
-    (named_at, path), = found  # fmt: skip
+    named_at, path = found[0]
     sound = _sound(named_at, folder, path)
     with suppress(UnreadableMedia):
         if (channels := recording(sound).channels) > 1:

@@ -3,9 +3,12 @@
 import io
 import threading
 import time
+import urllib.error
+import urllib.request
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from email.message import Message
 from pathlib import Path
 from typing import Any
 
@@ -132,3 +135,18 @@ def eventually(holds: Callable[[], bool], within_s: float = 20) -> None:
     while not holds():
         assert time.monotonic() < deadline, "it never came true"
         time.sleep(0.02)
+
+
+def refusing_first(told: list[str | None], status: int) -> Callable[..., Any]:
+    """``urlopen``, which answers with a status and the next ``Retry-After`` of those told while there are any."""
+    answered = urllib.request.urlopen
+
+    def opened(asked: Any, **how: Any) -> Any:
+        if not told:
+            return answered(asked, **how)
+        headers = Message()
+        if (wait := told.pop(0)) is not None:
+            headers["Retry-After"] = wait
+        raise urllib.error.HTTPError(asked.full_url, status, "later", headers, io.BytesIO(b"later"))
+
+    return opened

@@ -6,10 +6,8 @@ import io
 import json
 import re
 import time
-import urllib.error
 import urllib.request
 from collections.abc import Iterator
-from email.message import Message
 from functools import reduce
 from pathlib import Path
 from types import SimpleNamespace
@@ -33,7 +31,7 @@ from serving.loop import utc_now
 from serving.media_files import content_id
 from serving.tokens import make_token
 from tests.serving.processes import free_port
-from tests.serving.served import Served, listening, picture, serving
+from tests.serving.served import Served, listening, picture, refusing_first, serving
 
 CAR = {"confidence": "0.9000", "label": "car", "type": "rectangle", "points": [10.0, 10.0, 50.0, 50.0]}
 
@@ -163,18 +161,9 @@ class TestNuclio:
     def test_the_handler_asks_again_when_prelabel_is_too_busy_and_no_longer_than_cvat_waits(
         self, served: Served, monkeypatch: pytest.MonkeyPatch, status: int
     ) -> None:
-        handler, answered, slept = handler_of(served), urllib.request.urlopen, list[float]()
-        told = ["7", None, "Fri, 01 Jan 2100 00:00:00 GMT", "0"]
-
-        def refusing(asked: Any, **how: Any) -> Any:
-            if not told:
-                return answered(asked, **how)
-            headers = Message()
-            if (wait := told.pop(0)) is not None:
-                headers["Retry-After"] = wait
-            raise urllib.error.HTTPError(asked.full_url, status, "later", headers, io.BytesIO(b"later"))
-
-        monkeypatch.setattr(urllib.request, "urlopen", refusing)
+        handler, slept = handler_of(served), list[float]()
+        told: list[str | None] = ["7", None, "Fri, 01 Jan 2100 00:00:00 GMT", "0"]
+        monkeypatch.setattr(urllib.request, "urlopen", refusing_first(told, status))
         monkeypatch.setitem(handler.__globals__, "time", clock(slept))
         with listening(served) as url:
             monkeypatch.setenv("PRELABEL_FUNCTION", f"{url}/cvat/detection")

@@ -8,7 +8,6 @@ import urllib.error
 import urllib.request
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
-from email.message import Message
 from email.utils import format_datetime
 from pathlib import Path
 from typing import Any
@@ -29,7 +28,7 @@ from serving.cvat.detector import pixels_of
 from serving.loop import utc_now
 from serving.tokens import make_token
 from tests.serving.fake_cvat import FakeCvat, running
-from tests.serving.served import Served, listening, picture
+from tests.serving.served import Served, listening, picture, refusing_first
 
 FILE = Path(cvat_function.__file__)
 
@@ -112,18 +111,10 @@ class TestFunction:
     def test_what_is_there_in_a_while_is_asked_for_again(
         self, url: str, monkeypatch: pytest.MonkeyPatch, status: int
     ) -> None:
-        function, answered, slept = loaded(url), urllib.request.urlopen, list[float]()
-        told = ["7", None, "soon", format_datetime(datetime.now(UTC) + timedelta(seconds=30), usegmt=True)]
-
-        def refusing(asked: Any, **how: Any) -> Any:
-            if not told:
-                return answered(asked, **how)
-            headers = Message()
-            if (wait := told.pop(0)) is not None:
-                headers["Retry-After"] = wait
-            raise urllib.error.HTTPError(asked.full_url, status, "later", headers, io.BytesIO(b"later"))
-
-        monkeypatch.setattr(urllib.request, "urlopen", refusing)
+        function, slept = loaded(url), list[float]()
+        at = format_datetime(datetime.now(UTC) + timedelta(seconds=30), usegmt=True)
+        told = ["7", None, "soon", at]
+        monkeypatch.setattr(urllib.request, "urlopen", refusing_first(told, status))
         monkeypatch.setattr(time, "sleep", slept.append)
         assert len(function.detect(context(), image(picture()))) == 1
         assert slept == [7, 4, 8, pytest.approx(30, abs=3)]

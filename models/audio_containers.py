@@ -7,6 +7,8 @@ file is an error, and an MP3 gets a header that counts its frames.
 import re
 import struct
 import zlib
+from array import array
+from collections.abc import Sequence
 from dataclasses import dataclass
 from mmap import mmap
 
@@ -32,7 +34,8 @@ def whole(data: bytes, kind: str, name: str) -> bytes:
     elif kind == "audio/ogg":
         _check_ogg(data, name)
     elif kind == "audio/mpeg":
-        return _counted_mp3(data, name)
+        found = mp3_frames(data, name)
+        return found.head + data[found.offsets[0] : found.offsets[-1]]
     return data
 
 
@@ -93,7 +96,16 @@ class _Frame:
     stream: tuple[int, int]  # MPEG version and sample rate, the same in all frames of a file
 
 
-def mpeg_frame(data: bytes, position: int = 0) -> _Frame | None:
+@dataclass(frozen=True)
+class Mp3Frames:
+    """Where in a file each of its frames begins and the last one ends, behind a first frame that counts them."""
+
+    head: bytes
+    first: _Frame
+    offsets: Sequence[int]
+
+
+def mpeg_frame(data: bytes | mmap, position: int = 0) -> _Frame | None:
     """The layer III frame header at ``position``, or None. Source: ISO/IEC 11172-3, 2.4.1.3."""
     header = int.from_bytes(data[position : position + 4], "big") if position + 4 <= len(data) else 0
     version, layer, kbps_index, hz_index = header >> 19 & 3, header >> 17 & 3, header >> 12 & 15, header >> 10 & 3
@@ -106,48 +118,53 @@ def mpeg_frame(data: bytes, position: int = 0) -> _Frame | None:
     return _Frame(length, 4 + side, (version, hz))
 
 
-def _counted_mp3(data: bytes, name: str) -> bytes:
-    """The frames without tags around them, behind a Xing header that counts them.
+def mp3_frames(data: bytes | mmap, name: str) -> Mp3Frames:
+    """The frames without tags around them, and a Xing header that counts them.
 
     A header that promises more frames than there are means a cut file; one that promises fewer, or none at all, is
     replaced: the decoder would stop at that count, or guess it from the first frame's bit rate.
+
+    Raises:
+        UnreadableMedia: the file ends before its own headers say so.
     """
     start = _id3_bytes(data)
     first = mpeg_frame(data, start)
     if first is None:
         raise UnreadableMedia(f"{name}: expected an MP3 frame at byte {start}, got {data[start : start + 4]!r}")
-    frames, end = _follow_frames(data, start, first, name)
+    offsets = _follow_frames(data, start, first, name)
     side_end = start + first.side_end
-    has_count = data[side_end : side_end + 4] in (b"Xing", b"Info")
-    if has_count:
-        flags, declared = struct.unpack_from(">II", data, side_end + 4)
-        frames -= 1
-        if flags & 1 and declared > frames:
-            raise UnreadableMedia(f"{name}: expected {declared} MP3 frames, got {frames}: the file is cut")
-        if flags & 1 and declared == frames:
-            return data[start:end]
-    return _xing(data[start : start + 4], frames) + data[start + first.bytes * has_count : end]
+    if data[side_end : side_end + 4] not in (b"Xing", b"Info"):
+        return Mp3Frames(_xing(data[start : start + 4], len(offsets) - 1), first, offsets)
+    flags, declared = struct.unpack_from(">II", data, side_end + 4)
+    del offsets[0]
+    frames = len(offsets) - 1
+    if flags & 1 and declared > frames:
+        raise UnreadableMedia(f"{name}: expected {declared} MP3 frames, got {frames}: the file is cut")
+    counted = flags & 1 and declared == frames
+    head = data[start : offsets[0]] if counted else _xing(data[start : start + 4], frames)
+    return Mp3Frames(head, first, offsets)
 
 
-def _id3_bytes(data: bytes) -> int:
+def _id3_bytes(data: bytes | mmap) -> int:
     """The length of an ID3v2 tag at the start: 4 x 7 bits, and a footer where a flag says so."""
-    if not data.startswith(b"ID3") or len(data) < 10:
+    if data[:3] != b"ID3" or len(data) < 10:
         return 0
     return 10 + sum((byte & 0x7F) << 7 * (3 - i) for i, byte in enumerate(data[6:10])) + (10 if data[5] & 16 else 0)
 
 
-def _follow_frames(data: bytes, start: int, first: _Frame, name: str) -> tuple[int, int]:
-    """Number of whole frames from ``start``, and the byte where they end."""
-    frames, position = 0, start
+def _follow_frames(data: bytes | mmap, start: int, first: _Frame, name: str) -> "array[int]":
+    """Where each whole frame from ``start`` begins, and the byte where the last one ends."""
+    offsets, position = array("Q", [start]), start
     while (frame := mpeg_frame(data, position)) is not None and frame.stream == first.stream:
-        if position + frame.bytes > len(data):
+        position += frame.bytes
+        if position > len(data):
             raise UnreadableMedia(f"{name}: expected whole MP3 frames, got one cut at byte {len(data)}")
-        frames, position = frames + 1, position + frame.bytes
+        offsets.append(position)
     if not _AFTER_MP3.match(data, position):
         raise UnreadableMedia(
             f"{name}: expected an MP3 frame at byte {position}, got {data[position : position + 4]!r}"
         )
-    return frames, position
+    return offsets
 
 
 def _xing(header: bytes, frames: int) -> bytes:

@@ -179,7 +179,7 @@ class SoundStream(soundfile.SoundFile):  # type: ignore[misc]
 
     def skip(self, frames: int) -> None:
         """Goes from the beginning to a place further on, without decoding what comes before it where it can."""
-        if super().seekable():
+        if frames and super().seekable():
             self.seek(frames)
             return
         while frames > 0 and (passed := len(self.read(min(frames, _BLOCK_VALUES)))):

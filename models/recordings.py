@@ -18,15 +18,16 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, Any, TypeAlias
 
 import numpy as np
 import soundfile
 from numpy.typing import NDArray
 
-from models.audio_containers import check_wav, whole
+from models.audio_containers import Mp3Frames, check_wav, mp3_frames, whole
 from models.errors import NotFound, TooLarge, UnreadableMedia
 from models.media import SOUNDS, UNKNOWN_FRAMES, Limits, SoundStream, check_rate, expect_kind, mono_blocks
+from models.mp3_parts import part
 from models.records import Seconds
 from models.versions import file_sha256
 
@@ -36,8 +37,8 @@ _HEAD_BYTES = 16
 _SEEKABLE = ("audio/wav", "audio/flac")  # of others every page or frame is looked at first
 _16_BITS = ("PCM_S8", "PCM_U8", "PCM_16", "ULAW", "ALAW", "IMA_ADPCM", "MS_ADPCM", "GSM610")
 _KEPT_AS = {**dict.fromkeys(_16_BITS, "int16"), "PCM_24": "int32", "PCM_32": "int32"}  # others as 32-bit floats
-_RUN_UP: Seconds = 4.0  # after a seek these need so long until they decode as if they had heard all
-_HEARING = ("OPUS", "MPEG_LAYER_III")
+_RUN_UP: Seconds = 4.0  # after a seek Opus needs so long until it decodes as if it had heard all
+_Sound: TypeAlias = tuple[SoundStream, int]  # and which frame of the recording is its first
 _MOST_BYTES = 1 << 30  # of one stretch; the sizes in a WAV end at four times as much
 
 
@@ -140,7 +141,7 @@ def recording(path: Path) -> Recording:
 
 @lru_cache(maxsize=32)
 def _recording(path: Path, state: tuple[int, ...]) -> Recording:
-    with _opened(path, state) as sound:
+    with _opened(path, state) as (sound, _):
         counted = sound.frames < UNKNOWN_FRAMES
         endless = Limits(max_audio_s=math.inf)
         frames = sound.frames if counted else sum(map(len, mono_blocks(sound, str(path), endless)))
@@ -166,17 +167,26 @@ def _not_found(path: Path, error: OSError) -> NotFound:
 
 
 @contextmanager
-def _opened(path: Path, state: tuple[int, ...]) -> Iterator[SoundStream]:
-    """A sound file that is whole as far as it says itself."""
+def _opened(path: Path, state: tuple[int, ...], wanted: tuple[int, int] | None = None) -> Iterator[_Sound]:
+    """A sound file that is whole as far as it says itself; where a stretch is wanted, perhaps a part of it."""
     try:
         with path.open("rb") as file:
             kind = expect_kind(file.read(_HEAD_BYTES), str(path), SOUNDS, "WAV, FLAC, Ogg or MP3 audio")
-            with SoundStream(_source(file, kind, path, state)) as sound:
-                yield sound
+            if kind == "audio/mpeg" and wanted is not None:
+                data, begin = part(_mapped(file), _mp3_frames(path, state), *wanted)
+                source: IO[bytes] = io.BytesIO(data)
+            else:
+                source, begin = _source(file, kind, path, state), 0
+            with SoundStream(source) as sound:
+                yield sound, begin
     except OSError as error:
         raise _not_found(path, error) from error
     except soundfile.SoundFileError as error:
         raise UnreadableMedia(f"{path}: expected a whole sound file, got a broken one: {error}") from error
+
+
+def _mapped(file: IO[bytes]) -> mmap.mmap:
+    return mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
 
 
 def _source(file: IO[bytes], kind: str, path: Path, state: tuple[int, ...]) -> IO[bytes]:
@@ -184,7 +194,7 @@ def _source(file: IO[bytes], kind: str, path: Path, state: tuple[int, ...]) -> I
     if kind not in _SEEKABLE:
         return io.BytesIO(_whole(path, kind, state))
     if kind == "audio/wav":
-        with mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data:
+        with _mapped(file) as data:
             check_wav(data, str(path))
     file.seek(0)
     return file
@@ -194,6 +204,13 @@ def _source(file: IO[bytes], kind: str, path: Path, state: tuple[int, ...]) -> I
 def _whole(path: Path, kind: str, state: tuple[int, ...]) -> bytes:
     """The bytes of the recordings that stretches come from just now, which take long to look through."""
     return whole(path.read_bytes(), kind, str(path))
+
+
+@lru_cache(maxsize=2)
+def _mp3_frames(path: Path, state: tuple[int, ...]) -> Mp3Frames:
+    """Where the frames of those that are MP3 begin."""
+    with path.open("rb") as file, _mapped(file) as data:
+        return mp3_frames(data, str(path))
 
 
 def cut(wanted: Stretch) -> bytes:
@@ -207,13 +224,14 @@ def cut(wanted: Stretch) -> bytes:
     first, end = wanted.frames(known)
     if first == end:
         raise UnreadableMedia(f"{wanted.uri}: expected a stretch within {known.duration_s:.3f} s of sound, got none")
-    with _opened(wanted.recording, _state(wanted.recording)) as sound:
+    with _opened(wanted.recording, _state(wanted.recording), (first, end)) as (sound, begin):
         check_rate(sound.samplerate, wanted.uri)
         kind = _KEPT_AS.get(sound.subtype, "float32")
         if (end - first) * known.channels * np.dtype(kind).itemsize > _MOST_BYTES:
             raise TooLarge(f"{wanted.uri}: expected at most {_MOST_BYTES >> 20} MiB of samples, got more")
-        run_up = min(first, round(_RUN_UP * known.rate)) if sound.subtype in _HEARING else 0
-        sound.skip(first - run_up)
+        heard_from = {"MPEG_LAYER_III": begin, "OPUS": max(0, first - round(_RUN_UP * known.rate))}
+        run_up = first - heard_from.get(sound.subtype, first)
+        sound.skip(first - run_up - begin)
         samples = sound.read(run_up + end - first, dtype=kind, always_2d=True)[run_up:]  # (frames, channels)
     if len(samples) < end - first:
         expected = f"expected {end - first} samples from {first} on"

@@ -1,6 +1,7 @@
 """NeMo-style speech manifests: one JSON object a line. Source: NVIDIA NeMo user guide, "ASR datasets"."""
 
 import json
+import math
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from pathlib import Path
@@ -14,7 +15,7 @@ from models.records import LARGEST, Item, Seconds, Transcript
 
 _LANGUAGE = ("lang", "language", "source_lang")  # by which manifests tell what is spoken; the first is what is written
 _ROUNDED: Seconds = 0.25  # manifests round, and MP3 has up to so much silence around what was encoded
-_WHOLE: Seconds = 0.999  # is cut off from durations in whole seconds, where no offset says that they are meant so
+_WHOLE: Seconds = 0.999  # is cut off from durations in whole seconds
 
 
 def read(root: Path, split: str | None = None) -> Iterator[tuple[Item, Transcript]]:
@@ -23,7 +24,8 @@ def read(root: Path, split: str | None = None) -> Iterator[tuple[Item, Transcrip
 
     ``audio_filepath`` is relative to the manifest, or absolute. An empty ``text`` means that nothing is said. With an
     ``offset``, or a ``duration`` that ends well before the sound does, an item is that stretch of the file; one without
-    a speaker is in the group of its file.
+    a speaker is in the group of its file. From the beginning on, whole seconds are all of a file that ends within the
+    next one.
 
     Raises:
         InvalidDataset: a broken line, naming file and line.
@@ -56,12 +58,13 @@ def _uri(where: str, clip: Path, values: dict[str, Any]) -> str:
         broken(where, "a duration in seconds > 0", duration)
     if duration is None:
         return stretch_uri(where, Stretch(clip, start), 0) if start else str(clip)
-    rounded = _WHOLE if offset is None and float(duration).is_integer() else _ROUNDED
+    named = stretch_uri(where, Stretch(clip, start, start + duration), _ROUNDED if start else math.inf)
     if start:
-        return stretch_uri(where, Stretch(clip, start, start + duration), rounded)
+        return named
+    rounded = _WHOLE if float(duration).is_integer() else _ROUNDED
     with suppress(UnreadableMedia):  # which is for whoever listens to it
         if recording(clip).duration_s > duration + rounded:
-            return Stretch(clip, 0, duration).uri
+            return named
     return str(clip)
 
 

@@ -106,6 +106,9 @@ def test_offset_and_duration_name_a_stretch_of_a_longer_file(tmp_path: Path) -> 
         ({"offset": 3}, "from 3 s to its end"),
         ({"offset": 3.5, "duration": 0.1}, "from 3.5 s to 3.6 s"),
         ({"offset": 1, "duration": 2.5}, "from 1 s to 3.5 s"),
+        ({"offset": 1, "duration": 1e-5}, "from 1 s to 1.00001 s"),
+        ({"offset": 0, "duration": 1e-9}, "from 0 s to 1e-09 s"),
+        ({"duration": 1e-9}, "from 0 s to 1e-09 s"),
     ],
 )
 def test_a_stretch_beyond_its_file_is_named(tmp_path: Path, times: dict[str, float | None], got: str) -> None:
@@ -143,8 +146,9 @@ def test_a_length_that_was_rounded_is_that_of_the_file(tmp_path: Path) -> None:
     sound(tmp_path / "audio" / "b.wav", seconds=3.6)
     lengths = [3, 4.0, 3.4, 3.7, None]  # whole seconds may be rounded down
     line = {"audio_filepath": "audio/b.wav", "text": "x"}
-    file = corpus(tmp_path, "\n".join(json.dumps({**line, "duration": one}) for one in lengths))
-    assert [item.id for item, _ in read(f"nemo:{file}")][1:] == len(lengths) * ["audio/b.wav"]
+    for offset in ({}, {"offset": 0}, {"offset": 0.0}, {"offset": None}):
+        file = corpus(tmp_path, "\n".join(json.dumps({**line, **offset, "duration": one}) for one in lengths))
+        assert [item.id for item, _ in read(f"nemo:{file}")][1:] == len(lengths) * ["audio/b.wav"]
 
 
 def test_manifests_tell_the_language_by_several_names(tmp_path: Path) -> None:

@@ -39,7 +39,6 @@ _16_BITS = ("PCM_S8", "PCM_U8", "PCM_16", "ULAW", "ALAW", "IMA_ADPCM", "MS_ADPCM
 _KEPT_AS = {**dict.fromkeys(_16_BITS, "int16"), "PCM_24": "int32", "PCM_32": "int32"}  # others as 32-bit floats
 _RUN_UP: Seconds = 4.0  # after a seek Opus needs so long until it decodes as if it had heard all
 _Sound: TypeAlias = tuple[SoundStream, int]  # and which frame of the recording is its first
-_MOST_BYTES = 1 << 30  # of one stretch; the sizes in a WAV end at four times as much
 
 
 @dataclass(frozen=True)
@@ -213,8 +212,8 @@ def _mp3_frames(path: Path, state: tuple[int, ...]) -> Mp3Frames:
         return mp3_frames(data, str(path))
 
 
-def cut(wanted: Stretch) -> bytes:
-    """The stretch as a sound file of its own.
+def cut(wanted: Stretch, most_bytes: int = 1 << 30) -> bytes:  # the sizes in a WAV end at four times as much
+    """The stretch as a sound file of its own, of at most so many bytes of samples.
 
     Raises:
         NotFound: the recording cannot be read.
@@ -227,8 +226,8 @@ def cut(wanted: Stretch) -> bytes:
     with _opened(wanted.recording, _state(wanted.recording), (first, end)) as (sound, begin):
         check_rate(sound.samplerate, wanted.uri)
         kind = _KEPT_AS.get(sound.subtype, "float32")
-        if (end - first) * known.channels * np.dtype(kind).itemsize > _MOST_BYTES:
-            raise TooLarge(f"{wanted.uri}: expected at most {_MOST_BYTES >> 20} MiB of samples, got more")
+        if (end - first) * known.channels * np.dtype(kind).itemsize > most_bytes:
+            raise TooLarge(f"{wanted.uri}: expected at most {most_bytes / (1 << 20):.6g} MiB of samples, got more")
         heard_from = {"MPEG_LAYER_III": begin, "OPUS": max(0, first - round(_RUN_UP * known.rate))}
         run_up = first - heard_from.get(sound.subtype, first)
         sound.skip(first - run_up - begin)

@@ -12,7 +12,7 @@ import os
 import socket
 import stat
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TypeAlias
 from urllib.parse import quote, unquote, urlsplit
@@ -22,6 +22,7 @@ import httpx
 from anyio.to_thread import run_sync
 
 from models.errors import InvalidInput, NotAllowed, NotFound, TooLarge
+from models.recordings import cut, stretch
 from models.records import short
 from serving.http_errors import Unavailable
 
@@ -37,7 +38,7 @@ _PORTS = {"http": 80, "https": 443}
 
 @dataclass(frozen=True)
 class Fetched:
-    """The bytes that a uri named; ``path`` is the file they came from, if it was one of this machine."""
+    """The bytes that a uri named; ``path`` is the file that holds them, if there is one on this machine."""
 
     uri: str
     data: bytes
@@ -133,10 +134,11 @@ class Fetcher:
         await self._client.aclose()
 
     async def fetch(self, uri: str) -> Fetched:
-        """The bytes that ``uri`` names.
+        """The bytes that ``uri`` names; of a stretch of a recording below a root, as ``models.recordings`` cuts it.
 
         Raises:
             InvalidInput: no absolute path, file:, http:, https: or s3: uri.
+            UnreadableMedia: a stretch that cannot be cut, or is outside of the recording.
             NotAllowed: outside of what the settings allow.
             NotFound: nothing is there.
             TooLarge: more than the limit.
@@ -154,16 +156,20 @@ class Fetcher:
             raise Unavailable(f"{uri}: expected an answer, got {type(error).__name__}: {error}") from error
 
     async def locate(self, uri: str) -> Path | None:
-        """The file that ``uri`` names, checked but not read; None where it names something on a host.
+        """The file that ``uri`` names, checked but not read; None where it names something on a host, or a stretch.
 
         Raises:
             InvalidInput, NotAllowed, NotFound, TooLarge: as ``fetch``.
         """
         path = _file_path(uri)
-        return None if path is None else await run_sync(self._checked, uri, path)
+        if path is None or stretch(str(path)):
+            return None
+        real, size = await run_sync(self._real, uri, path)
+        self._require_size(uri, size)
+        return real
 
-    def _checked(self, uri: str, path: Path) -> Path:
-        """The file without links on its way, below a root, not too large."""
+    def _real(self, uri: str, path: Path) -> tuple[Path, int]:
+        """The file without links on its way, below a root, and its size."""
         try:
             real = path.resolve()
             self._require_below_root(uri, real)
@@ -174,11 +180,15 @@ class Fetcher:
             raise InvalidInput(f"{uri!r}: expected a file that may be read, got {error}") from error
         if not stat.S_ISREG(about.st_mode):
             raise NotFound(f"{uri}: expected a file, got a folder or a device")
-        self._require_size(uri, about.st_size)
-        return real
+        return real, about.st_size
 
     def _read(self, uri: str, path: Path) -> Fetched:
-        real = self._checked(uri, path)
+        if found := stretch(str(path)):
+            recording, _ = self._real(uri, found.recording)
+            named = replace(found, recording=recording)
+            return Fetched(named.uri, cut(named, self._limit))
+        real, size = self._real(uri, path)
+        self._require_size(uri, size)
         try:
             handle = os.open(real, os.O_RDONLY | os.O_NONBLOCK | os.O_NOFOLLOW | os.O_CLOEXEC)
         except OSError as error:
@@ -241,6 +251,10 @@ class Fetcher:
             raise InvalidInput(f"{short(uri)}: expected a uri, got {error}") from error
         if url.scheme not in _PORTS or not url.host:
             raise InvalidInput(f"{short(uri)}: expected an absolute path, or a file, http, https or s3 uri")
+        if url.fragment.startswith("t="):
+            raise InvalidInput(
+                f"{short(uri)}: expected a stretch of a file below PRELABEL_URI_ROOTS, got one on a host"
+            )
         if not at_bucket:
             self._require_host(uri, url)
         return url
@@ -295,9 +309,11 @@ def _file_path(uri: str) -> Path | None:
         raise InvalidInput(f"{uri!r}: expected file:///absolute/path, got {error}") from error
     if parts.netloc not in ("", "localhost") or not parts.path.startswith("/"):
         raise InvalidInput(f"{uri!r}: expected file:///absolute/path")
-    if parts.fragment:
-        raise InvalidInput(f"{uri!r}: expected a whole file (# in its name as %23), got #{parts.fragment}")
-    return Path(unquote(parts.path))
+    path = unquote(parts.path)
+    if parts.fragment and stretch(path := f"{path}#{parts.fragment}") is None:
+        expected = "a whole file (# in its name as %23) or a stretch #t=START,END of it in seconds"
+        raise InvalidInput(f"{uri!r}: expected {expected}, got #{parts.fragment}")
+    return Path(path)
 
 
 def _port(url: httpx.URL) -> int:

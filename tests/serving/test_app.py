@@ -11,9 +11,11 @@ from typing import Any
 
 import pytest
 
+from models.recordings import medium
 from models.records import Task
 from models.tasks import Runtime
 from serving.errors import StoreAway
+from serving.media_files import content_id
 from tests.serving.served import Served, eventually, picture, sound
 
 ROOT = Path(__file__).parents[2]
@@ -165,6 +167,28 @@ class TestItems:
         assert (code, message[:12]) == ("invalid_input", "line 2: task")
         for broken in (b' [{"uri": ', b"[" * 100_000):
             assert error_of(served.client.post("/v1/items", content=broken), 422)[1].startswith("body: expected")
+
+    def test_stretches_of_recordings_are_items_as_from_the_command_line(self, served: Served, tmp_path: Path) -> None:
+        (tmp_path / "media").mkdir()
+        (tmp_path / "media" / "talk.wav").write_bytes(sound())
+        (tmp_path / "secret.wav").write_bytes(sound())
+        talk = f"{tmp_path}/media/talk.wav"
+        uris = [
+            f"{talk}#t=0.1,0.3",
+            f"file://{talk}#t=0.1,0.3",
+            f"{talk}#t=0.2",
+            f"{talk}#t=900",
+            f"{tmp_path}/secret.wav#t=0",
+        ]
+        told = served.client.post("/v1/items", json=[{"uri": uri, "task": "asr", "group": "g"} for uri in uris]).json()
+        assert (told["new"], told["known"], told["failed"]) == (2, 1, 2)
+        failed = [(one["line"], one["error"]["code"]) for one in told["failures"]]
+        assert failed == [(4, "unreadable_media"), (5, "not_allowed")]
+        answer = served.client.post("/v1/asr/annotate", json={"uri": uris[0]}).json()
+        assert answer["item_id"] == content_id(medium(uris[0]))
+        assert served.client.get(f"/v1/items/{answer['item_id']}/media").content == medium(uris[0])
+        item = served.client.get(f"/v1/items/{answer['item_id']}").json()["item"]
+        assert (item["uri"], item["group"]) == (uris[0], "g")
 
     def test_an_empty_body_is_a_mistake(self, served: Served) -> None:
         for body in (b"\n", b"[]"):

@@ -12,9 +12,11 @@ import anyio
 import httpx
 import pytest
 
-from models.errors import InvalidInput, NotAllowed, NotFound, PrelabelError, TooLarge
+from models.errors import InvalidInput, NotAllowed, NotFound, PrelabelError, TooLarge, UnreadableMedia
+from models.recordings import medium
 from serving.fetch import Fetched, Fetcher, new_client, parse_hosts
 from serving.http_errors import Unavailable
+from tests.models.datasets.corpora import sound
 
 PUBLIC = "93.184.216.34"
 Answer = Callable[[httpx.Request], httpx.Response]
@@ -111,6 +113,35 @@ class TestFiles:
         with pytest.raises(TooLarge, match="at most 1000 bytes"):
             read(f"{root}/large", roots=[root])
 
+    @pytest.mark.parametrize("form", ["{}/a b.wav#t=1,1.005", "file://{}/a%20b.wav#t=1,1.005", "{}/link#t=1,1.005"])
+    def test_a_stretch_of_a_recording_is_cut_out_however_long_that_is(self, root: Path, form: str) -> None:
+        path = sound(root / "a b.wav", seconds=2)
+        (root / "link").symlink_to(path)
+        uri = f"{path.resolve()}#t=1,1.005"
+        assert read(form.format(root), roots=[root]) == Fetched(uri, medium(uri))
+
+    def test_a_stretch_is_checked_as_files_are(self, root: Path) -> None:
+        sound(root.parent / "secret.wav", seconds=2)
+        sound(root / "a.wav", seconds=2)
+        (root / "link.wav").symlink_to(root.parent / "secret.wav")
+        for uri in (f"{root}/link.wav#t=1", f"{root}/../secret.wav#t=1,2", f"{root.parent}/nothing.wav#t=1"):
+            with pytest.raises(NotAllowed):
+                read(uri, roots=[root])
+        for uri, error, says in (
+            (f"{root}/none.wav#t=1", NotFound, "expected a file, got none"),
+            (f"{root}/a.wav#t=3,4", UnreadableMedia, "expected a stretch within 2.000 s of sound, got none"),
+            (f"{root}/a b.jpg#t=3,4", UnreadableMedia, "expected WAV, FLAC, Ogg or MP3 audio"),
+            (f"{root}/a.wav#t=1,2", TooLarge, "expected at most 0.000953674 MiB of samples, got more"),
+        ):
+            with pytest.raises(error, match=says):
+                read(uri, roots=[root])
+
+    def test_a_file_whose_name_ends_like_a_stretch_is_itself(self, root: Path) -> None:
+        path = root / "a.wav#t=1,2"
+        path.write_bytes(b"sound")
+        for uri in (str(path), f"file://{root}/a.wav%23t=1,2"):
+            assert read(uri, roots=[root]) == Fetched(str(path.resolve()), b"sound", path.resolve())
+
     @pytest.mark.parametrize(
         "uri",
         [
@@ -118,7 +149,8 @@ class TestFiles:
             "file:a.jpg",
             "file://host/a.jpg",
             "file://[/a.jpg",
-            "file:///a.wav#t=1,2",
+            "file:///a.wav#page=1",
+            "https://media.example.org/a.wav#t=1,2",
             "",
             "ftp://media.example.org/a",
             "data:,a",

@@ -99,8 +99,16 @@ def _entry(where: str, line: bytes, folder: Path) -> Entry:
     if not isinstance(values, dict) or not values.keys() <= {"uri", "group"}:
         raise InvalidInput(f"{where}: expected an object with 'uri' and perhaps 'group', got {values!r:.200}")
     uri, group = values.get("uri"), values.get("group")
-    if not isinstance(uri, str) or not uri or "://" in uri:
+    if not isinstance(uri, str) or not uri or "://" in uri or not _may_be_a_path(uri):
         raise InvalidInput(f"{where}: expected a path under 'uri', got {uri!r:.200}")
     if group is not None and not isinstance(group, str):
         raise InvalidInput(f"{where}: expected a string under 'group', got {group!r:.200}")
     return Entry(uri, folder / uri, group)
+
+
+def _may_be_a_path(text: str) -> bool:
+    """Whether a file could be called so; half of a surrogate pair stands only for a byte that is no UTF-8."""
+    try:
+        return b"\0" not in os.fsencode(text)
+    except UnicodeEncodeError:
+        return False

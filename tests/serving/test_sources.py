@@ -102,6 +102,8 @@ def test_a_manifest_keeps_its_order_its_names_and_its_groups(tmp_path: Path) -> 
         ('{"group": "a"}', "expected a path under 'uri', got None"),
         ('{"uri": ""}', "expected a path under 'uri', got ''"),
         ('{"uri": "http://example.org/a.wav"}', "expected a path under 'uri', got 'http"),
+        ('{"uri": "a\\u0000b.wav"}', r"expected a path under 'uri', got 'a\\x00b\.wav'"),
+        ('{"uri": "a\\ud800b.wav"}', r"expected a path under 'uri', got 'a\\ud800b\.wav'"),
         ('{"uri": "a.wav", "group": 7}', "expected a string under 'group', got 7"),
         ('{"uri": "\\u00', "expected a JSON object, got"),
     ],

@@ -58,6 +58,9 @@ ABSURD: dict[str, Callable[[str], str]] = {
     "numbers of 5,000 digits": lambda text: re.sub(r"\d+", "9" * 5000, text),
     "numbers to the power of 300": lambda text: re.sub(r"\d+(\.\d+)?(?=[^\w.])", "9e300", text),
     "names of 5,000 letters": lambda text: re.sub(r"\w+(?=[.\n])", "x" * 5000, text),
+    "names with a NUL": lambda text: re.sub(r"\w+(?=[.\n])", "a\0b", text),
+    "names with a NUL as JSON has it": lambda text: re.sub(r"\w+(?=[.\n])", r"a\\u0000b", text),
+    "names with half of a surrogate pair": lambda text: re.sub(r"\w+(?=[.\n])", r"a\\ud800b", text),
     "brackets without end": lambda _: "[" * 100_000,
     "a list of them": lambda _: '{"images": ' + "[" * 100_000,
 }

@@ -126,9 +126,9 @@ def _identity(where: str, entry: _Json, known: Container[str]) -> int:
 
 
 def _size(where: str, image: _Json) -> tuple[int, int] | None:
-    """Width and height in pixels, if somebody looked: other tools write 0 or nothing."""
+    """Width and height in pixels, if somebody looked: tools write 0 or nothing, for one of them, too."""
     width, height = _whole(image.get("width")), _whole(image.get("height"))
-    if not width and not height:
+    if not width or not height:
         return None
     if type(width) is not int or type(height) is not int or min(width, height) < 1 or max(width, height) > LARGEST:
         broken(where, "width and height in whole pixels", (width, height))

@@ -96,7 +96,7 @@ BOX = {"image_id": 7, "category_id": 1, "bbox": [1, 1, 2, 2]}
         ),
         ({"images": [IMG, {**IMG, "id": 1.0}]}, "images[1].id", "expected a whole number that no other entry has"),
         ({"images": [{**IMG, "id": 1.5}]}, "images[0].id", "expected a whole number that no other entry has, got 1.5"),
-        ({"images": [{**IMG, "width": 0}]}, "images[0]", "expected width and height in whole pixels, got (0, 48)"),
+        ({"images": [{**IMG, "width": -1}]}, "images[0]", "expected width and height in whole pixels, got (-1, 48)"),
         ({"images": [{**IMG, "width": 10**400}]}, "images[0]", "expected width and height in whole pixels, got (1000"),
         ({"categories": [{"id": 1, "name": ""}]}, "categories[0].name", "expected a name, got ''"),
         ({"images": [{**IMG, "file_name": 5}]}, "images[0]", "expected a string under 'file_name'"),

@@ -54,7 +54,7 @@ class TestCoco:
         put(tmp_path / file, coco(name))
         assert labels(f"coco:{tmp_path / file}") == {image: CAR}
 
-    @pytest.mark.parametrize("size", [{"width": 0, "height": 0}, {"width": None, "height": None}])
+    @pytest.mark.parametrize("size", [{"width": 0, "height": 0}, {"width": None, "height": None}, {"width": 0}])
     def test_a_size_that_nobody_looked_up_is_the_pictures_own(self, tmp_path: Path, size: dict[str, Any]) -> None:
         photo(tmp_path / "images" / "a.jpg")
         put(tmp_path / "annotations" / "instances_val.json", coco("a.jpg", **size))

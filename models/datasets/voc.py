@@ -28,12 +28,14 @@ from models.media import image_size
 from models.records import Box, Boxes, Item
 
 _IMAGES = ("JPEGImages", "images", "data")  # the latter two where there are no lists
+_BESIDE = "."  # the split of what lies in ROOT itself
 _OF_A_CLASS = re.compile(r"\s(-1|0|1)$")  # how lines of the lists end that say which images show a class
 
 
 def read(root: Path, split: str | None = None) -> Iterator[tuple[Item, Boxes]]:
     """Every image that ``ImageSets/Main/SPLIT.txt`` names, with its boxes clipped to the image; without such lists,
-    every image with a file in ``Annotations/`` or ``labels/``, or beside it in ``SPLIT/`` or ROOT itself.
+    every image with a file in ``Annotations/`` or ``labels/``, or beside it in ``SPLIT/`` or ROOT itself. Where there
+    are files in ROOT and in folders of it, the former are the split ``.``.
 
     Objects marked ``difficult`` are left out: the official evaluation neither asks for nor counts them. Where the size
     is 0 or missing it is the picture's own.
@@ -56,15 +58,19 @@ def read_marked(root: Path, split: str | None = None) -> Iterator[tuple[Item, Bo
 
 def _unlisted(root: Path, split: str | None) -> Iterator[tuple[Item, Boxes, Ignored]]:
     apart = [folder for folder in (root / "Annotations", root / "labels") if any(folder.rglob("*.xml"))]
-    beside = [root] if any(root.glob("*.xml")) else []
-    splits = sorted({path.parent for path in root.glob("*/*.xml")} - {*apart})
-    if split is None and (apart or beside):
-        return _of_folder(root, [*apart, *beside][0])
-    return _of_folder(root, root / chosen_split(root, [path.name for path in splits], split, "SPLIT/*.xml"))
+    if split is None and apart:
+        return _of_folder(root, apart[0], deep=True)
+    folders = {path.parent.name for path in root.glob("*/*.xml")} - {path.name for path in apart}
+    splits = sorted(name for name in folders if not name.startswith("."))
+    splits = [_BESIDE, *splits] if any(root.glob("*.xml")) else splits
+    chosen = chosen_split(root, splits, split, "SPLIT/*.xml")
+    return _of_folder(root, root / chosen, deep=chosen != _BESIDE or len(splits) == 1)
 
 
-def _of_folder(root: Path, folder: Path) -> Iterator[tuple[Item, Boxes, Ignored]]:
+def _of_folder(root: Path, folder: Path, *, deep: bool) -> Iterator[tuple[Item, Boxes, Ignored]]:
     for annotation in files_below(folder, (".xml",)):
+        if not deep and annotation.parent != folder:
+            continue
         name = annotation.relative_to(folder).with_suffix("")
         document = _Annotation(annotation)
         places = [place / name for place in (folder, *(root / images for images in _IMAGES))]

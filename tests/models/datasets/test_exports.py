@@ -101,6 +101,20 @@ class TestVoc:
         file = tmp_path / annotations / "a b.xml"
         expect_broken(f"voc:{tmp_path}", file, "", "expected a file that exists, got")
 
+    def test_files_in_the_root_and_in_folders_are_not_mixed(self, tmp_path: Path) -> None:
+        for name in ("a", "train/b", "valid/c"):
+            photo(tmp_path / f"{name}.jpg")
+            voc(tmp_path / f"{name}.xml")
+        with pytest.raises(NotFound, match=r"expected one of the splits there \(\., train, valid\), got no split"):
+            read(f"voc:{tmp_path}")
+        assert labels(f"voc:{tmp_path}:.") == {"a.jpg": CAR}
+        assert labels(f"voc:{tmp_path}:train") == {"train/b.jpg": CAR}
+        for name in ("train", "valid"):
+            (tmp_path / name).rename(tmp_path / f".{name}")
+        photo(tmp_path / "deep" / "below" / "d.jpg")
+        voc(tmp_path / "deep" / "below" / "d.xml")
+        assert labels(f"voc:{tmp_path}") == {"a.jpg": CAR, "deep/below/d.jpg": CAR}
+
     def test_cvat_calls_its_split_default(self, tmp_path: Path) -> None:
         photo(tmp_path / "JPEGImages" / "frame_000000.PNG")
         voc(tmp_path / "Annotations" / "frame_000000.xml", "frame_000000.PNG")

@@ -144,6 +144,19 @@ def mot(root: Path, n: int) -> str:
     return "train"
 
 
+def cvat(root: Path, n: int) -> str:
+    copies = _images(root)
+    box = '<box label="car" source="manual" occluded="0" xtl="1.00" ytl="2.00" xbr="9.00" ybr="9.50" z_order="0"></box>'
+    line = '<polyline label="lane" source="manual" occluded="0" points="1.00,40.00;9.00,4.00" z_order="0"></polyline>'
+    images = []
+    for i in range(n):
+        copies.at(root / "images" / f"{i}.jpg")
+        images.append(f'  <image id="{i}" name="{i}.jpg" width="64" height="48">\n    {box}\n    {line}\n  </image>\n')
+    head = '<?xml version="1.0" encoding="utf-8"?>\n<annotations>\n  <version>1.1</version>\n'
+    put(root / "annotations.xml", f"{head}{''.join(images)}</annotations>\n")
+    return "default"
+
+
 def culane(root: Path, n: int) -> str:
     copies = _images(root)
     for i in range(n):
@@ -262,6 +275,8 @@ CORPORA: dict[str, Callable[[Path, int], str]] = {
     "bdd100k": bdd100k,
     "bdd100k-lanes": bdd100k,
     "mot": mot,
+    "cvat": cvat,
+    "cvat-lanes": cvat,
     "culane": culane,
     "tusimple": tusimple,
     "curvelanes": curvelanes,

@@ -89,7 +89,7 @@ FORMATS: dict[str, Format] = {
     ),
     "mot": Format(
         "detection",
-        "SPLIT/SEQUENCE/gt/gt.txt, seqinfo.ini and img1/",
+        "SPLIT/SEQUENCE/gt/gt.txt, img1/, perhaps seqinfo.ini",
         mot.read,
         read_marked=mot.read_marked,
         group="sequence",

@@ -2,17 +2,20 @@
 
 Frames, and the pixels of a box, are counted from 1. A line of ``gt.txt`` is ``frame, track, left, top, width, height,
 flag, class, visibility``; in MOT15 world coordinates stand where class and visibility are.
+
+CVAT and Datumaro write no ``seqinfo.ini``, but ``gt/labels.txt``, a class a line; they count pixels from 0.
 """
 
 import configparser
 import re
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, replace
 from pathlib import Path
 
-from models.datasets.layout import below, broken, chosen_split, clipped, existing, finite, numbered_lines
+from models.datasets.layout import PICTURES, below, broken, chosen_split, clipped, existing, finite, numbered_lines
 from models.datasets.shelf import Shelf
 from models.marks import Ignored
+from models.media import image_size
 from models.records import LARGEST, Box, Boxes, Item
 
 _CATEGORY = "pedestrian"
@@ -24,11 +27,13 @@ _DETECTOR = re.compile(r"-(DPM|FRCNN|SDP)$")  # MOT17 holds each sequence once a
 
 
 def read(root: Path, split: str | None = None) -> Iterator[tuple[Item, Boxes]]:
-    """Every frame of every sequence of ``SPLIT/``, or of the sequences that lie in ROOT itself; pedestrians only.
+    """Every frame of every sequence of ``SPLIT/``, or of those in ROOT, or of ROOT as the only one; pedestrians alone.
 
     Kept are boxes that are flagged to be considered, of the class pedestrian, and visible by half or more (a quarter
     in sequences of MOT20): the official evaluation of detectors asks for no others. Boxes are clipped to the image.
-    The group is the sequence; MOT17's three copies of one, which differ in detections alone, are read once.
+    The group is the sequence; MOT17's three copies of one, which differ in detections alone, are read once. Without
+    ``seqinfo.ini`` the pictures tell their size and number. With ``gt/labels.txt`` all its classes are kept, however
+    visible.
 
     Raises:
         InvalidDataset: a broken ``seqinfo.ini`` or line, naming file and line.
@@ -44,21 +49,24 @@ def read_marked(root: Path, split: str | None = None) -> Iterator[tuple[Item, Bo
     is hardly visible, of any class, and pedestrians flagged 0. Other classes are false where they are taken for
     pedestrians. Source: ``evaluateDetection.m`` and ``preprocessResult.m`` of the devkit; the flag: MOT16, table 5.
     """
+    if split is None and (root / "gt" / "gt.txt").is_file():
+        return _read(root, [root / "gt" / "gt.txt"])
     if split is None and any(root.glob("*/gt/gt.txt")):
-        return _read(root, root)
+        return _read(root, root.glob("*/gt/gt.txt"))
     splits = sorted({path.parents[2].name for path in root.glob("*/*/gt/gt.txt")})
-    return _read(root, root / chosen_split(root, splits, split, "SPLIT/SEQUENCE/gt/gt.txt"))
+    chosen = chosen_split(root, splits, split, "SPLIT/SEQUENCE/gt/gt.txt")
+    return _read(root, (root / chosen).glob("*/gt/gt.txt"))
 
 
-def _read(root: Path, folder: Path) -> Iterator[tuple[Item, Boxes, Ignored]]:
+def _read(root: Path, truths: Iterable[Path]) -> Iterator[tuple[Item, Boxes, Ignored]]:
     sequences: dict[str, Path] = {}
-    for truth in sorted(folder.glob("*/gt/gt.txt")):
+    for truth in sorted(truths):
         sequences.setdefault(_DETECTOR.sub("", truth.parents[1].name), truth)
     for name, truth in sequences.items():
-        info = _info(truth.parents[1] / "seqinfo.ini")
+        info = _info(truth.parents[1])
         entries = Shelf(_entries(truth, info, name.startswith("MOT20")))
         for frame in range(1, info.length + 1):
-            image = existing(f"{truth.parents[1]}/seqinfo.ini:1", info.images / f"{frame:06d}{info.suffix}")
+            image = existing(info.where, info.images / f"{frame:06d}{info.suffix}")
             known = [(_box(info, *box), counts) for *box, counts in entries.values(str(frame))]
             kept, ignored = (tuple(box for box, counts in known if box and counts == kind) for kind in (True, False))
             yield Item(below(root, image), str(image), name), Boxes(info.width, info.height, kept), Ignored(ignored)
@@ -66,19 +74,38 @@ def _read(root: Path, folder: Path) -> Iterator[tuple[Item, Boxes, Ignored]]:
 
 @dataclass(frozen=True)
 class _Info:
-    """One sequence: the folder and suffix of its images, how many there are, and their size in pixels."""
+    """One sequence: the folder and suffix of its images, how many there are, and their size in pixels; its classes
+    where it names them, in the order of their numbers."""
 
+    where: str
     images: Path
     suffix: str
     length: int
     width: int
     height: int
+    names: tuple[str, ...] = ()
 
 
-def _info(file: Path) -> _Info:
+def _info(folder: Path) -> _Info:
+    labels = folder / "gt" / "labels.txt"
+    names = tuple(line.strip() for _, line in numbered_lines(labels)) if labels.is_file() else ()
+    info = _told(folder / "seqinfo.ini") if (folder / "seqinfo.ini").is_file() else _seen(folder / "img1")
+    return replace(info, names=names)
+
+
+def _seen(images: Path) -> _Info:
+    """What pictures called 000001.jpg and so on tell of a sequence that says nothing of itself."""
+    pictures = [path for path in (images.iterdir() if images.is_dir() else ()) if path.suffix.lower() in PICTURES]
+    if not pictures:
+        broken(f"{images.parent}", "seqinfo.ini, or pictures in img1/", "neither")
+    first = min(pictures)
+    return _Info(str(images), images, first.suffix, len(pictures), *image_size(first))
+
+
+def _told(file: Path) -> _Info:
     where, parser = f"{file}:1", configparser.ConfigParser(interpolation=None)
     try:
-        parser.read_string(existing(where, file).read_text(encoding="utf-8-sig"))
+        parser.read_string(file.read_text(encoding="utf-8-sig"))
         told = parser["Sequence"]
         length, width, height = (int(told[key]) for key in ("seqLength", "imWidth", "imHeight"))
         images, suffix = file.parent / told.get("imDir", "img1"), told.get("imExt", ".jpg")
@@ -86,27 +113,35 @@ def _info(file: Path) -> _Info:
         broken(where, "[Sequence] with seqLength, imWidth and imHeight", " ".join(str(error).split()))
     if min(length, width, height) < 1 or max(length, width, height) > LARGEST:
         broken(where, f"seqLength, imWidth and imHeight from 1 to {LARGEST:g}", (length, width, height))
-    return _Info(images, suffix, length, width, height)
+    return _Info(where, images, suffix, length, width, height)
 
 
-def _box(info: _Info, x: float, y: float, width: float, height: float) -> Box | None:
-    return clipped(x - 1, y - 1, x - 1 + width, y - 1 + height, info.width, info.height, _CATEGORY)
+def _box(info: _Info, category: str, x: float, y: float, width: float, height: float) -> Box | None:
+    first = 0 if info.names else 1
+    x, y = x - first, y - first
+    return clipped(x, y, x + width, y + height, info.width, info.height, category)
 
 
-def _entries(file: Path, info: _Info, mot20: bool) -> Iterator[tuple[str, tuple[float | bool, ...]]]:
-    """(frame, (left, top, width, height, whether it is to be found)) of all that is to be found or does not count."""
+def _entries(file: Path, info: _Info, mot20: bool) -> Iterator[tuple[str, tuple[str | float | bool, ...]]]:
+    """(frame, (category, left, top, width, height, whether it is to be found)) of all that is to be found or does not
+    count."""
     for where, line in numbered_lines(file):
         columns = line.split(",")
         if len(columns) not in (9, 10):
             broken(where, "9 columns between commas, or the 10 of MOT15", line)
-        frame, _, *box, flag, category, visibility = finite(where, "numbers between commas", columns)[:9]
+        frame, _, *box, flag, number, visibility = finite(where, "numbers between commas", columns)[:9]
         if frame not in range(1, info.length + 1):
             broken(where, f"a frame from 1 to {info.length}", columns[0])
         if min(box[2:]) < 0:
             broken(where, "width and height >= 0", columns[4:6])
-        counts = bool(flag) if len(columns) == 10 else _counts(flag, category, visibility, mot20)
+        if info.names:
+            if number not in range(1, len(info.names) + 1):
+                broken(where, f"a class from 1 to {len(info.names)}, as labels.txt has them", columns[7])
+            yield str(int(frame)), (info.names[int(number) - 1], *box, bool(flag))
+            continue
+        counts = bool(flag) if len(columns) == 10 else _counts(flag, number, visibility, mot20)
         if counts is not None:
-            yield str(int(frame)), (*box, counts)
+            yield str(int(frame)), (_CATEGORY, *box, counts)
 
 
 def _counts(flag: float, category: float, visibility: float, mot20: bool) -> bool | None:

@@ -6,8 +6,9 @@ from typing import Any
 
 import pytest
 
-from models.datasets import read
+from models.datasets import read, read_marked
 from models.errors import NotFound
+from models.marks import Ignored
 from models.records import Box, Boxes, Lane, Lanes, Transcript
 from tests.models.datasets.corpora import expect_broken, labels, photo, put, sound
 
@@ -176,6 +177,32 @@ class TestYolo:
         photo(tmp_path / "images" / "train" / "a.jpg")
         put(tmp_path / "labels" / "train" / "a.txt", LINE)
         assert labels(f"yolo:{tmp_path}") == {"images/train/a.jpg": CAR}
+
+
+class TestMot:
+    def test_cvat_tells_classes_and_no_size(self, tmp_path: Path) -> None:
+        root = tmp_path / "task"
+        photo(root / "img1" / "000001.PNG")
+        photo(root / "img1" / "000002.PNG")
+        put(root / "gt" / "labels.txt", "bus\ncar\n")
+        file = put(root / "gt" / "gt.txt", "1,1,16.0,12.0,32.0,24.0,1,2,0.1\n2,1,16,12,32,24,0,1,1.0\n")
+        assert labels(f"mot:{root}") == {"img1/000001.PNG": CAR, "img1/000002.PNG": EMPTY}
+        assert list(labels(f"mot:{tmp_path}")) == [f"task/img1/00000{n}.PNG" for n in (1, 2)]
+        (_, _, mark) = list(read_marked(f"mot:{root}"))[1]
+        assert mark == Ignored(objects=(Box((16, 12, 48, 36), "bus"),))
+        put(file, "1,1,16,12,32,24,1,3,1\n")
+        expect_broken(f"mot:{root}", file, 1, "expected a class from 1 to 2, as labels.txt has them, got '3'")
+        put(file, "3,1,16,12,32,24,1,2,1\n")
+        expect_broken(f"mot:{root}", file, 1, "expected a frame from 1 to 2, got '3'")
+
+    def test_a_benchmark_without_its_information_is_measured(self, tmp_path: Path) -> None:
+        photo(tmp_path / "train" / "TUD-Campus" / "img1" / "000001.jpg")
+        put(tmp_path / "train" / "TUD-Campus" / "gt" / "gt.txt", "1,1,17,13,32,24,1,-1,-1,-1\n")
+        found = labels(f"mot:{tmp_path}:train")
+        assert found == {"train/TUD-Campus/img1/000001.jpg": Boxes(64, 48, (Box((16, 12, 48, 36), "pedestrian"),))}
+        (tmp_path / "train" / "TUD-Campus" / "img1" / "000001.jpg").unlink()
+        folder = tmp_path / "train" / "TUD-Campus"
+        expect_broken(f"mot:{tmp_path}:train", folder, "", "expected seqinfo.ini, or pictures in img1/, got 'neither'")
 
 
 def test_kitti_of_cvat_is_a_folder_default(tmp_path: Path) -> None:

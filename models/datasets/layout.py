@@ -28,12 +28,13 @@ def broken(where: str, expected: str, got: object) -> NoReturn:
 
 
 def split_file(folder: Path, prefix: str, split: str | None, suffix: str) -> tuple[Path, str]:
-    """The file ``folder/<prefix><split><suffix>`` and its split; without a name, the only one there is.
+    """The file ``folder/<prefix><split><suffix>`` and its split; without a name, the only one there is. Hidden ones are
+    none.
 
     Raises:
         NotFound: no such split, or none named where there are several; the message lists them.
     """
-    names = sorted(path.name for path in folder.glob(f"{prefix}*{suffix}"))
+    names = sorted(path.name for path in folder.glob(f"{prefix}*{suffix}") if not path.name.startswith("."))
     splits = [name.removeprefix(prefix).removesuffix(suffix) for name in names]
     chosen = chosen_split(folder, splits, split, f"{prefix}*{suffix}")
     return folder / f"{prefix}{chosen}{suffix}", chosen

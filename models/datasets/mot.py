@@ -12,7 +12,17 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from models.datasets.layout import PICTURES, below, broken, chosen_split, clipped, existing, finite, numbered_lines
+from models.datasets.layout import (
+    PICTURES,
+    below,
+    broken,
+    chosen_split,
+    clipped,
+    files_below,
+    finite,
+    numbered_lines,
+    picture,
+)
 from models.datasets.shelf import Shelf
 from models.marks import Ignored
 from models.media import image_size
@@ -23,6 +33,7 @@ _PEDESTRIAN = 1
 _DISTRACTORS = (2, 7, 8, 12)  # person on a vehicle, static person, distractor, reflection
 _MOT20_DISTRACTORS = (*_DISTRACTORS, 6)  # and a vehicle without a motor
 _MIN_VISIBILITY, _MOT20_MIN_VISIBILITY = 0.5, 0.25
+_DIGITS = (6, 8)  # of the name of a picture; the latter in DanceTrack
 _DETECTOR = re.compile(r"-(DPM|FRCNN|SDP)$")  # MOT17 holds each sequence once a detector
 
 
@@ -66,7 +77,7 @@ def _read(root: Path, truths: Iterable[Path]) -> Iterator[tuple[Item, Boxes, Ign
         info = _info(truth.parents[1])
         entries = Shelf(_entries(truth, info, name.startswith("MOT20")))
         for frame in range(1, info.length + 1):
-            image = existing(info.where, info.images / f"{frame:06d}{info.suffix}")
+            image = picture(info.where, info.suffix, *(info.images / f"{frame:0{digits}d}" for digits in _DIGITS))
             known = [(_box(info, *box), counts) for *box, counts in entries.values(str(frame))]
             kept, ignored = (tuple(box for box, counts in known if box and counts == kind) for kind in (True, False))
             yield Item(below(root, image), str(image), name), Boxes(info.width, info.height, kept), Ignored(ignored)
@@ -95,11 +106,11 @@ def _info(folder: Path) -> _Info:
 
 def _seen(images: Path) -> _Info:
     """What pictures called 000001.jpg and so on tell of a sequence that says nothing of itself."""
-    pictures = [path for path in (images.iterdir() if images.is_dir() else ()) if path.suffix.lower() in PICTURES]
-    if not pictures:
+    pictures = files_below(images, PICTURES) if images.is_dir() else iter(())
+    first = next(pictures, None)
+    if first is None:
         broken(f"{images.parent}", "seqinfo.ini, or pictures in img1/", "neither")
-    first = min(pictures)
-    return _Info(str(images), images, first.suffix, len(pictures), *image_size(first))
+    return _Info(str(images), images, first.suffix, 1 + sum(1 for _ in pictures), *image_size(first))
 
 
 def _told(file: Path) -> _Info:

@@ -43,8 +43,7 @@ def _read(root: Path, file: Path) -> Iterator[tuple[Item, Transcript]]:
         text = text_field(where, values, "text").strip()
         uri = _uri(where, clip, values)
         item_id = below(root, clip) + uri.removeprefix(str(clip))
-        speaker = text_field(where, values, "speaker") if values.get("speaker") is not None else None
-        group = speaker or (None if uri == str(clip) else below(root, clip))
+        group = _speaker(where, values.get("speaker")) or (None if uri == str(clip) else below(root, clip))
         yield Item(item_id, uri, group, _language(where, values)), Transcript(text)
 
 
@@ -66,6 +65,12 @@ def _uri(where: str, clip: Path, values: dict[str, Any]) -> str:
         if recording(clip).duration_s > duration + rounded:
             return named
     return str(clip)
+
+
+def _speaker(where: str, told: object) -> str | None:
+    if told is not None and type(told) not in (str, int):
+        broken(where, "a string or a number under 'speaker'", told)
+    return None if told is None else str(told)
 
 
 def _language(where: str, values: dict[str, Any]) -> str | None:

@@ -60,9 +60,9 @@ def _unlisted(root: Path, split: str | None) -> Iterator[tuple[Item, Boxes, Igno
     apart = [folder for folder in (root / "Annotations", root / "labels") if any(folder.rglob("*.xml"))]
     if split is None and apart:
         return _of_folder(root, apart[0], deep=True)
-    folders = {path.parent.name for path in root.glob("*/*.xml")} - {path.name for path in apart}
-    splits = sorted(name for name in folders if not name.startswith("."))
-    splits = [_BESIDE, *splits] if any(root.glob("*.xml")) else splits
+    shown = [path.relative_to(root) for path in (*root.glob("*.xml"), *root.glob("*/*.xml")) if path.name[0] != "."]
+    folders = {str(path.parent) for path in shown} - {path.name for path in apart}
+    splits = sorted(name for name in folders if name == _BESIDE or not name.startswith("."))
     chosen = chosen_split(root, splits, split, "SPLIT/*.xml")
     return _of_folder(root, root / chosen, deep=chosen != _BESIDE or len(splits) == 1)
 

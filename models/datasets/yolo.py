@@ -4,7 +4,7 @@ A line is ``class x y width height``: the class counted from 0, the centre and t
 outline ``class x y x y x y ..``, as COCO comes for Ultralytics, stands for the box around it.
 
 Annotation tools write other files where ``data.yaml`` stands: FiftyOne ``dataset.yaml``, CVAT ``obj.data`` and
-``obj.names`` as darknet has them, Label Studio ``classes.txt`` beside one folder of images.
+``obj.names`` as darknet has them, Label Studio ``classes.txt`` beside one folder of images, LabelImg among them.
 """
 
 import os
@@ -41,7 +41,8 @@ def read(root: Path, split: str | None = None) -> Iterator[tuple[Item, Boxes]]:
     """Every image of a split of ``data.yaml``, in a folder of images or a text file that lists them.
 
     ROOT may be that file, of any name. The labels of ``images/../a.jpg`` are in ``labels/../a.txt``, or beside it;
-    without that file the image shows nothing. Boxes are clipped to the image.
+    without that file the image shows nothing. Boxes are clipped to the image; those that cover nothing of it, as after
+    rounding, are left out.
 
     Raises:
         InvalidDataset: a broken ``data.yaml``, list or label file, naming file and line.
@@ -90,7 +91,7 @@ def _darknet(file: Path) -> dict[str, Any]:
 
 
 def _one_folder(file: Path) -> dict[str, Any]:
-    return {_SPLITS[0]: "images", "names": _lines(file)}
+    return {_SPLITS[0]: "images" if (file.parent / "images").is_dir() else ".", "names": _lines(file)}
 
 
 def _lines(file: Path) -> list[str]:
@@ -162,7 +163,7 @@ def _box(where: str, line: str, names: dict[int, str], width: int, height: int, 
         left, top, right, bottom = min(xs), min(ys), max(xs), max(ys)
     else:
         x, y, w, h = shares
-        if w <= 0 or h <= 0:
+        if w < 0 or h < 0:
             broken(where, "shares of the image, from 0 to 1", line)
         left, top, right, bottom = x - w / 2, y - h / 2, x + w / 2, y + h / 2
     return clipped(left * width, top * height, right * width, bottom * height, width, height, category)

@@ -112,6 +112,8 @@ class TestVoc:
         assert labels(f"voc:{tmp_path}:train") == {"train/b.jpg": CAR}
         for name in ("train", "valid"):
             (tmp_path / name).rename(tmp_path / f".{name}")
+        put(tmp_path / "__MACOSX" / "._a.xml", b"\0\5\x16\7")
+        put(tmp_path / "._a.xml", b"\0\5\x16\7")
         photo(tmp_path / "deep" / "below" / "d.jpg")
         voc(tmp_path / "deep" / "below" / "d.xml")
         assert labels(f"voc:{tmp_path}") == {"a.jpg": CAR, "deep/below/d.jpg": CAR}
@@ -159,6 +161,19 @@ class TestYolo:
         with pytest.raises(ValueError, match="expected a name for each class, got 'none for 1'"):
             read(f"yolo:{tmp_path}")
 
+    def test_labelimg_has_its_classes_among_the_images(self, tmp_path: Path) -> None:
+        put(tmp_path / "classes.txt", "car\nbus\n")
+        photo(tmp_path / "a.jpg")
+        photo(tmp_path / "b.jpg")
+        put(tmp_path / "a.txt", LINE)
+        assert labels(f"yolo:{tmp_path}") == {"a.jpg": CAR, "b.jpg": EMPTY}
+
+    def test_boxes_that_were_rounded_to_nothing_are_left_out(self, tmp_path: Path) -> None:
+        put(tmp_path / "data.yaml", "names: [car, bus]\ntrain: images\n")
+        photo(tmp_path / "images" / "a.jpg")
+        put(tmp_path / "labels" / "a.txt", f"1 0.500000 0.500000 0.000000 0.100000\n{LINE}")
+        assert labels(f"yolo:{tmp_path}") == {"images/a.jpg": CAR}
+
     def test_fiftyone_calls_its_file_otherwise(self, tmp_path: Path) -> None:
         put(tmp_path / "dataset.yaml", "names:\n  0: car\npath: /where/it/was\nval: ./images/val/\n")
         photo(tmp_path / "images" / "val" / "a.jpg")
@@ -195,6 +210,13 @@ class TestMot:
         put(file, "3,1,16,12,32,24,1,2,1\n")
         expect_broken(f"mot:{root}", file, 1, "expected a frame from 1 to 2, got '3'")
 
+    def test_dancetrack_has_eight_digits_in_its_pictures(self, tmp_path: Path) -> None:
+        root = tmp_path / "train" / "dancetrack0001"
+        put(root / "seqinfo.ini", "[Sequence]\nname=a\nimDir=img1\nseqLength=1\nimWidth=64\nimHeight=48\nimExt=.jpg\n")
+        put(root / "gt" / "gt.txt", "1,1,17,13,32,24,1,1,1\n")
+        photo(root / "img1" / "00000001.jpg")
+        assert list(labels(f"mot:{tmp_path}:train")) == ["train/dancetrack0001/img1/00000001.jpg"]
+
     def test_a_benchmark_without_its_information_is_measured(self, tmp_path: Path) -> None:
         photo(tmp_path / "train" / "TUD-Campus" / "img1" / "000001.jpg")
         put(tmp_path / "train" / "TUD-Campus" / "gt" / "gt.txt", "1,1,17,13,32,24,1,-1,-1,-1\n")
@@ -225,6 +247,12 @@ def test_the_test_of_tusimple_is_a_file_of_its_own(tmp_path: Path) -> None:
     put(tmp_path / "label_data_0531.json", json.dumps(frame | {"lanes": []}) + "\n")
     assert labels(f"tusimple:{tmp_path}") == {"clips/0530/1/20.jpg": Lanes(1280, 720)}
     assert labels(f"tusimple:{tmp_path}:test") == wanted
+
+
+def test_what_macos_leaves_beside_files_is_no_split(tmp_path: Path) -> None:
+    put(tmp_path / "train.jsonl", json.dumps({"audio_filepath": str(sound(tmp_path / "a.wav")), "text": "x"}))
+    put(tmp_path / "._train.jsonl", b"\0\5\x16\7")
+    assert list(labels(f"nemo:{tmp_path}")) == ["a.wav"]
 
 
 def test_curvelanes_as_its_archive_has_it(tmp_path: Path) -> None:

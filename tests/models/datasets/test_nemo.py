@@ -62,7 +62,10 @@ def test_paths_are_relative_to_the_manifest_or_absolute(tmp_path: Path) -> None:
             '{"audio_filepath": "audio/a.ogg", "text": "x", "offset": 1, "duration": 0}',
             "expected a duration in seconds > 0, got 0",
         ),
-        ('{"audio_filepath": "audio/a.ogg", "text": "x", "speaker": 7}', "expected a string under 'speaker', got 7"),
+        (
+            '{"audio_filepath": "audio/a.ogg", "text": "x", "speaker": [7]}',
+            "expected a string or a number under 'speaker', got [7]",
+        ),
         ('{"audio_filepath": "audio/a.ogg", "text": "x", "lang": 7}', "expected a string under 'lang', got 7"),
         (
             '{"audio_filepath": "audio/a.ogg", "text": "x", "lang": "de", "source_lang": "hsb"}',
@@ -149,6 +152,20 @@ def test_a_length_that_was_rounded_is_that_of_the_file(tmp_path: Path) -> None:
     for offset in ({}, {"offset": 0}, {"offset": 0.0}, {"offset": None}):
         file = corpus(tmp_path, "\n".join(json.dumps({**line, **offset, "duration": one}) for one in lengths))
         assert [item.id for item, _ in read(f"nemo:{file}")][1:] == len(lengths) * ["audio/b.wav"]
+
+
+def test_speakers_may_be_numbers(tmp_path: Path) -> None:
+    """As in NeMo's manifests for synthesis; 0 is one of them."""
+    told: list[dict[str, object]] = [
+        {"speaker": 0},
+        {"speaker": 92},
+        {"speaker": "a"},
+        {"speaker": ""},
+        {"speaker": None},
+    ]
+    line = {"audio_filepath": "audio/a.ogg", "text": "x"}
+    file = corpus(tmp_path, "\n".join(json.dumps({**line, **one}) for one in told))
+    assert [item.group for item, _ in read(f"nemo:{file}")][1:] == ["0", "92", "a", None, None]
 
 
 def test_manifests_tell_the_language_by_several_names(tmp_path: Path) -> None:

@@ -102,7 +102,7 @@ def test_names_may_be_a_list_below_a_path(tmp_path: Path) -> None:
         ("0 0.5 nan 0.5 0.5", "expected numbers"),
         ("0 0.5 24 0.5 0.5", "expected shares of the image, from 0 to 1, got '0 0.5 24 0.5 0.5'"),
         ("0 0.5 1.02 0.5 0.5", "expected shares of the image"),
-        ("0 0.5 0.5 0 0.5", "expected shares of the image"),
+        ("0 0.5 0.5 -0.001 0.5", "expected shares of the image"),
         ("0.5 0.5 0.5 0.5 0.5", "expected a class of data.yaml, one of 0, 3, got '0.5'"),
         ("0 0.5 0.5 0.5 0.5 0.5 24", "expected shares of the image"),
     ],

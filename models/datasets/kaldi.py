@@ -2,6 +2,7 @@
 
 import hashlib
 import os
+import re
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
 from itertools import groupby, zip_longest
@@ -18,6 +19,7 @@ _RECORDINGS, _SEGMENTS = "wav.scp", "segments"
 _FILES = (_RECORDINGS, "text", "utt2spk")
 _OVERHANG: Seconds = 0.5  # beyond the end of the recording: so much Kaldi cuts off, more it passes over
 _LANGUAGES = "utt2lang"
+_FLAC = re.compile(r"flac -c -d -s (\S+) \|")
 
 
 def read(root: Path, split: str | None = None) -> Iterator[tuple[Item, Transcript]]:
@@ -26,8 +28,9 @@ def read(root: Path, split: str | None = None) -> Iterator[tuple[Item, Transcrip
 
     The three files must name the same utterances in the same order, as Kaldi's own check wants it. Where there is
     ``segments``, it stands for ``wav.scp`` in that, which then names recordings, and the items are stretches of these,
-    called by their utterances. Paths in ``wav.scp`` are absolute, or relative to its folder; commands (``.. |``) are
-    refused and, of segments, recordings of several channels.
+    called by their utterances. Paths in ``wav.scp`` are absolute, or relative to its folder; ``flac -c -d -s PATH |``,
+    as Kaldi's recipe for LibriSpeech writes it, is that path. Other commands (``.. |``) are refused and, of segments,
+    recordings of several channels.
 
     Raises:
         InvalidDataset: a broken line, naming file and line.
@@ -57,6 +60,8 @@ def _read(root: Path, folder: Path) -> Iterator[tuple[Item, Transcript]]:
 
 
 def _sound(where: str, folder: Path, path: str) -> Path:
+    if unpacked := _FLAC.fullmatch(path):
+        path = unpacked[1]
     if path.endswith("|"):
         broken(where, "the path of a sound file", path)
     return existing(where, folder / path)

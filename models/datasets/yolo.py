@@ -1,12 +1,15 @@
 """YOLO detection: ``data.yaml``, and one text file an image. Source: docs.ultralytics.com, "Object detection datasets".
 
 A line is ``class x y width height``: the class counted from 0, the centre and the size as shares of the image. An
-outline ``class x y x y x y ..``, as COCO comes for Ultralytics, stands for the box around it.
+outline ``class x y x y x y ..``, as COCO comes for Ultralytics, stands for the box around it; the points of a pose,
+which ``kpt_shape`` counts, stand behind the box and are left out.
 
 Annotation tools write other files where ``data.yaml`` stands: FiftyOne ``dataset.yaml``, CVAT ``obj.data`` and
-``obj.names`` as darknet has them, Label Studio ``classes.txt`` beside one folder of images, LabelImg among them.
+``obj.names`` as darknet has them, Label Studio ``classes.txt`` beside one folder of images, LabelImg among them, as
+Roboflow ``_darknet.labels``.
 """
 
+import math
 import os
 import re
 from collections.abc import Iterable, Iterator
@@ -32,8 +35,8 @@ from models.media import image_size
 from models.records import Box, Boxes, Item
 
 _SPLITS = ("train", "val", "test")
-_YAML, _DARKNET, _CLASSES = "data.yaml", "obj.data", "classes.txt"
-_FILES = (_YAML, "dataset.yaml", _DARKNET, _CLASSES)
+_YAML, _DARKNET, _CLASSES = "data.yaml", "obj.data", ("classes.txt", "_darknet.labels")
+_FILES = (_YAML, "dataset.yaml", _DARKNET, *_CLASSES)
 _SLACK = 0.01  # of the image, by which Ultralytics lets numbers reach beyond it
 
 
@@ -52,7 +55,7 @@ def read(root: Path, split: str | None = None) -> Iterator[tuple[Item, Boxes]]:
     file = root if root.is_file() else next((root / name for name in _FILES if (root / name).is_file()), None)
     if file is None:
         raise NotFound(f"{root}: expected {_YAML} in it, got none")
-    values = {_DARKNET: _darknet, _CLASSES: _one_folder}.get(file.name, _values)(file)
+    values = {_DARKNET: _darknet, **dict.fromkeys(_CLASSES, _one_folder)}.get(file.name, _values)(file)
     splits = [name for name in _SPLITS if values.get(name)]
     if split is None and all(values[name] == values[splits[0]] for name in splits):
         splits = splits[:1]  # the same images under each name
@@ -62,7 +65,7 @@ def read(root: Path, split: str | None = None) -> Iterator[tuple[Item, Boxes]]:
         above = file.parent
     sources = values[chosen] if isinstance(values[chosen], list) else [values[chosen]]
     images = _images(file, [_source(above, str(name)) for name in sources])
-    return _read(file.parent, _names(file, values.get("names")), images, outlines="kpt_shape" not in values)
+    return _read(file.parent, _names(file, values.get("names")), images, _pose(file, values.get("kpt_shape")))
 
 
 def _values(file: Path) -> dict[str, Any]:
@@ -131,11 +134,20 @@ def _images(file: Path, sources: list[Path]) -> Iterator[Path]:
             broken(f"{file}:1", "a folder of images or a list of them", str(source))
 
 
-def _read(root: Path, names: dict[int, str], images: Iterable[Path], *, outlines: bool) -> Iterator[tuple[Item, Boxes]]:
+def _pose(file: Path, shape: object) -> int:
+    """How many numbers stand behind each box: so many points of a pose, of so many numbers each."""
+    if shape is None:
+        return 0
+    if not isinstance(shape, list) or len(shape) != 2 or not all(type(side) is int and side > 0 for side in shape):
+        broken(f"{file}:1", "two whole numbers under 'kpt_shape'", shape)
+    return int(math.prod(shape))
+
+
+def _read(root: Path, names: dict[int, str], images: Iterable[Path], behind: int) -> Iterator[tuple[Item, Boxes]]:
     for image in images:
         width, height = image_size(image)
         lines = numbered_lines(labels) if (labels := _labels_of(image)).is_file() else ()
-        boxes = (_box(where, line, names, width, height, outlines) for where, line in lines)
+        boxes = (_box(where, line, names, width, height, behind) for where, line in lines)
         yield Item(below(root, image), str(image)), Boxes(width, height, tuple(box for box in boxes if box))
 
 
@@ -147,9 +159,11 @@ def _labels_of(image: Path) -> Path:
     return apart if found and apart.is_file() else beside
 
 
-def _box(where: str, line: str, names: dict[int, str], width: int, height: int, outlines: bool) -> Box | None:
+def _box(where: str, line: str, names: dict[int, str], width: int, height: int, behind: int) -> Box | None:
     columns = line.split()
-    is_outline = outlines and len(columns) >= 7 and len(columns) % 2 == 1
+    if behind and len(columns) == 5 + behind:
+        columns = columns[:5]
+    is_outline = not behind and len(columns) >= 7 and len(columns) % 2 == 1
     if len(columns) != 5 and not is_outline:
         broken(where, "5 columns: class x y width height", line)
     category = names.get(int(float(columns[0]))) if re.fullmatch(r"[0-9]{1,9}(\.0*)?", columns[0]) else None

@@ -161,8 +161,9 @@ class TestYolo:
         with pytest.raises(ValueError, match="expected a name for each class, got 'none for 1'"):
             read(f"yolo:{tmp_path}")
 
-    def test_labelimg_has_its_classes_among_the_images(self, tmp_path: Path) -> None:
-        put(tmp_path / "classes.txt", "car\nbus\n")
+    @pytest.mark.parametrize("name", ["classes.txt", "_darknet.labels"])
+    def test_labelimg_and_roboflow_have_classes_among_the_images(self, tmp_path: Path, name: str) -> None:
+        put(tmp_path / name, "car\nbus\n")
         photo(tmp_path / "a.jpg")
         photo(tmp_path / "b.jpg")
         put(tmp_path / "a.txt", LINE)

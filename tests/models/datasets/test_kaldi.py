@@ -41,6 +41,18 @@ def test_paths_are_absolute_or_beside_the_list_and_a_text_may_be_empty(tmp_path:
     assert list(labels(f"kaldi:{tmp_path}/data/dev")) == ["one.wav", "two  2.wav"]
 
 
+def test_flac_that_a_command_only_unpacks_is_read_as_its_file(tmp_path: Path) -> None:
+    """As the recipe for LibriSpeech names it."""
+    clip = sound(tmp_path / "84-121123-0000.flac")
+    put(tmp_path / "wav.scp", f"84-121123-0000 flac -c -d -s {clip} |\n")
+    put(tmp_path / "text", "84-121123-0000 GO\n")
+    put(tmp_path / "utt2spk", "84-121123-0000 84-121123\n")
+    (pair,) = read(f"kaldi:{tmp_path}")
+    assert pair == (Item("84-121123-0000.flac", str(clip), "84-121123"), Transcript("GO"))
+    file = put(tmp_path / "wav.scp", "84-121123-0000 flac -c -d -s gone.flac |\n")
+    expect_broken(f"kaldi:{tmp_path}", file, 1, "expected a file that exists, got '")
+
+
 def test_utterances_may_have_languages(tmp_path: Path) -> None:
     corpus(tmp_path)
     file = put(tmp_path / "utt2lang", "ada-1 zh\nbob-1 en\n")

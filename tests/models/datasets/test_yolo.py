@@ -9,7 +9,7 @@ from PIL import Image
 
 from models.datasets import read
 from models.datasets import yolo as module
-from models.errors import NotFound, UnreadableMedia
+from models.errors import InvalidDataset, NotFound, UnreadableMedia
 from models.records import Box, Boxes, Item
 from tests.models.datasets.corpora import expect_broken, labels, photo, put
 from tests.models.datasets.round_trips import assert_same_boxes, box_sets, round_trip
@@ -49,9 +49,15 @@ def test_an_outline_stands_for_the_box_around_it(tmp_path: Path) -> None:
     assert labels(f"yolo:{tmp_path}:train")["images/train/a.jpg"] == Boxes(64, 48, boxes)
 
 
-def test_points_of_a_pose_are_no_outline(tmp_path: Path) -> None:
-    file = corpus(tmp_path, "0 0.5 0.5 0.5 0.5 0.25 0.75\n", YAML + "kpt_shape: [1, 2]\n")
+def test_points_of_a_pose_are_no_outline_and_stand_behind_the_box(tmp_path: Path) -> None:
+    pose = "0 0.5 0.5 0.5 0.5 0.25 0.75 2 0.1 0.1 0\n"
+    file = corpus(tmp_path, pose, YAML + "kpt_shape: [2, 3]\n")
+    assert labels(f"yolo:{tmp_path}:train")["images/train/a.jpg"] == Boxes(64, 48, (Box((16, 12, 48, 36), "car"),))
+    put(tmp_path / "data.yaml", YAML + "kpt_shape: [2, 2]\n")
     expect_broken(f"yolo:{tmp_path}:train", file, 1, "expected 5 columns: class x y width height, got '0 0.5")
+    put(tmp_path / "data.yaml", YAML + "kpt_shape: 17\n")
+    with pytest.raises(InvalidDataset, match="expected two whole numbers under 'kpt_shape', got 17"):
+        read(f"yolo:{tmp_path}:train")
 
 
 def test_numbers_a_hair_beyond_the_image_and_classes_written_as_floats_are_forgiven(tmp_path: Path) -> None:

@@ -91,7 +91,7 @@ class _Document:
         for _, (where, image) in self._images.as_added():
             yield where, image
 
-    def boxes(self, image_id: int, width: int, height: int) -> Iterator[tuple[Box, bool]]:
+    def boxes(self, image_id: int | str, width: int, height: int) -> Iterator[tuple[Box, bool]]:
         """Each box of an image, and whether it is a crowd."""
         for where, annotation in self._annotations.values(_key(image_id)):
             category_id = _key(annotation["category_id"])
@@ -118,10 +118,11 @@ def _whole(value: Any) -> Any:
     return int(value) if type(value) is float and value.is_integer() else value
 
 
-def _identity(where: str, entry: _Json, known: Container[str]) -> int:
+def _identity(where: str, entry: _Json, known: Container[str]) -> int | str:
+    """A whole number or, as camera traps have them, text."""
     identity = _whole(entry.get("id"))
-    if type(identity) is not int or _key(identity) in known:
-        broken(f"{where}.id", "a whole number that no other entry has", identity)
+    if not isinstance(identity, int | str) or isinstance(identity, bool) or _key(identity) in known:
+        broken(f"{where}.id", "a whole number or text that no other entry has", identity)
     return identity
 
 

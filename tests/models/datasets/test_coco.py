@@ -88,14 +88,22 @@ BOX = {"image_id": 7, "category_id": 1, "bbox": [1, 1, 2, 2]}
     [
         ({"images": 3}, "1", "expected a list under 'images', got 3"),
         ({"annotations": [3]}, "annotations[0]", "expected an object, got 3"),
-        ({"images": [IMG, IMG]}, "images[1].id", "expected a whole number that no other entry has, got 1"),
+        ({"images": [IMG, IMG]}, "images[1].id", "expected a whole number or text that no other entry has, got 1"),
         (
-            {"images": [{**IMG, "id": "1"}]},
+            {"images": [{**IMG, "id": True}]},
             "images[0].id",
-            "expected a whole number that no other",
+            "expected a whole number or text that no other",
         ),
-        ({"images": [IMG, {**IMG, "id": 1.0}]}, "images[1].id", "expected a whole number that no other entry has"),
-        ({"images": [{**IMG, "id": 1.5}]}, "images[0].id", "expected a whole number that no other entry has, got 1.5"),
+        (
+            {"images": [IMG, {**IMG, "id": 1.0}]},
+            "images[1].id",
+            "expected a whole number or text that no other entry has",
+        ),
+        (
+            {"images": [{**IMG, "id": 1.5}]},
+            "images[0].id",
+            "expected a whole number or text that no other entry has, got 1.5",
+        ),
         ({"images": [{**IMG, "width": -1}]}, "images[0]", "expected width and height in whole pixels, got (-1, 48)"),
         ({"images": [{**IMG, "width": 10**400}]}, "images[0]", "expected width and height in whole pixels, got (1000"),
         ({"categories": [{"id": 1, "name": ""}]}, "categories[0].name", "expected a name, got ''"),

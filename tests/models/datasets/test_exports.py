@@ -61,6 +61,20 @@ class TestCoco:
         put(tmp_path / "annotations" / "instances_val.json", coco("a.jpg", **size))
         assert labels(f"coco:{tmp_path}:val") == {"images/a.jpg": CAR}
 
+    def test_ids_may_be_text(self, tmp_path: Path) -> None:
+        """As in COCO Camera Traps; "1" is not 1."""
+        photo(tmp_path / "images" / "a.jpg")
+        photo(tmp_path / "images" / "b.jpg")
+        document = json.loads(coco("a.jpg", "b.jpg"))
+        for image, identity in zip(document["images"], ("5998cfa4-23d2", "1"), strict=True):
+            image["id"] = identity
+        document["annotations"][0] |= {"id": "x", "image_id": "5998cfa4-23d2"}
+        file = put(tmp_path / "boxes.json", json.dumps(document))
+        assert labels(f"coco:{file}") == {"images/a.jpg": CAR, "images/b.jpg": EMPTY}
+        document["annotations"][0]["image_id"] = 1
+        put(file, json.dumps(document))
+        expect_broken(f"coco:{file}", f"{file}:annotations[0].image_id", "", "expected the id of an image, got 1")
+
     def test_paths_may_be_those_of_windows(self, tmp_path: Path) -> None:
         photo(tmp_path / "images" / "1a2b-a.jpg")
         put(tmp_path / "result.json", coco("images\\1a2b-a.jpg"))

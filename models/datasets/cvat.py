@@ -138,7 +138,7 @@ def _boxes(image: _Image, width: int, height: int) -> Iterator[Box | None]:
     for shape in image.shapes:
         if shape.kind != _LINE:
             sides = _upright(shape) if shape.kind == _BOX else _around(_points(shape))
-            category = shape.told.get("label") or broken(shape.where, "a label", shape.told.get("label"))
+            category = shape.told.get("label", "").strip() or broken(shape.where, "a label", shape.told.get("label"))
             yield clipped(*sides, width, height, category)
 
 

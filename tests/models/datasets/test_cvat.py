@@ -81,6 +81,7 @@ def test_subsets_of_a_project_are_splits(tmp_path: Path, place: str) -> None:
         ('xtl="20.00" ', "", 12, "expected numbers in xtl, ytl, xbr, ybr, got ['', '20.00', '40.00', '30.00']"),
         ('rotation="90.00"', 'rotation="x"', 12, "expected degrees in rotation, got ['x']"),
         ('label="bus" ', "", 12, "expected a label, got None"),
+        ('label="bus"', 'label=" "', 12, "expected a label, got ' '"),
         ("5.00,1.00;", "5.00;", 16, "expected two points or more, x,y;x,y, got '1.00,2.00;5.00;3.00,9.00'"),
         ('width="64"', 'width="6.5"', 8, "expected width and height in whole pixels, got ['6.5', '48']"),
         ('width="64"', 'width="-64"', 8, "expected width and height in whole pixels, got ['-64', '48']"),

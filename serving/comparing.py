@@ -8,9 +8,9 @@ from models.errors import PrelabelError
 from serving.loop import Actor, Loop
 from serving.promotion import quality_of
 from serving.server_log import log
-from serving.store.records import Comparison
+from serving.store.records import Comparison, SaidChanges
 
-State: TypeAlias = tuple[str | None, tuple[int, int]]  # the version that serves, and what the labels are
+State: TypeAlias = tuple[str | None, SaidChanges]  # the version that serves, and what the labels are
 
 
 class Comparing:

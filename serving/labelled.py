@@ -14,10 +14,11 @@ from serving import opinions
 from serving.gold import IsGold
 from serving.media_files import MediaFiles
 from serving.opinions import Agreed
+from serving.people import People
 from serving.policies import Policies
 from serving.store import Store
 from serving.store.planting import Measured
-from serving.store.records import Actor, Opinions
+from serving.store.records import Actor, Opinions, SaidChanges
 
 
 class Labelled:
@@ -29,7 +30,7 @@ class Labelled:
         self._files = files
         self._gold_of = gold_of
         self._policies = policies
-        self._agreed: dict[Task, tuple[tuple[int, int], dict[str, Agreed]]] = {}
+        self._people = People(store, gold_of, policies)
         self._right: dict[tuple[int, int, Matters], bool] = {}  # of an answer to a planted item and the known one
 
     def training_data(self, task: Task) -> Iterator[tuple[Item, Label]]:
@@ -69,35 +70,23 @@ class Labelled:
     def consensus(self, item_id: str, asker: Actor) -> dict[Task, tuple[Opinions, Agreed]]:
         """Of each task that the item is corrected for, what each person said and what they agree on.
 
-        Who is right more often counts for more, and everybody's labels of the task tell who that is: they are looked at
-        again when one of them has changed. Who asks, and was handed the item planted, is told when they have answered.
+        Who asks, and was handed the item planted, is told when they have answered.
 
         Raises:
             NotFound: there is no such item.
         """
         self._store.items.item(item_id)
-        said = {task: self._store.said.about(task, item_id) for task in TASKS
-                if item_id not in self._store.planting.owed(task, asker)}  # fmt: skip
-        return {
-            task: (one, self._together(task).get(item_id) or opinions.alone(one))
-            for task, one in said.items()
-            if one is not None
-        }
+        found = {task: self._people.consensus(task, item_id) for task in TASKS
+                 if item_id not in self._store.planting.owed(task, asker)}  # fmt: skip
+        return {task: one for task, one in found.items() if one is not None}
 
-    def _together(self, task: Task) -> dict[str, Agreed]:
-        changes = self.changes(task)
-        known = self._agreed.get(task)
-        if known is None or known[0] != changes:
-            known = self._agreed[task] = changes, opinions.together(task, self.opinions(task))
-        return known[1]
-
-    def changes(self, task: Task) -> tuple[int, int]:
+    def changes(self, task: Task) -> SaidChanges:
         """Numbers that change whenever people's labels of a task do; cheap to ask often."""
         return self._store.said.changes(task)
 
     def annotators(self, task: Task) -> list[Standing]:
         """How good and how fast each person is at a task, by name."""
-        return opinions.annotators(task, self.opinions(task), self._gold_of(task), self._policies.of(task).matters)
+        return self._people.standings(task)
 
     def planted(self, task: Task) -> dict[str, Any]:
         """What became of the items whose known answers people were handed without being told, as in the report."""

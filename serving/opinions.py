@@ -1,4 +1,4 @@
-"""What several people's labels of the same items are good for: one label that they agree on, and how good each is."""
+"""What several people's labels of the same items are good for: one label that they agree on, and whose are right."""
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from models.matters import Matters
 from models.records import Boxes, Item, Label, Lanes, Task
 from models.tasks import differs
-from selection.annotators import Share, Speed, Standing, Work, standings
+from selection.annotators import Share, Speed, Standing
 from selection.consensus import agree
 from serving.store.records import Opinions
 
@@ -36,7 +36,7 @@ def agreed(task: Task, opinions: Callable[[], Iterable[Opinions]]) -> Iterator[A
 
 def together(task: Task, opinions: Iterable[Opinions]) -> dict[str, Agreed]:
     """What people agree on about each item that several of them labelled, by its id."""
-    several = [(one.item, labels) for one in opinions if len(labels := _comparable(one)) >= SEVERAL]
+    several = [(one.item, labels) for one in opinions if len(labels := comparable(one)) >= SEVERAL]
     found = agree(task, [labels for _, labels in several]).items
     return {
         item.id: Agreed(item, one.label, len(labels), one.agreement)
@@ -47,35 +47,6 @@ def together(task: Task, opinions: Iterable[Opinions]) -> dict[str, Agreed]:
 def alone(one: Opinions) -> Agreed:
     """The label that counts, where nobody else gave one that can be compared."""
     return Agreed(one.item, one.counting.label, 1, 1.0)
-
-
-def annotators(
-    task: Task, opinions: Iterable[Opinions], is_gold: Callable[[str], bool], matters: Matters
-) -> list[Standing]:
-    """How good and how fast each person is, by name.
-
-    On gold items the known answer is the label that counts, where somebody else gave it: whoever gives the answer is
-    not measured by it. Otherwise the answer is the consensus of ``MAJORITY`` people or more.
-    """
-    every = list(opinions)
-    several = [one for one in every if len(_comparable(one)) >= MAJORITY]
-    of_several = agree(task, [_comparable(one) for one in several]).items
-    consensus = {one.item.id: found.label for one, found in zip(several, of_several, strict=True)}
-    return standings(
-        Work(
-            given.annotator,
-            given.seconds,
-            right_on_gold=right(task, given.label, one.counting.label, matters)
-            if (given.planted or is_gold(one.item.id)) and not given.counts
-            else None,
-            right_with_others=right(task, given.label, consensus[one.item.id], matters)
-            if one.item.id in consensus and not given.planted
-            else None,
-        )
-        for one in every
-        for given in one.given
-        if not given.known
-    )
 
 
 def overview(found: Iterable[tuple[Task, Standing]]) -> tuple[Sequence[str], list[tuple[str, ...]]]:
@@ -104,7 +75,7 @@ def right(task: Task, given: Label, answer: Label, matters: Matters) -> bool:
     return _size(given) == _size(answer) and not differs(task, given, answer, matters)
 
 
-def _comparable(one: Opinions) -> dict[str, Label]:
+def comparable(one: Opinions) -> dict[str, Label]:
     """The labels by person that are of the same image size as the one that counts; not what was said to be measured."""
     size = _size(one.counting.label)
     return {given.annotator: given.label for given in one.given if _size(given.label) == size and not given.planted}

@@ -17,12 +17,13 @@ from models.versions import ONNX
 from serving.http_errors import Unavailable
 from serving.loop import Loop, utc_now
 from serving.server_log import log
+from serving.store.records import SaidChanges
 from serving.suspects import Suspect, rank
 
 YIELD_S = 0.2  # after each medium while requests are at work
 WAIT_S = 5.0  # for a ranking that is being made, before the client is asked to come again
 
-State: TypeAlias = tuple[str, tuple[int, int]]  # the version that is asked, and what the labels are
+State: TypeAlias = tuple[str, SaidChanges]  # the version that is asked, and what the labels are
 
 
 @dataclass(frozen=True)

@@ -2,11 +2,12 @@
 
 ``agree`` makes questions of the labels of each item: which word stands in a slot, what a drawn object is, whether a
 line is there. ``dawid_skene`` answers all of them at once, so that whoever is right more often counts for more, and
-the answers become labels again.
+the answers become labels again. Who keeps the ``votes`` of each item can have them answered without the labels.
 """
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import islice
 from typing import Any
 
 import numpy as np
@@ -15,6 +16,8 @@ from models.errors import InvalidInput
 from models.records import LABEL_TYPES, Boxes, Label, Lanes, Task
 from selection.consensus import boxes, lanes, words
 from selection.consensus.dawid_skene import Verdict, Votes, judge
+
+__all__ = ["Agreed", "Consensus", "Verdict", "Votes", "agree", "agreed", "answered", "votes"]
 
 
 @dataclass(frozen=True)
@@ -47,13 +50,28 @@ def agree(task: Task, items: Sequence[Mapping[str, Label]]) -> Consensus:
     for number, labels in enumerate(items):
         _check(task, number, labels)
     asked = [_questions(task, labels) for labels in items]
-    verdicts = judge([vote for votes, _ in asked for vote in votes])
-    start, agreed = 0, list[Agreed]()
-    for votes, drawn in asked:
-        of_item = verdicts.verdicts[start : start + len(votes)]
-        start += len(votes)
-        agreed.append(_agreed(task, drawn, votes, of_item))
-    return Consensus(tuple(agreed), verdicts.accuracy)
+    verdicts, accuracy = answered([asked_of for asked_of, _ in asked])
+    found = [_agreed(task, drawn, asked_of, said) for (asked_of, drawn), said in zip(asked, verdicts, strict=True)]
+    return Consensus(tuple(found), accuracy)
+
+
+def votes(task: Task, labels: Mapping[str, Label]) -> list[Votes]:
+    """What each annotator answers to each question of one item; the labels are as in ``agree``."""
+    _check(task, 0, labels)
+    return _questions(task, labels)[0]
+
+
+def answered(items: Sequence[Sequence[Votes]]) -> tuple[list[Sequence[Verdict]], Mapping[str, float]]:
+    """The verdicts on the questions of each item, and each annotator's estimated share of right answers."""
+    judged = judge([vote for of_item in items for vote in of_item])
+    verdicts = iter(judged.verdicts)
+    return [tuple(islice(verdicts, len(of_item))) for of_item in items], judged.accuracy
+
+
+def agreed(task: Task, labels: Mapping[str, Label], verdicts: Sequence[Verdict]) -> Agreed:
+    """The label of one item by the verdicts on its ``votes``."""
+    asked, drawn = _questions(task, labels)
+    return _agreed(task, drawn, asked, verdicts)
 
 
 def _questions(task: Task, labels: Mapping[str, Any]) -> tuple[list[Votes], Any]:

@@ -50,6 +50,8 @@ class _Table:
     candidate_answer: Indices
     pair_vote: Indices
     pair_candidate: Indices
+    pair_row: Indices  # pairs of the same person and candidate answer
+    pair_cell: Indices  # and those where the person said the same, too
 
 
 def judge(questions: Sequence[Votes]) -> Verdicts:
@@ -77,27 +79,32 @@ def judge(questions: Sequence[Votes]) -> Verdicts:
 
 
 def _table(questions: Sequence[Votes]) -> _Table:
-    people = sorted({person for votes in questions for person in votes})
-    answers = sorted({answer for votes in questions for answer in votes.values()})
+    given = [(person, answer) for votes in questions for person, answer in sorted(votes.items())]
+    people, answers = (sorted(set(names)) for names in zip(*given, strict=True)) if given else ([], [])
     person_of, answer_of = ({name: i for i, name in enumerate(names)} for names in (people, answers))
-    candidates = [(q, answer) for q, votes in enumerate(questions) for answer in sorted(set(votes.values()))]
-    candidate_of = {candidate: i for i, candidate in enumerate(candidates)}
-    votes = [(q, person, answer) for q, some in enumerate(questions) for person, answer in sorted(some.items())]
-    vote_question = np.array([q for q, _, _ in votes], np.intp)
-    candidate_question = np.array([q for q, _ in candidates], np.intp)
+    vote_question = np.repeat(np.arange(len(questions)), [len(votes) for votes in questions])
+    vote_person = np.array([person_of[person] for person, _ in given], np.intp)
+    answer = np.array([answer_of[answer] for _, answer in given], np.intp)
+    candidates, vote_candidate = np.unique(vote_question * len(answers) + answer, return_inverse=True)
+    candidate_question, candidate_answer = np.divmod(candidates, max(1, len(answers)))
     first = np.searchsorted(candidate_question, vote_question)
     count = np.searchsorted(candidate_question, vote_question, side="right") - first
-    pair_vote = np.repeat(np.arange(len(votes)), count)
+    pair_vote = np.repeat(np.arange(len(given)), count)
     within = np.arange(len(pair_vote)) - np.repeat(np.cumsum(count) - count, count)
+    pair_candidate = first[pair_vote] + within
+    row = vote_person[pair_vote] * len(answers) + candidate_answer[pair_candidate]
+    cell = row * len(answers) + answer[pair_vote]
     return _Table(
         people,
         answers,
-        vote_person=np.array([person_of[person] for _, person, _ in votes], np.intp),
-        vote_candidate=np.array([candidate_of[q, answer] for q, _, answer in votes], np.intp),
-        candidate_question=candidate_question,
-        candidate_answer=np.array([answer_of[answer] for _, answer in candidates], np.intp),
-        pair_vote=pair_vote,
-        pair_candidate=first[pair_vote] + within,
+        vote_person,
+        vote_candidate,
+        candidate_question,
+        candidate_answer,
+        pair_vote,
+        pair_candidate,
+        pair_row=np.unique(row, return_inverse=True)[1],
+        pair_cell=np.unique(cell, return_inverse=True)[1],
     )
 
 
@@ -129,8 +136,7 @@ def _expected(table: _Table, posterior: Floats) -> Floats:
     accuracy = _accuracy(table, posterior)[person]
     expected = np.where(said == true, accuracy, (1 - accuracy) / others)  # of one accuracy and equal mistakes
     weight = posterior[table.pair_candidate]
-    seen = _summed((person * len(table.answers) + true) * len(table.answers) + said, weight)
-    row = _summed(person * len(table.answers) + true, weight)
+    seen, row = _summed(table.pair_cell, weight), _summed(table.pair_row, weight)
     log_said = np.log((seen + STRENGTH * expected) / (row + STRENGTH))
     frequency = np.bincount(table.candidate_answer, posterior) + 1
     score = np.log(frequency / frequency.sum())[table.candidate_answer]
@@ -142,8 +148,7 @@ def _expected(table: _Table, posterior: Floats) -> Floats:
 
 def _summed(key: Indices, weight: Floats) -> Floats:
     """For each row the total weight of all rows with its key."""
-    _, inverse = np.unique(key, return_inverse=True)
-    return np.asarray(np.bincount(inverse, weight)[inverse])
+    return np.asarray(np.bincount(key, weight)[key])
 
 
 def _verdicts(table: _Table, posterior: Floats, agreement: Floats, questions: int) -> list[Verdict]:

@@ -1,15 +1,12 @@
 """The page at ``/annotators``: how fast each person is and how often right; programs read ``/v1/annotators``."""
 
-from collections.abc import Sequence
-from functools import lru_cache
 from typing import Any
 
 from anyio.to_thread import run_sync
 from fastapi import APIRouter, Request
 from fastapi.responses import Response
 
-from models.records import TASKS, Task
-from selection.annotators import Standing
+from models.records import TASKS
 from serving.dashboard.frame import page
 from serving.deployment import Deployment, deployment_of
 
@@ -26,12 +23,6 @@ async def annotators(request: Request) -> Response:
 def _what(deployment: Deployment) -> dict[str, Any]:
     labelled = deployment.loop.labelled
     return {
-        "tasks": {task: people for task in TASKS if (people := _people(deployment, task, labelled.changes(task)))},
+        "tasks": {task: people for task in TASKS if (people := labelled.annotators(task))},
         "planted": {task: labelled.planted(task) for task in TASKS},
     }
-
-
-@lru_cache(maxsize=16)
-def _people(deployment: Deployment, task: Task, _changes: tuple[int, int]) -> Sequence[Standing]:
-    """Everybody's standing, looked at again when people said something more."""
-    return deployment.loop.labelled.annotators(task)

@@ -23,7 +23,7 @@ from serving.dashboard.frame import page
 from serving.dashboard.languages import language_of, translations
 from serving.deployment import Deployment, deployment_of
 from serving.loop import StoredVersion
-from serving.store.records import Comparison
+from serving.store.records import Comparison, SaidChanges
 
 PATIENCE_S = 3.0  # of a page, before it says that the comparison goes on
 
@@ -170,7 +170,7 @@ def _checked(deployment: Deployment, name: str) -> Checked:
 
 
 @lru_cache(maxsize=64)
-def _charts(deployment: Deployment, name: str, _learnt: int, _given: tuple[int, int]) -> Checked:
+def _charts(deployment: Deployment, name: str, _learnt: int, _given: SaidChanges) -> Checked:
     p_error, wrong = deployment.loop.checked(name)
     charts = (reliability(p_error, wrong), risk({"p_error": p_error}, wrong)) if len(wrong) else ()
     return Checked(len(wrong), int(wrong.sum()), charts)

@@ -18,7 +18,7 @@ from serving.dashboard.cards import Card, card
 from serving.dashboard.frame import page
 from serving.deployment import Deployment, deployment_of
 from serving.loop import StoredVersion
-from serving.store.records import Answer, ItemState
+from serving.store.records import Answer, ItemState, SaidChanges
 from serving.weighing import WITHDRAWN
 
 LATEST = 8
@@ -98,7 +98,7 @@ def _rounds(figures: Mapping[str, Any], versions: Sequence[StoredVersion]) -> li
 
 
 @lru_cache(maxsize=16)
-def _by_hand(deployment: Deployment, task: Task, _changes: tuple[int, int]) -> float | None:
+def _by_hand(deployment: Deployment, task: Task, _changes: SaidChanges) -> float | None:
     """The seconds that a label would take people from nothing, by what such actions cost and what they gave last."""
     loop = deployment.loop
     given = loop.store.queue.last_given(task, BY_HAND)

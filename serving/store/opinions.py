@@ -1,17 +1,19 @@
 """What several people said about the same items: of each person the newest label that was not taken back."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import islice
 from typing import Any
 
-from sqlalchemy import ColumnElement, Row, func, select
+from sqlalchemy import ColumnElement, Row, and_, func, select
 
 from models.records import Task
 from serving.store.database import Database
-from serving.store.records import Opinion, Opinions
+from serving.store.records import Opinion, Opinions, SaidChanges, SaidState
 from serving.store.rows import item_of, label_of
-from serving.store.tables import corrections, item_tasks, items
+from serving.store.tables import corrections, events, item_tasks, items
 
 BATCH = 500
+_CHANGING = "withdraw", "contest", "unfit", "fit", "gold", "ungold"  # beside corrections
 
 
 class Said:
@@ -32,7 +34,34 @@ class Said:
 
     def about(self, task: Task, item_id: str) -> Opinions | None:
         """What each person said of one item, if it is corrected."""
-        return next(iter(self._page(task, items.c.id == item_id)), None)
+        return next(self.among(task, [item_id]), None)
+
+    def among(self, task: Task, ids: Iterable[str]) -> Iterator[Opinions]:
+        """The same of those of some items that are corrected."""
+        rest = iter(ids)
+        while batch := list(islice(rest, BATCH)):
+            yield from self._page(task, items.c.id.in_(batch))
+
+    def states(self, task: Task) -> dict[str, SaidState]:
+        """The state of what people said of each corrected item, without reading it."""
+        given = and_(corrections.c.item_id == item_tasks.c.item_id, corrections.c.task == item_tasks.c.task)
+        counts = func.count(), func.count(corrections.c.withdrawn_at)
+        chosen = select(item_tasks.c.item_id, item_tasks.c.correction_id, *counts).join(corrections, given)
+        chosen = chosen.where(item_tasks.c.task == task, item_tasks.c.state == "corrected")
+        chosen = chosen.group_by(item_tasks.c.item_id, item_tasks.c.correction_id)
+        with self._database.reading() as connection:
+            rows = connection.execute(chosen).all()
+        return {row[0]: SaidState(row[1], row[2], row[3]) for row in rows}
+
+    def since(self, task: Task, newest: int, n: int) -> set[str] | None:
+        """The items of the corrections that came after the ``newest`` of ``n``; None where another came only later that
+        was begun before it, as may be in PostgreSQL."""
+        of_task = select(corrections.c.item_id).where(corrections.c.task == task)
+        with self._database.reading() as connection:
+            before = select(func.count()).where(corrections.c.task == task, corrections.c.id <= newest)
+            if connection.execute(before).scalar_one() != n:
+                return None
+            return set(connection.execute(of_task.where(corrections.c.id > newest)).scalars())
 
     def _page(self, task: Task, which: ColumnElement[bool]) -> list[Opinions]:
         chosen = select(items, item_tasks.c.correction_id).join(item_tasks, item_tasks.c.item_id == items.c.id)
@@ -42,28 +71,37 @@ class Said:
             given = select(corrections).where(
                 corrections.c.task == task,
                 corrections.c.item_id.in_([row.id for row in page]),
-                corrections.c.withdrawn_at.is_(None),
             )
             oldest_first = given.order_by(corrections.c.counted_at, corrections.c.id)
             found = connection.execute(oldest_first).all() if page else []
-        said: dict[str, dict[str, list[Row[Any]]]] = {row.id: {} for row in page}
+        said: dict[str, list[Row[Any]]] = {row.id: [] for row in page}
         for row in found:
-            said[row.item_id].setdefault(row.annotator, []).append(row)
-        return [
-            Opinions(item_of(row), tuple(_opinion(task, given, row.correction_id) for given in said[row.id].values()))
-            for row in page
-        ]
+            said[row.item_id].append(row)
+        return [Opinions(item_of(row), *_opinions(task, said[row.id], row.correction_id)) for row in page]
 
-    def changes(self, task: Task) -> tuple[int, int]:
-        """Numbers that change with every correction and every withdrawal of one; cheap to ask."""
-        chosen = select(func.max(corrections.c.id), func.count(corrections.c.withdrawn_at))
+    def changes(self, task: Task) -> SaidChanges:
+        """What is another one whenever other labels of people count than before, or others are gold; cheap to ask."""
+        given = select(func.max(corrections.c.id), func.count()).where(corrections.c.task == task)
+        done = select(func.count()).where(events.c.verb.in_(_CHANGING))
         with self._database.reading() as connection:
-            newest, withdrawn = connection.execute(chosen.where(corrections.c.task == task)).one()
-        return int(newest or 0), int(withdrawn)
+            newest, n = connection.execute(given).one()
+            return SaidChanges(int(newest or 0), int(n), int(connection.execute(done).scalar_one()))
+
+
+def _opinions(task: Task, given: Sequence[Row[Any]], counts: int) -> tuple[tuple[Opinion, ...], SaidState]:
+    """What each person said of an item, from all its corrections, oldest first; and the state of that."""
+    by_person = dict[str, list[Row[Any]]]()
+    for one in given:
+        if one.withdrawn_at is None:
+            by_person.setdefault(one.annotator, []).append(one)
+    withdrawn = sum(one.withdrawn_at is not None for one in given)
+    said = tuple(_opinion(task, own, counts) for own in by_person.values())
+    return said, SaidState(counts, len(given), withdrawn)
 
 
 def _opinion(task: Task, given: Sequence[Row[Any]], counts: int) -> Opinion:
     """What a person said, from all their corrections of an item, oldest first: each has the seconds that it added."""
     newest, seconds = given[-1], sum(one.seconds for one in given)
+    newest = next((one for one in given if one.id == counts), newest)  # planted, a later one is no label
     is_counted = newest.id == counts
     return Opinion(newest.annotator, label_of(task, newest.label), seconds, is_counted, newest.planted, newest.known)

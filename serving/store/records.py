@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any, Literal, TypeAlias
+from typing import Any, Literal, NamedTuple, TypeAlias
 
 from models.errors import InvalidInput
 from models.records import LARGEST, Item, Label, PreAnnotation, Seconds, Task
@@ -246,12 +246,31 @@ class Opinion:
     known: bool = False
 
 
+class SaidState(NamedTuple):
+    """In which state is what people said of an item: the correction that counts, how many there are, and how many of
+    them were taken back. Both only ever become more, so what has the same state is the same."""
+
+    counts: int
+    corrections: int
+    withdrawn: int
+
+
+class SaidChanges(NamedTuple):
+    """What tells whether people said more of a task: the newest correction and how many there are; and how often, in
+    all tasks, something else was done by which other labels count, or others are gold."""
+
+    newest: int
+    corrections: int
+    done: int
+
+
 @dataclass(frozen=True)
 class Opinions:
     """A corrected item, and the newest label of each person who gave one."""
 
     item: Item
     given: tuple[Opinion, ...]
+    state: SaidState
 
     @property
     def counting(self) -> Opinion:

@@ -21,7 +21,8 @@ from serving.store.records import SaidChanges
 from serving.suspects import Suspect, rank
 
 YIELD_S = 0.2  # after each medium while requests are at work
-WAIT_S = 5.0  # for a ranking that is being made, before the client is asked to come again
+WAIT_S = 5.0  # for the first ranking that is being made, before the client is asked to come again
+SOON_S = 0.3  # for a newer one, before the one before is answered
 
 State: TypeAlias = tuple[str, SaidChanges]  # the version that is asked, and what the labels are
 
@@ -83,7 +84,7 @@ class Suspecting:
             if known is not None and known.state == state:
                 return known
             work = self._work.get(task) or self._begin(task, state)
-        work.done.wait(WAIT_S)
+        work.done.wait(WAIT_S if known is None else SOON_S)
         if work.failure is not None:
             raise work.failure
         newest = self._rankings.get(task)

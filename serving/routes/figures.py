@@ -38,7 +38,7 @@ async def suspects(
     offset: Annotated[int, Query(ge=0)] = 0,
 ) -> Response:
     """People's labels of a task, worst first, with reasons. They are ranked anew when they or the serving version have
-    changed; the first time that may take a while, and is answered with 503 until it is done."""
+    changed, which may take a while: until it is done, the ranking before is told, or else, the first time, 503."""
     name = parse_task(task)
     deployment = deployment_of(request)
     ranking = await run_sync(deployment.suspecting.ranking, name)

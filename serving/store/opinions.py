@@ -4,7 +4,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from itertools import islice
 from typing import Any
 
-from sqlalchemy import ColumnElement, Row, and_, func, select
+from sqlalchemy import ColumnElement, Row, and_, func, or_, select
 
 from models.records import Task
 from serving.store.database import Database
@@ -82,7 +82,8 @@ class Said:
     def changes(self, task: Task) -> SaidChanges:
         """What is another one whenever other labels of people count than before, or others are gold; cheap to ask."""
         given = select(func.max(corrections.c.id), func.count()).where(corrections.c.task == task)
-        done = select(func.count()).where(events.c.verb.in_(_CHANGING))
+        of_task = events.c.detail["task"].as_string()  # what was withdrawn with a promise names none
+        done = select(func.count()).where(events.c.verb.in_(_CHANGING), or_(of_task == task, of_task.is_(None)))
         with self._database.reading() as connection:
             newest, n = connection.execute(given).one()
             return SaidChanges(int(newest or 0), int(n), int(connection.execute(done).scalar_one()))

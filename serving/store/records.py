@@ -256,8 +256,8 @@ class SaidState(NamedTuple):
 
 
 class SaidChanges(NamedTuple):
-    """What tells whether people said more of a task: the newest correction and how many there are; and how often, in
-    all tasks, something else was done by which other labels count, or others are gold."""
+    """What tells whether people said more of a task: the newest correction and how many there are; and how often
+    something else was done by which other labels count, or others are gold."""
 
     newest: int
     corrections: int

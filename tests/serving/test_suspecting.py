@@ -7,7 +7,7 @@ import pytest
 
 from models.errors import NotFound
 from serving.suspecting import Suspecting
-from tests.serving.served import Served, picture, serving
+from tests.serving.served import Served, eventually, picture, serving
 from tests.serving.work import after
 
 PATH = "/v1/suspects"
@@ -49,8 +49,8 @@ def test_labels_worst_first_in_pages_and_anew_when_they_change(served: Served) -
     assert [one["rank"] for page in pages for one in page["suspects"]] == list(range(1, 8))
     assert {page["ranked_at"] for page in pages} == {first["ranked_at"]}
     label(served, 9, CAR, annotator="cyd")  # puts it right
+    eventually(lambda: ranked(served)["ranked_at"] > first["ranked_at"])
     again = ranked(served)
-    assert again["ranked_at"] > first["ranked_at"]
     assert {one["item_id"] for one in again["suspects"]} == {*good, bad}
     assert again["suspects"][0]["score"] < worst["score"]
 
@@ -98,6 +98,24 @@ def test_a_long_ranking_asks_to_come_again(served: Served, monkeypatch: pytest.M
     released.set()
     monkeypatch.setattr("serving.suspecting.WAIT_S", 20.0)
     assert ranked(served)["total"] == 1
+
+
+def test_while_a_newer_ranking_is_made_the_one_before_is_told(served: Served, monkeypatch: pytest.MonkeyPatch) -> None:
+    good = label(served, 1, CAR)
+    first = ranked(served)
+    released, load = threading.Event(), served.deployment.suspecting._load
+
+    def slowly(*given: Any) -> Any:
+        assert released.wait(20)
+        return load(*given)
+
+    monkeypatch.setattr(served.deployment.suspecting, "_load", slowly)
+    monkeypatch.setattr("serving.suspecting.WAIT_S", 60.0)  # nobody waits so long who has one
+    unfit = {"task": "detection", "reason": "damaged", "annotator": "ada", "seconds": 1.0, "tool": "test"}
+    assert served.client.post(f"/v1/items/{good}/unfit", json=unfit).status_code == 200
+    assert ranked(served) == first
+    released.set()
+    eventually(lambda: ranked(served)["total"] == 0)
 
 
 def test_a_task_without_a_version_has_no_ranking(tmp_path: Any) -> None:

@@ -6,12 +6,13 @@ from dataclasses import asdict, replace
 from datetime import datetime, timedelta
 from itertools import chain
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from models.counting import percent
+from models.matters import Matters
 from models.parts import has_parts
 from models.records import TASKS, Correction, Label, PreAnnotation, Task
 from models.tasks import differs
@@ -50,6 +51,14 @@ LONGEST = timedelta(days=1)  # that audits wait for a second look ahead of them:
 _AUDITED = {"items": "labels were wrong", "parts": "parts were wrong", "missing": "items lacked something"}
 
 
+class Found(NamedTuple):
+    """What a check found by a correction and by what matters: whether a version was wrong that had said ``p_error``."""
+
+    by: tuple[int, Matters]
+    p_error: float
+    wrong: bool
+
+
 class Calibrations:
     """How far each version is to be trusted, by the checks in the store, under the terms of the policies in force."""
 
@@ -63,6 +72,7 @@ class Calibrations:
         self._clock = clock
         self._learnt: dict[tuple[int, str, bool], Trust] = {}
         self._as_made: dict[str, Version] = {}
+        self._found: dict[str, dict[str, Found]] = {}
         self._looking = threading.Lock()
         self._audits: dict[tuple[str, str, str], Audits] = {}
 
@@ -238,9 +248,17 @@ class Calibrations:
         names, _ = self._store.versions.ancestry(version.name)
         policy = self._policies.of(version.task)
         since = self._standing(version, policy).checks_from
-        known = list(self._store.checks.audited(version.task, version.name, names, since))
-        wrong = [differs(version.task, one.answer.label, one.truth, policy.matters) for one in known]
-        return np.array([one.answer.uncertainty.p_error for one in known], np.float64), np.array(wrong, np.bool_)
+        counting = self._store.checks.counting(version.task, version.name, names, since)
+        by = {item_id: (correction_id, policy.matters) for item_id, correction_id in counting.items()}
+        known = self._found.get(version.name, {})
+        found = {item_id: one for item_id, one in known.items() if by.get(item_id) == one.by}
+        new = sorted(by.keys() - found.keys())
+        for one in self._store.checks.among(version.task, version.name, names, new):
+            wrong = differs(version.task, one.answer.label, one.truth, policy.matters)
+            found[one.item_id] = Found((one.correction_id, policy.matters), one.answer.uncertainty.p_error, wrong)
+        self._found[version.name] = found
+        each = [one for _, one in sorted(found.items())]
+        return np.array([one.p_error for one in each], np.float64), np.array([one.wrong for one in each], np.bool_)
 
     def told(self, version: StoredVersion) -> dict[str, Any]:
         """The promise for a report, and what audits say of it."""

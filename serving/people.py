@@ -44,6 +44,16 @@ class Judged:
     work: tuple[Work, ...]
 
 
+@dataclass(frozen=True, slots=True)
+class Answered:
+    """What people answer together to the questions of the items that are in these states, as it was after ``changes``;
+    others may have been made since by which none of these is another one."""
+
+    changes: SaidChanges
+    states: Sequence[tuple[str, SaidState]]
+    verdicts: Mapping[str, Sequence[Verdict]]
+
+
 class People:
     """Everybody's labels of each task; ``gold_of`` it tells by its id whether an item's answer is known.
 
@@ -59,7 +69,7 @@ class People:
         self._changes: dict[Task, SaidChanges] = {}  # by which it was learnt
         self._learnt: dict[Task, dict[str, Learnt]] = {task: {} for task in TASKS}
         self._judged: dict[Task, dict[str, Judged]] = {task: {} for task in TASKS}
-        self._answered: dict[tuple[Task, int], tuple[object, dict[str, Sequence[Verdict]]]] = {}
+        self._answered: dict[tuple[Task, int], Answered] = {}
         self._standings: dict[Task, tuple[object, list[Standing]]] = {}
 
     def standings(self, task: Task) -> list[Standing]:
@@ -106,15 +116,20 @@ class People:
         self._changes[task] = now
         return known
 
-    def _verdicts(self, task: Task, least: int) -> dict[str, Sequence[Verdict]]:
+    def _verdicts(self, task: Task, least: int) -> Mapping[str, Sequence[Verdict]]:
         """What ``least`` people or more answer together to the questions of each item that so many labelled."""
+        known, now = self._answered.get((task, least)), self._changes[task]
+        if known is not None and known.changes == now:
+            return known.verdicts
         several = sorted((item_id, one) for item_id, one in self._learnt[task].items() if one.people >= least)
         states = [(item_id, one.state) for item_id, one in several]
-        known = self._answered.get((task, least))
-        if known is None or known[0] != states:
-            verdicts, _ = consensus.answered([one.votes for _, one in several])
-            known = self._answered[task, least] = states, dict(zip(dict(several), verdicts, strict=True))
-        return known[1]
+        if known is not None and known.states == states:
+            verdicts = known.verdicts
+        else:
+            found, _ = consensus.answered([one.votes for _, one in several])
+            verdicts = {item_id: said for (item_id, _), said in zip(several, found, strict=True)}
+        self._answered[task, least] = Answered(now, states, verdicts)
+        return verdicts
 
     def _work(self, task: Task) -> list[Work] | None:
         """Every label that somebody gave, and whether it is right; None where one came while others were looked at."""

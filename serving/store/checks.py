@@ -8,7 +8,7 @@ from typing import Any
 from sqlalchemy import ColumnElement, Connection, Row, Select, and_, exists, func, or_, select, true, update
 
 from models.records import Item, Task
-from serving.store.database import Database, log
+from serving.store.database import PAGE, Database, log
 from serving.store.records import Actor, Audited, OpenCheck, Place
 from serving.store.rows import about_of, item_of, label_of, of_task, preannotation_of
 from serving.store.tables import corrections, events, item_tasks, items, leases, preannotations, trained_items, unfit
@@ -31,11 +31,30 @@ class Checks:
         self, task: Task, version: str, ancestry: Sequence[str], since: datetime | None = None
     ) -> Iterator[Audited]:
         """What ``version`` said about audit items, corrected after ``since``, that no version of ``ancestry`` was
-        trained on."""
-        chosen = _audited(task, version, ancestry)
+        trained on, in the order of their ids."""
+        return self.among(task, version, ancestry, sorted(self.counting(task, version, ancestry, since)))
+
+    def counting(
+        self, task: Task, version: str, ancestry: Sequence[str], since: datetime | None = None
+    ) -> dict[str, int]:
+        """Which items these are, each with the correction that counts."""
+        said = and_(preannotations.c.item_id == item_tasks.c.item_id, preannotations.c.task == item_tasks.c.task)
+        chosen = select(item_tasks.c.item_id, item_tasks.c.correction_id).join(preannotations, said)
+        chosen = chosen.where(preannotations.c.version == version, *_fresh(task, ancestry))
         if since is not None:
+            chosen = chosen.join(corrections, corrections.c.id == item_tasks.c.correction_id)
             chosen = chosen.where(corrections.c.received_at > since)
-        return map(_audit, self._database.pages(chosen, preannotations.c.item_id))
+        with self._database.reading() as connection:
+            return {row[0]: row[1] for row in connection.execute(chosen).all()}
+
+    def among(self, task: Task, version: str, ancestry: Sequence[str], ids: Sequence[str]) -> Iterator[Audited]:
+        """The same of some of these items, in the order given."""
+        for begin in range(0, len(ids), PAGE):
+            page = ids[begin : begin + PAGE]
+            chosen = _audited(task, version, ancestry).where(item_tasks.c.item_id.in_(page))
+            with self._database.reading() as connection:
+                found = {row.item_id: row for row in connection.execute(chosen).all()}
+            yield from (_audit(found[item_id]) for item_id in page if item_id in found)
 
     def after(self, task: Task, version: str, ancestry: Sequence[str], last: int) -> list[Audited]:
         """The same audit items, of corrections after the ``last`` one, in the order in which these came; those that

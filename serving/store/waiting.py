@@ -82,12 +82,16 @@ class Waits:
         """Corrected items that this person can do and never had, in the order in which their labels came, and that are
         not due before ``until``; ``among`` says which corrections come into question. Nothing is locked."""
         had, own = leases.alias("had"), corrections.alias("own")
-        theirs = [exists().where(one.c.item_id == item_tasks.c.item_id, one.c.task == self.task,
-                                 one.c.annotator == self.by.annotator) for one in (had, own)]  # fmt: skip
+        held = exists().where(had.c.item_id == item_tasks.c.item_id, had.c.task == self.task,
+                              had.c.annotator == self.by.annotator)  # fmt: skip
+        theirs = select(own.c.item_id).where(own.c.task == self.task, own.c.annotator == self.by.annotator)
         shown = STANDING.is_not(None)
-        chosen = select(item_tasks.c.item_id).join(corrections, corrections.c.id == item_tasks.c.correction_id)
+        # Also by item, for item_tasks has no index by its correction.
+        counts = and_(corrections.c.id == item_tasks.c.correction_id, corrections.c.item_id == item_tasks.c.item_id,
+                      corrections.c.task == item_tasks.c.task)  # fmt: skip
+        chosen = select(item_tasks.c.item_id).join(corrections, counts)
         chosen = chosen.where(corrections.c.task == self.task, item_tasks.c.state == "corrected", among, shown)
-        chosen = chosen.where(*(~one for one in theirs), *self._in_their_languages())
+        chosen = chosen.where(~held, item_tasks.c.item_id.not_in(theirs), *self._in_their_languages())
         if until is not None:
             chosen = chosen.where(case((has_deadline(deadlines, until), 1), else_=0) == 0)
         return self._first(chosen.order_by(corrections.c.id), limit)

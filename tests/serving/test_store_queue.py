@@ -18,7 +18,7 @@ from selection.queueing import Skills
 from serving.store import Store
 from serving.store.order import Order, Waiting
 from serving.store.records import Comparison, Leased, Spent
-from serving.store.tables import item_tasks
+from serving.store.tables import corrections, item_tasks
 from serving.store.waiting import Asking, Waits
 from tests.serving.processes import children
 from tests.serving.work import START, add_version, after, answer, boxes, correction, fill, item, item_id
@@ -288,6 +288,26 @@ def test_checks_are_counted_in_indexes_alone(tmp_path: Path) -> None:
         plans = [str(connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {sql}", of).all()) for sql, of in counts]
     assert "COVERING INDEX ix_item_tasks_by_priority (task=? AND state=? AND audit=?)" in plans[0]
     assert "ix_item_tasks_contested" in plans[1]
+    store.close()
+
+
+def test_what_grows_with_the_labels_is_read_through_indexes(tmp_path: Path) -> None:
+    """As SQLite plans it: planted items are looked for whenever somebody asks for work, checks read by their ids."""
+    store, asked = Store.open(f"sqlite:///{tmp_path}/store.db"), list[tuple[str, Any]]()
+    event.listen(store._database._engine, "before_cursor_execute", lambda *told: asked.append((told[2], told[3])))
+    with store._database.reading() as connection:
+        waits = Waits(connection, Asking("detection", "ann", "tester", START, after(60)))
+        waits.known(corrections.c.id >= 1, 10, None, ())
+    assert list(store.checks.among("detection", "v1", ["v1"], [item_id(0)])) == []
+    store.said.changes("detection")
+    with store._database.reading() as connection:
+        selects = [one for one in asked if one[0].startswith("SELECT")]
+        plans = [str(connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {sql}", of).all()) for sql, of in selects]
+    known, checks, given, _ = plans
+    assert "SCAN" not in known + checks
+    assert "LIST SUBQUERY" in known  # what the person gave is read once, not once an item
+    assert "SEARCH item_tasks USING INDEX sqlite_autoindex_item_tasks_1 (item_id=?" in checks
+    assert "COVERING INDEX ix_corrections_task_id" in given
     store.close()
 
 

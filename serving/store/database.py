@@ -123,15 +123,16 @@ class Database:
                 connection.rollback()
 
     def pages(self, chosen: Select[Any], key: ColumnElement[str]) -> Iterator[Row[Any]]:
-        """The rows in the order of ``key``, read in pages, so that no transaction stays open meanwhile."""
-        last = ""
-        while True:
+        """The rows in the order of ``key``, of which each has one, read in pages, so that no transaction stays open
+        meanwhile. The keys come first: a page that begins behind the last key may cost as much as all rows."""
+        with self.reading() as connection:
+            only = chosen.with_only_columns(key, maintain_column_froms=True)
+            keys = sorted(connection.execute(only).scalars())
+        for begin in range(0, len(keys), PAGE):
             with self.reading() as connection:
-                rows = connection.execute(chosen.where(key > last).order_by(key).limit(PAGE)).all()
+                page = chosen.where(key.in_(keys[begin : begin + PAGE])).order_by(key)
+                rows = connection.execute(page).all()
             yield from rows
-            if len(rows) < PAGE:
-                return
-            last = rows[-1]._mapping[key]
 
     def insert(self, table: Table) -> "sqlite.Insert | postgresql.Insert":
         """An INSERT that can say ON CONFLICT."""

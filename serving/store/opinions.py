@@ -24,13 +24,10 @@ class Said:
 
     def of(self, task: Task) -> Iterator[Opinions]:
         """Every corrected item with what each person said of it, in the order of item ids."""
-        last = ""
-        while True:
-            page = self._page(task, items.c.id > last)
-            yield from page
-            if len(page) < BATCH:
-                return
-            last = page[-1].item.id
+        ids = select(item_tasks.c.item_id).where(item_tasks.c.task == task, item_tasks.c.state == "corrected")
+        with self._database.reading() as connection:
+            every = connection.execute(ids).scalars().all()
+        return self.among(task, sorted(every))
 
     def about(self, task: Task, item_id: str) -> Opinions | None:
         """What each person said of one item, if it is corrected."""

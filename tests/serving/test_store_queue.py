@@ -2,7 +2,7 @@
 
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import datetime
@@ -308,6 +308,28 @@ def test_what_grows_with_the_labels_is_read_through_indexes(tmp_path: Path) -> N
     assert "LIST SUBQUERY" in known  # what the person gave is read once, not once an item
     assert "SEARCH item_tasks USING INDEX sqlite_autoindex_item_tasks_1 (item_id=?" in checks
     assert "COVERING INDEX ix_corrections_task_id" in given
+    store.close()
+
+
+def test_corrected_items_are_read_by_their_ids_page_by_page(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A page that is looked for among all items, behind the last, costs more the more there are."""
+    monkeypatch.setattr("serving.store.database.PAGE", 2)
+    monkeypatch.setattr("serving.store.opinions.BATCH", 2)
+    store, asked = Store.open(f"sqlite:///{tmp_path}/store.db"), list[tuple[str, Any]]()
+    add_version(store)
+    for one in (filled := fill(store, 5)):
+        store.queue.correct(replace(correction("x", "car"), item_id=one.id), None, "tester", START)
+    event.listen(store._database._engine, "before_cursor_execute", lambda *told: asked.append((told[2], told[3])))
+    reads: list[Callable[[], list[str]]] = [
+        lambda: [one.id for one, _ in store.queue.corrected("detection")],
+        lambda: [one.item.id for one in store.said.of("detection")],
+    ]
+    for read in reads:
+        asked.clear()
+        assert read() == sorted(one.id for one in filled)
+        pages = [one for one in asked if "items.uri" in one[0]]
+        assert len(pages) == 3
+        assert all("items.id IN" in sql for sql, _ in pages)
     store.close()
 
 

@@ -192,6 +192,7 @@ def export_onnx(task: Task, network: nn.Module, settings: Any, path: Path) -> No
     for node in model.graph.node:  # the exporter's notes on where each node came from, larger than some networks
         node.ClearField("metadata_props")
         node.ClearField("doc_string")
+    model.graph.ClearField("metadata_props")  # sets in the order of this process: the version's name would go with it
     model.graph.ClearField("value_info")
     about = {"task": task, "settings": asdict(settings)}
     if tasks.architecture(settings):

@@ -7,7 +7,6 @@ weights as a run that was not. The weights that leave are an exponential moving 
 import hashlib
 import json
 import math
-import os
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing
@@ -34,6 +33,7 @@ from models.precision import in_training
 from models.pretrained import Pretrained
 from models.progress import progress_bar
 from models.records import Item, Label, Task, to_json
+from models.running import Run, alone_in
 from models.stopping import Stop
 from models.utilisation import peak, with_operations
 from models.versions import Version
@@ -82,42 +82,6 @@ class Plan:
         return f"{self.task}-{hashlib.sha256(text.encode()).hexdigest()[:12]}"
 
 
-@dataclass
-class Run:
-    """The state of a run: everything a checkpoint holds."""
-
-    network: nn.Module
-    average: nn.Module
-    optimizers: list[torch.optim.Optimizer]
-    epoch: int = 0
-    batch: int = 0  # of this epoch
-    step: int = 0  # of all epochs
-
-    def save(self, path: Path) -> None:
-        """Writes the checkpoint whole or not at all."""
-        state = {
-            "network": self.network.state_dict(),
-            "average": self.average.state_dict(),
-            "optimizers": [optimizer.state_dict() for optimizer in self.optimizers],
-            "progress": [self.epoch, self.batch, self.step],
-        }
-        temporary = path.with_suffix(".partial")
-        with temporary.open("wb") as file:
-            torch.save(state, file)
-            file.flush()
-            os.fsync(file.fileno())
-        temporary.replace(path)
-
-    def load(self, path: Path) -> None:
-        """Goes on from a checkpoint, whatever device it was made on; each value goes to where its own is used."""
-        state = torch.load(path, map_location="cpu", weights_only=True)  # AdamW reads its counts of steps on the CPU
-        self.network.load_state_dict(state["network"])
-        self.average.load_state_dict(state["average"])
-        for optimizer, own in zip(self.optimizers, state["optimizers"], strict=True):
-            optimizer.load_state_dict(own)
-        self.epoch, self.batch, self.step = state["progress"]
-
-
 class Examples:
     """The training items, decoded once and kept as far as the memory allowed goes; else whenever they are needed."""
 
@@ -163,7 +127,8 @@ def train(
         The averaged network in evaluation mode on the CPU, and its settings.
 
     Raises:
-        InvalidInput: nothing to train on, a strong augmentation that the recipe does not know, or a GPU too small.
+        InvalidInput: nothing to train on, a strong augmentation that the recipe does not know, a GPU too small, a
+            folder that takes no checkpoint, or the same run going on elsewhere.
         LossNotFinite: naming the items of the batch; the last good checkpoint stays.
     """
     if not pairs:
@@ -178,7 +143,7 @@ def train(
     settings = recipe.settings_for([label for _, label in pairs], previous)
     examples = Examples(recipe, pairs)
 
-    with progress_bar(console, TextColumn("{task.fields[loss]}")) as progress:
+    with alone_in(folder), progress_bar(console, TextColumn("{task.fields[loss]}")) as progress:
         sizes = _sizes(examples, progress, processes_beside(device))
         run = _begin(plan, recipe, module, settings, start, device)
         checkpoint = folder / "checkpoint.pt"
@@ -187,7 +152,6 @@ def train(
             done = run.epoch == plan.epochs
             where = "trained already" if done else f"going on at epoch {run.epoch + 1}, batch {run.batch + 1}"
             console.print(f"{where}: {folder.name}")
-        folder.mkdir(parents=True, exist_ok=True)
         schedule = _Schedule(plan, recipe, sizes)
         bar = progress.add_task("training", total=plan.epochs * len(examples), loss="")
 

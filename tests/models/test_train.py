@@ -29,8 +29,9 @@ from models.errors import InvalidInput, LossNotFinite
 from models.optimizers import MUON_PACE, optimizers
 from models.pretrained import Pretrained
 from models.records import Item, Label
+from models.running import Run
 from models.stopping import Stop
-from models.train import Examples, Plan, Run, _begin, _Pace, as_begun, train
+from models.train import Examples, Plan, _begin, _Pace, as_begun, train
 from tests.roads import road_pairs
 from tests.tones import SMALL
 

@@ -1,0 +1,98 @@
+"""The state of a training run, and the folder that keeps it for the same command to go on from."""
+
+import fcntl
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from pickle import UnpicklingError
+
+import torch
+from torch import nn
+
+from models.errors import InvalidInput
+
+
+@dataclass
+class Run:
+    """The state of a run: everything a checkpoint holds."""
+
+    network: nn.Module
+    average: nn.Module
+    optimizers: list[torch.optim.Optimizer]
+    epoch: int = 0
+    batch: int = 0  # of this epoch
+    step: int = 0  # of all epochs
+
+    def save(self, path: Path) -> None:
+        """Writes the checkpoint whole or not at all.
+
+        Raises:
+            InvalidInput: the disk does not take it; the one before stays.
+        """
+        state = {
+            "network": self.network.state_dict(),
+            "average": self.average.state_dict(),
+            "optimizers": [optimizer.state_dict() for optimizer in self.optimizers],
+            "progress": [self.epoch, self.batch, self.step],
+        }
+        temporary = path.with_suffix(".partial")
+        try:
+            with temporary.open("wb") as file:
+                torch.save(state, file)
+                file.flush()
+                os.fsync(file.fileno())
+            temporary.replace(path)
+        except (OSError, RuntimeError) as error:
+            temporary.unlink(missing_ok=True)
+            cause = error if isinstance(error, OSError) else error.__context__  # torch hides what the disk said
+            if not isinstance(cause, OSError):
+                raise
+            raise InvalidInput(f"{path}: expected room for a checkpoint, got {cause.strerror}") from error
+
+    def load(self, path: Path) -> None:
+        """Goes on from a checkpoint, whatever device it was made on; each value goes to where its own is used.
+
+        Raises:
+            InvalidInput: the file is damaged.
+        """
+        try:
+            state = torch.load(
+                path, map_location="cpu", weights_only=True
+            )  # AdamW reads its counts of steps on the CPU
+        except (RuntimeError, EOFError, UnpicklingError) as error:
+            told = "expected a checkpoint of this run, got a damaged file; without it the run begins anew"
+            raise InvalidInput(f"{path}: {told}") from error
+        self.network.load_state_dict(state["network"])
+        self.average.load_state_dict(state["average"])
+        for optimizer, own in zip(self.optimizers, state["optimizers"], strict=True):
+            optimizer.load_state_dict(own)
+        self.epoch, self.batch, self.step = state["progress"]
+
+
+@contextmanager
+def alone_in(folder: Path) -> Iterator[None]:
+    """The folder of a run, made if it is not there, and held by this process until the block ends.
+
+    Raises:
+        InvalidInput: it cannot be written, or the same run goes on in another process.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        held = os.open(folder, os.O_RDONLY)
+    except OSError as error:
+        raise InvalidInput(f"{folder}: expected a folder for checkpoints, got {error.strerror}") from error
+    try:
+        _lock(held, folder)
+        yield
+    finally:
+        os.close(held)
+
+
+def _lock(held: int, folder: Path) -> None:
+    try:
+        fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError as error:
+        told = "expected to be the only run there, got the same one going on in another process"
+        raise InvalidInput(f"{folder}: {told}") from error

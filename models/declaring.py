@@ -95,4 +95,5 @@ def text_of(path: Path) -> str:
     except FileNotFoundError as error:
         raise NotFound(f"{path}: expected a file, got nothing of that name") from error
     except (OSError, UnicodeDecodeError) as error:
-        raise InvalidInput(f"{path}: expected UTF-8 text, got {error}") from error
+        got = error.strerror if isinstance(error, OSError) else error
+        raise InvalidInput(f"{path}: expected UTF-8 text, got {got}") from error

@@ -2,6 +2,7 @@
 
 import fcntl
 import json
+import os
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import IO, Any
@@ -43,7 +44,15 @@ def written_lines(journal: IO[bytes]) -> Iterator[bytes]:
 
 
 def append(journal: IO[bytes], values: Mapping[str, Any]) -> None:
-    """Hands one line to the system, after which a killed process loses nothing of it."""
+    """Hands one line to the system, after which a killed process loses nothing of it.
+
+    Raises:
+        InvalidInput: the disk takes no more; the lines before stay.
+    """
     text = json.dumps(values, ensure_ascii=False, allow_nan=False) + "\n"
-    journal.write(text.encode(errors="backslashreplace"))  # a path that is no UTF-8 becomes JSON's own \udcxx
-    journal.flush()
+    line = text.encode(errors="backslashreplace")  # a path that is no UTF-8 becomes JSON's own \udcxx
+    try:
+        while line:  # past Python's buffer, which would try again what the disk has refused
+            line = line[os.write(journal.fileno(), line) :]
+    except OSError as error:
+        raise InvalidInput(f"{journal.name}: expected room for a line, got {error.strerror}") from error

@@ -1,9 +1,6 @@
-"""The state of a training run, and the folder that keeps it for the same command to go on from."""
+"""Where a training run is, in a file from which the same command goes on."""
 
-import fcntl
 import os
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from pickle import UnpicklingError
@@ -69,30 +66,3 @@ class Run:
         for optimizer, own in zip(self.optimizers, state["optimizers"], strict=True):
             optimizer.load_state_dict(own)
         self.epoch, self.batch, self.step = state["progress"]
-
-
-@contextmanager
-def alone_in(folder: Path) -> Iterator[None]:
-    """The folder of a run, made if it is not there, and held by this process until the block ends.
-
-    Raises:
-        InvalidInput: it cannot be written, or the same run goes on in another process.
-    """
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        held = os.open(folder, os.O_RDONLY)
-    except OSError as error:
-        raise InvalidInput(f"{folder}: expected a folder for checkpoints, got {error.strerror}") from error
-    try:
-        _lock(held, folder)
-        yield
-    finally:
-        os.close(held)
-
-
-def _lock(held: int, folder: Path) -> None:
-    try:
-        fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError as error:
-        told = "expected to be the only run there, got the same one going on in another process"
-        raise InvalidInput(f"{folder}: {told}") from error

@@ -28,12 +28,13 @@ from torch.optim.swa_utils import get_ema_multi_avg_fn
 from models import tasks
 from models.ahead import made_ahead, processes_beside
 from models.errors import InvalidInput, LossNotFinite
+from models.holding import alone_in
 from models.optimizers import optimizers, step
 from models.precision import in_training
 from models.pretrained import Pretrained
 from models.progress import progress_bar
 from models.records import Item, Label, Task, to_json
-from models.running import Run, alone_in
+from models.running import Run
 from models.stopping import Stop
 from models.utilisation import peak, with_operations
 from models.versions import Version

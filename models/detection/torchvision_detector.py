@@ -318,6 +318,10 @@ def pretrained(name: str, file: Path | None, given: Mapping[str, Any]) -> tuple[
     """
     if name and name not in MODELS:
         raise InvalidInput(f"torchvision: expected one of {', '.join(MODELS)}, got {name!r}")
+    if not (name or file):
+        raise InvalidInput(
+            f"torchvision: expected the name of a model or a file, got neither; one of {', '.join(MODELS)}"
+        )
     known = torchvision.models.get_model_weights(name).DEFAULT if name else None
     state = as_now(read_state(file) if file else download(f"torchvision:{name}", _fetching(known)))
     classes = given.get("classes", () if known is None else known.meta["categories"])

@@ -15,6 +15,7 @@ from models.asr.transcripts import NORMALISER
 from models.errors import InvalidInput
 from models.evaluate import evaluate
 from models.figures import Figures, Rows, Statistics, differences, figures
+from models.holding import alone_in
 from models.marks import Mark
 from models.progress import progress_bar
 from models.records import Item, Label, Task
@@ -61,7 +62,8 @@ def report(
         marks: empty, or what the data sets say of each item beside its label, in the order of ``data``.
 
     Raises:
-        InvalidInput: a data set without items, a wish about what was not measured, or a model against itself.
+        InvalidInput: a data set without items, a wish about what was not measured, a model against itself, or a folder
+            that takes no files or in which another evaluation goes on.
         UnreadableMedia, TooLarge, NotFound: an item that cannot be read.
     """
     subjects = [subject, against] if against else [subject]
@@ -70,13 +72,14 @@ def report(
     if empty := [name for name, pairs in data.items() if not pairs]:
         raise InvalidInput(f"evaluate {task}: expected labelled items, got none in {', '.join(empty)}")
     journals = [out / f"answers-{one.model.name}.jsonl" for one in subjects]
-    with progress_bar(console or Console(stderr=True)) as progress:
-        pairs = zip(subjects, journals, strict=True)
-        judged = [_judged(task, *each, data, tuple(marks), threads, progress) for each in pairs]
-        found = _found(task, judged, data, now, wishes, rounds, progress)
-    _write(out, found, judged, [name for name, pairs in data.items() for _ in pairs])
-    for journal in journals:
-        journal.unlink()
+    with alone_in(out):
+        with progress_bar(console or Console(stderr=True)) as progress:
+            pairs = zip(subjects, journals, strict=True)
+            judged = [_judged(task, *each, data, tuple(marks), threads, progress) for each in pairs]
+            found = _found(task, judged, data, now, wishes, rounds, progress)
+        _write(out, found, judged, [name for name, pairs in data.items() for _ in pairs])
+        for journal in journals:
+            journal.unlink()
     return found
 
 

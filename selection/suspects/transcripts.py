@@ -5,7 +5,7 @@ from difflib import SequenceMatcher
 from math import exp
 
 from models.asr.posterior import Heard
-from models.asr.transcripts import normalise, units
+from models.asr.transcripts import joined, normalise, units
 from models.records import Transcript
 from selection.suspects.findings import Finding, Suspicion
 
@@ -32,7 +32,7 @@ def _changes(given: str, heard: str) -> str:
     ours, theirs = units(given), units(heard)
     told = []
     for what, i, j, k, m in SequenceMatcher(None, ours, theirs, autojunk=False).get_opcodes():
-        label, sound = " ".join(ours[i:j]), " ".join(theirs[k:m])
+        label, sound = joined(ours[i:j]), joined(theirs[k:m])
         if what == "replace":
             told.append(f"“{sound}” for “{label}”")
         elif what == "delete":

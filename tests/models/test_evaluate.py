@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from models import datasets, tasks
 from models.errors import InvalidInput, NotFound
 from models.evaluate import Evaluation, evaluate
+from models.journal import append
 from models.records import TASKS, Box, Boxes, Item, Label, Lanes, Prediction, Task
 from tests.labelled import COUNT, data_set
 from tests.tiny_versions import make_version
@@ -95,6 +96,14 @@ def test_a_journal_that_is_something_else_is_named(tmp_path: Path) -> None:
     journal.write_text('{"uri": "1.jpg"}\n')
     with pytest.raises(InvalidInput, match=r"answers\.jsonl:1: expected a line of an evaluation"):
         evaluate("detection", Detector(), pairs(tmp_path / "data"), journal=journal)
+
+
+def test_a_full_disk_is_told_with_the_file() -> None:
+    with (
+        open("/dev/full", "ab") as full,
+        pytest.raises(InvalidInput, match="/dev/full: expected room for a line, got No space"),
+    ):
+        append(full, {"sha256": "a"})
 
 
 def test_an_item_that_is_gone_is_named_and_the_rest_is_kept(tmp_path: Path) -> None:

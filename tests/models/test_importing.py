@@ -131,6 +131,11 @@ def test_checkpoints_are_known_by_their_names(name: str) -> None:
     assert not is_pretrained("model.onnx")
 
 
+def test_a_declaration_that_is_a_folder_is_told(tmp_path: Path) -> None:
+    with pytest.raises(InvalidInput, match=f"{tmp_path}: expected UTF-8 text, got Is a directory$"):
+        read_declaration(tmp_path)
+
+
 def test_a_declaration_is_toml_and_may_name_a_file_of_classes(tmp_path: Path) -> None:
     (tmp_path / "names.txt").write_text("car\n\nvan \n", encoding="utf-8")
     declared = tmp_path / "it.toml"

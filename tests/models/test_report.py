@@ -17,6 +17,7 @@ from models import datasets
 from models.asr.transcripts import NORMALISER
 from models.errors import InvalidInput
 from models.evaluate import Evaluation
+from models.holding import alone_in
 from models.records import TASKS, Item, Label, Prediction, Task, Transcript, from_json
 from models.report import page
 from models.report.document import Model, Report, json_schema, to_json
@@ -225,8 +226,9 @@ class TestFiles:
 
     def test_a_failure_leaves_nothing(self, tmp_path: Path) -> None:
         put(tmp_path / "b", "old")
-        with pytest.raises(FileExistsError), appearing(tmp_path) as work:
-            put(work / "b", "new").touch(exist_ok=False)
+        told = f"{tmp_path}: expected a folder to write to, got No space left on device"
+        with pytest.raises(InvalidInput, match=told), appearing(tmp_path) as work:
+            Path("/dev/full").write_bytes(put(work / "b", "new").read_bytes())
         assert {path.name: path.read_text() for path in tmp_path.iterdir()} == {"b": "old"}
 
     def test_what_a_killed_run_left_is_cleared_away(self, tmp_path: Path) -> None:
@@ -378,6 +380,17 @@ class TestPage:
         assert judged.worst(9) == [0, 4, 3, 2]
         assert judged.most_doubtful(4) == [1, 2, 4, 3]
         assert judged.max_probability is None  # nobody told frame_probability
+
+
+def test_one_evaluation_at_a_time_goes_on_in_a_folder(tmp_path: Path) -> None:
+    """The other one's answers, and the files that are being written, stay as they are."""
+    with alone_in(tmp_path / "out"):
+        hidden = tmp_path / "out" / ".writing" / "report.html"
+        hidden.parent.mkdir()
+        hidden.touch()
+        with pytest.raises(InvalidInput, match="out: expected to be the only run there, got another one going on"):
+            run(tmp_path, "detection")
+        assert hidden.is_file()
 
 
 def test_to_json_begins_with_the_version_of_the_schema(tmp_path: Path) -> None:

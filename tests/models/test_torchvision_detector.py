@@ -378,6 +378,8 @@ class TestCheckpoints:
             import_checkpoint("detection", source, {"head": "yolo"}, note="", **where)  # type: ignore[arg-type]
         with pytest.raises(InvalidInput, match=r"torchvision: expected one of fcos_resnet50_fpn, .*, got 'yolo'"):
             import_checkpoint("detection", "torchvision:yolo", {}, note="", **where)  # type: ignore[arg-type]
+        with pytest.raises(InvalidInput, match=r"torchvision: expected the name of a model or a file, got neither"):
+            import_checkpoint("detection", "torchvision:", {}, note="", **where)  # type: ignore[arg-type]
 
     def test_without_a_network_it_says_so(self, monkeypatch: pytest.MonkeyPatch) -> None:
         def away(*_: object, **__: object) -> None:

@@ -40,6 +40,11 @@ def test_the_score_is_one_less_the_likelihood_ratio_by_symbols() -> None:
     assert found.reason == "the model hears “no” for “yes”, which it finds 400 times as likely"
 
 
+def test_what_is_written_without_spaces_is_told_without_them() -> None:
+    found = one("asr", Transcript("总工 go"), Heard("背景 go", -6.0, 3))
+    assert found.reason.startswith("the model hears “背景” for “总工”, which")
+
+
 @pytest.mark.parametrize(
     ("log_ratio", "told"),
     [(-0.4, "1.5"), (-11.7, "120,000"), (-13.81, "990,000"), (-14.0, "over a million"), (-9e9, "over a million")],

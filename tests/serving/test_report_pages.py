@@ -3,6 +3,7 @@ cut off without a sign, and words where there is nothing to draw."""
 
 import io
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -81,6 +82,22 @@ def test_a_report_has_no_fault_in_any_look(reader: Page, tmp_path: Path, kind: s
             found += faults(reader)
         assert reader.evaluate("document.documentElement.scrollWidth") <= size["width"]
     assert found == []
+
+
+def test_a_long_name_pushes_no_figure_out_of_sight(reader: Page, tmp_path: Path) -> None:
+    report, name = run(tmp_path, "detection"), "x" * 300
+    named = replace(
+        report,
+        metrics={**report.metrics, "ap50_by_category": {name: 0.5}},
+        intervals={**report.intervals, "ap50_by_category": {name: (0.4, 0.6)}},
+    )
+    item, nothing = Item("item", str(tmp_path / "seen.png")), Boxes(120, 90)
+    Path(item.uri).write_bytes(picture())
+    said = Evaluation("detection", (item,), (nothing,), (Prediction(nothing, 0.5, {}, ()),))
+    reader.set_content(evaluated.render(named, judge(report.model, said, scores)))
+    region = reader.get_by_role("region", name="Metrics", exact=True)
+    assert region.evaluate("at => at.scrollWidth <= at.clientWidth")
+    assert region.get_by_text(name).evaluate("at => at.scrollWidth <= at.clientWidth")
 
 
 def test_what_scrolls_throws_a_shadow_where_it_goes_on(reader: Page, tmp_path: Path) -> None:

@@ -88,15 +88,24 @@ def test_a_mistake_is_one_line_and_exit_2(tmp_path: Path, words: list[str], mess
     assert len(done.stderr.splitlines()) == 1
 
 
-def test_a_command_that_is_stopped_while_it_is_imported_is_one_line_and_exit_130(tmp_path: Path) -> None:
-    interrupted = (
-        "import signal\nsignal.signal(signal.SIGINT, signal.default_int_handler)\nsignal.raise_signal(signal.SIGINT)"
-    )
-    (tmp_path / "typer.py").write_text(interrupted, encoding="utf-8")
+@pytest.mark.parametrize("when", ["typer", "serving.importing"])  # while all is imported; while the verb runs
+def test_a_command_that_is_stopped_is_one_line_and_exit_130(tmp_path: Path, when: str) -> None:
+    interrupted = f"""
+import importlib.abc, signal, sys
+
+class Interrupted(importlib.abc.MetaPathFinder):
+    def find_spec(self, name, path, target=None):
+        if name == {when!r}:
+            signal.signal(signal.SIGINT, signal.default_int_handler)
+            signal.raise_signal(signal.SIGINT)
+
+sys.meta_path.insert(0, Interrupted())
+"""
+    (tmp_path / "sitecustomize.py").write_text(interrupted, encoding="utf-8")
     begin = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]["scripts"]["prelabel"]
     module, function = begin.split(":")
     done = subprocess.run(
-        [sys.executable, "-c", f"from {module} import {function}; {function}()", "models"],
+        [sys.executable, "-c", f"from {module} import {function}; {function}()", "models", "import", "asr", "x.onnx"],
         env={**os.environ, "PYTHONPATH": f"{tmp_path}:{ROOT}"},
         capture_output=True,
         text=True,

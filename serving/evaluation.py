@@ -46,8 +46,9 @@ def evaluate(
         NotFound: there is no such version, file or data.
     """
     wishes = [parse_wish(request.task, text) for text in request.require]
-    if not request.data or len(set(request.data)) < len(request.data):
-        raise InvalidInput(f"evaluate {request.task}: expected data sets, each once, got {list(request.data)}")
+    if not request.data:
+        raise InvalidInput(f"evaluate {request.task}: expected data sets to measure it on, got none")
+    datasets.require_each_once("evaluate", request.task, request.data)
     datasets.require_task("evaluate", request.task, request.data)
     subject = find(request.task, request.model, loop)
     marked = {spec: list(datasets.read_marked(spec)) for spec in request.data}

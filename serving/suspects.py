@@ -123,8 +123,7 @@ def rank(
 
 def _pairs(request: Request, loop: Loop) -> list[tuple[Item, Label]]:
     task = request.task
-    if len(set(request.data)) < len(request.data):
-        raise InvalidInput(f"suspects {task}: expected data sets, each once, got {list(request.data)}")
+    datasets.require_each_once("suspects", task, request.data)
     datasets.require_task("suspects", task, request.data)
     found = [pair for spec in request.data for pair in datasets.read(spec)]
     if not request.data:

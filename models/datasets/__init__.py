@@ -6,7 +6,7 @@ it is the root; otherwise what follows its last colon is the split. What is writ
 """
 
 import os
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeAlias
@@ -200,6 +200,17 @@ def require_task(verb: str, task: Task, specs: Iterable[str]) -> None:
     for spec in specs:
         if (labelled := task_of(spec)) != task:
             raise InvalidInput(f"{verb} {task}: expected data with {task} labels, got {labelled}: {spec}")
+
+
+def require_each_once(verb: str, task: Task, specs: Sequence[str]) -> None:
+    """Whether no data set comes twice, however its path is written.
+
+    Raises:
+        InvalidInput: naming them all.
+    """
+    places = {(name, os.path.realpath(rest)) for name, _, rest in (spec.partition(":") for spec in specs)}
+    if len(places) < len(specs):
+        raise InvalidInput(f"{verb} {task}: expected data sets, each once, got {', '.join(specs)}")
 
 
 def writer(name: str, task: Task) -> Writer:

@@ -114,8 +114,12 @@ class TestWhichModel:
                 find(task, model, loop)  # type: ignore[arg-type]
 
     def test_each_data_set_is_named_once_and_is_of_the_task(self, loop: Loop, tmp_path: Path) -> None:
-        for data in ((), ("nemo:a", "nemo:a")):
-            with pytest.raises(InvalidInput, match="evaluate asr: expected data sets, each once"):
+        for data, told in (
+            ((), " to measure it on, got none"),
+            (("nemo:a", "nemo:a"), ", each once, got nemo:a, nemo:a"),
+            (("nemo:a:b", "nemo:./a:b"), ", each once, got nemo:a:b, nemo:./a:b"),
+        ):
+            with pytest.raises(InvalidInput, match=f"evaluate asr: expected data sets{told}"):
                 run(Request("asr", data), loop, settings(tmp_path), tmp_path / "out", NOW)
         with pytest.raises(InvalidInput, match="expected data with asr labels, got lane: culane:roads"):
             run(Request("asr", ("culane:roads",)), loop, settings(tmp_path), tmp_path / "out", NOW)

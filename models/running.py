@@ -55,9 +55,7 @@ class Run:
             InvalidInput: the file is damaged.
         """
         try:
-            state = torch.load(
-                path, map_location="cpu", weights_only=True
-            )  # AdamW reads its counts of steps on the CPU
+            state = torch.load(path, map_location="cpu", weights_only=True)  # where AdamW reads its counts of steps
         except (RuntimeError, EOFError, UnpicklingError) as error:
             told = "expected a checkpoint of this run, got a damaged file; without it the run begins anew"
             raise InvalidInput(f"{path}: {told}") from error

@@ -1,7 +1,7 @@
 """Declarations: what a user says of a model that others made, read from TOML and built into a checked record."""
 
 import tomllib
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -75,6 +75,18 @@ def require_outputs(named: Mapping[str, str], roles: Iterable[str], head: str) -
     missing = [role for role in roles if role not in named]
     if missing:
         raise InvalidInput(f"outputs: expected the name of {', '.join(missing)} for head {head}, got {dict(named)}")
+
+
+def require_heeded(given: Mapping[str, Any], heads_of: Mapping[str, Sequence[str]], head: str) -> None:
+    """What is declared must mean something to the head; ``heads_of`` names the heads of what not all of them heed.
+
+    Raises:
+        InvalidInput: naming what this head does not heed.
+    """
+    for name, heads in heads_of.items():
+        if name in given and head not in heads:
+            raise InvalidInput(f"{name}: expected nothing for head {head}, for only {', '.join(heads)} heeds it, "
+                               f"got {given[name]!r}")  # fmt: skip
 
 
 def plain(record: Any) -> dict[str, Any]:

@@ -15,7 +15,7 @@ import onnxruntime
 from numpy.typing import NDArray
 from pydantic import ConfigDict
 
-from models.declaring import build, merged, require_outputs
+from models.declaring import build, merged, require_heeded, require_outputs
 from models.detection.heads import NANODET_STRIDES, YOLOX_STRIDES, points
 from models.errors import InvalidInput
 from models.onnx_files import Graph, Port, graph_of, open_session, run
@@ -34,6 +34,7 @@ ROLES: dict[Head, tuple[str, ...]] = {  # what each head reads
     "detr": ("logits", "boxes"),
     "labelled": ("labels", "boxes", "scores"),
 }
+_HEADS_OF = {"decoded": ("yolox",), "activation": ("detr",), "strides": ("nanodet",)}  # other heads do not heed these
 _NAMELESS = ("", "N/A", "__background__", "background")  # classes that are no category
 
 _COCO_NUMBERS = 91  # of its categories, from 0 on, many of which are none
@@ -125,6 +126,7 @@ def complete(graph: Graph, given: Mapping[str, Any]) -> Declaration:
                            f"{', '.join(map(str, graph.outputs))}, got none that the file tells")  # fmt: skip
     if str(told["head"]) not in ROLES:
         raise InvalidInput(f"head: expected one of {', '.join(ROLES)}, got {told['head']!r}")
+    require_heeded(given, _HEADS_OF, told["head"])
     whole = merged(_HABITS[told["head"]], _outputs(graph, told), told)
     if "classes" not in whole:
         count = _classes_of(graph, whole)

@@ -10,7 +10,7 @@ import onnxruntime
 from numpy.typing import NDArray
 from pydantic import ConfigDict
 
-from models.declaring import build, merged, require_outputs
+from models.declaring import build, merged, require_heeded, require_outputs
 from models.errors import InvalidInput
 from models.lane.heads import usual_rows
 from models.media import Image
@@ -29,6 +29,11 @@ _HABITS: dict[Head, dict[str, Any]] = {
     "segmentation": {"input": {"resize": "stretch"}},
     "row-anchor": {"input": {"resize": "stretch", **IMAGENET}},
     "hybrid-anchor": {"input": {"resize": "stretch", **IMAGENET}},
+}
+_HEADS_OF = {  # other heads do not heed these
+    **dict.fromkeys(("activation", "lanes"), ("segmentation",)),
+    "rows": ("row-anchor", "hybrid-anchor"),
+    **dict.fromkeys(("columns", "row_lanes", "column_lanes"), ("hybrid-anchor",)),
 }
 _LANES = 4  # of UFLDv2's networks for TuSimple and CULane; that for CurveLanes has 10, and other rows
 _NO_HEAD = "curves and lists of points, as of LSTR, CLRNet or LaneATT, are not read"
@@ -65,6 +70,10 @@ class Declaration:
             shares = getattr(self, name)
             if any(not 0 <= share <= 1 for share in shares) or len(set(shares)) < len(shares):
                 raise InvalidInput(f"{name}: expected different shares of the image, in [0, 1], got {shares}")
+        for name in ("lanes", "row_lanes", "column_lanes"):
+            lanes = getattr(self, name)
+            if len(set(lanes)) < len(lanes):
+                raise InvalidInput(f"{name}: expected different ones, got {lanes}")
 
 
 def declare(onnx: Path, given: Mapping[str, Any]) -> Declaration:
@@ -80,6 +89,7 @@ def declare(onnx: Path, given: Mapping[str, Any]) -> Declaration:
         ports = ", ".join(map(str, graph.outputs))
         got = repr(told["head"]) if "head" in told else f"none that the file tells; {_NO_HEAD}"
         raise InvalidInput(f"head: expected one of {', '.join(ROLES)} to be declared for outputs {ports}, got {got}")
+    require_heeded(given, _HEADS_OF, told["head"])
     if told["head"] == "hybrid-anchor" and "crop_top" not in told["input"]:
         raise InvalidInput("input.crop_top: expected the share that this model wants cut off above (0 for none) "
                            "for head hybrid-anchor, got none")  # fmt: skip

@@ -155,6 +155,7 @@ def test_a_name_too_few_makes_no_softmax(tmp_path: Path) -> None:
         (foreign.ultralytics, {"head": ["yolo"]}, "head: expected one of boxes, yolo, .*, got "),
         (foreign.ultralytics, {"head": "ssd"}, "head: expected one of boxes, yolo, .*, got 'ssd'"),
         (foreign.ultralytics, {"colour": "RGB"}, "colour: Unexpected keyword argument"),
+        (foreign.ultralytics, {"strides": [8]}, "strides: expected nothing for head yolo, for only nanodet heeds it"),
         (
             foreign.ultralytics,
             {"outputs": {"output": "out"}},

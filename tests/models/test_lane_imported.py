@@ -299,6 +299,8 @@ class TestHybridAnchors:
         (foreign.segmenter, {"input": 3}, "input: expected a table, got 3"),
         (foreign.segmenter, {"head": ["segmentation"]}, "head: expected one of segmentation, .*, got "),
         (foreign.segmenter, {"head": "keypoints"}, "head: expected one of segmentation, .*, got 'keypoints'"),
+        (foreign.segmenter, {"rows": [0.4, 0.5]}, "rows: expected nothing for head segmentation, .*, got .0.4, 0.5"),
+        (foreign.segmenter, {"lanes": [1, 1]}, r"lanes: expected different ones, got \(1, 1\)"),
         (foreign.segmenter, {"head": "row-anchor"}, "rows: expected the heights of 96 row anchors to be declared"),
         (
             lambda path: foreign.ufld(path, [[0] * 18]),

@@ -2,6 +2,7 @@
 /** The editor of transcripts: hear it, look at its words in time, and put its text right. */
 
 import { mediumOf } from "./review-api.js";
+import { Marks } from "./review-marks.js";
 import { element, fill, question, say, wire } from "./review-page.js";
 import { Player } from "./review-player.js";
 import { keep, kept } from "./review-shelf.js";
@@ -29,6 +30,8 @@ export class AudioEditor {
   #chips = [];
   #word = -1; // the one that is chosen
   #now = -1; // the one that sounds
+  /** @type {number[]} of each typed word the heard one that it is, or -1 */
+  #aligned = [];
   #address = "";
   #offersHeard = false; // whether the person begins from nothing, and the model did not
 
@@ -40,6 +43,7 @@ export class AudioEditor {
       playing: (playing) => this.#playing(clock, playing),
       round: () => clock.setPlaying(false), // a loop counts once, then keys and pointer do
     });
+    this.marks = new Marks(element("marks"));
     this.wave = new Wave(element("wave"), (from, to) => this.#marked(from, to));
     this.text.addEventListener("input", () => this.#mark());
     this.text.addEventListener("scroll", () => (element("marks").scrollTop = this.text.scrollTop));
@@ -147,14 +151,15 @@ export class AudioEditor {
   #choose(row, stay = false) {
     const word = this.#words[row];
     if (!word) return;
-    this.#chips.forEach((chip, other) => {
-      chip.tabIndex = other === row ? 0 : -1;
-      chip.classList.toggle("chosen", other === row);
-    });
+    const before = this.#chips.find((chip) => chip.tabIndex === 0);
+    if (before) before.tabIndex = -1;
+    this.#chips[row].tabIndex = 0;
+    this.#chips[this.#word]?.classList.remove("chosen");
+    this.#chips[row].classList.add("chosen");
     this.#word = row;
     this.wave.mark({ from: word.start_s, to: word.end_s });
     this.player.play(word.start_s, word.end_s);
-    const typed = places(this.text.value)[this.#aligned().indexOf(row)];
+    const typed = places(this.text.value)[this.#aligned.indexOf(row)];
     if (typed) this.text.setSelectionRange(typed.from, typed.to);
     if (stay) this.#chips[row].focus();
     else this.text.focus();
@@ -164,7 +169,7 @@ export class AudioEditor {
   #caret() {
     const caret = this.text.selectionStart;
     const place = places(this.text.value).findIndex(({ to }) => caret <= to);
-    return Math.max(0, this.#aligned()[place] ?? -1);
+    return Math.max(0, this.#aligned[place] ?? -1);
   }
 
   /** @param {number} step */
@@ -175,32 +180,21 @@ export class AudioEditor {
     this.#choose(row);
   }
 
-  #aligned() {
-    return align(this.#words.map((word) => word.text), places(this.text.value).map((place) => place.text));
-  }
-
-  /** Draws the marks beneath the text: what is doubtful, and what sounds now. */
+  /** Draws the marks beneath the text anew: it is another. */
   #mark() {
-    const rows = this.#aligned();
     const text = this.text.value;
     element("heard").hidden = !this.#offersHeard || text !== "";
-    /** @type {Node[]} */
-    const parts = [];
-    let end = 0;
-    places(text).forEach(({ from, to }, place) => {
-      parts.push(document.createTextNode(text.slice(end, from)), this.#word_mark(text.slice(from, to), rows[place]));
-      end = to;
-    });
-    fill(element("marks"), [...parts, document.createTextNode(`${text.slice(end)}\u200b`)]);
+    this.#aligned = align(this.#words.map((word) => word.text), places(text).map((place) => place.text));
+    this.marks.show(text);
+    this.#dress();
   }
 
-  /** @param {string} word @param {number} row */
-  #word_mark(word, row) {
-    const mark = document.createElement("mark");
-    mark.textContent = word;
-    mark.classList.toggle("doubtful", !!this.#doubts[row]);
-    mark.classList.toggle("now", row >= 0 && row === this.#now);
-    return mark;
+  /** Marks what is doubtful, and what sounds now. */
+  #dress() {
+    this.marks.dress((place) => {
+      const row = this.#aligned[place];
+      return [this.#doubts[row] && "doubtful", row >= 0 && row === this.#now && "now"].filter(Boolean).join(" ");
+    });
   }
 
   /** @param {number} time */
@@ -211,13 +205,13 @@ export class AudioEditor {
     this.#chips[this.#now]?.classList.remove("now");
     this.#chips[row]?.classList.add("now");
     this.#now = row;
-    this.#mark();
+    this.#dress();
   }
 
   /** @param {number} from @param {number} to */
   #marked(from, to) {
+    this.#chips[this.#word]?.classList.remove("chosen");
     this.#word = -1;
-    this.#chips.forEach((chip) => chip.classList.remove("chosen"));
     if (to > from) return this.player.play(from, to);
     this.wave.mark(null);
     this.player.seek(from);
@@ -248,11 +242,12 @@ export class AudioEditor {
     element("rate").textContent = `${this.player.rate} ×`;
   }
 
-  /** Takes what the model heard as a start, where the person begins from nothing. */
+  /** Takes what the model heard as a start, where the person begins from nothing; the browser can undo what it inserts. */
   #takeHeard() {
     if (!this.#item?.label || this.text.value) return;
-    this.text.value = this.#item.label.text;
-    this.#mark();
     this.text.focus();
+    document.execCommand("insertText", false, this.#item.label.text);
+    this.text.setSelectionRange(0, 0); // what is typed then is a step of its own
+    this.text.setSelectionRange(this.text.value.length, this.text.value.length);
   }
 }

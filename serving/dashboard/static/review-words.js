@@ -15,6 +15,7 @@
  */
 
 const DOUBTFUL = 0.8; // below this confidence a word may be marked
+const CELLS = 2 ** 20; // of a table that two texts are compared in, so that a key is answered at once
 
 /** @param {string} text @returns {Place[]} */
 export function places(text) {
@@ -27,7 +28,8 @@ export function places(text) {
 
 /**
  * Of each typed word the heard one that it is, or -1: a longest common subsequence. What a person types changes a few
- * words, so only the stretch between the common beginning and the common end is compared.
+ * words, so only the stretch between the common beginning and the common end is compared; of a stretch of more than
+ * about a thousand words, words that are about as far along in both.
  *
  * @param {string[]} heard
  * @param {string[]} typed
@@ -42,19 +44,30 @@ export function align(heard, typed) {
   const common = lengths(heard.slice(start, h), typed.slice(start, t));
   for (let [i, j] = [0, 0]; i < h - start && j < t - start; ) {
     if (heard[start + i] === typed[start + j]) found[start + j++] = start + i++;
-    else if (common[i + 1][j] >= common[i][j + 1]) i++;
+    else if (common(i + 1, j) >= common(i, j + 1)) i++;
     else j++;
   }
   return found;
 }
 
-/** The longest common subsequence of the rest of both, from each place on. @param {string[]} a @param {string[]} b */
+/** The longest common subsequence of the rest of both, from each place on; 0 off the diagonal. @param {string[]} a @param {string[]} b */
 function lengths(a, b) {
-  const table = Array.from({ length: a.length + 1 }, () => new Array(b.length + 1).fill(0));
-  for (let i = a.length - 1; i >= 0; i--)
-    for (let j = b.length - 1; j >= 0; j--)
-      table[i][j] = a[i] === b[j] ? table[i + 1][j + 1] + 1 : Math.max(table[i + 1][j], table[i][j + 1]);
-  return table;
+  const breadth = Math.ceil(CELLS / (a.length + 1) / 2);
+  const first = (/** @type {number} */ i) => Math.max(0, Math.floor((i * b.length) / a.length) - breadth);
+  const ids = new Map([...a, ...b].map((word, id) => [word, id])); // numbers are compared at once
+  const [one, other] = [a, b].map((words) => Uint32Array.from(words, (word) => ids.get(word) ?? -1));
+  /** @type {Uint16Array[]} */
+  const table = [];
+  let below = new Uint16Array(0);
+  for (let i = a.length - 1; i >= 0; i--) {
+    const begin = first(i);
+    const shift = begin - first(i + 1); // the row below may begin further on
+    const row = new Uint16Array(Math.min(b.length, begin + 2 * breadth) - begin);
+    for (let k = row.length - 1; k >= 0; k--)
+      row[k] = one[i] === other[begin + k] ? (below[k + shift + 1] ?? 0) + 1 : Math.max(below[k + shift] ?? 0, row[k + 1] ?? 0);
+    table[i] = below = row;
+  }
+  return (/** @type {number} */ i, /** @type {number} */ j) => table[i]?.[j - first(i)] ?? 0;
 }
 
 /**

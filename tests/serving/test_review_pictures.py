@@ -206,6 +206,27 @@ class TestLanes:
         (line,) = sent(at, item)
         assert line["points"] == [[x + 1, y] for x, y in points]
 
+    def test_undoing_takes_back_points_of_a_line_that_is_drawn_and_nothing_else(self, at: Desk) -> None:
+        item = on_the_desk(at, "lane")
+        at.drag((90, 80), (110, 20))
+        at.press("N")
+        at.click(5, 85)
+        at.click(60, 60)
+        at.page.locator("#undo").click()
+        at.press("Control+Y")  # there is nothing to do again
+        at.click(20, 40)
+        at.press("Enter")
+        assert [line["points"] for line in sent(at, item)[1:]] == [[[90, 80], [110, 20]], [[5, 85], [20, 40]]]
+
+    def test_after_undoing_a_point_that_is_there_is_moved(self, at: Desk) -> None:
+        item = on_the_desk(at, "lane")
+        first, (x, y) = ends(at, item)
+        at.press("Tab", ".", *"IIII", *["Control+Z"] * 4)
+        expect(at.page.locator(".knot")).to_have_count(2)
+        at.press("ArrowLeft")
+        (line,) = sent(at, item)
+        assert line["points"] == [first, [x - 1, y]]
+
     def test_what_a_promise_accepted_keeps_its_doubt(self, at: Desk) -> None:
         at.post("lane")
         sure = {"points": [[10, 80.5], [20.25, 5]], "std_px": [1.5, 2], "confidence": 0.95}

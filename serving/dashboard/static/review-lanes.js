@@ -166,22 +166,29 @@ export class LaneEditor extends PictureEditor {
 
   /** @returns {Record<string, () => void>} */
   #penKeys() {
-    const take = () => {
-      this.#pen = this.#pen?.slice(0, -1) ?? null;
-      this.render();
-    };
     return {
       " ": () => this.#put(),
       Enter: () => this.#finish(),
       Escape: () => this.cancel(),
-      Backspace: take,
-      "Ctrl+Z": take,
+      Backspace: () => this.#takePoint(),
       ...arrows((dx, dy, far) => {
         this.#tip = stepped(this.#tip, far ? 10 * dx : dx, far ? 10 * dy : dy, this.view.size);
         this.view.reveal(this.#tip);
         this.render();
       }),
     };
+  }
+
+  /** A step back or ahead; while a line is drawn, its last point is taken back. @param {"undo" | "redo"} way */
+  turn(way) {
+    if (this.#pen) return way === "undo" ? this.#takePoint() : undefined;
+    super.turn(way);
+    this.#chooseKnot(this.#knot); // there may be fewer
+  }
+
+  #takePoint() {
+    this.#pen = this.#pen?.slice(0, -1) ?? null;
+    this.render();
   }
 
   #put() {

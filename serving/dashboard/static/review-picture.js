@@ -44,7 +44,7 @@ export class PictureEditor {
       up: (point) => this.up(point),
       cancel: () => this.cancel(),
     }, () => this.render());
-    const acts = { undo: () => this.#turn("undo"), redo: () => this.#turn("redo"), new: () => this.begin(),
+    const acts = { undo: () => this.turn("undo"), redo: () => this.turn("redo"), new: () => this.begin(),
       delete: () => this.remove(), larger: () => this.view.zoom(ZOOM), smaller: () => this.view.zoom(1 / ZOOM),
       fit: () => this.view.fit(), model: () => this.#takeDrawn() };
     wire(acts, this.view.stage);
@@ -118,9 +118,9 @@ export class PictureEditor {
   /** @returns {Record<string, () => void>} */
   #keys() {
     return {
-      "Ctrl+Z": () => this.#turn("undo"),
-      "Ctrl+Shift+Z": () => this.#turn("redo"),
-      "Ctrl+Y": () => this.#turn("redo"),
+      "Ctrl+Z": () => this.turn("undo"),
+      "Ctrl+Shift+Z": () => this.turn("redo"),
+      "Ctrl+Y": () => this.turn("redo"),
       Delete: () => this.remove(),
       Backspace: () => this.remove(),
       Escape: () => (this.cancel(), this.choose(null)),
@@ -203,7 +203,7 @@ export class PictureEditor {
   }
 
   /** @param {"undo" | "redo"} way */
-  #turn(way) {
+  turn(way) {
     if (!this.steps[way]()) return announce(say("Nothing to undo or do again."));
     this.cancel();
     this.render();

@@ -18,7 +18,7 @@ from serving.loop import Registration, utc_now
 from serving.media_files import content_id
 from serving.promotion import Pairs, quality_of
 from serving.store.records import StoredVersion
-from tests.serving.browser import DESK, PHONE, faults_in_every_look, go, listening, visiting
+from tests.serving.browser import DESK, PHONE, faults, faults_in_every_look, go, listening, visiting
 from tests.serving.served import Served, eventually, picture, serving, sound
 
 AN_ITEM = content_id(sound(1.0))
@@ -90,6 +90,13 @@ def fill(served: Served) -> None:
 def test_a_page_has_no_fault_in_any_look(chromium: Browser, shown: tuple[Served, str], path: str) -> None:
     served, address = shown
     assert faults_in_every_look(chromium, address, place(path, served)) == []
+
+
+def test_the_description_is_in_english_and_has_a_middle(chromium: Browser, shown: tuple[Served, str]) -> None:
+    with visiting(chromium, shown[1]) as page:
+        go(page, "/docs")
+        expect(page.locator(".opblock").first).to_be_visible()
+        assert [one for one in faults(page) if re.search("html-has-lang|landmark-one-main|: region", one)] == []
 
 
 def test_a_small_chart_names_one_number_where_all_are_the_same(chromium: Browser, shown: tuple[Served, str]) -> None:

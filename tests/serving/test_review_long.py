@@ -101,6 +101,32 @@ class TestMarks:
         assert states[2] == [0, True]
 
 
+class TestFingers:
+    def test_one_that_scrolls_the_wave_marks_nothing(self, chromium: Browser, place: Office) -> None:
+        with desk(chromium, place, has_touch=True, is_mobile=True, viewport={"width": 360, "height": 740}) as at:
+            recording(at, 6)
+            wave, stretch = at.page.locator("#wave"), at.page.locator(".stretch")
+            swipe(at)
+            at.until(lambda: wave.evaluate("at => at.scrollLeft") > 50)
+            expect(stretch).to_be_hidden()
+            at.press("Control+Home", "Alt+ArrowRight")
+            expect(stretch).to_be_visible()
+            width = stretch.evaluate("at => at.style.width")
+            swipe(at)
+            assert stretch.evaluate("at => at.style.width") == width
+
+
+def swipe(at: Desk) -> None:
+    """A finger that draws the wave to the left."""
+    finger = at.page.context.new_cdp_session(at.page)
+    frame = at.page.evaluate("document.querySelector('#wave canvas').getBoundingClientRect().toJSON()")
+    for number, x in enumerate((250, 240, 200, 120, 60)):
+        points = [{"x": x, "y": frame["top"] + 50, "id": 0}]
+        kind = "touchMove" if number else "touchStart"
+        finger.send("Input.dispatchTouchEvent", {"type": kind, "touchPoints": points})
+    finger.send("Input.dispatchTouchEvent", {"type": "touchEnd", "touchPoints": []})
+
+
 class TestSounds:
     def test_one_is_decoded_after_the_other(self, chromium: Browser, place: Office) -> None:
         with desk(chromium, place) as at:

@@ -110,6 +110,16 @@ class TestBoxes:
         assert at.spot(88, 57)[0] - before[0] > 8 * 10  # pixels of the screen
         assert sent(at, item)[1]["xyxy"] == [80, 50, 88, 57]
 
+    @pytest.mark.parametrize(("task", "drawn"), [("detection", [80, 50, 100, 75]), ("lane", [[80, 50], [100, 75]])])
+    def test_what_is_being_drawn_while_enter_is_pressed_is_sent(self, at: Desk, task: Task, drawn: list[Any]) -> None:
+        item = on_the_desk(at, task)
+        at.page.mouse.move(*at.spot(80, 50))
+        at.page.mouse.down()
+        at.page.mouse.move(*at.spot(100, 75), steps=3)
+        (_, shape) = sent(at, item)
+        at.page.mouse.up()
+        assert shape.get("xyxy", shape.get("points")) == drawn
+
     def test_what_a_promise_accepted_is_pale_and_stays_as_it_is(self, at: Desk) -> None:
         at.post("detection")
         box = {"category": "car", "confidence": 0.9}

@@ -176,6 +176,11 @@ export class BoxEditor extends PictureEditor {
     else this.#draw(drag.after);
   }
 
+  draft() {
+    if (this.#drag?.after) this.up(); // Enter may be faster than the hand
+    return super.draft();
+  }
+
   cancel() {
     this.#drag = null;
     this.#draws = false;

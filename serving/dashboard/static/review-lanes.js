@@ -149,6 +149,7 @@ export class LaneEditor extends PictureEditor {
   }
 
   draft() {
+    if (this.#drag?.after) this.up(); // Enter may be faster than the hand
     this.#finish();
     return super.draft();
   }

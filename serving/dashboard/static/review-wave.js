@@ -45,6 +45,8 @@ export class Wave {
   /** @type {Outline} */
   #outline = { duration: 1, peaks: new Float32Array(0) };
   #width = 1;
+  /** @type {{from: number, to: number} | null} the stretch that is marked */
+  #span = null;
 
   /**
    * @param {HTMLElement} frame scrolls from side to side
@@ -79,6 +81,12 @@ export class Wave {
 
   /** @param {{from: number, to: number} | null} span */
   mark(span) {
+    this.#span = span;
+    this.#showStretch(span);
+  }
+
+  /** @param {{from: number, to: number} | null} span */
+  #showStretch(span) {
     this.stretch.hidden = !span;
     if (span) this.place(this.stretch, span.from, span.to);
   }
@@ -136,11 +144,13 @@ export class Wave {
       begun = time(event);
     });
     area.addEventListener("pointermove", (event) => {
-      if (area.hasPointerCapture(event.pointerId)) this.mark(ordered(begun, time(event)));
+      if (area.hasPointerCapture(event.pointerId)) this.#showStretch(ordered(begun, time(event)));
     });
+    area.addEventListener("pointercancel", () => this.#showStretch(this.#span)); // the finger scrolls
     area.addEventListener("pointerup", (event) => {
       const { from, to } = ordered(begun, time(event));
       const far = ((to - from) / this.#outline.duration) * this.#width > 4; // pixels: less is a click
+      if (far) this.mark({ from, to });
       marked(from, far ? to : from);
     });
   }

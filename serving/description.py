@@ -73,7 +73,7 @@ async def docs() -> HTMLResponse:
         swagger_favicon_url="/static/icon.svg",
         swagger_ui_parameters={"validatorUrl": None},
     )
-    told = page.body.decode()
+    told = bytes(page.body).decode()
     for tag, ours in FOR_SCREEN_READERS.items():
         told = told.replace(tag, ours)
     return HTMLResponse(told, headers={"Content-Security-Policy": "frame-ancestors 'none'"})

@@ -20,6 +20,8 @@ _MIRRORED_BYTES = bytes(int(f"{byte:08b}"[::-1], 2) for byte in range(256))
 _MPEG1_KBPS = (32, 40, 48, 56, 64, 80, 96, 112, 128, 160, 192, 224, 256, 320)
 _MPEG2_KBPS = (8, 16, 24, 32, 40, 48, 56, 64, 80, 96, 112, 128, 144, 160)
 _MPEG_HZ = {3: (44100, 48000, 32000), 2: (22050, 24000, 16000), 0: (11025, 12000, 8000)}
+_XING = 16  # bytes, as far as they are read here: its name, flags, frames and bytes
+_ID3V1 = 128  # bytes
 _AFTER_MP3 = re.compile(rb"TAG|APETAGEX|LYRICSBEGIN|ID3|\0*\Z")
 
 
@@ -133,7 +135,8 @@ def mp3_frames(data: bytes | mmap, name: str) -> Mp3Frames:
         raise UnreadableMedia(f"{name}: expected an MP3 frame at byte {start}, got {data[start : start + 4]!r}")
     offsets = _follow_frames(data, start, first, name)
     side_end = start + first.side_end
-    if data[side_end : side_end + 4] not in (b"Xing", b"Info"):
+    has_room = first.side_end + _XING <= first.bytes
+    if not has_room or data[side_end : side_end + 4] not in (b"Xing", b"Info"):
         return Mp3Frames(_xing(data[start : start + 4], len(offsets) - 1), first, offsets)
     flags, declared = struct.unpack_from(">II", data, side_end + 4)
     del offsets[0]
@@ -145,11 +148,12 @@ def mp3_frames(data: bytes | mmap, name: str) -> Mp3Frames:
     return Mp3Frames(head, first, offsets)
 
 
-def _id3_bytes(data: bytes | mmap) -> int:
-    """The length of an ID3v2 tag at the start: 4 x 7 bits, and a footer where a flag says so."""
-    if data[:3] != b"ID3" or len(data) < 10:
+def _id3_bytes(data: bytes | mmap, position: int = 0) -> int:
+    """The length of an ID3v2 tag there, if it is one: 4 x 7 bits, and a footer where a flag says so."""
+    head = data[position : position + 10]
+    if head[:3] != b"ID3" or len(head) < 10:
         return 0
-    return 10 + sum((byte & 0x7F) << 7 * (3 - i) for i, byte in enumerate(data[6:10])) + (10 if data[5] & 16 else 0)
+    return 10 + sum((byte & 0x7F) << 7 * (3 - i) for i, byte in enumerate(head[6:])) + (10 if head[5] & 16 else 0)
 
 
 def _follow_frames(data: bytes | mmap, start: int, first: _Frame, name: str) -> "array[int]":
@@ -164,6 +168,10 @@ def _follow_frames(data: bytes | mmap, start: int, first: _Frame, name: str) -> 
         raise UnreadableMedia(
             f"{name}: expected an MP3 frame at byte {position}, got {data[position : position + 4]!r}"
         )
+    while tag := _ID3V1 if data[position : position + 3] == b"TAG" else _id3_bytes(data, position):
+        position += tag
+    if mpeg_frame(data, position) is not None:
+        raise UnreadableMedia(f"{name}: expected one MP3, got another one behind its tags, from byte {position} on")
     return offsets
 
 

@@ -411,6 +411,21 @@ def test_tags_around_mp3_frames_do_not_matter(capfd: pytest.CaptureFixture[str])
     assert capfd.readouterr().err == ""
 
 
+@pytest.mark.parametrize("tags", [b"TAG" + b"x" * 125, b"ID3\x04\0\0\0\0\0\x05xxxxx"])
+def test_a_second_mp3_behind_the_tags_of_the_first_is_not_passed_over(tags: bytes) -> None:
+    data = SOUNDS["MP3", "MPEG_LAYER_III"]
+    expected = f"^x: expected one MP3, got another one behind its tags, from byte {len(data + tags)} on"
+    with pytest.raises(UnreadableMedia, match=expected):
+        read_audio(data + tags + data, "x")
+
+
+@pytest.mark.parametrize("flags", [1, 3])
+def test_an_mp3_frame_too_small_for_a_count_has_none(flags: int) -> None:
+    """Of 26 bytes, 21 of which are taken: the four letters may stand there by chance."""
+    frame = b"\xff\xf3\x10\x00".ljust(21, b"\0") + b"Xing" + bytes([flags])
+    assert len(read_audio(frame, "x")) == 34  # of 576 samples at 22,050 Hz, less the 529 that a decoder is late
+
+
 def test_garbage_between_mp3_frames_is_named_by_its_byte() -> None:
     data = bytearray(SOUNDS["MP3", "MPEG_LAYER_III"])
     data[2000:2400] = b"x" * 400

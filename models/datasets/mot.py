@@ -3,7 +3,8 @@
 Frames, and the pixels of a box, are counted from 1. A line of ``gt.txt`` is ``frame, track, left, top, width, height,
 flag, class, visibility``; in MOT15 world coordinates stand where class and visibility are.
 
-CVAT and Datumaro write no ``seqinfo.ini``, but ``gt/labels.txt``, a class a line; they count pixels from 0.
+CVAT and Datumaro write no ``seqinfo.ini``, but ``gt/labels.txt``, a class a line; they count pixels from 0. Pictures
+keep their names there: a name that is a number is that of its frame, others are frames in the order of their names.
 """
 
 import configparser
@@ -43,7 +44,7 @@ def read(root: Path, split: str | None = None) -> Iterator[tuple[Item, Boxes]]:
     Kept are boxes that are flagged to be considered, of the class pedestrian, and visible by half or more (a quarter
     in sequences of MOT20): the official evaluation of detectors asks for no others. Boxes are clipped to the image.
     The group is the sequence; MOT17's three copies of one, which differ in detections alone, are read once. Without
-    ``seqinfo.ini`` the pictures tell their size and number. With ``gt/labels.txt`` all its classes are kept, however
+    ``seqinfo.ini`` the pictures tell their size and frames. With ``gt/labels.txt`` all its classes are kept, however
     visible.
 
     Raises:
@@ -76,25 +77,40 @@ def _read(root: Path, truths: Iterable[Path]) -> Iterator[tuple[Item, Boxes, Ign
     for name, truth in sequences.items():
         info = _info(truth.parents[1])
         entries = Shelf(_entries(truth, info, name.startswith("MOT20")))
-        for frame in range(1, info.length + 1):
-            image = picture(info.where, info.suffix, *(info.images / f"{frame:0{digits}d}" for digits in _DIGITS))
-            known = [(_box(info, *box), counts) for *box, counts in entries.values(str(frame))]
+        for frame, image in info.pictures():
+            known = [(_box(info, *box), counts) for *box, counts in entries.values(frame)]
             kept, ignored = (tuple(box for box, counts in known if box and counts == kind) for kind in (True, False))
             yield Item(below(root, image), str(image), name), Boxes(info.width, info.height, kept), Ignored(ignored)
 
 
 @dataclass(frozen=True)
 class _Info:
-    """One sequence: the folder and suffix of its images, how many there are, and their size in pixels; its classes
-    where it names them, in the order of their numbers."""
+    """One sequence: the folder of its images, and their size in pixels; its classes where it names them, in the order
+    of their numbers. Its frames are all up to ``length``, or those ``seen``, each with the name of its image."""
 
     where: str
     images: Path
-    suffix: str
-    length: int
     width: int
     height: int
+    suffix: str = ""
+    length: int = 0
+    seen: Shelf | None = None
     names: tuple[str, ...] = ()
+
+    def pictures(self) -> Iterator[tuple[str, Path]]:
+        """Each frame and its image."""
+        if self.seen is not None:
+            yield from ((frame, (self.images / name).absolute()) for frame, name in self.seen.as_added())
+        for frame in range(1, self.length + 1):
+            stems = (self.images / f"{frame:0{digits}d}" for digits in _DIGITS)
+            yield str(frame), picture(self.where, self.suffix, *stems)
+
+    def require(self, where: str, frame: float, told: str) -> None:
+        """Lets a frame pass that there is."""
+        if self.seen is not None and not (frame.is_integer() and int(frame) in self.seen):
+            broken(where, f"a frame with a picture in {self.images}", told)
+        if self.seen is None and frame not in range(1, self.length + 1):
+            broken(where, f"a frame from 1 to {self.length}", told)
 
 
 def _info(folder: Path) -> _Info:
@@ -105,12 +121,19 @@ def _info(folder: Path) -> _Info:
 
 
 def _seen(images: Path) -> _Info:
-    """What pictures called 000001.jpg and so on tell of a sequence that says nothing of itself."""
-    pictures = files_below(images, PICTURES) if images.is_dir() else iter(())
-    first = next(pictures, None)
+    """What pictures tell of a sequence that says nothing of itself."""
+    seen = Shelf()
+    for place, path in enumerate(files_below(images, PICTURES) if images.is_dir() else (), 1):
+        name = path.relative_to(images)
+        stem = str(name.with_suffix(""))
+        frame = str(int(stem) if stem.isdecimal() else place)
+        if frame in seen:
+            broken(str(path), "the only picture of a frame", f"another one of {frame}")
+        seen.add(frame, str(name))
+    first = next(seen.as_added(), None)
     if first is None:
         broken(f"{images.parent}", "seqinfo.ini, or pictures in img1/", "neither")
-    return _Info(str(images), images, first.suffix, 1 + sum(1 for _ in pictures), *image_size(first))
+    return _Info(str(images), images, *image_size(images / first[1]), seen=seen)
 
 
 def _told(file: Path) -> _Info:
@@ -124,7 +147,7 @@ def _told(file: Path) -> _Info:
         broken(where, "[Sequence] with seqLength, imWidth and imHeight", " ".join(str(error).split()))
     if min(length, width, height) < 1 or max(length, width, height) > LARGEST:
         broken(where, f"seqLength, imWidth and imHeight from 1 to {LARGEST:g}", (length, width, height))
-    return _Info(where, images, suffix, length, width, height)
+    return _Info(where, images, width, height, suffix, length)
 
 
 def _box(info: _Info, category: str, x: float, y: float, width: float, height: float) -> Box | None:
@@ -141,8 +164,7 @@ def _entries(file: Path, info: _Info, mot20: bool) -> Iterator[tuple[str, tuple[
         if len(columns) not in (9, 10):
             broken(where, "9 columns between commas, or the 10 of MOT15", line)
         frame, _, *box, flag, number, visibility = finite(where, "numbers between commas", columns)[:9]
-        if frame not in range(1, info.length + 1):
-            broken(where, f"a frame from 1 to {info.length}", columns[0])
+        info.require(where, frame, columns[0])
         if min(box[2:]) < 0:
             broken(where, "width and height >= 0", columns[4:6])
         if info.names:

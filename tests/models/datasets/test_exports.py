@@ -223,7 +223,28 @@ class TestMot:
         put(file, "1,1,16,12,32,24,1,3,1\n")
         expect_broken(f"mot:{root}", file, 1, "expected a class from 1 to 2, as labels.txt has them, got '3'")
         put(file, "3,1,16,12,32,24,1,2,1\n")
-        expect_broken(f"mot:{root}", file, 1, "expected a frame from 1 to 2, got '3'")
+        expect_broken(f"mot:{root}", file, 1, f"expected a frame with a picture in {root / 'img1'}, got '3'")
+
+    @pytest.mark.parametrize(
+        ("first", "second", "frames"),
+        [("frame_000000.PNG", "frame_000005.PNG", (1, 2)), ("deep/a b.jpg", "street.jpg", (1, 2)),
+         ("000000.jpg", "000007.jpg", (0, 7))],
+    )  # fmt: skip
+    def test_pictures_of_cvat_keep_their_names(
+        self, tmp_path: Path, first: str, second: str, frames: tuple[int, int]
+    ) -> None:
+        photo(tmp_path / "img1" / first)
+        photo(tmp_path / "img1" / second)
+        put(tmp_path / "gt" / "labels.txt", "car\nbus")
+        put(tmp_path / "gt" / "gt.txt", f"{frames[1]},1,16,12,32,24,1,1,1\n{frames[0]},1,0,0,8,8,0,2,1\n")
+        assert labels(f"mot:{tmp_path}") == {f"img1/{first}": EMPTY, f"img1/{second}": CAR}
+
+    def test_two_pictures_of_a_frame_are_told_apart_by_nothing(self, tmp_path: Path) -> None:
+        put(tmp_path / "gt" / "gt.txt", "2,1,16,12,32,24,1,1,1\n")
+        for name in ("2.jpg", "a.jpg"):
+            photo(tmp_path / "img1" / name)
+        file = tmp_path / "img1" / "a.jpg"
+        expect_broken(f"mot:{tmp_path}", file, "", "expected the only picture of a frame, got 'another one of 2'")
 
     def test_dancetrack_has_eight_digits_in_its_pictures(self, tmp_path: Path) -> None:
         root = tmp_path / "train" / "dancetrack0001"

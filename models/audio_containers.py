@@ -34,7 +34,7 @@ def whole(data: bytes, kind: str, name: str) -> bytes:
     if kind == "audio/wav":
         check_wav(data, name)
     elif kind == "audio/ogg":
-        _check_ogg(data, name)
+        check_ogg(data, name)
     elif kind == "audio/mpeg":
         found = mp3_frames(data, name)
         return found.head + data[found.offsets[0] : found.offsets[-1]]
@@ -62,8 +62,12 @@ def check_wav(data: bytes | mmap, name: str) -> None:
     raise UnreadableMedia(f"{name}: expected a WAV data chunk, got the end of the file at byte {len(data)}")
 
 
-def _check_ogg(data: bytes, name: str) -> None:
-    """Every page must be whole and right; the last need not end the stream (RFC 3533, 6; RFC 7845, 3)."""
+def check_ogg(data: bytes | mmap, name: str) -> None:
+    """Lets a file pass whose pages are whole and right; the last need not end the stream (RFC 3533, 6; RFC 7845, 3).
+
+    Raises:
+        UnreadableMedia: one is not.
+    """
     position = 0
     while position < len(data):
         if data[position : position + 4] != b"OggS"[: len(data) - position]:

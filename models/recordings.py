@@ -24,17 +24,16 @@ import numpy as np
 import soundfile
 from numpy.typing import NDArray
 
-from models.audio_containers import Mp3Frames, check_wav, mp3_frames, whole
+from models.audio_containers import Mp3Frames, check_ogg, check_wav, mp3_frames
 from models.errors import NotFound, TooLarge, UnreadableMedia
 from models.media import SOUNDS, UNKNOWN_FRAMES, Limits, SoundStream, check_rate, expect_kind, mono_blocks
 from models.mp3_parts import part
 from models.records import Seconds
 from models.versions import file_sha256
 
-_TIME = r"([0-9]{1,10}(?:\.[0-9]{1,9})?)"
+_TIME = r"([0-9]{1,10}(?:\.[0-9]{1,30})?)"
 _FRAGMENT = re.compile(rf"(.+)#t={_TIME}(?:,{_TIME})?", re.DOTALL)
 _HEAD_BYTES = 16
-_SEEKABLE = ("audio/wav", "audio/flac")  # of others every page or frame is looked at first
 _16_BITS = ("PCM_S8", "PCM_U8", "PCM_16", "ULAW", "ALAW", "IMA_ADPCM", "MS_ADPCM", "GSM610")
 _KEPT_AS = {**dict.fromkeys(_16_BITS, "int16"), "PCM_24": "int32", "PCM_32": "int32"}  # others as 32-bit floats
 _RUN_UP: Seconds = 4.0  # after a seek Opus needs so long until it decodes as if it had heard all
@@ -166,16 +165,12 @@ def _not_found(path: Path, error: OSError) -> NotFound:
 
 
 @contextmanager
-def _opened(path: Path, state: tuple[int, ...], wanted: tuple[int, int] | None = None) -> Iterator[_Sound]:
+def _opened(path: Path, state: tuple[int, ...], wanted: tuple[int, int] = (0, UNKNOWN_FRAMES)) -> Iterator[_Sound]:
     """A sound file that is whole as far as it says itself; where a stretch is wanted, perhaps a part of it."""
     try:
         with path.open("rb") as file:
             kind = expect_kind(file.read(_HEAD_BYTES), str(path), SOUNDS, "WAV, FLAC, Ogg or MP3 audio")
-            if kind == "audio/mpeg" and wanted is not None:
-                data, begin = part(_mapped(file), _mp3_frames(path, state), *wanted)
-                source: IO[bytes] = io.BytesIO(data)
-            else:
-                source, begin = _source(file, kind, path, state), 0
+            source, begin = _source(file, kind, path, state, wanted)
             with SoundStream(source) as sound:
                 yield sound, begin
     except OSError as error:
@@ -184,25 +179,32 @@ def _opened(path: Path, state: tuple[int, ...], wanted: tuple[int, int] | None =
         raise UnreadableMedia(f"{path}: expected a whole sound file, got a broken one: {error}") from error
 
 
+def _source(
+    file: IO[bytes], kind: str, path: Path, state: tuple[int, ...], wanted: tuple[int, int]
+) -> tuple[IO[bytes], int]:
+    """What to decode, and which frame of the recording is its first: but for MP3, the file itself."""
+    if kind == "audio/mpeg":
+        with _mapped(file) as data:
+            cut_out, begin = part(data, _mp3_frames(path, state), *wanted)
+            return io.BytesIO(cut_out), begin
+    if kind == "audio/wav":
+        with _mapped(file) as data:
+            check_wav(data, str(path))
+    elif kind == "audio/ogg":
+        _check_ogg(path, state)
+    file.seek(0)
+    return file, 0
+
+
 def _mapped(file: IO[bytes]) -> mmap.mmap:
     return mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
 
 
-def _source(file: IO[bytes], kind: str, path: Path, state: tuple[int, ...]) -> IO[bytes]:
-    """What to decode: the file itself, where that need not be read for its length."""
-    if kind not in _SEEKABLE:
-        return io.BytesIO(_whole(path, kind, state))
-    if kind == "audio/wav":
-        with _mapped(file) as data:
-            check_wav(data, str(path))
-    file.seek(0)
-    return file
-
-
-@lru_cache(maxsize=2)
-def _whole(path: Path, kind: str, state: tuple[int, ...]) -> bytes:
-    """The bytes of the recordings that stretches come from just now, which take long to look through."""
-    return whole(path.read_bytes(), kind, str(path))
+@lru_cache(maxsize=32)
+def _check_ogg(path: Path, state: tuple[int, ...]) -> None:
+    """Looks at every page, once as long as the file stays as it is."""
+    with path.open("rb") as file, _mapped(file) as data:
+        check_ogg(data, str(path))
 
 
 @lru_cache(maxsize=2)

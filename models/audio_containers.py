@@ -4,13 +4,15 @@ The decoder takes a cut file for a shorter one, and reads an MP3 without a right
 file is an error, and an MP3 gets a header that counts its frames.
 """
 
+import errno
+import os
 import re
 import struct
 import zlib
 from array import array
 from collections.abc import Sequence
 from dataclasses import dataclass
-from mmap import mmap
+from typing import IO
 
 from models.errors import UnreadableMedia
 
@@ -23,6 +25,26 @@ _MPEG_HZ = {3: (44100, 48000, 32000), 2: (22050, 24000, 16000), 0: (11025, 12000
 _XING = 16  # bytes, as far as they are read here: its name, flags, frames and bytes
 _ID3V1 = 128  # bytes
 _AFTER_MP3 = re.compile(rb"TAG|APETAGEX|LYRICSBEGIN|ID3|\0*\Z")
+
+
+class FileBytes:
+    """The bytes of an open file, read where they are asked for; a memory map would end the process where somebody else
+    cuts the file meanwhile."""
+
+    def __init__(self, file: IO[bytes]) -> None:
+        self._file = file
+        self._size = os.fstat(file.fileno()).st_size
+
+    def __len__(self) -> int:
+        return self._size
+
+    def __getitem__(self, part: slice) -> bytes:
+        start, stop, _ = part.indices(self._size)
+        self._file.seek(start)
+        found = self._file.read(max(0, stop - start))
+        if len(found) < stop - start:
+            raise OSError(errno.EIO, "one that was cut while it was read")
+        return found
 
 
 def whole(data: bytes, kind: str, name: str) -> bytes:
@@ -41,7 +63,7 @@ def whole(data: bytes, kind: str, name: str) -> bytes:
     return data
 
 
-def check_wav(data: bytes | mmap, name: str) -> None:
+def check_wav(data: bytes | FileBytes, name: str) -> None:
     """Follows the chunks up to the samples (RIFF, and RF64 with its 64-bit size; RIFX is big-endian).
 
     Raises:
@@ -50,9 +72,9 @@ def check_wav(data: bytes | mmap, name: str) -> None:
     order = ">" if data[:4] == b"RIFX" else "<"
     position, long_size = 12, None
     while position + 8 <= len(data):
-        chunk, size = struct.unpack_from(f"{order}4sI", data, position)
+        chunk, size = struct.unpack(f"{order}4sI", data[position : position + 8])
         if chunk == b"ds64" and position + 24 <= len(data):
-            (long_size,) = struct.unpack_from("<Q", data, position + 16)
+            (long_size,) = struct.unpack("<Q", data[position + 16 : position + 24])
         if chunk == b"data":
             declared, got = size if size < _STREAMED_WAV_BYTES else long_size, len(data) - position - 8
             if declared is not None and got < declared:
@@ -62,7 +84,7 @@ def check_wav(data: bytes | mmap, name: str) -> None:
     raise UnreadableMedia(f"{name}: expected a WAV data chunk, got the end of the file at byte {len(data)}")
 
 
-def check_ogg(data: bytes | mmap, name: str) -> None:
+def check_ogg(data: bytes | FileBytes, name: str) -> None:
     """Lets a file pass whose pages are whole and right; the last need not end the stream (RFC 3533, 6; RFC 7845, 3).
 
     Raises:
@@ -75,7 +97,8 @@ def check_ogg(data: bytes | mmap, name: str) -> None:
             raise UnreadableMedia(f"{name}: expected an Ogg page at byte {position}, got {got!r}")
         end = len(data) + 1
         if position + _OGG_HEADER <= len(data):
-            table = data[position + _OGG_HEADER : position + _OGG_HEADER + data[position + _OGG_HEADER - 1]]
+            (segments,) = data[position + _OGG_HEADER - 1 : position + _OGG_HEADER]
+            table = data[position + _OGG_HEADER : position + _OGG_HEADER + segments]
             end = position + _OGG_HEADER + len(table) + sum(table)
         if end > len(data):
             raise UnreadableMedia(f"{name}: expected whole Ogg pages, got one cut at byte {len(data)}")
@@ -111,7 +134,7 @@ class Mp3Frames:
     offsets: Sequence[int]
 
 
-def mpeg_frame(data: bytes | mmap, position: int = 0) -> _Frame | None:
+def mpeg_frame(data: bytes | FileBytes, position: int = 0) -> _Frame | None:
     """The layer III frame header at ``position``, or None. Source: ISO/IEC 11172-3, 2.4.1.3."""
     header = int.from_bytes(data[position : position + 4], "big") if position + 4 <= len(data) else 0
     version, layer, kbps_index, hz_index = header >> 19 & 3, header >> 17 & 3, header >> 12 & 15, header >> 10 & 3
@@ -124,7 +147,7 @@ def mpeg_frame(data: bytes | mmap, position: int = 0) -> _Frame | None:
     return _Frame(length, 4 + side, (version, hz))
 
 
-def mp3_frames(data: bytes | mmap, name: str) -> Mp3Frames:
+def mp3_frames(data: bytes | FileBytes, name: str) -> Mp3Frames:
     """The frames without tags around them, and a Xing header that counts them.
 
     A header that promises more frames than there are means a cut file; one that promises fewer, or none at all, is
@@ -142,7 +165,7 @@ def mp3_frames(data: bytes | mmap, name: str) -> Mp3Frames:
     has_room = first.side_end + _XING <= first.bytes
     if not has_room or data[side_end : side_end + 4] not in (b"Xing", b"Info"):
         return Mp3Frames(_xing(data[start : start + 4], len(offsets) - 1), first, offsets)
-    flags, declared = struct.unpack_from(">II", data, side_end + 4)
+    flags, declared = struct.unpack(">II", data[side_end + 4 : side_end + 12])
     del offsets[0]
     frames = len(offsets) - 1
     if flags & 1 and declared > frames:
@@ -152,7 +175,7 @@ def mp3_frames(data: bytes | mmap, name: str) -> Mp3Frames:
     return Mp3Frames(head, first, offsets)
 
 
-def _id3_bytes(data: bytes | mmap, position: int = 0) -> int:
+def _id3_bytes(data: bytes | FileBytes, position: int = 0) -> int:
     """The length of an ID3v2 tag there, if it is one: 4 x 7 bits, and a footer where a flag says so."""
     head = data[position : position + 10]
     if head[:3] != b"ID3" or len(head) < 10:
@@ -160,7 +183,7 @@ def _id3_bytes(data: bytes | mmap, position: int = 0) -> int:
     return 10 + sum((byte & 0x7F) << 7 * (3 - i) for i, byte in enumerate(head[6:])) + (10 if head[5] & 16 else 0)
 
 
-def _follow_frames(data: bytes | mmap, start: int, first: _Frame, name: str) -> "array[int]":
+def _follow_frames(data: bytes | FileBytes, start: int, first: _Frame, name: str) -> "array[int]":
     """Where each whole frame from ``start`` begins, and the byte where the last one ends."""
     offsets, position = array("Q", [start]), start
     while (frame := mpeg_frame(data, position)) is not None and frame.stream == first.stream:
@@ -168,7 +191,7 @@ def _follow_frames(data: bytes | mmap, start: int, first: _Frame, name: str) -> 
         if position > len(data):
             raise UnreadableMedia(f"{name}: expected whole MP3 frames, got one cut at byte {len(data)}")
         offsets.append(position)
-    if not _AFTER_MP3.match(data, position):
+    if not _AFTER_MP3.match(data[position:]):
         raise UnreadableMedia(
             f"{name}: expected an MP3 frame at byte {position}, got {data[position : position + 4]!r}"
         )

@@ -6,9 +6,8 @@ and a few whole ones to be heard; a decoder that is sent to the middle of a file
 """
 
 import struct
-from mmap import mmap
 
-from models.audio_containers import Mp3Frames
+from models.audio_containers import FileBytes, Mp3Frames
 
 _MPEG1 = 3
 _HEARD = 4  # frames that a decoder hears before it decodes as if it had heard all
@@ -17,7 +16,7 @@ _TRIMMED = 4095  # samples at most that a header lets a decoder leave out at the
 _HEADER, _CRC = 4, 2  # bytes
 
 
-def part(data: bytes | mmap, found: Mp3Frames, first: int, end: int) -> tuple[bytes, int]:
+def part(data: bytes | FileBytes, found: Mp3Frames, first: int, end: int) -> tuple[bytes, int]:
     """An MP3 with the samples from ``first`` up to ``end`` of one whose frames are known, and which of all samples is
     the first of its own."""
     samples = 1152 if found.first.stream[0] == _MPEG1 else 576  # of a frame
@@ -46,7 +45,7 @@ def _side_end(found: Mp3Frames) -> int:
     return found.first.side_end + _CRC
 
 
-def _silenced(data: bytes | mmap, found: Mp3Frames, begin: int, end: int) -> bytes:
+def _silenced(data: bytes | FileBytes, found: Mp3Frames, begin: int, end: int) -> bytes:
     """Frames that say nothing but keep their data, as far as those behind them reach for it."""
     frames, behind, most = bytearray(), 0, _most_behind(found)
     for number in range(begin, end):

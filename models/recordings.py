@@ -8,7 +8,6 @@ that the recording has there, the same bytes whenever it is cut. Only those are 
 import hashlib
 import io
 import math
-import mmap
 import os
 import re
 import stat
@@ -24,7 +23,7 @@ import numpy as np
 import soundfile
 from numpy.typing import NDArray
 
-from models.audio_containers import Mp3Frames, check_ogg, check_wav, mp3_frames
+from models.audio_containers import FileBytes, Mp3Frames, check_ogg, check_wav, mp3_frames
 from models.errors import NotFound, TooLarge, UnreadableMedia
 from models.media import SOUNDS, UNKNOWN_FRAMES, Limits, SoundStream, check_rate, expect_kind, mono_blocks
 from models.mp3_parts import part
@@ -184,34 +183,31 @@ def _source(
 ) -> tuple[IO[bytes], int]:
     """What to decode, and which frame of the recording is its first: but for MP3, the file itself."""
     if kind == "audio/mpeg":
-        with _mapped(file) as data:
-            cut_out, begin = part(data, _mp3_frames(path, state), *wanted)
-            return io.BytesIO(cut_out), begin
+        data, frames = FileBytes(file), _mp3_frames(path, state)
+        if len(data) < frames.offsets[-1]:
+            raise UnreadableMedia(f"{path}: expected a whole sound file, got one that was cut while it was read")
+        cut_out, begin = part(data, frames, *wanted)
+        return io.BytesIO(cut_out), begin
     if kind == "audio/wav":
-        with _mapped(file) as data:
-            check_wav(data, str(path))
+        check_wav(FileBytes(file), str(path))
     elif kind == "audio/ogg":
         _check_ogg(path, state)
     file.seek(0)
     return file, 0
 
 
-def _mapped(file: IO[bytes]) -> mmap.mmap:
-    return mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
-
-
 @lru_cache(maxsize=32)
 def _check_ogg(path: Path, state: tuple[int, ...]) -> None:
     """Looks at every page, once as long as the file stays as it is."""
-    with path.open("rb") as file, _mapped(file) as data:
-        check_ogg(data, str(path))
+    with path.open("rb") as file:
+        check_ogg(FileBytes(file), str(path))
 
 
 @lru_cache(maxsize=2)
 def _mp3_frames(path: Path, state: tuple[int, ...]) -> Mp3Frames:
     """Where the frames of those that are MP3 begin."""
-    with path.open("rb") as file, _mapped(file) as data:
-        return mp3_frames(data, str(path))
+    with path.open("rb") as file:
+        return mp3_frames(FileBytes(file), str(path))
 
 
 def cut(wanted: Stretch, most_bytes: int = 1 << 30) -> bytes:  # the sizes in a WAV end at four times as much

@@ -14,7 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from models.audio_containers import mpeg_frame, whole
+from models.audio_containers import FileBytes, mpeg_frame, whole
 from models.errors import NotFound, TooLarge, UnreadableMedia
 from models.media import read_audio
 from models.recordings import Recording, Stretch, duration_s, medium, medium_sha256, recording, stretch
@@ -234,6 +234,31 @@ def test_a_recording_that_changed_is_looked_at_again(tmp_path: Path) -> None:
     assert recording(file) == Recording(32000, 1, RATE)
     put(file, noise(3))
     assert duration_s(f"{file}#t=1") == 2
+
+
+@pytest.mark.parametrize(("kind", "subtype"), [("WAV", "PCM_16"), ("OGG", "VORBIS"), ("MP3", "MPEG_LAYER_III")])
+def test_a_recording_that_is_cut_while_it_is_read_is_an_error(
+    kind: str, subtype: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As where somebody copies another file over it."""
+    file = put(tmp_path / "a", noise(8), kind, subtype)
+    medium(f"{file}#t=6,7")
+    about = os.stat(file)
+    seen = (about.st_ino, about.st_mtime_ns, about.st_size)
+    os.truncate(file, about.st_size // 2)
+    monkeypatch.setattr("models.recordings._state", lambda _: seen)
+    with pytest.raises(UnreadableMedia, match=r"a(#t=6,7)?: expected .*(cut|broken)"):
+        medium(f"{file}#t=6,7")
+
+
+def test_bytes_that_vanish_from_a_file_are_no_shorter_bytes(tmp_path: Path) -> None:
+    (tmp_path / "a").write_bytes(bytes(range(100)))
+    with (tmp_path / "a").open("rb", buffering=0) as file:
+        data = FileBytes(file)
+        os.truncate(tmp_path / "a", 50)
+        assert (data[10:20], data[98:0], data[100:110], len(data)) == (bytes(range(10, 20)), b"", b"", 100)
+        with pytest.raises(OSError, match="one that was cut while it was read"):
+            data[40:60]
 
 
 def test_flac_that_does_not_know_its_length_gives_stretches(tmp_path: Path) -> None:

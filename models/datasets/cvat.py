@@ -16,18 +16,20 @@ from models.media import image_size
 from models.records import Box, Boxes, Item, Lane, Lanes, Pixels
 
 _Told: TypeAlias = dict[str, str]
+_Sides: TypeAlias = tuple[Pixels, Pixels, Pixels, Pixels]  # left, top, right, bottom
 
 _FILE, _IMAGES = "annotations.xml", "images"
 _NO_SUBSET = "default"  # what CVAT calls it in other formats
-_BOX, _OUTLINE, _LINE = "box", "polygon", "polyline"
+_BOX, _OUTLINE, _ELLIPSE, _MASK, _LINE = _SHAPES = "box", "polygon", "ellipse", "mask", "polyline"
 _CHUNK = 1 << 12  # bytes
 
 
 def read_boxes(root: Path, split: str | None = None) -> Iterator[tuple[Item, Boxes]]:
     """Every image of ``annotations.xml``, or of a file of another name, with its boxes, clipped to the image.
 
-    SPLIT is a subset of a project, or ``default``. A turned box, and a polygon, stands for the upright box around it;
-    shapes of other kinds are left out. Images are in ``images/``, perhaps in a folder a subset, or beside the file.
+    SPLIT is a subset of a project, or ``default``. A turned box, a polygon, an ellipse and a mask stand for the upright
+    boxes around them; shapes of other kinds are left out. Images are in ``images/``, perhaps in a folder a subset, or
+    beside the file.
 
     Raises:
         InvalidDataset: a broken document, naming file and line.
@@ -95,7 +97,7 @@ def _images(file: Path) -> Iterator[_Image]:
         where = f"{file}:{parser.CurrentLineNumber}"
         if name == "image":
             begun.append(_Image(where, told))
-        elif begun and name in (_BOX, _OUTLINE, _LINE):
+        elif begun and name in _SHAPES:
             begun[-1].shapes.append(_Shape(where, name, told))
 
     def end(name: str) -> None:
@@ -137,30 +139,51 @@ def _size(image: _Image, path: Path) -> tuple[int, int]:
 def _boxes(image: _Image, width: int, height: int) -> Iterator[Box | None]:
     for shape in image.shapes:
         if shape.kind != _LINE:
-            sides = _upright(shape) if shape.kind == _BOX else _around(_points(shape))
+            sides = {_BOX: _upright, _OUTLINE: _around, _ELLIPSE: _ellipse, _MASK: _mask}[shape.kind](shape)
             category = shape.told.get("label", "").strip() or broken(shape.where, "a label", shape.told.get("label"))
             yield clipped(*sides, width, height, category)
 
 
-def _upright(shape: _Shape) -> tuple[Pixels, Pixels, Pixels, Pixels]:
-    """The sides of a box, which may be turned about its middle by degrees."""
-    corners = [shape.told.get(side, "") for side in ("xtl", "ytl", "xbr", "ybr")]
-    x1, y1, x2, y2 = finite(shape.where, "numbers in xtl, ytl, xbr, ybr", corners)
-    (turn,) = finite(shape.where, "degrees in rotation", [shape.told.get("rotation", "0")])
+def _upright(shape: _Shape) -> _Sides:
+    """Around a box, which may be turned about its middle."""
+    x1, y1, x2, y2 = _numbers(shape, "xtl", "ytl", "xbr", "ybr")
     if x1 > x2 or y1 > y2:
-        broken(shape.where, "xtl <= xbr and ytl <= ybr", corners)
-    if not turn:
+        broken(shape.where, "xtl <= xbr and ytl <= ybr", [x1, y1, x2, y2])
+    across, along = _turn(shape)
+    if not along:
         return x1, y1, x2, y2
-    across, along = abs(math.cos(math.radians(turn))), abs(math.sin(math.radians(turn)))
     half_x = ((x2 - x1) * across + (y2 - y1) * along) / 2
     half_y = ((x2 - x1) * along + (y2 - y1) * across) / 2
     x, y = (x1 + x2) / 2, (y1 + y2) / 2
     return x - half_x, y - half_y, x + half_x, y + half_y
 
 
-def _around(points: tuple[tuple[Pixels, Pixels], ...]) -> tuple[Pixels, Pixels, Pixels, Pixels]:
-    xs, ys = zip(*points, strict=True)
+def _around(shape: _Shape) -> _Sides:
+    xs, ys = zip(*_points(shape), strict=True)
     return min(xs), min(ys), max(xs), max(ys)
+
+
+def _ellipse(shape: _Shape) -> _Sides:
+    x, y, radius_x, radius_y = _numbers(shape, "cx", "cy", "rx", "ry")
+    across, along = _turn(shape)
+    half_x = math.hypot(radius_x * across, radius_y * along)
+    half_y = math.hypot(radius_x * along, radius_y * across)
+    return x - half_x, y - half_y, x + half_x, y + half_y
+
+
+def _mask(shape: _Shape) -> _Sides:
+    left, top, width, height = _numbers(shape, "left", "top", "width", "height")
+    return left, top, left + width, top + height
+
+
+def _numbers(shape: _Shape, *names: str) -> list[float]:
+    return finite(shape.where, f"numbers in {', '.join(names)}", [shape.told.get(name, "") for name in names])
+
+
+def _turn(shape: _Shape) -> tuple[float, float]:
+    """Cosine and sine of the angle, told in degrees, without their signs."""
+    (turn,) = finite(shape.where, "degrees in rotation", [shape.told.get("rotation", "0")])
+    return abs(math.cos(math.radians(turn))), abs(math.sin(math.radians(turn)))
 
 
 def _points(shape: _Shape) -> tuple[tuple[Pixels, Pixels], ...]:

@@ -77,7 +77,7 @@ def test_subsets_of_a_project_are_splits(tmp_path: Path, place: str) -> None:
         ("</annotations>", "", 26, "expected XML, got 'no element found: line 26, column 0'"),
         ('encoding="utf-8"', 'encoding="gbk"', 1, "expected XML in UTF-8, UTF-16 or an encoding of a byte a character"),
         ('xtl="10.50"', 'xtl="b"', 9, "expected numbers in xtl, ytl, xbr, ybr, got ['b', '4.00', '70.00', '20.00']"),
-        ('xtl="10.50"', 'xtl="71"', 9, "expected xtl <= xbr and ytl <= ybr, got ['71', '4.00', '70.00', '20.00']"),
+        ('xtl="10.50"', 'xtl="71"', 9, "expected xtl <= xbr and ytl <= ybr, got [71.0, 4.0, 70.0, 20.0]"),
         ('xtl="20.00" ', "", 12, "expected numbers in xtl, ytl, xbr, ybr, got ['', '20.00', '40.00', '30.00']"),
         ('rotation="90.00"', 'rotation="x"', 12, "expected degrees in rotation, got ['x']"),
         ('label="bus" ', "", 12, "expected a label, got None"),
@@ -102,6 +102,29 @@ def test_a_broken_line_is_named(tmp_path: Path, points: str, message: str) -> No
     file = corpus(tmp_path)
     file.write_text(file.read_text().replace("1.50,48.00;20.00,-1.00", points))
     expect_broken(f"cvat-lanes:{tmp_path}", file, 18, f"expected {message}")
+
+
+@pytest.mark.parametrize(
+    ("shape", "xyxy"),
+    [
+        ('<mask label="car" rle="3, 4, 1" left="10" top="5" width="4" height="2" z_order="0">', (10, 5, 14, 7)),
+        ('<ellipse label="car" cx="20.00" cy="20.00" rx="8.00" ry="4.00">', (12, 16, 28, 24)),
+        ('<ellipse label="car" cx="20.00" cy="20.00" rx="8.00" ry="4.00" rotation="90.00">', (16, 12, 24, 28)),
+        (
+            '<ellipse label="car" cx="20.00" cy="20.00" rx="8.00" ry="4.00" rotation="45.00">',
+            (20 - 40**0.5, 20 - 40**0.5, 20 + 40**0.5, 20 + 40**0.5),  # half of each side: the root of (8² + 4²) / 2
+        ),
+    ],
+)
+def test_masks_and_ellipses_are_the_boxes_around_them(
+    tmp_path: Path, shape: str, xyxy: tuple[float, float, float, float]
+) -> None:
+    kind = shape[1:].split()[0]
+    corpus(tmp_path, SECOND.replace("  </image>", f"{shape}</{kind}></image>"))
+    ((_, label),) = read(f"cvat:{tmp_path}")
+    assert isinstance(label, Boxes)
+    (box,) = label.boxes
+    assert (box.category, box.xyxy) == ("car", pytest.approx(xyxy))
 
 
 def test_a_document_of_tracks_is_refused(tmp_path: Path) -> None:

@@ -12,7 +12,7 @@ import os
 import re
 import stat
 import struct
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import lru_cache
@@ -164,10 +164,16 @@ def _not_found(path: Path, error: OSError) -> NotFound:
 
 
 @contextmanager
-def _opened(path: Path, state: tuple[int, ...], wanted: tuple[int, int] = (0, UNKNOWN_FRAMES)) -> Iterator[_Sound]:
+def _opened(
+    path: Path,
+    state: tuple[int, ...],
+    check: Callable[[IO[bytes]], None] = lambda _: None,
+    wanted: tuple[int, int] = (0, UNKNOWN_FRAMES),
+) -> Iterator[_Sound]:
     """A sound file that is whole as far as it says itself; where a stretch is wanted, perhaps a part of it."""
     try:
         with path.open("rb") as file:
+            check(file)
             kind = expect_kind(file.read(_HEAD_BYTES), str(path), SOUNDS, "WAV, FLAC, Ogg or MP3 audio")
             source, begin = _source(file, kind, path, state, wanted)
             with SoundStream(source) as sound:
@@ -210,8 +216,13 @@ def _mp3_frames(path: Path, state: tuple[int, ...]) -> Mp3Frames:
         return mp3_frames(FileBytes(file), str(path))
 
 
-def cut(wanted: Stretch, most_bytes: int = 1 << 30) -> bytes:  # the sizes in a WAV end at four times as much
-    """The stretch as a sound file of its own, of at most so many bytes of samples.
+def cut(
+    wanted: Stretch,
+    most_bytes: int = 1 << 30,  # the sizes in a WAV end at four times as much
+    check: Callable[[IO[bytes]], None] = lambda _: None,
+) -> bytes:
+    """The stretch as a sound file of its own, of at most so many bytes of samples, out of a file that passes a check as
+    soon as it is open.
 
     Raises:
         NotFound: the recording cannot be read.
@@ -221,7 +232,7 @@ def cut(wanted: Stretch, most_bytes: int = 1 << 30) -> bytes:  # the sizes in a 
     first, end = wanted.frames(known)
     if first == end:
         raise UnreadableMedia(f"{wanted.uri}: expected a stretch within {known.duration_s:.3f} s of sound, got none")
-    with _opened(wanted.recording, _state(wanted.recording), (first, end)) as (sound, begin):
+    with _opened(wanted.recording, _state(wanted.recording), check, (first, end)) as (sound, begin):
         check_rate(sound.samplerate, wanted.uri)
         kind = _KEPT_AS.get(sound.subtype, "float32")
         if (end - first) * known.channels * np.dtype(kind).itemsize > most_bytes:

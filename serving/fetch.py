@@ -13,8 +13,9 @@ import socket
 import stat
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
-from typing import TypeAlias
+from typing import IO, TypeAlias
 from urllib.parse import quote, unquote, urlsplit
 
 import anyio
@@ -186,7 +187,7 @@ class Fetcher:
         if found := stretch(str(path)):
             recording, _ = self._real(uri, found.recording)
             named = replace(found, recording=recording)
-            return Fetched(named.uri, cut(named, self._limit))
+            return Fetched(named.uri, cut(named, self._limit, partial(self._check_opened, uri)))
         real, size = self._real(uri, path)
         self._require_size(uri, size)
         try:
@@ -194,11 +195,14 @@ class Fetcher:
         except OSError as error:
             raise InvalidInput(f"{uri}: expected a file that may be read, got {error.strerror}") from error
         with os.fdopen(handle, "rb") as file:
-            # What was opened is checked again: a link may have been put on its way in between.
-            self._require_below_root(uri, Path(os.readlink(f"/proc/self/fd/{handle}")))
+            self._check_opened(uri, file)
             data = file.read(self._limit + 1)
         self._require_size(uri, len(data))
         return Fetched(str(real), data, real)
+
+    def _check_opened(self, uri: str, file: IO[bytes]) -> None:
+        """Lets a file pass that still lies below a root: a link may have been put on its way since it was looked at."""
+        self._require_below_root(uri, Path(os.readlink(f"/proc/self/fd/{file.fileno()}")))
 
     def _require_below_root(self, uri: str, path: Path) -> None:
         if not any(path.is_relative_to(root) for root in self._roots):

@@ -136,6 +136,22 @@ class TestFiles:
             with pytest.raises(error, match=says):
                 read(uri, roots=[root])
 
+    @pytest.mark.parametrize("kind", ["wav", "flac"])
+    def test_a_link_put_in_place_of_a_recording_after_the_check_is_seen(
+        self, root: Path, kind: str, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        def then_swapped(fetcher: Fetcher, uri: str, path: Path) -> tuple[Path, int]:
+            found = looked_at(fetcher, uri, path)
+            path.unlink()
+            path.symlink_to(secret)
+            return found
+
+        secret, looked_at = sound(root.parent / f"secret.{kind}", seconds=2), Fetcher._real
+        sound(root / f"a.{kind}", seconds=2)
+        monkeypatch.setattr(Fetcher, "_real", then_swapped)
+        with pytest.raises(NotAllowed):
+            read(f"{root}/a.{kind}#t=1,1.005", roots=[root])
+
     def test_a_file_whose_name_ends_like_a_stretch_is_itself(self, root: Path) -> None:
         path = root / "a.wav#t=1,2"
         path.write_bytes(b"sound")

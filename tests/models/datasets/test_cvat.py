@@ -124,7 +124,8 @@ def test_masks_and_ellipses_are_the_boxes_around_them(
     ((_, label),) = read(f"cvat:{tmp_path}")
     assert isinstance(label, Boxes)
     (box,) = label.boxes
-    assert (box.category, box.xyxy) == ("car", pytest.approx(xyxy))
+    assert box.category == "car"
+    assert box.xyxy == pytest.approx(xyxy)
 
 
 def test_a_document_of_tracks_is_refused(tmp_path: Path) -> None:

@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from sqlalchemy import event
+from sqlalchemy import event, true
 
 from models.errors import NotFound, Stale
 from selection.queueing import Skills
@@ -20,6 +20,7 @@ from serving.store.order import Order, Waiting
 from serving.store.records import Comparison, Leased, Spent
 from serving.store.tables import corrections, item_tasks
 from serving.store.waiting import Asking, Waits
+from tests.serving.postgres import new_schema
 from tests.serving.processes import children
 from tests.serving.work import START, add_version, after, answer, boxes, correction, fill, item, item_id
 
@@ -305,9 +306,21 @@ def test_what_grows_with_the_labels_is_read_through_indexes(tmp_path: Path) -> N
         plans = [str(connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {sql}", of).all()) for sql, of in selects]
     known, checks, given, _ = plans
     assert "SCAN" not in known + checks
-    assert "LIST SUBQUERY" in known  # what the person gave is read once, not once an item
+    assert "SEARCH own USING INDEX ix_corrections_item_id_task" in known  # not all that the person gave, once an item
     assert "SEARCH item_tasks USING INDEX sqlite_autoindex_item_tasks_1 (item_id=?" in checks
     assert "COVERING INDEX ix_corrections_task_id" in given
+    store.close()
+
+
+def test_postgresql_looks_for_planted_items_without_reading_all_that_a_person_gave_once_an_item(postgres: str) -> None:
+    """As it would a list that does not fit into its memory; who asks for work waits for that, all others with them."""
+    store, asked = Store.open(new_schema(postgres, "planting")), list[tuple[str, Any]]()
+    event.listen(store._database._engine, "before_cursor_execute", lambda *told: asked.append((told[2], told[3])))
+    with store._database.reading() as connection:
+        Waits(connection, Asking("detection", "ann", "tester", START, after(60))).known(true(), 10, None, ())
+        sql, of = next(one for one in asked if one[0].startswith("SELECT"))
+        plan = str(connection.exec_driver_sql(f"EXPLAIN {sql}", of).all())
+    assert plan.count("Anti Join") == 2  # what they hold, and what they gave
     store.close()
 
 

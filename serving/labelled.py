@@ -30,7 +30,7 @@ class Labelled:
         self._files = files
         self._gold_of = gold_of
         self._policies = policies
-        self._people = People(store, gold_of, policies)
+        self._people = {task: People(task, store, gold_of, policies) for task in TASKS}
         self._right: dict[tuple[int, int, Matters], bool] = {}  # of an answer to a planted item and the known one
 
     def training_data(self, task: Task) -> Iterator[tuple[Item, Label]]:
@@ -76,7 +76,7 @@ class Labelled:
             NotFound: there is no such item.
         """
         self._store.items.item(item_id)
-        found = {task: self._people.consensus(task, item_id) for task in TASKS
+        found = {task: people.consensus(item_id) for task, people in self._people.items()
                  if item_id not in self._store.planting.owed(task, asker)}  # fmt: skip
         return {task: one for task, one in found.items() if one is not None}
 
@@ -86,7 +86,7 @@ class Labelled:
 
     def annotators(self, task: Task) -> list[Standing]:
         """How good and how fast each person is at a task, by name."""
-        return self._people.standings(task)
+        return self._people[task].standings()
 
     def planted(self, task: Task) -> dict[str, Any]:
         """What became of the items whose known answers people were handed without being told, as in the report."""

@@ -6,11 +6,12 @@ of them, and which labels were right; not the labels.
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import chain
 from threading import Lock
 from typing import TypeAlias
 
 from models.matters import Matters
-from models.records import TASKS, Label, Task
+from models.records import Label, Task
 from selection import consensus
 from selection.annotators import Standing, Work, standings
 from selection.consensus import Verdict, Votes
@@ -46,115 +47,114 @@ class Judged:
 
 @dataclass(frozen=True, slots=True)
 class Answered:
-    """What people answer together to the questions of the items that are in these states, as it was after ``changes``;
-    others may have been made since by which none of these is another one."""
+    """What people answer together to the questions of the items that are in these states, as of a ``revision`` of what
+    is kept; by later ones none of these may be another one."""
 
-    changes: SaidChanges
+    revision: int
     states: Sequence[tuple[str, SaidState]]
     verdicts: Mapping[str, Sequence[Verdict]]
 
 
 class People:
-    """Everybody's labels of each task; ``gold_of`` it tells by its id whether an item's answer is known.
+    """Everybody's labels of a task; ``gold_of`` it tells by its id whether an item's answer is known.
 
     On gold items the known answer is the label that counts, where somebody else gave it: whoever gives the answer is
     not measured by it. Otherwise the answer is the consensus of ``MAJORITY`` people or more.
     """
 
-    def __init__(self, store: Store, gold_of: Callable[[Task], IsGold], policies: Policies) -> None:
-        self._store = store
+    def __init__(self, task: Task, store: Store, gold_of: Callable[[Task], IsGold], policies: Policies) -> None:
+        self._task = task
+        self._said = store.said
         self._gold_of = gold_of
         self._policies = policies
-        self._turns = {task: Lock() for task in TASKS}
-        self._changes: dict[Task, SaidChanges] = {}  # by which it was learnt
-        self._learnt: dict[Task, dict[str, Learnt]] = {task: {} for task in TASKS}
-        self._judged: dict[Task, dict[str, Judged]] = {task: {} for task in TASKS}
-        self._answered: dict[tuple[Task, int], Answered] = {}
-        self._standings: dict[Task, tuple[object, list[Standing]]] = {}
+        self._turn = Lock()
+        self._changes: SaidChanges | None = None  # by which it was learnt
+        self._learnt: dict[str, Learnt] = {}
+        self._revision = 0  # of what was learnt
+        self._answered: dict[int, Answered] = {}
+        self._judged: dict[str, Judged] = {}
+        self._standings: tuple[tuple[SaidChanges, Matters], list[Standing]] | None = None
 
-    def standings(self, task: Task) -> list[Standing]:
-        """How good and how fast each person is at a task, by name."""
-        with self._turns[task]:
-            changes = self._store.said.changes(task), self._policies.of(task).matters
-            if task not in self._standings or self._standings[task][0] != changes:
-                found = None
-                while found is None:  # or else somebody said more meanwhile
-                    found = self._work(task)
-                self._standings[task] = changes, standings(found)
-            return self._standings[task][1]
+    def standings(self) -> list[Standing]:
+        """How good and how fast each person is, by name; on what is said anew meanwhile nobody is judged yet."""
+        with self._turn:
+            now = self._said.changes(self._task), self._policies.of(self._task).matters
+            if self._standings is None or self._standings[0] != now:
+                self._standings = now, standings(self._work(now[1]))
+            return self._standings[1]
 
-    def consensus(self, task: Task, item_id: str) -> tuple[Opinions, Agreed] | None:
+    def consensus(self, item_id: str) -> tuple[Opinions, Agreed] | None:
         """What each person said of an item and what they agree on, if it is corrected.
 
         Who is right more often counts for more, and everybody's labels of the task tell who that is.
         """
-        with self._turns[task]:
-            while (one := self._store.said.about(task, item_id)) is not None:
-                labels = comparable(one)
-                if len(labels) < SEVERAL:
-                    return one, alone(one)
-                learnt = self._learn(task)
-                if item_id in learnt and learnt[item_id].state == one.state:
-                    found = consensus.agreed(task, labels, self._verdicts(task, SEVERAL)[item_id])
+        one = self._said.about(self._task, item_id)
+        if one is not None and len(comparable(one)) >= SEVERAL:
+            with self._turn:
+                one = self._learn(item_id)
+                if one is not None and len(labels := comparable(one)) >= SEVERAL:
+                    found = consensus.agreed(self._task, labels, self._verdicts(SEVERAL)[item_id])
                     return one, Agreed(one.item, found.label, len(labels), found.agreement)
-        return None
+        return None if one is None else (one, alone(one))
 
-    def _learn(self, task: Task) -> dict[str, Learnt]:
-        """What is to be kept of every corrected item, by its id: those are read on which something was said since the
-        last time or, where something else was done, those whose state is another one."""
-        said, known, before = self._store.said, self._learnt[task], self._changes.get(task)
-        now = said.changes(task)
-        touched = said.since(task, *before[:2]) if before and before.done == now.done else None
-        if touched is None:
-            states = said.states(task)
-            gone = {item_id for item_id, one in known.items() if states.get(item_id) != one.state}
-            touched = gone | (states.keys() - known.keys())
-        fresh = {one.item.id: _learnt(task, one) for one in said.among(task, touched)}
-        for item_id in touched - fresh.keys():
-            known.pop(item_id, None)
-        known.update(fresh)
-        self._changes[task] = now
-        return known
+    def _learn(self, asked: str | None = None) -> Opinions | None:
+        """Learns what is to be kept of every corrected item: those are read on which something was said since the last
+        time or, where something else was done, those whose state is another one. Returns what was said of the item that
+        is ``asked`` for, which is always read."""
+        now, fresh, of_asked = self._said.changes(self._task), dict[str, Learnt](), None
+        touched = self._touched(now) | ({asked} if asked else set())
+        for one in self._said.among(self._task, touched):
+            fresh[one.item.id] = _learnt(self._task, one)
+            of_asked = one if one.item.id == asked else of_asked
+        before = {item_id: self._learnt.pop(item_id, None) for item_id in touched}
+        self._learnt.update(fresh)
+        self._revision += any(fresh.get(item_id) != known for item_id, known in before.items())
+        self._changes = now
+        return of_asked
 
-    def _verdicts(self, task: Task, least: int) -> Mapping[str, Sequence[Verdict]]:
+    def _touched(self, now: SaidChanges) -> set[str]:
+        """The items of which others may be known by now than what was learnt."""
+        before = self._changes
+        if before and before.done == now.done:
+            since = self._said.since(self._task, before.newest, before.corrections)
+            if since is not None:
+                return since
+        states = self._said.states(self._task)
+        gone = {item_id for item_id, one in self._learnt.items() if states.get(item_id) != one.state}
+        return gone | (states.keys() - self._learnt.keys())
+
+    def _verdicts(self, least: int) -> Mapping[str, Sequence[Verdict]]:
         """What ``least`` people or more answer together to the questions of each item that so many labelled."""
-        known, now = self._answered.get((task, least)), self._changes[task]
-        if known is not None and known.changes == now:
+        known = self._answered.get(least)
+        if known is not None and known.revision == self._revision:
             return known.verdicts
-        several = sorted((item_id, one) for item_id, one in self._learnt[task].items() if one.people >= least)
+        several = sorted((item_id, one) for item_id, one in self._learnt.items() if one.people >= least)
         states = [(item_id, one.state) for item_id, one in several]
         if known is not None and known.states == states:
             verdicts = known.verdicts
         else:
             found, _ = consensus.answered([one.votes for _, one in several])
             verdicts = {item_id: said for (item_id, _), said in zip(several, found, strict=True)}
-        self._answered[task, least] = Answered(now, states, verdicts)
+        self._answered[least] = Answered(self._revision, states, verdicts)
         return verdicts
 
-    def _work(self, task: Task) -> list[Work] | None:
-        """Every label that somebody gave, and whether it is right; None where one came while others were looked at."""
-        learnt, kept = self._learn(task), self._judged[task]
-        terms = dict(self._terms(task, learnt))
-        new = [item_id for item_id, its in terms.items() if item_id not in kept or kept[item_id].terms != its]
-        for one in self._store.said.among(task, new):
-            its = terms[one.item.id]
-            if one.state == learnt[one.item.id].state:
-                kept[one.item.id] = _judged(task, one, its)
-        self._judged[task] = {item_id: one for item_id, one in kept.items() if terms.get(item_id) == one.terms}
-        if len(self._judged[task]) < len(terms):
-            return None
-        judged = self._judged[task]
-        return [
-            work
-            for item_id, one in learnt.items()
-            for work in (judged[item_id].work if item_id in judged else one.work)
-        ]
+    def _work(self, matters: Matters) -> list[Work]:
+        """Every label that somebody gave, and whether it is right."""
+        self._learn()
+        terms = dict(self._terms(matters))
+        judged = {item_id: one for item_id, one in self._judged.items() if terms.get(item_id) == one.terms}
+        new = terms.keys() - judged.keys()
+        for one in self._said.among(self._task, new):
+            if one.state == terms[one.item.id][0]:
+                judged[one.item.id] = _judged(self._task, one, terms[one.item.id])
+        self._judged = judged
+        each = ((judged.get(item_id) or one).work for item_id, one in self._learnt.items())
+        return list(chain.from_iterable(each))
 
-    def _terms(self, task: Task, learnt: Mapping[str, Learnt]) -> Iterator[tuple[str, Terms]]:
+    def _terms(self, matters: Matters) -> Iterator[tuple[str, Terms]]:
         """On what it depends which labels of an item are right, of each where that can be told of any."""
-        is_gold, matters = self._gold_of(task), self._policies.of(task).matters
-        verdicts = self._verdicts(task, MAJORITY)
-        for item_id, one in learnt.items():
+        is_gold, verdicts = self._gold_of(self._task), self._verdicts(MAJORITY)
+        for item_id, one in self._learnt.items():
             said = verdicts.get(item_id)
             gold = one.others and is_gold(item_id)
             if gold or one.planted or said is not None:

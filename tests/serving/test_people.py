@@ -1,7 +1,9 @@
 """How good people are and what they agree on, kept by item: the same as from all labels read at once, always."""
 
 from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from threading import Event
 
 import numpy as np
 import pytest
@@ -14,7 +16,7 @@ from serving.opinions import comparable, right
 from serving.people import People
 from serving.policies import Policies, parse_policy
 from serving.store import Store
-from serving.store.records import Opinions, Unfit
+from serving.store.records import Opinions, SaidState, Unfit
 from tests.serving.work import START, add_version, after, correction, fill, item_id, settings
 
 TASK: Task = "detection"
@@ -27,7 +29,7 @@ def is_gold(store: Store, one: str) -> bool:
 
 def people(store: Store, folder: Path) -> People:
     """Those of one of several services."""
-    return People(store, lambda task: lambda one: is_gold(store, one), Policies(store, settings(folder)))
+    return People(TASK, store, lambda task: lambda one: is_gold(store, one), Policies(store, settings(folder)))
 
 
 def told(store: Store, folder: Path) -> list[Standing]:
@@ -100,11 +102,11 @@ def test_what_is_kept_is_what_reading_everything_tells(store: Store, tmp_path: P
         expected = told(store, tmp_path)
         judged = [max([judged[0], *(one.gold.of for one in expected)]),
                   max([judged[1], *(one.consensus.of for one in expected)])]  # fmt: skip
-        assert often.standings(TASK) == expected
+        assert often.standings() == expected
         if step % 7 == 0:
-            assert seldom.standings(TASK) == expected
+            assert seldom.standings() == expected
             every = {one.item.id: one for one in store.said.of(TASK)}
-            assert {one: seldom.consensus(TASK, one) for one in every} == {
+            assert {one: seldom.consensus(one) for one in every} == {
                 agreed.item.id: (every[agreed.item.id], agreed) for agreed in agreed_of(TASK, every.values)
             }
     assert min(judged) > 1  # or else nothing of it was seen
@@ -116,7 +118,7 @@ def test_only_what_was_said_anew_is_read(store: Store, tmp_path: Path, monkeypat
     for number in range(ITEMS):
         store.queue.correct(correction(number, "car", annotator="ada", at=number), None, "x", after(20))
     kept = people(store, tmp_path)
-    kept.standings(TASK)
+    kept.standings()
     read, among = list[str](), store.said.among
 
     def noted(task: Task, ids: Iterable[str]) -> Iterator[Opinions]:
@@ -124,14 +126,14 @@ def test_only_what_was_said_anew_is_read(store: Store, tmp_path: Path, monkeypat
         return among(task, ids)
 
     monkeypatch.setattr(store.said, "among", noted)
-    kept.standings(TASK)
+    kept.standings()
     assert read == []
     other = store.queue.correct(correction(5, "car", annotator="bob", at=21), None, "x", after(30))
-    assert {one.annotator for one in kept.standings(TASK)} == {"ada", "bob"}
+    assert {one.annotator for one in kept.standings()} == {"ada", "bob"}
     assert set(read) == {item_id(5)}
     read.clear()
     store.queue.withdraw(other.correction_id, "x", after(31))
-    assert [one.annotator for one in kept.standings(TASK)] == ["ada"]
+    assert [one.annotator for one in kept.standings()] == ["ada"]
     assert set(read) == {item_id(5)}
 
 
@@ -175,3 +177,72 @@ def test_a_label_counts_again_whose_person_answered_the_item_planted_since(store
     assert said is not None
     assert (said.counting.annotator, said.counting.planted) == ("ada", False)
     assert said.counting.label == correction(0, "car").label
+
+
+def test_who_asks_is_answered_however_fast_people_correct(
+    store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    add_version(store)
+    fill(store, 1)
+    for second, annotator in enumerate(["ada", "bob", "cyd"]):
+        store.queue.correct(correction(0, "car", annotator=annotator, at=second), None, "x", after(1000))
+    kept, times, among = people(store, tmp_path), iter(range(10, 30)), store.said.among
+
+    def ever_more(task: Task, ids: Iterable[str]) -> Iterator[Opinions]:
+        store.queue.correct(correction(0, "bus", annotator="ada", at=next(times)), None, "x", after(1000))
+        return among(task, ids)
+
+    monkeypatch.setattr(store.said, "among", ever_more)
+    assert {one.annotator for one in kept.standings()} == {"ada", "bob", "cyd"}
+    both = kept.consensus(item_id(0))
+    assert both is not None
+    assert both[1].people == 3
+    monkeypatch.undo()
+    assert kept.standings() == told(store, tmp_path)
+
+
+def test_who_asks_for_the_label_of_one_person_waits_for_nobody(
+    store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    add_version(store)
+    fill(store, 1)
+    store.queue.correct(correction(0, "car"), None, "x", after(1))
+    kept, reading, released, states = people(store, tmp_path), Event(), Event(), store.said.states
+
+    def slowly(task: Task) -> dict[str, SaidState]:
+        reading.set()
+        assert released.wait(20)
+        return states(task)
+
+    monkeypatch.setattr(store.said, "states", slowly)
+    with ThreadPoolExecutor() as pool:
+        first = pool.submit(kept.standings)
+        assert reading.wait(20)
+        try:
+            assert pool.submit(kept.consensus, item_id(0)).result(20)
+        finally:
+            released.set()
+    assert first.result() == told(store, tmp_path)
+
+
+def test_terms_that_changed_for_a_moment_leave_nothing_behind(
+    store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    add_version(store)
+    fill(store, 1)
+    for second, (annotator, category) in enumerate([("ada", "car"), ("bob", "car"), ("cyd", "bus")]):
+        store.queue.correct(correction(0, category, annotator=annotator, at=second), None, "x", after(9))
+    policies, kept, among = Policies(store, settings(tmp_path)), people(store, tmp_path), store.said.among
+
+    def adopt(any_category: bool) -> None:
+        policies.adopt(parse_policy({"matters_category": not any_category}, "p", policies.default), None, "x", START)
+
+    def meanwhile(task: Task, ids: Iterable[str]) -> Iterator[Opinions]:
+        adopt(any_category=True)
+        return among(task, ids)
+
+    monkeypatch.setattr(store.said, "among", meanwhile)
+    kept.standings()
+    monkeypatch.undo()
+    adopt(any_category=False)
+    assert kept.standings() == told(store, tmp_path)

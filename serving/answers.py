@@ -260,6 +260,7 @@ class Unread:
 class Suspects:
     """A page of a task's labels, worst first, as a version saw them; ``next`` is the offset of the page after it.
 
+    A label that counts no longer is left out until the next ranking; ``total`` and each ``rank`` count it.
     ``unread`` are the items whose media cannot be read, the same on every page.
     """
 

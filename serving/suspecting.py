@@ -1,7 +1,7 @@
 """The store's own labels, worst first, while the service runs: ranked in the background, handed out in pages."""
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
@@ -37,12 +37,14 @@ class Unread:
 
 @dataclass(frozen=True)
 class Ranking:
-    """The labels of a task, worst first, as ``version`` saw them at ``ranked_at``; ``annotators`` by item id."""
+    """The labels of a task, worst first, as ``version`` saw them at ``ranked_at``; by item id whose they are, and by
+    which correction."""
 
     version: str
     ranked_at: datetime
     suspects: tuple[Suspect, ...]
     annotators: dict[str, str]
+    corrections: dict[str, int]
     unread: tuple[Unread, ...]
     state: State
 
@@ -94,6 +96,12 @@ class Suspecting:
             )
         return newest
 
+    def changed(self, task: Task, listed: Sequence[Suspect], ranking: Ranking) -> frozenset[str]:
+        """Of some items of a ranking those that have another label by now, or none."""
+        counting = self._loop.store.said.counting(task, [one.item.id for one in listed])
+        given = {one.item.id: ranking.corrections[one.item.id] for one in listed}
+        return frozenset(item_id for item_id, by in given.items() if counting.get(item_id) != by)
+
     def close(self) -> None:
         """Ends after the medium at hand."""
         self._stopped.set()
@@ -122,7 +130,8 @@ class Suspecting:
 
     def _ranked(self, task: Task, state: State, work: _Work) -> Ranking:
         """Looks at every label whose medium can be read."""
-        pairs, annotators, unread = list[tuple[Item, Label]](), dict[str, str](), list[Unread]()
+        pairs, unread = list[tuple[Item, Label]](), list[Unread]()
+        annotators, corrections = dict[str, str](), dict[str, int]()
         for one in self._loop.labelled.opinions(task):
             self._give_way()
             try:
@@ -131,11 +140,11 @@ class Suspecting:
                 unread.append(Unread(one.item, failure))
                 continue
             work.total += 1
-            annotators[one.item.id] = one.counting.annotator
+            annotators[one.item.id], corrections[one.item.id] = one.counting.annotator, one.state.counts
         runtime = self._load(task, self._loop.versions.get(state[0]).folder / ONNX, 1)
         found = rank(task, runtime, pairs, tell=lambda: self._tell(work))
         suspects = tuple(replace(one, item=self._loop.item(one.item.id)) for one in found)
-        return Ranking(state[0], utc_now(), suspects, annotators, tuple(unread), state)
+        return Ranking(state[0], utc_now(), suspects, annotators, corrections, tuple(unread), state)
 
     def _readable(self, task: Task, item: Item) -> Item:
         """The item with the path of its file as uri, after a look that the task can read it."""

@@ -84,8 +84,8 @@ def version_told(version: StoredVersion) -> answers.Version:
     return told_as(answers.Version, version, version=version.name)
 
 
-def suspects_told(task: Task, ranking: Ranking, offset: int, limit: int, owed: frozenset[str]) -> answers.Suspects:
-    """The page of a ranking that begins at ``offset``, without the items whose label who asks ``owed`` themselves."""
+def suspects_told(task: Task, ranking: Ranking, offset: int, limit: int, hidden: frozenset[str]) -> answers.Suspects:
+    """The page of a ranking that begins at ``offset``, without the ``hidden`` items."""
     end = offset + limit
     return answers.Suspects(
         task=task,
@@ -103,7 +103,7 @@ def suspects_told(task: Task, ranking: Ranking, offset: int, limit: int, owed: f
                 reason=one.suspicion.reason,
                 findings=tuple(told_as(answers.Finding, found) for found in one.suspicion.findings),
             )
-            for one in without(ranking.suspects[offset:end], owed)
+            for one in without(ranking.suspects[offset:end], hidden)
         ),
         unread=tuple(answers.Unread(one.item.id, one.item.uri, error_detail(one.failure)) for one in ranking.unread),
         next=end if end < len(ranking.suspects) else None,

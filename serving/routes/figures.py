@@ -38,12 +38,15 @@ async def suspects(
     offset: Annotated[int, Query(ge=0)] = 0,
 ) -> Response:
     """People's labels of a task, worst first, with reasons. They are ranked anew when they or the serving version have
-    changed, which may take a while: until it is done, the ranking before is told, or else, the first time, 503."""
+    changed, which may take a while: until it is done, the ranking before is told, without the labels that others have
+    replaced since, or else, the first time, 503."""
     name = parse_task(task)
     deployment = deployment_of(request)
     ranking = await run_sync(deployment.suspecting.ranking, name)
     owed = await run_sync(deployment.loop.store.planting.owed, name, actor_of(request))
-    return as_json(suspects_told(name, ranking, offset, limit, owed))
+    listed = ranking.suspects[offset : offset + limit]
+    changed = await run_sync(deployment.suspecting.changed, name, listed, ranking)
+    return as_json(suspects_told(name, ranking, offset, limit, owed | changed))
 
 
 @routes.get("/v1/annotators", summary="Who labels how well", response_model=answers.Annotators,

@@ -39,6 +39,14 @@ class Said:
         while batch := list(islice(rest, BATCH)):
             yield from self._page(task, items.c.id.in_(batch))
 
+    def counting(self, task: Task, ids: Sequence[str]) -> dict[str, int]:
+        """The correction that counts of each of those of some items that are corrected."""
+        chosen = select(item_tasks.c.item_id, item_tasks.c.correction_id)
+        chosen = chosen.where(item_tasks.c.item_id.in_(ids), item_tasks.c.task == task)
+        with self._database.reading() as connection:
+            rows = connection.execute(chosen.where(item_tasks.c.state == "corrected")).all()
+        return {row[0]: row[1] for row in rows}
+
     def states(self, task: Task) -> dict[str, SaidState]:
         """The state of what people said of each corrected item, without reading it."""
         given = and_(corrections.c.item_id == item_tasks.c.item_id, corrections.c.task == item_tasks.c.task)

@@ -101,7 +101,8 @@ def test_a_long_ranking_asks_to_come_again(served: Served, monkeypatch: pytest.M
 
 
 def test_while_a_newer_ranking_is_made_the_one_before_is_told(served: Served, monkeypatch: pytest.MonkeyPatch) -> None:
-    good = label(served, 1, CAR)
+    """Without the labels that count no longer, so that nobody is shown again what they have just put right."""
+    good, bad, stays = (label(served, shade, CAR) for shade in range(1, 4))
     first = ranked(served)
     released, load = threading.Event(), served.deployment.suspecting._load
 
@@ -113,9 +114,11 @@ def test_while_a_newer_ranking_is_made_the_one_before_is_told(served: Served, mo
     monkeypatch.setattr("serving.suspecting.WAIT_S", 60.0)  # nobody waits so long who has one
     unfit = {"task": "detection", "reason": "damaged", "annotator": "ada", "seconds": 1.0, "tool": "test"}
     assert served.client.post(f"/v1/items/{good}/unfit", json=unfit).status_code == 200
-    assert ranked(served) == first
+    label(served, 2, BUS, annotator="bob")
+    assert ranked(served) == first | {"suspects": [one for one in first["suspects"] if one["item_id"] == stays]}
     released.set()
-    eventually(lambda: ranked(served)["total"] == 0)
+    eventually(lambda: ranked(served)["total"] == 2)
+    assert {one["item_id"] for one in ranked(served)["suspects"]} == {bad, stays}
 
 
 def test_a_task_without_a_version_has_no_ranking(tmp_path: Any) -> None:

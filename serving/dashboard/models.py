@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import Any
 
+import numpy as np
 from anyio.to_thread import run_sync
 from fastapi import APIRouter, Request
 from fastapi.responses import RedirectResponse, Response
@@ -23,7 +24,7 @@ from serving.dashboard.frame import page
 from serving.dashboard.languages import language_of, translations
 from serving.deployment import Deployment, deployment_of
 from serving.loop import StoredVersion
-from serving.store.records import Comparison, SaidChanges
+from serving.store.records import Comparison
 
 PATIENCE_S = 3.0  # of a page, before it says that the comparison goes on
 
@@ -163,17 +164,16 @@ def _card(version: StoredVersion) -> Markup | None:
 
 
 def _checked(deployment: Deployment, name: str) -> Checked:
-    """The charts of what people checked; drawn anew when they checked more."""
-    store = deployment.loop.store
-    learnt, given = len(store.versions.calibrations(name)), store.said.changes(deployment.loop.versions.get(name).task)
-    return _charts(deployment, name, learnt, given)
+    """The charts of what people checked."""
+    p_error, wrong = deployment.loop.checked(name)
+    return Checked(len(wrong), int(wrong.sum()), _charts(tuple(p_error.tolist()), tuple(wrong.tolist())))
 
 
 @lru_cache(maxsize=64)
-def _charts(deployment: Deployment, name: str, _learnt: int, _given: SaidChanges) -> Checked:
-    p_error, wrong = deployment.loop.checked(name)
-    charts = (reliability(p_error, wrong), risk({"p_error": p_error}, wrong)) if len(wrong) else ()
-    return Checked(len(wrong), int(wrong.sum()), charts)
+def _charts(p_error: tuple[float, ...], wrong: tuple[bool, ...]) -> tuple[Curves, ...]:
+    """Drawn anew when they are other checks."""
+    said, found = np.array(p_error, np.float64), np.array(wrong, np.bool_)
+    return (reliability(said, found), risk({"p_error": said}, found)) if wrong else ()
 
 
 def _promote_form(request: Request, deployment: Deployment, name: str, refused: str | None = None) -> Response:

@@ -18,6 +18,7 @@ from serving.dashboard.cards import Card, card
 from serving.dashboard.frame import page
 from serving.deployment import Deployment, deployment_of
 from serving.loop import StoredVersion
+from serving.store import Store
 from serving.store.records import Answer, ItemState, SaidChanges
 from serving.weighing import WITHDRAWN
 
@@ -76,7 +77,7 @@ def _what(deployment: Deployment) -> dict[str, Any]:
         "states": get_args(ItemState),
         "tasks": figures,
         "rounds": {task: _rounds(figures[task], versions) for task in TASKS},
-        "by_hand": {task: _by_hand(deployment, task, loop.store.said.changes(task)) for task in TASKS},
+        "by_hand": {task: _by_hand(deployment, task) for task in TASKS},
         "versions": {task: [one for one in versions if one.task == task][-ROUNDS:] for task in TASKS},
         "notices": _notices(deployment, figures, versions),
         "attention": ATTENTION,
@@ -97,14 +98,17 @@ def _rounds(figures: Mapping[str, Any], versions: Sequence[StoredVersion]) -> li
     return rounds[-ROUNDS:]
 
 
-@lru_cache(maxsize=16)
-def _by_hand(deployment: Deployment, task: Task, _changes: SaidChanges) -> float | None:
+def _by_hand(deployment: Deployment, task: Task) -> float | None:
     """The seconds that a label would take people from nothing, by what such actions cost and what they gave last."""
     loop = deployment.loop
-    given = loop.store.queue.last_given(task, BY_HAND)
     serving = loop.versions.serving(task)
     fitted = loop.trust(serving.name).costs if serving else None
-    costs = fitted.costs if fitted else Costs()
+    return _spent(loop.store, task, fitted.costs if fitted else Costs(), loop.store.said.changes(task))
+
+
+@lru_cache(maxsize=16)
+def _spent(store: Store, task: Task, costs: Costs, _changes: SaidChanges) -> float | None:
+    given = store.queue.last_given(task, BY_HAND)
     known = [(label, duration_s) for label, duration_s in given if task != "asr" or duration_s is not None]
     spent = [spent_seconds(task, actions(task, None, label, duration_s), costs) for label, duration_s in known]
     return sum(spent) / len(spent) if spent else None

@@ -208,8 +208,7 @@ def require_each_once(verb: str, task: Task, specs: Sequence[str]) -> None:
     Raises:
         InvalidInput: naming them all.
     """
-    places = {(name, os.path.realpath(rest)) for name, _, rest in (spec.partition(":") for spec in specs)}
-    if len(places) < len(specs):
+    if len({_place(spec) for spec in specs}) < len(specs):
         raise InvalidInput(f"{verb} {task}: expected data sets, each once, got {', '.join(specs)}")
 
 
@@ -236,10 +235,21 @@ def _reader(spec: str) -> tuple[Reader, str]:
     return found.read, rest
 
 
-def _root_and_split(rest: str) -> tuple[Path, str | None]:
+def _place(spec: str) -> tuple[str, str, str | None]:
+    name, _, rest = spec.partition(":")
+    root, split = _parted(rest)
+    return name, os.path.realpath(root), split
+
+
+def _parted(rest: str) -> tuple[str, str | None]:
     if os.path.exists(rest):
-        return Path(rest).absolute(), None
-    root, colon, split = rest.rpartition(":")
-    if not colon or not split or not os.path.exists(root):
+        return rest, None
+    root, _, split = rest.rpartition(":")
+    return root, split
+
+
+def _root_and_split(rest: str) -> tuple[Path, str | None]:
+    root, split = _parted(rest)
+    if split == "" or not os.path.exists(root):
         raise NotFound(f"data set: expected an existing file or folder, got {root or rest}")
     return Path(root).absolute(), split

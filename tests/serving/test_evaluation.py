@@ -114,13 +114,19 @@ class TestWhichModel:
                 find(task, model, loop)  # type: ignore[arg-type]
 
     def test_each_data_set_is_named_once_and_is_of_the_task(self, loop: Loop, tmp_path: Path) -> None:
+        (tmp_path / "a").mkdir()
+        (tmp_path / "link").symlink_to(tmp_path / "a")
         for data, told in (
             ((), " to measure it on, got none"),
             (("nemo:a", "nemo:a"), ", each once, got nemo:a, nemo:a"),
             (("nemo:a:b", "nemo:./a:b"), ", each once, got nemo:a:b, nemo:./a:b"),
+            ((f"nemo:{tmp_path}/a:b", f"nemo:{tmp_path}/a/:b"), ", each once, got .*a:b, .*a/:b"),
+            ((f"nemo:{tmp_path}/a:b", f"nemo:{tmp_path}/link:b"), ", each once, got .*a:b, .*link:b"),
         ):
             with pytest.raises(InvalidInput, match=f"evaluate asr: expected data sets{told}"):
                 run(Request("asr", data), loop, settings(tmp_path), tmp_path / "out", NOW)
+        for data in ((f"nemo:{tmp_path}/a:b", f"nemo:{tmp_path}/link:c"), ("nemo:a:b", "nemo:a:c")):
+            datasets.require_each_once("evaluate", "asr", data)  # two splits of one
         with pytest.raises(InvalidInput, match="expected data with asr labels, got lane: culane:roads"):
             run(Request("asr", ("culane:roads",)), loop, settings(tmp_path), tmp_path / "out", NOW)
 

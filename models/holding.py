@@ -14,7 +14,7 @@ def alone_in(folder: Path) -> Iterator[None]:
     """The folder, made if it is not there, and held by this process until the block ends.
 
     Raises:
-        InvalidInput: it cannot be made or opened, or another process holds it.
+        InvalidInput: it cannot be made, opened or held, or another process holds it.
     """
     try:
         folder.mkdir(parents=True, exist_ok=True)
@@ -33,3 +33,5 @@ def _lock(held: int, folder: Path) -> None:
         fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError as error:
         raise InvalidInput(f"{folder}: expected to be the only run there, got another one going on") from error
+    except OSError as error:
+        raise InvalidInput(f"{folder}: expected a folder that a run can hold, got {error.strerror}") from error

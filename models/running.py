@@ -3,7 +3,7 @@
 import os
 from dataclasses import dataclass
 from pathlib import Path
-from pickle import UnpicklingError
+from typing import Any
 
 import torch
 from torch import nn
@@ -53,12 +53,16 @@ class Run:
 
         Raises:
             InvalidInput: the file is damaged.
+            OSError: the system does not open it.
         """
-        try:
-            state = torch.load(path, map_location="cpu", weights_only=True)  # where AdamW reads its counts of steps
-        except (RuntimeError, EOFError, UnpicklingError) as error:
-            told = "expected a checkpoint of this run, got a damaged file; without it the run begins anew"
-            raise InvalidInput(f"{path}: {told}") from error
+        with path.open("rb") as file:
+            try:
+                self._take(torch.load(file, map_location="cpu", weights_only=True))  # where AdamW reads its counts
+            except Exception as error:  # pickle, zip files and torch each raise their own
+                told = "expected a checkpoint of this run, got a damaged file; without it the run begins anew"
+                raise InvalidInput(f"{path}: {told} ({' '.join(str(error).split())[:200]})") from error
+
+    def _take(self, state: dict[str, Any]) -> None:
         self.network.load_state_dict(state["network"])
         self.average.load_state_dict(state["average"])
         for optimizer, own in zip(self.optimizers, state["optimizers"], strict=True):

@@ -1,5 +1,7 @@
 """A folder that one process at a time works in."""
 
+import errno
+import fcntl
 import subprocess
 import sys
 from pathlib import Path
@@ -34,3 +36,14 @@ def test_a_folder_that_cannot_be_made_is_told(tmp_path: Path) -> None:
     for path, why in ((tmp_path / "file", "File exists"), (tmp_path / "file" / "run", "Not a directory")):
         with pytest.raises(InvalidInput, match=f"{path}: expected a folder to write to, got {why}"), alone_in(path):
             pass
+
+
+def test_a_folder_that_cannot_be_held_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As on file systems over a network that know no locks."""
+
+    def refused(*_: object) -> None:
+        raise OSError(errno.ENOLCK, "No locks available")
+
+    monkeypatch.setattr(fcntl, "flock", refused)
+    with pytest.raises(InvalidInput, match=f"{tmp_path}: expected a folder .*, got No locks av"), alone_in(tmp_path):
+        pass

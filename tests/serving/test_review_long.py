@@ -45,6 +45,15 @@ class TestWords:
         script = "async ([a, b]) => (await import('/static/review-words.js')).align(a, b)"
         assert idle.evaluate(script, [SAID, typed]) == expected
 
+    @pytest.mark.parametrize("added", [1000, 9000])
+    def test_those_behind_a_long_stretch_that_was_put_in_are_found(self, idle: Page, added: int) -> None:
+        """The last ones are about as far along in both texts, however far behind the first ones were left."""
+        typed = ["x", *SAID[1:1500], *["y"] * added, *SAID[1500:2999], "z"]
+        script = "async ([a, b]) => (await import('/static/review-words.js')).align(a, b)"
+        found: list[int] = idle.evaluate(script, [SAID, typed])
+        assert [SAID[row] for row in found if row >= 0] == [typed[place] for place, row in enumerate(found) if row >= 0]
+        assert sum(row >= 0 for row in found[1500 + added :]) > 400
+
     def test_a_table_of_them_stays_small(self, idle: Page) -> None:
         script = """async (words) => {
           const { align } = await import("/static/review-words.js");
@@ -142,6 +151,16 @@ class TestSounds:
 
 
 class TestWhatTheModelHeard:
+    def test_is_taken_where_the_browser_inserts_nothing(self, at: Desk) -> None:
+        at.page.add_init_script("Document.prototype.execCommand = () => false")
+        at.post("asr")
+        change_queue(at.page, lambda told: told["route"].update(decision="annotate"))
+        at.open("/review/asr")
+        at.press("Alt+M")
+        expect(at.page.locator("#text")).to_have_value("yes")
+        expect(at.page.locator("#heard")).to_be_hidden()
+        expect(at.page.locator("#marks mark")).to_have_text(["yes"])
+
     def test_is_taken_and_undone_and_taken_again(self, at: Desk) -> None:
         at.page.add_init_script("localStorage.setItem('prelabel.plays-by-itself', 'false')")
         at.post("asr")

@@ -120,6 +120,23 @@ class TestBoxes:
         at.page.mouse.up()
         assert shape.get("xyxy", shape.get("points")) == drawn
 
+    @pytest.mark.parametrize("key", ["Delete", "Tab"])
+    @pytest.mark.parametrize("task", ["detection", "lane"])
+    def test_a_drag_changes_no_other_one_that_is_chosen_meanwhile(self, at: Desk, task: Task, key: str) -> None:
+        item = on_the_desk(at, task)
+        (shown,) = at.shown(item)["boxes" if task == "detection" else "lanes"]
+        kind = "xyxy" if task == "detection" else "points"
+        x, y = [at + 9 for at in shown["xyxy"][:2]] if task == "detection" else shown["points"][0]
+        at.drag((90, 50), (110, 75))
+        at.page.mouse.move(*at.spot(x, y))
+        at.page.mouse.down()
+        at.page.mouse.move(*at.spot(x + 9, y - 4), steps=3)
+        at.press(key)
+        at.page.mouse.up()
+        kept = [shape[kind] for shape in sent(at, item)]
+        drawn = [90, 50, 110, 75] if task == "detection" else [[90, 50], [110, 75]]
+        assert kept == ([drawn] if key == "Delete" else [shown[kind], drawn])
+
     def test_what_a_promise_accepted_is_pale_and_stays_as_it_is(self, at: Desk) -> None:
         at.post("detection")
         box = {"category": "car", "confidence": 0.9}
@@ -233,6 +250,8 @@ class TestLanes:
         first, (x, y) = ends(at, item)
         at.press("Tab", ".", *"IIII", *["Control+Z"] * 4)
         expect(at.page.locator(".knot")).to_have_count(2)
+        at.press("ArrowLeft", "Control+Z", "Control+Z")
+        expect(at.page.locator("#live")).to_have_text("Nothing to undo or do again.")
         at.press("ArrowLeft")
         (line,) = sent(at, item)
         assert line["points"] == [first, [x - 1, y]]

@@ -78,8 +78,7 @@ export class AudioEditor {
     this.#showWords();
     this.#offersHeard = fresh && !!item.label?.text;
     element("asked").textContent = question(item.route.parts);
-    this.text.value = draft?.text ?? (fresh ? "" : item.label.text);
-    this.#mark();
+    this.#put(draft?.text ?? (fresh ? "" : item.label.text));
     this.text.focus({ preventScroll: true });
     this.text.setSelectionRange(this.text.value.length, this.text.value.length);
     if (/** @type {HTMLInputElement} */ (element("by-itself")).checked) this.player.play(0);
@@ -180,6 +179,12 @@ export class AudioEditor {
     this.#choose(row);
   }
 
+  /** @param {string} text in place of what is there, which nothing undoes */
+  #put(text) {
+    this.text.value = text;
+    this.#mark();
+  }
+
   /** Draws the marks beneath the text anew: it is another. */
   #mark() {
     const text = this.text.value;
@@ -246,7 +251,7 @@ export class AudioEditor {
   #takeHeard() {
     if (!this.#item?.label || this.text.value) return;
     this.text.focus();
-    document.execCommand("insertText", false, this.#item.label.text);
+    if (!document.execCommand("insertText", false, this.#item.label.text)) this.#put(this.#item.label.text);
     this.text.setSelectionRange(0, 0); // what is typed then is a step of its own
     this.text.setSelectionRange(this.text.value.length, this.text.value.length);
   }

@@ -176,6 +176,12 @@ export class BoxEditor extends PictureEditor {
     else this.#draw(drag.after);
   }
 
+  /** @param {number | null} id */
+  choose(id) {
+    this.#drag = null; // of the one that was chosen
+    super.choose(id);
+  }
+
   draft() {
     if (this.#drag?.after) this.up(); // Enter may be faster than the hand
     return super.draft();

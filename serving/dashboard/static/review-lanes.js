@@ -81,6 +81,7 @@ export class LaneEditor extends PictureEditor {
 
   /** @param {number | null} id */
   choose(id) {
+    this.#drag = null; // of the one that was chosen
     this.#knot = null;
     super.choose(id);
   }
@@ -182,8 +183,12 @@ export class LaneEditor extends PictureEditor {
 
   /** A step back or ahead; while a line is drawn, its last point is taken back. @param {"undo" | "redo"} way */
   turn(way) {
-    if (this.#pen) return way === "undo" ? this.#takePoint() : undefined;
-    super.turn(way);
+    if (!this.#pen) super.turn(way);
+    else if (way === "undo") this.#takePoint();
+  }
+
+  turned() {
+    super.turned();
     this.#chooseKnot(this.#knot); // there may be fewer
   }
 

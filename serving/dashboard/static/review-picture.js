@@ -205,6 +205,11 @@ export class PictureEditor {
   /** @param {"undo" | "redo"} way */
   turn(way) {
     if (!this.steps[way]()) return announce(say("Nothing to undo or do again."));
+    this.turned();
+  }
+
+  /** After a step back or ahead. */
+  turned() {
     this.cancel();
     this.render();
   }

@@ -50,7 +50,13 @@ export function align(heard, typed) {
   return found;
 }
 
-/** The longest common subsequence of the rest of both, from each place on; 0 off the diagonal. @param {string[]} a @param {string[]} b */
+/**
+ * The longest common subsequence of the rest of both, from each place near the diagonal on. Off it nothing is known; who
+ * is behind in the second text gets less the further behind, and so is led back.
+ *
+ * @param {string[]} a
+ * @param {string[]} b
+ */
 function lengths(a, b) {
   const breadth = Math.ceil(CELLS / (a.length + 1) / 2);
   const first = (/** @type {number} */ i) => Math.max(0, Math.floor((i * b.length) / a.length) - breadth);
@@ -67,7 +73,7 @@ function lengths(a, b) {
       row[k] = one[i] === other[begin + k] ? (below[k + shift + 1] ?? 0) + 1 : Math.max(below[k + shift] ?? 0, row[k + 1] ?? 0);
     table[i] = below = row;
   }
-  return (/** @type {number} */ i, /** @type {number} */ j) => table[i]?.[j - first(i)] ?? 0;
+  return (/** @type {number} */ i, /** @type {number} */ j) => table[i]?.[j - first(i)] ?? Math.min(0, j - first(i));
 }
 
 /**

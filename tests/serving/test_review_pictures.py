@@ -30,7 +30,24 @@ def sent(at: Desk, item: str) -> list[dict[str, Any]]:
     return shapes
 
 
+def out_of_sight(at: Desk) -> None:
+    """The page is covered by another, and comes back."""
+    for hidden in ("true", "false"):
+        at.page.evaluate(f"Object.defineProperty(document, 'hidden', {{ configurable: true, value: {hidden} }})")
+        at.page.evaluate("document.dispatchEvent(new Event('visibilitychange'))")
+
+
 class TestBoxes:
+    def test_a_drag_goes_on_after_the_page_was_out_of_sight(self, at: Desk) -> None:
+        item = on_the_desk(at)
+        at.page.mouse.move(*at.spot(80, 50))
+        at.page.mouse.down()
+        at.page.mouse.move(*at.spot(90, 60), steps=3)
+        out_of_sight(at)
+        at.page.mouse.move(*at.spot(100, 75), steps=3)
+        at.page.mouse.up()
+        assert [box["xyxy"] for box in sent(at, item)[1:]] == [[80, 50, 100, 75]]
+
     def test_right_as_it_is_keeps_every_digit(self, at: Desk) -> None:
         item = on_the_desk(at)
         (shown,) = at.shown(item)["boxes"]
@@ -244,6 +261,16 @@ class TestLanes:
         at.click(20, 40)
         at.press("Enter")
         assert [line["points"] for line in sent(at, item)[1:]] == [[[90, 80], [110, 20]], [[5, 85], [20, 40]]]
+
+    def test_one_that_is_drawn_goes_on_after_the_page_was_out_of_sight(self, at: Desk) -> None:
+        item = on_the_desk(at, "lane")
+        at.press("N")
+        points = [[5, 85], [60, 60], [20, 40]]
+        for x, y in points:
+            at.click(x, y)
+            out_of_sight(at)
+        at.press("Enter")
+        assert [line["points"] for line in sent(at, item)[1:]] == [points]
 
     def test_after_undoing_a_point_that_is_there_is_moved(self, at: Desk) -> None:
         item = on_the_desk(at, "lane")

@@ -143,7 +143,12 @@ export class BoxEditor extends PictureEditor {
   /** @param {Xyxy} xyxy */
   #draw(xyxy) {
     this.#draws = false;
-    this.add({ id: newId(), xyxy, category: this.category, confidence: 1, accepted: false, doubtful: false });
+    this.add(this.#drawn(xyxy));
+  }
+
+  /** @param {Xyxy} xyxy @returns {Box} */
+  #drawn(xyxy) {
+    return { id: newId(), xyxy, category: this.category, confidence: 1, accepted: false, doubtful: false };
   }
 
   /** @param {Point} point @param {Element} target @param {PointerEvent} event */
@@ -182,9 +187,10 @@ export class BoxEditor extends PictureEditor {
     super.choose(id);
   }
 
-  draft() {
-    if (this.#drag?.after) this.up(); // Enter may be faster than the hand
-    return super.draft();
+  settled() {
+    const { before, after } = this.#drag ?? {};
+    if (!after) return this.steps.now;
+    return before ? this.changed({ xyxy: after }) : [...this.steps.now, this.#drawn(after)];
   }
 
   cancel() {

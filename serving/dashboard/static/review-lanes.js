@@ -46,9 +46,8 @@ export class LaneEditor extends PictureEditor {
       ...this.#line(lane.points, lane.confidence, false), std_px: lane.std_px ?? [], ...standing(lane.confidence, row, parts) }));
   }
 
-  /** @param {Point[]} points @param {number} confidence @param {boolean} bent @returns {Lane} */
-  #line(points, confidence, bent) {
-    const row = this.#rows++;
+  /** @param {Point[]} points @param {number} confidence @param {boolean} bent @param {number} [row] @returns {Lane} */
+  #line(points, confidence, bent, row = this.#rows++) {
     return { id: newId(), points, std_px: [], confidence, hue: (row * 67 + 150) % 360, row, bent };
   }
 
@@ -149,10 +148,12 @@ export class LaneEditor extends PictureEditor {
     this.#bend(knots.filter((_, row) => row !== this.#knot), this.#knot);
   }
 
-  draft() {
-    if (this.#drag?.after) this.up(); // Enter may be faster than the hand
-    this.#finish();
-    return super.draft();
+  settled() {
+    const { kind, after } = this.#drag ?? {};
+    const drawn = this.#pen ?? (kind === "new" ? after : null);
+    if (drawn && drawn.length > 1) return [...this.steps.now, this.#line(drawn, 1, true, this.#rows)];
+    if (!after || drawn) return this.steps.now;
+    return this.changed(kind === "bent" ? { points: after, std_px: [], bent: true } : { points: after });
   }
 
   // -- drawing point by point

@@ -23,6 +23,14 @@ TASK: Task = "detection"
 ITEMS = 8
 
 
+@pytest.fixture
+def store(store: Store) -> Store:
+    """One with items that a version looked at."""
+    add_version(store)
+    fill(store, ITEMS)
+    return store
+
+
 def is_gold(store: Store, one: str) -> bool:
     return one in store.gold.chosen(TASK) or one < "4"
 
@@ -93,8 +101,6 @@ def changes(store: Store, folder: Path, rng: np.random.Generator) -> list[Callab
 @pytest.mark.parametrize("seed", range(2))
 def test_what_is_kept_is_what_reading_everything_tells(store: Store, tmp_path: Path, seed: int) -> None:
     """Whatever was done in between, by whichever service: one of two looks less often than the other."""
-    add_version(store)
-    fill(store, ITEMS)
     rng, often, seldom = np.random.default_rng(seed), people(store, tmp_path), people(store, tmp_path)
     steps, judged = changes(store, tmp_path, rng), [0, 0]
     for step in range(60):
@@ -113,8 +119,6 @@ def test_what_is_kept_is_what_reading_everything_tells(store: Store, tmp_path: P
 
 
 def test_only_what_was_said_anew_is_read(store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    add_version(store)
-    fill(store, ITEMS)
     for number in range(ITEMS):
         store.queue.correct(correction(number, "car", annotator="ada", at=number), None, "x", after(20))
     kept = people(store, tmp_path)
@@ -139,8 +143,6 @@ def test_only_what_was_said_anew_is_read(store: Store, tmp_path: Path, monkeypat
 
 def test_a_correction_that_comes_later_than_one_begun_after_it_is_noticed(store: Store) -> None:
     """As from two transactions of PostgreSQL: which corrections are new, their ids do not tell then."""
-    add_version(store)
-    fill(store, 3)
     for number in range(3):
         store.queue.correct(correction(number, "car", at=number), None, "x", after(9))
     newest, n, _ = store.said.changes(TASK)
@@ -149,8 +151,6 @@ def test_a_correction_that_comes_later_than_one_begun_after_it_is_noticed(store:
 
 
 def test_whatever_lets_other_labels_count_changes_the_numbers(store: Store) -> None:
-    add_version(store)
-    fill(store, 2)
     seen = {store.said.changes(TASK)}
     for do in (
         lambda: store.queue.correct(correction(0, "car"), None, "x", after(1)),
@@ -166,8 +166,6 @@ def test_whatever_lets_other_labels_count_changes_the_numbers(store: Store) -> N
 
 def test_a_label_counts_again_whose_person_answered_the_item_planted_since(store: Store) -> None:
     """Bob's label came after ada's, ada was measured by it, and bob took it back."""
-    add_version(store)
-    fill(store, 1)
     store.queue.correct(correction(0, "car", annotator="ada", at=1), None, "x", after(9))
     of_bob = store.queue.correct(correction(0, "bus", annotator="bob", at=2), None, "x", after(9))
     store.gold.choose(TASK, [item_id(0)], "x", after(9))
@@ -182,8 +180,6 @@ def test_a_label_counts_again_whose_person_answered_the_item_planted_since(store
 def test_who_asks_is_answered_however_fast_people_correct(
     store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    add_version(store)
-    fill(store, 1)
     for second, annotator in enumerate(["ada", "bob", "cyd"]):
         store.queue.correct(correction(0, "car", annotator=annotator, at=second), None, "x", after(1000))
     kept, times, among = people(store, tmp_path), iter(range(10, 30)), store.said.among
@@ -204,8 +200,6 @@ def test_who_asks_is_answered_however_fast_people_correct(
 def test_who_asks_for_the_label_of_one_person_waits_for_nobody(
     store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    add_version(store)
-    fill(store, 1)
     store.queue.correct(correction(0, "car"), None, "x", after(1))
     kept, reading, released, states = people(store, tmp_path), Event(), Event(), store.said.states
 
@@ -228,8 +222,6 @@ def test_who_asks_for_the_label_of_one_person_waits_for_nobody(
 def test_terms_that_changed_for_a_moment_leave_nothing_behind(
     store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    add_version(store)
-    fill(store, 1)
     for second, (annotator, category) in enumerate([("ada", "car"), ("bob", "car"), ("cyd", "bus")]):
         store.queue.correct(correction(0, category, annotator=annotator, at=second), None, "x", after(9))
     policies, kept, among = Policies(store, settings(tmp_path)), people(store, tmp_path), store.said.among

@@ -114,7 +114,9 @@ FORMATS: dict[str, Format] = {
     "curvelanes": Format("lane", "SPLIT/SPLIT.txt, SPLIT/images/, SPLIT/labels/*.lines.json", curvelanes.read),
     "bdd100k-lanes": Format("lane", "labels/lane/polygons/lane_SPLIT.json, images/100k/SPLIT/", bdd100k.read_lanes),
     "cvat-lanes": Format("lane", "annotations.xml or FILE.xml of CVAT for images 1.1; images/", cvat.read_lanes),
-    "commonvoice": Format("asr", "SPLIT.tsv, clips/", commonvoice.read, group="speaker", language="locale"),
+    "commonvoice": Format(
+        "asr", "SPLIT.tsv, clips/; LANGUAGE/ with them", commonvoice.read, group="speaker", language="locale"
+    ),
     "librispeech": Format(
         "asr", "SPLIT/SPEAKER/CHAPTER/*.trans.txt and *.flac", librispeech.read, group="speaker", language="en"
     ),

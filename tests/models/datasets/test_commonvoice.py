@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 
 from models.datasets import read
+from models.errors import NotFound
 from models.records import Item, Transcript
 from tests.models.datasets.corpora import expect_broken, labels, put
 
@@ -34,7 +35,6 @@ def test_sentences_keep_their_quotes_and_speakers_are_groups(tmp_path: Path) -> 
         ('"One" and "two"', '"One" and "two"'),
         ('A 3""" disk', 'A 3""" disk'),
         ('"', '"'),
-        ('""', '""'),
     ],
 )
 def test_quotes_that_are_doubled_within_quotes_are_those_of_csv(tmp_path: Path, written: str, sentence: str) -> None:
@@ -57,12 +57,50 @@ def test_the_first_releases_left_out_what_every_clip_ends_in(tmp_path: Path) -> 
     assert [item.id for item, _ in read(f"commonvoice:{tmp_path}")] == ["clips/common_voice_br_17334968.mp3"]
 
 
+@pytest.mark.parametrize("sentence", ["", " ", '""'])
+def test_what_nobody_wrote_down_is_no_label(tmp_path: Path, sentence: str) -> None:
+    """Releases have such lines, the second and the fifth in their tests: somebody speaks, so that it is no silence."""
+    corpus(tmp_path, f"s2\tgone.mp3\t{sentence}\t1\ns2\tb.mp3\tHaj\t1\n")
+    assert list(labels(f"commonvoice:{tmp_path}")) == ["clips/a.mp3", "clips/b.mp3"]
+
+
+FILES = {
+    "dev": "client_id path sentence up_votes",
+    "other": "client_id path sentence_id sentence sentence_domain up_votes down_votes age gender accents variant",
+    "clip_durations": "clip duration[ms]",
+    "reported": "sentence sentence_id locale reason",
+    "validated_sentences": "sentence_id sentence sentence_domain source is_used clips_count",
+    "unvalidated_sentences": "sentence_id sentence sentence_domain source",
+}
+
+
+def test_files_that_label_no_clips_are_no_splits(tmp_path: Path) -> None:
+    corpus(tmp_path, "s2\tb.mp3\tHaj\t1\n")
+    for name in FILES.keys() - {"dev", "other"}:
+        put(tmp_path / f"{name}.tsv", FILES[name].replace(" ", "\t") + "\n")
+    assert len(labels(f"commonvoice:{tmp_path}")) == 2
+    put(tmp_path / "other.tsv", FILES["other"].replace(" ", "\t") + "\n")
+    with pytest.raises(NotFound, match=r"expected one of the splits there \(dev, other\), got reported"):
+        read(f"commonvoice:{tmp_path}:reported")
+
+
+def test_the_folder_of_a_release_holds_languages(tmp_path: Path) -> None:
+    corpus(tmp_path / "hsb", "s2\tb.mp3\tHaj\t1\n")
+    put(tmp_path / "notes" / "mine.tsv", "a\tb\n")
+    assert list(labels(f"commonvoice:{tmp_path}:dev")) == ["hsb/clips/a.mp3", "hsb/clips/b.mp3"]
+    with pytest.raises(NotFound, match=r"/hsb: expected one of the splits there \(dev\), got train"):
+        read(f"commonvoice:{tmp_path}:train")
+    corpus(tmp_path / "de", "")
+    with pytest.raises(NotFound, match=rf"^{tmp_path}: expected the folder of one language, .* several \(de, hsb\)"):
+        read(f"commonvoice:{tmp_path}:dev")
+
+
 @pytest.mark.parametrize(
     ("line", "message"),
     [
         ("s2\tb.mp3\tHaj\n", "expected 4 columns, got 3"),
-        ("\tb.mp3\tHaj\t1\n", "expected values for client_id, path, sentence, got ('', 'b.mp3', 'Haj')"),
-        ("s2\tb.mp3\t \t1\n", "expected values for client_id, path, sentence, got ('s2', 'b.mp3', '')"),
+        ("\tb.mp3\tHaj\t1\n", "expected values for client_id and path, got ('', 'b.mp3')"),
+        ("s2\t\tHaj\t1\n", "expected values for client_id and path, got ('s2', '')"),
         ("s2\tc.mp3\tHaj\t1\n", "expected a file that exists, got '"),
     ],
 )

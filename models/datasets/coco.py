@@ -26,14 +26,16 @@ from models.records import LARGEST, Box, Boxes, Item
 _Json: TypeAlias = dict[str, Any]
 
 _PREFIX, _ROBOFLOW = "instances_", "_annotations.coco.json"
+_NOTHING = "empty"  # the category by which COCO Camera Traps says that an image shows nothing; there is no box then
 
 
 def read(root: Path, split: str | None = None) -> Iterator[tuple[Item, Boxes]]:
     """Every image of a split, or of a file, with its boxes, those without any included.
 
     ``bbox`` (x, y, width, height) becomes corners clipped to the image. Crowds are left out, as are boxes that cover
-    nothing of the image: the official annotations hold a few of zero width or height. Where the size of an image is 0
-    or missing it is the picture's own.
+    nothing of the image: the official annotations hold a few of zero width or height. Where ``bbox`` is empty or
+    missing, it is the box around the polygons of ``segmentation``; without those, the category must be ``empty``, and
+    there is none. Where the size of an image is 0 or missing it is the picture's own.
 
     Raises:
         InvalidDataset: a broken document, naming the entry.
@@ -77,7 +79,7 @@ class _Document:
         self._categories: dict[str, str] = {}
         for name, where, entry in lists_of(file, "images", "annotations", "categories"):
             if name == "annotations":
-                self._annotations.add(_key(entry.get("image_id")), (where, _needed(entry)))
+                self._annotations.add(_key(entry.get("image_id")), (where, _needed(where, entry)))
             elif name == "images":
                 self._images.add(_key(_identity(where, entry, self._images)), (where, entry))
             else:
@@ -97,16 +99,34 @@ class _Document:
             category_id = _key(annotation["category_id"])
             if category_id not in self._categories:
                 broken(f"{where}.category_id", "the id of a category", annotation["category_id"])
-            x, y, w, h = _bbox(f"{where}.bbox", annotation["bbox"])
-            box = clipped(x, y, x + w, y + h, width, height, self._categories[category_id])
+            category = self._categories[category_id]
+            if not annotation["bbox"] and category == _NOTHING:
+                continue
+            x, y, w, h = _bbox(where, annotation)
+            box = clipped(x, y, x + w, y + h, width, height, category)
             if annotation["iscrowd"] not in (0, 1, None):
                 broken(f"{where}.iscrowd", "0 or 1", annotation["iscrowd"])
             if box is not None:
                 yield box, bool(annotation["iscrowd"])
 
 
-def _needed(annotation: _Json) -> _Json:
-    return {key: annotation.get(key) for key in ("category_id", "bbox", "iscrowd")}
+def _needed(where: str, annotation: _Json) -> _Json:
+    needed = {key: annotation.get(key) for key in ("id", "category_id", "bbox", "iscrowd")}
+    outlines = annotation.get("segmentation")
+    if needed["bbox"] in (None, []) and outlines and isinstance(outlines, list):
+        needed["bbox"] = _around(f"{where}.segmentation", outlines)
+    return needed
+
+
+def _around(where: str, outlines: list[Any]) -> list[float]:
+    """x, y, width and height of the box around polygons; some tools write the only one without a list around it."""
+    polygons = outlines if isinstance(outlines[0], list) else [outlines]
+    expected = "polygons of 3 points or more: x, y, x, y, .."
+    if not all(isinstance(points, list) and len(points) >= 6 and len(points) % 2 == 0 for points in polygons):
+        broken(where, expected, outlines)
+    numbers = finite(where, expected, [number for points in polygons for number in points], (int, float))
+    xs, ys = numbers[::2], numbers[1::2]
+    return [min(xs), min(ys), max(xs) - min(xs), max(ys) - min(ys)]
 
 
 def _key(identity: object) -> str:
@@ -136,8 +156,10 @@ def _size(where: str, image: _Json) -> tuple[int, int] | None:
     return width, height
 
 
-def _bbox(where: str, bbox: object) -> list[float]:
-    expected = "4 numbers: x, y, width, height"
+def _bbox(where: str, annotation: _Json) -> list[float]:
+    where, bbox, expected = f"{where}.bbox", annotation["bbox"], "4 numbers: x, y, width, height"
+    if bbox in (None, []):
+        expected += f", or polygons as the segmentation of annotation {annotation['id']!r}"
     numbers = finite(where, expected, bbox if isinstance(bbox, list) else [bbox], (int, float))
     if len(numbers) != 4:
         broken(where, expected, bbox)

@@ -79,6 +79,32 @@ def test_whole_numbers_written_as_floats_are_the_same_numbers(tmp_path: Path) ->
     assert labels(f"coco:{tmp_path}") == told
 
 
+@pytest.mark.parametrize("empty", [{}, {"bbox": []}, {"bbox": None}])
+@pytest.mark.parametrize(
+    ("polygons", "box"),
+    [
+        ([[10, 8, 30.5, 8, 20, 24]], (10, 8, 30.5, 24)),
+        ([[10, 8, 20, 8, 20, 24], [40, 2, 70, 2, 50, 9]], (10, 2, 64, 24)),  # hidden in part
+        ([10, 8, 30, 8, 20, 24], (10, 8, 30, 24)),
+    ],
+)
+def test_outlines_without_a_box_have_the_one_around_them(
+    tmp_path: Path, empty: dict[str, Any], polygons: list[Any], box: tuple[float, float, float, float]
+) -> None:
+    coco(tmp_path, annotations=[{"id": 1, "image_id": 7, "category_id": 1, "segmentation": polygons, **empty}])
+    assert labels(f"coco:{tmp_path}")["images/a.jpg"] == Boxes(64, 48, (Box(box, "car"),))
+
+
+@pytest.mark.parametrize("bbox", [{}, {"bbox": []}])
+def test_camera_traps_say_that_an_image_shows_nothing(tmp_path: Path, bbox: dict[str, Any]) -> None:
+    categories = [{"id": 0, "name": "empty"}, {"id": 1, "name": "deer"}]
+    annotation = {"id": "5a-b", "image_id": 7, "category_id": 0, **bbox}
+    file = coco(tmp_path, categories=categories, annotations=[annotation])
+    assert labels(f"coco:{tmp_path}")["images/a.jpg"] == Boxes(64, 48)
+    put(file, file.read_text().replace('"category_id": 0', '"category_id": 1'))  # a deer, nobody says where
+    expect_broken(f"coco:{tmp_path}", f"{file}:annotations[0].bbox", "", "expected 4 numbers: x, y, width, height, or")
+
+
 IMG = {"id": 1, "file_name": "a.jpg", "width": 64, "height": 48}
 BOX = {"image_id": 7, "category_id": 1, "bbox": [1, 1, 2, 2]}
 
@@ -125,7 +151,22 @@ BOX = {"image_id": 7, "category_id": 1, "bbox": [1, 1, 2, 2]}
             "annotations[0].bbox",
             "expected 4 numbers: x, y, width",
         ),
-        ({"annotations": [{**BOX, "bbox": None}]}, "annotations[0].bbox", "expected 4 numbers"),
+        (
+            {"annotations": [{**BOX, "id": 17, "bbox": []}]},
+            "annotations[0].bbox",
+            "expected 4 numbers: x, y, width, height, or polygons as the segmentation of annotation 17, got []",
+        ),
+        (
+            {"annotations": [{**BOX, "id": "a", "bbox": None, "segmentation": {"counts": "1", "size": [48, 64]}}]},
+            "annotations[0].bbox",
+            "expected 4 numbers: x, y, width, height, or polygons as the segmentation of annotation 'a', got [None]",
+        ),
+        ({"annotations": [{**BOX, "bbox": 0}]}, "annotations[0].bbox", "expected 4 numbers: x, y, width, height, got"),
+        *(
+            ({"annotations": [{**BOX, "bbox": [], "segmentation": polygons}]}, "annotations[0].segmentation", message)
+            for message in ["expected polygons of 3 points or more: x, y, x, y, .., got"]
+            for polygons in ([[1, 2]], [3], [[1, 2, 3, 4, 5, 6], 7], [[1, 2, 3, 4, 5, "6"]], [[1, 2, 3, 4, 5, 6, 7]])
+        ),
         ({"annotations": [{**BOX, "bbox": [1, 2, "3", 4]}]}, "annotations[0].bbox", "expected 4 numbers"),
         ({"annotations": [{**BOX, "bbox": [1, 2, float("nan"), 4]}]}, "annotations[0].bbox", "expected 4 numbers"),
         ({"annotations": [{**BOX, "bbox": [1, 2, -3, 4]}]}, "annotations[0].bbox", "expected width and height >= 0"),

@@ -5,8 +5,8 @@ outline ``class x y x y x y ..``, as COCO comes for Ultralytics, stands for the 
 which ``kpt_shape`` counts, stand behind the box and are left out.
 
 Annotation tools write other files where ``data.yaml`` stands: FiftyOne ``dataset.yaml``, CVAT ``obj.data`` and
-``obj.names`` as darknet has them, Label Studio ``classes.txt`` beside one folder of images, LabelImg among them, as
-Roboflow ``_darknet.labels``.
+``obj.names`` as darknet has them, Label Studio ``classes.txt`` beside one folder of images, LabelImg among them or
+among the labels, as Roboflow ``_darknet.labels`` among the images.
 """
 
 import math
@@ -36,7 +36,7 @@ from models.records import Box, Boxes, Item
 
 _SPLITS = ("train", "val", "test")
 _YAML, _DARKNET, _CLASSES = "data.yaml", "obj.data", ("classes.txt", "_darknet.labels")
-_FILES = (_YAML, "dataset.yaml", _DARKNET, *_CLASSES)
+_FILES = (_YAML, "dataset.yaml", _DARKNET, *_CLASSES, "labels/classes.txt")
 _SLACK = 0.01  # of the image, by which Ultralytics lets numbers reach beyond it
 
 
@@ -49,23 +49,24 @@ def read(root: Path, split: str | None = None) -> Iterator[tuple[Item, Boxes]]:
 
     Raises:
         InvalidDataset: a broken ``data.yaml``, list or label file, naming file and line.
-        NotFound: no ``data.yaml``, or no such split in it.
+        NotFound: no ``data.yaml`` or file in its place, or no such split in it.
         UnreadableMedia: an image whose header does not give its size.
     """
     file = root if root.is_file() else next((root / name for name in _FILES if (root / name).is_file()), None)
     if file is None:
-        raise NotFound(f"{root}: expected {_YAML} in it, got none")
+        raise NotFound(f"{root}: expected one of {', '.join(_FILES)} in it, got none")
     values = {_DARKNET: _darknet, **dict.fromkeys(_CLASSES, _one_folder)}.get(file.name, _values)(file)
     splits = [name for name in _SPLITS if values.get(name)]
     if split is None and all(values[name] == values[splits[0]] for name in splits):
         splits = splits[:1]  # the same images under each name
     chosen = chosen_split(file, splits, split, "train, val or test")
-    above = file.parent / str(values.get("path") or "")
+    folder = _folder(file)
+    above = folder / str(values.get("path") or "")
     if not os.path.isdir(above):  # where the data lay on the machine that wrote the file
-        above = file.parent
+        above = folder
     sources = values[chosen] if isinstance(values[chosen], list) else [values[chosen]]
     images = _images(file, [_source(above, str(name)) for name in sources])
-    return _read(file.parent, _names(file, values.get("names")), images, _pose(file, values.get("kpt_shape")))
+    return _read(folder, _names(file, values.get("names")), images, _pose(file, values.get("kpt_shape")))
 
 
 def _values(file: Path) -> dict[str, Any]:
@@ -94,7 +95,13 @@ def _darknet(file: Path) -> dict[str, Any]:
 
 
 def _one_folder(file: Path) -> dict[str, Any]:
-    return {_SPLITS[0]: "images" if (file.parent / "images").is_dir() else ".", "names": _lines(file)}
+    return {_SPLITS[0]: "images" if (_folder(file) / "images").is_dir() else ".", "names": _lines(file)}
+
+
+def _folder(file: Path) -> Path:
+    """In which the images lie, one up from classes that stand among the labels."""
+    above = file.parent.parent
+    return above if file.parent.name == "labels" and (above / "images").is_dir() else file.parent
 
 
 def _lines(file: Path) -> list[str]:
@@ -168,7 +175,7 @@ def _box(where: str, line: str, names: dict[int, str], width: int, height: int, 
         broken(where, "5 columns: class x y width height", line)
     category = names.get(int(float(columns[0]))) if re.fullmatch(r"[0-9]{1,9}(\.0*)?", columns[0]) else None
     if category is None:
-        broken(where, f"a class of data.yaml, one of {', '.join(map(str, names))}", columns[0])
+        broken(where, f"a class that has a name, one of {', '.join(map(str, names))}", columns[0])
     shares = finite(where, "numbers: class x y width height", columns[1:])
     if not all(-_SLACK <= share <= 1 + _SLACK for share in shares):
         broken(where, "shares of the image, from 0 to 1", line)

@@ -183,6 +183,16 @@ class TestYolo:
         put(tmp_path / "a.txt", LINE)
         assert labels(f"yolo:{tmp_path}") == {"a.jpg": CAR, "b.jpg": EMPTY}
 
+    @pytest.mark.parametrize("named", ["", "/labels/classes.txt"])
+    def test_labelimg_saves_classes_among_the_labels(self, tmp_path: Path, named: str) -> None:
+        put(tmp_path / "labels" / "classes.txt", "car\nbus\n")
+        photo(tmp_path / "images" / "a.jpg")
+        photo(tmp_path / "images" / "b.jpg")
+        put(tmp_path / "labels" / "a.txt", LINE)
+        assert labels(f"yolo:{tmp_path}{named}") == {"images/a.jpg": CAR, "images/b.jpg": EMPTY}
+        file = put(tmp_path / "labels" / "a.txt", "2 0.5 0.5 0.5 0.5\n")
+        expect_broken(f"yolo:{tmp_path}{named}", file, 1, "expected a class that has a name, one of 0, 1, got")
+
     def test_boxes_that_were_rounded_to_nothing_are_left_out(self, tmp_path: Path) -> None:
         put(tmp_path / "data.yaml", "names: [car, bus]\ntrain: images\n")
         photo(tmp_path / "images" / "a.jpg")

@@ -101,15 +101,15 @@ def test_names_may_be_a_list_below_a_path(tmp_path: Path) -> None:
     [
         ("0 0.5 0.5 0.5", "expected 5 columns: class x y width height, got '0 0.5 0.5 0.5'"),
         ("0 0.5 0.5 0.5 0.5 0.9", "expected 5 columns"),
-        ("1 0.5 0.5 0.5 0.5", "expected a class of data.yaml, one of 0, 3, got '1'"),
-        ("9" * 5000 + " 0.5 0.5 0.5 0.5", "expected a class of data.yaml, one of 0, 3, got '999"),
-        ("car 0.5 0.5 0.5 0.5", "expected a class of data.yaml, one of 0, 3, got 'car'"),
+        ("1 0.5 0.5 0.5 0.5", "expected a class that has a name, one of 0, 3, got '1'"),
+        ("9" * 5000 + " 0.5 0.5 0.5 0.5", "expected a class that has a name, one of 0, 3, got '999"),
+        ("car 0.5 0.5 0.5 0.5", "expected a class that has a name, one of 0, 3, got 'car'"),
         ("0 0.5 x 0.5 0.5", "expected numbers: class x y width height, got ['0.5', 'x', '0.5', '0.5']"),
         ("0 0.5 nan 0.5 0.5", "expected numbers"),
         ("0 0.5 24 0.5 0.5", "expected shares of the image, from 0 to 1, got '0 0.5 24 0.5 0.5'"),
         ("0 0.5 1.02 0.5 0.5", "expected shares of the image"),
         ("0 0.5 0.5 -0.001 0.5", "expected shares of the image"),
-        ("0.5 0.5 0.5 0.5 0.5", "expected a class of data.yaml, one of 0, 3, got '0.5'"),
+        ("0.5 0.5 0.5 0.5 0.5", "expected a class that has a name, one of 0, 3, got '0.5'"),
         ("0 0.5 0.5 0.5 0.5 0.5 24", "expected shares of the image"),
     ],
 )
@@ -141,7 +141,7 @@ def test_a_list_that_names_no_image_is_named_with_its_line(tmp_path: Path) -> No
 
 
 def test_without_data_yaml_there_is_nothing_to_read(tmp_path: Path) -> None:
-    with pytest.raises(NotFound, match=r"expected data\.yaml in it, got none"):
+    with pytest.raises(NotFound, match=r"expected one of data\.yaml, .*, labels/classes\.txt in it, got none"):
         read(f"yolo:{tmp_path}")
 
 

@@ -68,7 +68,7 @@ FORMATS: dict[str, Format] = {
     ),
     "voc": Format(
         "detection",
-        "ImageSets/Main/SPLIT.txt, Annotations/*.xml, JPEGImages/; SPLIT/*.xml",
+        "ImageSets/Main/SPLIT.txt, Annotations/*.xml, JPEGImages/; annotations/xmls/, images/; SPLIT/*.xml",
         voc.read,
         voc.write,
         voc.read_marked,
@@ -76,7 +76,7 @@ FORMATS: dict[str, Format] = {
     "yolo": Format("detection", "data.yaml, images/**, labels/**.txt; obj.data; classes.txt", yolo.read, yolo.write),
     "kitti": Format(
         "detection",
-        "training/image_2/, training/label_2/*.txt; ImageSets/SPLIT.txt",
+        "training/image_2/, training/label_2/*.txt; ImageSets/SPLIT.txt; data/, labels/*.txt",
         kitti.read,
         kitti.write,
         kitti.read_marked,

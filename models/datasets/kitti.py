@@ -2,10 +2,13 @@
 
 A line has 15 columns, and of results a score behind them, of which the first is the category, the second and third say
 how far the object is truncated and occluded, and the fifth to eighth are the box, in pixels from 0.
+
+FiftyOne writes the same lines below ``labels/``, and the images below ``data/``.
 """
 
 from collections.abc import Iterable, Iterator
 from pathlib import Path
+from typing import TypeAlias
 
 from models.datasets.layout import (
     PICTURES,
@@ -24,8 +27,11 @@ from models.marks import KittiFrame, KittiObject
 from models.media import image_size
 from models.records import Boxes, Item
 
+_Place: TypeAlias = tuple[str, Path, Path]  # what names an image, the image, and where its labels should be
+
 REGION = "DontCare"  # the category of what does not count
 _ALL = "training"  # the folder, and the split of all that is in it
+_FIFTYONE = "data", "labels"
 _COLUMNS = (15, 16)  # the latter with a score
 _UNKNOWN = "-1 -1 -10", "-1 -1 -1 -1000 -1000 -1000 -10"  # the kit's own values for all that is no 2D box
 
@@ -34,8 +40,9 @@ def read(root: Path, split: str | None = None) -> Iterator[tuple[Item, Boxes]]:
     """The images of ``training/image_2/`` with the boxes of ``training/label_2/``, clipped to the image.
 
     SPLIT is ``training``, all of them, another folder of that kind, such as CVAT's ``default``, or the name of a list
-    ``ImageSets/SPLIT.txt`` of ``training``. ``DontCare`` regions are left out: the official evaluation neither asks for
-    nor counts them.
+    ``ImageSets/SPLIT.txt`` of ``training``. In FiftyOne's folders there is no split, and an image without a label file
+    is not labelled, and left out; so are ``DontCare`` regions: the official evaluation neither asks for nor counts
+    them.
 
     Raises:
         InvalidDataset: a broken line, naming file and line.
@@ -49,25 +56,40 @@ def read_marked(root: Path, split: str | None = None) -> Iterator[tuple[Item, Bo
     """The same, each image with all that its label file says of how hard its objects are, regions included."""
     lists = sorted(path.stem for path in (root / "ImageSets").glob("*.txt"))
     folders = sorted(path.parent.name for path in root.glob("*/label_2"))
+    if split is None and not folders and not lists and (root / _FIFTYONE[1]).is_dir():
+        return _read(root, _labelled(root))
     there = [_ALL] if _ALL in folders and split not in folders else folders
     chosen = chosen_split(root, [*there, *lists], split, "training/label_2 or ImageSets/*.txt")
     if chosen in there:
-        folder, images = root / chosen, files_below(root / chosen / "image_2", PICTURES)
-        return _read(root, folder, ((str(path), path) for path in images))
-    folder = root / _ALL
-    return _read(root, folder, _listed(root / "ImageSets" / f"{chosen}.txt", folder / "image_2"))
+        return _read(root, _shown(root / chosen))
+    return _read(root, _listed(root / "ImageSets" / f"{chosen}.txt", root / _ALL))
 
 
-def _listed(file: Path, images: Path) -> Iterator[tuple[str, Path]]:
+def _shown(folder: Path) -> Iterator[_Place]:
+    for image in files_below(folder / "image_2", PICTURES):
+        yield str(image), image, _labels_of(image, folder)
+
+
+def _listed(file: Path, folder: Path) -> Iterator[_Place]:
     for where, line in numbered_lines(file):
-        yield where, picture(where, ".png", images / line.strip())
+        image = picture(where, ".png", folder / "image_2" / line.strip())
+        yield where, image, _labels_of(image, folder)
 
 
-def _read(root: Path, folder: Path, images: Iterable[tuple[str, Path]]) -> Iterator[tuple[Item, Boxes, KittiFrame]]:
-    for where, image in images:
+def _labels_of(image: Path, folder: Path) -> Path:
+    return folder / "label_2" / f"{image.stem}.txt"
+
+
+def _labelled(root: Path) -> Iterator[_Place]:
+    images, labels = (root / name for name in _FIFTYONE)
+    for file in files_below(labels, (".txt",)):
+        yield str(file), picture(str(file), ".png", images / file.relative_to(labels).with_suffix("")), file
+
+
+def _read(root: Path, places: Iterable[_Place]) -> Iterator[tuple[Item, Boxes, KittiFrame]]:
+    for where, image, labels in places:
         width, height = image_size(image)
-        labels = existing(where, folder / "label_2" / f"{image.stem}.txt")
-        objects = tuple(_object(at, line) for at, line in numbered_lines(labels))
+        objects = tuple(_object(at, line) for at, line in numbered_lines(existing(where, labels)))
         boxes = (clipped(*one.xyxy, width, height, one.category) for one in objects if one.category != REGION)
         label = Boxes(width, height, tuple(box for box in boxes if box))
         yield Item(below(root, image), str(image)), label, KittiFrame(objects)

@@ -28,14 +28,15 @@ from models.media import image_size
 from models.records import Box, Boxes, Item
 
 _IMAGES = ("JPEGImages", "images", "data")  # the latter two where there are no lists
+_APART = ("Annotations", "labels", "annotations/xmls")  # where files are that lie apart from their images
 _BESIDE = "."  # the split of what lies in ROOT itself
 _OF_A_CLASS = re.compile(r"\s(-1|0|1)$")  # how lines of the lists end that say which images show a class
 
 
 def read(root: Path, split: str | None = None) -> Iterator[tuple[Item, Boxes]]:
     """Every image that ``ImageSets/Main/SPLIT.txt`` names, with its boxes clipped to the image; without such lists,
-    every image with a file in ``Annotations/`` or ``labels/``, or beside it in ``SPLIT/`` or ROOT itself. Where there
-    are files in ROOT and in folders of it, the former are the split ``.``.
+    every image with a file in ``Annotations/``, ``labels/`` or ``annotations/xmls/``, or beside it in ``SPLIT/`` or
+    ROOT itself. Where there are files in ROOT and in folders of it, the former are the split ``.``.
 
     Objects marked ``difficult`` are left out: the official evaluation neither asks for nor counts them. Where the size
     is 0 or missing it is the picture's own.
@@ -57,7 +58,7 @@ def read_marked(root: Path, split: str | None = None) -> Iterator[tuple[Item, Bo
 
 
 def _unlisted(root: Path, split: str | None) -> Iterator[tuple[Item, Boxes, Ignored]]:
-    apart = [folder for folder in (root / "Annotations", root / "labels") if any(folder.rglob("*.xml"))]
+    apart = [folder for folder in (root / name for name in _APART) if any(folder.rglob("*.xml"))]
     if split is None and apart:
         return _of_folder(root, apart[0], deep=True)
     shown = [path.relative_to(root) for path in (*root.glob("*.xml"), *root.glob("*/*.xml")) if path.name[0] != "."]

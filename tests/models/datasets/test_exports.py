@@ -105,6 +105,8 @@ class TestVoc:
             ("labels", "data"),
             ("Annotations", "JPEGImages"),
             ("Annotations/deep", "images/deep"),
+            ("annotations/xmls", "images"),  # the Oxford-IIIT Pet Dataset
+            ("annotations", "images"),  # many archives on Kaggle
         ],
     )
     def test_lists_may_be_missing(self, tmp_path: Path, annotations: str, images: str) -> None:
@@ -281,6 +283,22 @@ def test_kitti_of_cvat_is_a_folder_default(tmp_path: Path) -> None:
     put(tmp_path / "training" / "label_2" / "b.txt")
     assert labels(f"kitti:{tmp_path}") == {"training/image_2/deep/b.png": EMPTY}
     assert labels(f"kitti:{tmp_path}:default") == {"default/image_2/a.png": CAR}
+
+
+def test_kitti_of_fiftyone_has_folders_of_its_own(tmp_path: Path) -> None:
+    line = "car 0 0 0 16 12 48 36 0 0 0 0 0 0 0"
+    photo(tmp_path / "data" / "a.b.jpg")
+    photo(tmp_path / "data" / "deep" / "c.jpg")
+    photo(tmp_path / "data" / "unlabelled.jpg")
+    put(tmp_path / "labels" / "a.b.txt", line)
+    file = put(tmp_path / "labels" / "deep" / "c.txt")
+    assert labels(f"kitti:{tmp_path}") == {"data/a.b.jpg": CAR, "data/deep/c.jpg": EMPTY}
+    put(file, f"{line}\ncar 0 0\n")
+    expect_broken(f"kitti:{tmp_path}", file, 2, "expected 15 columns, or 16 with a score, got 'car 0 0'")
+    (tmp_path / "data" / "deep" / "c.jpg").unlink()
+    expect_broken(f"kitti:{tmp_path}", file, "", "expected a file that exists, got")
+    with pytest.raises(NotFound, match="expected one of the splits there"):
+        read(f"kitti:{tmp_path}:train")
 
 
 def test_the_test_of_tusimple_is_a_file_of_its_own(tmp_path: Path) -> None:

@@ -94,7 +94,9 @@ FORMATS: dict[str, Format] = {
         read_marked=mot.read_marked,
         group="sequence",
     ),
-    "cvat": Format("detection", "annotations.xml or FILE.xml of CVAT for images 1.1; images/", cvat.read_boxes),
+    "cvat": Format(
+        "detection", "annotations.xml or FILE.xml of CVAT for images 1.1 or for video 1.1; images/", cvat.read_boxes
+    ),
     "culane": Format(
         "lane",
         "list/SPLIT.txt, and A.lines.txt beside each A.jpg",
@@ -113,7 +115,9 @@ FORMATS: dict[str, Format] = {
     ),
     "curvelanes": Format("lane", "SPLIT/SPLIT.txt, SPLIT/images/, SPLIT/labels/*.lines.json", curvelanes.read),
     "bdd100k-lanes": Format("lane", "labels/lane/polygons/lane_SPLIT.json, images/100k/SPLIT/", bdd100k.read_lanes),
-    "cvat-lanes": Format("lane", "annotations.xml or FILE.xml of CVAT for images 1.1; images/", cvat.read_lanes),
+    "cvat-lanes": Format(
+        "lane", "annotations.xml or FILE.xml of CVAT for images 1.1 or for video 1.1; images/", cvat.read_lanes
+    ),
     "commonvoice": Format(
         "asr", "SPLIT.tsv, clips/; LANGUAGE/ with them", commonvoice.read, group="speaker", language="locale"
     ),

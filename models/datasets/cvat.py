@@ -1,27 +1,23 @@
-"""CVAT's own XML of images, "CVAT for images 1.1", boxes and lines. Source: docs.cvat.ai, "XML annotation format".
+"""CVAT's own XML, for images 1.1 and for video 1.1, boxes and lines. Source: docs.cvat.ai, "XML annotation format".
 
-One document holds all images of a task, or of a project, which it parts by ``subset``.
+One document holds all images of a task, or of a project, which it parts by ``subset``, or the tracks of a video.
 """
 
 import math
 from collections.abc import Iterator
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TypeAlias
-from xml.parsers import expat
 
+from models.datasets import cvat_video
+from models.datasets.cvat_xml import BOX, ELLIPSE, LINE, MASK, NO_SUBSET, OUTLINE, Image, Shape, images, tracked
 from models.datasets.layout import below, broken, chosen_split, clipped, finite, picture
 from models.errors import NotFound
 from models.media import image_size
 from models.records import Box, Boxes, Item, Lane, Lanes, Pixels
 
-_Told: TypeAlias = dict[str, str]
 _Sides: TypeAlias = tuple[Pixels, Pixels, Pixels, Pixels]  # left, top, right, bottom
 
 _FILE, _IMAGES = "annotations.xml", "images"
-_NO_SUBSET = "default"  # what CVAT calls it in other formats
-_BOX, _OUTLINE, _ELLIPSE, _MASK, _LINE = _SHAPES = "box", "polygon", "ellipse", "mask", "polyline"
-_CHUNK = 1 << 12  # bytes
 
 
 def read_boxes(root: Path, split: str | None = None) -> Iterator[tuple[Item, Boxes]]:
@@ -29,7 +25,8 @@ def read_boxes(root: Path, split: str | None = None) -> Iterator[tuple[Item, Box
 
     SPLIT is a subset of a project, or ``default``. A turned box, a polygon, an ellipse and a mask stand for the upright
     boxes around them; shapes of other kinds are left out. Images are in ``images/``, perhaps in a folder a subset, or
-    beside the file.
+    beside the file. Of a video they are called ``frame_000000.png`` and so on, all of them are read, and the group is
+    its folder; each shape of a track is read where it stands, in every frame, as CVAT writes them.
 
     Raises:
         InvalidDataset: a broken document, naming file and line.
@@ -49,84 +46,38 @@ def read_lanes(root: Path, split: str | None = None) -> Iterator[tuple[Item, Lan
         InvalidDataset, NotFound, UnreadableMedia: as ``read_boxes``.
     """
     return (
-        (item, Lanes(*size, tuple(Lane(_points(shape)) for shape in image.shapes if shape.kind == _LINE)))
+        (item, Lanes(*size, tuple(Lane(_points(shape)) for shape in image.shapes if shape.kind == LINE)))
         for image, item, size in _read(root, split)
     )
 
 
-@dataclass(frozen=True)
-class _Shape:
-    where: str
-    kind: str
-    told: _Told
-
-
-@dataclass(frozen=True)
-class _Image:
-    where: str
-    told: _Told
-    shapes: list[_Shape] = field(default_factory=list)
-
-    @property
-    def subset(self) -> str:
-        return self.told.get("subset") or _NO_SUBSET
-
-
-def _read(root: Path, split: str | None) -> Iterator[tuple[_Image, Item, tuple[int, int]]]:
+def _read(root: Path, split: str | None) -> Iterator[tuple[Image, Item, tuple[int, int]]]:
     file = root if root.is_file() else root / _FILE
     if not file.is_file():
         raise NotFound(f"{root}: expected {_FILE} in it, got none")
-    subsets = sorted({image.subset for image in _images(file)})
+    subsets = sorted({image.subset for image in images(file)})
+    if not subsets and (first := next(tracked(file), None)):
+        chosen_split(file, [first[0].get("subset") or NO_SUBSET], split, "subset")
+        return cvat_video.frames(file, file.parent / _IMAGES)
     if not subsets:
-        broken(f"{file}:1", "an <image>, as CVAT for images 1.1 has them", "none")
+        broken(f"{file}:1", "an <image> or a <track>, as CVAT for images 1.1 or video 1.1 has them", "none")
     chosen = chosen_split(file, subsets, split, "subset")
     return (
         (image, Item(below(file.parent, path), str(path)), _size(image, path))
-        for image in _images(file)
+        for image in images(file)
         if image.subset == chosen
         for path in [_path(file.parent, image)]
     )
 
 
-def _images(file: Path) -> Iterator[_Image]:
-    """The images of a document with their shapes, each as soon as it has been read."""
-    parser = expat.ParserCreate()
-    begun, ended = list[_Image](), list[_Image]()
-
-    def start(name: str, told: _Told) -> None:
-        where = f"{file}:{parser.CurrentLineNumber}"
-        if name == "image":
-            begun.append(_Image(where, told))
-        elif begun and name in _SHAPES:
-            begun[-1].shapes.append(_Shape(where, name, told))
-
-    def end(name: str) -> None:
-        if name == "image":
-            ended.append(begun.pop())
-
-    parser.StartElementHandler, parser.EndElementHandler = start, end
-    with file.open("rb") as xml:
-        chunk = None
-        while chunk != b"":
-            chunk = xml.read(_CHUNK)
-            try:
-                parser.Parse(chunk, not chunk)
-            except expat.ExpatError as error:
-                broken(f"{file}:{error.lineno}", "XML", str(error))
-            except (LookupError, ValueError) as error:  # its first line names an encoding that Python's parser has not
-                broken(f"{file}:1", "XML in UTF-8, UTF-16 or an encoding of a byte a character", str(error))
-            yield from ended
-            ended.clear()
-
-
-def _path(folder: Path, image: _Image) -> Path:
+def _path(folder: Path, image: Image) -> Path:
     """The picture; CVAT names frames of videos without a suffix."""
     name = image.told.get("name") or broken(image.where, "a name", image.told.get("name"))
     places = (folder / _IMAGES, folder / _IMAGES / image.subset, folder / image.subset, folder)
     return picture(image.where, "", *(place / name for place in places))
 
 
-def _size(image: _Image, path: Path) -> tuple[int, int]:
+def _size(image: Image, path: Path) -> tuple[int, int]:
     sides = [image.told.get(side) or "0" for side in ("width", "height")]
     width, height = finite(image.where, "width and height in whole pixels", sides)
     if not width or not height:
@@ -136,15 +87,15 @@ def _size(image: _Image, path: Path) -> tuple[int, int]:
     return int(width), int(height)
 
 
-def _boxes(image: _Image, width: int, height: int) -> Iterator[Box | None]:
+def _boxes(image: Image, width: int, height: int) -> Iterator[Box | None]:
     for shape in image.shapes:
-        if shape.kind != _LINE:
-            sides = {_BOX: _upright, _OUTLINE: _around, _ELLIPSE: _ellipse, _MASK: _mask}[shape.kind](shape)
+        if shape.kind != LINE:
+            sides = {BOX: _upright, OUTLINE: _around, ELLIPSE: _ellipse, MASK: _mask}[shape.kind](shape)
             category = shape.told.get("label", "").strip() or broken(shape.where, "a label", shape.told.get("label"))
             yield clipped(*sides, width, height, category)
 
 
-def _upright(shape: _Shape) -> _Sides:
+def _upright(shape: Shape) -> _Sides:
     """Around a box, which may be turned about its middle."""
     x1, y1, x2, y2 = _numbers(shape, "xtl", "ytl", "xbr", "ybr")
     if x1 > x2 or y1 > y2:
@@ -158,12 +109,12 @@ def _upright(shape: _Shape) -> _Sides:
     return x - half_x, y - half_y, x + half_x, y + half_y
 
 
-def _around(shape: _Shape) -> _Sides:
+def _around(shape: Shape) -> _Sides:
     xs, ys = zip(*_points(shape), strict=True)
     return min(xs), min(ys), max(xs), max(ys)
 
 
-def _ellipse(shape: _Shape) -> _Sides:
+def _ellipse(shape: Shape) -> _Sides:
     x, y, radius_x, radius_y = _numbers(shape, "cx", "cy", "rx", "ry")
     across, along = _turn(shape)
     half_x = math.hypot(radius_x * across, radius_y * along)
@@ -171,22 +122,22 @@ def _ellipse(shape: _Shape) -> _Sides:
     return x - half_x, y - half_y, x + half_x, y + half_y
 
 
-def _mask(shape: _Shape) -> _Sides:
+def _mask(shape: Shape) -> _Sides:
     left, top, width, height = _numbers(shape, "left", "top", "width", "height")
     return left, top, left + width, top + height
 
 
-def _numbers(shape: _Shape, *names: str) -> list[float]:
+def _numbers(shape: Shape, *names: str) -> list[float]:
     return finite(shape.where, f"numbers in {', '.join(names)}", [shape.told.get(name, "") for name in names])
 
 
-def _turn(shape: _Shape) -> tuple[float, float]:
+def _turn(shape: Shape) -> tuple[float, float]:
     """Cosine and sine of the angle, told in degrees, without their signs."""
     (turn,) = finite(shape.where, "degrees in rotation", [shape.told.get("rotation", "0")])
     return abs(math.cos(math.radians(turn))), abs(math.sin(math.radians(turn)))
 
 
-def _points(shape: _Shape) -> tuple[tuple[Pixels, Pixels], ...]:
+def _points(shape: Shape) -> tuple[tuple[Pixels, Pixels], ...]:
     text = shape.told.get("points", "")
     pairs = [pair.split(",") for pair in text.split(";")]
     if len(pairs) < 2 or any(len(pair) != 2 for pair in pairs):

@@ -157,6 +157,19 @@ def cvat(root: Path, n: int) -> str:
     return "default"
 
 
+def cvat_video(root: Path, n: int) -> str:
+    """One track through all frames, and a line in each."""
+    copies, boxes, lines = _images(root), [], []
+    for i in range(n):
+        copies.at(root / "images" / f"frame_{i:06d}.jpg")
+        boxes.append(f'<box frame="{i}" outside="0" xtl="1.00" ytl="2.00" xbr="9.00" ybr="9.50" z_order="0"></box>\n')
+        line = f'<polyline frame="{i}" outside="0" points="1.00,40.00;9.00,4.00"></polyline>\n'
+        lines.append(f'<track id="{i}" label="lane">{line}</track>\n')
+    track = f'<track id="{n}" label="car">{"".join(boxes)}</track>\n'
+    put(root / "annotations.xml", f"<annotations>{''.join(lines)}{track}</annotations>\n")
+    return "default"
+
+
 def culane(root: Path, n: int) -> str:
     copies = _images(root)
     for i in range(n):

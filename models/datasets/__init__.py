@@ -141,7 +141,7 @@ FORMATS: dict[str, Format] = {
     "fsdd": Format("asr", "recordings/DIGIT_SPEAKER_NUMBER.wav", fsdd.read, group="speaker", language="en"),
     "nemo": Format(
         "asr",
-        "FILE.jsonl, or SPLIT.jsonl",
+        "FILE.jsonl, or SPLIT.jsonl or SPLIT.json",
         nemo.read,
         nemo.write,
         group="speaker",

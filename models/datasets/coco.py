@@ -1,7 +1,8 @@
 """COCO detection: ``annotations/instances_SPLIT.json`` and the images. Source: cocodataset.org, "Data format".
 
 Annotation tools call the document otherwise: Roboflow puts ``_annotations.coco.json`` beside the images of a split,
-others write one file, with the images beside it, in ``images/`` or in ``data/``; a file may be named in any layout.
+others write one file, with the images beside it, in ``images/`` or in ``data/``; a file may be named in any layout, and
+must be where a folder holds several.
 
 The format is one JSON document, of hundreds of megabytes, whose annotations come in any order: they wait on disk.
 """
@@ -16,7 +17,17 @@ from tempfile import TemporaryFile
 from typing import Any, TextIO, TypeAlias
 
 from models.datasets.documents import lists_of
-from models.datasets.layout import below, broken, chosen_split, clipped, existing, finite, split_file, text_field
+from models.datasets.layout import (
+    below,
+    broken,
+    chosen_split,
+    clipped,
+    existing,
+    finite,
+    split_file,
+    splits_in,
+    text_field,
+)
 from models.datasets.output import SPLIT, file_name, new_folder, place
 from models.datasets.shelf import Shelf
 from models.marks import Ignored
@@ -54,7 +65,10 @@ def read_marked(root: Path, split: str | None = None) -> Iterator[tuple[Item, Bo
     if roboflow := sorted(path.parent.name for path in root.glob(f"*/{_ROBOFLOW}")):
         chosen = chosen_split(root, roboflow, split, f"SPLIT/{_ROBOFLOW}")
         return _read(root, root / chosen / _ROBOFLOW, [root / chosen])
-    file, chosen = split_file(root / "annotations", _PREFIX, split, ".json")
+    if not (root / "annotations").is_dir():
+        return read_marked(split_file(root, "", split, ".json")[0])
+    prefix = _PREFIX if splits_in(root / "annotations", _PREFIX, ".json") else ""
+    file, chosen = split_file(root / "annotations", prefix, split, ".json")
     places = (root / "images", root / "images" / chosen, root / chosen)
     return _read(root, file, [folder for folder in places if folder.is_dir()] or [root / "images"])
 

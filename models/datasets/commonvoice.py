@@ -6,7 +6,7 @@ Its tars unpack to a folder a release, with one of these a language.
 from collections.abc import Iterator
 from pathlib import Path
 
-from models.datasets.layout import below, broken, chosen_split, existing, numbered_lines
+from models.datasets.layout import below, broken, chosen_split, existing, numbered_lines, splits_in
 from models.errors import NotFound
 from models.records import Item, Transcript
 
@@ -44,7 +44,7 @@ def _language(root: Path) -> Path:
 
 
 def _splits(folder: Path) -> list[str]:
-    return sorted(path.stem for path in folder.glob("*.tsv") if path.name[0] != "." and path.stem not in _ABOUT)
+    return [name for name in splits_in(folder, "", ".tsv") if name not in _ABOUT]
 
 
 def _read(root: Path, file: Path) -> Iterator[tuple[Item, Transcript]]:

@@ -28,9 +28,9 @@ def read(root: Path, split: str | None = None) -> Iterator[tuple[Item, Transcrip
 
     The three files must name the same utterances in the same order, as Kaldi's own check wants it. Where there is
     ``segments``, it stands for ``wav.scp`` in that, which then names recordings, and the items are stretches of these,
-    called by their utterances. Paths in ``wav.scp`` are absolute, or relative to its folder; ``flac -c -d -s PATH |``,
-    as Kaldi's recipe for LibriSpeech writes it, is that path. Other commands (``.. |``) are refused and, of segments,
-    recordings of several channels.
+    called by their utterances. Paths in ``wav.scp`` are absolute, or relative to its folder or to one above it, in
+    which the recipe ran; ``flac -c -d -s PATH |``, as Kaldi's recipe for LibriSpeech writes it, is that path. Other
+    commands (``.. |``) are refused and, of segments, recordings of several channels.
 
     Raises:
         InvalidDataset: a broken line, naming file and line.
@@ -64,7 +64,8 @@ def _sound(where: str, folder: Path, path: str) -> Path:
         path = unpacked[1]
     if path.endswith("|"):
         broken(where, "the path of a sound file", path)
-    return existing(where, folder / path)
+    places = [above / path for above in (folder, *folder.parents)]
+    return existing(where, next(filter(os.path.isfile, places), places[0]))
 
 
 def _recordings(folder: Path) -> Shelf:

@@ -34,10 +34,20 @@ def split_file(folder: Path, prefix: str, split: str | None, suffix: str) -> tup
     Raises:
         NotFound: no such split, or none named where there are several; the message lists them.
     """
-    names = sorted(path.name for path in folder.glob(f"{prefix}*{suffix}") if not path.name.startswith("."))
-    splits = [name.removeprefix(prefix).removesuffix(suffix) for name in names]
+    splits = splits_in(folder, prefix, suffix)
     chosen = chosen_split(folder, splits, split, f"{prefix}*{suffix}")
     return folder / f"{prefix}{chosen}{suffix}", chosen
+
+
+def splits_in(folder: Path, prefix: str, suffix: str) -> list[str]:
+    """What stands between ``prefix`` and ``suffix`` in the names of a folder's files, in order; none where there is no
+    such folder. It may hold any number of others, as media."""
+    if not folder.is_dir():
+        return []
+    with os.scandir(folder) as entries:
+        names = (entry.name for entry in entries if not entry.name.startswith("."))
+        found = [name for name in names if name.startswith(prefix) and name.endswith(suffix)]
+    return [name.removeprefix(prefix).removesuffix(suffix) for name in sorted(found)]
 
 
 def chosen_split(folder: Path, splits: Sequence[str], split: str | None, wanted: str) -> str:

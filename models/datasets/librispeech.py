@@ -11,7 +11,8 @@ _LANGUAGE = "en"  # of the whole corpus, as its page says
 
 
 def read(root: Path, split: str | None = None) -> Iterator[tuple[Item, Transcript]]:
-    """Every utterance of a split such as ``dev-clean``, in the order of its path; the group is the speaker.
+    """Every utterance of a split such as ``dev-clean``, in the order of its path; the group is the speaker. ROOT may be
+    the split.
 
     A line is ``SPEAKER-CHAPTER-NUMBER TEXT``, in capitals, and the sound the ``.flac`` of that name beside it.
 
@@ -19,12 +20,16 @@ def read(root: Path, split: str | None = None) -> Iterator[tuple[Item, Transcrip
         InvalidDataset: a broken line, naming file and line.
         NotFound: no such split.
     """
+    if split is None and _has_transcripts(root):
+        return _read(root, root)
     splits = sorted(path.name for path in root.glob("*") if path.is_dir() and _has_transcripts(path))
     return _read(root, root / chosen_split(root, splits, split, f"SPLIT/SPEAKER/CHAPTER/*{_TRANSCRIPTS}"))
 
 
 def _has_transcripts(folder: Path) -> bool:
-    return any(name.endswith(_TRANSCRIPTS) for name in names_below(folder))
+    """Whether they are two folders down, and no deeper: of the folder above all splits none is one."""
+    first = next((name for name in names_below(folder) if name.endswith(_TRANSCRIPTS)), "")
+    return first.count("/") == 2
 
 
 def _read(root: Path, folder: Path) -> Iterator[tuple[Item, Transcript]]:

@@ -7,7 +7,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from models.datasets.layout import below, broken, existing, json_lines, split_file, stretch_uri, text_field
+from models.datasets.layout import below, broken, existing, json_lines, split_file, splits_in, stretch_uri, text_field
 from models.datasets.output import SPLIT, file_name, new_folder, place
 from models.errors import UnreadableMedia
 from models.recordings import Stretch, duration_s, recording
@@ -19,8 +19,9 @@ _WHOLE: Seconds = 0.999  # is cut off from durations in whole seconds
 
 
 def read(root: Path, split: str | None = None) -> Iterator[tuple[Item, Transcript]]:
-    """Every clip of a manifest, or of ``SPLIT.jsonl`` in a folder, with its ``text``; the group is its ``speaker``,
-    the language its ``lang``, ``language`` or ``source_lang``.
+    """Every clip of a manifest, or of ``SPLIT.jsonl`` in a folder, where there is none ``SPLIT.json``, as NeMo's own
+    scripts call it, with its ``text``; the group is its ``speaker``, the language its ``lang``, ``language`` or
+    ``source_lang``.
 
     ``audio_filepath`` is relative to the manifest, or absolute. An empty ``text`` means that nothing is said. With an
     ``offset``, or a ``duration`` that ends well before the sound does, an item is that stretch of the file; one without
@@ -33,7 +34,8 @@ def read(root: Path, split: str | None = None) -> Iterator[tuple[Item, Transcrip
     """
     if root.is_file():
         return _read(root.parent, root)
-    file, _ = split_file(root, "", split, ".jsonl")
+    suffix = ".jsonl" if splits_in(root, "", ".jsonl") else ".json"
+    file, _ = split_file(root, "", split, suffix)
     return _read(root, file)
 
 

@@ -8,7 +8,7 @@ import math
 import os
 import re
 from collections.abc import Iterable, Iterator
-from pathlib import Path
+from pathlib import Path, PurePath
 from xml.etree import ElementTree
 from xml.sax.saxutils import escape
 
@@ -18,6 +18,7 @@ from models.datasets.layout import (
     chosen_split,
     existing,
     files_below,
+    names_below,
     numbered_lines,
     picture,
     split_file,
@@ -27,16 +28,18 @@ from models.marks import Ignored
 from models.media import image_size
 from models.records import Box, Boxes, Item
 
-_IMAGES = ("JPEGImages", "images", "data")  # the latter two where there are no lists
-_APART = ("Annotations", "labels", "annotations/xmls")  # where files are that lie apart from their images
+_IMAGES = ("JPEGImages", "images", "Images", "data")  # the latter three where there are no lists
+# where files are that lie apart from their images
+_APART = ("Annotations", "labels", "annotations/xmls", "annotations")
 _BESIDE = "."  # the split of what lies in ROOT itself
 _OF_A_CLASS = re.compile(r"\s(-1|0|1)$")  # how lines of the lists end that say which images show a class
 
 
 def read(root: Path, split: str | None = None) -> Iterator[tuple[Item, Boxes]]:
     """Every image that ``ImageSets/Main/SPLIT.txt`` names, with its boxes clipped to the image; without such lists,
-    every image with a file in ``Annotations/``, ``labels/`` or ``annotations/xmls/``, or beside it in ``SPLIT/`` or
-    ROOT itself. Where there are files in ROOT and in folders of it, the former are the split ``.``.
+    every image with a file in ``Annotations/``, ``labels/``, ``annotations/xmls/`` or ``annotations/``, or in a folder
+    SPLIT of one of these, or beside it in ``SPLIT/`` or ROOT itself. Where there are files in ROOT and in folders of
+    it, the former are the split ``.``.
 
     Objects marked ``difficult`` are left out: the official evaluation neither asks for nor counts them. Where the size
     is 0 or missing it is the picture's own.
@@ -51,25 +54,30 @@ def read(root: Path, split: str | None = None) -> Iterator[tuple[Item, Boxes]]:
 
 def read_marked(root: Path, split: str | None = None) -> Iterator[tuple[Item, Boxes, Ignored]]:
     """The same, each image with its difficult objects."""
-    if not (root / "ImageSets" / "Main").is_dir() and any(root.rglob("*.xml")):
+    if not (root / "ImageSets" / "Main").is_dir() and _has_files(root):
         return _unlisted(root, split)
     file, _ = split_file(root / "ImageSets" / "Main", "", split, ".txt")
     return _listed(root, file)
 
 
 def _unlisted(root: Path, split: str | None) -> Iterator[tuple[Item, Boxes, Ignored]]:
-    apart = [folder for folder in (root / name for name in _APART) if any(folder.rglob("*.xml"))]
-    if split is None and apart:
-        return _of_folder(root, apart[0], deep=True)
-    shown = [path.relative_to(root) for path in (*root.glob("*.xml"), *root.glob("*/*.xml")) if path.name[0] != "."]
-    folders = {str(path.parent) for path in shown} - {path.name for path in apart}
-    splits = sorted(name for name in folders if name == _BESIDE or not name.startswith("."))
-    chosen = chosen_split(root, splits, split, "SPLIT/*.xml")
+    apart = [folder for folder in (root / name for name in _APART) if _has_files(folder)]
+    if apart and (split is None or _has_files(apart[0] / split)):
+        return _of_folder(root, apart[0], split or "")
+    near = (PurePath(name).parent for name in names_below(root) if name.endswith(".xml") and name.count("/") < 2)
+    splits = {str(folder) for folder in near} - {path.name for path in apart}
+    chosen = chosen_split(root, sorted(splits), split, "ImageSets/Main/SPLIT.txt or SPLIT/*.xml")
     return _of_folder(root, root / chosen, deep=chosen != _BESIDE or len(splits) == 1)
 
 
-def _of_folder(root: Path, folder: Path, *, deep: bool) -> Iterator[tuple[Item, Boxes, Ignored]]:
-    for annotation in files_below(folder, (".xml",)):
+def _has_files(folder: Path) -> bool:
+    return folder.is_dir() and any(name.endswith(".xml") for name in names_below(folder))
+
+
+def _of_folder(
+    root: Path, folder: Path, within: str = "", *, deep: bool = True
+) -> Iterator[tuple[Item, Boxes, Ignored]]:
+    for annotation in files_below(folder / within, (".xml",)):
         if not deep and annotation.parent != folder:
             continue
         name = annotation.relative_to(folder).with_suffix("")

@@ -103,6 +103,24 @@ def voc(root: Path, n: int) -> str:
     return "train"
 
 
+def voc_beside(root: Path, n: int) -> str:
+    """Each file beside its image, as Roboflow has them."""
+    voc(root / "lists", n)
+    (root / "lists" / "JPEGImages").rename(root / "train")
+    for file in (root / "lists" / "Annotations").iterdir():
+        file.rename(root / "train" / file.name)
+    (root / "lists" / "ImageSets").rename(root.with_name(f"{root.name}.lists"))
+    return "train"
+
+
+def coco_beside(root: Path, n: int) -> str:
+    """The document among its images."""
+    coco(root.with_name(f"{root.name}.apart"), n)
+    (root.with_name(f"{root.name}.apart") / "images").rename(root)
+    (root.with_name(f"{root.name}.apart") / "annotations" / "instances_train.json").rename(root / "labels.json")
+    return "labels"
+
+
 def yolo(root: Path, n: int) -> str:
     copies = _images(root)
     for i in range(n):
@@ -279,6 +297,13 @@ def kaldi_segments(root: Path, n: int) -> str:
 
 STRETCHES: dict[str, Callable[[Path, int], str]] = {"nemo": nemo_stretches, "kaldi": kaldi_segments}
 """As ``CORPORA``, where items are stretches of longer recordings; n is even."""
+
+VARIANTS: list[tuple[str, Callable[[Path, int], str]]] = [
+    ("coco", coco_beside),
+    ("voc", voc_beside),
+    ("cvat", cvat_video),
+]
+"""Formats with other layouts of theirs."""
 
 CORPORA: dict[str, Callable[[Path, int], str]] = {
     "coco": coco,

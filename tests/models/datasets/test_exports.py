@@ -55,6 +55,26 @@ class TestCoco:
         put(tmp_path / file, coco(name))
         assert labels(f"coco:{tmp_path / file}") == {image: CAR}
 
+    @pytest.mark.parametrize(
+        ("file", "image"),
+        [
+            ("labels.json", "data/a.jpg"),  # FiftyOne
+            ("result.json", "images/a.jpg"),  # Label Studio
+            ("_annotations.coco.json", "a.jpg"),  # a split of Roboflow's
+            ("annotations/train.json", "train/a.jpg"),
+            ("annotations/train.json", "images/a.jpg"),
+        ],
+    )
+    def test_the_only_document_of_a_folder_need_not_be_named(self, tmp_path: Path, file: str, image: str) -> None:
+        photo(tmp_path / image)
+        put(tmp_path / file, coco("a.jpg"))
+        name = Path(file).stem
+        assert labels(f"coco:{tmp_path}") == labels(f"coco:{tmp_path}:{name}") == {image: CAR}
+        put((tmp_path / file).with_name("other.json"), "{}")
+        assert labels(f"coco:{tmp_path}:{name}") == {image: CAR}
+        with pytest.raises(NotFound, match=rf"expected one of the splits there \(.*{name}.*\), got no split"):
+            read(f"coco:{tmp_path}")
+
     @pytest.mark.parametrize("size", [{"width": 0, "height": 0}, {"width": None, "height": None}, {"width": 0}])
     def test_a_size_that_nobody_looked_up_is_the_pictures_own(self, tmp_path: Path, size: dict[str, Any]) -> None:
         photo(tmp_path / "images" / "a.jpg")
@@ -107,6 +127,8 @@ class TestVoc:
             ("Annotations/deep", "images/deep"),
             ("annotations/xmls", "images"),  # the Oxford-IIIT Pet Dataset
             ("annotations", "images"),  # many archives on Kaggle
+            ("Annotations", "Images"),
+            ("annotations/train", "images/train"),
         ],
     )
     def test_lists_may_be_missing(self, tmp_path: Path, annotations: str, images: str) -> None:
@@ -117,6 +139,15 @@ class TestVoc:
         (tmp_path / images / "a b.PNG").unlink()
         file = tmp_path / annotations / "a b.xml"
         expect_broken(f"voc:{tmp_path}", file, "", "expected a file that exists, got")
+
+    def test_a_split_may_be_a_folder_of_the_annotations(self, tmp_path: Path) -> None:
+        for name in ("train/a", "val/b"):
+            photo(tmp_path / "images" / f"{name}.jpg")
+            voc(tmp_path / "annotations" / f"{name}.xml")
+        assert labels(f"voc:{tmp_path}:val") == {"images/val/b.jpg": CAR}
+        assert len(labels(f"voc:{tmp_path}")) == 2
+        with pytest.raises(NotFound, match="expected one of the splits there"):
+            read(f"voc:{tmp_path}:test")
 
     def test_files_in_the_root_and_in_folders_are_not_mixed(self, tmp_path: Path) -> None:
         for name in ("a", "train/b", "valid/c"):

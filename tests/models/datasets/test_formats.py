@@ -13,7 +13,7 @@ from models.datasets import FORMATS, read, read_marked, task_of, writer
 from models.errors import InvalidDataset, InvalidInput, NotFound
 from models.recordings import Stretch
 from models.records import LABEL_TYPES, Box, Boxes, Item, Label, Lane, Lanes, Transcript
-from tests.models.datasets.corpora import CORPORA, STRETCHES, cvat_video, labels, parts, photo, put, sound
+from tests.models.datasets.corpora import CORPORA, STRETCHES, VARIANTS, labels, parts, photo, put, sound
 from tests.samples import SAMPLES, needs_samples
 
 READ = [name for name, found in FORMATS.items() if found.read]
@@ -170,7 +170,7 @@ def needs_no_more(work: Callable[[int], object]) -> bool:
 
 @pytest.mark.parametrize(
     ("name", "corpus"),
-    [*((name, CORPORA[name]) for name in READ), *STRETCHES.items(), ("cvat", cvat_video)],
+    [*((name, CORPORA[name]) for name in READ), *STRETCHES.items(), *VARIANTS],
     ids=lambda one: getattr(one, "__name__", one),
 )
 def test_reading_many_items_needs_no_more_memory_than_few(

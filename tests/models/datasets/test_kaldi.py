@@ -30,6 +30,20 @@ def corpus(root: Path, **changes: str) -> Path:
     return root
 
 
+def test_paths_may_be_relative_to_where_the_recipe_ran(tmp_path: Path) -> None:
+    """As Kaldi's ``egs/*/s5`` and ESPnet's ``dump/raw`` have them."""
+    recipe = tmp_path / "s5"
+    corpus(recipe / "data" / "train", wav_scp="ada-1 downloads/a.wav\nada-2 one.wav\nbob-1 data/train/one.wav\n")
+    put(recipe / "downloads" / "a.wav")
+    paths = [Path(item.uri) for item, _ in read(f"kaldi:{recipe}/data:train")]
+    one = recipe / "data" / "train" / "one.wav"
+    assert paths == [recipe / "downloads" / "a.wav", one, one]
+    (recipe / "downloads" / "a.wav").unlink()
+    where = recipe / "data" / "train"
+    message = f"expected a file that exists, got '{where}/downloads/a.wav'"
+    expect_broken(f"kaldi:{recipe}/data:train", where / "wav.scp", 1, message)
+
+
 def test_paths_are_absolute_or_beside_the_list_and_a_text_may_be_empty(tmp_path: Path) -> None:
     corpus(tmp_path / "data" / "dev")
     expected = [

@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 
 from models.datasets import read
+from models.errors import NotFound
 from models.records import Item, Transcript
 from tests.models.datasets.corpora import expect_broken, put
 
@@ -27,6 +28,14 @@ def test_utterances_come_by_path_with_their_speaker(tmp_path: Path) -> None:
         (Item(second, str(tmp_path / second), "84", "en"), Transcript("GO  DO YOU HEAR")),
     ]
     assert [item.group for item, _ in read(f"librispeech:{tmp_path}:test-other")] == ["367"]
+
+
+def test_the_root_may_be_a_split_but_not_the_folder_above_all_of_them(tmp_path: Path) -> None:
+    corpus(tmp_path / "LibriSpeech")
+    sounds = [item.id for item, _ in read(f"librispeech:{tmp_path}/LibriSpeech/dev-clean")]
+    assert sounds == ["1272/121/1272-121-0000.flac", "84/121/84-121-0000.flac"]
+    with pytest.raises(NotFound, match=r"no file SPLIT/SPEAKER/CHAPTER/\*\.trans\.txt\), got no split"):
+        read(f"librispeech:{tmp_path}")  # it is the training data and the test in one
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 
 from models.datasets import nemo, read
-from models.errors import InvalidDataset
+from models.errors import InvalidDataset, NotFound
 from models.recordings import medium
 from models.records import Item, Transcript
 from tests.models.datasets.corpora import expect_broken, put, sound
@@ -31,6 +31,13 @@ def test_paths_are_relative_to_the_manifest_or_absolute(tmp_path: Path) -> None:
     ]
     assert list(read(f"nemo:{file}")) == expected
     assert list(read(f"nemo:{tmp_path / 'm'}:dev")) == expected
+
+
+def test_manifests_may_be_called_as_nemos_own_scripts_do(tmp_path: Path) -> None:
+    corpus(tmp_path, "").rename(tmp_path / "dev_manifest.json")
+    assert [item.id for item, _ in read(f"nemo:{tmp_path}")] == ["audio/a.ogg"]
+    with pytest.raises(NotFound, match=r"expected one of the splits there \(dev_manifest\), got dev"):
+        read(f"nemo:{tmp_path}:dev")
 
 
 @pytest.mark.parametrize(

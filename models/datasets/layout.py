@@ -135,8 +135,8 @@ def picture(where: str, suffix: str, *stems: Path) -> Path:
         InvalidDataset: there is none.
     """
     suffixes = (suffix, *PICTURES, *map(str.upper, PICTURES))
-    candidates = [Path(f"{stem}{ending}") for stem in stems for ending in suffixes]
-    return existing(where, next(filter(os.path.isfile, candidates), candidates[0]))
+    candidates = (f"{stem}{ending}" for stem in stems for ending in suffixes)
+    return existing(where, Path(next(filter(os.path.isfile, candidates), f"{stems[0]}{suffix}")))
 
 
 def stretch_uri(where: str, named: Stretch, overhang_s: Seconds) -> str:

@@ -26,6 +26,7 @@ from models.datasets import (
     mot,
     nemo,
     speechcommands,
+    supervisely,
     textgrid,
     tusimple,
     voc,
@@ -97,6 +98,7 @@ FORMATS: dict[str, Format] = {
     "cvat": Format(
         "detection", "annotations.xml or FILE.xml of CVAT for images 1.1 or for video 1.1; images/", cvat.read_boxes
     ),
+    "supervisely": Format("detection", "DATASET/img/, DATASET/ann/*.json", supervisely.read),
     "culane": Format(
         "lane",
         "list/SPLIT.txt, and A.lines.txt beside each A.jpg",

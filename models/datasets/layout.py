@@ -98,7 +98,13 @@ def json_lines(path: Path) -> Iterator[tuple[str, dict[str, Any]]]:
 
 
 def files_below(folder: Path, suffixes: Sequence[str]) -> Iterator[Path]:
-    """The files with one of the suffixes at any depth, ordered by path; hidden ones are left out."""
+    """The files with one of the suffixes at any depth, ordered by path; hidden ones are left out.
+
+    Raises:
+        NotFound: there is no such folder.
+    """
+    if not folder.is_dir():
+        raise NotFound(f"{folder}: expected a folder of files, got none")
     names = Shelf((name, None) for name in names_below(folder) if Path(name).suffix.lower() in suffixes)
     for name, _ in names.in_order():
         yield folder / name

@@ -188,6 +188,17 @@ def cvat_video(root: Path, n: int) -> str:
     return "default"
 
 
+def supervisely(root: Path, n: int) -> str:
+    copies, points = _images(root), {"exterior": [[1, 1], [8, 8]], "interior": []}
+    car = {"id": 1, "classTitle": "car", "geometryType": "rectangle", "points": points, "tags": []}
+    for i in range(n):
+        copies.at(root / "ds0" / "img" / f"{i}.jpg")
+        document = {"size": {"height": 48, "width": 64}, "objects": [car], "tags": []}
+        put(root / "ds0" / "ann" / f"{i}.jpg.json", json.dumps(document))
+    put(root / "meta.json", json.dumps({"classes": [{"title": "car", "shape": "rectangle"}], "tags": []}))
+    return "ds0"
+
+
 def culane(root: Path, n: int) -> str:
     copies = _images(root)
     for i in range(n):
@@ -315,6 +326,7 @@ CORPORA: dict[str, Callable[[Path, int], str]] = {
     "mot": mot,
     "cvat": cvat,
     "cvat-lanes": cvat,
+    "supervisely": supervisely,
     "culane": culane,
     "tusimple": tusimple,
     "curvelanes": curvelanes,

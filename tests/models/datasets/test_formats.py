@@ -103,6 +103,20 @@ def test_a_missing_root_and_an_unknown_split_are_named_at_once(name: str, tmp_pa
         read(f"{name}:{tmp_path}/empty")
 
 
+@pytest.mark.parametrize(
+    ("name", "file", "images"),
+    [
+        ("kitti", "training/label_2/a.txt", "training/image_2"),
+        ("supervisely", "ds0/ann/a.jpg.json", "ds0/img"),
+    ],
+)
+def test_a_folder_of_images_that_is_missing_is_named(name: str, file: str, images: str, tmp_path: Path) -> None:
+    """As where only the archive of the labels was unpacked."""
+    put(tmp_path / file)
+    with pytest.raises(NotFound, match=rf"^{tmp_path}/{images}: expected a folder of files, got none"):
+        list(read(f"{name}:{tmp_path}"))
+
+
 def test_a_split_must_be_chosen_where_there_are_several(tmp_path: Path) -> None:
     CORPORA["coco"](tmp_path / "c", 1)
     put(tmp_path / "c" / "annotations" / "instances_val.json", "{}")

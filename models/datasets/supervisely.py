@@ -1,0 +1,104 @@
+"""Supervisely: ``DATASET/img/`` with a JSON file an image in ``DATASET/ann/``. Source: developer.supervisely.com,
+"Supervisely annotation format", and ``geometry/rectangle.py`` and ``geometry/bitmap.py`` of its SDK.
+
+The SDK writes whole pixels, of which the last belong to the object; the labelling tool writes edges, with decimals.
+"""
+
+import base64
+import struct
+import zlib
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, TypeAlias
+
+from models.datasets.documents import list_of
+from models.datasets.layout import (
+    PICTURES,
+    below,
+    broken,
+    chosen_split,
+    clipped,
+    existing,
+    files_below,
+    finite,
+    text_field,
+)
+from models.media import image_size
+from models.records import Box, Boxes, Item, Pixels
+
+_Json: TypeAlias = dict[str, Any]
+_Sides: TypeAlias = tuple[Pixels, Pixels, Pixels, Pixels]  # left, top, right, bottom
+
+_LABELS, _IMAGES = "ann", "img"
+_OUTLINES, _MASK = ("rectangle", "polygon"), "bitmap"
+_PNG = b"\x89PNG\r\n\x1a\n"
+_HEADER = 24  # bytes of a PNG up to its width and height
+
+
+def read(root: Path, split: str | None = None) -> Iterator[tuple[Item, Boxes]]:
+    """Every image of a dataset of a project with its boxes, clipped to the image; SPLIT is the dataset, or ROOT itself.
+
+    A polygon and a bitmap stand for the boxes around them; figures of other kinds are left out.
+
+    Raises:
+        InvalidDataset: a broken file, naming the figure.
+        NotFound: no such dataset.
+        UnreadableMedia: an image whose header does not give its size.
+    """
+    if split is None and (root / _LABELS).is_dir():
+        return _read(root, root)
+    splits = sorted(path.parent.name for path in root.glob(f"*/{_LABELS}"))
+    return _read(root, root / chosen_split(root, splits, split, f"DATASET/{_LABELS}/*.json"))
+
+
+def _read(root: Path, folder: Path) -> Iterator[tuple[Item, Boxes]]:
+    for image in files_below(folder / _IMAGES, PICTURES):
+        width, height = image_size(image)
+        figures = list_of(_labels_of(image, folder), "objects")
+        boxes = (_box(where, figure, width, height) for where, figure in figures)
+        yield Item(below(root, image), str(image)), Boxes(width, height, tuple(box for box in boxes if box))
+
+
+def _labels_of(image: Path, folder: Path) -> Path:
+    """The file named like the image, ``a.jpg.json``, or as it was first, ``a.json``."""
+    labels = folder / _LABELS / image.relative_to(folder / _IMAGES)
+    first = labels.with_suffix(".json")
+    return first if first.is_file() else existing(str(image), labels.with_name(f"{labels.name}.json"))
+
+
+def _box(where: str, figure: _Json, width: int, height: int) -> Box | None:
+    kind = text_field(where, figure, "geometryType")
+    if kind != _MASK and kind not in _OUTLINES:
+        return None
+    category = text_field(where, figure, "classTitle").strip() or broken(f"{where}.classTitle", "a class", "")
+    sides = _mask if kind == _MASK else _outline
+    return clipped(*sides(where, figure), width, height, category)
+
+
+def _outline(where: str, figure: _Json) -> _Sides:
+    points = figure.get("points")
+    pairs = points.get("exterior") if isinstance(points, dict) else None
+    expected = "two points or more, [x, y], in points.exterior"
+    if not isinstance(pairs, list) or len(pairs) < 2 or not all(isinstance(p, list) and len(p) == 2 for p in pairs):
+        broken(where, expected, points)
+    told = [number for pair in pairs for number in pair]
+    numbers = finite(where, expected, told, (int, float))
+    last = 1 if all(type(number) is int for number in told) else 0
+    xs, ys = numbers[::2], numbers[1::2]
+    return min(xs), min(ys), max(xs) + last, max(ys) + last
+
+
+def _mask(where: str, figure: _Json) -> _Sides:
+    told = figure.get("bitmap")
+    data, origin = (told.get("data"), told.get("origin")) if isinstance(told, dict) else (None, None)
+    if not isinstance(origin, list) or len(origin) != 2:
+        broken(where, "[x, y] in bitmap.origin", origin)
+    x, y = finite(where, "[x, y] in bitmap.origin", origin, (int, float))
+    try:
+        header = zlib.decompressobj().decompress(base64.b64decode(str(data), validate=True), _HEADER)
+    except (ValueError, zlib.error):
+        header = b""
+    if len(header) < _HEADER or not header.startswith(_PNG):
+        broken(where, "a packed PNG in bitmap.data", data)
+    width, height = struct.unpack(">II", header[16:])
+    return x, y, x + width, y + height

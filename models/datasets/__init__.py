@@ -59,6 +59,8 @@ class Format:
     language: str = ""
 
 
+_PACKED = (".zip", ".tar", ".gz", ".tgz", ".bz2", ".xz", ".zst", ".7z", ".rar")
+
 FORMATS: dict[str, Format] = {
     "coco": Format(
         "detection",
@@ -250,6 +252,7 @@ def _place(spec: str) -> tuple[str, str, str | None]:
 
 
 def _parted(rest: str) -> tuple[str, str | None]:
+    rest = os.path.expanduser(rest)  # which a shell leaves to us behind a colon
     if os.path.exists(rest):
         return rest, None
     root, _, split = rest.rpartition(":")
@@ -260,4 +263,6 @@ def _root_and_split(rest: str) -> tuple[Path, str | None]:
     root, split = _parted(rest)
     if split == "" or not os.path.exists(root):
         raise NotFound(f"data set: expected an existing file or folder, got {root or rest}")
+    if os.path.isfile(root) and root.lower().endswith(_PACKED):
+        raise InvalidDataset(f"data set: expected a folder or a file of labels, got {root}: unpack it first")
     return Path(root).absolute(), split

@@ -134,6 +134,21 @@ def test_lines_are_read_as_they_are_asked_for(tmp_path: Path) -> None:
         next(stream)
 
 
+def test_a_root_may_be_in_the_home_of_whoever_asks(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A shell expands ``coco:~/data`` to nothing else."""
+    CORPORA["commonvoice"](tmp_path / "cv", 1)
+    monkeypatch.setenv("HOME", str(tmp_path))
+    assert list(read("commonvoice:~/cv:train")) == list(read(f"commonvoice:{tmp_path}/cv:train"))
+
+
+@pytest.mark.parametrize("name", READ)
+def test_an_archive_is_to_be_unpacked(name: str, tmp_path: Path) -> None:
+    file = put(tmp_path / "all.tar.gz", b"\x1f\x8b")
+    message = rf"^data set: expected a folder or a file of labels, got {file}: unpack it first$"
+    with pytest.raises(InvalidDataset, match=message):
+        read(f"{name}:{file}:train")
+
+
 def test_a_root_may_hold_colons(tmp_path: Path) -> None:
     CORPORA["commonvoice"](tmp_path / "a:b", 1)
     assert list(labels(f"commonvoice:{tmp_path}/a:b")) == ["clips/0.mp3"]

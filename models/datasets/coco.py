@@ -60,8 +60,7 @@ def read_marked(root: Path, split: str | None = None) -> Iterator[tuple[Item, Bo
     """The same, each image with its crowds."""
     if root.is_file():
         above = root.parent.parent if root.parent.name == "annotations" else root.parent
-        split = root.stem.removeprefix(_PREFIX)
-        return _read(above, root, [above / name for name in ("", "images", "data", split, f"images/{split}")])
+        return _read(above, root, _places(above, root.stem.removeprefix(_PREFIX)))
     if roboflow := sorted(path.parent.name for path in root.glob(f"*/{_ROBOFLOW}")):
         chosen = chosen_split(root, roboflow, split, f"SPLIT/{_ROBOFLOW}")
         return _read(root, root / chosen / _ROBOFLOW, [root / chosen])
@@ -69,8 +68,13 @@ def read_marked(root: Path, split: str | None = None) -> Iterator[tuple[Item, Bo
         return read_marked(split_file(root, "", split, ".json")[0])
     prefix = _PREFIX if splits_in(root / "annotations", _PREFIX, ".json") else ""
     file, chosen = split_file(root / "annotations", prefix, split, ".json")
-    places = (root / "images", root / "images" / chosen, root / chosen)
-    return _read(root, file, [folder for folder in places if folder.is_dir()] or [root / "images"])
+    return _read(root, file, _places(root, chosen))
+
+
+def _places(root: Path, split: str) -> list[Path]:
+    """Where the images of a split may be."""
+    places = [root / name for name in ("images", f"images/{split}", split, "data", "")]
+    return [folder for folder in places if folder.is_dir()]
 
 
 def _read(root: Path, file: Path, folders: list[Path]) -> Iterator[tuple[Item, Boxes, Ignored]]:

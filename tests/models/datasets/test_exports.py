@@ -46,6 +46,7 @@ class TestCoco:
             ("annotations/instances_default.json", "images/sub/a.jpg", "sub/a.jpg"),  # CVAT
             ("annotations/instances_default.json", "images/default/a.jpg", "a.jpg"),
             ("annotations/instances_val2017.json", "val2017/a.jpg", "a.jpg"),  # the official archives
+            ("annotations/instances_val2017.json", "val2017/a.jpg", "val2017/a.jpg"),
         ],
     )
     def test_a_file_may_be_named_whose_images_lie_where_tools_put_them(
@@ -54,6 +55,8 @@ class TestCoco:
         photo(tmp_path / image)
         put(tmp_path / file, coco(name))
         assert labels(f"coco:{tmp_path / file}") == {image: CAR}
+        if file.startswith("annotations/"):
+            assert labels(f"coco:{tmp_path}") == {image: CAR}
 
     @pytest.mark.parametrize(
         ("file", "image"),

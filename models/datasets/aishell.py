@@ -24,7 +24,7 @@ def read(root: Path, split: str | None = None) -> Iterator[tuple[Item, Transcrip
         NotFound: no transcripts, or no such split.
     """
     splits = sorted(path.name for path in (root / "wav").glob("*") if path.is_dir())
-    chosen = chosen_split(root / "wav", splits, split, "wav/SPLIT/SPEAKER/*.wav")
+    chosen = chosen_split(root / "wav", splits, split, "wav/SPLIT/SPEAKER/*.wav, packed in wav/*.tar.gz")
     if not (root / _TRANSCRIPTS).is_file():
         raise NotFound(f"{root}: expected {_TRANSCRIPTS} in it, got no such file")
     return _read(root, chosen, [name for name in splits if name != chosen])

@@ -44,8 +44,8 @@ def read(root: Path, split: str | None = None) -> Iterator[tuple[Item, Boxes]]:
     """Every image of a split of ``data.yaml``, in a folder of images or a text file that lists them.
 
     ROOT may be that file, of any name. The labels of ``images/../a.jpg`` are in ``labels/../a.txt``, or beside it;
-    without that file the image shows nothing. Boxes are clipped to the image; those that cover nothing of it, as after
-    rounding, are left out.
+    without that file the image shows nothing, unless no image has one. Boxes are clipped to the image; those that cover
+    nothing of it, as after rounding, are left out.
 
     Raises:
         InvalidDataset: a broken ``data.yaml``, list or label file, naming file and line.
@@ -66,7 +66,7 @@ def read(root: Path, split: str | None = None) -> Iterator[tuple[Item, Boxes]]:
         above = folder
     sources = values[chosen] if isinstance(values[chosen], list) else [values[chosen]]
     images = _images(file, [_source(above, str(name)) for name in sources])
-    return _read(folder, _names(file, values.get("names")), images, _pose(file, values.get("kpt_shape")))
+    return _read(folder, file, _names(file, values.get("names")), images, _pose(file, values.get("kpt_shape")))
 
 
 def _values(file: Path) -> dict[str, Any]:
@@ -150,12 +150,18 @@ def _pose(file: Path, shape: object) -> int:
     return int(math.prod(shape))
 
 
-def _read(root: Path, names: dict[int, str], images: Iterable[Path], behind: int) -> Iterator[tuple[Item, Boxes]]:
+def _read(
+    root: Path, file: Path, names: dict[int, str], images: Iterable[Path], behind: int
+) -> Iterator[tuple[Item, Boxes]]:
+    image, is_labelled = None, False
     for image in images:
         width, height = image_size(image)
-        lines = numbered_lines(labels) if (labels := _labels_of(image)).is_file() else ()
-        boxes = (_box(where, line, names, width, height, behind) for where, line in lines)
+        lines = numbered_lines(labels) if (labels := _labels_of(image)).is_file() else None
+        is_labelled = is_labelled or lines is not None
+        boxes = (_box(where, line, names, width, height, behind) for where, line in lines or ())
         yield Item(below(root, image), str(image)), Boxes(width, height, tuple(box for box in boxes if box))
+    if image and not is_labelled:
+        broken(f"{file}", f"labels/../{image.stem}.txt for {image}, or one of another image", "no label file at all")
 
 
 def _labels_of(image: Path) -> Path:

@@ -55,3 +55,11 @@ def test_without_transcripts_there_is_nothing_to_read(tmp_path: Path) -> None:
     corpus(tmp_path).unlink()
     with pytest.raises(NotFound, match=r"expected transcript/aishell_transcript_v0\.8\.txt in it, got no such file"):
         read(f"aishell:{tmp_path}:train")
+
+
+def test_archives_of_speakers_are_to_be_unpacked(tmp_path: Path) -> None:
+    corpus(tmp_path)
+    (tmp_path / "wav").rename(tmp_path / "unpacked")
+    put(tmp_path / "wav" / "S0002.tar.gz")
+    with pytest.raises(NotFound, match=r"no file wav/SPLIT/SPEAKER/\*\.wav, packed in wav/\*\.tar\.gz\), got train"):
+        read(f"aishell:{tmp_path}:train")

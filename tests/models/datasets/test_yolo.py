@@ -140,6 +140,16 @@ def test_a_list_that_names_no_image_is_named_with_its_line(tmp_path: Path) -> No
     expect_broken(f"yolo:{tmp_path}:val", tmp_path / "val.txt", 2, "expected a file that exists, got")
 
 
+def test_labels_that_are_nowhere_to_be_found_are_no_empty_images(tmp_path: Path) -> None:
+    file = put(tmp_path / "data.yaml", "train: pictures\nnames: [car]\n")
+    photo(tmp_path / "pictures" / "a.jpg")
+    photo(tmp_path / "pictures" / "b.jpg")
+    put(tmp_path / "labels" / "a.txt", "0 0.5 0.5 0.25 0.5\n")
+    expect_broken(f"yolo:{tmp_path}", file, "", f"expected labels/../b.txt for {tmp_path}/pictures/b.jpg, or one of an")
+    put(tmp_path / "pictures" / "a.txt")
+    assert list(labels(f"yolo:{tmp_path}").values()) == [Boxes(64, 48), Boxes(64, 48)]
+
+
 def test_without_data_yaml_there_is_nothing_to_read(tmp_path: Path) -> None:
     with pytest.raises(NotFound, match=r"expected one of data\.yaml, .*, labels/classes\.txt in it, got none"):
         read(f"yolo:{tmp_path}")

@@ -123,7 +123,11 @@ FORMATS: dict[str, Format] = {
         "lane", "annotations.xml or FILE.xml of CVAT for images 1.1 or for video 1.1; images/", cvat.read_lanes
     ),
     "commonvoice": Format(
-        "asr", "SPLIT.tsv, clips/; LANGUAGE/ with them", commonvoice.read, group="speaker", language="locale"
+        "asr",
+        "SPLIT.tsv, clips/; LANGUAGE/ with them; ss-corpus-LANGUAGE.tsv, audios/",
+        commonvoice.read,
+        group="speaker",
+        language="locale",
     ),
     "librispeech": Format(
         "asr", "SPLIT/SPEAKER/CHAPTER/*.trans.txt and *.flac", librispeech.read, group="speaker", language="en"

@@ -1,6 +1,7 @@
 """Common Voice: ``SPLIT.tsv`` beside ``clips/``. Source: github.com/common-voice/cv-dataset, README.
 
-Its tars unpack to a folder a release, with one of these a language.
+Its tars unpack to a folder a release, with one of these a language. Its spontaneous speech is one table of all splits,
+``ss-corpus-LANGUAGE.tsv`` beside ``audios/``.
 """
 
 from collections.abc import Iterator
@@ -11,6 +12,8 @@ from models.errors import NotFound
 from models.records import Item, Transcript
 
 _NEEDED = ("client_id", "path", "sentence")
+_SPONTANEOUS, _NEEDED_THERE = "ss-corpus-", ("client_id", "audio_file", "transcription", "split")
+_SPLITS_THERE = ("train", "dev", "test", "unassigned")
 _ABOUT = {"clip_durations", "reported", "unvalidated_sentences", "validated_sentences"}  # files that label no clips
 _NO_SENTENCE = ("", '""')  # the latter where a release had nothing left after its cleaning
 
@@ -22,12 +25,16 @@ def read(root: Path, split: str | None = None) -> Iterator[tuple[Item, Transcrip
     A clip whose sentence is empty is left out: somebody speaks in it, and what they say is not known. Tabs are the only
     separators and quotes are part of the sentence, as the files are written; only where a sentence stands in quotes and
     doubles those within, as releases up to the sixth have it, they are taken for CSV's. A ``path`` without a suffix, as
-    in the first releases, is that of an MP3 file.
+    in the first releases, is that of an MP3 file. Of spontaneous speech the splits are train, dev, test and unassigned,
+    and the language is that of the file's name.
 
     Raises:
         InvalidDataset: a broken line, naming file and line.
         NotFound: no such split, or several languages; the message lists them.
     """
+    if spontaneous := splits_in(root, _SPONTANEOUS, ".tsv"):
+        chosen = chosen_split(root, _SPLITS_THERE, split, "split")
+        return _read_spontaneous(root, spontaneous[0], chosen)
     folder = _language(root)
     chosen = chosen_split(folder, _splits(folder), split, "SPLIT.tsv")
     return _read(root, folder / f"{chosen}.tsv")
@@ -48,24 +55,40 @@ def _splits(folder: Path) -> list[str]:
 
 
 def _read(root: Path, file: Path) -> Iterator[tuple[Item, Transcript]]:
+    for where, row in _rows(file, _NEEDED):
+        name = row["path"] if Path(row["path"]).suffix else f"{row['path']}.mp3"
+        yield from _labelled(root, where, file.parent / "clips" / name, row, row["sentence"], row.get("locale"))
+
+
+def _read_spontaneous(root: Path, language: str, split: str) -> Iterator[tuple[Item, Transcript]]:
+    for where, row in _rows(root / f"{_SPONTANEOUS}{language}.tsv", _NEEDED_THERE):
+        if row["split"] == split:
+            yield from _labelled(root, where, root / "audios" / row["audio_file"], row, row["transcription"], language)
+
+
+def _rows(file: Path, needed: tuple[str, ...]) -> Iterator[tuple[str, dict[str, str]]]:
+    """Each row with its values by column, without blanks around them."""
     lines = numbered_lines(file)
     where, header = next(lines, (f"{file}:1", ""))
     columns = header.split("\t")
-    if not set(_NEEDED) <= set(columns):
-        broken(where, f"a header with {', '.join(_NEEDED)} between tabs", header)
+    if not set(needed) <= set(columns):
+        broken(where, f"a header with {', '.join(needed)} between tabs", header)
     for where, line in lines:
-        values = line.split("\t")
+        values = [value.strip() for value in line.split("\t")]
         if len(values) != len(columns):
             broken(where, f"{len(columns)} columns", len(values))
         row = dict(zip(columns, values, strict=True))
-        speaker, name, sentence = (row[key].strip() for key in _NEEDED)
-        if not speaker or not name:
-            broken(where, "values for client_id and path", (speaker, name))
-        if sentence in _NO_SENTENCE:
-            continue
-        clip = existing(where, file.parent / "clips" / (name if Path(name).suffix else f"{name}.mp3"))
-        language = row.get("locale", "").strip() or None
-        yield Item(below(root, clip), str(clip), speaker, language), Transcript(_unquoted(sentence))
+        if not all(row[key] for key in needed[:2]):
+            broken(where, f"values for {' and '.join(needed[:2])}", tuple(row[key] for key in needed[:2]))
+        yield where, row
+
+
+def _labelled(
+    root: Path, where: str, clip: Path, row: dict[str, str], text: str, language: str | None
+) -> Iterator[tuple[Item, Transcript]]:
+    if text not in _NO_SENTENCE:
+        clip = existing(where, clip)
+        yield Item(below(root, clip), str(clip), row["client_id"], language or None), Transcript(_unquoted(text))
 
 
 def _unquoted(sentence: str) -> str:

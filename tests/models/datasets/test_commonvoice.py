@@ -95,6 +95,45 @@ def test_the_folder_of_a_release_holds_languages(tmp_path: Path) -> None:
         read(f"commonvoice:{tmp_path}:dev")
 
 
+SPONTANEOUS = """\
+client_id audio_id audio_file duration_ms prompt_id prompt transcription votes age gender accents variant language
+prompt_upvotes prompt_reports is_edited split char_per_sec quality_tags
+"""
+
+
+def spontaneous(root: Path, *rows: tuple[str, str, str]) -> Path:
+    columns = SPONTANEOUS.split()
+    lines = ["\t".join(columns)]
+    for number, (text, split, tags) in enumerate(rows):
+        told = {"client_id": "s1", "audio_file": f"spontaneous-speech-hsb-{number}.mp3", "language": "Upper Sorbian"}
+        told |= {"prompt": "Kak?", "transcription": text, "split": split, "quality_tags": tags}
+        lines.append("\t".join(told.get(column, "0") for column in columns))
+        put(root / "audios" / told["audio_file"])
+    put(root / "ss-reported-audios-hsb.tsv", "client_id\taudio_id\n")
+    return put(root / "ss-corpus-hsb.tsv", "\n".join(lines) + "\n")
+
+
+def test_spontaneous_speech_is_one_table(tmp_path: Path) -> None:
+    rows = [("Haj [noise]", "train", ""), ("", "unassigned", ""), ("Ně", "dev", "short-audio"), ("Haj", "train", "")]
+    file = spontaneous(tmp_path, *rows)
+    clips = [f"audios/spontaneous-speech-hsb-{number}.mp3" for number in range(4)]
+    assert list(read(f"commonvoice:{tmp_path}:train")) == [
+        (Item(clips[0], str(tmp_path / clips[0]), "s1", "hsb"), Transcript("Haj [noise]")),
+        (Item(clips[3], str(tmp_path / clips[3]), "s1", "hsb"), Transcript("Haj")),
+    ]
+    assert list(labels(f"commonvoice:{tmp_path}:dev")) == [clips[2]]
+    assert not labels(f"commonvoice:{tmp_path}:unassigned")
+    with pytest.raises(
+        NotFound, match=r"expected one of the splits there \(train, dev, test, unassigned\), got no split"
+    ):
+        read(f"commonvoice:{tmp_path}")
+    (tmp_path / clips[3]).unlink()
+    expect_broken(f"commonvoice:{tmp_path}:train", file, 5, "expected a file that exists, got")
+    put(file, "client_id\taudio_file\n")
+    message = "expected a header with client_id, audio_file, transcription, split between tabs"
+    expect_broken(f"commonvoice:{tmp_path}:train", file, 1, message)
+
+
 @pytest.mark.parametrize(
     ("line", "message"),
     [

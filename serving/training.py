@@ -15,7 +15,7 @@ from models import datasets
 from models.counting import counted
 from models.errors import InvalidInput
 from models.importing import is_pretrained
-from models.marks import Marks
+from models.marks import Mark, Marks
 from models.onnx_files import TUNED, description
 from models.recordings import medium_sha256
 from models.records import Boxes, Item, Label, Task
@@ -274,8 +274,18 @@ def _trained_here(start: "Version | Pretrained | None") -> bool:
 
 
 def read_marked(specs: Sequence[str]) -> tuple[Pairs, Marks]:
-    """All labelled items of some data sets, and what these say of them beside the labels."""
-    marked = [one for spec in specs for one in datasets.read_marked(spec)]
+    """All labelled items of some data sets, and what these say of them beside the labels.
+
+    Raises:
+        InvalidInput: one that has none.
+        InvalidDataset, NotFound: as ``datasets.read``.
+    """
+    marked = list[tuple[Item, Label, Mark | None]]()
+    for spec in specs:
+        before = len(marked)
+        marked += datasets.read_marked(spec)
+        if len(marked) == before:
+            raise InvalidInput(f"data set: expected labelled items, got none in {spec}")
     return [(item, label) for item, label, _ in marked], {item.uri: mark for item, _, mark in marked if mark}
 
 

@@ -4,9 +4,9 @@ A line is ``class x y width height``: the class counted from 0, the centre and t
 outline ``class x y x y x y ..``, as COCO comes for Ultralytics, stands for the box around it; the points of a pose,
 which ``kpt_shape`` counts, stand behind the box and are left out.
 
-Annotation tools write other files where ``data.yaml`` stands: FiftyOne ``dataset.yaml``, CVAT ``obj.data`` and
-``obj.names`` as darknet has them, Label Studio ``classes.txt`` beside one folder of images, LabelImg among them or
-among the labels, as Roboflow ``_darknet.labels`` among the images.
+Annotation tools write other files where ``data.yaml`` stands: FiftyOne ``dataset.yaml``, or ``obj.names`` alone, CVAT
+``obj.data`` and ``obj.names`` as darknet has them, Label Studio ``classes.txt`` beside one folder of images, LabelImg
+among them or among the labels, as Roboflow ``_darknet.labels`` among the images.
 """
 
 import math
@@ -35,7 +35,7 @@ from models.media import image_size
 from models.records import Box, Boxes, Item
 
 _SPLITS = ("train", "val", "test")
-_YAML, _DARKNET, _CLASSES = "data.yaml", "obj.data", ("classes.txt", "_darknet.labels")
+_YAML, _DARKNET, _CLASSES = "data.yaml", "obj.data", ("classes.txt", "_darknet.labels", "obj.names")
 _FILES = (_YAML, "dataset.yaml", _DARKNET, *_CLASSES, "labels/classes.txt")
 _SLACK = 0.01  # of the image, by which Ultralytics lets numbers reach beyond it
 

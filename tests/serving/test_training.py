@@ -154,6 +154,16 @@ def test_what_gives_figures_or_calibrates_is_not_trained_on_under_any_name(tmp_p
     assert "b" not in [Path(item.uri).stem for item, _ in (*drawn.kept, *drawn.unseen)]
 
 
+def test_data_without_items_is_told_however_much_the_rest_has(tmp_path: Path) -> None:
+    (tmp_path / "a.wav").touch()
+    (tmp_path / "full.jsonl").write_text(json.dumps({"audio_filepath": "a.wav", "text": "go"}), encoding="utf-8")
+    (tmp_path / "empty.jsonl").touch()
+    full, empty = f"nemo:{tmp_path}/full.jsonl", f"nemo:{tmp_path}/empty.jsonl"
+    assert len(read_marked((full, full))[0]) == 2
+    with pytest.raises(InvalidInput, match=f"^data set: expected labelled items, got none in {empty}$"):
+        read_marked((full, empty))
+
+
 def test_what_held_out_data_calls_otherwise_is_told_before_training(tmp_path: Path) -> None:
     def named(*names: str) -> Pairs:
         boxes = tuple(Box((0, 0, 9, 9), name) for name in names)

@@ -241,6 +241,13 @@ class TestYolo:
         put(tmp_path / "labels" / "val" / "a.txt", LINE)
         assert labels(f"yolo:{tmp_path}") == {"images/val/a.jpg": CAR}
 
+    def test_fiftyone_writes_for_yolov4_names_alone(self, tmp_path: Path) -> None:
+        put(tmp_path / "obj.names", "car\nbus")
+        put(tmp_path / "images.txt", "data/a.jpg\n")
+        photo(tmp_path / "data" / "a.jpg")
+        put(tmp_path / "data" / "a.txt", LINE)
+        assert labels(f"yolo:{tmp_path}") == {"data/a.jpg": CAR}
+
     def test_numbers_of_names_may_be_text(self, tmp_path: Path) -> None:
         put(tmp_path / "data.yaml", "names: {'0': car, '1': bus}\ntrain: images\n")
         photo(tmp_path / "images" / "a.jpg")

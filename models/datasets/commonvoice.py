@@ -20,7 +20,8 @@ _NO_SENTENCE = ("", '""')  # the latter where a release had nothing left after i
 
 def read(root: Path, split: str | None = None) -> Iterator[tuple[Item, Transcript]]:
     """Every clip of ``SPLIT.tsv`` with its sentence; the group is the speaker (``client_id``), the language
-    what the column ``locale`` says, where there is one. ROOT may be the folder above that of the only language.
+    what the column ``locale`` says, where there is one. ROOT may be the folder above that of the only language, or the
+    file.
 
     A clip whose sentence is empty is left out: somebody speaks in it, and what they say is not known. Tabs are the only
     separators and quotes are part of the sentence, as the files are written; only where a sentence stands in quotes and
@@ -34,7 +35,9 @@ def read(root: Path, split: str | None = None) -> Iterator[tuple[Item, Transcrip
     """
     if spontaneous := splits_in(root, _SPONTANEOUS, ".tsv"):
         chosen = chosen_split(root, _SPLITS_THERE, split, "split")
-        return _read_spontaneous(root, spontaneous[0], chosen)
+        return _read_spontaneous(root, _only(root, spontaneous), chosen)
+    if root.is_file():
+        return _read(root.parent, root)
     folder = _language(root)
     chosen = chosen_split(folder, _splits(folder), split, "SPLIT.tsv")
     return _read(root, folder / f"{chosen}.tsv")
@@ -43,11 +46,15 @@ def read(root: Path, split: str | None = None) -> Iterator[tuple[Item, Transcrip
 def _language(root: Path) -> Path:
     if _splits(root):
         return root
-    languages = sorted(path.parent for path in root.glob("*/clips") if _splits(path.parent))
+    languages = sorted(path.parent.name for path in root.glob("*/clips") if _splits(path.parent))
+    return root / _only(root, languages) if languages else root
+
+
+def _only(root: Path, languages: list[str]) -> str:
     if len(languages) > 1:
-        names = ", ".join(path.name for path in languages)
-        raise NotFound(f"{root}: expected the folder of one language, got that of several ({names})")
-    return languages[0] if languages else root
+        got = f"that of several ({', '.join(languages)})"
+        raise NotFound(f"{root}: expected the folder of one language, got {got}")
+    return languages[0]
 
 
 def _splits(folder: Path) -> list[str]:

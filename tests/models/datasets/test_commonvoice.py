@@ -74,6 +74,11 @@ FILES = {
 }
 
 
+def test_a_file_may_be_named(tmp_path: Path) -> None:
+    file = corpus(tmp_path, "s2\tb.mp3\tHaj\t1\n")
+    assert list(read(f"commonvoice:{file}")) == list(read(f"commonvoice:{tmp_path}:dev"))
+
+
 def test_files_that_label_no_clips_are_no_splits(tmp_path: Path) -> None:
     corpus(tmp_path, "s2\tb.mp3\tHaj\t1\n")
     for name in FILES.keys() - {"dev", "other"}:
@@ -123,6 +128,10 @@ def test_spontaneous_speech_is_one_table(tmp_path: Path) -> None:
     ]
     assert list(labels(f"commonvoice:{tmp_path}:dev")) == [clips[2]]
     assert not labels(f"commonvoice:{tmp_path}:unassigned")
+    put(tmp_path / "ss-corpus-de.tsv")
+    with pytest.raises(NotFound, match=r"expected the folder of one language, got that of several \(de, hsb\)"):
+        read(f"commonvoice:{tmp_path}:train")
+    (tmp_path / "ss-corpus-de.tsv").unlink()
     with pytest.raises(
         NotFound, match=r"expected one of the splits there \(train, dev, test, unassigned\), got no split"
     ):

@@ -25,7 +25,7 @@ UNFIT_WORDS = {  # why an item cannot be labelled, as people read it
 }
 UNITS = ("{n} s", "{n} min", "{n} h")  # of times, as people read them
 _POLICY = (
-    "default-src 'none'; script-src 'self'; connect-src 'self'; img-src 'self' data:; media-src 'self' blob:; "
+    "default-src 'none'; script-src 'self'; connect-src 'self'; img-src 'self' data: blob:; media-src 'self' blob:; "
     "style-src 'self' 'unsafe-inline'; form-action 'self'; frame-ancestors 'none'; base-uri 'none'"
 )
 

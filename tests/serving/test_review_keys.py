@@ -5,6 +5,7 @@ from typing import Any
 import pytest
 from playwright.sync_api import Browser, Page, ViewportSize, expect
 
+from models.records import Task
 from serving.store.records import UNFIT
 from tests.serving.browser import command
 from tests.serving.reviewing import SIZE, Desk, Office, desk
@@ -88,6 +89,21 @@ class TestLayouts:
         at.press("?")
         expect(at.page.locator("#help-dialog")).to_be_visible()
 
+    def test_letters_beside_the_text_mean_no_other_item(self, at: Desk) -> None:
+        (item,) = at.post("asr")
+        at.open(f"/review/asr/{item}")
+        at.page.locator("#text").blur()
+        at.press("s", "b", "u")
+        expect(at.page.locator("#unfit-dialog")).to_be_hidden()
+        assert (at.item(), at.page.get_attribute("#desk", "data-state")) == (item, "work")
+
+    @pytest.mark.parametrize("task", ["asr", "detection"])
+    def test_alt_with_an_arrow_never_leaves_the_page(self, at: Desk, task: Task) -> None:
+        at.page.goto(f"/review/{task}")
+        at.sees("empty")
+        keys = "{key: 'ArrowLeft', code: 'ArrowLeft', altKey: true, bubbles: true, cancelable: true}"
+        assert not at.page.evaluate(f"document.body.dispatchEvent(new KeyboardEvent('keydown', {keys}))")
+
     def test_an_input_method_writes_chinese(self, at: Desk) -> None:
         (item,) = at.post("asr")
         at.open(f"/review/asr/{item}")
@@ -117,6 +133,14 @@ def press_on(at: Desk, where: str, key: str) -> None:
 
 
 class TestFocus:
+    def test_a_stretch_that_is_marked_leaves_it_with_the_text(self, at: Desk) -> None:
+        (item,) = at.post("asr", seconds=20)
+        at.open(f"/review/asr/{item}")
+        wave = at.page.locator("#wave canvas")
+        wave.drag_to(wave, source_position={"x": 20, "y": 50}, target_position={"x": 90, "y": 50})
+        expect(at.page.locator(".stretch")).to_be_visible()
+        expect(at.page.locator("#text")).to_be_focused()
+
     @pytest.mark.parametrize(
         ("where", "key"),
         [
@@ -192,6 +216,23 @@ class TestFocus:
 
 
 class TestLooks:
+    def test_where_a_system_forces_its_colours_what_is_chosen_and_doubtful_differs(
+        self, chromium: Browser, place: Office
+    ) -> None:
+        with desk(chromium, place, forced_colors="active") as at:
+            at.post("asr")
+            change_queue(at.page, lambda told: told["label"]["words"][0].update(confidence=0.2))
+            at.open("/review/asr")
+            at.press("Alt+L")
+
+            def style(where: str, name: str) -> str:
+                return str(at.page.locator(where).evaluate(f"at => getComputedStyle(at).{name}"))
+
+            assert style("#loop", "backgroundColor") != style("#slower", "backgroundColor")
+            assert style(".head", "backgroundColor") != style("body", "backgroundColor")
+            assert style("#marks .doubtful", "boxShadow") != "none"
+            assert style("#text", "backgroundColor") == "rgba(0, 0, 0, 0)"  # the marks lie beneath it
+
     def test_hidden_shapes_are_shown_with_the_next_item(self, at: Desk) -> None:
         at.post("detection", 2)
         at.open("/review/detection")

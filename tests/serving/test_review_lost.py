@@ -1,13 +1,16 @@
 """What a person did in the built-in editor is not lost: whatever becomes of the network, the service, the lease, the
 page and the browser."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from threading import Thread
 from typing import Any
 
 import pytest
 from playwright.sync_api import Page, expect
 
-from models.records import Correction, Transcript
+from models.records import Correction, Task, Transcript
 from serving.loop import utc_now
 from tests.serving.reviewing import Desk
 
@@ -33,6 +36,26 @@ def taken_up(at: Desk) -> Page:
     after.goto("/review/asr")
     expect(after.locator("#text")).to_have_value("yes begun")
     return after
+
+
+@contextmanager
+def breaking_off(body: bytes) -> Iterator[str]:
+    """The address of a server that breaks off in the midst of what it answers."""
+
+    class Half(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            self.send_response(200)
+            self.send_header("Content-Length", str(len(body)))
+            self.end_headers()
+            self.wfile.write(body[: len(body) // 2])
+
+        def log_message(self, *_: object) -> None:
+            pass
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Half) as server:
+        Thread(target=server.serve_forever, daemon=True).start()
+        yield f"http://127.0.0.1:{server.server_port}/"
+        server.shutdown()
 
 
 class TestNothingIsLost:
@@ -66,6 +89,67 @@ class TestNothingIsLost:
         at.page.route("**/correction", fail)
         at.press("Enter")
         assert at.correction(item)["label"]["text"] == "yes"
+
+    def test_what_answers_in_the_name_of_the_service_takes_no_correction(self, hushed: Desk) -> None:
+        at = hushed
+        (item,) = at.post("asr")
+        at.open("/review/asr")
+        guest = {"status": 200, "content_type": "text/html", "body": "<p>Welcome. Sign in to use this network."}
+        at.page.route("**/correction", lambda route: route.fulfill(**guest), times=1)
+        at.page.keyboard.type(" kept")
+        at.press("Enter")
+        expect(at.page.locator("#waiting")).to_contain_text("1 not sent yet")
+        assert at.correction(item)["label"]["text"] == "yes kept"
+        expect(at.page.locator("#waiting")).to_be_empty()
+
+    def test_a_correction_that_did_not_pass_goes_before_the_queue_is_asked(self, hushed: Desk) -> None:
+        at = hushed
+        (item,) = at.post("asr")
+        at.open(f"/review/asr/{item}")  # without a lease, so that the queue has it as well
+        at.page.route("**/correction", lambda route: route.abort(), times=1)
+        at.press("Enter")
+        at.sees("empty")
+        assert len(at.corrections(item)) == 1
+
+    def test_a_correction_to_which_nobody_answers_is_sent_again(self, hushed: Desk) -> None:
+        at = hushed
+        at.page.clock.install()
+        (item,) = at.post("asr")
+        at.open("/review/asr")
+        at.page.route("**/correction", lambda route: None, times=1)
+        with at.page.expect_request("**/correction"):
+            at.press("Enter")
+        at.page.clock.fast_forward(61_000)
+        expect(at.page.locator("#waiting")).to_contain_text("1 not sent yet")
+        at.page.clock.fast_forward(3_000)
+        assert at.correction(item)["label"]["text"] == "yes"
+
+    def test_another_tab_sends_what_a_tab_could_not(self, hushed: Desk) -> None:
+        at = hushed
+        (item,) = at.post("asr")
+        at.page.goto(f"/review/asr/{item}")
+        other = at.page.context.new_page()
+        other.goto(f"/review/asr/{item}")
+        other.route("**/correction", lambda route: route.abort())
+        other.locator("#text").press("Enter")
+        expect(other.locator("#waiting")).to_contain_text("1 not sent yet")
+        other.close()
+        assert at.corrections(item) == []
+        at.page.evaluate("window.dispatchEvent(new Event('online'))")
+        assert at.correction(item)["label"]["text"] == "yes"
+
+    def test_what_is_thrown_away_in_a_tab_is_gone_in_the_others(self, hushed: Desk) -> None:
+        at = hushed
+        (item,) = at.post("asr")
+        at.open("/review/asr")
+        other = at.page.context.new_page()
+        other.goto("/review/asr")
+        faster = Correction(item, "asr", Transcript("bob's"), "bob", 1.0, "test", utc_now())
+        at.served.loop.correct(faster, None, "tester")
+        at.press("Enter")
+        expect(other.locator("#refused")).to_contain_text("Your work is kept")
+        other.get_by_role("button", name="Throw it away").click()
+        expect(at.page.locator("#refused")).to_be_empty()
 
     def test_a_lease_that_is_over_is_told_and_the_work_kept(self, hushed: Desk) -> None:
         at = hushed
@@ -231,6 +315,44 @@ class TestTheServiceIsAway:
         at.page.clock.fast_forward(16_000)
         at.sees("work")
         assert at.item() == new
+
+    @pytest.mark.parametrize("body", ['{"items": [', "<p>Welcome. Sign in to use this network."])
+    def test_an_answer_that_is_not_its_own_is_none(self, hushed: Desk, body: str) -> None:
+        at = hushed
+        at.post("asr")
+        at.page.route("**/v1/queue/**", lambda route: route.fulfill(body=body), times=1)
+        at.page.goto("/review/asr")
+        at.sees("away")
+        expect(at.page.locator("#why")).to_contain_text("The service does not answer.")
+        at.press("Enter")
+        at.sees("work")
+
+    @pytest.mark.parametrize(("asked", "state"), [("**/v1/queue/**", "away"), ("**/media", "trouble")])
+    def test_nobody_waits_for_an_answer_for_ever(self, hushed: Desk, asked: str, state: str) -> None:
+        at = hushed
+        at.page.clock.install()
+        at.post("detection")
+        at.page.route(asked, lambda route: None, times=1)
+        with at.page.expect_request(asked):
+            at.page.goto("/review/detection")
+        at.page.clock.fast_forward(61_000)
+        at.sees(state)
+        at.page.clock.fast_forward(16_000)
+        at.sees("work")
+
+    @pytest.mark.parametrize("task", ["asr", "detection"])
+    def test_a_medium_of_which_a_half_came_is_not_shown_and_asked_for_again(self, hushed: Desk, task: Task) -> None:
+        at = hushed
+        at.page.clock.install()
+        (item,) = at.post(task)
+        whole = at.client.get(f"/v1/items/{item}/media").content
+        with breaking_off(whole) as broken:
+            at.page.route("**/media", lambda route: route.continue_(url=broken), times=1)
+            at.page.goto(f"/review/{task}")
+            at.sees("trouble")
+        expect(at.page.locator("#why")).to_contain_text("The service does not answer.")
+        at.page.clock.fast_forward(16_000)
+        at.sees("work")
 
     @pytest.mark.parametrize(
         ("answer", "told"),

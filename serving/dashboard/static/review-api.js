@@ -1,6 +1,8 @@
 // @ts-check
 /** The public routes, as the editor asks them. */
 
+const LONGEST_SILENCE_MS = 60_000;
+
 /** What the service or the way to it refused: `status` 0 means that nothing answered. */
 export class Failure extends Error {
   /** @param {number} status @param {string} message */
@@ -22,22 +24,25 @@ export class Failure extends Error {
  * @param {string} path
  * @param {unknown} [body] sent as JSON
  * @returns {Promise<any>}
- * @throws {Failure} it is no success
+ * @throws {Failure} it is no success, or not from the service: something on the way may answer in its name
  */
 export async function call(method, path, body) {
   const sent = body === undefined ? {} : { body: JSON.stringify(body), headers: { "Content-Type": "application/json" } };
   const answer = await answered(path, { method, keepalive: method === "DELETE", ...sent });
-  return answer.status === 204 ? null : answer.json().catch(() => null);
+  if (answer.status === 204) return null;
+  return answer.json().catch((error) => {
+    throw new Failure(0, String(error));
+  });
 }
 
 /** The bytes of an item. @param {string} itemId @throws {Failure} they do not come */
 export async function mediumOf(itemId) {
-  return (await answered(mediaOf(itemId))).blob();
+  return (await answered(`/v1/items/${encodeURIComponent(itemId)}/media`)).blob();
 }
 
 /** @param {string} path @param {RequestInit} [how] @throws {Failure} it is no success */
 async function answered(path, how) {
-  const answer = await fetch(path, how).catch((error) => {
+  const answer = await whole(path, how).catch((error) => {
     throw new Failure(0, String(error));
   });
   if (answer.ok) return answer;
@@ -45,5 +50,25 @@ async function answered(path, how) {
   throw new Failure(answer.status, told?.error?.message ?? `${answer.status} ${answer.statusText}`);
 }
 
-/** @param {string} itemId */
-export const mediaOf = (itemId) => `/v1/items/${encodeURIComponent(itemId)}/media`;
+/** An answer with all of its body; one that falls silent on the way is none. @param {string} path @param {RequestInit} [how] */
+async function whole(path, how) {
+  const silence = new AbortController();
+  let timer = 0;
+  const heard = () => {
+    window.clearTimeout(timer);
+    timer = window.setTimeout(() => silence.abort(), LONGEST_SILENCE_MS);
+  };
+  try {
+    heard();
+    const { status, statusText, headers, body } = await fetch(path, { ...how, signal: silence.signal });
+    const parts = [];
+    const reader = body?.getReader();
+    for (let part = await reader?.read(); part && !part.done; part = await reader?.read()) {
+      heard();
+      parts.push(part.value);
+    }
+    return new Response(parts.length ? new Blob(parts) : null, { status, statusText, headers });
+  } finally {
+    window.clearTimeout(timer);
+  }
+}

@@ -23,11 +23,12 @@ const LONGEST_WAIT_MS = 60_000;
  * @property {{status: number, message: string}} [refused] what the service said
  */
 
-/** Sends letters one after the other, again and again until each has arrived or is refused. */
+/** Sends letters one after the other, again and again until each has arrived or is refused; those of other tabs as well. */
 export class Outbox {
-  /** @type {Map<string, Letter>} */
-  #letters = new Map();
-  #sending = false;
+  /** @type {Map<string, Letter>} what the browser does not keep */
+  #unkept = new Map();
+  /** @type {Promise<void> | null} */
+  #sending = null;
   #wait = FIRST_WAIT_MS;
   #timer = 0;
 
@@ -36,22 +37,31 @@ export class Outbox {
     this.changed = changed;
     /** @type {Failure | null} why the last attempt did not pass */
     this.trouble = null;
-    this.isSafe = true; // whether the browser keeps what waits
-    for (const letter of stored()) this.#letters.set(letter.id, letter);
     window.addEventListener("online", () => this.send());
+    window.addEventListener("storage", ({ key }) => key?.startsWith(PREFIX) && changed());
     window.addEventListener("beforeunload", (event) => {
       if (!this.isSafe && this.waiting.length) event.preventDefault();
     });
   }
 
+  /** Whether the browser keeps all of them. */
+  get isSafe() {
+    return !this.#unkept.size;
+  }
+
+  /** @returns {Letter[]} */
+  get #letters() {
+    return [...new Map([...stored(), ...this.#unkept.values()].map((letter) => [letter.id, letter])).values()];
+  }
+
   /** @returns {Letter[]} on their way */
   get waiting() {
-    return [...this.#letters.values()].filter((letter) => !letter.refused);
+    return this.#letters.filter((letter) => !letter.refused);
   }
 
   /** @returns {Letter[]} that the service does not take as they are */
   get refused() {
-    return [...this.#letters.values()].filter((letter) => letter.refused);
+    return this.#letters.filter((letter) => letter.refused);
   }
 
   /** @param {string} itemId @param {"correction" | "unfit"} kind @param {Record<string, unknown>} body */
@@ -68,17 +78,22 @@ export class Outbox {
 
   /** @param {Letter} letter */
   discard(letter) {
-    this.#letters.delete(letter.id);
+    this.#unkept.delete(letter.id);
     taken(PREFIX + letter.id);
     this.changed();
   }
 
-  /** Sends what waits, now. */
-  async send() {
+  /** Sends what waits, now; done once it has arrived, or did not pass. */
+  send() {
     window.clearTimeout(this.#timer);
     this.changed();
-    if (this.#sending) return;
-    this.#sending = true;
+    this.#sending ??= this.#sendAll().finally(() => {
+      this.#sending = null;
+    });
+    return this.#sending;
+  }
+
+  async #sendAll() {
     try {
       for (let [letter] = this.waiting; letter; [letter] = this.waiting) await this.#sendOne(letter);
       this.#passed(null);
@@ -88,7 +103,6 @@ export class Outbox {
       this.#timer = window.setTimeout(() => this.send(), this.#wait);
       this.#wait = Math.min(LONGEST_WAIT_MS, 2 * this.#wait);
     } finally {
-      this.#sending = false;
       this.changed();
     }
   }
@@ -112,12 +126,12 @@ export class Outbox {
 
   /** @param {Letter} letter */
   #keep(letter) {
-    this.#letters.set(letter.id, letter);
-    this.isSafe = keep(PREFIX + letter.id, letter); // if not, the page asks before it is closed
+    if (keep(PREFIX + letter.id, letter)) this.#unkept.delete(letter.id);
+    else this.#unkept.set(letter.id, letter); // the page asks before it is closed
   }
 }
 
-/** @returns {Letter[]} what an earlier page left behind, oldest first */
+/** @returns {Letter[]} what this page, earlier ones and other tabs left, oldest first */
 function stored() {
   const letters = keysOf(PREFIX).map((key) => kept(key)).filter(Boolean);
   return letters.sort((one, other) => String(one.body.created_at).localeCompare(String(other.body.created_at)));

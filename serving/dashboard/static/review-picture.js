@@ -1,7 +1,7 @@
 // @ts-check
 /** What the editors of boxes and of lines share: the picture, one chosen shape, steps, and the list of what is drawn. */
 
-import { mediaOf, mediumOf } from "./review-api.js";
+import { mediumOf } from "./review-api.js";
 import { announce, element, fill, question, reveal, say, wire } from "./review-page.js";
 import { Steps } from "./review-steps.js";
 import { View } from "./review-view.js";
@@ -55,11 +55,8 @@ export class PictureEditor {
     const image = new Image();
     image.alt = "";
     image.draggable = false;
-    image.src = mediaOf(item.item_id);
-    await image.decode().catch(async (error) => {
-      await mediumOf(item.item_id); // the browser does not say whether it came
-      throw error;
-    });
+    image.src = URL.createObjectURL(await mediumOf(item.item_id)); // of half a file some browsers show half a picture
+    await image.decode().finally(() => URL.revokeObjectURL(image.src));
     return image;
   }
 

@@ -46,11 +46,13 @@ export class Supply {
    * @param {string} task
    * @param {string} annotator
    * @param {(item: Item) => Promise<any>} prepare fetches a medium
+   * @param {() => unknown} settle sends what did not pass: the queue might hand it out once more
    */
-  constructor(task, annotator, prepare) {
+  constructor(task, annotator, prepare, settle) {
     this.task = task;
     this.annotator = annotator;
     this.prepare = prepare;
+    this.settle = settle;
     this.#ready = this.#takeUp();
   }
 
@@ -129,6 +131,7 @@ export class Supply {
   }
 
   async #lease() {
+    await this.settle();
     const query = new URLSearchParams({ annotator: this.annotator, limit: String(AHEAD + 1 - this.#ready.length) });
     const { items } = await call("GET", `/v1/queue/${this.task}?${query}`);
     this.#ready.push(...items.map((/** @type {Item} */ item) => this.work(item)));

@@ -139,6 +139,7 @@ export class Wave {
       return Math.max(0, Math.min(1, x / this.#width)) * this.#outline.duration;
     };
     let begun = 0;
+    area.addEventListener("mousedown", (event) => event.preventDefault()); // the focus stays with the text
     area.addEventListener("pointerdown", (event) => {
       area.setPointerCapture(event.pointerId);
       begun = time(event);

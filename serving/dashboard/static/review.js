@@ -54,8 +54,8 @@ class Review {
     this.about = about;
     this.clock = new ActiveTime(() => performance.now());
     this.editor = new EDITORS[about.task](this.clock, about.categories);
-    this.supply = new Supply(about.task, about.annotator, this.editor.prepare);
     this.outbox = new Outbox(() => this.#tellOutbox());
+    this.supply = new Supply(about.task, about.annotator, this.editor.prepare, () => this.outbox.trouble && this.outbox.send());
     this.tally = new Tally(`prelabel.tally.${about.task}`);
   }
 
@@ -251,21 +251,22 @@ class Review {
   #key(event) {
     if (composes(event) || document.querySelector("dialog[open]")) return;
     const key = chord(event);
-    const plain = !writes(event.target);
     const shown = this.#state === "work" && !this.#busy;
-    const handled = (shown && this.editor.press(key, event)) || this.#press(key, event, plain);
+    const handled = (shown && this.editor.press(key, event)) || this.#press(key, event);
     if (handled) event.preventDefault();
   }
 
-  /** @param {string} key @param {KeyboardEvent} event @param {boolean} plain whether keys write no text here */
-  #press(key, event, plain) {
+  /** @param {string} key @param {KeyboardEvent} event */
+  #press(key, event) {
     const held = event.repeat; // one that is held a little long means one item
+    const plain = !writes(event.target); // keys write no text here
+    const means = (/** @type {string} */ letter) => key === `Alt+${letter}` || (plain && this.about.task !== "asr" && key === letter);
     if (key === "Enter" && !acts(event.target)) return held || (this.send(), true);
-    if (key === "Alt+S" || (plain && key === "S")) return held || (this.skip(), true);
-    if (key === "Alt+B" || (plain && key === "B")) return held || (this.back(), true);
-    if (key === "Alt+U" || (plain && key === "U")) return this.askUnfit(), true;
+    if (means("S")) return held || (this.skip(), true);
+    if (means("B")) return held || (this.back(), true);
+    if (means("U")) return this.askUnfit(), true;
     if (key === "F1" || (plain && key === "?")) return help(), true;
-    return false;
+    return /^Alt\+(Shift\+)?Arrow/.test(key); // or a browser leaves the page, while the next item is on its way
   }
 
   #tellTime() {

@@ -309,6 +309,10 @@ class TestTheQueue:
         assert (given["label"]["text"], given["lease_id"]) == ("yes indeed", None)
         assert given["model_version"] == at.served.deployment.live.version("asr")
         expect(at.page.locator("#name")).to_have_attribute("href", f"/items/{one}")
+        at.sees("work")
+        at.page.reload()
+        at.sees("work")
+        assert at.item() == one  # not what is done
         at.open(f"/review/asr/{other}")
         assert at.page.input_value("#text") == "yes indeed"  # what a person said of it is what is shown
         assert at.client.get("/review/asr/none").status_code == 404

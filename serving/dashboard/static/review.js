@@ -124,6 +124,7 @@ class Review {
   /** @param {Work} work that is done */
   #remember(work) {
     this.#done = [...this.#done, work].slice(-MEND);
+    history.replaceState(null, "", `/review/${this.about.task}`); // a reload shows no item that is done
   }
 
   /** Gives the item back to others; one that was called back stays as it was given. */

@@ -3,7 +3,7 @@
 Free of any framework; safe to call from several threads and processes.
 """
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -264,6 +264,10 @@ class Loop:
             NotFound: there is no such lease.
         """
         self._store.queue.release(lease_id, actor, self._clock())
+
+    def take_back(self, lease_ids: Sequence[str]) -> None:
+        """Leases of which nobody was told: they never were."""
+        self._store.queue.take_back(lease_ids)
 
     def correct(
         self, correction: Correction, lease_id: str | None, actor: Actor, of_gold: bool = False, timed: bool = True

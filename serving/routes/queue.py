@@ -6,6 +6,7 @@ from typing import Annotated
 from anyio.to_thread import run_sync
 from fastapi import APIRouter, Query, Request
 from fastapi.responses import Response
+from starlette.requests import ClientDisconnect
 
 from models.tasks import parse_task
 from selection.queueing import StrategyName
@@ -48,6 +49,9 @@ async def queue(
         leased = await deployment.work(
             request, lambda: deployment.renewed(loop.lease(name, places, person, actor, strategy, seconds), actor)
         )
+    if await request.is_disconnected():
+        await run_sync(loop.take_back, [one.lease_id for one, _ in leased])
+        raise ClientDisconnect
     if not leased:
         nothing = await run_sync(loop.why_nothing, name, person, seconds)
         wait = {} if nothing.retry_after_s is None else {"Retry-After": str(math.ceil(nothing.retry_after_s))}

@@ -7,7 +7,21 @@ from datetime import UTC, datetime
 from typing import Any
 from uuid import uuid4
 
-from sqlalchemy import ColumnElement, Connection, Row, and_, bindparam, case, exists, func, or_, select, true, update
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    Row,
+    and_,
+    bindparam,
+    case,
+    delete,
+    exists,
+    func,
+    or_,
+    select,
+    true,
+    update,
+)
 
 from models.errors import NotFound, Stale
 from models.records import Correction, Item, Label, Task, to_json
@@ -131,6 +145,12 @@ class Queue:
             if planted or connection.execute(back).rowcount:
                 connection.execute(update(leases).where(leases.c.id == lease_id).values(ended_at=now))
                 log(connection, now, actor, "release", lease.item_id, {"task": lease.task, "lease": lease_id})
+
+    def take_back(self, lease_ids: Sequence[str]) -> None:
+        """Lets items be as if they had not been handed out: whoever asked for them left before they were told."""
+        with self._database.writing() as connection:
+            connection.execute(update(item_tasks).where(item_tasks.c.lease_id.in_(lease_ids)).values(**_BACK))
+            connection.execute(delete(leases).where(leases.c.id.in_(lease_ids)))
 
     def withdraw(self, correction_id: int, actor: Actor, now: datetime) -> None:
         """Lets a correction count no longer; the newest other one does, or else the item is open again.

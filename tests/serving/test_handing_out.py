@@ -1,11 +1,17 @@
 """Who gets what next, by the policy in force: skills, the mix of strategies, deadlines, the budget of a day."""
 
+import socket
+import sqlite3
 from collections import Counter
+from contextlib import closing
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
+from time import sleep
 from typing import Any
+from urllib.parse import urlsplit
 
+import httpx
 import pytest
 from hypothesis import HealthCheck, given
 from hypothesis import settings as examples
@@ -18,7 +24,8 @@ from serving.loop import Loop
 from serving.media_files import MediaFiles, content_id
 from serving.policies import parse_policy
 from serving.store import Store
-from tests.serving.served import picture, serving
+from tests.serving.browser import listening
+from tests.serving.served import eventually, picture, serving
 from tests.serving.test_loop_versions import add
 from tests.serving.work import START, Clock, boxes, correction, prediction, settings
 
@@ -192,3 +199,19 @@ def test_over_http_a_person_says_how_many_seconds_they_have(tmp_path: Path) -> N
             f"nothing that takes at most {usual / 2:g} s is open for ada; 3 items of detection wait for others"
         )
         assert served.client.get(f"{path}0").status_code == 422
+
+
+def test_who_leaves_before_they_are_told_holds_nothing(tmp_path: Path) -> None:
+    with serving(tmp_path, tasks=["detection"]) as served, listening(served.app) as base:
+        item = httpx.post(f"{base}/v1/detection/annotate", content=picture()).json()["item_id"]
+        inside, place = served.deployment.admission, urlsplit(base)
+        with closing(sqlite3.connect(tmp_path / "store.db")) as busy:
+            busy.execute("BEGIN IMMEDIATE")  # so that nothing can be leased yet
+            with socket.create_connection((place.hostname, place.port), timeout=10) as ada:
+                ada.sendall(b"GET /v1/queue/detection?annotator=ada HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n")
+                eventually(lambda: inside.inside == 1)
+                sleep(0.3)  # it waits for the store
+            busy.rollback()
+        eventually(lambda: inside.inside == 0)
+        (next_one,) = httpx.get(f"{base}/v1/queue/detection?annotator=ada").json()["items"]
+        assert next_one["item_id"] == item

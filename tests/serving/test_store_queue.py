@@ -57,6 +57,16 @@ def test_the_random_order_follows_the_draw(store: Store) -> None:
     assert ids(lease(store, 3, order=Order("draw"))) == [item_id(i) for i in (0, 1, 2)]
 
 
+def test_what_is_taken_back_was_never_handed_out(store: Store) -> None:
+    add_version(store)
+    fill(store, 3)
+    held, untold = lease(store, 1), lease(store, 2)
+    store.queue.take_back([one.lease_id for one in untold])
+    assert store.items.counts("detection", START) == {"leased": 1, "preannotated": 2}
+    assert ids(lease(store, 3)) == ids(untold)
+    assert store.queue.correct(correction(2), held[0].lease_id, "tester", START).repeated is False
+
+
 def test_a_lease_ends_after_its_time(store: Store) -> None:
     add_version(store)
     fill(store, 1)

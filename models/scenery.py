@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFilter
 
+from models.polylines import points_at, way_to
 from models.streets import Array, Camera, Line, Street, beside, by_depth, runs
 
 _FINE = 3  # paint is drawn this much larger, then averaged
@@ -60,7 +61,7 @@ def _between(camera: Camera, left: Array, right: Array) -> Iterable[Array]:
 
 def _strokes(camera: Camera, line: Line, phase: float) -> Iterable[Array]:
     centres = (-line.width_m, line.width_m) if line.double else (0.0,)
-    along = np.concatenate([[0], np.cumsum(np.linalg.norm(np.diff(line.path, axis=0), axis=1))])
+    along = way_to(line.path)
     pieces = [line.path]
     if line.dash_m is not None:
         on, off = line.dash_m
@@ -72,8 +73,7 @@ def _strokes(camera: Camera, line: Line, phase: float) -> Iterable[Array]:
 
 
 def _piece(path: Array, along: Array, start: float, end: float) -> Array:
-    at = np.linspace(max(start, 0), min(end, along[-1]), 12)
-    return np.stack([np.interp(at, along, path[:, 0]), np.interp(at, along, path[:, 1])], axis=1)
+    return points_at(path, along, np.linspace(max(start, 0), min(end, along[-1]), 12))
 
 
 def backdrop(rng: np.random.Generator, street: Street) -> Array:

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from models.polylines import resampled
 from models.records import Lane, Lanes
 
 Array = NDArray[np.float64]
@@ -212,13 +213,6 @@ def labels(street: Street) -> Iterable[Lane]:
                 points = pixels[piece]
                 if len(points) > 2 and np.ptp(points, axis=0).max() > 0.06 * camera.height:
                     yield Lane(tuple((float(a), float(b)) for a, b in resampled(points, 24)))
-
-
-def resampled(points: Array, count: int) -> Array:
-    """``count`` points evenly spread along the polyline."""
-    along = np.concatenate([[0], np.cumsum(np.linalg.norm(np.diff(points, axis=0), axis=1))])
-    at = np.linspace(0, along[-1], count)
-    return np.stack([np.interp(at, along, points[:, 0]), np.interp(at, along, points[:, 1])], axis=1)
 
 
 def runs(keep: NDArray[np.bool_]) -> list[slice]:

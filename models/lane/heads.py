@@ -12,6 +12,7 @@ from scipy.spatial import cKDTree
 from scipy.special import expit, softmax
 
 from models.errors import InvalidInput
+from models.lane.ridges import drawn
 from models.lane.tracing import Trace
 from models.picture_input import Placement
 
@@ -21,7 +22,6 @@ Whole = NDArray[np.int64]
 COLUMNS = 128  # cells across the image
 RIDGE = 0.75  # deviation in cells of the ridge that is drawn around a line of a mask
 FAINT = 0.2  # less probable pixels of a mask are no line
-_REACH = 3.5  # cells: farther from a line its ridge is nothing
 _AROUND = 12  # points of a line that tell its direction
 _CULANE = (121, 131, 141, 150, 160, 170, 180, 189, 199, 209, 219, 228, 238, 248, 258, 267, 277, 287)
 _USUAL_ROWS = {  # heights of row anchors as shares of the image's, by their number, as UFLD has them
@@ -91,19 +91,11 @@ def ridges(mask: Array) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
     """
     columns = min(COLUMNS, mask.shape[1])
     rows = max(2, round(mask.shape[0] * columns / mask.shape[1]))
-    heat, directions = np.zeros((rows, columns), np.float32), np.zeros((2, rows, columns), np.float32)
     points, sure = _middles(mask)
     if len(points) < 2:
-        return heat, directions
+        return np.zeros((rows, columns), np.float32), np.zeros((2, rows, columns), np.float32)
     points = (points + 0.5) * (columns / mask.shape[1], rows / mask.shape[0]) - 0.5
-    doubled = _doubled_angles(points)
-    y, x = np.mgrid[:rows, :columns]
-    found = cKDTree(points).query(np.stack([x.ravel(), y.ravel()], axis=1), distance_upper_bound=_REACH)
-    distance, nearest = np.asarray(found[0]), np.asarray(found[1])
-    close = np.isfinite(distance)
-    heat.reshape(-1)[close] = sure[nearest[close]] * np.exp(-0.5 * (distance[close] / RIDGE) ** 2)
-    directions.reshape(2, -1)[:, close] = doubled[nearest[close]].T
-    return heat, directions
+    return drawn(points, sure, _doubled_angles(points), RIDGE, (rows, columns))
 
 
 def row_anchors(output: Array, rows: Sequence[float], image: tuple[int, int]) -> Lines:

@@ -3,7 +3,6 @@
 ``culane_matching`` and ``tusimple_accuracy`` follow the official scripts; each scales with the image.
 """
 
-import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from itertools import repeat
@@ -20,6 +19,7 @@ from models.lane.tusimple_accuracy import FrameScore
 from models.marks import CulaneImage, Mark, TusimpleFrame
 from models.matters import ANYTHING, Matters
 from models.parts import PartErrors
+from models.polylines import spaced
 from models.records import Label, Lane, Lanes
 
 Array = NDArray[np.float64]
@@ -219,10 +219,7 @@ def _within(points: Array, lanes: Sequence[Lane], tolerance: float) -> int:
 
 def points_along(lane: Lane, image: Lanes) -> Array:
     """Points (n, 2) along a line, ``_STEP`` apart, its ends included, as far as they lie within the image."""
-    line = polyline(lane, image)
-    along = np.concatenate([[0], np.cumsum(np.linalg.norm(np.diff(line, axis=0), axis=1))])
-    at = np.linspace(0, along[-1], max(2, math.ceil(along[-1] / (_STEP * image.width)) + 1))
-    points = np.stack([np.interp(at, along, line[:, 0]), np.interp(at, along, line[:, 1])], axis=1)
+    points = spaced(polyline(lane, image), _STEP * image.width)
     return points[((points >= 0) & (points <= (image.width, image.height))).all(axis=1)]
 
 

@@ -14,14 +14,15 @@ import torch
 from numpy.typing import NDArray
 from PIL import Image as Pictures
 from PIL import ImageDraw, ImageEnhance, ImageFilter, ImageStat
-from scipy.spatial import cKDTree
 from torch import Tensor
 
 from models.errors import InvalidInput
 from models.lane.network import STRIDE, Batch, Network, Settings
+from models.lane.ridges import drawn
 from models.media import Image, read_image
 from models.picture_recipe import batches as batches
 from models.picture_recipe import parity_media as parity_media
+from models.polylines import points_at, way_to
 from models.recordings import medium
 from models.records import Item, Label, Lanes
 
@@ -36,7 +37,6 @@ OUTPUT_NAMES = ("heat", "directions", "embedding")
 
 _KEPT = (640, 320)  # width and height at which an example waits in memory
 _SPACING = 0.25  # cells between the points of a line that cells are measured to
-_REACH = 3.5  # cells: farther from a line its ridge is nothing
 _SHIFT, _ZOOM, _SHEAR, _CORNER = 0.12, (0.9, 1.35), 0.15, 0.06  # shares of the picture's sides
 _TURN = math.radians(7)
 
@@ -118,23 +118,14 @@ def targets(
     lines: Sequence[NDArray[np.float64]], settings: Settings
 ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
     """Heat (rows, columns) and directions (2, rows, columns) of lines in input pixels; see ``network``."""
-    rows, columns = settings.height // STRIDE, settings.width // STRIDE
-    heat = np.zeros((rows, columns), np.float32)
-    directions = np.zeros((2, rows, columns), np.float32)
+    shape = settings.height // STRIDE, settings.width // STRIDE
+    if not lines:
+        return np.zeros(shape, np.float32), np.zeros((2, *shape), np.float32)
     dense = [_dense(line / STRIDE - 0.5) for line in lines]  # cell centres lie on whole numbers
-    if not dense:
-        return heat, directions
-    points = np.concatenate([points for points, _ in dense])
-    angles = np.concatenate([angles for _, angles in dense])
-    y, x = np.mgrid[:rows, :columns]
-    found = cKDTree(points).query(np.stack([x.ravel(), y.ravel()], axis=1), distance_upper_bound=_REACH)
-    distance, nearest = np.asarray(found[0]), np.asarray(found[1])
-    close = np.isfinite(distance)
-    ridge = np.exp(-0.5 * (distance[close] / settings.ridge) ** 2)
-    doubled = 2 * angles[nearest[close]]
-    heat.reshape(-1)[close] = ridge
-    directions.reshape(2, -1)[:, close] = np.cos(doubled), np.sin(doubled)
-    return heat, directions
+    doubled = 2 * np.concatenate([_angles(points) for points in dense])
+    return drawn(
+        np.concatenate(dense), 1.0, np.stack([np.cos(doubled), np.sin(doubled)], axis=1), settings.ridge, shape
+    )
 
 
 def warm_start(network: Network, state: dict[str, Tensor], previous: Settings) -> None:
@@ -173,14 +164,16 @@ def _warped(points: NDArray[np.float64], matrix: NDArray[np.float64]) -> NDArray
     return np.asarray(whole[:, :2] / whole[:, 2:])
 
 
-def _dense(line: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Points every ``_SPACING`` along a line and the line's angle at each."""
-    steps = np.diff(line, axis=0)
-    along = np.concatenate([[0], np.cumsum(np.hypot(steps[:, 0], steps[:, 1]))])
-    at = np.linspace(0, along[-1], max(2, math.ceil(along[-1] / _SPACING)))
-    points = np.stack([np.interp(at, along, line[:, 0]), np.interp(at, along, line[:, 1])], axis=1)
+def _dense(line: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Points every ``_SPACING`` along a line."""
+    way = way_to(line)
+    return points_at(line, way, np.linspace(0, way[-1], max(2, math.ceil(way[-1] / _SPACING))))
+
+
+def _angles(points: NDArray[np.float64]) -> NDArray[np.float64]:
+    """The line's angle at each of its points (n,)."""
     tangent = np.gradient(points, axis=0)
-    return points, np.arctan2(tangent[:, 1], tangent[:, 0])
+    return np.asarray(np.arctan2(tangent[:, 1], tangent[:, 0]))
 
 
 def _relit(view: Pictures.Image, rng: np.random.Generator) -> Pixels:

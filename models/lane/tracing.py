@@ -10,6 +10,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from models.polylines import spaced
+
 Array = NDArray[np.float64]
 
 SEED = 0.3  # a line starts only where the heat reaches this
@@ -55,7 +57,7 @@ def trace(heat: NDArray[np.float32], directions: NDArray[np.float32], ridge: flo
     walker = _Walker(heat, directions)
     pieces = [leg for piece in walker.pieces() for leg in _legs(piece) if _length(leg) >= _LEAST / 2]
     lines = [line for line in _joined(pieces) if _length(line) >= _LEAST]
-    return [_read(heat, _even(line), ridge) for line in lines]
+    return [_read(heat, spaced(line, 1.0), ridge) for line in lines]
 
 
 def untraced(heat: NDArray[np.float32], traces: Sequence[Trace], ridge: float) -> float:
@@ -264,13 +266,6 @@ def _heading(points: Array) -> Array:
 
 def _length(points: Array) -> float:
     return float(np.linalg.norm(np.diff(points, axis=0), axis=1).sum())
-
-
-def _even(points: Array) -> Array:
-    """The same line with points about one cell apart."""
-    along = np.concatenate([[0], np.cumsum(np.linalg.norm(np.diff(points, axis=0), axis=1))])
-    at = np.linspace(0, along[-1], max(2, math.ceil(along[-1]) + 1))
-    return np.stack([np.interp(at, along, points[:, 0]), np.interp(at, along, points[:, 1])], axis=1)
 
 
 def _tangents(points: Array) -> Array:

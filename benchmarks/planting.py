@@ -5,9 +5,9 @@ from dataclasses import replace
 
 import numpy as np
 
-from models.asr.transcripts import normalise
-from models.detection.suppression import pairwise_iou
-from models.records import Box, Boxes, Label, Lane, Lanes, Task, Transcript
+from models.asr.metrics import text_of
+from models.detection.overlap import corners_of, pairwise_iou
+from models.records import Boxes, Label, Lane, Lanes, Task, Transcript, require_kind
 from models.tasks import differs
 
 Rng = np.random.Generator
@@ -28,18 +28,13 @@ def plant(task: Task, kind: str, label: Label, others: Sequence[Label], rng: Rng
     return None
 
 
-def _text(label: Label) -> str:
-    assert isinstance(label, Transcript)
-    return normalise(label.text)
-
-
 def _some_word(others: Sequence[Label], rng: Rng) -> str:
-    words = sorted({word for other in others for word in _text(other).split()})
+    words = sorted({word for other in others for word in text_of(other).split()})
     return str(rng.choice(words))
 
 
 def _word_replaced(label: Label, others: Sequence[Label], rng: Rng) -> Label | None:
-    words = _text(label).split()
+    words = text_of(label).split()
     if not words:
         return None
     words[rng.integers(len(words))] = _some_word(others, rng)
@@ -47,7 +42,7 @@ def _word_replaced(label: Label, others: Sequence[Label], rng: Rng) -> Label | N
 
 
 def _word_dropped(label: Label, others: Sequence[Label], rng: Rng) -> Label | None:
-    words = _text(label).split()
+    words = text_of(label).split()
     if not words:
         return None
     del words[rng.integers(len(words))]
@@ -55,44 +50,39 @@ def _word_dropped(label: Label, others: Sequence[Label], rng: Rng) -> Label | No
 
 
 def _word_inserted(label: Label, others: Sequence[Label], rng: Rng) -> Label | None:
-    words = _text(label).split()
+    words = text_of(label).split()
     words.insert(int(rng.integers(len(words) + 1)), _some_word(others, rng))
     return Transcript(" ".join(words))
 
 
 def _text_of_another(label: Label, others: Sequence[Label], rng: Rng) -> Label | None:
-    return Transcript(_text(others[int(rng.integers(len(others)))]))
-
-
-def _boxes(label: Label) -> Boxes:
-    assert isinstance(label, Boxes)
-    return label
+    return Transcript(text_of(others[int(rng.integers(len(others)))]))
 
 
 def _box_removed(label: Label, others: Sequence[Label], rng: Rng) -> Label | None:
-    boxes = list(_boxes(label).boxes)
+    boxes = list(require_kind(label, Boxes).boxes)
     if not boxes:
         return None
     del boxes[rng.integers(len(boxes))]
-    return replace(_boxes(label), boxes=tuple(boxes))
+    return replace(require_kind(label, Boxes), boxes=tuple(boxes))
 
 
 def _box_added(label: Label, others: Sequence[Label], rng: Rng) -> Label | None:
     """A box of another label, somewhere else."""
-    image, drawn = _boxes(label), [box for other in others for box in _boxes(other).boxes]
+    image, drawn = require_kind(label, Boxes), [box for other in others for box in require_kind(other, Boxes).boxes]
     model = drawn[int(rng.integers(len(drawn)))]
     x1, y1, x2, y2 = model.xyxy
     width, height = min(x2 - x1, image.width), min(y2 - y1, image.height)
     left, top = rng.uniform(0, image.width - width), rng.uniform(0, image.height - height)
     new = replace(model, xyxy=(left, top, min(image.width, left + width), min(image.height, top + height)))
-    if image.boxes and pairwise_iou(_corners([new]), _corners(image.boxes)).max() >= APART:
+    if image.boxes and pairwise_iou(corners_of([new]), corners_of(image.boxes)).max() >= APART:
         return label
     return replace(image, boxes=(*image.boxes, new))
 
 
 def _box_shifted(label: Label, others: Sequence[Label], rng: Rng) -> Label | None:
     """Half a width or height or more aside, so that the IoU is a third or less."""
-    image = _boxes(label)
+    image = require_kind(label, Boxes)
     if not image.boxes:
         return None
     row = int(rng.integers(len(image.boxes)))
@@ -109,8 +99,8 @@ def _box_shifted(label: Label, others: Sequence[Label], rng: Rng) -> Label | Non
 
 
 def _class_swapped(label: Label, others: Sequence[Label], rng: Rng) -> Label | None:
-    image = _boxes(label)
-    names = sorted({box.category for other in others for box in _boxes(other).boxes})
+    image = require_kind(label, Boxes)
+    names = sorted({box.category for other in others for box in require_kind(other, Boxes).boxes})
     if not image.boxes or len(names) < 2:
         return None
     boxes = list(image.boxes)
@@ -119,37 +109,28 @@ def _class_swapped(label: Label, others: Sequence[Label], rng: Rng) -> Label | N
     return replace(image, boxes=tuple(boxes))
 
 
-def _corners(boxes: Sequence[Box]) -> np.ndarray:
-    return np.array([box.xyxy for box in boxes], np.float64)
-
-
-def _lanes(label: Label) -> Lanes:
-    assert isinstance(label, Lanes)
-    return label
-
-
 def _lane_removed(label: Label, others: Sequence[Label], rng: Rng) -> Label | None:
-    lanes = list(_lanes(label).lanes)
+    lanes = list(require_kind(label, Lanes).lanes)
     if not lanes:
         return None
     del lanes[rng.integers(len(lanes))]
-    return replace(_lanes(label), lanes=tuple(lanes))
+    return replace(require_kind(label, Lanes), lanes=tuple(lanes))
 
 
 def _lane_added(label: Label, others: Sequence[Label], rng: Rng) -> Label | None:
     """A line of another label, aside of every line of this one."""
-    drawn = [lane for other in others for lane in _lanes(other).lanes]
+    drawn = [lane for other in others for lane in require_kind(other, Lanes).lanes]
     if not drawn:
         return None
     new = drawn[int(rng.integers(len(drawn)))]
-    image = _lanes(label)
+    image = require_kind(label, Lanes)
     if any(not differs("lane", replace(image, lanes=(new,)), replace(image, lanes=(old,))) for old in image.lanes):
         return label
     return replace(image, lanes=(*image.lanes, new))
 
 
 def _lane_shifted(label: Label, others: Sequence[Label], rng: Rng) -> Label | None:
-    image = _lanes(label)
+    image = require_kind(label, Lanes)
     if not image.lanes:
         return None
     lanes = list(image.lanes)

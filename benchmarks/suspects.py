@@ -22,8 +22,8 @@ from benchmarks.planting import KINDS, plant
 from models import datasets, tasks
 from models.asr.posterior import Heard, hear
 from models.asr.transcripts import normalise
+from models.detection.overlap import corners_of, pairwise_iou
 from models.detection.seen import Seen
-from models.detection.suppression import pairwise_iou
 from models.evaluate import read_item
 from models.records import Boxes, Item, Label, Prediction, Task, Transcript
 from models.versions import starters
@@ -109,7 +109,7 @@ def objectlab(labels: Sequence[Label], seen: Sequence[Seen]) -> NDArray[np.float
 def _objectlab(label: Label, said: Prediction) -> float:
     assert isinstance(label, Boxes)
     assert isinstance(said.label, Boxes)
-    ours, theirs = (np.array([box.xyxy for box in some.boxes]).reshape(-1, 4) for some in (label, said.label))
+    ours, theirs = (corners_of(some.boxes) for some in (label, said.label))
     iou = pairwise_iou(ours, theirs)
     sure = np.array([box.confidence for box in said.label.boxes])
     same = np.array([[a.category == b.category for b in said.label.boxes] for a in label.boxes], bool).reshape(

@@ -267,6 +267,7 @@ class Correction:
 
 Record: TypeAlias = Item | Transcript | Boxes | Lanes | Uncertainty | PreAnnotation | Correction
 R = TypeVar("R", bound=Record)
+L = TypeVar("L", Transcript, Boxes, Lanes)
 
 _ADAPTERS: dict[Any, TypeAdapter[Any]] = {
     record_type: TypeAdapter(record_type)
@@ -305,6 +306,17 @@ def json_schema() -> dict[str, Any]:
         schema["$defs"][record_type.__name__]["properties"]["version"] = {"const": RECORDS_VERSION}
     schema["anyOf"] = [{"$ref": f"#/$defs/{record_type.__name__}"} for record_type in _ADAPTERS]
     return schema
+
+
+def require_kind(label: Label, kind: type[L]) -> L:
+    """The label, which is to be of that kind.
+
+    Raises:
+        InvalidRecord: it is of another.
+    """
+    if not isinstance(label, kind):
+        raise InvalidRecord(f"label: expected {kind.__name__}, got {type(label).__name__}")
+    return label
 
 
 def require_size(where: str, label: Label, width: int, height: int) -> None:

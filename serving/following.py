@@ -14,7 +14,7 @@ from typing import TypeAlias
 import numpy as np
 from scipy.optimize import linear_sum_assignment
 
-from models.detection.suppression import pairwise_iou
+from models.detection.overlap import corners_of, pairwise_iou
 from models.records import Box
 
 Corners: TypeAlias = tuple[float, float, float, float]  # x1, y1, x2, y2 in pixels
@@ -83,7 +83,7 @@ def _pairs(
     there = [*boxes, *faint]
     if not shapes or not there:
         return {}
-    iou = pairwise_iou(np.array(shapes), np.array([box.xyxy for box in there]))
+    iou = pairwise_iou(np.array(shapes), corners_of(there))
     least = np.array([LEAST_IOU] * len(boxes) + [LEAST_IOU_FAINT] * len(faint))
     same = np.array([[state.category in (None, box.category) for box in there] for state in states])
     worth = np.where(iou >= least, iou + same * len(shapes), 0.0)  # (shapes, boxes)

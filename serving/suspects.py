@@ -22,7 +22,7 @@ from models.journal import append, open_journal, written_lines
 from models.media import read_audio, read_image
 from models.progress import progress_bar
 from models.recordings import medium
-from models.records import Item, Label, Task, Transcript, require_size
+from models.records import Item, Label, Task, Transcript, require_kind, require_size
 from models.tasks import Runtime, load_runtime
 from selection.suspects import Suspicion, suspicions, worst_first
 from serving.evaluation import find
@@ -137,9 +137,12 @@ def _heard(runtime: Runtime, pairs: Pairs, journal: Path | None, tell: Callable[
     """What a recogniser hears in each clip beside the text that was given."""
 
     def ask(item: Item, data: bytes, label: Label) -> Heard:
-        return hear(runtime, read_audio(data, item.uri), _text(label))
+        return hear(runtime, read_audio(data, item.uri), require_kind(label, Transcript).text)
 
-    return _asked(pairs, journal, tell, ask, lambda data, label: data + b"\0" + _text(label).encode(), _HEARD)
+    def question(data: bytes, label: Label) -> bytes:
+        return data + b"\0" + require_kind(label, Transcript).text.encode()
+
+    return _asked(pairs, journal, tell, ask, question, _HEARD)
 
 
 def _seen(runtime: Runtime, pairs: Pairs, journal: Path | None, tell: Callable[[], None]) -> list[Seen]:
@@ -182,11 +185,6 @@ def _answered_before(lines: IO[bytes], adapter: TypeAdapter[A]) -> Iterator[tupl
             yield values["sha256"], adapter.validate_python(values["answer"])
         except (ValueError, KeyError, TypeError, RecursionError) as error:
             raise InvalidInput(f"{lines.name}:{number}: expected a line of this command, got {line[:100]!r}") from error
-
-
-def _text(label: Label) -> str:
-    assert isinstance(label, Transcript)
-    return label.text
 
 
 def _writer(out: Path) -> Callable[[Path, Iterable[Suspect]], None]:

@@ -8,10 +8,9 @@ import numpy as np
 
 from models.asr.transcripts import NORMALISER, normalise
 from models.changes import Changes
-from models.errors import InvalidInput
 from models.matters import ANYTHING, Matters
 from models.parts import PartErrors
-from models.records import Label, Transcript
+from models.records import Label, Transcript, require_kind
 
 
 @dataclass(frozen=True)
@@ -42,7 +41,7 @@ def measure(pairs: Iterable[tuple[Label, Label]]) -> AsrMetrics:
     Raises:
         InvalidInput: a label is no transcript.
     """
-    texts = [(_text(predicted), _text(truth)) for predicted, truth in pairs]
+    texts = [(text_of(predicted), text_of(truth)) for predicted, truth in pairs]
     truths, guesses = [truth for _, truth in texts], [guess for guess, _ in texts]
     words = jiwer.process_words(truths, guesses) if texts else None
     characters = jiwer.process_characters(truths, guesses) if texts else None
@@ -56,7 +55,7 @@ def measure(pairs: Iterable[tuple[Label, Label]]) -> AsrMetrics:
 
 def differs(predicted: Label, truth: Label, matters: Matters = ANYTHING) -> bool:
     """Whether a person would change any word, or more of them than the rule allows."""
-    said, spoken = _text(predicted), _text(truth)
+    said, spoken = text_of(predicted), text_of(truth)
     if said == spoken or not matters.wer:
         return said != spoken
     return _rate(jiwer.process_words([spoken], [said])) > matters.wer
@@ -68,7 +67,7 @@ def part_errors(predicted: Label, truth: Label, matters: Matters = ANYTHING) -> 
     Where the words cannot be told apart as the metric reads them (Chinese), an error is one of every word, and missing.
     """
     words = [normalise(word.text).split() for word in predicted.words] if isinstance(predicted, Transcript) else []
-    said, spoken = _text(predicted), _text(truth)
+    said, spoken = text_of(predicted), text_of(truth)
     if " ".join(token for word in words for token in word) != said:
         return PartErrors(np.full(len(words), said != spoken), int(said != spoken), None)
     if not spoken or not said:
@@ -89,7 +88,7 @@ def part_errors(predicted: Label, truth: Label, matters: Matters = ANYTHING) -> 
 
 def changes(shown: Label, given: Label) -> Changes:
     """The words that a person keeps, corrects, deletes and inserts, at the least."""
-    said = jiwer.process_words([_text(given)], [_text(shown)])
+    said = jiwer.process_words([text_of(given)], [text_of(shown)])
     return Changes(kept=said.hits, altered=said.substitutions, removed=said.insertions, added=said.deletions)
 
 
@@ -100,7 +99,10 @@ def _rate(output: jiwer.WordOutput | jiwer.CharacterOutput) -> float:
     return wrong / max(1, spoken)
 
 
-def _text(label: Label) -> str:
-    if not isinstance(label, Transcript):
-        raise InvalidInput(f"speech metrics: expected a Transcript, got {type(label).__name__}")
-    return normalise(label.text)
+def text_of(label: Label) -> str:
+    """A transcript as it is compared.
+
+    Raises:
+        InvalidRecord: the label is of another kind.
+    """
+    return normalise(require_kind(label, Transcript).text)

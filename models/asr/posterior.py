@@ -12,7 +12,7 @@ from models.asr.frames import BLANK
 from models.asr.transcripts import normalise
 from models.errors import InvalidInput
 from models.media import Waveform
-from models.records import Prediction, Transcript, Word
+from models.records import Prediction, Transcript, Word, require_kind
 
 _NEVER = -np.inf
 UNSURE = 0.05  # the probability left for other words than a recogniser's own, where it gives no more than confidences
@@ -59,9 +59,9 @@ def hear(runtime: Recogniser, media: Waveform, given: str) -> Heard:
     A recogniser without frame-wise probabilities (Whisper) is asked through the confidences of its words.
     """
     if not isinstance(runtime, FrameByFrame):
-        return _by_words(_transcript(runtime.predict(media)).words, normalise(given))
+        return _by_words(require_kind(runtime.predict(media).label, Transcript).words, normalise(given))
     log_probs, embedding = runtime.log_probs(media)
-    said = _transcript(runtime.read(media, log_probs, embedding))
+    said = require_kind(runtime.read(media, log_probs, embedding).label, Transcript)
     texts = (normalise(given), normalise(said.text))
     ours, theirs = (log_likelihood(log_probs, tokens_of(text, runtime.alphabet)) for text in texts)
     lowest = float(log_probs.min(axis=1).sum())  # of a text that does not fit into the clip
@@ -130,8 +130,3 @@ def _by_words(words: tuple[Word, ...], given: str) -> Heard:
             ratio += float(np.log(1 - sure) - np.log(sure))
     ratio += max(0, len(wanted) - len(words)) * float(np.log(UNSURE))
     return Heard(text, ratio, max(1, len(text), len(given)))
-
-
-def _transcript(said: Prediction) -> Transcript:
-    assert isinstance(said.label, Transcript)
-    return said.label

@@ -17,7 +17,7 @@ from models.asr.transcripts import normalise
 from models.errors import InvalidInput
 from models.media import SAMPLE_RATE, Waveform, read_audio
 from models.recordings import medium
-from models.records import Item, Label, Transcript
+from models.records import Item, Label, Transcript, require_kind
 
 EPOCHS = 34
 BATCH_SIZE = 32
@@ -72,7 +72,7 @@ class Example:
 
 def settings_for(labels: Iterable[Label], start: Settings | None) -> Settings:
     """The settings that can write these transcripts; the alphabet of ``start`` keeps its places, its spelling grows."""
-    texts = [normalise(_transcript(label).text) for label in labels]
+    texts = [normalise(require_kind(label, Transcript).text) for label in labels]
     known = start.alphabet if start else (" ",)
     alphabet = (*known, *sorted(set("".join(texts)).difference(known)))
     spelling = learn(texts, start.spelling if start else "")
@@ -87,7 +87,7 @@ def prepare(item: Item, label: Label) -> Example:
     """
     wave = read_audio(medium(item.uri), item.uri)
     samples = np.round(np.clip(wave, -1, 1) * 32767).astype(np.int16)
-    return Example(item.id, samples, normalise(_transcript(label).text))
+    return Example(item.id, samples, normalise(require_kind(label, Transcript).text))
 
 
 def batches(sizes: Sequence[int], batch_size: int, rng: np.random.Generator) -> list[list[int]]:
@@ -169,12 +169,6 @@ def parity_media(media: Sequence[Waveform]) -> list[Waveform]:
     """Each clip whole, as its first half and twice in a row; and one sample of silence."""
     variants = [variant for wave in media for variant in (wave, wave[: max(1, len(wave) // 2)], np.tile(wave, 2))]
     return [*variants, np.zeros(1, np.float32)]
-
-
-def _transcript(label: Label) -> Transcript:
-    if not isinstance(label, Transcript):
-        raise InvalidInput(f"speech training: expected a Transcript, got {type(label).__name__}")
-    return label
 
 
 def _to_float(example: Example) -> Waveform:

@@ -11,7 +11,7 @@ import jiwer
 import numpy as np
 from numpy.typing import NDArray
 
-from models.asr.metrics import part_errors
+from models.asr.metrics import part_errors, text_of
 from models.asr.transcripts import normalise
 from models.figures import Meaning, Rows, Statistics
 from models.records import Label, Prediction, Transcript
@@ -107,7 +107,7 @@ class Results:
     @cached_property
     def _texts(self) -> list[tuple[str, str]]:
         """(said, truth) of each clip, in one way of writing."""
-        return [(_text(p.label), _text(truth)) for p, truth in zip(self.predictions, self.truths, strict=True)]
+        return [(text_of(p.label), text_of(truth)) for p, truth in zip(self.predictions, self.truths, strict=True)]
 
     @cached_property
     def _words(self) -> jiwer.WordOutput:
@@ -158,8 +158,3 @@ def _mistakes(output: jiwer.WordOutput | jiwer.CharacterOutput) -> tuple[Mistake
             counts.update(zip_longest(truth, said, fillvalue=""))
     commonest = sorted(counts.items(), key=lambda one: (-one[1], one[0]))[:MOST_MISTAKES]
     return tuple(Mistake(truth, said, count) for (truth, said), count in commonest)
-
-
-def _text(label: Label) -> str:
-    assert isinstance(label, Transcript)
-    return normalise(label.text)

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from models.datasets.kitti import REGION
-from models.detection.suppression import pairwise_iou, share_inside
+from models.detection.overlap import pairwise_iou, share_inside
 from models.marks import Ignored, KittiObject
 from models.records import Box
 

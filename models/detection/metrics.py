@@ -14,12 +14,11 @@ from scipy.optimize import linear_sum_assignment
 
 from models.changes import Changes
 from models.detection.coco_ap import MATCHED_AT_50, Matches, average_precision, compare
-from models.detection.suppression import pairwise_iou, share_inside
-from models.errors import InvalidRecord
+from models.detection.overlap import corners_of, pairwise_iou, share_inside
 from models.marks import NOTHING, Ignored
 from models.matters import ANYTHING, Matters
 from models.parts import PartErrors
-from models.records import Box, Boxes, Label
+from models.records import Box, Boxes, Label, require_kind
 from models.reliability import calibration_gap
 
 LEAST_IOU = 0.5
@@ -68,7 +67,7 @@ def measure(pairs: Iterable[tuple[Label, Label]], ignored: Iterable[Ignored] | N
 
 def count(predicted: Label, truth: Label, ignored: Ignored = NOTHING) -> DetectionCounts:
     """What one image adds to the metrics."""
-    return compare(_boxes(predicted).boxes, _boxes(truth).boxes, ignored)
+    return compare(require_kind(predicted, Boxes).boxes, require_kind(truth, Boxes).boxes, ignored)
 
 
 def total(counts: Sequence[DetectionCounts]) -> DetectionMetrics:
@@ -124,7 +123,7 @@ def match(predicted: Sequence[Box], truth: Sequence[Box], least_iou: float = LEA
     matched = np.full(len(predicted), -1, np.int64)
     if not predicted or not truth:
         return matched
-    iou = pairwise_iou(_corners(predicted), _corners(truth))
+    iou = pairwise_iou(corners_of(predicted), corners_of(truth))
     for row in np.argsort([-box.confidence for box in predicted], kind="stable"):
         best = int(iou[row].argmax())
         if iou[row, best] >= least_iou:
@@ -143,8 +142,8 @@ def counted(predicted: Boxes, truth: Boxes, ignored: Ignored) -> Boxes:
         rows = [row for row, box in enumerate(predicted.boxes) if box.category == name]
         ours = [predicted.boxes[row] for row in rows]
         theirs, (objects, crowds) = [box for box in truth.boxes if box.category == name], ignored.of(name)
-        near = pairwise_iou(_corners(ours), _corners(objects)).max(axis=1, initial=0.0)
-        inside = share_inside(_corners(ours), _corners(crowds)).max(axis=1, initial=0.0)
+        near = pairwise_iou(corners_of(ours), corners_of(objects)).max(axis=1, initial=0.0)
+        inside = share_inside(corners_of(ours), corners_of(crowds)).max(axis=1, initial=0.0)
         spared = (match(ours, theirs) < 0) & (np.maximum(near, inside) >= LEAST_IOU)
         out |= {row for row, is_spared in zip(rows, spared, strict=True) if is_spared}
     kept = (box for row, box in enumerate(predicted.boxes) if row not in out)
@@ -175,7 +174,7 @@ def part_errors(predicted: Label, truth: Label, matters: Matters = ANYTHING) -> 
     wrong = pair < 0
     left, there = np.flatnonzero(wrong), np.setdiff1d(np.arange(len(theirs)), pair)
     if len(left) and len(there):
-        iou = pairwise_iou(_corners([ours[row] for row in left]), _corners([theirs[column] for column in there]))
+        iou = pairwise_iou(corners_of([ours[row] for row in left]), corners_of([theirs[column] for column in there]))
         rows_of, columns_of = linear_sum_assignment(-iou)
         touch = iou[rows_of, columns_of] > 0
         pair[left[rows_of[touch]]] = there[columns_of[touch]]
@@ -186,21 +185,21 @@ def part_errors(predicted: Label, truth: Label, matters: Matters = ANYTHING) -> 
 def changes(shown: Label, given: Label) -> Changes:
     """The boxes that a person leaves, moves or renames, takes away, and draws."""
     ours, theirs, kept = list[Box](), list[Box](), 0
-    for _, said, true in _by_category(_boxes(shown).boxes, _boxes(given).boxes):
+    for _, said, true in _by_category(require_kind(shown, Boxes).boxes, require_kind(given, Boxes).boxes):
         matched = match(said, true)
         kept += int((matched >= 0).sum())
         ours += [box for box, row in zip(said, matched, strict=True) if row < 0]
         theirs += [box for row, box in enumerate(true) if row not in matched]
     altered = 0
     if ours and theirs:
-        overlap = pairwise_iou(_corners(ours), _corners(theirs))
+        overlap = pairwise_iou(corners_of(ours), corners_of(theirs))
         altered = int((overlap[linear_sum_assignment(-overlap)] >= SAME_OBJECT_IOU).sum())
     return Changes(kept, altered, removed=len(ours) - altered, added=len(theirs) - altered)
 
 
 def _judged(label: Label, matters: Matters) -> tuple[Box, ...]:
     """The boxes, all of one category where names do not matter."""
-    boxes = _boxes(label).boxes
+    boxes = require_kind(label, Boxes).boxes
     return boxes if matters.category else tuple(replace(box, category="any") for box in boxes)
 
 
@@ -210,13 +209,3 @@ def _by_category(predicted: Sequence[Box], truth: Sequence[Box]) -> list[tuple[s
         (name, [box for box in predicted if box.category == name], [box for box in truth if box.category == name])
         for name in names
     ]
-
-
-def _corners(boxes: Sequence[Box]) -> NDArray[np.float64]:
-    return np.array([box.xyxy for box in boxes], np.float64).reshape(-1, 4)
-
-
-def _boxes(label: Label) -> Boxes:
-    if not isinstance(label, Boxes):
-        raise InvalidRecord(f"detection metrics: expected Boxes, got {type(label).__name__}")
-    return label

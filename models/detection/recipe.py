@@ -19,7 +19,7 @@ from models.media import Image, read_image
 from models.picture_recipe import batches as batches
 from models.picture_recipe import parity_media as parity_media
 from models.recordings import medium
-from models.records import Boxes, Item, Label, require_size
+from models.records import Boxes, Item, Label, require_kind, require_size
 
 EPOCHS = 130
 BATCH_SIZE = 8
@@ -96,7 +96,7 @@ def settings_for(labels: Iterable[Label], start: Settings | None) -> Settings:
     Raises:
         InvalidInput: no box in the data, and no start.
     """
-    seen = {box.category for label in labels for box in _boxes(label).boxes}
+    seen = {box.category for label in labels for box in require_kind(label, Boxes).boxes}
     known = start.categories if start else ()
     categories = (*known, *sorted(seen - set(known)))
     if not categories:
@@ -108,7 +108,7 @@ def settings_for(labels: Iterable[Label], start: Settings | None) -> Settings:
 
 def prepare(item: Item, label: Label) -> Example:
     """Decodes the image and brings it, with its boxes, to the size at which the network will read it."""
-    truth = _boxes(label)
+    truth = require_kind(label, Boxes)
     full = read_image(medium(item.uri), item.uri)
     require_size(item.uri, truth, *full.shape[1::-1])
     image = fit(full, LONG_SIDE)
@@ -295,9 +295,3 @@ def example_inputs(settings: Settings) -> tuple[tuple[Tensor, ...], dict[str, di
     width = step * torch.export.Dim("width", min=1, max=512)
     shapes = {"images": {0: torch.export.Dim("batch", min=1, max=4096), 2: height, 3: width}}
     return (torch.zeros(2, 3, 5 * step, 7 * step),), shapes
-
-
-def _boxes(label: Label) -> Boxes:
-    if not isinstance(label, Boxes):
-        raise InvalidInput(f"detection training: expected boxes, got {type(label).__name__}")
-    return label

@@ -18,7 +18,7 @@ from models.detection.sampled_ap import Ranked, rank
 from models.drawing.shapes import hue
 from models.figures import Meaning, Rows, Statistic, Statistics
 from models.marks import Ignored, KittiFrame, Mark
-from models.records import Box, Boxes, Label, Prediction
+from models.records import Box, Boxes, Label, Prediction, require_kind
 from models.report.charts import Chart, Columns, Curve, Curves, Matrix, binned, thinned
 
 METRICS = {
@@ -139,8 +139,12 @@ class Results:
     @cached_property
     def _labels(self) -> list[tuple[Boxes, Boxes]]:
         """(handed out, true) of each image, without what does not count."""
-        pairs = zip(self.predictions, self.truths, self._ignored, strict=True)
-        return [(counted(_boxes(p.label), _boxes(truth), left_out), _boxes(truth)) for p, truth, left_out in pairs]
+        triples = zip(self.predictions, self._true, self._ignored, strict=True)
+        return [(counted(require_kind(one.label, Boxes), true, left_out), true) for one, true, left_out in triples]
+
+    @cached_property
+    def _true(self) -> list[Boxes]:
+        return [require_kind(truth, Boxes) for truth in self.truths]
 
     @cached_property
     def _ignored(self) -> list[Ignored]:
@@ -149,11 +153,11 @@ class Results:
     @cached_property
     def _candidates(self) -> list[tuple[Box, ...]]:
         """All boxes of each image, faint ones too: average precision looks at them."""
-        return [(*_boxes(said.label).boxes, *said.faint) for said in self.predictions]
+        return [(*require_kind(said.label, Boxes).boxes, *said.faint) for said in self.predictions]
 
     def rights(self) -> dict[str, tuple[Array, NDArray[np.bool_]]]:
         """By category all boxes that count, faint ones too: the confidence of each, whether it is right at IoU 0.5."""
-        every = zip(self._candidates, map(_boxes, self.truths), self._ignored, strict=True)
+        every = zip(self._candidates, self._true, self._ignored, strict=True)
         counting = ((counted(replace(truth, boxes=boxes), truth, left_out), truth) for boxes, truth, left_out in every)
         said = [one for boxes, truth in counting for one in _matches(boxes.boxes, truth.boxes)[0]]
         found: dict[str, list[tuple[float, bool]]] = defaultdict(list)
@@ -203,7 +207,7 @@ class Results:
     @cached_property
     def _given(self) -> list[_Given]:
         """The boxes handed out, by category."""
-        said = [_boxes(one.label).boxes for one in self.predictions]
+        said = [require_kind(one.label, Boxes).boxes for one in self.predictions]
         truths = [truth.boxes for _, truth in self._labels]
         images = [compare(*each) for each in zip(said, truths, self._ignored, strict=True)]
         return [_given(images, name) for name in sorted({name for image in images for name in image})]
@@ -318,8 +322,3 @@ def _matches(said: Sequence[Box], truth: Sequence[Box]) -> tuple[list[tuple[Box,
 def _size(box: Box) -> float:
     x1, y1, x2, y2 = box.xyxy
     return sqrt((x2 - x1) * (y2 - y1))
-
-
-def _boxes(label: Label) -> Boxes:
-    assert isinstance(label, Boxes)
-    return label

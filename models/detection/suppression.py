@@ -1,9 +1,11 @@
-"""Overlap of boxes, and what becomes of boxes that say again what a better one has said: they go, or they vote."""
+"""What becomes of boxes that say again what a better one has said: they go, or they vote."""
 
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
+
+from models.detection.overlap import pairwise_iou
 
 Floats = NDArray[np.floating]
 Indices = NDArray[np.int64]
@@ -19,23 +21,6 @@ class Fused:
     rows: Indices
     boxes: NDArray[np.float64]
     confidences: NDArray[np.float64]
-
-
-def pairwise_iou(first: Floats, second: Floats) -> NDArray[np.float64]:
-    """Intersection over union (n, m) of boxes (n, 4) with boxes (m, 4), xyxy; 0 where both are empty."""
-    one, other = first[:, None].astype(np.float64), second[None].astype(np.float64)
-    size = np.minimum(one[..., 2:], other[..., 2:]) - np.maximum(one[..., :2], other[..., :2])
-    both = size.clip(min=0).prod(axis=-1)
-    union = _area(one) + _area(other) - both
-    iou: NDArray[np.float64] = np.divide(both, union, out=np.zeros_like(both), where=union > 0)
-    return iou
-
-
-def share_inside(boxes: Floats, regions: Floats) -> NDArray[np.float64]:
-    """Share (n, m) of the area of boxes (n, 4) that lies in regions (m, 4), xyxy."""
-    sizes = np.minimum(boxes[:, None, 2:], regions[None, :, 2:]) - np.maximum(boxes[:, None, :2], regions[None, :, :2])
-    areas = (boxes[:, 2:] - boxes[:, :2]).prod(axis=1)
-    return np.asarray(sizes.clip(min=0).prod(axis=2) / areas[:, None], np.float64)
 
 
 def suppress(boxes: Floats, confidences: Floats, categories: Indices, most_overlap: float) -> Indices:
@@ -91,9 +76,3 @@ def fuse(boxes: Floats, confidences: Floats, categories: Indices, least: float) 
     order = sorted(kept)
     chosen = np.array([row for _, row in order], np.int64)
     return Fused(chosen, places[chosen], np.array([-negative for negative, _ in order], np.float64))
-
-
-def _area(boxes: NDArray[np.float64]) -> NDArray[np.float64]:
-    size = (boxes[..., 2:] - boxes[..., :2]).clip(min=0)
-    area: NDArray[np.float64] = size.prod(axis=-1)
-    return area

@@ -13,7 +13,7 @@ from typing import Literal, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from models.detection.suppression import pairwise_iou
+from models.detection.overlap import corners_of, pairwise_iou
 from models.marks import NOTHING, Ignored
 from models.records import Box, Boxes
 
@@ -89,7 +89,7 @@ def outcomes(predicted: Sequence[Box], truth: Sequence[Box], difficult: Sequence
     there = [*truth, *difficult]
     if not predicted or not there:
         return found
-    overlap = pairwise_iou(_corners(predicted), _corners(there))
+    overlap = pairwise_iou(corners_of(predicted), corners_of(there))
     for row in np.argsort([-box.confidence for box in predicted], kind="stable").tolist():
         best = int(overlap[row].argmax())
         if overlap[row, best] < LEAST_IOU:
@@ -110,7 +110,3 @@ def _eleven_points(right: Floats, precision: Floats, to_find: int) -> float:
 def _every_point(right: Floats, precision: Floats, to_find: int) -> float:
     best = np.maximum.accumulate(precision[::-1])[::-1]
     return float((np.diff(right, prepend=0) * best).sum() / to_find)
-
-
-def _corners(boxes: Sequence[Box]) -> Floats:
-    return np.array([box.xyxy for box in boxes], np.float64)

@@ -20,7 +20,7 @@ from models.marks import CulaneImage, Mark, TusimpleFrame
 from models.matters import ANYTHING, Matters
 from models.parts import PartErrors
 from models.polylines import spaced
-from models.records import Label, Lane, Lanes
+from models.records import Label, Lane, Lanes, require_kind
 
 Array = NDArray[np.float64]
 
@@ -85,7 +85,7 @@ def measure(pairs: Iterable[tuple[Label, Label]], marks: Iterable[Mark | None] |
 
 def count(predicted: Label, truth: Label, mark: Mark | None = None) -> LaneCounts:
     """What one image adds to the metrics."""
-    ours, theirs = _lanes(predicted), _lanes(truth)
+    ours, theirs = require_kind(predicted, Lanes), require_kind(truth, Lanes)
     _require_same_size(ours, theirs)
     culane = mark if isinstance(mark, CulaneImage) else CulaneImage()
     return LaneCounts(
@@ -129,7 +129,7 @@ def differs(predicted: Label, truth: Label, matters: Matters = ANYTHING) -> bool
     Every line must have its counterpart, one to one: at least ``MOSTLY`` of the length of each within that distance
     of the other. CULane's IoU is no judge of this: at 512 px it already fails at 3 px.
     """
-    ours, theirs = _lanes(predicted), _lanes(truth)
+    ours, theirs = require_kind(predicted, Lanes), require_kind(truth, Lanes)
     _require_same_size(ours, theirs)
     if len(ours.lanes) != len(theirs.lanes):
         return True
@@ -144,7 +144,7 @@ def part_errors(predicted: Label, truth: Label, matters: Matters = ANYTHING) -> 
     Lines are paired one to one so that they agree best. A wrong line stands for the true one that it is paired with if
     any of its length lies within that distance.
     """
-    ours, theirs = _lanes(predicted), _lanes(truth)
+    ours, theirs = require_kind(predicted, Lanes), require_kind(truth, Lanes)
     _require_same_size(ours, theirs)
     agreement = agreements(ours, theirs, matters.lane_px / 512)
     rows, columns = linear_sum_assignment(-agreement)
@@ -157,7 +157,7 @@ def part_errors(predicted: Label, truth: Label, matters: Matters = ANYTHING) -> 
 
 def changes(shown: Label, given: Label) -> Changes:
     """The lines that a person leaves, moves, takes away, and draws."""
-    ours, theirs = _lanes(shown), _lanes(given)
+    ours, theirs = require_kind(shown, Lanes), require_kind(given, Lanes)
     _require_same_size(ours, theirs)
     agreement = agreements(ours, theirs)
     matched = agreement[linear_sum_assignment(-agreement)]
@@ -229,12 +229,6 @@ def _share(part: float, whole: float) -> float:
 
 def _f1(precision: float, recall: float) -> float:
     return 2 * precision * recall / (precision + recall) if precision + recall else 0.0
-
-
-def _lanes(label: Label) -> Lanes:
-    if not isinstance(label, Lanes):
-        raise InvalidInput(f"lane metrics: expected lanes, got {type(label).__name__}")
-    return label
 
 
 def _require_same_size(predicted: Lanes, truth: Lanes) -> None:

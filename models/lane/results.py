@@ -12,7 +12,7 @@ from scipy.optimize import linear_sum_assignment
 from models.figures import Meaning, Rows, Statistic, Statistics
 from models.lane.metrics import MOSTLY, TOLERANCE, LaneCounts, agreements, count, distances, points_along
 from models.marks import Mark
-from models.records import Label, Lanes, Prediction
+from models.records import Label, Lanes, Prediction, require_kind
 from models.reliability import interval
 from models.report.charts import Chart, Column, Columns, Curve, Curves, Matrix, share_column
 
@@ -124,7 +124,10 @@ class Results:
 
     @cached_property
     def _labels(self) -> list[tuple[Lanes, Lanes]]:
-        return [(_lanes(p.label), _lanes(truth)) for p, truth in zip(self.predictions, self.truths, strict=True)]
+        return [
+            (require_kind(p.label, Lanes), require_kind(truth, Lanes))
+            for p, truth in zip(self.predictions, self.truths, strict=True)
+        ]
 
     @cached_property
     def _apart(self) -> list[tuple[Array, Array]]:
@@ -219,8 +222,3 @@ def _share(part: NDArray[Any], whole: NDArray[Any], rows: Rows) -> float:
 
 def _f1(precision: float, recall: float) -> float:
     return 2 * precision * recall / (precision + recall) if precision + recall else 0.0
-
-
-def _lanes(label: Label) -> Lanes:
-    assert isinstance(label, Lanes)
-    return label

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from models.detection.suppression import pairwise_iou
+from models.detection.overlap import corners_of, pairwise_iou
 from models.records import Box, Boxes
 from selection.consensus.dawid_skene import Verdict, Votes
 from selection.consensus.matching import alike
@@ -28,8 +28,8 @@ def clusters(labels: Mapping[str, Boxes]) -> list[Cluster]:
     drawn = [(person, box) for person in people for box in labels[person].boxes]
     if not drawn:
         return []
-    corners = np.array([box.xyxy for _, box in drawn], np.float64)
-    groups = alike(pairwise_iou(corners, corners), [person for person, _ in drawn], LEAST_IOU)
+    places = corners_of(box for _, box in drawn)
+    groups = alike(pairwise_iou(places, places), [person for person, _ in drawn], LEAST_IOU)
     found = [dict(drawn[i] for i in group) for group in groups]
     return [Cluster(one, {who: one[who].category if who in one else NOTHING for who in people}) for one in found]
 
@@ -42,8 +42,8 @@ def fused(cluster: Cluster, verdict: Verdict) -> tuple[Box | None, float]:
     if verdict.answer == NOTHING:
         return None, verdict.agreement
     voters = [box for person, box in sorted(cluster.drawn.items()) if cluster.votes[person] == verdict.answer]
-    corners = np.array([box.xyxy for box in voters], np.float64)
-    middle = np.median(corners, axis=0)
+    places = corners_of(voters)
+    middle = np.median(places, axis=0)
     x1, y1, x2, y2 = middle.tolist()
-    shared = float(pairwise_iou(middle[None], corners).sum())
+    shared = float(pairwise_iou(middle[None], places).sum())
     return Box((x1, y1, x2, y2), verdict.answer), shared / len(cluster.votes)

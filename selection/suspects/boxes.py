@@ -12,8 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import logit
 
+from models.detection.overlap import corners_of, pairwise_iou, shared
 from models.detection.seen import Seen
-from models.detection.suppression import pairwise_iou
 from models.records import Box, Boxes
 from selection.suspects.findings import Finding
 
@@ -54,7 +54,7 @@ def parts(label: Boxes, seen: Seen, categories: Sequence[str]) -> Parts:
     """
     assert isinstance(seen.said.label, Boxes)
     guesses = (*seen.said.label.boxes, *seen.said.faint)
-    ours, theirs = _corners(label.boxes), _corners(guesses)
+    ours, theirs = corners_of(label.boxes), corners_of(guesses)
     names, guessed = _names(label.boxes), _names(guesses)
     sure, same, iou = _confidences(guesses), names[:, None] == guessed[None], pairwise_iou(ours, theirs)
     alike = _alike(iou)
@@ -108,7 +108,7 @@ def _about(box: Box, of: Parts, row: int, score: float) -> Finding:
 def _support(given: Sequence[Box], considered: Sequence[Box]) -> Floats:
     """The confidence (n,) of the boxes considered that something of its name is where each given one is."""
     same = _names(given)[:, None] == _names(considered)[None]
-    return _most(_confidences(considered) * _alike(pairwise_iou(_corners(given), _corners(considered))) * same)
+    return _most(_confidences(considered) * _alike(pairwise_iou(corners_of(given), corners_of(considered))) * same)
 
 
 def _alike(iou: Floats) -> Floats:
@@ -144,9 +144,8 @@ def _by_others(values: Floats) -> Floats:
 
 def _inside(boxes: Floats, others: Floats) -> Floats:
     """The share (n, m) of the smaller of two boxes that lies in the other."""
-    size = np.minimum(boxes[:, None, 2:], others[None, :, 2:]) - np.maximum(boxes[:, None, :2], others[None, :, :2])
     areas = [(some[:, 2:] - some[:, :2]).prod(axis=1) for some in (boxes, others)]
-    return np.asarray(size.clip(min=0).prod(axis=2) / np.minimum(areas[0][:, None], areas[1][None]))
+    return np.asarray(shared(boxes, others) / np.minimum(areas[0][:, None], areas[1][None]))
 
 
 def _most(values: Floats) -> Floats:
@@ -178,7 +177,3 @@ def _names(boxes: Sequence[Box]) -> NDArray[np.str_]:
 
 def _confidences(boxes: Sequence[Box]) -> Floats:
     return np.array([box.confidence for box in boxes], np.float64)
-
-
-def _corners(boxes: Sequence[Box]) -> Floats:
-    return np.array([box.xyxy for box in boxes], np.float64).reshape(-1, 4)

@@ -18,8 +18,8 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
+from models.detection.overlap import corners_of, pairwise_iou
 from models.detection.seen import Seen
-from models.detection.suppression import pairwise_iou
 from models.records import Box, Boxes
 from selection.suspects.boxes import LEAST_IOU, Parts, findings, parts
 from selection.suspects.findings import Suspicion
@@ -230,4 +230,4 @@ def _inside(image: Boxes, box: Box, corners: Floats) -> Box | None:
 def _apart(box: Box, others: Sequence[Box]) -> bool:
     if not others:
         return True
-    return bool(pairwise_iou(np.array([box.xyxy]), np.array([one.xyxy for one in others])).max() < LEAST_IOU)
+    return bool(pairwise_iou(corners_of([box]), corners_of(others)).max() < LEAST_IOU)

@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from models.detection.suppression import pairwise_iou
+from models.detection.overlap import pairwise_iou
 from models.errors import InvalidInput
 from models.records import Box, Boxes
 from serving.following import tracks_of

@@ -126,5 +126,5 @@ def test_only_words_matter() -> None:
 
 
 def test_other_labels_are_refused() -> None:
-    with pytest.raises(InvalidInput, match="expected a Transcript, got Boxes"):
+    with pytest.raises(InvalidInput, match="expected Transcript, got Boxes"):
         differs(Transcript("a"), Boxes(1, 1))

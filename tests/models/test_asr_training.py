@@ -48,7 +48,7 @@ def test_the_alphabet_comes_from_the_texts_and_old_symbols_keep_their_places() -
 
 
 def test_other_labels_are_refused() -> None:
-    with pytest.raises(InvalidInput, match="expected a Transcript, got Boxes"):
+    with pytest.raises(InvalidInput, match="expected Transcript, got Boxes"):
         recipe.settings_for([Boxes(1, 1)], None)
 
 

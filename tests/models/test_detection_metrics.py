@@ -8,7 +8,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from models.detection.metrics import counted, differs, match, measure
-from models.detection.suppression import fuse, pairwise_iou, suppress
+from models.detection.overlap import pairwise_iou
+from models.detection.suppression import fuse, suppress
 from models.errors import InvalidRecord
 from models.marks import Ignored
 from models.records import Box, Boxes, Transcript

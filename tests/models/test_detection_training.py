@@ -194,7 +194,7 @@ def test_categories_come_from_the_data_after_those_already_known() -> None:
     assert recipe.settings_for([label("ant")], SMALL).channels == SMALL.channels
     with pytest.raises(InvalidInput, match="at least 1 box"):
         recipe.settings_for([label()], None)
-    with pytest.raises(InvalidInput, match="expected boxes, got Transcript"):
+    with pytest.raises(InvalidInput, match="expected Boxes, got Transcript"):
         recipe.settings_for([Transcript("hello")], None)
 
 

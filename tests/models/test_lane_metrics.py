@@ -164,7 +164,7 @@ def test_half_a_line_differs() -> None:
 def test_other_sizes_and_other_labels_are_refused() -> None:
     with pytest.raises(InvalidInput, match="512x256, got 100x50"):
         measure([(Lanes(100, 50), _lanes())])
-    with pytest.raises(InvalidInput, match="expected lanes, got Boxes"):
+    with pytest.raises(InvalidInput, match="expected Lanes, got Boxes"):
         measure([(Boxes(WIDTH, HEIGHT), _lanes())])
 
 

@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from models.actors import FIGURES
-from models.detection.suppression import pairwise_iou
+from models.detection.overlap import pairwise_iou
 from models.records import Box
 from models.scenery import backdrop, developed, paint_ground
 from models.streets import own_road

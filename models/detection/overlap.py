@@ -1,0 +1,39 @@
+"""Boxes as rows of corners (x1, y1, x2, y2), and how far they lie over one another."""
+
+from collections.abc import Iterable
+
+import numpy as np
+from numpy.typing import NDArray
+
+from models.records import Box
+
+Floats = NDArray[np.floating]
+
+
+def corners_of(boxes: Iterable[Box]) -> NDArray[np.float64]:
+    """The corners (n, 4) of boxes, in pixels."""
+    return np.array([box.xyxy for box in boxes], np.float64).reshape(-1, 4)
+
+
+def pairwise_iou(first: Floats, second: Floats) -> NDArray[np.float64]:
+    """Intersection over union (n, m) of boxes (n, 4) with boxes (m, 4), xyxy; 0 where both are empty."""
+    one, other = first.astype(np.float64), second.astype(np.float64)
+    both = shared(one, other)
+    union = _area(one)[:, None] + _area(other)[None] - both
+    iou: NDArray[np.float64] = np.divide(both, union, out=np.zeros_like(both), where=union > 0)
+    return iou
+
+
+def shared(first: Floats, second: Floats) -> NDArray[np.float64]:
+    """The area (n, m) that boxes (n, 4) and boxes (m, 4), xyxy, have in common."""
+    size = np.minimum(first[:, None, 2:], second[None, :, 2:]) - np.maximum(first[:, None, :2], second[None, :, :2])
+    return np.asarray(size.clip(min=0).prod(axis=2), np.float64)
+
+
+def share_inside(boxes: Floats, regions: Floats) -> NDArray[np.float64]:
+    """Share (n, m) of the area of boxes (n, 4) that lies in regions (m, 4), xyxy."""
+    return np.asarray(shared(boxes, regions) / _area(boxes)[:, None], np.float64)
+
+
+def _area(boxes: Floats) -> NDArray[np.float64]:
+    return np.asarray((boxes[:, 2:] - boxes[:, :2]).clip(min=0).prod(axis=1), np.float64)

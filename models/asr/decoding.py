@@ -125,17 +125,26 @@ def align(log_probs: LogProbs, tokens: Tokens) -> list[tuple[int, int]]:
     repeats = sum(left == right for left, right in pairwise(tokens))
     if len(log_probs) < len(tokens) + repeats:
         raise ValueError(f"alignment: expected at least {len(tokens) + repeats} frames, got {len(log_probs)}")
-    states = np.full(2 * len(tokens) + 1, BLANK)
-    states[1::2] = tokens
-    path = _viterbi(log_probs.astype(np.float64), states)
+    states, may_skip = lattice(tokens)
+    path = _viterbi(log_probs.astype(np.float64), states, may_skip)
     spoken = [np.flatnonzero(path == state) for state in range(1, len(states), 2)]
     return [(int(frames[0]), int(frames[-1]) + 1) for frames in spoken]
 
 
-def _viterbi(log_probs: NDArray[np.float64], states: NDArray[np.int64]) -> NDArray[np.int64]:
-    """The state at each frame; from a state one may stay, step, or skip a blank between two different tokens."""
+def lattice(tokens: Tokens) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:
+    """The states (2 * tokens + 1,) blank, token, blank, ..., blank, and into which of them one may come (as well as by
+    staying or stepping) by skipping the blank before: a token other than the one before it."""
+    states = np.full(2 * len(tokens) + 1, BLANK)
+    states[1::2] = tokens
     may_skip = np.zeros(len(states), bool)
     may_skip[2:] = (states[2:] != BLANK) & (states[2:] != states[:-2])
+    return states, may_skip
+
+
+def _viterbi(
+    log_probs: NDArray[np.float64], states: NDArray[np.int64], may_skip: NDArray[np.bool_]
+) -> NDArray[np.int64]:
+    """The state of a lattice at each frame."""
     score = np.full(len(states), _NEVER)
     score[:2] = log_probs[0, states[:2]]
     back = np.zeros((len(log_probs), len(states)), np.int8)

@@ -1,7 +1,6 @@
 """How far a transcript is to be trusted, from the probabilities it was read from."""
 
 import math
-from collections.abc import Sequence
 
 import jiwer
 import numpy as np
@@ -24,20 +23,6 @@ def confidence(log_probs: NDArray[np.float64], alpha: float = ALPHA) -> NDArray[
     least = math.exp(-(classes ** (1 - alpha) - 1) / (1 - alpha))
     certain: NDArray[np.float64] = np.clip((np.exp(-entropy) - least) / (1 - least), 0.0, 1.0)
     return certain
-
-
-def posterior(log_probs: Sequence[float]) -> NDArray[np.float64]:
-    """The share of each of some hypotheses among them all."""
-    values = np.asarray(log_probs, np.float64)
-    shares: NDArray[np.float64] = np.exp(values - values.max())
-    shares /= shares.sum()
-    return shares
-
-
-def entropy(shares: NDArray[np.float64]) -> float:
-    """Shannon entropy in nats."""
-    some = shares[shares > 0]
-    return float(-(some * np.log(some)).sum()) + 0.0
 
 
 def word_edits(guess: str, truth: str) -> int:

@@ -7,8 +7,7 @@ from typing import Protocol, runtime_checkable
 import numpy as np
 from numpy.typing import NDArray
 
-from models.asr.decoding import LogProbs, Tokens
-from models.asr.frames import BLANK
+from models.asr.decoding import LogProbs, Tokens, lattice
 from models.asr.transcripts import normalise
 from models.errors import InvalidInput
 from models.media import Waveform
@@ -71,16 +70,13 @@ def hear(runtime: Recogniser, media: Waveform, given: str) -> Heard:
 def log_likelihood(log_probs: LogProbs, tokens: Tokens) -> float:
     """The log-probability that CTC writes exactly these tokens; minus infinity where they need more frames.
 
-    The forward recursion over blank, token, blank, token, ..., blank (Graves et al. 2006, section 4.1).
+    The forward recursion over the lattice of states (Graves et al. 2006, section 4.1).
 
     Args:
         log_probs: (frames, classes), natural logarithms, class 0 the blank.
         tokens: classes, none of them the blank.
     """
-    states = np.full(2 * len(tokens) + 1, BLANK)
-    states[1::2] = tokens
-    may_skip = np.zeros(len(states), bool)
-    may_skip[2:] = (states[2:] != BLANK) & (states[2:] != states[:-2])
+    states, may_skip = lattice(tokens)
     reached = np.full(len(states), _NEVER)
     reached[:2] = log_probs[0, states[:2]]
     for frame in log_probs[1:]:

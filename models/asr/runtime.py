@@ -12,10 +12,10 @@ from typing import Any
 import numpy as np
 import onnxruntime
 from numpy.typing import NDArray
-from scipy.special import logsumexp
+from scipy.special import entr, logsumexp, softmax
 
 from models.asr.decoding import Expectation, Hypothesis, Tokens, align, greedy, prefix_beam
-from models.asr.doubt import confidence, entropy, posterior, word_edits
+from models.asr.doubt import confidence, word_edits
 from models.asr.frames import BLANK, CONTEXT, FRAME, FRAME_S
 from models.asr.spelling import START, Spelling
 from models.asr.timing import when_they_sound
@@ -135,12 +135,12 @@ class Runtime:
             found.setdefault(self._text(hypothesis.tokens), []).append(hypothesis)
         scores = {text: float(logsumexp([one.score for one in alike])) for text, alike in found.items()}
         best = max(scores, key=scores.__getitem__)
-        shares = posterior(list(scores.values()))
+        shares = softmax(list(scores.values()))
         return Passage(
             symbols=self._symbols(heard, found[best][0].tokens, first),
             log_prob=min(0.0, float(logsumexp([one.log_prob for one in found[best]]))),
             log_empty=min(0.0, float(heard[:, BLANK].sum())),
-            entropy=entropy(shares),
+            entropy=float(entr(shares).sum()),
             edits=float(sum(share * word_edits(best, text) for share, text in zip(shares, scores, strict=True))),
             as_greedy=best == self._text(greedy(heard)),
         )

@@ -1,7 +1,5 @@
 """Confidence and entropy against values worked by hand."""
 
-import math
-
 import numpy as np
 import pytest
 from hypothesis import given
@@ -9,7 +7,7 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from numpy.typing import NDArray
 
-from models.asr.doubt import confidence, entropy, posterior, word_edits
+from models.asr.doubt import confidence, word_edits
 
 ALMOST_NEVER = -1e9  # a log-probability of zero for every purpose
 
@@ -36,16 +34,6 @@ def test_confidence_is_a_share_that_order_does_not_change(logits: NDArray[np.flo
     values = confidence(log_probs)
     assert ((values >= 0) & (values <= 1)).all()
     assert confidence(log_probs[:, ::-1]) == pytest.approx(values, abs=1e-12)
-
-
-def test_shares_of_hypotheses() -> None:
-    assert posterior([math.log(0.6), math.log(0.2)]) == pytest.approx([0.75, 0.25])
-    assert posterior([-5000.0, -5000.0]) == pytest.approx([0.5, 0.5])
-
-
-def test_entropy_in_nats() -> None:
-    assert entropy(np.array([0.5, 0.5])) == pytest.approx(np.log(2))
-    assert entropy(np.array([1.0, 0.0])) == 0.0
 
 
 @pytest.mark.parametrize(

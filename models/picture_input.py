@@ -1,7 +1,8 @@
 """How an imported network wants its pictures: size, colours, numbers, and the way back to pixels of the image."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal, TypeAlias
+from typing import Any, Literal, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -89,6 +90,11 @@ class PictureInput:
             plain = self.scale == 1 and self.mean == (0, 0, 0) and self.std == (1, 1, 1)
             _require(plain, "scale, mean, std", f"1, 0 and 1, as {port} takes bytes", (self.scale, self.mean, self.std))
 
+    def size_of(self, shape: Sequence[int]) -> tuple[int, int]:
+        """Width and height of a picture that has this shape as the network's input."""
+        height, width = shape[2:] if self.layout == "NCHW" else shape[1:3]
+        return width, height
+
     def read(self, image: Image) -> tuple[NDArray[np.float32], Placement]:
         """The network's input, (1, 3, height, width) or (1, height, width, 3), and where the image lies in it."""
         top = min(int(image.shape[0] * self.crop_top), image.shape[0] - 1)
@@ -128,6 +134,16 @@ class PictureInput:
         factor = min(self.width / width, self.height / height)
         inner = max(1, round(width * factor)), max(1, round(height * factor))
         return *inner, self.width, self.height
+
+
+def told_by(shape: Sequence[int | None]) -> dict[str, Any]:
+    """What the shape of an input says of its pictures: their layout, and their size where it is fixed; of anything but
+    pictures nothing."""
+    if len(shape) != 4:
+        return {}
+    layout = "NHWC" if shape[3] == 3 and shape[1] != 3 else "NCHW"
+    height, width = shape[2:] if layout == "NCHW" else shape[1:3]
+    return {"layout": layout, **({"width": width, "height": height} if width and height else {})}
 
 
 def colour_grid(image: Image) -> tuple[float, ...]:

@@ -19,7 +19,7 @@ from models.declaring import build, merged, require_heeded, require_outputs
 from models.detection.heads import NANODET_STRIDES, YOLOX_STRIDES, points
 from models.errors import InvalidInput
 from models.onnx_files import Graph, Port, graph_of, open_session, run
-from models.picture_input import IMAGENET, PictureInput
+from models.picture_input import IMAGENET, PictureInput, told_by
 from models.records import short
 
 Head: TypeAlias = Literal["boxes", "yolo", "yolo-end2end", "rtdetr", "yolox", "nanodet", "detr", "labelled"]
@@ -208,24 +208,13 @@ def _of_noise(session: onnxruntime.InferenceSession, declaration: Declaration) -
 
 def _told_by(graph: Graph) -> dict[str, Any]:
     """What the file itself says."""
-    told = merged({"input_name": graph.inputs[0].name, "input": _picture(graph)}, _ultralytics(graph.metadata))
+    picture = graph.inputs[0]
+    told = merged({"input_name": picture.name, "input": told_by(picture.shape)}, _ultralytics(graph.metadata))
     sizes = [port.name for port in graph.inputs[1:] if port.name in ("orig_target_sizes", "orig_size")]
     if sizes:
         told["size_input"] = sizes[0]
-    if told["input"].get("width") is None:
-        told["input"] = {key: value for key, value in told["input"].items() if key not in ("width", "height")}
     head = _head(graph, told["input"])
     return merged(told, {"head": head} if head else {})
-
-
-def _picture(graph: Graph) -> dict[str, Any]:
-    """Layout and size of the picture, where the input's shape fixes them."""
-    shape = graph.inputs[0].shape
-    if len(shape) != 4:
-        return {}
-    layout = "NHWC" if shape[3] == 3 and shape[1] != 3 else "NCHW"
-    height, width = shape[2:] if layout == "NCHW" else shape[1:3]
-    return {"layout": layout, "width": width, "height": height}
 
 
 def _ultralytics(metadata: Mapping[str, str]) -> dict[str, Any]:

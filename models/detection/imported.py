@@ -80,8 +80,7 @@ class Runtime:
 
     def _size(self, feeds: dict[str, NDArray[Any]]) -> tuple[int, int]:
         """Width and height of the picture."""
-        shape = feeds[self.declaration.input_name].shape
-        return (shape[3], shape[2]) if self.declaration.input.layout == "NCHW" else (shape[2], shape[1])
+        return self.declaration.input.size_of(feeds[self.declaration.input_name].shape)
 
     def _embedding(self, outputs: Outputs, candidates: Candidates, media: Image) -> tuple[float, ...]:
         name = self.declaration.outputs.get("embedding")

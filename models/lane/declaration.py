@@ -15,7 +15,7 @@ from models.errors import InvalidInput
 from models.lane.heads import usual_rows
 from models.media import Image
 from models.onnx_files import Graph, Port, graph_of, open_session, run
-from models.picture_input import IMAGENET, PictureInput
+from models.picture_input import IMAGENET, PictureInput, told_by
 
 Head: TypeAlias = Literal["segmentation", "row-anchor", "hybrid-anchor"]
 Activation: TypeAlias = Literal["none", "sigmoid", "softmax"]
@@ -109,12 +109,8 @@ def declare(onnx: Path, given: Mapping[str, Any]) -> Declaration:
 
 def _told_by(graph: Graph) -> dict[str, Any]:
     """What the file itself says: the picture's layout and size, and the head where the outputs leave no doubt."""
-    told: dict[str, Any] = {"input_name": graph.inputs[0].name, "input": {}}
-    shape = graph.inputs[0].shape
-    if len(shape) == 4:
-        layout = "NHWC" if shape[3] == 3 and shape[1] != 3 else "NCHW"
-        height, width = shape[2:] if layout == "NCHW" else shape[1:3]
-        told["input"] = {"layout": layout, **({"width": width, "height": height} if width and height else {})}
+    picture = graph.inputs[0]
+    told: dict[str, Any] = {"input_name": picture.name, "input": told_by(picture.shape)}
     names = {port.name for port in graph.outputs}
     outputs = [port.shape for port in graph.outputs]
     if set(ROLES["hybrid-anchor"]) <= names:
@@ -145,8 +141,7 @@ def _of_mask(
     given = feeds(declaration, noise, graph_of(session))
     values = mask_of(declaration, run(session, given))
     channels = len(values)
-    pixels = given[declaration.input_name].shape
-    height, width = pixels[2:] if declaration.input.layout == "NCHW" else pixels[1:3]
+    width, height = declaration.input.size_of(given[declaration.input_name].shape)
     if not 0.5 <= values.shape[1] / values.shape[2] * width / height <= 2:
         raise InvalidInput(f"outputs.mask: expected the proportions of the picture, {width}x{height}, got a mask of "
                            f"{values.shape[2]}x{values.shape[1]}; {_NO_HEAD}")  # fmt: skip

@@ -54,8 +54,9 @@ class Runtime:
         declaration = self.declaration
         mask = heads.probability(mask_of(declaration, outputs), declaration.activation, declaration.lanes)
         pixels, placement = declaration.input.read(media)
-        height, width = pixels.shape[2:] if declaration.input.layout == "NCHW" else pixels.shape[1:3]
-        return heads.over_image(mask, placement, (width, height), (media.shape[1], media.shape[0]))
+        return heads.over_image(
+            mask, placement, declaration.input.size_of(pixels.shape), (media.shape[1], media.shape[0])
+        )
 
     def _anchored(self, outputs: Outputs, image: tuple[int, int]) -> heads.Lines:
         declaration = self.declaration

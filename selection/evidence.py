@@ -39,6 +39,14 @@ class Evidence(Protocol):
     """Checks that a promise may rest on. A ``level`` is the probability with which a test may mislead."""
 
     @property
+    def scores(self) -> Floats:
+        """Of the items (n,), in [0, 1]."""
+
+    @property
+    def alpha(self) -> float:
+        """The share of wrong ones that is allowed."""
+
+    @property
     def known(self) -> int:
         """How many checks there are."""
 

@@ -24,7 +24,7 @@ from models.reliability import checked_errors, checked_scores
 from selection.checks import group_rows
 from selection.evidence import Grouped
 from selection.parts import PartChecks, PartPromise, most_parts, part_groups, surest
-from selection.risk import NoPromise, Threshold, loosest, quantiles, refused, too_few
+from selection.risk import NoPromise, Threshold, quantiles, tested_in_order, too_few
 
 Floats: TypeAlias = NDArray[np.float64]
 
@@ -87,14 +87,8 @@ def weigh(
     evidence = Grouped(values, wrong, rows, by.most, alpha, whole=True)
     if short := evidence.short(delta):
         return NoPromise(too_few(evidence.known, None, short), short)
-    thresholds, levels = np.array(by.thresholds), delta * by.levels
-    begun = np.cumsum(levels) > 0
-    tested = evidence.test(thresholds[begun])
-    held = loosest(tested.p_values, levels[begun])
-    if held is None:
-        return refused(tested, evidence.to_begin(np.array(by.shares)[begun], delta), delta)
-    limit, accepted, within = (float(of[held]) for of in (thresholds[begun], tested.accepted, tested.wrong))
-    return Threshold(limit, alpha, delta, len(values), int(accepted), int(within), evidence.known if groups else None)
+    count = evidence.known if groups else None
+    return tested_in_order(evidence, np.array(by.thresholds), np.array(by.shares), delta * by.levels, delta, count)
 
 
 def part_ladders(checks: PartChecks, pool_parts: ArrayLike, pool_missing: ArrayLike) -> tuple[Ladder, Ladder]:

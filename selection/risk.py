@@ -111,14 +111,26 @@ def accept_threshold(
     if short := evidence.short(delta):
         return NoPromise(too_few(evidence.known, None if whole else count, short), short)
     thresholds, share = quantiles(pool if len(pool) else values)
-    levels = _levels(share, evidence, delta)
+    return tested_in_order(evidence, thresholds, share, _levels(share, evidence, delta), delta, count)
+
+
+def tested_in_order(
+    evidence: Evidence, thresholds: Floats, share: Floats, levels: Floats, delta: float, groups: int | None
+) -> Threshold | NoPromise:
+    """The loosest of some thresholds (n,), strict to loose, that the evidence holds for, or why there is none.
+
+    Args:
+        share: (n,) of the pool that each accepts.
+        levels: (n,) the part of delta with which a sequence of tests begins at each.
+        groups: in how many the checks come; None where each stands alone.
+    """
     begun = np.cumsum(levels) > 0
     tested = evidence.test(thresholds[begun])
     held = loosest(tested.p_values, levels[begun])
     if held is None:
-        return refused(tested, evidence.to_begin(share[begun], delta), delta)
+        return _refused(tested, evidence.to_begin(share[begun], delta), delta)
     limit, accepted, within = (float(of[held]) for of in (thresholds[begun], tested.accepted, tested.wrong))
-    return Threshold(limit, alpha, delta, len(values), int(accepted), int(within), count)
+    return Threshold(limit, evidence.alpha, delta, len(evidence.scores), int(accepted), int(within), groups)
 
 
 def _evidence(
@@ -186,7 +198,7 @@ def loosest(p_values: Floats, levels: Floats) -> int | None:
     return held
 
 
-def refused(tested: Tested, to_begin: NDArray[np.int64], delta: float) -> NoPromise:
+def _refused(tested: Tested, to_begin: NDArray[np.int64], delta: float) -> NoPromise:
     """Says after how many further checks one of the thresholds could pass: all of them accepted, and right.
 
     The sequence must also be able to begin there, after ``to_begin`` (n,) further checks.

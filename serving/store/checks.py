@@ -10,7 +10,7 @@ from sqlalchemy import ColumnElement, Connection, Row, Select, and_, exists, fun
 from models.records import Item, Task
 from serving.store.database import PAGE, Database, log
 from serving.store.records import Actor, Audited, OpenCheck, Place
-from serving.store.rows import about_of, item_of, label_of, of_task, preannotation_of
+from serving.store.rows import about_of, item_of, label_of, of_task, preannotation_of, same_work
 from serving.store.tables import corrections, events, item_tasks, items, leases, preannotations, trained_items, unfit
 
 _FIRST = corrections.alias("first_given")  # what an item's first person said, whatever became of it
@@ -38,22 +38,20 @@ class Checks:
         self, task: Task, version: str, ancestry: Sequence[str], since: datetime | None = None
     ) -> dict[str, int]:
         """Which items these are, each with the correction that counts."""
-        said = and_(preannotations.c.item_id == item_tasks.c.item_id, preannotations.c.task == item_tasks.c.task)
-        chosen = select(item_tasks.c.item_id, item_tasks.c.correction_id).join(preannotations, said)
+        chosen = select(item_tasks.c.item_id, item_tasks.c.correction_id)
+        chosen = chosen.join(preannotations, same_work(preannotations, item_tasks))
         chosen = chosen.where(preannotations.c.version == version, *_fresh(task, ancestry))
         if since is not None:
             chosen = chosen.join(corrections, corrections.c.id == item_tasks.c.correction_id)
             chosen = chosen.where(corrections.c.received_at > since)
-        with self._database.reading() as connection:
-            return {row[0]: row[1] for row in connection.execute(chosen).all()}
+        return {row[0]: row[1] for row in self._database.rows(chosen)}
 
     def among(self, task: Task, version: str, ancestry: Sequence[str], ids: Sequence[str]) -> Iterator[Audited]:
         """The same of some of these items, in the order given."""
         for begin in range(0, len(ids), PAGE):
             page = ids[begin : begin + PAGE]
             chosen = _audited(task, version, ancestry).where(item_tasks.c.item_id.in_(page))
-            with self._database.reading() as connection:
-                found = {row.item_id: row for row in connection.execute(chosen).all()}
+            found = {row.item_id: row for row in self._database.rows(chosen)}
             yield from (_audit(found[item_id]) for item_id in page if item_id in found)
 
     def after(self, task: Task, version: str, ancestry: Sequence[str], last: int) -> list[Audited]:
@@ -62,8 +60,7 @@ class Checks:
         new = item_tasks.c.correction_id > last  # of the item, which is looked at before all that is joined to it
         chosen = _audited(task, version, ancestry).where(new, item_tasks.c.state == "corrected")
         chosen = chosen.order_by(corrections.c.id)
-        with self._database.reading() as connection:
-            return [_audit(row) for row in connection.execute(chosen).all()]
+        return [_audit(row) for row in self._database.rows(chosen)]
 
     def unanswered(self, task: Task, version: str, ancestry: Sequence[str]) -> Iterator[Item]:
         """The same audit items where ``version`` has not been asked yet."""
@@ -103,8 +100,7 @@ class Checks:
         return self._first(_with_first(chosen).where(_WAITS, lately), task, ancestry)
 
     def _first(self, chosen: Select[Any], task: Task, ancestry: Sequence[str]) -> Place | None:
-        with self._database.reading() as connection:
-            rows = connection.execute(chosen.where(*_audit_items(task, ancestry))).all()
+        rows = self._database.rows(chosen.where(*_audit_items(task, ancestry)))
         return min(((row.handed_at, row.draw, row.item_id) for row in rows), default=None)
 
     def open(self, task: Task, ancestry: Sequence[str]) -> list[OpenCheck]:
@@ -122,17 +118,15 @@ class Checks:
     def is_open(self, task: Task, item_id: str) -> bool:
         """Whether an item is one of these."""
         chosen = select(item_tasks.c.item_id).where(_OPEN, of_task(item_id, task), item_tasks.c.audit)
-        with self._database.reading() as connection:
-            return connection.execute(chosen).first() is not None
+        return self._database.value(chosen) is not None
 
     def contest(self, item_id: str, task: Task, correction_id: int, actor: Actor, now: datetime) -> bool:
         """Puts a checked audit item up for a second look, and returns whether it was; only once in its life.
 
         Until somebody has looked, the correction counts as the truth of the check.
         """
-        where = and_(item_tasks.c.item_id == item_id, item_tasks.c.task == task, item_tasks.c.state == "corrected",
-                     item_tasks.c.audit, item_tasks.c.correction_id == correction_id,
-                     item_tasks.c.contested_at.is_(None))  # fmt: skip
+        where = and_(of_task(item_id, task), item_tasks.c.state == "corrected", item_tasks.c.audit,
+                     item_tasks.c.correction_id == correction_id, item_tasks.c.contested_at.is_(None))  # fmt: skip
         change = {"state": "contested", "contested_at": now, "updated_at": now, "actor": actor}
         with self._database.writing() as connection:
             contested = connection.execute(update(item_tasks).where(where).values(**change)).rowcount > 0
@@ -161,8 +155,7 @@ def _audited(task: Task, version: str, ancestry: Sequence[str]) -> Select[Any]:
     leased = _FIRST.c.lease_id.is_not(None).label("leased")
     about = items.c.item_group, items.c.language, item_tasks.c.gold_at, item_tasks.c.draw.label("item_draw")
     chosen = select(preannotations, *about, items.c.registered_at, _handed_at(), leased, *checked)
-    chosen = chosen.join(item_tasks, and_(item_tasks.c.item_id == preannotations.c.item_id,
-                                          item_tasks.c.task == preannotations.c.task))  # fmt: skip
+    chosen = chosen.join(item_tasks, same_work(item_tasks, preannotations))
     chosen = chosen.join(items, items.c.id == item_tasks.c.item_id)
     chosen = chosen.join(corrections, corrections.c.id == item_tasks.c.correction_id)
     return _with_first(chosen).where(preannotations.c.version == version, *_fresh(task, ancestry))
@@ -170,13 +163,10 @@ def _audited(task: Task, version: str, ancestry: Sequence[str]) -> Select[Any]:
 
 def _with_first(chosen: Select[Any]) -> Select[Any]:
     """With the first correction of each item and the lease under which it came, if it came under one."""
-    same = _FIRST.c.item_id == item_tasks.c.item_id, _FIRST.c.task == item_tasks.c.task
     given = corrections.alias("given")
-    first = select(func.min(given.c.id)).where(
-        given.c.item_id == item_tasks.c.item_id, given.c.task == item_tasks.c.task
-    )
+    first = select(func.min(given.c.id)).where(same_work(given, item_tasks))
     first = first.where(given.c.withdrawn_at.is_(None), ~given.c.planted).correlate(item_tasks)
-    chosen = chosen.join(_FIRST, and_(*same)).outerjoin(leases, leases.c.id == _FIRST.c.lease_id)
+    chosen = chosen.join(_FIRST, same_work(_FIRST, item_tasks)).outerjoin(leases, leases.c.id == _FIRST.c.lease_id)
     return chosen.where(_FIRST.c.id == first.scalar_subquery())
 
 

@@ -35,15 +35,13 @@ class Cvat:
     def shown(self, task: Task, pixels: str) -> Shown | None:
         """What CVAT was given for a frame with these pixels, if anything."""
         where = cvat_frames.c.task == task, cvat_frames.c.pixels == pixels
-        with self._database.reading() as connection:
-            row = connection.execute(select(cvat_frames).where(*where)).one_or_none()
+        row = self._database.row(select(cvat_frames).where(*where))
         return None if row is None else Shown(row.item_id, row.version)
 
     def counted(self, job: int, annotator: str) -> Seconds:
         """The seconds of a person's work on a job that corrections carry."""
         where = cvat_jobs.c.job == job, cvat_jobs.c.annotator == annotator
-        with self._database.reading() as connection:
-            return float(connection.execute(select(cvat_jobs.c.seconds).where(*where)).scalar() or 0.0)
+        return float(self._database.value(select(cvat_jobs.c.seconds).where(*where)) or 0.0)
 
     def count(self, job: int, annotator: str, seconds: Seconds) -> None:
         """Notes that corrections carry so many now."""

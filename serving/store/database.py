@@ -9,7 +9,7 @@ import contextlib
 import os
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -121,6 +121,30 @@ class Database:
             finally:
                 self._trial.connection = None
                 connection.rollback()
+
+    def rows(self, chosen: Select[Any]) -> Sequence[Any]:
+        """All rows of one query, read in a transaction of its own; so are those below.
+
+        Raises:
+            StoreAway, InvalidInput: as ``reading``; so do those below.
+        """
+        with self.reading() as connection:
+            return connection.execute(chosen).all()
+
+    def row(self, chosen: Select[Any], values: Mapping[str, Any] | None = None) -> Row[Any] | None:
+        """The one row of a query that is given these ``values``, if it has any."""
+        with self.reading() as connection:
+            return connection.execute(chosen, values).one_or_none()
+
+    def column(self, chosen: Select[Any]) -> Sequence[Any]:
+        """The first column of a query."""
+        with self.reading() as connection:
+            return connection.execute(chosen).scalars().all()
+
+    def value(self, chosen: Select[Any]) -> Any:
+        """The first value in the first row of a query, None where it has no rows."""
+        with self.reading() as connection:
+            return connection.execute(chosen).scalar()
 
     def pages(self, chosen: Select[Any], key: ColumnElement[str]) -> Iterator[Row[Any]]:
         """The rows in the order of ``key``, of which each has one, read in pages, so that no transaction stays open

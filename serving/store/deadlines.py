@@ -4,13 +4,14 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import ColumnElement, and_, case, func, literal, or_, select, update
+from sqlalchemy import ColumnElement, case, func, literal, or_, select, update
 
 from models.records import Task
 from selection.queueing import Deadline
 from serving.store.columns import UtcTime
 from serving.store.database import Database, log
 from serving.store.records import OPEN, Actor
+from serving.store.rows import of_task
 from serving.store.tables import corrections, item_tasks, items, preannotations
 
 DONE = ("corrected", "accepted")
@@ -38,9 +39,9 @@ class Deadlines:
         """Notes (item, task, when it is due) of known items; what was told last counts."""
         with self._database.writing() as connection:
             for item_id, task, due in sorted(entries):
-                of_item = and_(item_tasks.c.item_id == item_id, item_tasks.c.task == task)
                 other = or_(item_tasks.c.due_at.is_(None), item_tasks.c.due_at != due)
-                if connection.execute(update(item_tasks).where(of_item, other).values(due_at=due)).rowcount:
+                told = update(item_tasks).where(of_task(item_id, task), other).values(due_at=due)
+                if connection.execute(told).rowcount:
                     log(connection, now, actor, "due", item_id, {"task": task, "due": due.isoformat()})
 
     def earliest(self, task: Task, deadlines: Sequence[Deadline]) -> datetime | None:

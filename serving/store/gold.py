@@ -97,16 +97,14 @@ class GoldItems:
         """The ids of all that are chosen, or of those that are ``labelled`` as well: they are gold by now."""
         ids = select(item_tasks.c.item_id).where(item_tasks.c.task == task, item_tasks.c.gold_at.is_not(None))
         ids = ids.where(item_tasks.c.state == "corrected") if labelled else ids
-        with self._database.reading() as connection:
-            return frozenset(connection.execute(ids).scalars())
+        return frozenset(self._database.column(ids))
 
     def page(self, task: Task, limit: int, after: str = "") -> list[Chosen]:
         """The next of them behind an id, in the order of ids."""
         columns = item_tasks.c
         found = select(items, columns.task, columns.state, columns.gold_at).join(item_tasks)
         found = found.where(columns.task == task, columns.gold_at.is_not(None), columns.item_id > after)
-        with self._database.reading() as connection:
-            rows = connection.execute(found.order_by(columns.item_id).limit(limit)).all()
+        rows = self._database.rows(found.order_by(columns.item_id).limit(limit))
         return [Chosen(item_of(row), row.task, row.state, row.gold_at) for row in rows]
 
     def counts(self, task: Task) -> Counts:

@@ -54,8 +54,7 @@ class Inbox:
         """Events to work on, oldest first."""
         columns = inbox.c
         chosen = select(inbox).where(columns.tool == tool, ~columns.dead, columns.due_at <= now)
-        with self._database.reading() as connection:
-            rows = connection.execute(chosen.order_by(columns.id).limit(limit)).all()
+        rows = self._database.rows(chosen.order_by(columns.id).limit(limit))
         return [Event(row.id, row.task, row.body, row.attempts) for row in rows]
 
     def done(self, event: Event) -> None:
@@ -78,28 +77,23 @@ class Inbox:
     def counts(self, tool: str) -> tuple[int, int]:
         """(events that wait, events that cannot be worked on)."""
         chosen = select(inbox.c.dead, func.count()).where(inbox.c.tool == tool).group_by(inbox.c.dead)
-        with self._database.reading() as connection:
-            counted = {bool(dead): n for dead, n in connection.execute(chosen).all()}
+        counted = {bool(dead): n for dead, n in self._database.rows(chosen)}
         return counted.get(False, 0), counted.get(True, 0)
 
     def failures(self, tool: str) -> list[str]:
         """Why events could not be worked on, oldest first."""
         chosen = select(inbox.c.failure).where(inbox.c.tool == tool, inbox.c.dead).order_by(inbox.c.id)
-        with self._database.reading() as connection:
-            return [str(why) for why in connection.execute(chosen).scalars()]
+        return [str(why) for why in self._database.column(chosen)]
 
     def dead(self) -> dict[str, int]:
         """How many events could not be worked on, by tool."""
         chosen = select(inbox.c.tool, func.count().label("n")).where(inbox.c.dead).group_by(inbox.c.tool)
-        with self._database.reading() as connection:
-            return {str(row.tool): int(row.n) for row in connection.execute(chosen).all()}
+        return {str(row.tool): int(row.n) for row in self._database.rows(chosen)}
 
-    def letters(self, limit: int, before: int | None = None) -> list[Letter]:
-        """Events that could not be worked on, newest first, older than the one ``before``."""
-        older = [] if before is None else [inbox.c.id < before]
-        chosen = select(*(inbox.c[name] for name in Letter.__dataclass_fields__)).where(inbox.c.dead, *older)
-        with self._database.reading() as connection:
-            rows = connection.execute(chosen.order_by(inbox.c.id.desc()).limit(limit)).all()
+    def letters(self, limit: int) -> list[Letter]:
+        """Events that could not be worked on, newest first."""
+        chosen = select(*(inbox.c[name] for name in Letter.__dataclass_fields__)).where(inbox.c.dead)
+        rows = self._database.rows(chosen.order_by(inbox.c.id.desc()).limit(limit))
         return [Letter(**{**row._mapping, "failure": row.failure or ""}) for row in rows]
 
     def retry(self, event_id: int, actor: Actor, now: datetime) -> str:

@@ -137,8 +137,7 @@ class Items:
     def latest(self, limit: int) -> list[Answer]:
         """What versions said last, of all tasks, newest first."""
         chosen = select(preannotations).order_by(preannotations.c.id.desc()).limit(limit)
-        with self._database.reading() as connection:
-            return [answer_of(row) for row in connection.execute(chosen).all()]
+        return [answer_of(row) for row in self._database.rows(chosen)]
 
     def item(self, item_id: str) -> Item:
         """The item of that id.
@@ -146,8 +145,7 @@ class Items:
         Raises:
             NotFound: there is none.
         """
-        with self._database.reading() as connection:
-            row = connection.execute(select(items).where(items.c.id == item_id)).one_or_none()
+        row = self._database.row(select(items).where(items.c.id == item_id))
         if row is None:
             raise NotFound(f"item: expected the id of a registered item, got {item_id!r}")
         return item_of(row)
@@ -156,8 +154,7 @@ class Items:
         """Width and height of an item's picture as a version saw it, in pixels; None where none has answered."""
         chosen = select(preannotations.c.label).order_by(preannotations.c.id).limit(1)
         chosen = chosen.where(preannotations.c.item_id == item_id, preannotations.c.task != "asr")
-        with self._database.reading() as connection:
-            label = connection.execute(chosen).scalar()
+        label = self._database.value(chosen)
         return None if label is None else (label["width"], label["height"])
 
     def tell_group(self, item_id: str, group: str, actor: Actor, now: datetime) -> None:
@@ -171,8 +168,7 @@ class Items:
         """What is known of an item by what it comes with, by what it was registered with before, and by choice."""
         chosen = and_(item_tasks.c.item_id == items.c.id, item_tasks.c.task == task)
         found = select(items, item_tasks.c.gold_at).outerjoin(item_tasks, chosen).where(items.c.id == item.id)
-        with self._database.reading() as connection:
-            row = connection.execute(found).one_or_none()
+        row = self._database.row(found)
         known = item_of(row) if row else item
         is_chosen = row is not None and row.gold_at is not None
         return About(known.group or item.group, known.language or item.language, duration_s, is_chosen)
@@ -180,8 +176,7 @@ class Items:
     def registered(self, task: Task, ids: Sequence[str]) -> list[str]:
         """Those of some ids whose items are registered for the task."""
         chosen = select(item_tasks.c.item_id).where(item_tasks.c.task == task, item_tasks.c.item_id.in_(ids))
-        with self._database.reading() as connection:
-            return [*connection.execute(chosen).scalars()]
+        return [*self._database.column(chosen)]
 
     def pending(self, task: Task, serving: str, limit: int) -> list[Item]:
         """Items that the serving version has not seen: new ones in the order of their draw, then outdated ones, then
@@ -209,14 +204,14 @@ class Items:
         Raises:
             NotFound: the item is not registered for the task.
         """
-        where = and_(item_tasks.c.item_id == item_id, item_tasks.c.task == task, item_tasks.c.state.not_in(_KEPT))
+        where = and_(of_task(item_id, task), item_tasks.c.state.not_in(_KEPT))
         change = {"state": "failed", "failure": why, "lease_id": None, "lease_until": None, "updated_at": now,
                   "actor": actor}  # fmt: skip
         with self._database.writing() as connection:
             if connection.execute(update(item_tasks).where(where).values(**change)).rowcount == 0:
-                labelled = and_(item_tasks.c.item_id == item_id, item_tasks.c.task == task,
-                                item_tasks.c.state == "corrected", item_tasks.c.gold_at.is_not(None))  # fmt: skip
-                if connection.execute(update(item_tasks).where(labelled).values(failure=why)).rowcount:
+                labelled = item_tasks.c.state == "corrected", item_tasks.c.gold_at.is_not(None)
+                of_gold = update(item_tasks).where(of_task(item_id, task), *labelled)
+                if connection.execute(of_gold.values(failure=why)).rowcount:
                     return
                 raise NotFound(f"item {item_id}: expected an open item of task {task}, got none")
             log(connection, now, actor, "fail", item_id, {"task": task, "why": why})
@@ -261,15 +256,13 @@ class Items:
     def open_among(self, task: Task, ids: Sequence[str]) -> list[Pending]:
         """The answers that stand on those of some items that wait in the queue."""
         waits = and_(item_tasks.c.state == "preannotated", item_tasks.c.item_id.in_(ids))
-        with self._database.reading() as connection:
-            return [pending_of(row) for row in connection.execute(standing(task, waits)).all()]
+        return [pending_of(row) for row in self._database.rows(standing(task, waits))]
 
     def _answers(self, task: Task, version: str, batch: int, which: ColumnElement[bool]) -> Iterator[list[Pending]]:
         chosen, last = standing(task, and_(preannotations.c.version == version, which)), 0
         while True:
             batch_of = chosen.where(preannotations.c.id > last).order_by(preannotations.c.id).limit(batch)
-            with self._database.reading() as connection:
-                rows = connection.execute(batch_of).all()
+            rows = self._database.rows(batch_of)
             if not rows:
                 return
             last = rows[-1].id
@@ -299,16 +292,13 @@ class Items:
         chosen = select(item_tasks.c.priority)  # which is the score; an index has all that is asked here
         answered = item_tasks.c.state.in_(_ANSWERED)
         chosen = chosen.where(item_tasks.c.task == task, answered, item_tasks.c.version == version)
-        with self._database.reading() as connection:
-            return np.array(connection.execute(chosen).scalars().all(), dtype=np.float64)
+        return np.array(self._database.column(chosen), dtype=np.float64)
 
     def accepted(self, task: Task) -> dict[str, int]:
         """How many items were accepted unseen, by version."""
         chosen = select(item_tasks.c.version, func.count().label("n"))
         chosen = chosen.where(item_tasks.c.task == task, item_tasks.c.state == "accepted")
-        with self._database.reading() as connection:
-            rows = connection.execute(chosen.group_by(item_tasks.c.version)).all()
-        return {row.version: row.n for row in rows}
+        return {row.version: row.n for row in self._database.rows(chosen.group_by(item_tasks.c.version))}
 
     def counts(self, task: Task, now: datetime) -> dict[ItemState, int]:
         """How many items of the task are in each state; a lease that has ended by its time does not count as one."""

@@ -86,8 +86,7 @@ class Outbox:
 
     def webhooks(self) -> list[Webhook]:
         """Every webhook, oldest first."""
-        with self._database.reading() as connection:
-            rows = connection.execute(select(webhooks).order_by(webhooks.c.made_at, webhooks.c.id)).all()
+        rows = self._database.rows(select(webhooks).order_by(webhooks.c.made_at, webhooks.c.id))
         return [Webhook(**{**row._mapping, "kinds": tuple(row.kinds)}) for row in rows]
 
     def remove(self, webhook_id: str, actor: Actor, now: datetime) -> None:

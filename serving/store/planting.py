@@ -9,13 +9,13 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from typing import Any
 
-from sqlalchemy import Row, and_, exists, func, select
+from sqlalchemy import Row, exists, func, select
 
 from models.records import Label, Seconds, Task
 from serving.store.database import Database
 from serving.store.order import Order
 from serving.store.records import Actor, Leased
-from serving.store.rows import about_of, label_of, leased_of, with_answers
+from serving.store.rows import about_of, label_of, leased_of, same_work, with_answers
 from serving.store.tables import corrections, item_tasks, leases
 from serving.store.waiting import Asking, Waits
 
@@ -67,38 +67,34 @@ class Planting:
 
     def owed(self, task: Task, asker: Actor) -> frozenset[str]:
         """The items that are planted for somebody who asks, and that they have not answered yet, in time or not."""
-        given = and_(corrections.c.item_id == leases.c.item_id, corrections.c.task == leases.c.task,
-                     corrections.c.annotator == leases.c.annotator, corrections.c.planted)  # fmt: skip
+        theirs = corrections.c.annotator == leases.c.annotator, corrections.c.planted
+        given = exists().where(same_work(corrections, leases), *theirs)
         chosen = select(leases.c.item_id).where(leases.c.task == task, leases.c.planted, leases.c.actor == asker)
         with self._database.reading() as connection:
-            rows = connection.execute(chosen.where(leases.c.unfit_id.is_(None), ~exists().where(given)))
+            rows = connection.execute(chosen.where(leases.c.unfit_id.is_(None), ~given))
             return frozenset(rows.scalars())
 
     def handed_out(self, task: Task) -> int:
         """How many were handed to people so far."""
         chosen = select(func.count()).select_from(leases).where(leases.c.task == task, leases.c.planted)
-        with self._database.reading() as connection:
-            return int(connection.execute(chosen).scalar_one())
+        return int(self._database.value(chosen))
 
     def seconds(self, task: Task) -> Seconds:
         """What people needed for their answers."""
         chosen = select(func.sum(corrections.c.seconds)).where(corrections.c.task == task, corrections.c.planted)
-        with self._database.reading() as connection:
-            return float(connection.execute(chosen).scalar() or 0)
+        return float(self._database.value(chosen) or 0)
 
     def measured(self, task: Task) -> Iterator[Measured]:
         """The answers to items whose answer is still known, by their id."""
         known = corrections.alias("known")
         chosen = select(corrections, known.c.id.label("known_id"), known.c.label.label("known_label"))
-        chosen = chosen.join(item_tasks, and_(item_tasks.c.item_id == corrections.c.item_id,
-                                              item_tasks.c.task == corrections.c.task))  # fmt: skip
+        chosen = chosen.join(item_tasks, same_work(item_tasks, corrections))
         chosen = chosen.join(known, known.c.id == item_tasks.c.correction_id)
         chosen = chosen.where(corrections.c.task == task, corrections.c.planted, corrections.c.withdrawn_at.is_(None))
         last = 0
         while True:
             page = chosen.where(corrections.c.id > last).order_by(corrections.c.id).limit(PAGE)
-            with self._database.reading() as connection:
-                rows = connection.execute(page).all()
+            rows = self._database.rows(page)
             for row in rows:
                 labels = label_of(task, row.label), label_of(task, row.known_label)
                 yield Measured(row.id, row.known_id, row.annotator, row.seconds, *labels)

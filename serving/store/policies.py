@@ -37,14 +37,12 @@ class Adoptions:
 
     def in_force(self, task: Task) -> Adoption | None:
         """The one adopted last for a task, or for all."""
-        with self._database.reading() as connection:
-            row = connection.execute(_IN_FORCE, {"of_task": task}).one_or_none()
+        row = self._database.row(_IN_FORCE, {"of_task": task})
         return _adoption(row) if row else None
 
     def all(self) -> list[Adoption]:
         """Every adoption, oldest first."""
-        with self._database.reading() as connection:
-            return [_adoption(row) for row in connection.execute(select(policies).order_by(policies.c.id)).all()]
+        return [_adoption(row) for row in self._database.rows(select(policies).order_by(policies.c.id))]
 
     def set_share(self, share: float, actor: Actor, now: datetime) -> None:
         """Notes the calibration share that the settings have from now on, if it is another one than before."""
@@ -55,8 +53,7 @@ class Adoptions:
 
     def shares_set(self) -> list[tuple[datetime, float]]:
         """The calibration shares that the settings had, oldest first, each with its beginning."""
-        with self._database.reading() as connection:
-            return [(row.at, row.detail["to"]) for row in connection.execute(_SHARES.order_by(events.c.id)).all()]
+        return [(row.at, row.detail["to"]) for row in self._database.rows(_SHARES.order_by(events.c.id))]
 
 
 def _adoption(row: Row[Any]) -> Adoption:

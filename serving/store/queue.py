@@ -28,7 +28,7 @@ from models.records import Correction, Item, Label, Task, to_json
 from serving.store.database import Database, log
 from serving.store.order import Order, next_of
 from serving.store.records import Actor, Answer, Leased, Receipt, Spent, Unfit, Worked
-from serving.store.rows import NEWEST, STANDING, item_of, label_of, leased_of, locked, of_task, with_answers
+from serving.store.rows import NEWEST, STANDING, item_of, label_of, leased_of, locked, of_task, same_work, with_answers
 from serving.store.tables import corrections, item_tasks, items, leases, preannotations, unfit
 from serving.store.waiting import Asking, Waits
 
@@ -37,6 +37,8 @@ _BACK = {  # what becomes of an item that nobody holds any more
     "lease_id": None,
     "lease_until": None,
 }
+# What a version had said of what was corrected.
+_SAID = and_(same_work(preannotations, corrections), preannotations.c.version == corrections.c.model_version)
 _WORK = ~corrections.c.planted, ~corrections.c.known  # what people gave because a label was wanted
 
 
@@ -79,8 +81,8 @@ class Queue:
         planted = exists().where(leases.c.id == lease_id, leases.c.planted)
         seen = preannotations.c.id == case((planted, NEWEST), else_=STANDING)
         chosen = select(preannotations.c.version).select_from(item_tasks).join(preannotations, seen)
-        with self._database.reading() as connection:
-            return connection.execute(chosen.where(of_task(item_id, task))).scalar()
+        version: str | None = self._database.value(chosen.where(of_task(item_id, task)))
+        return version
 
     def correct(
         self,
@@ -138,9 +140,9 @@ class Queue:
             lease = connection.execute(select(leases).where(leases.c.id == lease_id)).one_or_none()
             if lease is None:
                 raise NotFound(f"lease: expected the id of one, got {lease_id!r}")
-            held = and_(item_tasks.c.item_id == lease.item_id, item_tasks.c.task == lease.task,
-                        item_tasks.c.state == "leased", item_tasks.c.lease_id == lease_id)  # fmt: skip
-            back = update(item_tasks).where(held).values(**_BACK, updated_at=now, actor=actor)
+            held = item_tasks.c.state == "leased", item_tasks.c.lease_id == lease_id
+            back = update(item_tasks).where(of_task(lease.item_id, lease.task), *held)
+            back = back.values(**_BACK, updated_at=now, actor=actor)
             planted = lease.planted and lease.ended_at is None
             if planted or connection.execute(back).rowcount:
                 connection.execute(update(leases).where(leases.c.id == lease_id).values(ended_at=now))
@@ -166,7 +168,7 @@ class Queue:
             if given.withdrawn_at is not None:
                 return
             connection.execute(update(corrections).where(where).values(withdrawn_at=now))
-            of_item = and_(item_tasks.c.item_id == given.item_id, item_tasks.c.task == given.task)
+            of_item = of_task(given.item_id, given.task)
             current = connection.execute(select(item_tasks).where(of_item).with_for_update()).one()
             if current.correction_id == correction_id:
                 newest = newest_correction(connection, given.item_id, given.task)
@@ -196,13 +198,10 @@ class Queue:
         """The last corrections of what a version said, as far as people saw all of it or began from nothing."""
         chosen = select(corrections.c.label.label("given"), corrections.c.seconds, preannotations.c.label,
                         preannotations.c.decision, preannotations.c.duration_s)  # fmt: skip
-        chosen = chosen.join(preannotations, and_(preannotations.c.item_id == corrections.c.item_id,
-                                                  preannotations.c.task == corrections.c.task,
-                                                  preannotations.c.version == corrections.c.model_version))  # fmt: skip
+        chosen = chosen.join(preannotations, _SAID)
         chosen = chosen.where(corrections.c.task == task, corrections.c.model_version == version,
                               corrections.c.seconds > 0, preannotations.c.parts.is_(None))  # fmt: skip
-        with self._database.reading() as connection:
-            rows = connection.execute(chosen.order_by(corrections.c.id.desc()).limit(limit)).all()
+        rows = self._database.rows(chosen.order_by(corrections.c.id.desc()).limit(limit))
         return [Worked(None if row.decision == "annotate" else label_of(task, row.label), label_of(task, row.given),
                        row.seconds, row.duration_s) for row in rows]  # fmt: skip
 
@@ -212,8 +211,7 @@ class Queue:
         version, different = corrections.c.model_version, func.count(corrections.c.item_id.distinct())
         chosen = select(version, func.count(), different, func.sum(corrections.c.seconds))
         chosen = chosen.where(corrections.c.task == task, *_WORK)
-        with self._database.reading() as connection:
-            rows = connection.execute(chosen.group_by(version)).all()
+        rows = self._database.rows(chosen.group_by(version))
         lines = (Spent(name, n, of, float(seconds)) for name, n, of, seconds in rows)
         return sorted(lines, key=lambda line: line.version or "")
 
@@ -221,36 +219,30 @@ class Queue:
         """How many corrections came from a tool that told no seconds."""
         chosen = select(func.count()).where(corrections.c.task == task, corrections.c.seconds == 0)
         chosen = chosen.where(*_WORK)
-        with self._database.reading() as connection:
-            return int(connection.execute(chosen).scalar_one())
+        return int(self._database.value(chosen))
 
     def seconds_since(self, task: Task, since: datetime) -> float:
         """Human seconds that came from then on."""
         chosen = select(func.sum(corrections.c.seconds)).where(
             corrections.c.task == task, corrections.c.received_at >= since
         )
-        with self._database.reading() as connection:
-            return float(connection.execute(chosen).scalar() or 0.0)
+        return float(self._database.value(chosen) or 0.0)
 
     def last_given(self, task: Task, limit: int) -> list[tuple[Label, float | None]]:
         """What people gave last, and how long the sounds are that it belongs to."""
-        said = and_(preannotations.c.item_id == corrections.c.item_id, preannotations.c.task == corrections.c.task,
-                    preannotations.c.version == corrections.c.model_version)  # fmt: skip
-        chosen = select(corrections.c.label, preannotations.c.duration_s).outerjoin(preannotations, said)
+        chosen = select(corrections.c.label, preannotations.c.duration_s).outerjoin(preannotations, _SAID)
         chosen = chosen.where(corrections.c.task == task, corrections.c.withdrawn_at.is_(None), *_WORK)
-        with self._database.reading() as connection:
-            rows = connection.execute(chosen.order_by(corrections.c.id.desc()).limit(limit)).all()
+        rows = self._database.rows(chosen.order_by(corrections.c.id.desc()).limit(limit))
         return [(label_of(task, row.label), row.duration_s) for row in rows]
 
 
 def settle(connection: Connection, current: Row[Any], added: int, actor: Actor, now: datetime) -> None:
     """Lets an item, of which the row of ``item_tasks`` is given, be corrected after a correction was added."""
-    where = and_(item_tasks.c.item_id == current.item_id, item_tasks.c.task == current.task)
     state = "preannotated" if _withdrawn_meanwhile(connection, current.lease_id) else "corrected"
     counts = newest_correction(connection, current.item_id, current.task)
     done = {"state": state, "correction_id": counts, "lease_id": None, "lease_until": None, "failure": None,
             "updated_at": now, "actor": actor}  # fmt: skip
-    connection.execute(update(item_tasks).where(where).values(**done))
+    connection.execute(update(item_tasks).where(of_task(current.item_id, current.task)).values(**done))
     if current.lease_id is not None:
         ended = update(leases).where(leases.c.id == current.lease_id)
         connection.execute(ended.values(ended_at=now, correction_id=added))

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Row, Select, and_, func, select
+from sqlalchemy import ColumnElement, Connection, FromClause, Row, Select, and_, func, select
 
 from models.errors import NotFound
 from models.records import LABEL_TYPES, Item, Label, PreAnnotation, Task, Uncertainty, from_json
@@ -14,8 +14,14 @@ from selection.rules import About
 from serving.store.records import Answer, Leased, Pending
 from serving.store.tables import item_tasks, items, preannotations
 
+
+def same_work(one: FromClause, other: FromClause) -> ColumnElement[bool]:
+    """Whether rows of two tables are about the same item and task."""
+    return and_(one.c.item_id == other.c.item_id, one.c.task == other.c.task)
+
+
 _said = preannotations.alias("said")
-_last = select(func.max(_said.c.id)).where(_said.c.item_id == item_tasks.c.item_id, _said.c.task == item_tasks.c.task)
+_last = select(func.max(_said.c.id)).where(same_work(_said, item_tasks))
 NEWEST = _last.correlate(item_tasks).scalar_subquery()  # what a version said last
 # The answer that counts; of items that came with their label, and were never open, the newest.
 STANDING = func.coalesce(item_tasks.c.preannotation_id, NEWEST)
@@ -86,8 +92,7 @@ def leased_of(row: Row[Any], lease_id: str, until: datetime) -> Leased:
 def standing(task: Task, which: ColumnElement[bool]) -> Select[Any]:
     """The answers that stand, with what is known of their items."""
     known = items.c.item_group, items.c.language, item_tasks.c.gold_at
-    same_item = and_(item_tasks.c.item_id == preannotations.c.item_id, item_tasks.c.task == preannotations.c.task)
-    joined = select(preannotations, *known).join(item_tasks, same_item)
+    joined = select(preannotations, *known).join(item_tasks, same_work(item_tasks, preannotations))
     joined = joined.join(items, items.c.id == item_tasks.c.item_id)
     return joined.where(item_tasks.c.preannotation_id == preannotations.c.id, item_tasks.c.task == task, which)
 

@@ -11,6 +11,7 @@ from models.errors import NotFound
 from models.records import Seconds, Task
 from serving.store.database import Database, log
 from serving.store.records import Actor
+from serving.store.rows import same_work
 from serving.store.tables import item_tasks, studio_annotations, studio_films, studio_projects, studio_tasks
 
 
@@ -83,8 +84,7 @@ class Studio:
     def projects(self) -> list[Project]:
         """Every attached project."""
         chosen = select(studio_projects).order_by(studio_projects.c.task, studio_projects.c.project)
-        with self._database.reading() as connection:
-            return [Project(row.task, row.project, row.version) for row in connection.execute(chosen).all()]
+        return [Project(row.task, row.project, row.version) for row in self._database.rows(chosen)]
 
     def in_step(self, project: Project, version: str) -> None:
         """Notes that the project shows a version's predictions now."""
@@ -97,8 +97,7 @@ class Studio:
     def item_of(self, task: Task, studio_task: int, uri: str | None = None) -> str | None:
         """The item of a task of Label Studio, unless it names another medium by now."""
         where = and_(studio_tasks.c.task == task, studio_tasks.c.studio_task == studio_task)
-        with self._database.reading() as connection:
-            row = connection.execute(select(studio_tasks).where(where)).one_or_none()
+        row = self._database.row(select(studio_tasks).where(where))
         return None if row is None or uri not in (None, row.uri) else str(row.item_id)
 
     def items_of(self, task: Task, studio_task: int) -> tuple[str, ...]:
@@ -114,16 +113,14 @@ class Studio:
     def is_task(self, task: Task, item_id: str) -> bool:
         """Whether a task of Label Studio is or was about an item itself."""
         chosen = select(exists().where(studio_tasks.c.task == task, studio_tasks.c.item_id == item_id))
-        with self._database.reading() as connection:
-            return bool(connection.execute(chosen).scalar())
+        return bool(self._database.value(chosen))
 
     def of_gold(self, task: Task) -> frozenset[int]:
         """The tasks of Label Studio that are about chosen gold items with a label."""
-        same = and_(item_tasks.c.item_id == studio_tasks.c.item_id, item_tasks.c.task == studio_tasks.c.task)
-        chosen = select(studio_tasks.c.studio_task).join(item_tasks, same).where(studio_tasks.c.task == task)
+        chosen = select(studio_tasks.c.studio_task).join(item_tasks, same_work(item_tasks, studio_tasks))
+        chosen = chosen.where(studio_tasks.c.task == task)
         chosen = chosen.where(item_tasks.c.gold_at.is_not(None), item_tasks.c.state == "corrected")
-        with self._database.reading() as connection:
-            return frozenset(connection.execute(chosen).scalars())
+        return frozenset(self._database.column(chosen))
 
     def remember(self, task: Task, studio_task: int, uri: str, item_id: str) -> None:
         """Notes which item a task of Label Studio is about."""
@@ -138,8 +135,7 @@ class Studio:
     def film(self, task: Task, studio_task: int, uri: str, frames_per_s: float) -> Film | None:
         """The stills of a task's video, unless it names another by now or is looked at otherwise."""
         where = and_(studio_films.c.task == task, studio_films.c.studio_task == studio_task)
-        with self._database.reading() as connection:
-            row = connection.execute(select(studio_films).where(where)).one_or_none()
+        row = self._database.row(select(studio_films).where(where))
         if row is None or (row.uri, row.frames_per_s) != (uri, frames_per_s):
             return None
         return Film(uri, frames_per_s, row.frames, row.duration_s, tuple((number, item) for number, item in row.stills))
@@ -157,8 +153,7 @@ class Studio:
     def annotation(self, task: Task, annotation: int) -> Annotation:
         """What is known of an annotation: nothing but its id, if it is new."""
         where = and_(studio_annotations.c.task == task, studio_annotations.c.annotation == annotation)
-        with self._database.reading() as connection:
-            row = connection.execute(select(studio_annotations).where(where)).one_or_none()
+        row = self._database.row(select(studio_annotations).where(where))
         return Annotation(task, annotation) if row is None else _annotation(row)
 
     def keep(self, known: Annotation) -> None:
@@ -176,15 +171,13 @@ class Studio:
         """Which of some tasks of Label Studio have an annotation that is there, as far as is known."""
         columns = studio_annotations.c
         chosen = select(columns.studio_task).where(columns.task == task, columns.studio_task.in_(studio_tasks))
-        with self._database.reading() as connection:
-            return frozenset(connection.execute(chosen.where(~columns.gone)).scalars())
+        return frozenset(self._database.column(chosen.where(~columns.gone)))
 
     def annotations(self, task: Task, project: int) -> list[Annotation]:
         """The annotations of a project that are there, as far as is known."""
         columns = studio_annotations.c
         chosen = select(studio_annotations).where(columns.task == task, columns.project == project, ~columns.gone)
-        with self._database.reading() as connection:
-            return [_annotation(row) for row in connection.execute(chosen.order_by(columns.annotation)).all()]
+        return [_annotation(row) for row in self._database.rows(chosen.order_by(columns.annotation))]
 
 
 def _annotation(row: Row[Any]) -> Annotation:

@@ -33,20 +33,17 @@ class Tokens:
     def find(self, sha256: str) -> Token | None:
         """The token with that hash, unless it was revoked."""
         chosen = select(tokens).where(tokens.c.sha256 == sha256, tokens.c.revoked_at.is_(None))
-        with self._database.reading() as connection:
-            row = connection.execute(chosen).one_or_none()
+        row = self._database.row(chosen)
         return _token(row) if row else None
 
     def all(self) -> list[Token]:
         """Every token ever made, by name."""
-        with self._database.reading() as connection:
-            return [_token(row) for row in connection.execute(select(tokens).order_by(tokens.c.name)).all()]
+        return [_token(row) for row in self._database.rows(select(tokens).order_by(tokens.c.name))]
 
     def any_valid(self) -> bool:
         """Whether there is a token that was not revoked."""
         valid = select(func.count()).select_from(tokens).where(tokens.c.revoked_at.is_(None))
-        with self._database.reading() as connection:
-            return bool(connection.execute(valid).scalar_one())
+        return bool(self._database.value(valid))
 
     def revoke(self, name: str, actor: Actor, now: datetime) -> None:
         """Ends a token; ending it twice changes nothing.

@@ -73,24 +73,21 @@ class UnfitItems:
     def reasons(self, task: Task) -> dict[str, int]:
         """How many items are unfit, by reason."""
         chosen = select(unfit.c.reason, func.count()).where(unfit.c.task == task, unfit.c.withdrawn_at.is_(None))
-        with self._database.reading() as connection:
-            rows = connection.execute(chosen.group_by(unfit.c.reason).order_by(unfit.c.reason)).all()
+        rows = self._database.rows(chosen.group_by(unfit.c.reason).order_by(unfit.c.reason))
         return {reason: int(n) for reason, n in rows}
 
     def drawn(self, task: Task) -> int:
         """How many of them were drawn at random for people."""
         chosen = select(func.count()).select_from(item_tasks)
         chosen = chosen.where(item_tasks.c.task == task, item_tasks.c.state == "unfit", item_tasks.c.audit)
-        with self._database.reading() as connection:
-            return int(connection.execute(chosen).scalar_one())
+        return int(self._database.value(chosen))
 
     def seconds(self, task: Task, since: datetime | None = None) -> float:
         """Human seconds that went into such words, whether they stand or not."""
         chosen = select(func.sum(unfit.c.seconds)).where(unfit.c.task == task)
         if since is not None:
             chosen = chosen.where(unfit.c.received_at >= since)
-        with self._database.reading() as connection:
-            return float(connection.execute(chosen).scalar() or 0.0)
+        return float(self._database.value(chosen) or 0.0)
 
 
 def _added(connection: Connection, values: dict[str, Any]) -> int:

@@ -77,8 +77,7 @@ class Versions:
     def all(self) -> list[StoredVersion]:
         """Every version, by task and age."""
         chosen = select(versions).order_by(versions.c.task, versions.c.created_at, versions.c.name)
-        with self._database.reading() as connection:
-            return [_stored(row) for row in connection.execute(chosen).all()]
+        return [_stored(row) for row in self._database.rows(chosen)]
 
     def serving(self, task: Task) -> StoredVersion | None:
         """The version that answers for a task now."""
@@ -113,8 +112,7 @@ class Versions:
     def trained_on(self, names: Iterable[str]) -> frozenset[str]:
         """The ids of all items that any of these versions was trained on."""
         chosen = select(trained_items.c.item_id).where(trained_items.c.version.in_(list(names)))
-        with self._database.reading() as connection:
-            return frozenset(connection.execute(chosen).scalars())
+        return frozenset(self._database.column(chosen))
 
     def promote(
         self,
@@ -192,8 +190,7 @@ class Versions:
 
     def changes(self) -> int:
         """A number that rises with every switch."""
-        with self._database.reading() as connection:
-            return int(connection.execute(select(func.max(promotions.c.id))).scalar() or 0)
+        return int(self._database.value(select(func.max(promotions.c.id))) or 0)
 
     def promotions(self, task: Task) -> list[Promotion]:
         """The log of switches of a task, oldest first."""
@@ -250,8 +247,7 @@ class Versions:
     def calibrations(self, name: str) -> list[Calibration]:
         """All that was learnt for a version, oldest first."""
         chosen = select(calibrations).where(calibrations.c.version == name).order_by(calibrations.c.id)
-        with self._database.reading() as connection:
-            return [_calibration(row) for row in connection.execute(chosen).all()]
+        return [_calibration(row) for row in self._database.rows(chosen)]
 
 
 def _queue_again(

@@ -15,7 +15,7 @@ from models.records import Task
 from selection.queueing import Deadline, Skills
 from serving.store.deadlines import due_at, has_deadline
 from serving.store.records import Actor
-from serving.store.rows import STANDING
+from serving.store.rows import STANDING, same_work
 from serving.store.tables import corrections, item_tasks, items, leases, preannotations
 
 ANYTHING = Skills()
@@ -89,8 +89,7 @@ class Waits:
                                own.c.annotator.concat("") == self.by.annotator)  # fmt: skip
         shown = STANDING.is_not(None)
         # Also by item, for item_tasks has no index by its correction.
-        counts = and_(corrections.c.id == item_tasks.c.correction_id, corrections.c.item_id == item_tasks.c.item_id,
-                      corrections.c.task == item_tasks.c.task)  # fmt: skip
+        counts = and_(corrections.c.id == item_tasks.c.correction_id, same_work(corrections, item_tasks))
         chosen = select(item_tasks.c.item_id).join(corrections, counts)
         chosen = chosen.where(corrections.c.task == self.task, item_tasks.c.state == "corrected", among, shown)
         chosen = chosen.where(~held, ~given, *self._in_their_languages())

@@ -21,15 +21,13 @@ class Workload:
         chosen = select(func.count()).where(
             item_tasks.c.task == task, item_tasks.c.state.in_(("preannotated", "contested"))
         )
-        with self._database.reading() as connection:
-            return int(connection.execute(chosen).scalar_one())
+        return int(self._database.value(chosen))
 
     def handed_out(self, task: Task) -> int:
         """How many items of a task people have or had."""
         had = item_tasks.c.state.in_(("leased", "corrected", "contested", "unfit"))
         chosen = select(func.count()).where(item_tasks.c.task == task, had)
-        with self._database.reading() as connection:
-            return int(connection.execute(chosen).scalar_one())
+        return int(self._database.value(chosen))
 
     def began(self, task: Task) -> datetime | None:
         """When people had something of a task for the first time, as far as that is known; None: never."""
@@ -46,8 +44,7 @@ class Workload:
         chosen = select(func.sum(preannotations.c.seconds))
         chosen = chosen.join(item_tasks, item_tasks.c.preannotation_id == preannotations.c.id)
         chosen = chosen.where(item_tasks.c.task.in_(tasks), item_tasks.c.state == "preannotated")
-        with self._database.reading() as connection:
-            return float(connection.execute(chosen).scalar() or 0)
+        return float(self._database.value(chosen) or 0)
 
     def worked_seconds(self, tasks: Sequence[Task], since: datetime) -> Seconds:
         """What people needed since then for their corrections, and to find items unfit."""

@@ -9,9 +9,10 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import onnx
 from numpy.typing import NDArray
-from onnx import TensorProto, helper, numpy_helper
+from onnx import TensorProto
+
+from tests.onnx_graphs import OnnxGraph
 
 WIDTH, HEIGHT = 128, 96
 STRIDES = (8, 16, 32)
@@ -127,7 +128,7 @@ def pred_logits(path: Path, nothing: float | None = None) -> Path:
     return graph.save(path, {"pred_logits": (1, n, 2 + (nothing is not None)), "pred_boxes": (1, n, 4)})
 
 
-class Graph:
+class Graph(OnnxGraph):
     """An ONNX graph in the making, of one picture (1, 3, HEIGHT, WIDTH)."""
 
     def __init__(
@@ -135,20 +136,11 @@ class Graph:
     ) -> None:
         self.picture = picture
         size: list[Any] = [1, 3, HEIGHT, WIDTH] if fixed else ["batch", 3, "height", "width"]
-        given = {picture: (TensorProto.FLOAT, size), **(others or {})}
-        self.inputs = [helper.make_tensor_value_info(name, kind, shape) for name, (kind, shape) in given.items()]
-        self.nodes: list[onnx.NodeProto] = []
-        self.constants: list[onnx.TensorProto] = []
+        super().__init__({picture: (TensorProto.FLOAT, size), **(others or {})})
 
     def constant(self, name: str, value: Any) -> str:
         """Floats, or whole numbers where a list is given."""
-        array = np.array(value, np.int64 if isinstance(value, list) else np.float32)
-        self.constants.append(numpy_helper.from_array(array, name))
-        return name
-
-    def node(self, kind: str, inputs: Sequence[str], output: str, **attributes: Any) -> str:
-        self.nodes.append(helper.make_node(kind, list(inputs), [output], **attributes))
-        return output
+        return super().constant(name, np.array(value, np.int64 if isinstance(value, list) else np.float32))
 
     def probabilities(
         self,
@@ -195,25 +187,6 @@ class Graph:
         self.node("Div", ["inner", "rest"], "odds")
         self.node("Log", ["odds"], "columns")
         return self.node("Transpose", ["columns"], name, perm=[0, 2, 1])
-
-    def save(
-        self,
-        path: Path,
-        outputs: Mapping[str, tuple[int | str, ...]],
-        metadata: Mapping[str, str] | None = None,
-        whole: Sequence[str] = (),
-    ) -> Path:
-        told = [
-            helper.make_tensor_value_info(name, TensorProto.INT64 if name in whole else TensorProto.FLOAT, shape)
-            for name, shape in outputs.items()
-        ]
-        graph = helper.make_graph(self.nodes, "detector", self.inputs, told, self.constants)
-        model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 20)], ir_version=10)
-        helper.set_model_props(model, dict(metadata or {}))
-        onnx.checker.check_model(model)
-        path.parent.mkdir(parents=True, exist_ok=True)
-        onnx.save(model, path)
-        return path
 
 
 def _centred(boxes: NDArray[np.float32]) -> NDArray[np.float32]:

@@ -9,11 +9,11 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import onnx
-from onnx import TensorProto, helper, numpy_helper
+from onnx import TensorProto
 
 from models.asr.log_mel import LogMel
 from models.media import SAMPLE_RATE
+from tests.onnx_graphs import OnnxGraph
 from tests.tones import PITCHES
 
 PIECES = ("▁a", "▁b", "▁c")
@@ -119,21 +119,8 @@ def _listener(features: LogMel, classes: Sequence[str], above: float) -> tuple[A
     return weights, bias
 
 
-class _Graph:
-    """An ONNX graph in the making."""
-
-    def __init__(self, inputs: Mapping[str, tuple[int, list[Any]]]) -> None:
-        self.inputs = [helper.make_tensor_value_info(name, kind, shape) for name, (kind, shape) in inputs.items()]
-        self.nodes: list[onnx.NodeProto] = []
-        self.constants: list[onnx.TensorProto] = []
-
-    def constant(self, name: str, value: Any) -> str:
-        self.constants.append(numpy_helper.from_array(np.asarray(value), name))
-        return name
-
-    def node(self, kind: str, inputs: Sequence[str], output: str, **attributes: Any) -> str:
-        self.nodes.append(helper.make_node(kind, list(inputs), [output], **attributes))
-        return output
+class _Graph(OnnxGraph):
+    """An ONNX graph in the making, of a recogniser."""
 
     def pooled(self, bands: str, factor: int, weights: Any, bias: Any, output: str) -> None:
         """(batch, bands, frames) -> log-probabilities (batch, frames / factor, classes)."""
@@ -141,22 +128,3 @@ class _Graph:
         self.node("Conv", ["slow", self.constant("weights", weights), self.constant("bias", bias)], "columns")
         self.node("Transpose", ["columns"], "rows", perm=[0, 2, 1])
         self.node("LogSoftmax", ["rows"], output, axis=2)
-
-    def save(
-        self,
-        path: Path,
-        outputs: Mapping[str, list[Any]],
-        metadata: Mapping[str, str],
-        whole: Sequence[str] = (),
-    ) -> Path:
-        told = [
-            helper.make_tensor_value_info(name, TensorProto.INT64 if name in whole else TensorProto.FLOAT, shape)
-            for name, shape in outputs.items()
-        ]
-        graph = helper.make_graph(self.nodes, "recogniser", self.inputs, told, self.constants)
-        model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 20)], ir_version=10)
-        helper.set_model_props(model, dict(metadata))
-        onnx.checker.check_model(model)
-        path.parent.mkdir(parents=True, exist_ok=True)
-        onnx.save(model, path)
-        return path

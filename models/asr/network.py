@@ -245,8 +245,8 @@ class SpecAugment(nn.Module):
             return features
         _, frames, mels = features.shape
         whole = torch.full_like(lengths, mels)
-        time = _stretches(lengths, frames, self.time_masks, self.time_share)
-        mel = _stretches(whole, mels, self.mel_masks, self.mel_share)
+        time = stretches(lengths, frames, self.time_masks, self.time_share)
+        mel = stretches(whole, mels, self.mel_masks, self.mel_share)
         return features.masked_fill(time.unsqueeze(2) | mel.unsqueeze(1), 0.0)
 
 
@@ -383,7 +383,7 @@ def _mask(lengths: Tensor, size: int) -> Tensor:
     return torch.arange(size, device=lengths.device) < lengths.unsqueeze(1)
 
 
-def _stretches(lengths: Tensor, size: int, count: int, share: float) -> Tensor:
+def stretches(lengths: Tensor, size: int, count: int, share: float) -> Tensor:
     """(batch,) -> (batch, size), true on ``count`` random stretches of up to ``share`` of each length."""
     shape = (len(lengths), count, 1)
     width = torch.rand(shape, device=lengths.device) * share * lengths.view(-1, 1, 1)

@@ -16,7 +16,7 @@ from torch.nn import functional
 
 from models.asr.declaration import Declaration, SoundInput
 from models.asr.frames import BLANK
-from models.asr.network import Batch
+from models.asr.network import Batch, stretches
 from models.asr.recipe import Example, batches, collate, parity_media, prepare
 from models.asr.transcripts import normalise
 from models.checkpoints import download, read_state
@@ -93,7 +93,7 @@ class Network(nn.Module):
             waveform = _normalised(waveform, batch.lengths)
         with torch.no_grad():
             features, frames = self.model.feature_extractor(waveform, batch.lengths)
-        features = features * ~_stretches(frames, features.shape[1])[..., None]
+        features = features * ~stretches(frames, features.shape[1], _MASKS, _MASKED)[..., None]
         hidden = self.model.encoder(features, frames)
         return functional.log_softmax(self.model.aux(hidden).float(), dim=2), frames
 
@@ -221,12 +221,3 @@ def _normalised(waveform: Tensor, lengths: Tensor) -> Tensor:
     centred = (waveform - mean[:, None]) * heard
     variance = centred.square().sum(dim=1) / lengths
     return centred / (variance + 1e-5).sqrt()[:, None]
-
-
-def _stretches(frames: Tensor, size: int) -> Tensor:
-    """(batch,) -> (batch, size), true on random stretches of each clip."""
-    shape = (len(frames), _MASKS, 1)
-    width = torch.rand(shape, device=frames.device) * _MASKED * frames.view(-1, 1, 1)
-    start = torch.rand(shape, device=frames.device) * (frames.view(-1, 1, 1) - width)
-    place = torch.arange(size, device=frames.device)
-    return ((place >= start) & (place < start + width)).any(dim=1)

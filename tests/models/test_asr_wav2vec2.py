@@ -139,7 +139,7 @@ def test_padding_changes_nothing_but_what_is_masked_does(normalise: bool) -> Non
         torch.manual_seed(0)
         together, frames = network.masked(batch)
         unmasked = pytest.MonkeyPatch()
-        unmasked.setattr(wav2vec2, "_stretches", lambda frames, size: torch.zeros(len(frames), size, dtype=torch.bool))
+        unmasked.setattr(wav2vec2, "_MASKED", 0.0)
         whole, _ = network.masked(batch)
         unmasked.undo()
         for row, clip in enumerate(clips):

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from time import monotonic
 
-from serving.http_errors import Overloaded
+from serving.errors import Overloaded
 
 _MEMORY = 0.1  # weight of the newest request in the running mean of seconds a medium
 _LONGEST_S = 60

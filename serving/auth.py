@@ -21,8 +21,8 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from models.errors import NotAllowed
 from serving import tokens
-from serving.errors import StoreAway
-from serving.http_errors import Unauthenticated, explained
+from serving.errors import StoreAway, Unauthenticated
+from serving.http_errors import explained
 from serving.store import Store
 from serving.store.records import Actor, Token
 

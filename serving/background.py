@@ -5,7 +5,7 @@ from collections.abc import Callable
 from models.errors import PrelabelError
 from models.records import Item, Prediction, Seconds, Task
 from serving.annotator import Annotator
-from serving.http_errors import Unavailable
+from serving.errors import Unavailable
 from serving.live import Live
 from serving.loop import Actor, Loop, StoredVersion
 from serving.server_log import log

@@ -23,8 +23,8 @@ from serving.cvat.corrections import Corrections as CvatCorrections
 from serving.cvat.detector import Detector
 from serving.cvat.tracker import Tracker
 from serving.cvat.worker import Worker as CvatWorker
+from serving.errors import Unavailable
 from serving.fetch import Fetcher, new_client
-from serving.http_errors import Unavailable
 from serving.label_studio.client import Client, connect
 from serving.label_studio.corrections import Corrections
 from serving.label_studio.media import Media

@@ -25,7 +25,7 @@ from anyio.to_thread import run_sync
 from models.errors import InvalidInput, NotAllowed, NotFound, TooLarge
 from models.recordings import cut, stretch
 from models.records import short
-from serving.http_errors import Unavailable
+from serving.errors import Unavailable
 
 Address: TypeAlias = ipaddress.IPv4Address | ipaddress.IPv6Address
 Network: TypeAlias = ipaddress.IPv4Network | ipaddress.IPv6Network

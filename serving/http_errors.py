@@ -12,13 +12,8 @@ from starlette.exceptions import HTTPException
 
 from models.errors import PrelabelError
 from serving.answers import ErrorDetail
-from serving.errors import Overloaded, StoreAway, Unauthenticated, Unavailable, status_of
+from serving.errors import Overloaded, StoreAway, Unauthenticated, status_of
 from serving.server_log import log
-
-__all__ = [
-    "ErrorBody", "Overloaded", "Unauthenticated", "Unavailable", "error_detail", "error_response",
-    "explained", "for_callers", "install", "status_of", "unexplained",
-]  # fmt: skip
 
 
 class ErrorBody(BaseModel):

@@ -4,7 +4,7 @@ from collections.abc import Callable
 from datetime import datetime, timedelta
 
 from models.errors import NotAllowed, PrelabelError
-from serving.http_errors import Unavailable
+from serving.errors import Unavailable
 from serving.server_log import log
 from serving.store.inbox import Event, Inbox
 

@@ -14,7 +14,7 @@ from models.recordings import medium
 from models.records import Item, Label, Task
 from models.tasks import Runtime, load_runtime
 from models.versions import ONNX
-from serving.http_errors import Unavailable
+from serving.errors import Unavailable
 from serving.loop import Loop, utc_now
 from serving.server_log import log
 from serving.store.records import SaidChanges

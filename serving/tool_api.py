@@ -8,7 +8,7 @@ from typing import Any
 import httpx
 
 from models.errors import InvalidInput, NotAllowed, NotFound, TooLarge
-from serving.http_errors import Unavailable
+from serving.errors import Unavailable
 
 
 class ToolApi(ABC):

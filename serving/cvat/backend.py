@@ -22,8 +22,8 @@ from serving.cvat.nuclio import description
 from serving.cvat.shapes import kind_of
 from serving.deployment import deployment_of
 from serving.description import PUBLIC, documented, one_json
+from serving.errors import Unauthenticated
 from serving.following import Corners, State
-from serving.http_errors import Unauthenticated
 from serving.loop import utc_now
 
 JOB_CHANGED = "update:job"

@@ -12,7 +12,7 @@ import httpx
 
 from models.errors import PrelabelError
 from models.records import Seconds
-from serving.http_errors import Unavailable
+from serving.errors import Unavailable
 from serving.server_log import log
 from serving.settings import Settings
 from serving.tool_api import ToolApi

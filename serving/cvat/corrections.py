@@ -17,7 +17,7 @@ from serving.annotator import limits_of
 from serving.cvat.client import Client, assignee, require
 from serving.cvat.detector import SETTING, pixels_of
 from serving.cvat.shapes import KINDS, Drawn, drawn_on, label_of
-from serving.http_errors import Unavailable
+from serving.errors import Unavailable
 from serving.inbox import work_off
 from serving.label_names import LANE, Names, categories_of, category_names, lane_names
 from serving.loop import Loop, Registration

@@ -13,7 +13,8 @@ from models.errors import NotAllowed, PrelabelError
 from models.records import Task
 from models.video import library
 from serving.annotator import Annotator
-from serving.http_errors import Overloaded, Unavailable, for_callers
+from serving.errors import Overloaded, Unavailable
+from serving.http_errors import for_callers
 from serving.label_names import categories_of
 from serving.label_studio.config import View, view
 from serving.label_studio.media import Media, group_of, uri_of

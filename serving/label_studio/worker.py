@@ -11,7 +11,7 @@ from typing import Any
 
 from models.errors import PrelabelError
 from models.records import Task
-from serving.http_errors import Unavailable
+from serving.errors import Unavailable
 from serving.label_studio.client import PAGE, Client, StudioTask
 from serving.label_studio.corrections import Corrections, Look
 from serving.label_studio.ordering import Ordering

@@ -11,7 +11,7 @@ from models.tasks import parse_task
 from serving import answers
 from serving.deployment import actor_of, deployment_of
 from serving.description import PUBLIC, documented
-from serving.http_errors import Unavailable
+from serving.errors import Unavailable
 from serving.telling import annotators_told, as_json, suspects_told
 
 MOST_SUSPECTS = 1000

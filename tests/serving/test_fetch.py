@@ -14,8 +14,8 @@ import pytest
 
 from models.errors import InvalidInput, NotAllowed, NotFound, PrelabelError, TooLarge, UnreadableMedia
 from models.recordings import medium
+from serving.errors import Unavailable
 from serving.fetch import Fetched, Fetcher, new_client, parse_hosts
-from serving.http_errors import Unavailable
 from tests.models.datasets.corpora import sound
 
 PUBLIC = "93.184.216.34"

@@ -14,7 +14,7 @@ from models.errors import Refused
 from models.records import Task
 from models.tasks import Runtime, load_runtime
 from models.versions import ONNX
-from serving.http_errors import Unavailable
+from serving.errors import Unavailable
 from serving.live import Live, blank
 from serving.loop import Loop, utc_now
 from serving.settings import Settings

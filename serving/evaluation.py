@@ -19,7 +19,7 @@ from models.report.lines import lines, shown, span
 from models.report.wishes import parse_wish
 from models.versions import MANIFEST, ONNX, file_sha256, read_version, version_name
 from selection.calibration import IDENTITY, Calibrator
-from serving.label_names import names_unknown
+from serving.label_names import categories_told, names_unknown
 from serving.loop import Loop
 from serving.settings import Settings
 from serving.trust import untried
@@ -71,14 +71,11 @@ def evaluate(
 
 
 def _tell_unknown(task: Task, subject: Subject, labels: Sequence[Label], console: Console) -> None:
-    if task == "detection" and (told := names_unknown(labels, _categories(subject.onnx))):
+    if task != "detection":
+        return
+    about = description(subject.onnx, task)
+    if told := names_unknown(labels, categories_told(about.get("declaration", about.get("settings", {})))):
         console.print(f"evaluate {subject.model.name}: {told}", markup=False, highlight=False)
-
-
-def _categories(onnx: Path) -> tuple[str, ...]:
-    about = description(onnx, "detection")
-    settings = about.get("declaration", about.get("settings", {}))
-    return tuple(settings.get("categories", settings.get("classes", ())))
 
 
 def overview(report: Report) -> tuple[list[str], list[list[str]]]:

@@ -5,6 +5,7 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
+from typing import Any
 
 from models.errors import InvalidInput
 from models.records import Boxes, Label, Task
@@ -32,7 +33,11 @@ def categories_of(loop: Loop, task: Task) -> tuple[str, ...]:
 @lru_cache(maxsize=16)
 def _named(folder: Path) -> tuple[str, ...]:
     """The categories of the version in a folder, which never change."""
-    settings = read_version(folder).settings
+    return categories_told(read_version(folder).settings)
+
+
+def categories_told(settings: Mapping[str, Any]) -> tuple[str, ...]:
+    """What a model names, by the settings or the declaration in its file; nothing where it names none."""
     return tuple(settings.get("categories", settings.get("classes", ())))
 
 

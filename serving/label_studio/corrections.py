@@ -14,7 +14,7 @@ from typing import Any
 
 from models.errors import NotFound, PrelabelError
 from models.records import Correction, Label, Task, to_json
-from serving.http_errors import Unavailable
+from serving.errors import Unavailable
 from serving.inbox import work_off
 from serving.label_names import categories_of
 from serving.label_studio.client import Client, StudioTask, require
@@ -92,9 +92,7 @@ class Corrections:
         known = replace(known, project=int(project["id"]), studio_task=int(studio_task["id"]),
                         changed_at=known.changed_at if is_old else changed_at)  # fmt: skip
         if given.get("was_cancelled"):
-            if not is_old:
-                self._take_back(known)
-            return False
+            return self._says_nothing(known, is_old)
         prediction = self._prediction(given)
         if is_untouched and given["result"] == prediction.get("result"):
             self._studio.keep(known)  # copied by "Create Annotations From Predictions": nobody has looked
@@ -104,9 +102,7 @@ class Corrections:
             self._studio.keep(known)  # such a copy, whose prediction was deleted
             return False
         if shown.control.is_hidden(given["result"]):
-            if not is_old:
-                self._take_back(known)
-            return False
+            return self._says_nothing(known, is_old)
         said = self._said(task, given, studio_task, shown)
         version = self._version(prediction)
         each_s = max(0.0, lead_s - known.seconds) / len(said)
@@ -154,25 +150,16 @@ class Corrections:
         self._take_back(replace(known, gone=True))
         return bool(known.corrections)
 
+    def _says_nothing(self, known: Annotation, is_old: bool) -> bool:
+        """Takes back what an annotation gave that says nothing by now, unless that is old news; nothing is new."""
+        if not is_old:
+            self._take_back(known)
+        return False
+
     def _take_back(self, known: Annotation) -> None:
         for correction_id in known.corrections:
             self._loop.withdraw(correction_id, TOOL)
         self._studio.keep(replace(known, corrections=()))
-
-    def reconcile(self, task: Task, project_id: int) -> Reconciled:
-        """Looks at every annotation of a project: takes over what is new and takes back what was deleted there.
-
-        A task that is gone takes nothing with it: its labels were given.
-
-        Raises:
-            NotFound: Label Studio has no such project, or none is set up.
-            Unavailable: it does not answer, or a medium is not to be had at the moment.
-        """
-        client = require(self._client)
-        look = self.look(task, client.project(project_id))
-        for page in client.tasks(project_id):
-            look.see(page)
-        return look.end()
 
     def look(self, task: Task, project: Mapping[str, Any]) -> "Look":
         """The beginning of a look at some annotations of a project."""

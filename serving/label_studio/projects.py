@@ -1,6 +1,6 @@
 """A project becomes one of ours: connected, its predictions stored, its queue in our order; and is let go."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
@@ -9,7 +9,7 @@ import httpx
 from models.errors import InvalidInput, NotFound, PrelabelError
 from models.records import Task
 from serving import tokens
-from serving.http_errors import Unavailable
+from serving.errors import Unavailable
 from serving.label_studio.client import PAGE, Client, StudioTask, connect, require
 from serving.label_studio.config import control_of
 from serving.label_studio.corrections import TOOL, Corrections, Reconciled
@@ -60,11 +60,7 @@ def attach(
     backend = f"{service.rstrip('/')}/label-studio/{task}"
     secret = _secret(loop, project_id, task, actor)
     with httpx.Client(timeout=PREDICT_S, trust_env=False, auth=("prelabel", secret) if secret else None) as http:
-        given = {"project": str(project_id), "schema": project["label_config"]}
-        version = _asked(http, f"{backend}/setup", given)["model_version"]
-        client.keep_backend(project_id, backend, version, secret)
-        if client.sign_webhooks(project_id, backend, secret) == 0:
-            client.add_webhook(project_id, backend, secret)
+        version = _connected(http, client, project, backend, secret)
 
         def predict(tasks: list[StudioTask]) -> list[dict[str, Any]]:
             told = ("id", "data", "meta")
@@ -88,6 +84,17 @@ def attach(
     ordering.arrange(shown)
     left_out = tuple(f"task {number}: {why}" for number, why in push.left_out.items())
     return Attached(version, push.stored, push.unread, left_out, len(planted))
+
+
+def _connected(http: httpx.Client, client: Client, project: Mapping[str, Any], backend: str, secret: str | None) -> str:
+    """Connects a project with a backend of ours, and its webhook too; returns the version that answers there."""
+    number = int(project["id"])
+    given = {"project": str(number), "schema": project["label_config"]}
+    version = str(_asked(http, f"{backend}/setup", given)["model_version"])
+    client.keep_backend(number, backend, version, secret)
+    if client.sign_webhooks(number, backend, secret) == 0:
+        client.add_webhook(number, backend, secret)
+    return version
 
 
 @dataclass(frozen=True)

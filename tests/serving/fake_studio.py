@@ -9,6 +9,7 @@ from typing import Any
 import httpx
 
 from serving.label_studio.client import TIME, Client
+from serving.label_studio.corrections import Corrections, Reconciled
 
 URL = "http://studio.test"
 RECTANGLES = """<View><Image name="image" value="$image"/><RectangleLabels name="label" toName="image">
@@ -36,6 +37,14 @@ class FakeStudio:
 
     def client(self, token: str = "a" * 40) -> Client:
         return Client(URL, token, httpx.MockTransport(self._answer))
+
+    def reconciled(self, corrections: Corrections) -> Reconciled:
+        """What comes of a look at every annotation there."""
+        client = self.client()
+        look = corrections.look("detection", client.project(1))
+        for page in client.tasks(1):
+            look.see(page)
+        return look.end()
 
     def add_task(self, name: str, data: bytes, key: str = "image") -> dict[str, Any]:
         self.media[f"/data/upload/1/{name}"] = data

@@ -212,13 +212,13 @@ class TestCorrections:
             ("label-studio:7", 12.5), ("label-studio:8", 7.5), ("label-studio:9", 3),
         ]  # fmt: skip
         task["annotations"] = [looked_at]
-        assert joined.deployment.corrections.reconcile("detection", 1).new == 0
+        assert studio.reconciled(joined.deployment.corrections).new == 0
         assert len(given(joined, item)) == 3
 
     def test_what_was_changed_before_it_was_seen_is_of_who_made_it(self, joined: Served, studio: FakeStudio) -> None:
         task = studio.add_task("a.png", picture())
         changed = studio.annotate(task, [box(20)], id=100, updated_by=8)
-        assert joined.deployment.corrections.reconcile("detection", 1).new == 1
+        assert studio.reconciled(joined.deployment.corrections).new == 1
         tell(joined, studio.event("ANNOTATION_UPDATED", changed))
         settled(joined)
         (one,) = given(joined, joined.loop.store.studio.item_of("detection", 1) or "")
@@ -241,10 +241,10 @@ class TestCorrections:
         task = studio.add_task("a.png", picture())
         yes, no = ({"from_name": "usable", "type": "choices", "value": {"choices": [one]}} for one in ("yes", "no"))
         made = studio.annotate(task, [yes])
-        assert joined.deployment.corrections.reconcile("detection", 1) == Reconciled(new=1)
+        assert studio.reconciled(joined.deployment.corrections) == Reconciled(new=1)
         assert [label.boxes for label in labels(joined)] == [()]
         studio.annotate(task, [no, box()], id=made["id"], at=5)  # the editor saves what the model drew
-        assert joined.deployment.corrections.reconcile("detection", 1) == Reconciled(known=1)
+        assert studio.reconciled(joined.deployment.corrections) == Reconciled(known=1)
         assert labels(joined) == []
 
     def test_a_deleted_annotation_counts_no_longer_even_if_it_comes_late(
@@ -297,10 +297,10 @@ class TestCorrections:
         ]
         tell(joined, {"action": "ANNOTATIONS_CREATED", "annotations": made, "project": studio.project})
         settled(joined)
-        assert joined.deployment.corrections.reconcile("detection", 1) == Reconciled(0, 2)
+        assert studio.reconciled(joined.deployment.corrections) == Reconciled(0, 2)
         assert [label.boxes[0].xyxy[0] for label in labels(joined)] == [24]
         made[0]["parent_prediction"] = copy["predictions"].clear()  # "Delete predictions" takes it away there, too
-        assert joined.deployment.corrections.reconcile("detection", 1) == Reconciled(0, 2)
+        assert studio.reconciled(joined.deployment.corrections) == Reconciled(0, 2)
         saved = made[0] | {"lead_time": 3.0, "updated_at": "2026-01-01T10:00:09.5Z"}
         tell(joined, studio.event("ANNOTATION_UPDATED", saved))
         settled(joined)
@@ -314,7 +314,7 @@ class TestCorrections:
         studio.annotate(copied, drawn, lead_time=None, parent_prediction=None)
         value = {**drawn[0]["value"], "x": 40}
         studio.annotate(imported, [{**drawn[0], "value": value}], lead_time=None, parent_prediction=None)
-        assert joined.deployment.corrections.reconcile("detection", 1) == Reconciled(1, 1)
+        assert studio.reconciled(joined.deployment.corrections) == Reconciled(1, 1)
         assert [label.boxes[0].xyxy[0] for label in labels(joined)] == [48]
 
     def test_a_burst_of_a_thousand_loses_none_shuffled_and_repeated(self, joined: Served, studio: FakeStudio) -> None:
@@ -361,15 +361,15 @@ class TestCorrections:
         tasks[0]["predictions"].append({"id": 3, "model_version": joined.version, "result": []})
         first = [studio.annotate(task, [box()], prediction={}, parent_prediction=3) for task in tasks]
         corrections = joined.deployment.corrections
-        assert corrections.reconcile("detection", 1) == Reconciled(new=3)
+        assert studio.reconciled(corrections) == Reconciled(new=3)
         assert studio.shown == 3
-        assert corrections.reconcile("detection", 1) == Reconciled(known=3)
+        assert studio.reconciled(corrections) == Reconciled(known=3)
         assert studio.shown == 3  # what is known is not asked for again
         tasks[0]["annotations"].clear()
         studio.annotate(tasks[1], [box(20)], id=first[1]["id"], at=9)
         studio.tasks.remove(tasks[2])  # a task that is gone takes no label with it
-        assert corrections.reconcile("detection", 1) == Reconciled(new=1, withdrawn=1)
-        assert corrections.reconcile("detection", 1) == Reconciled(known=1)
+        assert studio.reconciled(corrections) == Reconciled(new=1, withdrawn=1)
+        assert studio.reconciled(corrections) == Reconciled(known=1)
         assert sorted(label.boxes[0].xyxy[0] for label in labels(joined)) == [12, 24]
 
 
@@ -393,7 +393,7 @@ class TestGold:
         settled(joined)
         right = studio.annotate(task, [right_box()], completed_by=8)
         for _ in range(2):  # the second look changes nothing
-            joined.deployment.corrections.reconcile("detection", 1)
+            studio.reconciled(joined.deployment.corrections)
             assert labels(joined) == [self.TRUTH]
             assert list(joined.loop.labelled.training_data("detection")) == []
             told = joined.loop.labelled.planted("detection")

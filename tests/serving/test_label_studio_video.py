@@ -221,9 +221,9 @@ class TestRound:
         ]
         assert {joined.loop.item(item_id).group for _, item_id in film.stills} == {"tuesday"}
         corrections = joined.deployment.corrections
-        assert corrections.reconcile("detection", 1) == Reconciled(known=1)
+        assert studio.reconciled(corrections) == Reconciled(known=1)
         task["annotations"].clear()
-        assert corrections.reconcile("detection", 1) == Reconciled(withdrawn=1)
+        assert studio.reconciled(corrections) == Reconciled(withdrawn=1)
         assert list(joined.loop.store.queue.corrected("detection")) == []
 
     def test_a_broken_video_costs_the_other_tasks_nothing(self, joined: Served, studio: FakeStudio) -> None:

@@ -22,6 +22,12 @@ from models.parts import PartErrors
 from models.records import TASKS, Label, Prediction, Task
 from models.report.charts import Chart
 
+TITLES: Mapping[Task, str] = {
+    "asr": "Speech recognition",
+    "detection": "Object detection",
+    "lane": "Lane detection",
+}  # as people read them
+
 
 class Runtime(Protocol):
     """A model version ready to answer: an ONNX session and the settings it was exported with."""

@@ -12,6 +12,7 @@ from models.report.document import Report
 from models.report.doubt_charts import doubt_charts
 from models.report.judged import Judged
 from models.report.lines import flat, lines, shown, span
+from models.tasks import TITLES
 
 SHOWN = 24
 MAIN: Mapping[Task, tuple[str, ...]] = {
@@ -19,7 +20,6 @@ MAIN: Mapping[Task, tuple[str, ...]] = {
     "detection": ("ap", "ap50", "f1", "auroc", "ece"),
     "lane": ("f1", "f1_8px", "tusimple_accuracy", "auroc", "ece"),
 }
-_TITLES = {"asr": "Speech recognition", "detection": "Object detection", "lane": "Lane detection"}
 
 
 def render(report: Report, judged: Judged) -> str:
@@ -31,7 +31,7 @@ def render(report: Report, judged: Judged) -> str:
         .get_template("report.html")
         .render(
             report=report,
-            title=_TITLES[report.task],
+            title=TITLES[report.task],
             rows=rows,
             main=[row for row in rows if row.name in MAIN[report.task] and row.part is None],
             parts={name: dict(flat(part.metrics)) for name, part in report.by_data.items()},
@@ -46,7 +46,14 @@ def render(report: Report, judged: Judged) -> str:
 
 @cache
 def _templates() -> Environment:
-    loader = ChoiceLoader([PackageLoader("models.report", ""), PackageLoader("models.drawing", "")])
-    templates = Environment(loader=loader, autoescape=True, trim_blocks=True, lstrip_blocks=True)
-    templates.filters |= {"number": shown, "span": span, "counted": counted}
+    templates = environment("models.report", "models.drawing")
+    templates.filters |= {"number": shown, "span": span}
     return templates
+
+
+def environment(*packages: str) -> Environment:
+    """The templates that lie in some packages; all that they show is escaped."""
+    loader = ChoiceLoader([PackageLoader(package, "") for package in packages])
+    found = Environment(loader=loader, autoescape=True, trim_blocks=True, lstrip_blocks=True)
+    found.filters["counted"] = counted
+    return found

@@ -11,9 +11,9 @@ from fastapi import APIRouter, Request
 from fastapi.responses import RedirectResponse, Response
 
 from models.errors import InvalidInput, NotAllowed
-from models.tasks import parse_task
-from serving.dashboard.frame import TASK_NAMES, page
-from serving.deployment import Deployment
+from models.tasks import TITLES, parse_task
+from serving.dashboard.frame import page
+from serving.deployment import Deployment, deployment_of
 from serving.loop import Actor, utc_now
 from serving.store.browsing import Failed
 from serving.store.inbox import Letter
@@ -43,7 +43,7 @@ class Failing:
 @routes.get("/errors")
 async def errors(request: Request, before: str = "") -> Response:
     """Items and events that could not be worked on, messages that nobody heard, versions that broke."""
-    what = await run_sync(_what, request.app.state.deployment, _moment(before), frozenset(request.state.scopes))
+    what = await run_sync(_what, deployment_of(request), _moment(before), frozenset(request.state.scopes))
     return page(request, "errors.html", **what)
 
 
@@ -54,7 +54,7 @@ async def retry(request: Request) -> Response:
         given = {name: str(value) for name, value in form.items()}
     if "delivery" in given and "admin" not in request.state.scopes:
         raise NotAllowed("retry of a message: expected the scope admin")
-    await run_sync(_retry, request.app.state.deployment, given, request.state.actor)
+    await run_sync(_retry, deployment_of(request), given, request.state.actor)
     return RedirectResponse("/errors", 303)
 
 
@@ -69,7 +69,7 @@ def _what(deployment: Deployment, before: tuple[datetime, str] | None, scopes: f
         "letters": [_event(one, may) for one in store.inbox.letters(LINES)],
         "dead": sum(store.inbox.dead().values()),
         "unheard": [_message(one, is_admin) for one in store.outbox.dead()[-LINES:][::-1]],
-        "broken": [Failing(one.created_at, TASK_NAMES[one.task], one.name, one.failure or "", f"/models/{one.name}")
+        "broken": [Failing(one.created_at, TITLES[one.task], one.name, one.failure or "", f"/models/{one.name}")
                    for one in broken],
     }  # fmt: skip
 
@@ -77,7 +77,7 @@ def _what(deployment: Deployment, before: tuple[datetime, str] | None, scopes: f
 def _item(one: Failed, may: bool) -> Failing:
     again = {"item": one.item.id, "task": one.task} if may else None
     where = f"/items/{one.item.id}"
-    return Failing(one.at, TASK_NAMES[one.task], one.item.id[:12], one.failure, where, again=again)
+    return Failing(one.at, TITLES[one.task], one.item.id[:12], one.failure, where, again=again)
 
 
 def _event(one: Letter, may: bool) -> Failing:

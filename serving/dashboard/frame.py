@@ -9,10 +9,10 @@ from fastapi.responses import HTMLResponse
 from jinja2 import ChoiceLoader, Environment, PackageLoader
 from starlette.datastructures import URL
 
+from models.tasks import TITLES
 from serving.dashboard.languages import COOKIE, LANGUAGES, asked_for, language_of, translations
 from serving.dashboard.reasons import in_words
 
-TASK_NAMES = {"asr": "Speech recognition", "detection": "Object detection", "lane": "Lane detection"}
 UNFIT_WORDS = {  # why an item cannot be labelled, as people read it
     "damaged": "it is damaged or cut off",
     "no-speech": "nobody speaks",
@@ -43,7 +43,7 @@ def page(request: Request, template: str, status: int = 200, **what: Any) -> HTM
         here=request.url.path,
         elsewhere=_elsewhere(request),
         scopes=getattr(request.state, "scopes", ()),
-        task_names=TASK_NAMES,
+        task_names=TITLES,
         unfit_words=UNFIT_WORDS,
         turned="before" in request.query_params,
         first_page=_address(request.url.remove_query_params("before")),

@@ -12,15 +12,15 @@ from fastapi.responses import RedirectResponse, Response
 
 from models.changes import Changes
 from models.errors import InvalidInput
-from models.records import LABEL_TYPES, Label, Task, Transcript, Uncertainty, from_json
+from models.records import Label, Task, Transcript, Uncertainty
 from models.tasks import changes, parse_task
-from selection.parts import Plan
 from selection.queueing import due_by
 from selection.routing import Decision
 from serving.dashboard.cards import Card, card_of, is_late
 from serving.dashboard.frame import page
 from serving.deployment import deployment_of
 from serving.loop import Loop, utc_now
+from serving.store.rows import label_of, plan_of
 
 routes = APIRouter()
 
@@ -146,7 +146,7 @@ def _story(history: Mapping[str, Any], line: Mapping[str, Any], loop: Loop) -> S
         name: [one for one in history[name] if one["task"] == task]
         for name in ("preannotations", "corrections", "unfit", "leases")
     }
-    labels = {one["version"]: (_label(task, one), one["duration_s"]) for one in of_task["preannotations"]}
+    labels = {one["version"]: (label_of(task, one["label"]), one["duration_s"]) for one in of_task["preannotations"]}
     chapters: list[Chapter] = [_said(task, one, line) for one in of_task["preannotations"]]
     chapters += [_given(task, one, line, labels) for one in of_task["corrections"]]
     chapters += [_unfit(one) for one in of_task["unfit"]]
@@ -161,13 +161,12 @@ def _story(history: Mapping[str, Any], line: Mapping[str, Any], loop: Loop) -> S
 
 
 def _said(task: Task, one: Mapping[str, Any], line: Mapping[str, Any]) -> Said:
-    parts = one["parts"]
-    plan = None if parts is None else Plan(tuple(parts["accepted"]), tuple(parts["shown"]), parts["asked"])
+    plan = plan_of(one["parts"])
     counts = one["version"] == line["version"] and line["correction_id"] is None
     return Said(
         _time(one["created_at"]),
         one["version"],
-        card_of(_label(task, one), plan, one["duration_s"]),
+        card_of(label_of(task, one["label"]), plan, one["duration_s"]),
         Uncertainty(p_error=one["p_error"], seconds=one["seconds"], score=one["score"]),
         Decision(one["decision"], one["reason"], plan, one["policy"], one["otherwise"]),
         counts,
@@ -177,7 +176,7 @@ def _said(task: Task, one: Mapping[str, Any], line: Mapping[str, Any]) -> Said:
 def _given(
     task: Task, one: Mapping[str, Any], line: Mapping[str, Any], labels: Mapping[str, tuple[Label, float | None]]
 ) -> Given:
-    label = _label(task, one)
+    label = label_of(task, one["label"])
     before, duration_s = labels.get(one["model_version"], (None, None))
     return Given(
         _time(one["received_at"]),
@@ -218,10 +217,6 @@ def aligned(before: str, after: str) -> list[tuple[str, str]]:
     old, new = before.split(), after.split()
     blocks = SequenceMatcher(None, old, new, autojunk=False).get_opcodes()
     return [(" ".join(old[a:b]), " ".join(new[c:d])) for _, a, b, c, d in blocks]
-
-
-def _label(task: Task, one: Mapping[str, Any]) -> Label:
-    return from_json(LABEL_TYPES[task], one["label"])
 
 
 def _time(text: str) -> datetime:

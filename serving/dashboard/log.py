@@ -13,8 +13,9 @@ from fastapi.responses import Response
 
 from models.errors import InvalidInput
 from models.records import TASKS
+from models.tasks import TITLES
 from serving.dashboard.errors import host
-from serving.dashboard.frame import TASK_NAMES, UNFIT_WORDS, page
+from serving.dashboard.frame import UNFIT_WORDS, page
 from serving.deployment import Deployment, deployment_of
 from serving.store.changes import Change
 from serving.store.records import Actor
@@ -65,7 +66,7 @@ async def log(request: Request, actor: str = "", verb: str = "", day: str = "", 
     deployment = deployment_of(request)
     asked = Asked(actor, verb, _day(day), before)
     what = await run_sync(_what, deployment, asked, request.state.actor)
-    words: dict[str, Any] = {"verbs": VERBS, "details": DETAILS, "names": {**TASK_NAMES, **UNFIT_WORDS}}
+    words: dict[str, Any] = {"verbs": VERBS, "details": DETAILS, "names": {**TITLES, **UNFIT_WORDS}}
     return page(request, "log.html", asked=asked, link=link, subject=subject, told=told, **words, **what)
 
 

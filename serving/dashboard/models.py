@@ -53,14 +53,14 @@ class Checked:
 @routes.get("/models")
 async def models(request: Request) -> Response:
     """Every version, by task, the newest first."""
-    tasks = await run_sync(_rows, request.app.state.deployment)
+    tasks = await run_sync(_rows, deployment_of(request))
     return page(request, "models.html", tasks=tasks, may=_may(request))
 
 
 @routes.get("/models/{version}")
 async def model(version: str, request: Request) -> Response:
     """All that is known of a version."""
-    what = await run_sync(_what, request.app.state.deployment, version)
+    what = await run_sync(_what, deployment_of(request), version)
     said = _translator(request)
     charts = [_in_words(chart, said) for chart in what["checked"].charts]
     return page(request, "model.html", may=_may(request), shown=shown, charts=charts, **what)

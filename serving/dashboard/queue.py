@@ -18,7 +18,7 @@ from serving.concealing import without
 from serving.dashboard.cards import Card, card, is_late
 from serving.dashboard.frame import page
 from serving.deployment import Deployment, deployment_of
-from serving.loop import utc_now
+from serving.loop import Loop, utc_now
 from serving.store.browsing import After, Listable, Listed, Place, Wanted
 from serving.store.records import OPEN, Actor, ItemState
 
@@ -33,8 +33,8 @@ routes = APIRouter()
 @routes.get("/queue")
 async def busiest(request: Request) -> Response:
     """To the task of which most waits."""
-    deployment = deployment_of(request)
-    return RedirectResponse(f"/queue/{await run_sync(_busiest, deployment)}", 303, {"Cache-Control": "no-store"})
+    task = await run_sync(busiest_task, deployment_of(request).loop)
+    return RedirectResponse(f"/queue/{task}", 303, {"Cache-Control": "no-store"})
 
 
 @routes.get("/queue/{task}")
@@ -52,7 +52,7 @@ async def queue(
     before: str = "",
 ) -> Response:
     """A page of the items of a state, with what was said of them drawn on them."""
-    name, deployment = parse_task(task), request.app.state.deployment
+    name, deployment = parse_task(task), deployment_of(request)
     if state not in STATES:
         raise InvalidInput(f"state: expected one of {', '.join(STATES)}, got {state!r}")
     now = utc_now()
@@ -109,9 +109,11 @@ def tool(deployment: Deployment) -> Any:
     return link
 
 
-def _busiest(deployment: Deployment) -> Task:
-    counts = {task: deployment.loop.store.items.counts(task, utc_now()).get("preannotated", 0) for task in TASKS}
-    return max(TASKS, key=lambda task: counts[task])
+def busiest_task(loop: Loop) -> Task:
+    """The task with the most items that wait for a person."""
+    now = utc_now()
+    waiting = {task: loop.store.items.counts(task, now).get("preannotated", 0) for task in TASKS}
+    return max(TASKS, key=lambda task: waiting[task])
 
 
 def _told(after: After) -> str:

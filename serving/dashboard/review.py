@@ -14,9 +14,9 @@ from models.drawing.shapes import hue
 from models.records import TASKS, Task
 from models.tasks import parse_task
 from serving.dashboard.frame import page
+from serving.dashboard.queue import busiest_task
 from serving.deployment import deployment_of
 from serving.label_names import categories_of
-from serving.loop import Loop, utc_now
 from serving.store.records import UNFIT
 
 routes = APIRouter()
@@ -25,8 +25,7 @@ routes = APIRouter()
 @routes.get("/review")
 async def busiest(request: Request) -> Response:
     """To the task with the most items that wait for a person."""
-    deployment = deployment_of(request)
-    task = await run_sync(_busiest, deployment.loop)
+    task = await run_sync(busiest_task, deployment_of(request).loop)
     return RedirectResponse(f"/review/{task}", 303, {"Cache-Control": "no-store"})
 
 
@@ -56,9 +55,3 @@ def about_task(task: Task, annotator: str, item_id: str | None, categories: tupl
     """What the scripts must know: the task, who works, the first item, and categories with their hues in degrees."""
     hues = [{"name": name, "hue": hue(name)} for name in categories]
     return {"task": task, "annotator": annotator, "item_id": item_id, "categories": hues}
-
-
-def _busiest(loop: Loop) -> Task:
-    now = utc_now()
-    waiting = {task: loop.store.items.counts(task, now).get("preannotated", 0) for task in TASKS}
-    return max(TASKS, key=lambda task: waiting[task])

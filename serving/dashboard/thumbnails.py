@@ -12,7 +12,7 @@ from PIL import Image
 from models.drawing.shapes import outline
 from models.media import media_type, read_audio, read_image
 from serving.annotator import limits_of
-from serving.deployment import Deployment
+from serving.deployment import Deployment, deployment_of
 
 WIDTH, HEIGHT = 480, 480  # the largest, in pixels: sharp on a card at two pixels a point
 QUALITY = 78
@@ -34,7 +34,7 @@ async def thumbnail(item_id: str, request: Request) -> Response:
     }
     if headers["ETag"] in request.headers.get("if-none-match", ""):
         return Response(None, 304, headers)
-    data = await run_sync(small, request.app.state.deployment, item_id)
+    data = await run_sync(small, deployment_of(request), item_id)
     kind = "image/svg+xml" if data.startswith(b"<svg") else "image/jpeg"
     return Response(data, headers=headers, media_type=kind)
 

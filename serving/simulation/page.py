@@ -3,10 +3,10 @@
 from collections.abc import Callable, Mapping, Sequence
 from functools import cache
 
-from jinja2 import ChoiceLoader, Environment, PackageLoader
+from jinja2 import Environment
 
-from models.counting import counted
 from models.report.charts import Curve, Curves, Point, rounded_up
+from models.report.page import environment
 from serving.simulation.arms import ArmName
 from serving.simulation.document import ArmReport, Estimate, SimulationReport
 from serving.simulation.document import Point as State
@@ -103,8 +103,6 @@ def between(found: Estimate) -> str:
 
 @cache
 def _templates() -> Environment:
-    rooms = ("serving.simulation", "models.report", "models.drawing")
-    loader = ChoiceLoader([PackageLoader(room, "") for room in rooms])
-    templates = Environment(loader=loader, autoescape=True, trim_blocks=True, lstrip_blocks=True)
-    templates.filters |= {"hours": hours, "percent": percent, "between": between, "counted": counted}
+    templates = environment("serving.simulation", "models.report", "models.drawing")
+    templates.filters |= {"hours": hours, "percent": percent, "between": between}
     return templates

@@ -1,6 +1,6 @@
 """Rows of the tables as records: what every drawer of the store reads."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -74,12 +74,13 @@ def preannotation_of(row: Row[Any]) -> PreAnnotation:
 
 def answer_of(row: Row[Any]) -> Answer:
     """The answer in a row of ``preannotations``."""
-    return Answer(preannotation_of(row), Decision(row.decision, row.reason, plan_of(row), row.policy, row.otherwise))
+    return Answer(
+        preannotation_of(row), Decision(row.decision, row.reason, plan_of(row.parts), row.policy, row.otherwise)
+    )
 
 
-def plan_of(row: Row[Any]) -> Plan | None:
-    """Which parts of the answer in a row of ``preannotations`` a person sees, if not all of them."""
-    kept = row.parts
+def plan_of(kept: Mapping[str, Any] | None) -> Plan | None:
+    """Which parts of an answer a person sees, if not all of them, from the ``parts`` in ``preannotations``."""
     return None if kept is None else Plan(tuple(kept["accepted"]), tuple(kept["shown"]), kept["asked"])
 
 

@@ -7,6 +7,7 @@ from pydantic import Field
 
 from models.tasks import parse_task
 from serving.bodies import Body, parse
+from serving.deployment import deployment_of
 from serving.description import documented, one_json
 from serving.loop import utc_now
 from serving.store.outbox import Delivery, Outbox, Webhook
@@ -76,8 +77,7 @@ async def remove(webhook_id: str, request: Request) -> Response:
 
 
 def _outbox(request: Request) -> Outbox:
-    outbox: Outbox = request.app.state.deployment.loop.store.outbox
-    return outbox
+    return deployment_of(request).loop.store.outbox
 
 
 def _told(webhook: Webhook) -> answers.Webhook:

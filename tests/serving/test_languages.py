@@ -8,8 +8,9 @@ import numpy as np
 import pytest
 
 from models.report.doubt_charts import reliability, risk
+from models.tasks import TITLES
 from selection.routing import Route
-from serving.dashboard.frame import TASK_NAMES, UNFIT_WORDS, UNITS, templates
+from serving.dashboard.frame import UNFIT_WORDS, UNITS, templates
 from serving.dashboard.languages import ENGLISH, LANGUAGES, preferred, translations
 from serving.dashboard.log import DETAILS, VERBS
 from serving.dashboard.overview import ATTENTION
@@ -31,7 +32,7 @@ def said() -> set[str]:
     """Every sentence of the templates, and the names that they say by ``_(name)``."""
     environment = templates(ENGLISH)
     found = {
-        *TASK_NAMES.values(),
+        *TITLES.values(),
         *UNFIT_WORDS.values(),
         *UNITS,
         *get_args(ItemState),

@@ -15,11 +15,10 @@ from selection.risk import NoPromise, Threshold
 from selection.routing import DRAWN
 from selection.rules import About
 from serving.audits import Audits, Made
-from serving.loop import Leased, Loop
-from serving.media_files import MediaFiles, content_id
-from serving.store import Store
+from serving.loop import Leased
+from serving.media_files import content_id
 from serving.store.records import Audited
-from tests.serving.work import Clock, after, answer, boxes, item_id, prediction, settings, version_folder
+from tests.serving.work import Clock, after, answer, boxes, item_id, new_loop, prediction, serve, version_folder
 
 HELD = Threshold(0.3, 0.1, 0.2, 100, 90, 2)
 
@@ -122,11 +121,9 @@ class World:
 
     def __init__(self, folder: Path, **values: Any) -> None:
         self.clock = Clock()
-        chosen = settings(folder / "data", **values)
-        self.store = Store.open(f"sqlite:///{folder}/store.db")
-        self.loop = Loop(self.store, MediaFiles(chosen.data_dir / "media"), chosen, self.clock)
-        self.loop.versions.add(version_folder(folder / "versions", "v1"), "tester")
-        self.loop.versions.promote("v1", "tester")
+        self.loop = new_loop(folder, self.clock, **values)
+        self.store = self.loop.store
+        serve(self.loop, folder)
         self.items: list[Item] = []
 
     def post(self, n: int, said: Prediction = SURE) -> list[Item]:
@@ -285,8 +282,7 @@ def test_a_withdrawal_is_known_to_every_process(world: Callable[..., World], tmp
     here.check(here.post(60), "car")
     assert here.learn()
     here.check(here.post(100), "bus")
-    values = settings(tmp_path / "data", **EASY)
-    other = Loop(Store.open(f"sqlite:///{tmp_path}/store.db"), MediaFiles(tmp_path / "data"), values, here.clock)
+    other = new_loop(tmp_path, here.clock, **EASY)
     assert not other.trust("v1").holds
     assert other.report()["tasks"]["detection"]["promise"]["reason"] == here.told()["reason"]
 
@@ -307,8 +303,7 @@ def test_audits_are_of_the_terms_in_force_whatever_was_in_force_before(
     for number in range(150):  # every third is wrong
         here.check(here.post(1), "car" if number % 3 else "bus")
     assert here.told()["holds"]
-    values = settings(tmp_path / "data", **EASY)
-    other = Loop(Store.open(f"sqlite:///{tmp_path}/store.db"), MediaFiles(tmp_path / "data"), values, here.clock)
+    other = new_loop(tmp_path, here.clock, **EASY)
     assert other.report()["tasks"]["detection"]["promise"] == here.told()
 
 

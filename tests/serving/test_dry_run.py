@@ -6,11 +6,9 @@ import pytest
 
 from serving.dry_run import dry_run
 from serving.loop import Loop
-from serving.media_files import MediaFiles
 from serving.policies import read_policy
-from serving.store import Store
-from tests.serving.test_loop_versions import add, decision, post, work_off
-from tests.serving.work import Clock, settings
+from tests.serving.test_loop_versions import decision, post, work_off
+from tests.serving.work import Clock, new_loop, serve
 
 NOW = {"alpha": 0.2, "delta": 0.2, "calibration_share": 0.5, "audit_share": 0.1}
 
@@ -18,10 +16,8 @@ NOW = {"alpha": 0.2, "delta": 0.2, "calibration_share": 0.5, "audit_share": 0.1}
 @pytest.fixture
 def known(tmp_path: Path) -> Loop:
     """A loop with 150 checked items, a third of them wrong, and as many open ones."""
-    chosen = settings(tmp_path / "data", **NOW)
-    loop = Loop(Store.open(f"sqlite:///{tmp_path}/store.db"), MediaFiles(tmp_path / "media"), chosen, Clock())
-    add(loop, tmp_path, "v1")
-    loop.versions.promote("v1", "tester")
+    loop = new_loop(tmp_path, None, **NOW)
+    serve(loop, tmp_path)
     items = [post(loop, i, score=i / 300) for i in range(300)]
     work_off(loop, items, wrong=lambda i: i >= 200)
     return loop

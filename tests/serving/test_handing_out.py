@@ -20,14 +20,11 @@ from hypothesis import strategies as st
 from models.records import Item
 from selection.policy import Policy
 from selection.routing import DRAWN
-from serving.loop import Loop
-from serving.media_files import MediaFiles, content_id
+from serving.media_files import content_id
 from serving.policies import parse_policy
-from serving.store import Store
 from tests.serving.browser import listening
 from tests.serving.served import eventually, picture, serving
-from tests.serving.test_loop_versions import add
-from tests.serving.work import START, Clock, boxes, correction, prediction, settings
+from tests.serving.work import START, Clock, boxes, correction, new_loop, prediction, serve
 
 
 class Desk:
@@ -35,11 +32,8 @@ class Desk:
 
     def __init__(self, folder: Path, **values: Any) -> None:
         self.clock, self.names = Clock(), dict[str, str]()
-        chosen = settings(folder / "data", **{"calibration_share": 0.001, **values})
-        store = Store.open(f"sqlite:///{folder}/store.db")
-        self.loop = Loop(store, MediaFiles(chosen.data_dir / "media"), chosen, self.clock)
-        add(self.loop, folder, "v1")
-        self.loop.versions.promote("v1", "tester")
+        self.loop = new_loop(folder, self.clock, **{"calibration_share": 0.001, **values})
+        serve(self.loop, folder)
 
     def post(self, name: str, score: float = 0.5, *categories: str, **known: Any) -> None:
         item = Item(content_id(name.encode()), f"{name}.jpg", **known)

@@ -11,9 +11,8 @@ from models.errors import InvalidInput, NotFound, Stale
 from models.records import Correction, Item
 from selection.routing import draw
 from serving.loop import Loop, Registration
-from serving.media_files import MediaFiles, content_id
-from serving.store import Store
-from tests.serving.work import Clock, after, boxes, prediction, settings, version_folder
+from serving.media_files import content_id
+from tests.serving.work import Clock, after, boxes, new_loop, prediction, serve
 
 Build = Callable[..., Loop]
 
@@ -28,12 +27,9 @@ def build(tmp_path: Path, clock: Clock) -> Build:
     """Makes a loop on one store with the given settings; version v1 serves."""
 
     def make(**values: Any) -> Loop:
-        store = Store.open(f"sqlite:///{tmp_path}/store.db")
-        chosen = settings(tmp_path / "data", **values)
-        loop = Loop(store, MediaFiles(chosen.data_dir / "media"), chosen, clock)
+        loop = new_loop(tmp_path, clock, **values)
         if not loop.versions.all():
-            loop.versions.add(version_folder(tmp_path / "versions", "v1"), "tester")
-            loop.versions.promote("v1", "tester")
+            serve(loop, tmp_path)
         return loop
 
     return make

@@ -18,8 +18,7 @@ from selection.routing import DRAWN
 from serving.loop import Answer, Loop, StoredVersion
 from serving.media_files import MediaFiles, content_id
 from serving.promotion import Pairs, quality_of
-from serving.store import Store
-from tests.serving.work import Clock, after, boxes, prediction, settings, version_folder
+from tests.serving.work import Clock, after, boxes, new_loop, prediction, serve, settings, version_folder
 
 Build = Callable[..., Loop]
 EASY = {"alpha": 0.2, "delta": 0.2, "calibration_share": 0.5, "audit_share": 0.1}  # a promise needs 8 audit items
@@ -30,12 +29,9 @@ def build(tmp_path: Path) -> Build:
     """Makes a loop on one store with the given settings; version v1 serves, v2 descends from it."""
 
     def make(**values: Any) -> Loop:
-        store = Store.open(f"sqlite:///{tmp_path}/store.db")
-        chosen = settings(tmp_path / "data", **values)
-        loop = Loop(store, MediaFiles(chosen.data_dir / "media"), chosen, Clock())
+        loop = new_loop(tmp_path, **values)
         if not loop.versions.all():
-            add(loop, tmp_path, "v1")
-            loop.versions.promote("v1", "tester")
+            serve(loop, tmp_path)
         return loop
 
     return make

@@ -8,7 +8,7 @@ import pytest
 from models.records import Item
 from selection.checks import SURE, wants_second_look
 from serving.loop import Leased, Loop
-from serving.media_files import MediaFiles, content_id
+from serving.media_files import content_id
 from serving.store import Store
 from serving.store.order import Order
 from serving.store.records import OpenCheck, Place
@@ -23,9 +23,9 @@ from tests.serving.work import (
     correction,
     item,
     item_id,
+    new_loop,
     prediction,
-    settings,
-    version_folder,
+    serve,
 )
 
 AUDITS = Order("audit")
@@ -164,10 +164,9 @@ class TestLoop:
 
 def world(folder: Path, score: float) -> tuple[Loop, Leased]:
     """A loop with one audit item, which ann holds."""
-    clock, chosen = Clock(), settings(folder / "data", calibration_share=1.0)
-    loop = Loop(Store.open(f"sqlite:///{folder}/store.db"), MediaFiles(folder / "media"), chosen, clock)
-    loop.versions.add(version_folder(folder / "versions", "v1"), "tester")
-    loop.versions.promote("v1", "tester")
+    clock = Clock()
+    loop = new_loop(folder, clock, calibration_share=1.0)
+    serve(loop, folder)
     one = Item(content_id(b"1"), "1.jpg")
     loop.record("detection", one, b"1", prediction(score), "v1", None, "poster")
     clock.forward(1)

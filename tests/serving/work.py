@@ -1,6 +1,7 @@
 """Small makings of the store's and the loop's tests: items, answers, corrections, versions."""
 
 import hashlib
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -8,6 +9,8 @@ from typing import Any
 from models.records import Box, Boxes, Correction, Item, PreAnnotation, Prediction, Task, Uncertainty
 from models.versions import ONNX, Version, file_sha256, ids_sha256, write_manifest
 from selection.routing import Decision
+from serving.loop import Loop
+from serving.media_files import MediaFiles
 from serving.settings import Settings
 from serving.store import Store
 from serving.store.records import Answer, StoredVersion
@@ -105,6 +108,19 @@ class Clock:
 def settings(data_dir: Path, **values: Any) -> Settings:
     """Settings that do not depend on the environment."""
     return Settings.model_validate({"data_dir": data_dir, **values})
+
+
+def new_loop(folder: Path, clock: Callable[[], datetime] | None = None, **values: Any) -> Loop:
+    """The loop over a SQLite store below a folder, by a clock of its own unless one is given; no version serves in a
+    new store."""
+    chosen = settings(folder / "data", database_url=f"sqlite:///{folder}/store.db", **values)
+    return Loop(Store.open(chosen.database_url), MediaFiles(chosen.data_dir / "media"), chosen, clock or Clock())
+
+
+def serve(loop: Loop, folder: Path, name: str = "v1") -> None:
+    """Adds a version that only has a name, and lets it serve."""
+    loop.versions.add(version_folder(folder / "versions", name), "tester")
+    loop.versions.promote(name, "tester")
 
 
 def prediction(score: float = 0.5, label: Boxes | None = None) -> Prediction:

@@ -5,8 +5,6 @@ many runs a promise was broken, with the exact 95 % interval, and which share of
 of checks. ``benchmarks/risk.py`` is about a single weighing.
 """
 
-import argparse
-import os
 from collections.abc import Callable, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
@@ -17,7 +15,7 @@ from rich.console import Console
 from rich.table import Table
 from scipy.stats import binomtest
 
-from benchmarks.risk import ALPHA, DELTA, POOL, STEPS, Floats, Items, alone
+from benchmarks.risk import ALPHA, DELTA, POOL, STEPS, Floats, Items, alone, in_turn, parser
 from selection.growing import ladder, weigh
 from selection.looks import begins, level, look
 from selection.risk import NoPromise, Threshold, accept_threshold
@@ -108,16 +106,11 @@ def report(
 
 def main() -> None:
     """Parses, simulates, prints."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--trials", type=int, default=2000)
-    parser.add_argument("--jobs", type=int, default=len(os.sched_getaffinity(0)))
-    given = parser.parse_args()
-    console = Console(width=120)
+    given, console = parser(__doc__).parse_args(), Console(width=120)
     console.print(f"alpha {ALPHA}, delta {DELTA}")
     with ProcessPoolExecutor(given.jobs) as workers:
         for one in SETTINGS:
-            outcomes = list(workers.map(partial(trial, one.name), range(given.trials), chunksize=10))
-            report(one.name, outcomes, console)
+            report(one.name, in_turn(workers, partial(trial, one.name), given.trials), console)
 
 
 if __name__ == "__main__":

@@ -9,8 +9,6 @@ runs, with the exact 95 % interval, and which share of all items is accepted at 
 than by chance, and the question what is missing. What people find of a box is given, so nothing is matched.
 """
 
-import argparse
-import os
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, replace
@@ -23,6 +21,7 @@ from numpy.typing import NDArray
 from rich.console import Console
 
 from benchmarks import growing, kinds_of_parts
+from benchmarks.risk import in_turn, parser
 from models.records import PreAnnotation, Transcript, Uncertainty
 from selection.kinds import REST, Kind
 from selection.policy import Policy
@@ -135,11 +134,9 @@ def limits(setting: Setting, promise: Promise) -> list[tuple[str, float]]:
 
 def main() -> None:
     """Parses, simulates, prints."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--trials", type=int, default=2000)
-    parser.add_argument("--parts", action="store_true", help="kinds of parts instead of items")
-    parser.add_argument("--jobs", type=int, default=len(os.sched_getaffinity(0)))
-    given = parser.parse_args()
+    of_this = parser(__doc__)
+    of_this.add_argument("--parts", action="store_true", help="kinds of parts instead of items")
+    given = of_this.parse_args()
     console = Console(width=120)
     with ProcessPoolExecutor(given.jobs) as workers:
         if given.parts:
@@ -147,7 +144,7 @@ def main() -> None:
             return
         console.print(f"alpha {ALPHA}, delta {DELTA}")
         for one in SETTINGS:
-            outcomes = list(workers.map(partial(trial, one.name), range(given.trials), chunksize=10))
+            outcomes = in_turn(workers, partial(trial, one.name), given.trials)
             growing.report(one.name, outcomes, console, len(MOMENTS), TOLD)
 
 

@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 from rich.console import Console
 
 from benchmarks import growing
+from benchmarks.risk import in_turn
 from models.parts import PartErrors
 from models.records import Box, Boxes, PreAnnotation, Uncertainty
 from selection.kinds import MISSING, REST
@@ -188,5 +189,5 @@ def report(workers: Executor, trials: int, console: Console) -> None:
     """Simulates, and prints a table a setting."""
     console.print(f"alpha {ALPHA}, delta {DELTA}, kinds of parts")
     for one in SETTINGS:
-        outcomes = list(workers.map(partial(trial, one.name), range(trials), chunksize=10))
+        outcomes = in_turn(workers, partial(trial, one.name), trials)
         growing.report(one.name, outcomes, console, len(MOMENTS), TOLD)

@@ -15,10 +15,10 @@ import importlib.util
 import os
 import warnings
 from collections.abc import Callable, Sequence
-from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures import Executor, ProcessPoolExecutor
 from dataclasses import dataclass
 from functools import cache, partial
-from typing import Any, TypeAlias
+from typing import Any, TypeAlias, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -34,6 +34,7 @@ from selection.risk import Threshold, accept_threshold
 
 Floats: TypeAlias = NDArray[np.float64]
 Rng: TypeAlias = np.random.Generator
+T = TypeVar("T")
 
 ALPHA, DELTA = 0.02, 0.05
 POOL = 5000
@@ -317,20 +318,28 @@ def audits(trials: int, run: Callable[[Callable[[int], Any], int], list[Any]], c
     console.print(table)
 
 
+def parser(description: str | None) -> argparse.ArgumentParser:
+    """Of a simulation: how many trials, in how many processes."""
+    made = argparse.ArgumentParser(description=description, formatter_class=argparse.RawDescriptionHelpFormatter)
+    made.add_argument("--trials", type=int, default=2000)
+    made.add_argument("--jobs", type=int, default=len(os.sched_getaffinity(0)))
+    return made
+
+
+def in_turn(workers: Executor, one: Callable[[int], T], trials: int) -> list[T]:
+    """What comes of each trial, in their order."""
+    return list(workers.map(one, range(trials), chunksize=10))
+
+
 def main() -> None:
     """Parses, simulates, prints."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--trials", type=int, default=2000)
-    parser.add_argument("--only", default="", help="settings whose names hold this; also parts, audits")
-    parser.add_argument("--jobs", type=int, default=len(os.sched_getaffinity(0)))
-    given = parser.parse_args()
+    of_this = parser(__doc__)
+    of_this.add_argument("--only", default="", help="settings whose names hold this; also parts, audits")
+    given = of_this.parse_args()
     console = Console(width=120)
     console.print(f"alpha {ALPHA}, delta {DELTA}; MAPIE is {'here' if HAS_MAPIE else 'not installed: left out'}")
     with ProcessPoolExecutor(given.jobs) as workers:
-
-        def run(one: Callable[[int], Any], trials: int) -> list[Any]:
-            return list(workers.map(one, range(trials), chunksize=10))
-
+        run = partial(in_turn, workers)
         for setting in SETTINGS:
             if given.only in setting.name:
                 report(setting, run(partial(trial_of, setting.name), given.trials), console)

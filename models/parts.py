@@ -28,6 +28,17 @@ def has_parts(label: Label) -> bool:
     return bool(label.words) or not label.text.strip() if isinstance(label, Transcript) else True
 
 
+def nothing(label: Label) -> Label:
+    """The label of a medium like this in which there is nothing."""
+    match label:
+        case Transcript():
+            return Transcript("")
+        case Boxes():
+            return Boxes(label.width, label.height)
+        case Lanes():
+            return Lanes(label.width, label.height)
+
+
 def each_alone(label: Label) -> Sequence[Label]:
     """Each word, box or line (p,) as the only one of its label."""
     match label:

@@ -11,6 +11,7 @@ from typing import TypeVar
 from models import tasks
 from models.changes import Changes
 from models.errors import InvalidInput
+from models.parts import nothing
 from models.records import Box, Boxes, Label, Lane, Lanes, Seconds, Task, Transcript
 from selection.cost import Costs
 from selection.parts import Plan
@@ -89,17 +90,6 @@ def _left(there: Sequence[Part], parts: Sequence[Box | Lane]) -> tuple[Part, ...
         else:
             left.append(part)
     return tuple(left)
-
-
-def nothing(label: Label) -> Label:
-    """The label of a medium like this in which there is nothing."""
-    match label:
-        case Transcript():
-            return Transcript("")
-        case Boxes():
-            return Boxes(label.width, label.height)
-        case Lanes():
-            return Lanes(label.width, label.height)
 
 
 def spent_seconds(task: Task, actions: Actions, costs: Costs) -> Seconds:

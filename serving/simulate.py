@@ -19,11 +19,11 @@ from rich.console import Console
 from models import tasks
 from models.counting import counted
 from models.errors import InvalidInput, NotFound
+from models.parts import nothing
 from models.progress import progress_bar
 from models.records import Task, to_json
 from models.report.files import appearing
 from models.versions import Version, read_version, starters
-from selection.actions import nothing
 from selection.cost import Costs
 from selection.policy import Policy
 from serving.loop import Loop

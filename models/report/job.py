@@ -13,18 +13,19 @@ from rich.progress import Progress
 
 from models.asr.transcripts import NORMALISER
 from models.errors import InvalidInput
-from models.evaluate import evaluate
+from models.evaluate import Evaluation, evaluate
 from models.figures import Figures, Rows, Statistics, differences, figures
 from models.holding import alone_in
 from models.marks import Mark
+from models.parts import nothing
 from models.progress import progress_bar
-from models.records import Item, Label, Task
+from models.records import Item, Label, Prediction, Task
 from models.reliability import ROUNDS
 from models.report import items, page
 from models.report.document import Against, Model, Part, Report, to_json
 from models.report.files import appearing
 from models.report.judged import Calibrate, Judged, judge
-from models.report.wishes import Wish, check
+from models.report.wishes import Wish, check, wished
 from models.tasks import load_runtime
 
 Data: TypeAlias = Mapping[str, Sequence[tuple[Item, Label]]]  # labelled items by the name of their data set
@@ -71,6 +72,7 @@ def report(
         raise InvalidInput(f"evaluate {task}: expected another model to compare with, got {against.model.name} twice")
     if empty := [name for name, pairs in data.items() if not pairs]:
         raise InvalidInput(f"evaluate {task}: expected labelled items, got none in {', '.join(empty)}")
+    _require_measured(task, subject.model, [pair for pairs in data.values() for pair in pairs], tuple(marks), wishes)
     journals = [out / f"answers-{one.model.name}.jsonl" for one in subjects]
     with alone_in(out):
         with progress_bar(console or Console(stderr=True)) as progress:
@@ -81,6 +83,23 @@ def report(
         for journal in journals:
             journal.unlink()
     return found
+
+
+def _require_measured(
+    task: Task,
+    model: Model,
+    pairs: Sequence[tuple[Item, Label]],
+    marks: tuple[Mark | None, ...],
+    wishes: Sequence[Wish],
+) -> None:
+    """Refuses wishes about what will not be measured, before anything is: which categories have figures follows from
+    the labels alone, so a model that says nothing has figures of the same ones."""
+    if wishes:
+        items, truths = zip(*pairs, strict=True)
+        said = tuple(Prediction(nothing(truth), 1.0, {}, ()) for truth in truths)
+        statistics = Judged(model, Evaluation(task, items, truths, said, marks), np.ones(len(items))).statistics
+        for wish in wishes:
+            wished(wish, statistics)
 
 
 def _judged(

@@ -5,10 +5,11 @@ import operator
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from typing import TypeVar
 
 from models import tasks
 from models.errors import InvalidInput
-from models.figures import DOUBT
+from models.figures import DOUBT, Named
 from models.records import Task
 from models.report.document import Threshold, Values
 
@@ -19,6 +20,9 @@ _COMPARE: Mapping[str, Callable[[float, float], bool]] = {
     ">": operator.gt,
 }
 _SHAPE = re.compile(r"\s*(?P<metric>\w+)(?:\.(?P<part>.+?))?\s*(?P<compare><=|>=|<|>)\s*(?P<limit>[^<>=\s]+)\s*")
+
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -52,17 +56,28 @@ def check(wish: Wish, metrics: Values) -> Threshold:
     """Whether the metrics are as wished; a figure that has no meaning is not.
 
     Raises:
-        InvalidInput: the wish is about a category that was not measured, or about all of several.
+        InvalidInput: as ``wished`` says.
     """
-    value = metrics[wish.metric]
+    value = wished(wish, metrics)
+    return Threshold(wish.text, value, value is not None and _COMPARE[wish.compare](value, wish.limit))
+
+
+def wished(wish: Wish, named: Named[T]) -> T:
+    """What of all that is measured the wish is about.
+
+    Raises:
+        InvalidInput: the wish is about a category that is not measured, or about all of several.
+    """
+    value = named[wish.metric]
     if isinstance(value, Mapping):
         if wish.part is None or wish.part not in value:
             known = ", ".join(f"{wish.metric}.{name}" for name in value)
             raise InvalidInput(f"threshold {wish.text!r}: expected one of {known or 'no category at all'}")
-        value = value[wish.part]
-    elif wish.part is not None:
+        found: T = value[wish.part]
+        return found
+    if wish.part is not None:
         raise InvalidInput(f"threshold {wish.text!r}: expected {wish.metric} alone, it has no parts")
-    return Threshold(wish.text, value, value is not None and _COMPARE[wish.compare](value, wish.limit))
+    return value
 
 
 def _number(text: str) -> float | None:

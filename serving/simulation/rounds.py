@@ -18,10 +18,11 @@ from pydantic import TypeAdapter
 from models import tasks
 from models.counting import percent
 from models.errors import Refused
+from models.parts import nothing
 from models.recordings import duration_s, stretch
 from models.records import Correction, Item, Label, Prediction, Seconds, Task
 from models.versions import Version, read_version
-from selection.actions import Actions, actions, nothing, part_actions, spent_seconds
+from selection.actions import Actions, actions, part_actions, spent_seconds
 from selection.cost import Costs
 from serving.loop import Leased, Loop, Registration, StoredVersion
 from serving.policies import default_policy

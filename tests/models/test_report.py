@@ -151,6 +151,27 @@ class TestNumbers:
             run(tmp_path / "two", "asr", {**named(tmp_path, "asr"), "empty": []})
         assert not [*tmp_path.rglob("out")]
 
+    @pytest.mark.parametrize(
+        ("task", "text", "message"),
+        [
+            (
+                "detection",
+                "ap50_by_category.bicycle>=0.1",
+                r"expected one of ap50_by_category\.bus, ap50_by_category\.car$",
+            ),
+            ("detection", "kitti_ap40.Car easy>=0.1", "expected one of no category at all"),
+            ("lane", "f1_by_category>=0.1", "expected one of no category at all"),
+            ("asr", "wer.car<=0.1", "expected wer alone, it has no parts"),
+            ("asr", "auroc.car<=0.1", "expected auroc alone, it has no parts"),
+        ],
+    )
+    def test_a_wish_about_what_the_labels_lack_is_an_error_before_any_work(
+        self, tmp_path: Path, task: Task, text: str, message: str
+    ) -> None:
+        with pytest.raises(InvalidInput, match=message):
+            run(tmp_path, task, wishes=[parse_wish(task, text)])
+        assert not (tmp_path / "out").exists()
+
     def test_the_calibrator_makes_p_error_and_must_give_probabilities(self, tmp_path: Path) -> None:
         main = subject(tmp_path / "versions", "asr")
         for value, message in (

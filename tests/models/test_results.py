@@ -19,6 +19,7 @@ from models.detection.results import Results as Detection
 from models.evaluate import Evaluation
 from models.figures import Statistic, Statistics
 from models.marks import CulaneImage, Ignored, KittiFrame, KittiObject, Mark, TusimpleFrame
+from models.parts import nothing
 from models.records import Box, Boxes, Item, Label, Lane, Lanes, Prediction, Task, Transcript, Word
 from models.report.charts import Columns, Curves, Matrix, Mistake, Mistakes
 
@@ -149,6 +150,17 @@ def test_a_sample_is_as_good_as_its_items_written_out(task: Task, data: st.DataO
         assert sampled[name](rows) == pytest.approx(statistic(np.arange(len(rows)))), name
     for name in set(sampled) - set(written_out):  # a category that the sample has none of
         assert sampled[name](rows) is None, name
+
+
+@pytest.mark.parametrize("task", ANY)
+@settings(max_examples=25, deadline=None)
+@given(data=st.data())
+def test_what_is_measured_follows_from_the_labels_whatever_is_predicted(task: Task, data: st.DataObject) -> None:
+    """So a threshold about a category that the labels do not have is refused before a model is asked."""
+    pairs = data.draw(ANY[task])
+    marks = [of_its_category(data.draw(MARKS[task]), truth) for _, truth in pairs]
+    silent = [(said(nothing(truth)), truth) for _, truth in pairs]
+    assert list(flat(results(task, silent, marks).statistics())) == list(flat(results(task, pairs, marks).statistics()))
 
 
 @pytest.mark.parametrize("task", ANY)

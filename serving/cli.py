@@ -118,8 +118,8 @@ def train(
     init: Annotated[str | None, typer.Option(help="the version to start from, or LIBRARY:MODEL[:FILE]")] = None,
     epochs: Annotated[int | None, typer.Option(min=1, help="passes over the data; default: the recipe's")] = None,
     batch_size: Annotated[int | None, typer.Option(min=1, help="examples a step; default: the recipe's")] = None,
-    learning_rate: Annotated[float | None, typer.Option(min=0, help="its peak; default: the recipe's")] = None,
-    keep: Annotated[float, typer.Option(min=0, max=1, help="share of the start's weights in the result")] = 0.0,
+    learning_rate: Annotated[float | None, typer.Option(help="its peak, above 0; default: the recipe's")] = None,
+    keep: Annotated[float, typer.Option(help="share of the start's weights in the result, below 1")] = 0.0,
     strong: Annotated[
         bool, typer.Option("--strong-augmentation", help="change examples more: for other light, or other speakers")
     ] = False,

@@ -100,6 +100,7 @@ def train_candidate(
     name = request.init or (serving.name if serving and not request.data else None)
     runs_dir = runs or settings.data_dir / "runs"
     start = _start(request.task, name, loop, runs_dir) if name else None
+    _plan(request, start)  # what is no plan is told before the data is read
     version = train_version(
         request,
         material(request, loop),

@@ -17,7 +17,7 @@ from models.versions import starters
 
 Done = subprocess.CompletedProcess[str]
 ROOT = Path(__file__).parents[2]
-DETECTOR = next(one.name for one in starters() if one.task == "detection")
+RECOGNISER, DETECTOR = (next(one.name for one in starters() if one.task == task) for task in ("asr", "detection"))
 
 
 def prelabel(folder: Path, *words: str, **environment: str) -> Done:
@@ -49,6 +49,14 @@ def prelabel(folder: Path, *words: str, **environment: str) -> Done:
         ),
         (["train", "asr", "--data", "nemo:x", "--held-out", "coco:y"], "expected data with asr labels, got detection"),
         (["train", "lane", "--data", "kitty:x"], "data set: expected FORMAT:ROOT[:SPLIT], FORMAT one of"),
+        (
+            ["train", "asr", "--data", "nemo:x", "--init", RECOGNISER, "--keep", "1"],
+            "training plan: expected to keep a share in [0, 1) of the start, got 1",
+        ),
+        (
+            ["train", "asr", "--data", "nemo:x", "--learning-rate", "0"],
+            "training plan: expected epochs, batch size and learning rate > 0, got ",
+        ),
         (["promote", "lane-0"], "version: expected the name of a known version, got 'lane-0'"),
         (
             ["annotate", "lane", "nowhere", "--out", "o.jsonl", "--model", "lane-0"],

@@ -1,8 +1,6 @@
 """From a trained network to a published version: ONNX, a parity check against torch, fp32 or int8, the model card."""
 
 import json
-import shutil
-import tempfile
 import warnings
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
@@ -16,7 +14,7 @@ import onnx
 import onnxruntime
 import torch
 from numpy.typing import NDArray
-from safetensors.torch import save_file
+from safetensors.torch import save
 from torch import Tensor, nn
 
 from models import tasks
@@ -36,6 +34,7 @@ from models.versions import (
     file_sha256,
     ids_sha256,
     settle,
+    unfinished,
     version_name,
     write_manifest,
 )
@@ -76,6 +75,7 @@ def publish(
     tune: Tune | None = None,
     before: Mapping[str, Any] = MappingProxyType({}),
     calibrate: Calibrate | None = None,
+    kept: str = "nothing of it is left there",
 ) -> Version:
     """Exports, checks and measures a network, and puts the finished version below ``versions_dir``.
 
@@ -89,18 +89,19 @@ def publish(
         tune: what the version says of ``unseen`` -> what else its file says of itself, for the runtime to go by.
         before: what the version that training started from was tuned to, which holds where ``tune`` learns nothing.
         calibrate: what it then says of ``unseen`` -> its calibration.
+        kept: what is not lost where the disk is full.
 
     Raises:
+        InvalidInput: the disk is full.
         Refused: torch and ONNX disagree on a real medium.
     """
-    versions_dir.mkdir(parents=True, exist_ok=True)
-    work = Path(tempfile.mkdtemp(prefix=".publishing-", dir=versions_dir))
-    try:
+    with unfinished(versions_dir, kept) as work:
         onnx_file = work / ONNX
         _export(origin.task, network, settings, onnx_file, [*held_out, *trained_on])
         choice = choose(origin.task, onnx_file, trained_on, unseen, marks)
         tuned = _tune(origin.task, onnx_file, unseen, marks, tune, before)
-        save_file({name: _stored(tensor) for name, tensor in network.state_dict().items()}, work / CHECKPOINT)
+        stored = {name: _stored(tensor) for name, tensor in network.state_dict().items()}
+        (work / CHECKPOINT).write_bytes(save(stored))
         runtime = tasks.load_runtime(origin.task, onnx_file)
         metrics = _metrics(origin, runtime, held_out, marks)
         calibration = _calibration(origin.task, runtime, unseen, marks, calibrate)
@@ -110,8 +111,6 @@ def publish(
         write_manifest(version, ids)
         (work / CARD).write_text(model_card(version, origin, choice), encoding="utf-8")
         return settle(work, versions_dir / version.name)
-    finally:
-        shutil.rmtree(work, ignore_errors=True)
 
 
 def _export(task: Task, network: nn.Module, settings: Any, path: Path, pairs: Pairs) -> None:

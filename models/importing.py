@@ -5,10 +5,8 @@ Nothing here needs torch; checkpoints of torchvision and torchaudio are built an
 
 import json
 import shutil
-import tempfile
 import warnings
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -30,10 +28,12 @@ from models.versions import (
     MANIFEST,
     ONNX,
     Version,
+    copy_folder,
     file_sha256,
     ids_sha256,
     read_version,
     settle,
+    unfinished,
     version_name,
     write_manifest,
 )
@@ -104,7 +104,7 @@ def import_whisper(source: str, given: Mapping[str, Any], *, note: str, versions
             _download_whisper(source, size, folder)
         else:
             whisper.declare(Path(source), given)  # before anything large is copied
-            shutil.copytree(source, folder)
+            copy_folder(Path(source), folder)
         settings = plain(whisper.declare(folder, given))
         model = whisper.empty_graph()
         onnx.helper.set_model_props(model, {DESCRIPTION: json.dumps({"task": "asr", "declaration": settings})})
@@ -152,17 +152,6 @@ def _finished(
     return settle(work, versions_dir / version.name)
 
 
-@contextmanager
-def unfinished(versions_dir: Path) -> Iterator[Path]:
-    """A folder in which a version is made; what is still there at the end goes."""
-    versions_dir.mkdir(parents=True, exist_ok=True)
-    work = Path(tempfile.mkdtemp(prefix=".importing-", dir=versions_dir))
-    try:
-        yield work
-    finally:
-        shutil.rmtree(work, ignore_errors=True)
-
-
 def embed(file: Path, to: Path, about: Mapping[str, Any]) -> None:
     """Writes the model with its description in its metadata, and weights that lay beside it inside.
 
@@ -173,10 +162,11 @@ def embed(file: Path, to: Path, about: Mapping[str, Any]) -> None:
         model = onnx.load(file)
         entries = {entry.key: entry.value for entry in model.metadata_props}
         onnx.helper.set_model_props(model, {**entries, DESCRIPTION: json.dumps(about, ensure_ascii=False)})
-        onnx.save(model, to)
+        data = model.SerializeToString()
     except Exception as error:  # protobuf, onnx and the system each raise their own
         told = " ".join(str(error).split())[:300]
         raise InvalidInput(f"{file}: expected an ONNX model of at most 2 GB with its weights, got {told}") from error
+    to.write_bytes(data)
 
 
 def check_sane(task: Task, runtime: tasks.Runtime, name: str) -> None:
@@ -230,7 +220,7 @@ def _import_version(task: Task, folder: Path, given: Mapping[str, Any], versions
         raise InvalidInput(f"{folder}: expected a model for {task}, got one for {version.task!r}")
     check_sane(task, tasks.load_runtime(task, version.onnx), version.name)
     with unfinished(versions_dir) as work:
-        shutil.copytree(folder, work, dirs_exist_ok=True)
+        copy_folder(folder, work)
         found = settle(work, versions_dir / version.name)
     untrainable = version.checkpoint.is_file() and not found.checkpoint.is_file()
     if untrainable or version.training_ids() - found.training_ids():

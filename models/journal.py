@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import IO, Any
 
 from models.errors import InvalidInput
+from models.room import room
 
 
 def open_journal(path: Path) -> IO[bytes]:
@@ -51,8 +52,6 @@ def append(journal: IO[bytes], values: Mapping[str, Any]) -> None:
     """
     text = json.dumps(values, ensure_ascii=False, allow_nan=False) + "\n"
     line = text.encode(errors="backslashreplace")  # a path that is no UTF-8 becomes JSON's own \udcxx
-    try:
+    with room(Path(journal.name), "a line", "those before are kept, and the same command goes on from them"):
         while line:  # past Python's buffer, which would try again what the disk has refused
             line = line[os.write(journal.fileno(), line) :]
-    except OSError as error:
-        raise InvalidInput(f"{journal.name}: expected room for a line, got {error.strerror}") from error

@@ -94,7 +94,7 @@ def quantise(path: Path, narrow: Path, shown: Iterable[Feeds]) -> None:
         narrow: where the new one goes.
         shown: inputs whose values set the range of each layer.
     """
-    with tempfile.TemporaryDirectory() as folder:
+    with tempfile.TemporaryDirectory(dir=narrow.parent) as folder:
         folded = Path(folder) / path.name  # BatchNorm folded into the convolutions, shapes known
         quant_pre_process(path, folded, skip_symbolic_shape=True)
         quantize_static(

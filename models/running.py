@@ -46,7 +46,9 @@ class Run:
             cause = error if isinstance(error, OSError) else error.__context__  # torch hides what the disk said
             if not isinstance(cause, OSError):
                 raise
-            raise InvalidInput(f"{path}: expected room for a checkpoint, got {cause.strerror}") from error
+            raise InvalidInput(
+                f"{path}: expected room for a checkpoint, got {cause.strerror}; the one before is kept"
+            ) from error
 
     def load(self, path: Path) -> None:
         """Goes on from a checkpoint, whatever device it was made on; each value goes to where its own is used.

@@ -11,6 +11,7 @@ import os
 import shutil
 import tempfile
 from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -18,6 +19,7 @@ from typing import Any
 
 from models.errors import InvalidInput, NotFound
 from models.records import Task
+from models.room import room
 from models.tasks import parse_task
 
 ONNX = "model.onnx"
@@ -134,6 +136,32 @@ def write_manifest(version: Version, training_ids: Iterable[str]) -> None:
     (version.folder / MANIFEST).write_text(text + "\n", encoding="utf-8")
 
 
+@contextmanager
+def unfinished(versions_dir: Path, kept: str = "nothing of it is left there") -> Iterator[Path]:
+    """A hidden folder in which a version is made; what is still there at the end goes.
+
+    Raises:
+        InvalidInput: the disk is full; ``kept`` says what was not lost.
+    """
+    with room(versions_dir, "a version", kept):
+        versions_dir.mkdir(parents=True, exist_ok=True)
+        work = Path(tempfile.mkdtemp(prefix=".unfinished-", dir=versions_dir))
+        try:
+            yield work
+        finally:
+            shutil.rmtree(work, ignore_errors=True)
+
+
+def copy_folder(source: Path, target: Path) -> None:
+    """All files of a folder, those of its folders too; ``shutil.copytree`` would not say that a disk is full."""
+    target.mkdir(exist_ok=True)
+    for path in source.iterdir():
+        if path.is_dir():
+            copy_folder(path, target / path.name)
+        else:
+            shutil.copyfile(path, target / path.name)
+
+
 def settle(work: Path, target: Path) -> Version:
     """Moves a finished version to its place; the same model published before, or meanwhile, stays as it is."""
     work.chmod(0o755)
@@ -151,14 +179,10 @@ def keep(version: Version, versions_dir: Path) -> Version:
     target = versions_dir / version.name
     if target.exists():
         return read_version(target, version.name)
-    versions_dir.mkdir(parents=True, exist_ok=True)
-    work = Path(tempfile.mkdtemp(prefix=".keeping-", dir=versions_dir))
-    try:
+    with unfinished(versions_dir) as work:
         for path in version.folder.iterdir():
             _link_or_copy(path, work / path.name)
         return settle(work, target)
-    finally:
-        shutil.rmtree(work, ignore_errors=True)
 
 
 def version_name(task: Task, onnx_sha256: str) -> str:

@@ -15,6 +15,7 @@ from rich.console import Console
 
 from models import datasets
 from models.asr.posterior import Heard, hear
+from models.counting import counted
 from models.detection.seen import Detector, Seen
 from models.errors import InvalidInput
 from models.evaluate import evaluate
@@ -23,6 +24,7 @@ from models.media import read_audio, read_image
 from models.progress import progress_bar
 from models.recordings import medium
 from models.records import Item, Label, Task, Transcript, require_kind, require_size
+from models.room import room
 from models.tasks import Runtime, load_runtime
 from selection.suspects import Suspicion, suspicions, worst_first
 from serving.evaluation import find
@@ -94,8 +96,13 @@ def suspects(
         runtime = load_runtime(request.task, subject.onnx, settings.threads)
         ranked = rank(request.task, runtime, pairs, journal=journal, tell=lambda: progress.advance(bar))
     unfinished = out.with_name(f".{out.name}.unfinished")
-    write(unfinished, ranked)
-    unfinished.replace(out)
+    try:
+        kept = f"the model's answers are kept in {journal}, and the same command goes on from them"
+        with room(out, counted(len(ranked), "label"), kept):
+            write(unfinished, ranked)
+            unfinished.replace(out)
+    finally:
+        unfinished.unlink(missing_ok=True)
     journal.unlink()
     return ranked
 

@@ -187,6 +187,7 @@ def train_version(
         tune=tuned,
         before=_tuned_before(request.task, start),
         calibrate=first_calibration,
+        kept=f"what was trained is kept in {run_dir}, and the same command goes on from there",
     )
 
 

@@ -6,6 +6,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from models.errors import InvalidInput
+from models.room import room
 
 _HIDDEN = ".writing"
 
@@ -22,10 +23,11 @@ def appearing(out: Path) -> Iterator[Path]:
     work = out / _HIDDEN
     shutil.rmtree(work, ignore_errors=True)
     try:
-        work.mkdir()
-        yield work
-        for file in sorted(work.iterdir()):
-            file.replace(out / file.name)
+        with room(out, "a report", "what was found until then is kept there, and the same command goes on from it"):
+            work.mkdir()
+            yield work
+            for file in sorted(work.iterdir()):
+                file.replace(out / file.name)
     except OSError as error:
         raise InvalidInput(f"{out}: expected a folder to write to, got {error.strerror or error}") from error
     finally:

@@ -14,7 +14,7 @@ from safetensors.torch import load_file
 from torch import nn
 
 from models import export, quantise, tasks
-from models.errors import Refused
+from models.errors import InvalidInput, Refused
 from models.evaluate import Evaluation, read_item
 from models.export import Origin, _difference, check_parity, publish
 from models.marks import CulaneImage, Mark, Marks
@@ -22,6 +22,7 @@ from models.onnx_files import description
 from models.quantise import LEAST_ITEMS, Trial
 from models.records import Item, Label
 from models.versions import CARD, Version, read_version
+from tests.little_room import files_of_at_most
 from tests.roads import road_pairs
 
 Made = tuple[nn.Module, Any, list[tuple[Item, Label]], Version]
@@ -100,6 +101,22 @@ def test_publishing_the_same_weights_again_changes_nothing(made: Made) -> None:
     again = publish(ORIGIN, network, settings, pairs[:4], pairs[4:], version.folder.parent)
     assert again == version
     assert [path.name for path in version.folder.parent.iterdir()] == [version.name]
+
+
+@pytest.mark.parametrize("spared", [0, 1])
+def test_a_full_disk_is_told_in_a_line_and_leaves_nothing(made: Made, tmp_path: Path, spared: int) -> None:
+    """It refuses the checkpoint, which is smaller than the graph before it, or both."""
+    network, settings, pairs, version = made
+    most = version.onnx.stat().st_size if spared else 1000
+    kept = "what was trained is kept in runs"
+    told = f"^{tmp_path}/out: expected room for a version, got File too large; {kept}$"
+    network.register_buffer("large", torch.zeros(most))
+    try:
+        with pytest.raises(InvalidInput, match=told), files_of_at_most(most):
+            publish(ORIGIN, network, settings, pairs[:4], pairs[4:], tmp_path / "out", kept=kept)
+    finally:
+        del network.large
+    assert not [*(tmp_path / "out").iterdir()]
 
 
 def test_int8_goes_out_where_it_wins_and_training_still_starts_from_fp32(

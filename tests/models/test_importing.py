@@ -19,6 +19,7 @@ from models.onnx_files import metadata
 from models.records import TASKS, Boxes, Prediction, Task
 from models.versions import CARD, MANIFEST, ONNX, Version, read_version
 from tests import foreign_detectors as foreign
+from tests.little_room import files_of_at_most
 from tests.tiny_versions import make_version
 
 NOW = datetime(2026, 1, 2, tzinfo=UTC)
@@ -44,6 +45,15 @@ def test_an_imported_version_is_whole(tmp_path: Path) -> None:
     assert metadata(version.onnx)["author"] == "Ultralytics"  # what the file said of itself stays
     assert take(tmp_path, made) == version
     assert [path.name for path in version.folder.parent.iterdir()] == [version.name]
+
+
+@pytest.mark.parametrize("own", [False, True])
+def test_a_full_disk_is_told_in_a_line_and_leaves_nothing(tmp_path: Path, own: bool) -> None:
+    source = make_version(tmp_path / "own", "detection").folder if own else foreign.ultralytics(tmp_path / "best.onnx")
+    told = f"^{tmp_path}/versions: expected room for a version, got File too large; nothing of it is left there$"
+    with pytest.raises(InvalidInput, match=told), files_of_at_most(100):
+        take(tmp_path, source)
+    assert not [*(tmp_path / "versions").iterdir()]
 
 
 def test_another_declaration_is_another_version(tmp_path: Path) -> None:

@@ -247,7 +247,8 @@ class TestFiles:
 
     def test_a_failure_leaves_nothing(self, tmp_path: Path) -> None:
         put(tmp_path / "b", "old")
-        told = f"{tmp_path}: expected a folder to write to, got No space left on device"
+        kept = "what was found until then is kept there, and the same command goes on from it"
+        told = f"^{tmp_path}: expected room for a report, got No space left on device; {kept}$"
         with pytest.raises(InvalidInput, match=told), appearing(tmp_path) as work:
             Path("/dev/full").write_bytes(put(work / "b", "new").read_bytes())
         assert {path.name: path.read_text() for path in tmp_path.iterdir()} == {"b": "old"}

@@ -1,6 +1,8 @@
 """A version's folder: what is written is read back, what was changed is refused."""
 
+import errno
 import json
+import os
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -18,6 +20,7 @@ from models.versions import (
     version_name,
     write_manifest,
 )
+from tests.little_room import files_of_at_most
 
 
 def made(folder: Path) -> Version:
@@ -86,6 +89,19 @@ def test_missing_weights_are_named(tmp_path: Path) -> None:
     version.onnx.unlink()
     with pytest.raises(NotFound, match=r"model\.onnx: expected the model's file"):
         read_version(version.folder)
+
+
+def test_a_full_disk_is_told_in_a_line_and_leaves_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def no_links(*_: object) -> None:
+        raise OSError(errno.EXDEV, "another disk")
+
+    version = made(tmp_path / "v")
+    monkeypatch.setattr(os, "link", no_links)
+    told = f"^{tmp_path}/kept: expected room for a version, got File too large; nothing of it is left there$"
+    with pytest.raises(InvalidInput, match=told), files_of_at_most(10):
+        keep(version, tmp_path / "kept")
+    assert not [*(tmp_path / "kept").iterdir()]
+    assert keep(version, tmp_path / "kept").name == version.name
 
 
 def test_a_version_kept_twice_at_once_is_kept_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

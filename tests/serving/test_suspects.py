@@ -102,6 +102,22 @@ def test_it_goes_on_where_it_was_stopped(
     assert not list(tmp_path.glob("*answers*"))
 
 
+@pytest.mark.parametrize("name", ["out.csv", "out.jsonl"])
+def test_a_full_disk_keeps_the_answers_and_leaves_nothing_half_written(name: str, loop: Loop, tmp_path: Path) -> None:
+    request, out = asked("lane", tmp_path), tmp_path / "told" / name
+    out.parent.mkdir()
+    (out.parent / f".{name}.unfinished").symlink_to("/dev/full")
+    told = (
+        rf"^{out}: expected room for 12 labels, got No space left on device; the model's answers are kept in .*jsonl, "
+    )
+    with pytest.raises(InvalidInput, match=told):
+        suspects(request, loop, settings(tmp_path), out)
+    (journal,) = out.parent.iterdir()
+    assert len(journal.read_bytes().splitlines()) == COUNT
+    assert len(ranked(request, loop, out)) == COUNT
+    assert [path.name for path in out.parent.iterdir()] == [name]
+
+
 def test_what_cannot_be_ranked_is_refused(loop: Loop, tmp_path: Path) -> None:
     spec = data_set(tmp_path / "data", "lane")
     for request, out, message in (

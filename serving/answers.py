@@ -153,14 +153,16 @@ class History:
 
 @dataclass(frozen=True)
 class Choice:
-    """What became of an item that was chosen as gold: whether it is so ``new``, whether it is ``labelled`` yet, and
-    whether the serving version, or one that it comes from, was ``trained_on`` it, for which it is no yardstick then."""
+    """What became of an item that was chosen as gold: whether it is so ``new``, whether it is ``labelled`` yet, whether
+    the serving version, or one that it comes from, was ``trained_on`` it, for which it is no yardstick then, and
+    whether the label that came along ``replaced`` another, which counts no longer."""
 
     item_id: str
     task: Task
     new: bool
     labelled: bool
     trained_on: bool
+    replaced: bool = False
 
 
 @dataclass(frozen=True)

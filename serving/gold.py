@@ -24,6 +24,7 @@ from serving.media_files import MediaFiles
 from serving.policies import Policies
 from serving.sizes import Sizes, require_fit
 from serving.store import Store
+from serving.store.gold import Added
 from serving.store.records import Actor, storable_name
 
 IsGold = Callable[[str], bool]
@@ -31,17 +32,20 @@ IsGold = Callable[[str], bool]
 
 @dataclass(frozen=True)
 class Choice:
-    """What became of items that were chosen as gold: how many are so since now, how many of all have no label yet, and
-    how many the serving version, or one that it comes from, was trained on."""
+    """What became of items that were chosen as gold: how many are so since now, how many of all have no label yet, how
+    many the serving version, or one that it comes from, was trained on, and how many had another label before."""
 
     new: int
     unlabelled: int
     trained_on: int
+    replaced: int = 0
 
     @property
     def words(self) -> str:
         """The same as a sentence."""
         told = [f"{self.new} more chosen as gold"]
+        if self.replaced:
+            told.append(f"{self.replaced} with another label before, which counts no longer")
         if self.unlabelled:
             told.append(f"{self.unlabelled} without a label yet, to count once a person gave one")
         if self.trained_on:
@@ -138,9 +142,9 @@ class Gold:
             _require_readable(str(self._files.path(item)), label)
         self._sizes.require(item_id, label)
         before = self._store.gold.chosen(task)
-        self._store.gold.know(task, [(item_id, label)], actor, actor, self._clock())
+        added = self._store.gold.know(task, [(item_id, label)], actor, actor, self._clock())
         self._calibrations.watch(task, actor)
-        return self._choice(task, [item_id], int(item_id not in before))
+        return self._choice(task, [item_id], int(item_id not in before), added.replaced)
 
     def bring(self, task: Task, pairs: Iterable[tuple[Item, Label]], source: str, actor: Actor) -> Brought:
         """Registers media with labels that are known to be right, batch by batch, as gold; ``source`` is who says so.
@@ -149,27 +153,28 @@ class Gold:
             InvalidInput: a name that cannot be stored, or no item at all.
         """
         rest, before = iter(pairs), self._store.gold.chosen(task)
-        taken, labels, failed = dict[str, tuple[str, Label]](), 0, list[tuple[str, str]]()
+        taken, added, failed = dict[str, tuple[str, Label]](), Added(0, 0), list[tuple[str, str]]()
         while batch := list(islice(rest, BATCH)):
             fitting, misfits = _fitting([(str(Path(item.uri).absolute()), item, label) for item, label in batch])
             entries = [Registration(uri, task, stretch(uri) or Path(uri), item.group, item.language)
                        for uri, item, _ in fitting]  # fmt: skip
             broken = dict(self._intake.register(entries, actor, self._clock()).failed)
             known, others = _agreeing([(uri, label) for uri, _, label in fitting if uri not in broken], taken)
-            labels += self._store.gold.know(
+            added += self._store.gold.know(
                 task, [*known.items()], storable_name(source, "source"), actor, self._clock()
             )
             failed += [*broken.items(), *misfits, *others]
         if not taken and not failed:
             raise InvalidInput(f"gold {task}: expected labelled items from {source}, got none")
         self._calibrations.watch(task, actor)
-        return Brought(self._choice(task, [*taken], len(taken.keys() - before)), labels, tuple(failed))
+        choice = self._choice(task, [*taken], len(taken.keys() - before), added.replaced)
+        return Brought(choice, added.new, tuple(failed))
 
-    def _choice(self, task: Task, ids: Sequence[str], new: int) -> Choice:
+    def _choice(self, task: Task, ids: Sequence[str], new: int, replaced: int = 0) -> Choice:
         serving = self._store.versions.serving(task)
         names = self._store.versions.ancestry(serving.name)[0] if serving else []
         trained_on = self._store.versions.trained_on(names) & set(ids)
-        return Choice(new, len(set(ids) - self._store.gold.chosen(task, labelled=True)), len(trained_on))
+        return Choice(new, len(set(ids) - self._store.gold.chosen(task, labelled=True)), len(trained_on), replaced)
 
     def _decide_anew(self, task: Task, ids: Sequence[str], actor: Actor) -> None:
         """Decides about those of some items that wait in the queue."""

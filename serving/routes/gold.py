@@ -54,7 +54,8 @@ async def choose(item_id: str, request: Request) -> Response:
     along, which is known to be right and counts, or a person's, whom it goes to however sure the model is."""
     body: GoldBody = parse(GoldBody, await request.body(), "body")
     choice = await run_sync(_choose, deployment_of(request).loop, item_id, body, actor_of(request))
-    return as_json(answers.Choice(item_id, body.task, bool(choice.new), not choice.unlabelled, bool(choice.trained_on)))
+    became = (bool(choice.new), not choice.unlabelled, bool(choice.trained_on), bool(choice.replaced))
+    return as_json(answers.Choice(item_id, body.task, *became))
 
 
 @routes.delete(

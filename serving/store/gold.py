@@ -41,6 +41,17 @@ class Counts:
     known: int
 
 
+@dataclass(frozen=True)
+class Added:
+    """Known labels that are ``new``, and how many of them count now where ``replaced`` others did."""
+
+    new: int
+    replaced: int
+
+    def __add__(self, other: "Added") -> "Added":
+        return Added(self.new + other.new, self.replaced + other.replaced)
+
+
 class GoldItems:
     """Chooses items as gold, takes that back, and takes in labels that are known."""
 
@@ -77,14 +88,13 @@ class GoldItems:
                 log(connection, now, actor, "ungold", item_id, {"task": task})
         return gone
 
-    def know(self, task: Task, labels: Sequence[tuple[str, Label]], source: str, actor: Actor, now: datetime) -> int:
-        """Chooses items together with their labels, which come from ``source`` and count from now on; returns how many
-        labels were new.
+    def know(self, task: Task, labels: Sequence[tuple[str, Label]], source: str, actor: Actor, now: datetime) -> Added:
+        """Chooses items together with their labels, which come from ``source`` and count from now on.
 
         Raises:
             NotFound: an item is not registered for the task; then nothing is changed.
         """
-        added = 0
+        added = Added(0, 0)
         with self._database.writing() as connection:
             for item_id, label in sorted(labels, key=lambda pair: pair[0]):
                 row = locked(connection, item_id, task)
@@ -125,18 +135,19 @@ def _choose(connection: Connection, item_id: str, task: Task, actor: Actor, now:
     log(connection, now, actor, "gold", item_id, {"task": task})
 
 
-def _add(connection: Connection, row: Row[Any], label: Label, source: str, actor: Actor, now: datetime) -> bool:
-    """Adds a known label, unless the one that came last is the same, and says whether it did so."""
+def _add(connection: Connection, row: Row[Any], label: Label, source: str, actor: Actor, now: datetime) -> Added:
+    """Adds a known label, unless the one that came last is the same."""
     values: dict[str, Any] = {"item_id": row.item_id, "task": row.task, "label": to_json(label), "annotator": source}
     of_this = and_(corrections.c.item_id == row.item_id, corrections.c.task == row.task, corrections.c.known)
     last = connection.execute(select(corrections).where(of_this).order_by(corrections.c.id.desc()).limit(1)).first()
     if last is not None and (last.label, last.annotator) == (values["label"], source):
-        return False
+        return Added(0, 0)
     told = ["known", values, None if last is None else last.id]
     key = hashlib.sha256(json.dumps(told, sort_keys=True).encode()).hexdigest()
     values |= {"key": key, "seconds": 0.0, "tool": TOOL, "created_at": now, "counted_at": now, "received_at": now,
                "planted": False, "known": True, "actor": actor}  # fmt: skip
     added = connection.execute(corrections.insert().values(**values).returning(corrections.c.id)).scalar_one()
+    counted = connection.execute(select(corrections.c.label).where(corrections.c.id == row.correction_id)).scalar()
     settle(connection, row, added, actor, now)
     log(connection, now, actor, "correct", row.item_id, {"task": row.task, "correction": added, "known": True})
-    return True
+    return Added(1, int(counted not in (None, values["label"])))

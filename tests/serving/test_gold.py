@@ -23,6 +23,7 @@ from serving.loop import StoredVersion
 from serving.media_files import content_id
 from serving.promotion import Pairs
 from serving.store import Store
+from serving.store.gold import Added
 from serving.store.order import Order
 from serving.store.records import Spent
 from serving.store.waiting import Asking
@@ -93,8 +94,8 @@ class TestStore:
         fill(store, 2)
         store.queue.correct(correction(0, "bus", at=1), None, "tester", after(1))
         labels: list[tuple[str, Label]] = [(item_id(0), boxes("car")), (item_id(1), boxes("car"))]
-        assert store.gold.know("detection", labels, "coco:right", "boss", after(2)) == 2
-        assert store.gold.know("detection", labels, "coco:right", "boss", after(3)) == 0  # the same came before
+        assert store.gold.know("detection", labels, "coco:right", "boss", after(2)) == Added(2, 1)
+        assert store.gold.know("detection", labels, "coco:right", "boss", after(3)) == Added(0, 0)  # as before
         assert [label for _, label in store.queue.corrected("detection")] == [boxes("car"), boxes("car")]
         assert vars(store.gold.counts("detection")) == {"chosen": 2, "labelled": 2, "known": 2}
         assert store.queue.seconds("detection") == [Spent("v1", 1, 1, 4.0)]
@@ -105,14 +106,17 @@ class TestStore:
         add_version(store)
         fill(store, 1)
 
-        def bring(*names: str) -> list[int]:
+        def bring(*names: str) -> list[Added]:
             return [store.gold.know("detection", [(item_id(0), boxes(name))], "boss", "boss", START) for name in names]
 
-        assert bring("car", "bus", "bus", "car", "car", "bus") == [1, 1, 0, 1, 0, 1]
+        first, same, other = Added(1, 0), Added(0, 0), Added(1, 1)
+        assert bring("car", "bus", "bus", "car", "car", "bus") == [first, other, same, other, same, other]
         assert [label for _, label in store.queue.corrected("detection")] == [boxes("bus")]
         store.queue.correct(correction(0, "van", at=1), None, "tester", after(1))
-        assert bring("bus") == [0]  # nothing new is known since, and a person said something else
+        assert bring("bus") == [same]  # nothing new is known since, and a person said something else
         assert [label for _, label in store.queue.corrected("detection")] == [boxes("van")]
+        for name, told in (("van", first), ("car", other)):  # the first says the same as that person
+            assert store.gold.know("detection", [(item_id(0), boxes(name))], "boss", "boss", after(2)) == told
 
 
 def test_people_label_a_chosen_item_however_sure_the_model_is_and_whole(tmp_path: Path) -> None:
@@ -289,8 +293,10 @@ def test_over_http_and_on_the_page(tmp_path: Path) -> None:
         label = {"width": 120, "height": 90, "boxes": [{"xyxy": [1, 1, 20, 20], "category": "car", "confidence": 1.0}]}
         told = client.put(f"/v1/items/{first}/gold", json={"task": "detection", "label": label})
         assert (told.status_code, told.json()) == (200, {
-            "item_id": first, "task": "detection", "new": True, "labelled": True, "trained_on": False
+            "item_id": first, "task": "detection", "new": True, "labelled": True, "trained_on": False, "replaced": False
         })  # fmt: skip
+        other = {**label, "boxes": []}
+        assert client.put(f"/v1/items/{first}/gold", json={"task": "detection", "label": other}).json()["replaced"]
         assert client.put(f"/v1/items/{second}/gold", json={"task": "detection"}).json()["labelled"] is False
         page = client.get("/v1/gold?task=detection&limit=1").json()
         assert (page["chosen"], page["labelled"], page["known"], page["next"]) == (2, 1, 1, min(first, second))
@@ -359,6 +365,12 @@ def test_from_a_file_of_labels_to_planted_items(tmp_path: Path) -> None:
         assert "12 new labels; 12 more chosen as gold" in brought.stdout
         again = prelabel(tmp_path, "gold", "import", "detection", f"coco:{tmp_path}/right", "--db", here, **values)
         assert "0 new labels; 0 more chosen as gold" in again.stdout
+        shutil.copytree(tmp_path / "right", tmp_path / "other")
+        (labels,) = (tmp_path / "other" / "annotations").iterdir()
+        labels.write_text(labels.read_text(encoding="utf-8").replace('"car"', '"bus"'), encoding="utf-8")
+        other = prelabel(tmp_path, "gold", "import", "detection", f"coco:{tmp_path}/other", "--db", here, **values)
+        told = "12 new labels; 0 more chosen as gold; 12 with another label before, which counts no longer"
+        assert told in other.stdout
         listed = prelabel(tmp_path, "gold", "--db", here, **values)
         (line,) = (line for line in listed.stdout.splitlines() if line.strip().startswith("detection"))
         assert line.split() == ["detection", "12", "0", "12", "12"]

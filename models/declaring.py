@@ -77,16 +77,19 @@ def require_outputs(named: Mapping[str, str], roles: Iterable[str], head: str) -
         raise InvalidInput(f"outputs: expected the name of {', '.join(missing)} for head {head}, got {dict(named)}")
 
 
-def require_heeded(given: Mapping[str, Any], heads_of: Mapping[str, Sequence[str]], head: str) -> None:
-    """What is declared must mean something to the head; ``heads_of`` names the heads of what not all of them heed.
+def require_heeded(
+    given: Mapping[str, Any], kinds_of: Mapping[str, Sequence[str]], kind: str, what: str = "head", table: str = ""
+) -> None:
+    """What is declared must mean something to the kind of head, or of ``what``; ``kinds_of`` names the kinds of what
+    not all of them heed. ``table`` is where ``given`` stands in the declaration.
 
     Raises:
-        InvalidInput: naming what this head does not heed.
+        InvalidInput: naming what this kind does not heed.
     """
-    for name, heads in heads_of.items():
-        if name in given and head not in heads:
-            raise InvalidInput(f"{name}: expected nothing for head {head}, for only {', '.join(heads)} heeds it, "
-                               f"got {given[name]!r}")  # fmt: skip
+    for name, kinds in kinds_of.items():
+        if name in given and kind not in kinds:
+            raise InvalidInput(f"{table}{name}: expected nothing for {what} {kind}, for only {', '.join(kinds)} heeds "
+                               f"it, got {given[name]!r}")  # fmt: skip
 
 
 def plain(record: Any) -> dict[str, Any]:

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from pydantic import ConfigDict
 
 from models.asr.log_mel import LogMel
-from models.declaring import build, merged, text_of
+from models.declaring import build, merged, require_heeded, text_of
 from models.errors import InvalidInput
 from models.media import SAMPLE_RATE, Waveform
 from models.onnx_files import Graph, graph_of, open_session, run
@@ -32,6 +32,7 @@ _HABITS: dict[str, dict[str, Any]] = {  # of the features that others train on
     "kaldi": {"high_hz": -400.0},
     "nemo": {"low_hz": 0.0, "high_hz": 0.0, "normalise": "per_feature"},
 }
+_KINDS_OF = {"normalise": ("waveform",), "layout": ("log-mel",), "features": ("log-mel",)}  # other input heeds none
 # families of sherpa-onnx that hear features of their own, by a part of their name
 _OWN_FEATURES = ("telespeech", "dolphin", "paraformer", "sense_voice", "medasr", "fire_red", "tdnn")
 _MOMENTS = ("mean", "invstd", "neg_mean", "inv_stddev", "lfr_window_size")  # and others note here what to do outside
@@ -127,7 +128,9 @@ def declare(onnx: Path, given: Mapping[str, Any]) -> Declaration:
     session = open_session(onnx)
     graph = graph_of(session)
     _require_known_features(graph.metadata)
-    told = _with_habits(graph, merged(_told_by(graph, given), given))
+    whole = merged(_told_by(graph, given), given)
+    require_heeded(given.get("input", {}), _KINDS_OF, whole["input"]["kind"], "kind", "input.")
+    told = _with_habits(graph, whole)
     _require_whole(graph, told["output"])
     told["vocabulary"] = vocabulary(told.get("vocabulary"), onnx.parent, _classes(graph, told["output"]))
     if "blank" not in told:

@@ -165,6 +165,8 @@ def declare(folder: Path, given: Mapping[str, Any]) -> Declaration:
     missing = [name for name in NEEDED if not (folder / name).is_file()]
     if missing:
         raise InvalidInput(f"{folder}: expected a CTranslate2 model of Whisper, got no {', '.join(missing)}")
+    if "files" in given:
+        raise InvalidInput(f"files: expected none declared, for those in the folder count, got {given['files']!r:.200}")
     files = {path.name: file_sha256(path) for path in sorted(folder.iterdir()) if path.is_file()}
     return build(Declaration, {**given, "files": files})
 

@@ -159,6 +159,17 @@ class TestDeclaration:
                 {"input": {"features": {"mels": 64}}},
                 "input.features.mels: expected 80, as x .*, got 64",
             ),
+            (
+                foreign.sherpa,
+                {"input": {"normalise": True}},
+                "^input.normalise: expected nothing for kind log-mel, for only waveform heeds it, got True$",
+            ),
+            (
+                foreign.wav2vec2,
+                {"input": {"layout": "mels-frames"}},
+                "input.layout: expected nothing for kind wave",
+            ),
+            (foreign.wav2vec2, {"input": {"features": {"kind": "nemo"}}}, "input.features: expected nothing for kind "),
             (foreign.sherpa, {"input": {"kind": "waveform"}}, "input.kind: expected what x .* takes, got 'waveform'"),
             (foreign.sherpa, {"output": "logits"}, r"outputs: expected one of log_probs \(\?x\?x4\)"),
             (foreign.sherpa, {"output": "log_probs_len"}, "output: expected 1 x frames x classes, got log_probs_len"),

@@ -134,6 +134,7 @@ def test_what_is_no_model_is_refused(tmp_path: Path) -> None:
     ("given", "message"),
     [
         ({"compute_type": "int9"}, "computes in int9 here, got Invalid compute type: int9"),
+        ({"files": "none"}, "files: expected none declared, for those in the folder count, got 'none'"),
         ({"language": "german"}, "language: expected one of en, got 'german'"),
     ],
 )

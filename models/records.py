@@ -117,6 +117,8 @@ class Box:
     def __post_init__(self) -> None:
         x1, y1, x2, y2 = self.xyxy
         ordered = 0 <= x1 < x2 < math.inf and 0 <= y1 < y2 < math.inf
+        if ordered and self.category and 0 <= self.confidence <= 1:
+            return  # a store has hundreds of thousands of boxes
         _require(ordered, "Box.xyxy", "0 <= x1 < x2 and 0 <= y1 < y2", self.xyxy)
         _require(bool(self.category), "Box.category", "a non-empty string", self.category)
         _require_unit("Box.confidence", self.confidence)
@@ -135,8 +137,8 @@ class Boxes:
     def __post_init__(self) -> None:
         _require_size("Boxes", self.width, self.height)
         for box in self.boxes:
-            inside = box.xyxy[2] <= self.width and box.xyxy[3] <= self.height
-            _require(inside, "Boxes.boxes", f"a box inside {self.width}x{self.height}", box.xyxy)
+            if not (box.xyxy[2] <= self.width and box.xyxy[3] <= self.height):
+                _require(False, "Boxes.boxes", f"a box inside {self.width}x{self.height}", box.xyxy)
 
 
 @dataclass(frozen=True)

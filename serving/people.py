@@ -176,7 +176,7 @@ def _judged(task: Task, one: Opinions, terms: Terms) -> Judged:
     label: Label | None = None
     if answers is not None:
         verdicts = [Verdict(answer, 1.0, 1.0) for answer in answers]  # a label is made of the answers alone
-        label = consensus.agreed(task, comparable(one), verdicts).label
+        label = consensus.label(task, comparable(one), verdicts)
     return Judged(
         terms,
         tuple(

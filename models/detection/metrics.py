@@ -124,6 +124,9 @@ def match(predicted: Sequence[Box], truth: Sequence[Box], least_iou: float = LEA
     if not predicted or not truth:
         return matched
     iou = pairwise_iou(corners_of(predicted), corners_of(truth))
+    nearest, near = iou.argmax(axis=1), iou.max(axis=1) >= least_iou
+    if len(set(nearest[near].tolist())) == near.sum():
+        return np.where(near, nearest, matched)  # no two want the same
     for row in np.argsort([-box.confidence for box in predicted], kind="stable"):
         best = int(iou[row].argmax())
         if iou[row, best] >= least_iou:

@@ -26,8 +26,10 @@ def pairwise_iou(first: Floats, second: Floats) -> NDArray[np.float64]:
 
 def shared(first: Floats, second: Floats) -> NDArray[np.float64]:
     """The area (n, m) that boxes (n, 4) and boxes (m, 4), xyxy, have in common."""
-    size = np.minimum(first[:, None, 2:], second[None, :, 2:]) - np.maximum(first[:, None, :2], second[None, :, :2])
-    return np.asarray(size.clip(min=0).prod(axis=2), np.float64)
+    one, other = first.T[..., None], second.T  # (4, n, 1), (4, m)
+    width = np.minimum(one[2], other[2]) - np.maximum(one[0], other[0])
+    height = np.minimum(one[3], other[3]) - np.maximum(one[1], other[1])
+    return np.asarray(np.maximum(width, 0) * np.maximum(height, 0), np.float64)
 
 
 def share_inside(boxes: Floats, regions: Floats) -> NDArray[np.float64]:
@@ -36,4 +38,5 @@ def share_inside(boxes: Floats, regions: Floats) -> NDArray[np.float64]:
 
 
 def _area(boxes: Floats) -> NDArray[np.float64]:
-    return np.asarray((boxes[:, 2:] - boxes[:, :2]).clip(min=0).prod(axis=1), np.float64)
+    x1, y1, x2, y2 = boxes.T
+    return np.asarray(np.maximum(x2 - x1, 0) * np.maximum(y2 - y1, 0), np.float64)

@@ -17,7 +17,7 @@ from models.records import LABEL_TYPES, Boxes, Label, Lanes, Task
 from selection.consensus import boxes, lanes, words
 from selection.consensus.dawid_skene import Verdict, Votes, judge
 
-__all__ = ["Agreed", "Consensus", "Verdict", "Votes", "agree", "agreed", "answered", "votes"]
+__all__ = ["Agreed", "Consensus", "Verdict", "Votes", "agree", "agreed", "answered", "label", "votes"]
 
 
 @dataclass(frozen=True)
@@ -51,7 +51,7 @@ def agree(task: Task, items: Sequence[Mapping[str, Label]]) -> Consensus:
         _check(task, number, labels)
     asked = [_questions(task, labels) for labels in items]
     verdicts, accuracy = answered([asked_of for asked_of, _ in asked])
-    found = [_agreed(task, drawn, asked_of, said) for (asked_of, drawn), said in zip(asked, verdicts, strict=True)]
+    found = [_agreed(task, drawn, said) for (_, drawn), said in zip(asked, verdicts, strict=True)]
     return Consensus(tuple(found), accuracy)
 
 
@@ -70,29 +70,41 @@ def answered(items: Sequence[Sequence[Votes]]) -> tuple[list[Sequence[Verdict]],
 
 def agreed(task: Task, labels: Mapping[str, Label], verdicts: Sequence[Verdict]) -> Agreed:
     """The label of one item by the verdicts on its ``votes``."""
-    asked, drawn = _questions(task, labels)
-    return _agreed(task, drawn, asked, verdicts)
+    return _agreed(task, _questions(task, labels)[1], verdicts)
+
+
+def label(task: Task, labels: Mapping[str, Label], verdicts: Sequence[Verdict]) -> Label:
+    """The same without how far they agree."""
+    return _label(task, _questions(task, labels)[1], verdicts)[0]
 
 
 def _questions(task: Task, labels: Mapping[str, Any]) -> tuple[list[Votes], Any]:
     """The votes of each question, and what was drawn for it."""
     if task == "asr":
         return words.questions(labels), None
-    drawn = boxes.clusters(labels) if task == "detection" else lanes.clusters(labels)
+    drawn = _kind(task).clusters(labels)
     return [one.votes for one in drawn], (drawn, next(iter(labels.values())))
 
 
-def _agreed(task: Task, asked: Any, votes: Sequence[Votes], verdicts: Sequence[Verdict]) -> Agreed:
+def _agreed(task: Task, drawn: Any, verdicts: Sequence[Verdict]) -> Agreed:
+    found, shapes = _label(task, drawn, verdicts)
     if task == "asr":
-        return Agreed(words.label(verdicts), _mean([verdict.agreement for verdict in verdicts]))
-    drawn, image = asked
-    kind: Any = boxes if task == "detection" else lanes
-    shapes, agreements = [], []
-    for cluster, verdict in zip(drawn, verdicts, strict=True):
-        shape, agreement = kind.fused(cluster, verdict)
-        agreements.append(agreement)
-        shapes += [shape] if shape is not None else []
-    return Agreed(type(image)(image.width, image.height, tuple(shapes)), _mean(agreements))
+        return Agreed(found, _mean([verdict.agreement for verdict in verdicts]))
+    each = zip(drawn[0], verdicts, shapes, strict=True)
+    return Agreed(found, _mean([_kind(task).agreement(*one) for one in each]))
+
+
+def _label(task: Task, drawn: Any, verdicts: Sequence[Verdict]) -> tuple[Label, list[Any]]:
+    """The label, and what became of everything that was drawn: a shape, or None."""
+    if task == "asr":
+        return words.label(verdicts), []
+    clusters, image = drawn
+    found = [_kind(task).fused(*one) for one in zip(clusters, verdicts, strict=True)]
+    return type(image)(image.width, image.height, tuple(one for one in found if one is not None)), found
+
+
+def _kind(task: Task) -> Any:
+    return boxes if task == "detection" else lanes
 
 
 def _mean(agreements: Sequence[float]) -> float:

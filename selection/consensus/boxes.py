@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
 from models.detection.overlap import corners_of, pairwise_iou
 from models.records import Box, Boxes
@@ -34,16 +35,24 @@ def clusters(labels: Mapping[str, Boxes]) -> list[Cluster]:
     return [Cluster(one, {who: one[who].category if who in one else NOTHING for who in people}) for one in found]
 
 
-def fused(cluster: Cluster, verdict: Verdict) -> tuple[Box | None, float]:
-    """The object where those who call it what won put it, by the median of each side; None where nothing won.
-
-    The figure is the agreement: the mean over annotators of the IoU of their box with the fused one.
-    """
+def fused(cluster: Cluster, verdict: Verdict) -> Box | None:
+    """The object where those who call it what won put it, by the median of each side; None where nothing won."""
     if verdict.answer == NOTHING:
-        return None, verdict.agreement
-    voters = [box for person, box in sorted(cluster.drawn.items()) if cluster.votes[person] == verdict.answer]
-    places = corners_of(voters)
-    middle = np.median(places, axis=0)
-    x1, y1, x2, y2 = middle.tolist()
-    shared = float(pairwise_iou(middle[None], places).sum())
-    return Box((x1, y1, x2, y2), verdict.answer), shared / len(cluster.votes)
+        return None
+    ordered = np.sort(_voters(cluster, verdict), axis=0)
+    x1, y1, x2, y2 = ((ordered[(len(ordered) - 1) // 2] + ordered[len(ordered) // 2]) / 2).tolist()
+    return Box((x1, y1, x2, y2), verdict.answer)
+
+
+def agreement(cluster: Cluster, verdict: Verdict, found: Box | None) -> float:
+    """How far annotators agree on a fused object: the mean over them of the IoU of their box with it."""
+    if found is None:
+        return verdict.agreement
+    shared = pairwise_iou(corners_of([found]), _voters(cluster, verdict)).sum()
+    return float(shared) / len(cluster.votes)
+
+
+def _voters(cluster: Cluster, verdict: Verdict) -> NDArray[np.float64]:
+    """The boxes (n, 4) of those who call the object what won."""
+    drawn = sorted(cluster.drawn.items())
+    return corners_of(box for person, box in drawn if cluster.votes[person] == verdict.answer)

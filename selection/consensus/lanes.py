@@ -36,19 +36,26 @@ def clusters(labels: Mapping[str, Lanes]) -> list[Cluster]:
     return [_cluster(people, dict(drawn[i] for i in group), shared[np.ix_(group, group)]) for group in groups]
 
 
-def fused(cluster: Cluster, verdict: Verdict) -> tuple[Lane | None, float]:
-    """The line by the median of those that were drawn, along the one that is most like all; None where nothing won.
-
-    The figure is the agreement: the mean over annotators of the share of length that their line has close to that one.
-    """
+def fused(cluster: Cluster, verdict: Verdict) -> Lane | None:
+    """The line by the median of those that were drawn, along the one that is most like all; None where nothing won."""
     if verdict.answer == NOTHING:
-        return None, verdict.agreement
+        return None
     lanes = list(cluster.drawn.values())
-    middle = int(cluster.shared.sum(axis=1).argmax())
-    agreement = float(cluster.shared[middle].sum() / len(cluster.votes))
-    points = np.array(lanes[middle].points, np.float64)
+    points = np.array(lanes[_middle(cluster)].points, np.float64)
     nearest = np.median([_nearest(points, lane) for lane in lanes], axis=0)
-    return Lane(tuple((float(x), float(y)) for x, y in nearest)), agreement
+    return Lane(tuple((float(x), float(y)) for x, y in nearest))
+
+
+def agreement(cluster: Cluster, verdict: Verdict, found: Lane | None) -> float:
+    """How far annotators agree on a fused line: the mean over them of the share of length that their line has close to
+    the one that is most like all."""
+    if found is None:
+        return verdict.agreement
+    return float(cluster.shared[_middle(cluster)].sum() / len(cluster.votes))
+
+
+def _middle(cluster: Cluster) -> int:
+    return int(cluster.shared.sum(axis=1).argmax())
 
 
 def _cluster(people: Sequence[str], drawn: Mapping[str, Lane], shared: NDArray[np.float64]) -> Cluster:

@@ -13,10 +13,9 @@ def alike(similarity: NDArray[np.float64], owners: Sequence[str], least: float) 
     """
     pairs = np.triu(similarity, k=1)
     group_of, groups = list(range(len(owners))), {i: [i] for i in range(len(owners))}
-    for pair in np.argsort(-pairs, axis=None, kind="stable").tolist():
+    close = np.flatnonzero(pairs >= least)
+    for pair in close[np.argsort(-pairs.ravel()[close], kind="stable")].tolist():
         i, j = divmod(pair, len(owners))
-        if pairs[i, j] < least:
-            break
         one, other = sorted((group_of[i], group_of[j]))
         theirs = [owners[k] for k in groups[one] + groups[other]]
         if one != other and len(set(theirs)) == len(theirs):

@@ -147,6 +147,28 @@ def test_a_box_takes_its_best_free_partner() -> None:
     assert match(predicted, truth).tolist() == [1, 0]  # the second still overlaps the other by 80/120
 
 
+CROWD = st.lists(
+    st.tuples(*[st.integers(0, 8)] * 2, *[st.integers(4, 9)] * 2, st.sampled_from([0.2, 0.5, 0.9])), max_size=6
+)
+
+
+@settings(max_examples=300, deadline=None)
+@given(CROWD, CROWD, st.sampled_from([0.2, 0.5]))
+def test_matches_agree_with_a_slow_loop(
+    said: list[tuple[int, int, int, int, float]], there: list[tuple[int, int, int, int, float]], least: float
+) -> None:
+    """Boxes that crowd, so that often several want the same."""
+    predicted, truth = ([box(x, y, x + w, y + h, "car", sure) for x, y, w, h, sure in some] for some in (said, there))
+    expected, free = [-1] * len(predicted), list(range(len(truth)))
+    for row in sorted(range(len(predicted)), key=lambda row: -predicted[row].confidence):
+        overlap = {one: slow_iou(np.array(predicted[row].xyxy), np.array(truth[one].xyxy)) for one in free}
+        best = max(free, key=lambda one: overlap[one], default=None)
+        if best is not None and overlap[best] >= least:
+            expected[row] = best
+            free.remove(best)
+    assert match(predicted, truth, least).tolist() == expected
+
+
 def test_measure_by_hand() -> None:
     first = image(box(0, 0, 10, 10, confidence=0.9), box(50, 50, 60, 60, confidence=0.8))
     second = image(box(0, 0, 10, 10, "dog", 0.7))

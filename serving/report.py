@@ -43,7 +43,7 @@ def task_report(
         "labels": labels,
         "unfit": {"items": sum(reasons.values()), "drawn": store.unfit.drawn(task), "reasons": reasons},
         "corrections": sum(line.corrections for line in lines),
-        "corrections_without_seconds": store.queue.without_seconds(task),
+        "corrections_without_seconds": sum(line.untold for line in lines),
         "gold": vars(gold),
         "planted": planted,
         "human_seconds": human_seconds,

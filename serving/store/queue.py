@@ -209,17 +209,12 @@ class Queue:
         """One line for each version that people corrected; planted items are told apart (``planting``), and labels that
         came with gold items are nobody's work."""
         version, different = corrections.c.model_version, func.count(corrections.c.item_id.distinct())
-        chosen = select(version, func.count(), different, func.sum(corrections.c.seconds))
+        seconds = corrections.c.seconds
+        chosen = select(version, func.count(), different, func.sum(seconds), func.sum(case((seconds == 0, 1), else_=0)))
         chosen = chosen.where(corrections.c.task == task, *_WORK)
         rows = self._database.rows(chosen.group_by(version))
-        lines = (Spent(name, n, of, float(seconds)) for name, n, of, seconds in rows)
+        lines = (Spent(name, n, of, float(told), int(untold)) for name, n, of, told, untold in rows)
         return sorted(lines, key=lambda line: line.version or "")
-
-    def without_seconds(self, task: Task) -> int:
-        """How many corrections came from a tool that told no seconds."""
-        chosen = select(func.count()).where(corrections.c.task == task, corrections.c.seconds == 0)
-        chosen = chosen.where(*_WORK)
-        return int(self._database.value(chosen))
 
     def seconds_since(self, task: Task, since: datetime) -> float:
         """Human seconds that came from then on."""

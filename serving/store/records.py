@@ -215,12 +215,14 @@ class OpenCheck:
 
 @dataclass(frozen=True)
 class Spent:
-    """Human seconds on what a version said (None: on labels from nothing): on so many corrections of so many items."""
+    """Human seconds on what a version said (None: on labels from nothing): on so many corrections of so many items; of
+    ``untold`` corrections no tool told seconds."""
 
     version: str | None
     corrections: int
     items: int
     seconds: Seconds
+    untold: int = 0
 
 
 @dataclass(frozen=True)

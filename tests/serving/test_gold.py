@@ -99,7 +99,6 @@ class TestStore:
         assert [label for _, label in store.queue.corrected("detection")] == [boxes("car"), boxes("car")]
         assert vars(store.gold.counts("detection")) == {"chosen": 2, "labelled": 2, "known": 2}
         assert store.queue.seconds("detection") == [Spent("v1", 1, 1, 4.0)]
-        assert store.queue.without_seconds("detection") == 0
         assert [label for label, _ in store.queue.last_given("detection", 9)] == [boxes("bus")]
 
     def test_the_known_label_that_came_last_counts_also_one_that_came_before_another(self, store: Store) -> None:

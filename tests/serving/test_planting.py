@@ -110,12 +110,12 @@ class TestStore:
         assert plant(labelled, "bob", now=99) == {}
 
     def test_it_is_told_apart_in_every_figure(self, labelled: Store) -> None:
-        before = labelled.queue.seconds("detection"), labelled.queue.without_seconds("detection")
+        before = labelled.queue.seconds("detection")
         held = plant(labelled, "bob")
         labelled.queue.correct(correction(0, "car", annotator="bob", at=3), held["0"], "tester", after(3))
         untold = replace(correction(1, "bus", annotator="bob", at=3), seconds=0)
         labelled.queue.correct(untold, held["1"], "tester", after(3))
-        assert (labelled.queue.seconds("detection"), labelled.queue.without_seconds("detection")) == before
+        assert labelled.queue.seconds("detection") == before
         assert (labelled.planting.handed_out("detection"), labelled.planting.seconds("detection")) == (3, 4.0)
         told = [(one.annotator, one.given, one.known, one.seconds) for one in labelled.planting.measured("detection")]
         assert told == [("bob", boxes("car"), boxes("bus"), 4.0), ("bob", boxes("bus"), boxes("bus"), 0.0)]

@@ -379,8 +379,8 @@ def test_seconds_are_counted_by_version(store: Store) -> None:
     fill(store, 2)
     store.queue.correct(correction(0, "car"), None, "tester", START)
     store.queue.correct(correction(1, "car"), None, "tester", START)
-    store.queue.correct(correction(1, "bus"), None, "tester", after(1))
-    assert store.queue.seconds("detection") == [Spent("v1", 3, 2, 12.0)]
+    store.queue.correct(replace(correction(1, "bus"), seconds=0.0), None, "tester", after(1))
+    assert store.queue.seconds("detection") == [Spent("v1", 3, 2, 8.0, untold=1)]
 
 
 def test_two_processes_with_many_threads_never_share_an_item(store: Store, database_url: str) -> None:

@@ -178,7 +178,10 @@ def _control(tag: Element, medium: Element, tags: Iterable[Element]) -> Control:
     name = tag.get("name", "")
     if tag.tag == "VideoRectangle":
         rate = medium.get("framerate") or medium.get("frameRate") or _FRAMERATE
-        return Control("VideoRectangle", name, to_name, value[1:], *_labels_beside(tag, tags), rate)
+        control = Control("VideoRectangle", name, to_name, value[1:], *_labels_beside(tag, tags), rate)
+        if not rate.startswith("$"):
+            control.frames_per_s({})  # refuses what is no such number
+        return control
     if tag.tag != "TextArea":
         kind: Kind = tag.tag  # type: ignore[assignment]  # one of _CONTROLS
         labels = _labels(tag)

@@ -67,11 +67,16 @@ class TestConfig:
     ) -> None:
         assert shown(VIDEO.replace('framerate="25"', attribute)).control.frames_per_s(data) == pytest.approx(rate)
 
-    @pytest.mark.parametrize("wrong", ["many", "0", "-1", "nan", "inf", "$fps"])
-    def test_a_rate_that_is_none_is_refused(self, wrong: str) -> None:
-        control = shown(VIDEO.replace("25", wrong)).control
-        with pytest.raises(InvalidInput, match="expected a framerate above 0, got"):
-            control.frames_per_s({})
+    @pytest.mark.parametrize("wrong", ["many", "0", "-1", "nan", "inf"])
+    def test_a_rate_that_is_none_is_refused_with_the_configuration(self, wrong: str) -> None:
+        with pytest.raises(InvalidInput, match="label_config: expected a framerate above 0, got"):
+            shown(VIDEO.replace("25", wrong))
+
+    @pytest.mark.parametrize("data", [{}, {"fps": "many"}, {"fps": 0}])
+    def test_a_rate_that_a_tasks_data_does_not_tell_is_refused_with_the_task(self, data: dict[str, Any]) -> None:
+        control = shown(VIDEO.replace("25", "$fps")).control
+        with pytest.raises(InvalidInput, match="label_config: expected a framerate above 0, got"):
+            control.frames_per_s(data)
 
     def test_without_labels_it_is_refused(self) -> None:
         with pytest.raises(InvalidInput, match="expected Labels on 'video' for VideoRectangle 'box', got none"):

@@ -185,7 +185,7 @@ class Database:
                 raise
             if "locked" in said:
                 self._patience_s = IMPATIENT_S
-            raise StoreAway(said) from error
+            raise StoreAway(f"{self._file}: {said}" if self._file and "disk" in said else said) from error
         except StatementError as error:  # what was raised while it was made
             raise (error.orig if isinstance(error.orig, InvalidInput) else error) from None
 

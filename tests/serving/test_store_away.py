@@ -140,10 +140,10 @@ def test_a_removed_or_replaced_file_takes_nothing_and_gives_nothing(store: Store
     assert register(store, "second") == 1
 
 
-def test_a_full_disk_keeps_nothing_and_goes_on_with_room(store: Store) -> None:
+def test_a_full_disk_keeps_nothing_and_goes_on_with_room(store: Store, file: Path) -> None:
     with store._database.writing() as connection:
         connection.execute(text("PRAGMA max_page_count = 1"))  # SQLite takes the present size for it
-    with pytest.raises(StoreAway, match="database or disk is full"):
+    with pytest.raises(StoreAway, match=f": {file}: database or disk is full$"):
         store.items.register([(item(name), "detection", 0.5) for name in range(5000)], "tester", START)
     with store._database.writing() as connection:
         connection.execute(text("PRAGMA max_page_count = 1000000"))

@@ -72,9 +72,11 @@ class Plan:
             raise InvalidInput(
                 f"training plan: expected a version to start from, to keep {self.keep:g} of it, got none"
             )
-        if self.epochs < 1 or self.batch_size < 1 or not self.learning_rate > 0:
+        if self.epochs < 1 or self.batch_size < 1 or not 0 < self.learning_rate < math.inf:
             got = f"{self.epochs}, {self.batch_size} and {self.learning_rate:g}"
-            raise InvalidInput(f"training plan: expected epochs, batch size and learning rate > 0, got {got}")
+            raise InvalidInput(
+                f"training plan: expected epochs, batch size and learning rate > 0 and finite, got {got}"
+            )
 
     def run_name(self, pairs: Sequence[tuple[Item, Label]]) -> str:
         """A name that only this plan on these items with these labels has."""

@@ -313,7 +313,7 @@ def test_nothing_to_train_on_is_refused(tmp_path: Path) -> None:
     with pytest.raises(InvalidInput, match="expected at least 1 labelled item, got none"):
         train(plan(), [], tmp_path, console=QUIET, device=CPU)
     with pytest.raises(
-        InvalidInput, match=r"expected epochs, batch size and learning rate > 0, got 0, \d+ and [\d.]+$"
+        InvalidInput, match=r"expected epochs, batch size and learning rate > 0 and finite, got 0, \d+ and [\d.]+$"
     ):
         plan(epochs=0)
     with pytest.raises(InvalidInput, match=r"expected a version to start from, to keep 0\.5 of it, got none$"):

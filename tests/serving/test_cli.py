@@ -55,8 +55,9 @@ def prelabel(folder: Path, *words: str, **environment: str) -> Done:
         ),
         (
             ["train", "asr", "--data", "nemo:x", "--learning-rate", "0"],
-            "training plan: expected epochs, batch size and learning rate > 0, got ",
+            "training plan: expected epochs, batch size and learning rate > 0 and finite, got ",
         ),
+        (["train", "asr", "--data", "nemo:x", "--learning-rate", "inf"], "and learning rate > 0 and finite, got "),
         (["promote", "lane-0"], "version: expected the name of a known version, got 'lane-0'"),
         (
             ["annotate", "lane", "nowhere", "--out", "o.jsonl", "--model", "lane-0"],

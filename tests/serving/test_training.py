@@ -203,7 +203,7 @@ def test_words_stay_as_certain_as_those_of_the_start_where_too_few_items_can_tea
 
 
 def test_a_learning_rate_of_nothing_is_not_the_usual_one() -> None:
-    with pytest.raises(InvalidInput, match="expected epochs, batch size and learning rate > 0"):
+    with pytest.raises(InvalidInput, match="expected epochs, batch size and learning rate > 0 and finite"):
         _plan(Request("lane", ("culane:x",), learning_rate=0.0), None)
     assert _plan(Request("lane", ("culane:x",)), None).learning_rate > 0
 

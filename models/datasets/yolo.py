@@ -12,7 +12,8 @@ among them or among the labels, as Roboflow ``_darknet.labels`` among the images
 import math
 import os
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -65,7 +66,7 @@ def read(root: Path, split: str | None = None) -> Iterator[tuple[Item, Boxes]]:
     if not os.path.isdir(above):  # where the data lay on the machine that wrote the file
         above = folder
     sources = values[chosen] if isinstance(values[chosen], list) else [values[chosen]]
-    images = _images(file, [_source(above, str(name)) for name in sources])
+    images = partial(_images, file, [_source(above, str(name)) for name in sources])
     return _read(folder, file, _names(file, values.get("names")), images, _pose(file, values.get("kpt_shape")))
 
 
@@ -100,8 +101,8 @@ def _one_folder(file: Path) -> dict[str, Any]:
 
 def _folder(file: Path) -> Path:
     """In which the images lie, one up from classes that stand among the labels."""
-    above = file.parent.parent
-    return above if file.parent.name == "labels" and (above / "images").is_dir() else file.parent
+    is_apart = file.name in _CLASSES and file.parent.name == "labels" and (file.parent.parent / "images").is_dir()
+    return file.parent.parent if is_apart else file.parent
 
 
 def _lines(file: Path) -> list[str]:
@@ -151,16 +152,22 @@ def _pose(file: Path, shape: object) -> int:
 
 
 def _read(
-    root: Path, file: Path, names: dict[int, str], images: Iterable[Path], behind: int
+    root: Path, file: Path, names: dict[int, str], images: Callable[[], Iterator[Path]], behind: int
 ) -> Iterator[tuple[Item, Boxes]]:
-    image, is_labelled = None, False
-    for image in images:
+    _require_labels(file, images())  # before any item is taken for one that shows nothing
+    for image in images():
         width, height = image_size(image)
-        lines = numbered_lines(labels) if (labels := _labels_of(image)).is_file() else None
-        is_labelled = is_labelled or lines is not None
-        boxes = (_box(where, line, names, width, height, behind) for where, line in lines or ())
+        lines = numbered_lines(labels) if (labels := _labels_of(image)).is_file() else ()
+        boxes = (_box(where, line, names, width, height, behind) for where, line in lines)
         yield Item(below(root, image), str(image)), Boxes(width, height, tuple(box for box in boxes if box))
-    if image and not is_labelled:
+
+
+def _require_labels(file: Path, images: Iterable[Path]) -> None:
+    image = None
+    for image in images:
+        if _labels_of(image).is_file():
+            return
+    if image:
         broken(f"{file}", f"labels/../{image.stem}.txt for {image}, or one of another image", "no label file at all")
 
 

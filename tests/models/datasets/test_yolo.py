@@ -146,8 +146,19 @@ def test_labels_that_are_nowhere_to_be_found_are_no_empty_images(tmp_path: Path)
     photo(tmp_path / "pictures" / "b.jpg")
     put(tmp_path / "labels" / "a.txt", "0 0.5 0.5 0.25 0.5\n")
     expect_broken(f"yolo:{tmp_path}", file, "", f"expected labels/../b.txt for {tmp_path}/pictures/b.jpg, or one of an")
-    put(tmp_path / "pictures" / "a.txt")
+    with pytest.raises(InvalidDataset):  # before an item is handed out, which might be kept
+        next(read(f"yolo:{tmp_path}"))
+    put(tmp_path / "pictures" / "b.txt")
     assert list(labels(f"yolo:{tmp_path}").values()) == [Boxes(64, 48), Boxes(64, 48)]
+
+
+def test_data_yaml_may_lie_among_the_labels(tmp_path: Path) -> None:
+    """Its paths are relative to where it lies, other than those of classes.txt, which has none."""
+    photo(tmp_path / "images" / "a.jpg")
+    put(tmp_path / "labels" / "a.txt", "0 0.5 0.5 0.25 0.5\n")
+    put(tmp_path / "labels" / "train.txt", "../images/a.jpg\n")
+    put(tmp_path / "labels" / "data.yaml", "train: train.txt\nnames: [car]\n")
+    assert labels(f"yolo:{tmp_path}/labels") == {"../images/a.jpg": Boxes(64, 48, (Box((24, 12, 40, 36), "car"),))}
 
 
 def test_without_data_yaml_there_is_nothing_to_read(tmp_path: Path) -> None:

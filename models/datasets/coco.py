@@ -59,8 +59,9 @@ def read(root: Path, split: str | None = None) -> Iterator[tuple[Item, Boxes]]:
 def read_marked(root: Path, split: str | None = None) -> Iterator[tuple[Item, Boxes, Ignored]]:
     """The same, each image with its crowds."""
     if root.is_file():
-        above = root.parent.parent if root.parent.name == "annotations" else root.parent
-        return _read(above, root, _places(above, root.stem.removeprefix(_PREFIX)))
+        above, split = root.parent, root.stem.removeprefix(_PREFIX)
+        above = above.parent if above.name == "annotations" else above
+        return _read(above, root, _places(above, "", "images", "data", split, f"images/{split}"))
     if roboflow := sorted(path.parent.name for path in root.glob(f"*/{_ROBOFLOW}")):
         chosen = chosen_split(root, roboflow, split, f"SPLIT/{_ROBOFLOW}")
         return _read(root, root / chosen / _ROBOFLOW, [root / chosen])
@@ -68,13 +69,12 @@ def read_marked(root: Path, split: str | None = None) -> Iterator[tuple[Item, Bo
         return read_marked(split_file(root, "", split, ".json")[0])
     prefix = _PREFIX if splits_in(root / "annotations", _PREFIX, ".json") else ""
     file, chosen = split_file(root / "annotations", prefix, split, ".json")
-    return _read(root, file, _places(root, chosen))
+    return _read(root, file, _places(root, "images", f"images/{chosen}", chosen, "data", ""))
 
 
-def _places(root: Path, split: str) -> list[Path]:
-    """Where the images of a split may be."""
-    places = [root / name for name in ("images", f"images/{split}", split, "data", "")]
-    return [folder for folder in places if folder.is_dir()]
+def _places(root: Path, *names: str) -> list[Path]:
+    """Where images may be; the first of two that are called the same counts."""
+    return [folder for folder in (root / name for name in names) if folder.is_dir()]
 
 
 def _read(root: Path, file: Path, folders: list[Path]) -> Iterator[tuple[Item, Boxes, Ignored]]:
@@ -118,7 +118,7 @@ class _Document:
             if category_id not in self._categories:
                 broken(f"{where}.category_id", "the id of a category", annotation["category_id"])
             category = self._categories[category_id]
-            if not annotation["bbox"] and category == _NOTHING:
+            if annotation["bbox"] in (None, []) and not annotation["outlined"] and category == _NOTHING:
                 continue
             x, y, w, h = _bbox(where, annotation)
             box = clipped(x, y, x + w, y + h, width, height, category)
@@ -133,7 +133,7 @@ def _needed(where: str, annotation: _Json) -> _Json:
     outlines = annotation.get("segmentation")
     if needed["bbox"] in (None, []) and outlines and isinstance(outlines, list):
         needed["bbox"] = _around(f"{where}.segmentation", outlines)
-    return needed
+    return {**needed, "outlined": bool(outlines)}
 
 
 def _around(where: str, outlines: list[Any]) -> list[float]:

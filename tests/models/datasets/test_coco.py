@@ -101,8 +101,12 @@ def test_camera_traps_say_that_an_image_shows_nothing(tmp_path: Path, bbox: dict
     annotation = {"id": "5a-b", "image_id": 7, "category_id": 0, **bbox}
     file = coco(tmp_path, categories=categories, annotations=[annotation])
     assert labels(f"coco:{tmp_path}")["images/a.jpg"] == Boxes(64, 48)
+    message = "expected 4 numbers: x, y, width, height, or"
     put(file, file.read_text().replace('"category_id": 0', '"category_id": 1'))  # a deer, nobody says where
-    expect_broken(f"coco:{tmp_path}", f"{file}:annotations[0].bbox", "", "expected 4 numbers: x, y, width, height, or")
+    expect_broken(f"coco:{tmp_path}", f"{file}:annotations[0].bbox", "", message)
+    seats = {**annotation, "segmentation": {"counts": "1", "size": [48, 64]}}  # which are empty, and there
+    coco(tmp_path, categories=categories, annotations=[seats])
+    expect_broken(f"coco:{tmp_path}", f"{file}:annotations[0].bbox", "", message)
 
 
 IMG = {"id": 1, "file_name": "a.jpg", "width": 64, "height": 48}

@@ -58,6 +58,15 @@ class TestCoco:
         if file.startswith("annotations/"):
             assert labels(f"coco:{tmp_path}") == {image: CAR}
 
+    def test_of_two_images_of_one_name_the_nearer_to_what_was_named_counts(self, tmp_path: Path) -> None:
+        file = put(tmp_path / "annotations" / "instances_train.json", coco("a.jpg"))
+        for folder in ("images", "data", "train"):
+            photo(tmp_path / folder / "a.jpg")
+        assert labels(f"coco:{file}") == labels(f"coco:{tmp_path}") == {"images/a.jpg": CAR}
+        photo(tmp_path / "a.jpg")
+        assert labels(f"coco:{file}") == {"a.jpg": CAR}
+        assert labels(f"coco:{tmp_path}") == {"images/a.jpg": CAR}
+
     @pytest.mark.parametrize(
         ("file", "image"),
         [

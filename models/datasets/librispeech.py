@@ -3,16 +3,17 @@
 from collections.abc import Iterator
 from pathlib import Path
 
-from models.datasets.layout import below, broken, chosen_split, existing, files_below, names_below, numbered_lines
+from models.datasets.layout import below, broken, chosen_split, existing, files_below, numbered_lines
 from models.records import Item, Transcript
 
 _TRANSCRIPTS = ".trans.txt"
+_UNPACKED = "LibriSpeech"  # the folder in which the tar of a split has it
 _LANGUAGE = "en"  # of the whole corpus, as its page says
 
 
 def read(root: Path, split: str | None = None) -> Iterator[tuple[Item, Transcript]]:
     """Every utterance of a split such as ``dev-clean``, in the order of its path; the group is the speaker. ROOT may be
-    the split.
+    the split, or a part of it, or the folder above ``LibriSpeech/``.
 
     A line is ``SPEAKER-CHAPTER-NUMBER TEXT``, in capitals, and the sound the ``.flac`` of that name beside it.
 
@@ -22,14 +23,17 @@ def read(root: Path, split: str | None = None) -> Iterator[tuple[Item, Transcrip
     """
     if split is None and _has_transcripts(root):
         return _read(root, root)
-    splits = sorted(path.name for path in root.glob("*") if path.is_dir() and _has_transcripts(path))
-    return _read(root, root / chosen_split(root, splits, split, f"SPLIT/SPEAKER/CHAPTER/*{_TRANSCRIPTS}"))
+    folder = next((above for above in (root, root / _UNPACKED) if _splits(above)), root)
+    return _read(root, folder / chosen_split(folder, _splits(folder), split, f"SPLIT/SPEAKER/CHAPTER/*{_TRANSCRIPTS}"))
+
+
+def _splits(folder: Path) -> list[str]:
+    return sorted(path.name for path in folder.glob("*") if _has_transcripts(path))
 
 
 def _has_transcripts(folder: Path) -> bool:
-    """Whether they are two folders down, and no deeper: of the folder above all splits none is one."""
-    first = next((name for name in names_below(folder) if name.endswith(_TRANSCRIPTS)), "")
-    return first.count("/") == 2
+    """Whether they are at most two folders down: what is above all splits is none of them."""
+    return any(any(folder.glob(f"{'*/' * depth}*{_TRANSCRIPTS}")) for depth in (2, 1, 0))
 
 
 def _read(root: Path, folder: Path) -> Iterator[tuple[Item, Transcript]]:

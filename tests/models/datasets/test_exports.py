@@ -160,6 +160,17 @@ class TestVoc:
         assert len(labels(f"voc:{tmp_path}")) == 2
         with pytest.raises(NotFound, match="expected one of the splits there"):
             read(f"voc:{tmp_path}:test")
+        photo(tmp_path / "val" / "c.jpg")
+        voc(tmp_path / "val" / "c.xml")
+        assert labels(f"voc:{tmp_path}:val") == {"val/c.jpg": CAR}  # what is nearer
+
+    @pytest.mark.parametrize("name", ["annotations", "Annotations"])
+    def test_the_folder_of_the_annotations_may_be_named(self, tmp_path: Path, name: str) -> None:
+        for file in (tmp_path / name / "a.xml", tmp_path / "train" / "b.xml"):
+            photo(file.with_suffix(".jpg"))
+            voc(file)
+        assert labels(f"voc:{tmp_path}:{name}") == labels(f"voc:{tmp_path}") == {f"{name}/a.jpg": CAR}
+        assert labels(f"voc:{tmp_path}:train") == {"train/b.jpg": CAR}
 
     def test_files_in_the_root_and_in_folders_are_not_mixed(self, tmp_path: Path) -> None:
         for name in ("a", "train/b", "valid/c"):

@@ -1,5 +1,6 @@
 """LibriSpeech: chapters of transcripts beside their sounds, and every broken line named."""
 
+import shutil
 from pathlib import Path
 
 import pytest
@@ -34,8 +35,38 @@ def test_the_root_may_be_a_split_but_not_the_folder_above_all_of_them(tmp_path: 
     corpus(tmp_path / "LibriSpeech")
     sounds = [item.id for item, _ in read(f"librispeech:{tmp_path}/LibriSpeech/dev-clean")]
     assert sounds == ["1272/121/1272-121-0000.flac", "84/121/84-121-0000.flac"]
-    with pytest.raises(NotFound, match=r"no file SPLIT/SPEAKER/CHAPTER/\*\.trans\.txt\), got no split"):
-        read(f"librispeech:{tmp_path}")  # it is the training data and the test in one
+    for name in ("", ":LibriSpeech"):  # which is the training data and the test in one
+        with pytest.raises(NotFound, match=r"LibriSpeech: expected one of the splits there \(dev-clean, test-other\)"):
+            read(f"librispeech:{tmp_path}{name}")
+
+
+def test_a_tar_unpacks_to_a_folder_above_its_split(tmp_path: Path) -> None:
+    corpus(tmp_path / "LibriSpeech")
+    sound = "LibriSpeech/test-other/367/121/367-121-0000.flac"
+    assert [item.id for item, _ in read(f"librispeech:{tmp_path}:test-other")] == [sound]
+    shutil.rmtree(tmp_path / "LibriSpeech" / "dev-clean")
+    assert [item.id for item, _ in read(f"librispeech:{tmp_path}")] == [sound]
+
+
+@pytest.mark.parametrize(
+    ("place", "sounds"),
+    [
+        (":84", ["84/121/84-121-0000.flac"]),
+        ("/84", ["121/84-121-0000.flac"]),
+        ("/84/121", ["84-121-0000.flac"]),
+    ],
+)
+def test_a_part_of_a_split_may_be_read(tmp_path: Path, place: str, sounds: list[str]) -> None:
+    corpus(tmp_path)
+    assert [item.id for item, _ in read(f"librispeech:{tmp_path}/dev-clean{place}")] == sounds
+
+
+def test_splits_are_found_in_whatever_order_a_folder_lists_its_files(tmp_path: Path) -> None:
+    """A transcript that was copied deeper into a split makes it no other thing."""
+    corpus(tmp_path)
+    for number in range(30):
+        put(tmp_path / "dev-clean" / str(number) / "deep" / "er" / "x.trans.txt")
+    assert len(list(read(f"librispeech:{tmp_path}:dev-clean"))) == 2
 
 
 @pytest.mark.parametrize(

@@ -12,7 +12,7 @@ import zlib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, TypeAlias
+from typing import IO, TypeAlias, TypeVar
 
 import numpy as np
 import soundfile
@@ -31,6 +31,7 @@ from models.records import Task
 
 Image: TypeAlias = NDArray[np.uint8]  # (height, width, 3) RGB
 Waveform: TypeAlias = NDArray[np.float32]  # (samples,) mono in [-1, 1] at SAMPLE_RATE
+_Part = TypeVar("_Part")  # what is wanted of an image
 
 SAMPLE_RATE = 16000
 SOURCE_RATES = (1_000, 768_000)  # Hz
@@ -106,11 +107,27 @@ def read_image(data: bytes, name: str, limits: Limits = Limits()) -> Image:
     kind = expect_kind(data, name, tuple(_IMAGES), "a JPEG, PNG or WebP image")
     if kind == "image/jpeg":
         _check_scans(data, name)
+    return _decoded(kind, data, name, limits, lambda image: np.array(_rgb(_turned(image))))
+
+
+def drawn_box(png: bytes, name: str, limits: Limits = Limits()) -> tuple[int, int, int, int] | None:
+    """Left, top, right and bottom of what a PNG shows: pixels that are not transparent or, where none can be, not
+    black; None where it shows nothing.
+
+    Raises:
+        UnreadableMedia: not such an image, or broken.
+        TooLarge: more pixels than ``limits`` allow.
+    """
+    kind = expect_kind(png, name, ("image/png",), "a PNG image")
+    return _decoded(kind, png, name, limits, lambda image: _opacity(image).getbbox())
+
+
+def _decoded(kind: str, data: bytes, name: str, limits: Limits, part: Callable[[PillowImage], _Part]) -> _Part:
     try:
         with _IMAGES[kind](io.BytesIO(data)) as image:
             check_pixels(image.size, name, limits)
             image.load()
-            return np.array(_rgb(_turned(image)))
+            return part(image)
     except DecompressionBombError as error:
         raise TooLarge(f"{name}: {_expected_pixels(limits)}, got more: {error}") from error
     except InvalidInput:  # ours, and a ValueError
@@ -251,12 +268,20 @@ def _rgb(image: PillowImage) -> PillowImage | Image:
     if image.mode == "I;16":  # Pillow's own conversion clips at 255
         high_byte = (np.asarray(image) >> 8).astype(np.uint8)
         return np.repeat(high_byte[..., None], 3, axis=2)
-    if "A" in image.mode or "transparency" in image.info:
+    if _is_transparent(image):
         rgba = image.convert("RGBA")
         opaque = new("RGB", image.size, "white")
         opaque.paste(rgba, mask=rgba.getchannel("A"))
         return opaque
     return image.convert("RGB")
+
+
+def _is_transparent(image: PillowImage) -> bool:
+    return "A" in image.mode or "transparency" in image.info
+
+
+def _opacity(image: PillowImage) -> PillowImage:
+    return image.convert("RGBA").getchannel("A") if _is_transparent(image) else image
 
 
 def check_rate(rate: int, name: str) -> None:

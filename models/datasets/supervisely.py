@@ -5,7 +5,6 @@ The SDK writes whole pixels, of which the last belong to the object; the labelli
 """
 
 import base64
-import struct
 import zlib
 from collections.abc import Iterator
 from pathlib import Path
@@ -23,7 +22,7 @@ from models.datasets.layout import (
     finite,
     text_field,
 )
-from models.media import image_size
+from models.media import drawn_box, image_size
 from models.records import Box, Boxes, Item, Pixels
 
 _Json: TypeAlias = dict[str, Any]
@@ -31,19 +30,19 @@ _Sides: TypeAlias = tuple[Pixels, Pixels, Pixels, Pixels]  # left, top, right, b
 
 _LABELS, _IMAGES = "ann", "img"
 _OUTLINES, _MASK = ("rectangle", "polygon"), "bitmap"
-_PNG = b"\x89PNG\r\n\x1a\n"
-_HEADER = 24  # bytes of a PNG up to its width and height
+_MOST = 1 << 26  # bytes of a mask when it is unpacked
 
 
 def read(root: Path, split: str | None = None) -> Iterator[tuple[Item, Boxes]]:
     """Every image of a dataset of a project with its boxes, clipped to the image; SPLIT is the dataset, or ROOT itself.
 
-    A polygon and a bitmap stand for the boxes around them; figures of other kinds are left out.
+    A polygon and what is drawn in a bitmap stand for the boxes around them; figures of other kinds are left out.
 
     Raises:
         InvalidDataset: a broken file, naming the figure.
         NotFound: no such dataset.
-        UnreadableMedia: an image whose header does not give its size.
+        UnreadableMedia: an image whose header does not give its size, or a bitmap that is no whole PNG.
+        TooLarge: a bitmap with more pixels than an image may have.
     """
     if split is None and (root / _LABELS).is_dir():
         return _read(root, root)
@@ -62,8 +61,8 @@ def _read(root: Path, folder: Path) -> Iterator[tuple[Item, Boxes]]:
 def _labels_of(image: Path, folder: Path) -> Path:
     """The file named like the image, ``a.jpg.json``, or as it was first, ``a.json``."""
     labels = folder / _LABELS / image.relative_to(folder / _IMAGES)
-    first = labels.with_suffix(".json")
-    return first if first.is_file() else existing(str(image), labels.with_name(f"{labels.name}.json"))
+    whole, first = labels.with_name(f"{labels.name}.json"), labels.with_suffix(".json")
+    return existing(str(image), first if first.is_file() and not whole.is_file() else whole)
 
 
 def _box(where: str, figure: _Json, width: int, height: int) -> Box | None:
@@ -95,10 +94,8 @@ def _mask(where: str, figure: _Json) -> _Sides:
         broken(where, "[x, y] in bitmap.origin", origin)
     x, y = finite(where, "[x, y] in bitmap.origin", origin, (int, float))
     try:
-        header = zlib.decompressobj().decompress(base64.b64decode(str(data), validate=True), _HEADER)
+        png = zlib.decompressobj().decompress(base64.b64decode(str(data), validate=True), _MOST)
     except (ValueError, zlib.error):
-        header = b""
-    if len(header) < _HEADER or not header.startswith(_PNG):
         broken(where, "a packed PNG in bitmap.data", data)
-    width, height = struct.unpack(">II", header[16:])
-    return x, y, x + width, y + height
+    left, top, right, bottom = drawn_box(png, where) or (0, 0, 0, 0)
+    return x + left, y + top, x + right, y + bottom

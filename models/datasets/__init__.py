@@ -98,7 +98,10 @@ FORMATS: dict[str, Format] = {
         group="sequence",
     ),
     "cvat": Format(
-        "detection", "annotations.xml or FILE.xml of CVAT for images 1.1 or for video 1.1; images/", cvat.read_boxes
+        "detection",
+        "annotations.xml or FILE.xml of CVAT for images 1.1 or for video 1.1; images/",
+        cvat.read_boxes,
+        group="video",
     ),
     "supervisely": Format("detection", "DATASET/img/, DATASET/ann/*.json", supervisely.read),
     "culane": Format(
@@ -120,7 +123,10 @@ FORMATS: dict[str, Format] = {
     "curvelanes": Format("lane", "SPLIT/SPLIT.txt, SPLIT/images/, SPLIT/labels/*.lines.json", curvelanes.read),
     "bdd100k-lanes": Format("lane", "labels/lane/polygons/lane_SPLIT.json, images/100k/SPLIT/", bdd100k.read_lanes),
     "cvat-lanes": Format(
-        "lane", "annotations.xml or FILE.xml of CVAT for images 1.1 or for video 1.1; images/", cvat.read_lanes
+        "lane",
+        "annotations.xml or FILE.xml of CVAT for images 1.1 or for video 1.1; images/",
+        cvat.read_lanes,
+        group="video",
     ),
     "commonvoice": Format(
         "asr",

@@ -58,6 +58,8 @@ def _shown(file: Path, pictures: Shelf, highest: int) -> Iterator[tuple[str, tup
         number, is_outside = shape.told.get("frame", ""), shape.told.get("outside") == "1"
         if not _NUMBER.fullmatch(number):
             broken(shape.where, "a whole number in frame", number)
+        if before is not None and int(number) <= before:
+            broken(shape.where, f"one shape a frame in a track, behind frame {before}", number)
         passed = range(0) if before is None else range(before + 1, min(int(number), highest + 1))
         if (missed := next((frame for frame in passed if str(frame) in pictures), None)) is not None:
             broken(shape.where, f"a shape in each frame of the track, as CVAT writes them, in {missed} next", number)

@@ -1,5 +1,6 @@
 """LibriSpeech: ``SPLIT/SPEAKER/CHAPTER/``, with one file of transcripts a chapter. Source: openslr.org/12, README."""
 
+import os
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -21,19 +22,25 @@ def read(root: Path, split: str | None = None) -> Iterator[tuple[Item, Transcrip
         InvalidDataset: a broken line, naming file and line.
         NotFound: no such split.
     """
-    if split is None and _has_transcripts(root):
+    if split is None and root.is_dir() and _has_transcripts(root):
         return _read(root, root)
     folder = next((above for above in (root, root / _UNPACKED) if _splits(above)), root)
     return _read(root, folder / chosen_split(folder, _splits(folder), split, f"SPLIT/SPEAKER/CHAPTER/*{_TRANSCRIPTS}"))
 
 
 def _splits(folder: Path) -> list[str]:
-    return sorted(path.name for path in folder.glob("*") if _has_transcripts(path))
+    return sorted(path.name for path in folder.glob("*") if path.is_dir() and _has_transcripts(path))
 
 
-def _has_transcripts(folder: Path) -> bool:
+def _has_transcripts(folder: Path, deeper: int = 2) -> bool:
     """Whether they are at most two folders down: what is above all splits is none of them."""
-    return any(any(folder.glob(f"{'*/' * depth}*{_TRANSCRIPTS}")) for depth in (2, 1, 0))
+    with os.scandir(folder) as entries:
+        shown = (entry for entry in entries if not entry.name.startswith("."))
+        return any(
+            entry.name.endswith(_TRANSCRIPTS)
+            or (deeper and entry.is_dir() and _has_transcripts(Path(entry), deeper - 1))
+            for entry in shown
+        )
 
 
 def _read(root: Path, folder: Path) -> Iterator[tuple[Item, Transcript]]:

@@ -86,6 +86,8 @@ def test_pictures_may_lie_beside_the_document_or_in_a_folder_of_their_subset(tmp
     ("tracks", "line", "message"),
     [
         (track("car", box(0, 1), box(2, 1)), 10, "expected a shape in each frame of the track, as CVAT writes them, i"),
+        (track("car", box(1, 1), box(1, 2)), 10, "expected one shape a frame in a track, behind frame 1, got '1'"),
+        (track("car", box(1, 1), box(0, 2)), 10, "expected one shape a frame in a track, behind frame 1, got '0'"),
         (track("car", box(0, 1).replace('"0"', '"x"', 1)), 8, "expected a whole number in frame, got 'x'"),
         (track("car", box(5, 1)), 8, "expected a frame with a picture, frame_000005, got 'none'"),
         (track("car", box(0, 1).replace("1.00", "x", 1)), 8, "expected numbers in xtl, ytl, xbr, ybr, got ['x', '4.0"),

@@ -33,14 +33,10 @@ def read(root: Path, split: str | None = None) -> Iterator[tuple[Item, Transcrip
         InvalidDataset: a broken line, naming file and line.
         NotFound: no such split, or several languages; the message lists them.
     """
-    if spontaneous := splits_in(root, _SPONTANEOUS, ".tsv"):
-        chosen = chosen_split(root, _SPLITS_THERE, split, "split")
-        return _read_spontaneous(root, _only(root, spontaneous), chosen)
-    if root.is_file():
-        return _read(root.parent, root)
+    if root.is_file() and root.suffix == ".tsv":
+        return _of_tables(root.parent, root.parent, [root.stem], split)
     folder = _language(root)
-    chosen = chosen_split(folder, _splits(folder), split, "SPLIT.tsv")
-    return _read(root, folder / f"{chosen}.tsv")
+    return _of_tables(root, folder, _splits(folder), split)
 
 
 def _language(root: Path) -> Path:
@@ -61,16 +57,27 @@ def _splits(folder: Path) -> list[str]:
     return [name for name in splits_in(folder, "", ".tsv") if name not in _ABOUT]
 
 
+def _of_tables(root: Path, folder: Path, tables: list[str], split: str | None) -> Iterator[tuple[Item, Transcript]]:
+    languages = [name.removeprefix(_SPONTANEOUS) for name in tables if name.startswith(_SPONTANEOUS)]
+    if not languages or split in tables:
+        return _read(root, folder / f"{chosen_split(folder, tables, split, 'SPLIT.tsv')}.tsv")
+    chosen = chosen_split(folder, _SPLITS_THERE, split, "split")
+    return _read_spontaneous(root, folder, _only(folder, languages), chosen)
+
+
 def _read(root: Path, file: Path) -> Iterator[tuple[Item, Transcript]]:
     for where, row in _rows(file, _NEEDED):
         name = row["path"] if Path(row["path"]).suffix else f"{row['path']}.mp3"
         yield from _labelled(root, where, file.parent / "clips" / name, row, row["sentence"], row.get("locale"))
 
 
-def _read_spontaneous(root: Path, language: str, split: str) -> Iterator[tuple[Item, Transcript]]:
-    for where, row in _rows(root / f"{_SPONTANEOUS}{language}.tsv", _NEEDED_THERE):
+def _read_spontaneous(root: Path, folder: Path, language: str, split: str) -> Iterator[tuple[Item, Transcript]]:
+    for where, row in _rows(folder / f"{_SPONTANEOUS}{language}.tsv", _NEEDED_THERE):
+        if row["split"] not in _SPLITS_THERE:
+            broken(where, f"a split, one of {', '.join(_SPLITS_THERE)}", row["split"])
         if row["split"] == split:
-            yield from _labelled(root, where, root / "audios" / row["audio_file"], row, row["transcription"], language)
+            clip = folder / "audios" / row["audio_file"]
+            yield from _labelled(root, where, clip, row, row["transcription"], language)
 
 
 def _rows(file: Path, needed: tuple[str, ...]) -> Iterator[tuple[str, dict[str, str]]]:

@@ -77,6 +77,10 @@ FILES = {
 def test_a_file_may_be_named(tmp_path: Path) -> None:
     file = corpus(tmp_path, "s2\tb.mp3\tHaj\t1\n")
     assert list(read(f"commonvoice:{file}")) == list(read(f"commonvoice:{tmp_path}:dev"))
+    with pytest.raises(NotFound, match=r"expected one of the splits there \(dev\), got train"):  # which is not in it
+        read(f"commonvoice:{file}:train")
+    with pytest.raises(NotFound, match=r"expected one of the splits there \(no file SPLIT\.tsv\), got no split"):
+        read(f"commonvoice:{file.rename(tmp_path / 'dev.csv')}")
 
 
 def test_files_that_label_no_clips_are_no_splits(tmp_path: Path) -> None:
@@ -126,7 +130,7 @@ def test_spontaneous_speech_is_one_table(tmp_path: Path) -> None:
         (Item(clips[0], str(tmp_path / clips[0]), "s1", "hsb"), Transcript("Haj [noise]")),
         (Item(clips[3], str(tmp_path / clips[3]), "s1", "hsb"), Transcript("Haj")),
     ]
-    assert list(labels(f"commonvoice:{tmp_path}:dev")) == [clips[2]]
+    assert list(labels(f"commonvoice:{tmp_path}:dev")) == list(labels(f"commonvoice:{file}:dev")) == [clips[2]]
     assert not labels(f"commonvoice:{tmp_path}:unassigned")
     put(tmp_path / "ss-corpus-de.tsv")
     with pytest.raises(NotFound, match=r"expected the folder of one language, got that of several \(de, hsb\)"):
@@ -138,9 +142,19 @@ def test_spontaneous_speech_is_one_table(tmp_path: Path) -> None:
         read(f"commonvoice:{tmp_path}")
     (tmp_path / clips[3]).unlink()
     expect_broken(f"commonvoice:{tmp_path}:train", file, 5, "expected a file that exists, got")
+    spontaneous(tmp_path, ("Haj", "train", ""), ("Ně", "training", ""))
+    message = "expected a split, one of train, dev, test, unassigned, got 'training'"
+    expect_broken(f"commonvoice:{tmp_path}:dev", file, 3, message)
     put(file, "client_id\taudio_file\n")
     message = "expected a header with client_id, audio_file, transcription, split between tabs"
     expect_broken(f"commonvoice:{tmp_path}:train", file, 1, message)
+
+
+def test_sentences_that_were_read_aloud_may_lie_beside_spontaneous_speech(tmp_path: Path) -> None:
+    corpus(tmp_path, "s2\tb.mp3\tHaj\t1\n")
+    spontaneous(tmp_path, ("Haj", "test", ""), ("Ně", "dev", ""))
+    assert list(labels(f"commonvoice:{tmp_path}:dev")) == ["clips/a.mp3", "clips/b.mp3"]
+    assert list(labels(f"commonvoice:{tmp_path}:test")) == ["audios/spontaneous-speech-hsb-0.mp3"]
 
 
 @pytest.mark.parametrize(

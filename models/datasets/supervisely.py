@@ -29,12 +29,14 @@ _Json: TypeAlias = dict[str, Any]
 _Sides: TypeAlias = tuple[Pixels, Pixels, Pixels, Pixels]  # left, top, right, bottom
 
 _LABELS, _IMAGES = "ann", "img"
+_WITHIN = "datasets"  # the folder with the datasets within one
 _OUTLINES, _MASK = ("rectangle", "polygon"), "bitmap"
 _MOST = 1 << 26  # bytes of a mask when it is unpacked
 
 
 def read(root: Path, split: str | None = None) -> Iterator[tuple[Item, Boxes]]:
     """Every image of a dataset of a project with its boxes, clipped to the image; SPLIT is the dataset, or ROOT itself.
+    One within another is apart from it, and called ``OUTER/datasets/INNER``.
 
     A polygon and what is drawn in a bitmap stand for the boxes around them; figures of other kinds are left out.
 
@@ -46,8 +48,15 @@ def read(root: Path, split: str | None = None) -> Iterator[tuple[Item, Boxes]]:
     """
     if split is None and (root / _LABELS).is_dir():
         return _read(root, root)
-    splits = sorted(path.parent.name for path in root.glob(f"*/{_LABELS}"))
+    splits = sorted(_datasets(root))
     return _read(root, root / chosen_split(root, splits, split, f"DATASET/{_LABELS}/*.json"))
+
+
+def _datasets(folder: Path, above: str = "") -> Iterator[str]:
+    for path in folder.glob("*"):
+        if (path / _LABELS).is_dir():
+            yield f"{above}{path.name}"
+        yield from _datasets(path / _WITHIN, f"{above}{path.name}/{_WITHIN}/")
 
 
 def _read(root: Path, folder: Path) -> Iterator[tuple[Item, Boxes]]:

@@ -79,6 +79,16 @@ def test_a_dataset_is_a_split(tmp_path: Path) -> None:
         read(f"supervisely:{tmp_path}")
 
 
+def test_a_dataset_within_another_is_apart_from_it(tmp_path: Path) -> None:
+    project(tmp_path, CAR, dataset="town")
+    project(tmp_path, dataset="town/datasets/night/datasets/rain")
+    with pytest.raises(NotFound, match=r"there \(town, town/datasets/night/datasets/rain\), got no split"):
+        read(f"supervisely:{tmp_path}")
+    assert list(labels(f"supervisely:{tmp_path}:town")) == ["town/img/a.jpg"]
+    rain = "town/datasets/night/datasets/rain"
+    assert list(labels(f"supervisely:{tmp_path}:{rain}")) == [f"{rain}/img/a.jpg"]
+
+
 def test_files_may_be_called_as_the_first_versions_did(tmp_path: Path) -> None:
     project(tmp_path, CAR, labelled="a.json")
     assert labels(f"supervisely:{tmp_path}") == {"ds0/img/a.jpg": Boxes(64, 48, (Box((10, 8, 30, 24), "car"),))}

@@ -42,7 +42,8 @@ _SLACK = 0.01  # of the image, by which Ultralytics lets numbers reach beyond it
 
 
 def read(root: Path, split: str | None = None) -> Iterator[tuple[Item, Boxes]]:
-    """Every image of a split of ``data.yaml``, in a folder of images or a text file that lists them.
+    """Every image of a split of ``data.yaml``, in a folder of images or a text file that lists them. Where a file of
+    classes stands in its place, a split is the folder of images of that name.
 
     ROOT may be that file, of any name. The labels of ``images/../a.jpg`` are in ``labels/../a.txt``, or beside it;
     without that file the image shows nothing, unless no image has one. Boxes are clipped to the image; those that cover
@@ -56,7 +57,10 @@ def read(root: Path, split: str | None = None) -> Iterator[tuple[Item, Boxes]]:
     file = root if root.is_file() else next((root / name for name in _FILES if (root / name).is_file()), None)
     if file is None:
         raise NotFound(f"{root}: expected one of {', '.join(_FILES)} in it, got none")
-    values = {_DARKNET: _darknet, **dict.fromkeys(_CLASSES, _one_folder)}.get(file.name, _values)(file)
+    if file.name in _CLASSES:
+        values = _one_folder(file, split)
+    else:
+        values = _darknet(file) if file.name == _DARKNET else _values(file)
     splits = [name for name in _SPLITS if values.get(name)]
     if split is None and all(values[name] == values[splits[0]] for name in splits):
         splits = splits[:1]  # the same images under each name
@@ -95,8 +99,11 @@ def _darknet(file: Path) -> dict[str, Any]:
     return {**told, "names": _lines(names), "path": None}
 
 
-def _one_folder(file: Path) -> dict[str, Any]:
-    return {_SPLITS[0]: "images" if (_folder(file) / "images").is_dir() else ".", "names": _lines(file)}
+def _one_folder(file: Path, split: str | None) -> dict[str, Any]:
+    """All images there are or, of folders of it that are called as splits, the one that is asked for."""
+    images = "images" if (_folder(file) / "images").is_dir() else "."
+    parts = {name: f"{images}/{name}" for name in _SPLITS if split and (_folder(file) / images / name).is_dir()}
+    return {**(parts or {_SPLITS[0]: images}), "names": _lines(file)}
 
 
 def _folder(file: Path) -> Path:

@@ -249,6 +249,18 @@ class TestYolo:
         file = put(tmp_path / "labels" / "a.txt", "2 0.5 0.5 0.5 0.5\n")
         expect_broken(f"yolo:{tmp_path}{named}", file, 1, "expected a class that has a name, one of 0, 1, got")
 
+    @pytest.mark.parametrize("classes", ["classes.txt", "labels/classes.txt"])
+    def test_a_split_is_no_more_than_the_folder_of_its_name(self, tmp_path: Path, classes: str) -> None:
+        put(tmp_path / classes, "car\n")
+        for name in ("train/a", "val/b"):
+            photo(tmp_path / "images" / f"{name}.jpg")
+            put(tmp_path / "labels" / f"{name}.txt", LINE)
+        assert labels(f"yolo:{tmp_path}:train") == {"images/train/a.jpg": CAR}
+        assert labels(f"yolo:{tmp_path}:val") == {"images/val/b.jpg": CAR}
+        assert len(labels(f"yolo:{tmp_path}")) == 2
+        with pytest.raises(NotFound, match=r"expected one of the splits there \(train, val\), got test"):
+            read(f"yolo:{tmp_path}:test")
+
     def test_boxes_that_were_rounded_to_nothing_are_left_out(self, tmp_path: Path) -> None:
         put(tmp_path / "data.yaml", "names: [car, bus]\ntrain: images\n")
         photo(tmp_path / "images" / "a.jpg")

@@ -111,13 +111,15 @@ def files_below(folder: Path, suffixes: Sequence[str]) -> Iterator[Path]:
 
 
 def names_below(folder: Path, above: str = "") -> Iterator[str]:
-    """The paths of all files at any depth, relative to the folder and in no order; hidden ones are left out."""
+    """The paths of all files at any depth, relative to the folder and in no order; hidden ones are left out, as are
+    links to a folder that is above them."""
     with os.scandir(folder) as entries:
         for entry in entries:
             if entry.name.startswith("."):
                 continue
             if entry.is_dir():
-                yield from names_below(folder / entry.name, f"{above}{entry.name}/")
+                if not entry.is_symlink() or not folder.resolve().is_relative_to(Path(entry).resolve()):
+                    yield from names_below(folder / entry.name, f"{above}{entry.name}/")
             else:
                 yield f"{above}{entry.name}"
 

@@ -62,10 +62,12 @@ def read_marked(root: Path, split: str | None = None) -> Iterator[tuple[Item, Bo
 
 def _unlisted(root: Path, split: str | None) -> Iterator[tuple[Item, Boxes, Ignored]]:
     apart = [folder for folder in (root / name for name in _APART) if _has_files(folder)]
+    if apart and split is None:
+        return _of_folder(root, apart[0])
     near = (PurePath(name).parent for name in names_below(root) if name.endswith(".xml") and name.count("/") < 2)
     splits = {str(folder) for folder in near}
-    if apart and split not in splits and _has_files(apart[0] / (split or "")):
-        return _of_folder(root, apart[0], split or "")
+    if apart and split and split not in splits and _has_files(apart[0] / split):
+        return _of_folder(root, apart[0], split)
     chosen = chosen_split(root, sorted(splits), split, "ImageSets/Main/SPLIT.txt or SPLIT/*.xml")
     return _of_folder(root, root / chosen, deep=chosen != _BESIDE or len(splits) == 1)
 

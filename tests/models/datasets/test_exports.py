@@ -152,6 +152,15 @@ class TestVoc:
         file = tmp_path / annotations / "a b.xml"
         expect_broken(f"voc:{tmp_path}", file, "", "expected a file that exists, got")
 
+    def test_a_link_to_a_folder_above_it_is_not_followed(self, tmp_path: Path) -> None:
+        for place in ("Annotations", "train"):
+            photo(tmp_path / place / "a.jpg")
+            voc(tmp_path / place / "a.xml")
+            (tmp_path / place / "again").symlink_to("..")
+        (tmp_path / "self").symlink_to(".")
+        assert labels(f"voc:{tmp_path}") == {"Annotations/a.jpg": CAR}
+        assert labels(f"voc:{tmp_path}:train") == {"train/a.jpg": CAR}
+
     def test_a_split_may_be_a_folder_of_the_annotations(self, tmp_path: Path) -> None:
         for name in ("train/a", "val/b"):
             photo(tmp_path / "images" / f"{name}.jpg")

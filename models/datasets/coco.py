@@ -59,7 +59,7 @@ def read(root: Path, split: str | None = None) -> Iterator[tuple[Item, Boxes]]:
 def read_marked(root: Path, split: str | None = None) -> Iterator[tuple[Item, Boxes, Ignored]]:
     """The same, each image with its crowds."""
     if root.is_file():
-        above, split = root.parent, root.stem.removeprefix(_PREFIX)
+        above, split = root.parent, chosen_split(root, [root.stem.removeprefix(_PREFIX)], split, root.name)
         above = above.parent if above.name == "annotations" else above
         return _read(above, root, _places(above, "", "images", "data", split, f"images/{split}"))
     if roboflow := sorted(path.parent.name for path in root.glob(f"*/{_ROBOFLOW}")):

@@ -7,7 +7,17 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from models.datasets.layout import below, broken, existing, json_lines, split_file, splits_in, stretch_uri, text_field
+from models.datasets.layout import (
+    below,
+    broken,
+    chosen_split,
+    existing,
+    json_lines,
+    split_file,
+    splits_in,
+    stretch_uri,
+    text_field,
+)
 from models.datasets.output import SPLIT, file_name, new_folder, place
 from models.errors import UnreadableMedia
 from models.recordings import Stretch, duration_s, recording
@@ -33,6 +43,7 @@ def read(root: Path, split: str | None = None) -> Iterator[tuple[Item, Transcrip
         NotFound: no such split.
     """
     if root.is_file():
+        chosen_split(root, [root.stem], split, root.name)
         return _read(root.parent, root)
     suffix = ".jsonl" if splits_in(root, "", ".jsonl") else ".json"
     file, _ = split_file(root, "", split, suffix)

@@ -37,6 +37,7 @@ def read(root: Path, split: str | None = None) -> Iterator[tuple[Item, Lanes]]:
 def read_marked(root: Path, split: str | None = None) -> Iterator[tuple[Item, Lanes, TusimpleFrame]]:
     """The same, each frame with its label as it stands."""
     if root.is_file():
+        chosen_split(root, [root.stem.removeprefix(_PREFIX)], split, root.name)
         return _read(root.parent, root)
     files = {path.stem.removeprefix(_PREFIX): path for path in sorted(root.glob(f"{_PREFIX}*.json"))}
     if (root / _TEST).is_file() and (split == "test" or not files):

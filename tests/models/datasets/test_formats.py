@@ -128,6 +128,23 @@ def test_a_folder_of_images_that_is_missing_is_named(name: str, file: str, image
         list(read(f"{name}:{tmp_path}"))
 
 
+@pytest.mark.parametrize(
+    ("name", "file"),
+    [
+        ("coco", "annotations/instances_{}.json"),
+        ("nemo", "{}.jsonl"),
+        ("tusimple", "label_data_{}.json"),
+        ("commonvoice", "{}.tsv"),
+    ],
+)
+def test_a_file_that_is_named_holds_its_own_split_alone(name: str, file: str, tmp_path: Path) -> None:
+    split = CORPORA[name](tmp_path / "c", 2)
+    spec = f"{name}:{tmp_path}/c/{file.format(split)}"
+    assert len(list(read(spec))) == len(list(read(f"{spec}:{split}"))) == 2
+    with pytest.raises(NotFound, match=rf"\({split}\), got other"):
+        read(f"{spec}:other")
+
+
 def test_a_split_must_be_chosen_where_there_are_several(tmp_path: Path) -> None:
     CORPORA["coco"](tmp_path / "c", 1)
     put(tmp_path / "c" / "annotations" / "instances_val.json", "{}")

@@ -66,9 +66,9 @@ def annotate(task: Task, source: str, out: Path, answer: Answering, *, console: 
     """Appends a line to ``out`` for every medium that ``source`` names and that has none there yet.
 
     ``answer(data, name)`` gives ``task``, ``model_version``, ``label``, ``uncertainty`` and ``route``; the line adds
-    ``uri`` (and ``group``) and ``item_id``, the SHA-256 of the bytes. Lines keep the order of ``find_media``, and each
-    is written whole before the next. Media that cannot be read are listed with their reason beside ``out``, in
-    ``*.errors.jsonl``; that file tells of the last run only, which tried all of them again.
+    ``uri`` (``group`` and ``language``) and ``item_id``, the SHA-256 of the bytes. Lines keep the order of
+    ``find_media``, and each is written whole before the next. Media that cannot be read are listed with their reason
+    beside ``out``, in ``*.errors.jsonl``; that file tells of the last run only, which tried all of them again.
 
     Raises:
         NotFound: the source is not there.
@@ -127,8 +127,9 @@ def _line(entry: Entry, answer: Answering) -> _Line:
         return _Line(entry, "", None, str(error))
     except OSError as error:
         return _Line(entry, "", None, f"{entry.uri}: expected a readable file, got {error.strerror or error}")
-    group = {"group": entry.group} if entry.group is not None else {}
-    return _Line(entry, item_id, {"item_id": item_id, "uri": entry.uri, **group, **said})
+    told = {"group": entry.group, "language": entry.language}
+    known = {key: value for key, value in told.items() if value is not None}
+    return _Line(entry, item_id, {"item_id": item_id, "uri": entry.uri, **known, **said})
 
 
 def _bytes(entry: Entry) -> bytes:

@@ -84,8 +84,8 @@ def register(
     group: Annotated[
         str | None, typer.Option(help="speaker, clip or sequence of those that the manifest has none of")
     ] = None,
-    language: Annotated[str | None, typer.Option(help="the one spoken in them")] = None,
-    due: Annotated[str | None, typer.Option(help="when their labels are needed: 2026-12-01T12:00Z")] = None,
+    language: Annotated[str | None, typer.Option(help="the one spoken in those that the manifest has none of")] = None,
+    due: Annotated[str | None, typer.Option(help="when the others' labels are needed: 2026-12-01T12:00Z")] = None,
     db: Database = None,
 ) -> None:
     """Register files for labelling, where they lie; a running service pre-annotates them. Exit code 1 when a file could
@@ -97,8 +97,9 @@ def register(
     name, by = parse_task(task), parse_due(due) if due else None
     media = find_media(name, source)
     entries = [
-        Registration(str(one.path), name, stretch(str(one.path)) or one.path, one.group or group, language, by)
+        Registration(uri, name, stretch(uri) or one.path, one.group or group, one.language or language, one.due or by)
         for one in media
+        for uri in (str(one.path),)
     ]
     registered = Loop.open(settings_of(database_url=db)).register(entries, ACTOR)
     out.print(f"{registered.new} new, {registered.known} known, {len(registered.failed)} failed")

@@ -3,14 +3,17 @@
 import glob
 import json
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
+from typing import Any
 
 from models.datasets.layout import PICTURES
 from models.errors import InvalidInput, NotFound
 from models.media import media_type
 from models.records import Task
+from serving.intake import parse_due
 
 _KINDS: dict[Task, str] = {"asr": "audio", "detection": "image", "lane": "image"}
 _SOUNDS = (".wav", ".flac", ".ogg", ".oga", ".opus", ".mp3", ".m4a", ".aac", ".wma", ".amr", ".aif", ".aiff", ".caf")
@@ -29,6 +32,8 @@ class Entry:
     uri: str
     path: Path
     group: str | None = None
+    language: str | None = None
+    due: datetime | None = None  # with its zone
 
 
 def find_media(task: Task, source: str) -> list[Entry]:
@@ -36,7 +41,7 @@ def find_media(task: Task, source: str) -> list[Entry]:
 
     A folder gives, at any depth, the files that are media of the task by suffix or first bytes, hidden ones left out;
     a glob (``**`` for any depth) every file that it matches; a media file itself; any other file is a manifest, whose
-    lines ``{"uri": path, "group": ..}`` are relative to it and keep their order.
+    lines ``{"uri": path, "group": .., "language": .., "due": ..}`` are relative to it and keep their order.
 
     Raises:
         NotFound: nothing is there.
@@ -96,14 +101,30 @@ def _entry(where: str, line: bytes, folder: Path) -> Entry:
         values = json.loads(line)
     except ValueError as error:
         raise InvalidInput(f"{where}: expected a JSON object, got {line[:100]!r} ({error})") from error
-    if not isinstance(values, dict) or not values.keys() <= {"uri", "group"}:
-        raise InvalidInput(f"{where}: expected an object with 'uri' and perhaps 'group', got {values!r:.200}")
-    uri, group = values.get("uri"), values.get("group")
+    if not isinstance(values, dict) or not values.keys() <= {"uri", "group", "language", "due"}:
+        keys = "'uri' and perhaps 'group', 'language' and 'due'"
+        raise InvalidInput(f"{where}: expected an object with {keys}, got {values!r:.200}")
+    uri = values.get("uri")
     if not isinstance(uri, str) or not uri or "://" in uri or not _may_be_a_path(uri):
         raise InvalidInput(f"{where}: expected a path under 'uri', got {uri!r:.200}")
-    if group is not None and not isinstance(group, str):
-        raise InvalidInput(f"{where}: expected a string under 'group', got {group!r:.200}")
-    return Entry(uri, folder / uri, group)
+    group, language = (_text(where, values, key) for key in ("group", "language"))
+    return Entry(uri, folder / uri, group, language, _due(where, values.get("due")))
+
+
+def _text(where: str, values: Mapping[str, Any], key: str) -> str | None:
+    text = values.get(key)
+    if text is not None and not isinstance(text, str):
+        raise InvalidInput(f"{where}: expected a string under {key!r}, got {text!r:.200}")
+    return text
+
+
+def _due(where: str, due: object) -> datetime | None:
+    if due is None:
+        return None
+    try:
+        return parse_due(str(due))
+    except InvalidInput as error:
+        raise InvalidInput(f"{where}: {error}") from error
 
 
 def _may_be_a_path(text: str) -> bool:

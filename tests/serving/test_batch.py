@@ -122,10 +122,10 @@ def test_a_link_to_nothing_is_reported(tmp_path: Path, pattern: str) -> None:
 
 def test_a_manifest_line_without_its_file_is_reported(tmp_path: Path) -> None:
     media(tmp_path / "m", 1)
-    lines = ['{"uri": "m/0000.wav", "group": "s1"}', '{"uri": "m/none.wav"}', '{"uri": "m"}']
+    lines = ['{"uri": "m/0000.wav", "group": "s1", "language": "hsb"}', '{"uri": "m/none.wav"}', '{"uri": "m"}']
     (tmp_path / "list.jsonl").write_text("\n".join(lines))
     counts = run(tmp_path / "list.jsonl", tmp_path / "out.jsonl")
-    assert [(row["uri"], row["group"]) for row in rows(counts.out)] == [("m/0000.wav", "s1")]
+    assert [(row["uri"], row["group"], row["language"]) for row in rows(counts.out)] == [("m/0000.wav", "s1", "hsb")]
     assert [row["reason"] for row in rows(counts.errors)] == [
         "m/none.wav: expected a readable file, got No such file or directory",
         "m: expected a file, got a folder or a device",

@@ -156,6 +156,25 @@ def test_on_the_command_line_files_are_registered_with_a_deadline(tmp_path: Path
     opened.close()
 
 
+def test_a_manifest_is_registered_with_a_deadline_and_a_language_for_each(tmp_path: Path) -> None:
+    told = {"group": "own", "language": "hsb", "due": "2026-12-02T12:00Z"}
+    for number, more in enumerate(({}, told)):
+        (tmp_path / f"{number}.png").write_bytes(picture(number))
+        with (tmp_path / "all.jsonl").open("a") as manifest:
+            manifest.write(json.dumps({"uri": f"{number}.png", **more}) + "\n")
+    store = f"sqlite:///{tmp_path}/store.db"
+    words = "--group", "clip", "--language", "de", "--due", "2026-12-01T12:00Z", "--db", store
+    done = prelabel(tmp_path, "register", "detection", "all.jsonl", *words)
+    assert (done.returncode, done.stdout) == (0, "2 new, 0 known, 0 failed\n")
+    opened = Store.open(store)
+    histories = [opened.items.history(content_id(picture(number))) for number in range(2)]
+    opened.close()
+    assert [(one["item"]["group"], one["item"]["language"], one["tasks"][0]["due_at"]) for one in histories] == [
+        ("clip", "de", "2026-12-01T12:00:00+00:00"),
+        ("own", "hsb", "2026-12-02T12:00:00+00:00"),
+    ]
+
+
 def test_the_client_registers_with_a_deadline(tmp_path: Path) -> None:
     with serving(tmp_path, tasks=("detection",), uri_roots=(tmp_path,)) as served, listening(served) as url:
         (tmp_path / "1.png").write_bytes(picture(1))

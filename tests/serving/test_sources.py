@@ -2,6 +2,7 @@
 
 import json
 import os
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -93,18 +94,30 @@ def test_a_manifest_keeps_its_order_its_names_and_its_groups(tmp_path: Path) -> 
     ]
 
 
+def test_a_manifest_says_of_each_medium_what_is_spoken_in_it_and_when_it_is_due(tmp_path: Path) -> None:
+    lines = '{"uri": "a.wav", "language": "hsb"}', '{"uri": "b.wav", "due": "2026-12-01T13:00+01:00", "group": null}'
+    first, second = find_media("asr", manifest(tmp_path, *lines))
+    assert (first.language, first.due) == ("hsb", None)
+    assert (second.language, second.due) == (None, datetime(2026, 12, 1, 12, tzinfo=UTC))
+
+
 @pytest.mark.parametrize(
     ("line", "message"),
     [
         ("a.wav", r"expected a JSON object, got b'a\.wav\\n'"),
-        ('["a.wav"]', r"expected an object with 'uri' and perhaps 'group', got \['a\.wav'\]"),
-        ('{"uri": "a.wav", "text": "x"}', "expected an object with 'uri' and perhaps 'group', got {"),
+        ('["a.wav"]', r"expected an object with 'uri' and perhaps 'group', 'language' and 'due', got \['a\.wav'\]"),
+        (
+            '{"uri": "a.wav", "text": "x"}',
+            "expected an object with 'uri' and perhaps 'group', 'language' and 'due', got {",
+        ),
         ('{"group": "a"}', "expected a path under 'uri', got None"),
         ('{"uri": ""}', "expected a path under 'uri', got ''"),
         ('{"uri": "http://example.org/a.wav"}', "expected a path under 'uri', got 'http"),
         ('{"uri": "a\\u0000b.wav"}', r"expected a path under 'uri', got 'a\\x00b\.wav'"),
         ('{"uri": "a\\ud800b.wav"}', r"expected a path under 'uri', got 'a\\ud800b\.wav'"),
         ('{"uri": "a.wav", "group": 7}', "expected a string under 'group', got 7"),
+        ('{"uri": "a.wav", "language": ["en"]}', r"expected a string under 'language', got \['en'\]"),
+        ('{"uri": "a.wav", "due": 7}', "due: expected a time with its zone such as 2026-12-01T12:00Z, got '7'"),
         ('{"uri": "\\u00', "expected a JSON object, got"),
     ],
 )

@@ -18,7 +18,8 @@ _STRICT = ConfigDict(extra="forbid", allow_inf_nan=False)
 
 @dataclass(frozen=True)
 class Estimate:
-    """A mean over ``n`` seeds with its 95 % interval (Student's t); without one where there is one seed."""
+    """A mean over ``n`` seeds with its 95 % interval (Student's t), cut where no figure can lie; without one where
+    there is one seed."""
 
     mean: float
     low: float | None

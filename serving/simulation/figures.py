@@ -1,5 +1,6 @@
 """From rounds to figures: curves with intervals over seeds, shares of all-human hours, and what the costs assume."""
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 from itertools import accumulate
@@ -33,8 +34,10 @@ class Before:
     nothing_quality: float
 
 
-def estimate(values: Sequence[float]) -> Estimate:
+def estimate(values: Sequence[float], most: float = math.inf) -> Estimate:
     """The mean with its 95 % interval, from one value a seed.
+
+    It is cut at 0, or at the least value where that is below, and at the ``most`` that a value can be.
 
     Raises:
         InvalidInput: there are none.
@@ -46,7 +49,7 @@ def estimate(values: Sequence[float]) -> Estimate:
     if n == 1:
         return Estimate(mean, None, None, 1)
     half = float(stdtrit(n - 1, 0.975) * np.std(values, ddof=1) / np.sqrt(n))
-    return Estimate(mean, mean - half, mean + half, n)
+    return Estimate(mean, max(mean - half, min(0.0, *values)), min(mean + half, most), n)
 
 
 def arm_reports(task: Task, runs: Runs, before: Before, costs: Costs, of_parts: bool) -> tuple[ArmReport, ...]:
@@ -97,8 +100,8 @@ def _arm_report(task: Task, one: Arm, runs: Runs, before: Before, costs: Costs, 
         points=_points(task, one, mine, before, costs),
         human_hours=estimate(hours),
         of_all_human=estimate([had / most for had, most in zip(hours, whole, strict=True)]),
-        labels_wrong=estimate([rounds[-1].labels_wrong / before.n for rounds in mine]),
-        model_quality=estimate([rounds[-1].model_quality for rounds in mine]),
+        labels_wrong=estimate([rounds[-1].labels_wrong / before.n for rounds in mine], 1),
+        model_quality=estimate([rounds[-1].model_quality for rounds in mine], 1),
         of_all_human_to_full_model=estimate(reached) if reached else None,
         audits=tuple(_audit(rounds[-1], of_parts) for rounds in mine) if one.accepts else (),
         learnt=tuple(f"seed {each.seed}, round {each.number}: {each.learnt}" for rounds in mine for each in rounds),
@@ -138,7 +141,7 @@ def _points(task: Task, one: Arm, mine: Sequence[Sequence[Round]], before: Befor
     hours = [[total / HOUR for total in accumulate(each)] for each in spent]
 
     def over(value: Callable[[Round], float], number: int) -> Estimate:
-        return estimate([value(rounds[min(number, len(rounds)) - 1]) for rounds in mine])
+        return estimate([value(rounds[min(number, len(rounds)) - 1]) for rounds in mine], 1)
 
     points = [_first(one, before, len(mine))]
     for number in range(1, longest + 1):

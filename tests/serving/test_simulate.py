@@ -391,9 +391,16 @@ class TestWork:
 
 class TestFigures:
     def test_the_interval_of_a_mean_over_seeds_by_hand(self) -> None:
-        found = estimate([1.0, 2.0, 3.0])  # t of 2 degrees of freedom is 4.3027
-        assert (found.low, found.high) == pytest.approx((2 - 4.3027 / 3**0.5, 2 + 4.3027 / 3**0.5), abs=1e-4)
+        found = estimate([11.0, 12.0, 13.0])  # t of 2 degrees of freedom is 4.3027
+        assert (found.low, found.high) == pytest.approx((12 - 4.3027 / 3**0.5, 12 + 4.3027 / 3**0.5), abs=1e-4)
         assert estimate([5.0]).low is None
+
+    def test_no_interval_goes_where_no_figure_can_lie(self) -> None:
+        few, most = estimate([0.0, 0.01], 1), estimate([0.95, 1.0], 1)  # t of 1 degree of freedom is 12.7062
+        assert (few.low, few.high) == pytest.approx((0, 0.005 + 12.7062 * 0.005), abs=1e-4)
+        assert (most.low, most.high) == pytest.approx((0.975 - 12.7062 * 0.025, 1), abs=1e-4)
+        assert estimate([0.1, 2.0]).low == 0
+        assert estimate([-0.5, 1.0], 1).low == -0.5  # the quality of a model that says more wrong than there is
 
     def test_hours_for_a_person(self) -> None:
         assert (page.hours(0.5), page.hours(2)) == ("30.0 min", "2.00 h")

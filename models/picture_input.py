@@ -137,13 +137,13 @@ class PictureInput:
 
 
 def told_by(shape: Sequence[int | None]) -> dict[str, Any]:
-    """What the shape of an input says of its pictures: their layout, and their size where it is fixed; of anything but
+    """What the shape of an input says of its pictures: their layout, and each side that is fixed; of anything but
     pictures nothing."""
     if len(shape) != 4:
         return {}
     layout = "NHWC" if shape[3] == 3 and shape[1] != 3 else "NCHW"
     height, width = shape[2:] if layout == "NCHW" else shape[1:3]
-    return {"layout": layout, **({"width": width, "height": height} if width and height else {})}
+    return {"layout": layout, **{name: side for name, side in (("width", width), ("height", height)) if side}}
 
 
 def colour_grid(image: Image) -> tuple[float, ...]:

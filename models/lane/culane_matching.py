@@ -31,8 +31,10 @@ def matches(predicted: Lanes, truth: Lanes) -> list[tuple[int, int]]:
 
 def overlaps(predicted: Lanes, truth: Lanes) -> Array:
     """Intersection over union (predicted lines, true lines) of the drawn lines; 0 where both lie beyond the image."""
+    both = np.zeros((len(predicted.lanes), len(truth.lanes)))
+    if not both.size:
+        return both
     ours, theirs = _drawn(predicted), _drawn(truth)
-    both = np.zeros((len(ours), len(theirs)))
     for i, j in np.ndindex(both.shape):
         both[i, j] = ours[i].shared(theirs[j])
     either = _counts(ours)[:, None] + _counts(theirs)[None] - both

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from models.declaring import build
 from models.errors import InvalidInput
 from models.onnx_files import Port
-from models.picture_input import PictureInput, colour_grid
+from models.picture_input import PictureInput, colour_grid, told_by
 
 SIZES = st.integers(1, 400)
 
@@ -69,6 +69,24 @@ def test_the_whole_image_lies_in_the_picture(width: int, height: int, resize: An
     assert seen.min() >= -1e-9
     assert (seen[1] <= np.array(pixels.shape[:1:-1]) + 1e-9).all()
     assert placement.back(seen) == pytest.approx(corners)
+
+
+@pytest.mark.parametrize(
+    ("shape", "told"),
+    [
+        ((1, 3, 32, 64), {"layout": "NCHW", "width": 64, "height": 32}),
+        ((None, 32, 64, 3), {"layout": "NHWC", "width": 64, "height": 32}),
+        ((1, 3, None, 64), {"layout": "NCHW", "width": 64}),
+        ((1, 32, None, 3), {"layout": "NHWC", "height": 32}),
+        ((None, 3, None, None), {"layout": "NCHW"}),
+        ((1, 1024), {}),
+    ],
+)
+def test_a_shape_tells_the_layout_and_each_side_that_is_fixed(
+    shape: tuple[int | None, ...], told: dict[str, Any]
+) -> None:
+    """So whoever declares such a model has only the other side to say."""
+    assert told_by(shape) == told
 
 
 @pytest.mark.parametrize(

@@ -25,6 +25,6 @@ def resampled(points: Array, count: int) -> Array:
 
 
 def spaced(points: Array, most: float) -> Array:
-    """The fewest evenly spread points, the ends included and two at least, of which neighbours are ``most`` apart."""
+    """The fewest evenly spread points, the ends included and two at least, with neighbours at most ``most`` apart."""
     way = way_to(points)
     return points_at(points, way, np.linspace(0, way[-1], max(2, math.ceil(way[-1] / most) + 1)))

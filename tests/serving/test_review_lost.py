@@ -131,6 +131,7 @@ class TestNothingIsLost:
         other = at.page.context.new_page()
         other.goto(f"/review/asr/{item}")
         other.route("**/correction", lambda route: route.abort())
+        expect(other.locator("#desk")).to_have_attribute("data-state", "work")
         other.locator("#text").press("Enter")
         expect(other.locator("#waiting")).to_contain_text("1 not sent yet")
         other.close()
@@ -264,6 +265,7 @@ class TestDrafts:
         at.page.keyboard.type(" sent")
         at.press("Enter")
         assert at.correction(item)["label"]["text"] == "yes sent"
+        at.sees("empty")
         at.press("Alt+B")
         at.sees("work")
         at.page.goto("/log")

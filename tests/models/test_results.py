@@ -136,13 +136,18 @@ def flat(statistics: Statistics) -> dict[str, Statistic]:
     return found
 
 
+def marked_pairs(task: Task, data: st.DataObject) -> tuple[list[Pair], list[Mark | None]]:
+    """Any predictions of some labels, and any marks of these."""
+    pairs = data.draw(ANY[task])
+    return pairs, [of_its_category(data.draw(MARKS[task]), truth) for _, truth in pairs]
+
+
 @pytest.mark.parametrize("task", ANY)
 @settings(max_examples=25, deadline=None)
 @given(data=st.data())
 def test_a_sample_is_as_good_as_its_items_written_out(task: Task, data: st.DataObject) -> None:
     """Rows of a table against the results of the very items that they name, repeated as often."""
-    pairs = data.draw(ANY[task])
-    marks = [of_its_category(data.draw(MARKS[task]), truth) for _, truth in pairs]
+    pairs, marks = marked_pairs(task, data)
     rows = np.array(data.draw(st.lists(st.integers(0, len(pairs) - 1), min_size=1, max_size=8)), np.intp)
     sampled = flat(results(task, pairs, marks).statistics())
     written_out = flat(results(task, [pairs[row] for row in rows], [marks[row] for row in rows]).statistics())
@@ -157,8 +162,7 @@ def test_a_sample_is_as_good_as_its_items_written_out(task: Task, data: st.DataO
 @given(data=st.data())
 def test_what_is_measured_follows_from_the_labels_whatever_is_predicted(task: Task, data: st.DataObject) -> None:
     """So a threshold about a category that the labels do not have is refused before a model is asked."""
-    pairs = data.draw(ANY[task])
-    marks = [of_its_category(data.draw(MARKS[task]), truth) for _, truth in pairs]
+    pairs, marks = marked_pairs(task, data)
     silent = [(said(nothing(truth)), truth) for _, truth in pairs]
     assert list(flat(results(task, silent, marks).statistics())) == list(flat(results(task, pairs, marks).statistics()))
 

@@ -76,7 +76,9 @@ FORMATS: dict[str, Format] = {
         voc.write,
         voc.read_marked,
     ),
-    "yolo": Format("detection", "data.yaml, images/**, labels/**.txt; obj.data; classes.txt", yolo.read, yolo.write),
+    "yolo": Format(
+        "detection", "data.yaml, images/**, labels/**.txt; obj.data; obj.names; classes.txt", yolo.read, yolo.write
+    ),
     "kitti": Format(
         "detection",
         "training/image_2/, training/label_2/*.txt; ImageSets/SPLIT.txt; data/, labels/*.txt",
@@ -99,7 +101,7 @@ FORMATS: dict[str, Format] = {
     ),
     "cvat": Format(
         "detection",
-        "annotations.xml or FILE.xml of CVAT for images 1.1 or for video 1.1; images/",
+        "annotations.xml, SPLIT.xml or FILE.xml of CVAT for images 1.1 or for video 1.1; images/",
         cvat.read_boxes,
         group="video",
     ),
@@ -124,7 +126,7 @@ FORMATS: dict[str, Format] = {
     "bdd100k-lanes": Format("lane", "labels/lane/polygons/lane_SPLIT.json, images/100k/SPLIT/", bdd100k.read_lanes),
     "cvat-lanes": Format(
         "lane",
-        "annotations.xml or FILE.xml of CVAT for images 1.1 or for video 1.1; images/",
+        "annotations.xml, SPLIT.xml or FILE.xml of CVAT for images 1.1 or for video 1.1; images/",
         cvat.read_lanes,
         group="video",
     ),

@@ -1,6 +1,7 @@
 """CVAT's own XML, for images 1.1 and for video 1.1, boxes and lines. Source: docs.cvat.ai, "XML annotation format".
 
 One document holds all images of a task, or of a project, which it parts by ``subset``, or the tracks of a video.
+Datumaro writes one a split, ``SPLIT.xml``, FiftyOne ``labels.xml`` and the images below ``data/``.
 """
 
 import math
@@ -10,7 +11,7 @@ from typing import TypeAlias
 
 from models.datasets import cvat_video
 from models.datasets.cvat_xml import BOX, ELLIPSE, LINE, MASK, NO_SUBSET, OUTLINE, Image, Shape, images, tracked
-from models.datasets.layout import below, broken, chosen_split, clipped, finite, picture
+from models.datasets.layout import below, broken, chosen_split, clipped, finite, picture, split_file, splits_in
 from models.errors import NotFound
 from models.media import image_size
 from models.records import Box, Boxes, Item, Lane, Lanes, Pixels
@@ -23,10 +24,11 @@ _FILE, _IMAGES = "annotations.xml", "images"
 def read_boxes(root: Path, split: str | None = None) -> Iterator[tuple[Item, Boxes]]:
     """Every image of ``annotations.xml``, or of a file of another name, with its boxes, clipped to the image.
 
-    SPLIT is a subset of a project, or ``default``. A turned box, a polygon, an ellipse and a mask stand for the upright
-    boxes around them; shapes of other kinds are left out. Images are in ``images/``, perhaps in a folder a subset, or
-    beside the file. Of a video they are called ``frame_000000.png`` and so on, all of them are read, and the group is
-    its folder; each shape of a track is read where it stands, in every frame, as CVAT writes them.
+    SPLIT is a subset of a project, or ``default``, or the file ``SPLIT.xml``. A turned box, a polygon, an ellipse and a
+    mask stand for the upright boxes around them; shapes of other kinds are left out. Images are in ``images/``, perhaps
+    in a folder a subset, or beside the file. Of a video they are called ``frame_000000.png`` and so on, all of them are
+    read, and the group is its folder; each shape of a track is read where it stands, in every frame, as CVAT writes
+    them.
 
     Raises:
         InvalidDataset: a broken document, naming file and line.
@@ -52,9 +54,7 @@ def read_lanes(root: Path, split: str | None = None) -> Iterator[tuple[Item, Lan
 
 
 def _read(root: Path, split: str | None) -> Iterator[tuple[Image, Item, tuple[int, int]]]:
-    file = root if root.is_file() else root / _FILE
-    if not file.is_file():
-        raise NotFound(f"{root}: expected {_FILE} in it, got none")
+    file, split = _file(root, split)
     subsets = sorted({image.subset for image in images(file)})
     if not subsets and (first := next(tracked(file), None)):
         chosen_split(file, [first[0].get("subset") or NO_SUBSET], split, "subset")
@@ -70,10 +70,23 @@ def _read(root: Path, split: str | None) -> Iterator[tuple[Image, Item, tuple[in
     )
 
 
+def _file(root: Path, split: str | None) -> tuple[Path, str | None]:
+    """The document, and which of its subsets is asked for."""
+    file = root if root.is_file() else root / _FILE
+    if file.is_file():
+        return file, split
+    others = splits_in(root, "", ".xml")
+    if not others:
+        raise NotFound(f"{root}: expected {_FILE} or SPLIT.xml in it, got none")
+    if len(others) == 1 and split not in others:
+        return root / f"{others[0]}.xml", split
+    return split_file(root, "", split, ".xml")[0], None
+
+
 def _path(folder: Path, image: Image) -> Path:
     """The picture; CVAT names frames of videos without a suffix."""
     name = image.told.get("name") or broken(image.where, "a name", image.told.get("name"))
-    places = (folder / _IMAGES, folder / _IMAGES / image.subset, folder / image.subset, folder)
+    places = (folder / _IMAGES, folder / _IMAGES / image.subset, folder / image.subset, folder, folder / "data")
     return picture(image.where, "", *(place / name for place in places))
 
 

@@ -3,10 +3,13 @@
 A line has 15 columns, and of results a score behind them, of which the first is the category, the second and third say
 how far the object is truncated and occluded, and the fifth to eighth are the box, in pixels from 0.
 
-FiftyOne writes the same lines below ``labels/``, and the images below ``data/``.
+FiftyOne writes the same lines below ``labels/``, and the images below ``data/``. Datumaro writes no file for an image
+that shows nothing.
 """
 
-from collections.abc import Iterable, Iterator
+import os
+from collections.abc import Callable, Iterable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import TypeAlias
 
@@ -16,11 +19,11 @@ from models.datasets.layout import (
     broken,
     chosen_split,
     clipped,
-    existing,
     files_below,
     finite,
     numbered_lines,
     picture,
+    require_labels,
 )
 from models.datasets.output import file_name, new_folder, number, place
 from models.marks import KittiFrame, KittiObject
@@ -40,7 +43,8 @@ def read(root: Path, split: str | None = None) -> Iterator[tuple[Item, Boxes]]:
     """The images of ``training/image_2/`` with the boxes of ``training/label_2/``, clipped to the image.
 
     SPLIT is ``training``, all of them, another folder of that kind, such as CVAT's ``default``, or the name of a list
-    ``ImageSets/SPLIT.txt`` of ``training``. In FiftyOne's folders there is no split, and an image without a label file
+    ``ImageSets/SPLIT.txt`` of ``training``. An image without a label file shows nothing, unless no image has one. In
+    FiftyOne's folders there is no split, and an image without a label file
     is not labelled, and left out; so are ``DontCare`` regions: the official evaluation neither asks for nor counts
     them.
 
@@ -57,12 +61,12 @@ def read_marked(root: Path, split: str | None = None) -> Iterator[tuple[Item, Bo
     lists = sorted(path.stem for path in (root / "ImageSets").glob("*.txt"))
     folders = sorted(path.parent.name for path in root.glob("*/label_2"))
     if split is None and not folders and not lists and (root / _FIFTYONE[1]).is_dir():
-        return _read(root, _labelled(root))
+        return _read(root, partial(_labelled, root))
     there = [_ALL] if _ALL in folders and split not in folders else folders
     chosen = chosen_split(root, [*there, *lists], split, "training/label_2 or ImageSets/*.txt")
     if chosen in there:
-        return _read(root, _shown(root / chosen))
-    return _read(root, _listed(root / "ImageSets" / f"{chosen}.txt", root / _ALL))
+        return _read(root, partial(_shown, root / chosen))
+    return _read(root, partial(_listed, root / "ImageSets" / f"{chosen}.txt", root / _ALL))
 
 
 def _shown(folder: Path) -> Iterator[_Place]:
@@ -77,7 +81,7 @@ def _listed(file: Path, folder: Path) -> Iterator[_Place]:
 
 
 def _labels_of(image: Path, folder: Path) -> Path:
-    return folder / "label_2" / f"{image.stem}.txt"
+    return (folder / "label_2" / image.relative_to(folder / "image_2")).with_suffix(".txt")
 
 
 def _labelled(root: Path) -> Iterator[_Place]:
@@ -86,10 +90,12 @@ def _labelled(root: Path) -> Iterator[_Place]:
         yield str(file), picture(str(file), ".png", images / file.relative_to(labels).with_suffix("")), file
 
 
-def _read(root: Path, places: Iterable[_Place]) -> Iterator[tuple[Item, Boxes, KittiFrame]]:
-    for where, image, labels in places:
+def _read(root: Path, places: Callable[[], Iterator[_Place]]) -> Iterator[tuple[Item, Boxes, KittiFrame]]:
+    require_labels(str(root), "label_2/*.txt", (labels for _, _, labels in places()))
+    for image, labels in ((image, labels) for _, image, labels in places()):
         width, height = image_size(image)
-        objects = tuple(_object(at, line) for at, line in numbered_lines(existing(where, labels)))
+        lines = numbered_lines(labels) if os.path.isfile(labels) else ()
+        objects = tuple(_object(where, line) for where, line in lines)
         boxes = (clipped(*one.xyxy, width, height, one.category) for one in objects if one.category != REGION)
         label = Boxes(width, height, tuple(box for box in boxes if box))
         yield Item(below(root, image), str(image)), label, KittiFrame(objects)

@@ -3,7 +3,7 @@
 import json
 import math
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
@@ -133,6 +133,21 @@ def existing(where: str, path: Path) -> Path:
     if not os.path.isfile(path):  # which takes a name that is too long for any file, other than ``Path.is_file``
         broken(where, "a file that exists", str(path))
     return path.absolute()
+
+
+def require_labels(where: str, expected: str, files: Iterable[Path]) -> None:
+    """Lets images pass some of which have a file of labels; the others show nothing. Where none has, somebody forgot
+    them.
+
+    Raises:
+        InvalidDataset: there are images, and no such file.
+    """
+    missing = None
+    for missing in files:
+        if os.path.isfile(missing):
+            return
+    if missing is not None:
+        broken(where, f"{expected} for {missing.stem}, or for another image", "no label file at all")
 
 
 def picture(where: str, suffix: str, *stems: Path) -> Path:

@@ -1,7 +1,10 @@
 """Pascal VOC detection: one XML file an image. Source: the VOC2012 development kit, section 4.
 
 Corners there are 1-based and belong to the box, so the box (1, 1, 640, 480) is a whole image of 640 x 480 pixels.
-Annotation tools leave out the lists: Roboflow puts each file beside its image, in a folder a split.
+Tools that count pixels from 0, as Datumaro and FiftyOne, do not say so: their boxes begin a pixel further left and up.
+
+Annotation tools leave out the lists: Roboflow puts each file beside its image, in a folder a split. Datumaro writes
+no file for an image that shows nothing.
 """
 
 import math
@@ -16,11 +19,11 @@ from models.datasets.layout import (
     below,
     broken,
     chosen_split,
-    existing,
     files_below,
     names_below,
     numbered_lines,
     picture,
+    require_labels,
     split_file,
 )
 from models.datasets.output import SPLIT, file_name, new_folder, number, place
@@ -36,10 +39,10 @@ _OF_A_CLASS = re.compile(r"\s(-1|0|1)$")  # how lines of the lists end that say 
 
 
 def read(root: Path, split: str | None = None) -> Iterator[tuple[Item, Boxes]]:
-    """Every image that ``ImageSets/Main/SPLIT.txt`` names, with its boxes clipped to the image; without such lists,
-    every image with a file in ``Annotations/``, ``labels/``, ``annotations/xmls/`` or ``annotations/``, or in a folder
-    SPLIT of one of these, or beside it in ``SPLIT/`` or ROOT itself. Where there are files in ROOT and in folders of
-    it, the former are the split ``.``.
+    """Every image that ``ImageSets/Main/SPLIT.txt`` names, with its boxes clipped to the image; one without a file
+    shows nothing, unless no image has one. Without such lists it is every image with a file in ``Annotations/``,
+    ``labels/``, ``annotations/xmls/`` or ``annotations/``, or in a folder SPLIT of one of these, or beside it in
+    ``SPLIT/`` or ROOT itself. Where there are files in ROOT and in folders of it, the former are the split ``.``.
 
     Objects marked ``difficult`` are left out: the official evaluation neither asks for nor counts them. Where the size
     is 0 or missing it is the picture's own.
@@ -90,23 +93,31 @@ def _of_folder(
 
 
 def _listed(root: Path, file: Path) -> Iterator[tuple[Item, Boxes, Ignored]]:
-    for where, line in numbered_lines(file):
-        name = line.strip().strip('"')  # in which CVAT puts names with blanks
-        annotation = root / "Annotations" / f"{name}.xml"
-        if _OF_A_CLASS.search(name) and not os.path.isfile(annotation):
-            broken(where, "1 column, the name of an image", line)
-        document = _Annotation(existing(where, annotation))
+    require_labels(str(file), "Annotations/*.xml", (annotation for _, _, annotation in _names(root, file)))
+    for where, name, annotation in _names(root, file):
+        document = _Annotation(annotation)
         image = picture(where, document.suffix, root / "JPEGImages" / name)
         yield Item(below(root, image), str(image)), *document.boxes(image)
 
 
+def _names(root: Path, file: Path) -> Iterator[tuple[str, str, Path]]:
+    """Each image of a list, behind its place and before its annotation, as far as there is one."""
+    for where, line in numbered_lines(file):
+        name = line.strip().strip('"')  # in which CVAT puts names with blanks
+        annotation = root / "Annotations" / f"{name}.xml"
+        shown = root / "Annotations" / f"{_OF_A_CLASS.sub('', name)}.xml"
+        if shown != annotation and os.path.isfile(shown) and not os.path.isfile(annotation):
+            broken(where, "1 column, the name of an image", line)
+        yield where, name, annotation
+
+
 class _Annotation:
-    """One parsed XML file, which knows the line of each of its objects."""
+    """One parsed XML file, or none, which knows the line of each of its objects."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
         try:
-            self.root = ElementTree.fromstring(path.read_bytes())
+            self.root = ElementTree.fromstring(path.read_bytes() if os.path.isfile(path) else b"<annotation/>")
         except ElementTree.ParseError as error:
             broken(f"{path}:{error.position[0]}", "XML", str(error))
         except (LookupError, ValueError) as error:  # its first line names an encoding that Python's parser has not

@@ -4,9 +4,10 @@ A line is ``class x y width height``: the class counted from 0, the centre and t
 outline ``class x y x y x y ..``, as COCO comes for Ultralytics, stands for the box around it; the points of a pose,
 which ``kpt_shape`` counts, stand behind the box and are left out.
 
-Annotation tools write other files where ``data.yaml`` stands: FiftyOne ``dataset.yaml``, or ``obj.names`` alone, CVAT
-``obj.data`` and ``obj.names`` as darknet has them, Label Studio ``classes.txt`` beside one folder of images, LabelImg
-among them or among the labels, as Roboflow ``_darknet.labels`` among the images.
+supervision names no split in ``data.yaml``. Annotation tools write other files where it stands: FiftyOne
+``dataset.yaml``, or ``obj.names`` alone, CVAT ``obj.data`` and ``obj.names`` as darknet has them, Label Studio
+``classes.txt`` beside one folder of images, LabelImg among them or among the labels, as Roboflow ``_darknet.labels``
+among the images.
 """
 
 import math
@@ -29,6 +30,7 @@ from models.datasets.layout import (
     files_below,
     finite,
     numbered_lines,
+    require_labels,
 )
 from models.datasets.output import SPLIT, file_name, new_folder, number, place
 from models.errors import NotFound
@@ -36,14 +38,17 @@ from models.media import image_size
 from models.records import Box, Boxes, Item
 
 _SPLITS = ("train", "val", "test")
-_YAML, _DARKNET, _CLASSES = "data.yaml", "obj.data", ("classes.txt", "_darknet.labels", "obj.names")
+_LISTS = (("train", "train"), ("val", "valid"), ("val", "val"), ("test", "test"))
+_YAML, _DARKNET, _NAMES = "data.yaml", "obj.data", "obj.names"
+_CLASSES = ("classes.txt", "_darknet.labels", _NAMES)
 _FILES = (_YAML, "dataset.yaml", _DARKNET, *_CLASSES, "labels/classes.txt")
 _SLACK = 0.01  # of the image, by which Ultralytics lets numbers reach beyond it
 
 
 def read(root: Path, split: str | None = None) -> Iterator[tuple[Item, Boxes]]:
-    """Every image of a split of ``data.yaml``, in a folder of images or a text file that lists them. Where a file of
-    classes stands in its place, a split is the folder of images of that name.
+    """Every image of a split of ``data.yaml``, in a folder of images or a text file that lists them. Where it names no
+    split, or a file of classes stands in its place, a split is the folder of images of that name, and beside
+    ``obj.names`` the list ``train.txt``, ``valid.txt``, ``val.txt`` or ``test.txt``.
 
     ROOT may be that file, of any name. The labels of ``images/../a.jpg`` are in ``labels/../a.txt``, or beside it;
     without that file the image shows nothing, unless no image has one. Boxes are clipped to the image; those that cover
@@ -57,10 +62,9 @@ def read(root: Path, split: str | None = None) -> Iterator[tuple[Item, Boxes]]:
     file = root if root.is_file() else next((root / name for name in _FILES if (root / name).is_file()), None)
     if file is None:
         raise NotFound(f"{root}: expected one of {', '.join(_FILES)} in it, got none")
-    if file.name in _CLASSES:
-        values = _one_folder(file, split)
-    else:
-        values = _darknet(file) if file.name == _DARKNET else _values(file)
+    values = _told(file)
+    if not any(values.get(name) for name in _SPLITS):
+        values |= _lists(file) or _folders(file, split)
     splits = [name for name in _SPLITS if values.get(name)]
     if split is None and all(values[name] == values[splits[0]] for name in splits):
         splits = splits[:1]  # the same images under each name
@@ -72,6 +76,12 @@ def read(root: Path, split: str | None = None) -> Iterator[tuple[Item, Boxes]]:
     sources = values[chosen] if isinstance(values[chosen], list) else [values[chosen]]
     images = partial(_images, file, [_source(above, str(name)) for name in sources])
     return _read(folder, file, _names(file, values.get("names")), images, _pose(file, values.get("kpt_shape")))
+
+
+def _told(file: Path) -> dict[str, Any]:
+    if file.name in _CLASSES:
+        return {"names": _lines(file)}
+    return _darknet(file) if file.name == _DARKNET else _values(file)
 
 
 def _values(file: Path) -> dict[str, Any]:
@@ -99,11 +109,17 @@ def _darknet(file: Path) -> dict[str, Any]:
     return {**told, "names": _lines(names), "path": None}
 
 
-def _one_folder(file: Path, split: str | None) -> dict[str, Any]:
+def _lists(file: Path) -> dict[str, Any]:
+    """Lists of images that lie beside darknet's names."""
+    names = {name: f"{called}.txt" for name, called in _LISTS if (file.parent / f"{called}.txt").is_file()}
+    return names if file.name == _NAMES else {}
+
+
+def _folders(file: Path, split: str | None) -> dict[str, Any]:
     """All images there are or, of folders of it that are called as splits, the one that is asked for."""
     images = "images" if (_folder(file) / "images").is_dir() else "."
     parts = {name: f"{images}/{name}" for name in _SPLITS if split and (_folder(file) / images / name).is_dir()}
-    return {**(parts or {_SPLITS[0]: images}), "names": _lines(file)}
+    return parts or {_SPLITS[0]: images}
 
 
 def _folder(file: Path) -> Path:
@@ -161,21 +177,12 @@ def _pose(file: Path, shape: object) -> int:
 def _read(
     root: Path, file: Path, names: dict[int, str], images: Callable[[], Iterator[Path]], behind: int
 ) -> Iterator[tuple[Item, Boxes]]:
-    _require_labels(file, images())  # before any item is taken for one that shows nothing
+    require_labels(str(file), "labels/../*.txt", map(_labels_of, images()))
     for image in images():
         width, height = image_size(image)
         lines = numbered_lines(labels) if (labels := _labels_of(image)).is_file() else ()
         boxes = (_box(where, line, names, width, height, behind) for where, line in lines)
         yield Item(below(root, image), str(image)), Boxes(width, height, tuple(box for box in boxes if box))
-
-
-def _require_labels(file: Path, images: Iterable[Path]) -> None:
-    image = None
-    for image in images:
-        if _labels_of(image).is_file():
-            return
-    if image:
-        broken(f"{file}", f"labels/../{image.stem}.txt for {image}, or one of another image", "no label file at all")
 
 
 def _labels_of(image: Path) -> Path:

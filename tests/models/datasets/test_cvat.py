@@ -60,6 +60,27 @@ def test_an_image_has_its_boxes_and_its_lines(tmp_path: Path) -> None:
     assert labels(f"cvat-lanes:{file}") == {item.id: LANES, "images/frame_000001.PNG": Lanes(64, 48)}
 
 
+def test_a_split_may_be_a_file_of_its_own(tmp_path: Path) -> None:
+    """As Datumaro writes them, with all images in one folder."""
+    names = {"train": "Füße/ä b.jpg", "val": "v1.2.a.jpg"}
+    for split, name in names.items():
+        photo(tmp_path / "images" / name)
+        put(tmp_path / f"{split}.xml", f'{HEAD}<image id="0" name="{name}"/></annotations>')
+    assert labels(f"cvat:{tmp_path}:train") == {"images/Füße/ä b.jpg": Boxes(64, 48)}
+    assert labels(f"cvat:{tmp_path}/val.xml") == {"images/v1.2.a.jpg": Boxes(64, 48)}
+    with pytest.raises(NotFound, match=r"expected one of the splits there \(train, val\), got no split"):
+        read(f"cvat:{tmp_path}")
+    (tmp_path / "val.xml").rename(tmp_path / "annotations.xml")
+    assert labels(f"cvat:{tmp_path}") == {"images/v1.2.a.jpg": Boxes(64, 48)}
+
+
+def test_fiftyone_has_its_images_below_data(tmp_path: Path) -> None:
+    photo(tmp_path / "data" / "deep" / "a b.jpg")
+    put(tmp_path / "labels.xml", f'{HEAD}<image id="0" name="deep/a b.jpg"/></annotations>')
+    assert labels(f"cvat:{tmp_path}") == {"data/deep/a b.jpg": Boxes(64, 48)}
+    assert labels(f"cvat:{tmp_path}:labels") == labels(f"cvat:{tmp_path}:default") == labels(f"cvat:{tmp_path}")
+
+
 @pytest.mark.parametrize("place", ["images/{}", "images/train/{}", "train/{}", "{}"])
 def test_subsets_of_a_project_are_splits(tmp_path: Path, place: str) -> None:
     names = {"a.jpg": "train", "b.jpg": "val", "c.jpg": ""}

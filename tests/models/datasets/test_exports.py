@@ -289,6 +289,28 @@ class TestYolo:
         put(tmp_path / "data" / "a.txt", LINE)
         assert labels(f"yolo:{tmp_path}") == {"data/a.jpg": CAR}
 
+    @pytest.mark.parametrize("images", ["images", "images/train", "."])
+    def test_supervision_names_no_split(self, tmp_path: Path, images: str) -> None:
+        put(tmp_path / "data.yaml", "nc: 2\nnames: [car, bus]\n")
+        photo(tmp_path / images / "a.jpg")
+        put(tmp_path / images.replace("images", "labels") / "a.txt", LINE)
+        assert labels(f"yolo:{tmp_path}") == {str(Path(images, "a.jpg")): CAR}
+        assert labels(f"yolo:{tmp_path}:train") == {str(Path(images, "a.jpg")): CAR}
+        with pytest.raises(NotFound, match=r"expected one of the splits there \(train\), got val"):
+            read(f"yolo:{tmp_path}:val")
+
+    @pytest.mark.parametrize("valid", ["valid", "val"])
+    def test_lists_beside_darknets_names_are_splits(self, tmp_path: Path, valid: str) -> None:
+        put(tmp_path / "obj.names", "car\n")
+        for name, split in (("a", "train"), ("b", valid)):
+            put(tmp_path / f"{split}.txt", f"data/obj_{split}_data/{name}.jpg\n")
+            photo(tmp_path / f"obj_{split}_data" / f"{name}.jpg")
+            put(tmp_path / f"obj_{split}_data" / f"{name}.txt", LINE)
+        assert labels(f"yolo:{tmp_path}:train") == {"obj_train_data/a.jpg": CAR}
+        assert labels(f"yolo:{tmp_path}:val") == {f"obj_{valid}_data/b.jpg": CAR}
+        with pytest.raises(NotFound, match=r"expected one of the splits there \(train, val\), got no split"):
+            read(f"yolo:{tmp_path}")
+
     def test_numbers_of_names_may_be_text(self, tmp_path: Path) -> None:
         put(tmp_path / "data.yaml", "names: {'0': car, '1': bus}\ntrain: images\n")
         photo(tmp_path / "images" / "a.jpg")
@@ -362,7 +384,7 @@ def test_kitti_of_cvat_is_a_folder_default(tmp_path: Path) -> None:
     put(tmp_path / "default" / "label_2" / "a.txt", "car 0.0 0 0.0 16 12 48 36 0 0 0 0 0 0 0\n")
     assert labels(f"kitti:{tmp_path}") == labels(f"kitti:{tmp_path}:default") == {"default/image_2/a.png": CAR}
     photo(tmp_path / "training" / "image_2" / "deep" / "b.png")
-    put(tmp_path / "training" / "label_2" / "b.txt")
+    put(tmp_path / "training" / "label_2" / "deep" / "b.txt")
     assert labels(f"kitti:{tmp_path}") == {"training/image_2/deep/b.png": EMPTY}
     assert labels(f"kitti:{tmp_path}:default") == {"default/image_2/a.png": CAR}
 

@@ -84,10 +84,22 @@ def test_a_broken_line_is_named(tmp_path: Path, line: str, message: str) -> None
     expect_broken(f"kitti:{tmp_path}", file, 5, message)
 
 
-def test_an_image_without_labels_is_named(tmp_path: Path) -> None:
-    corpus(tmp_path).unlink()
-    image = tmp_path / "training" / "image_2" / "000000.png"
-    expect_broken(f"kitti:{tmp_path}", image, "", "expected a file that exists, got")
+def test_an_image_without_labels_shows_nothing_unless_none_has_any(tmp_path: Path) -> None:
+    """As Datumaro writes none for it."""
+    corpus(tmp_path)
+    (tmp_path / "training" / "label_2" / "000007.txt").unlink()
+    first, second = labels(f"kitti:{tmp_path}").values()
+    assert first != second == Boxes(64, 48)
+    (tmp_path / "training" / "label_2" / "000000.txt").unlink()
+    expect_broken(f"kitti:{tmp_path}", tmp_path, "", "expected label_2/*.txt for 000007, or for another image, got 'no")
+
+
+def test_labels_of_images_in_folders_are_in_folders_of_the_same_name(tmp_path: Path) -> None:
+    corpus(tmp_path)
+    photo(tmp_path / "training" / "image_2" / "deep" / "er" / "v1.2.a.jpg")
+    put(tmp_path / "training" / "label_2" / "deep" / "er" / "v1.2.a.txt", "Car -1 -1 -1 10.5 8 30 24.25" + 8 * " -1")
+    boxes = labels(f"kitti:{tmp_path}")["training/image_2/deep/er/v1.2.a.jpg"]
+    assert boxes == Boxes(64, 48, (Box((10.5, 8, 30, 24.25), "Car"),))
 
 
 @settings(max_examples=30)

@@ -70,7 +70,20 @@ def test_a_broken_list_is_named_with_its_line(tmp_path: Path) -> None:
     listing = tmp_path / "ImageSets" / "Main" / "test.txt"
     expect_broken(f"voc:{tmp_path}", listing, 3, "expected 1 column, the name of an image, got 'a -1'")
     put(listing, "a\nb\n")
-    expect_broken(f"voc:{tmp_path}", listing, 2, f"expected a file that exists, got '{tmp_path}/Annotations/b.xml'")
+    expect_broken(f"voc:{tmp_path}", listing, 2, f"expected a file that exists, got '{tmp_path}/JPEGImages/b.jpg'")
+
+
+def test_an_image_without_a_file_shows_nothing_unless_none_has_one(tmp_path: Path) -> None:
+    """As Datumaro writes none for it."""
+    file = corpus(tmp_path, names="a\ndeep/b.1\nc 1\n")
+    photo(tmp_path / "JPEGImages" / "deep" / "b.1.png")
+    photo(tmp_path / "JPEGImages" / "c 1.jpg")
+    found = labels(f"voc:{tmp_path}")
+    assert found["JPEGImages/a.png"] != Boxes(64, 48)
+    assert found["JPEGImages/deep/b.1.png"] == found["JPEGImages/c 1.jpg"] == Boxes(64, 48)
+    file.unlink()
+    listing = tmp_path / "ImageSets" / "Main" / "test.txt"
+    expect_broken(f"voc:{tmp_path}", listing, "", "expected Annotations/*.xml for c 1, or for another image, got 'no")
 
 
 @pytest.mark.parametrize(

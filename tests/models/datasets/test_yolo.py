@@ -145,7 +145,7 @@ def test_labels_that_are_nowhere_to_be_found_are_no_empty_images(tmp_path: Path)
     photo(tmp_path / "pictures" / "a.jpg")
     photo(tmp_path / "pictures" / "b.jpg")
     put(tmp_path / "labels" / "a.txt", "0 0.5 0.5 0.25 0.5\n")
-    expect_broken(f"yolo:{tmp_path}", file, "", f"expected labels/../b.txt for {tmp_path}/pictures/b.jpg, or one of an")
+    expect_broken(f"yolo:{tmp_path}", file, "", "expected labels/../*.txt for b, or for another image")
     with pytest.raises(InvalidDataset):  # before an item is handed out, which might be kept
         next(read(f"yolo:{tmp_path}"))
     put(tmp_path / "pictures" / "b.txt")

@@ -179,12 +179,14 @@ def _difficult(element: ElementTree.Element) -> bool:
 
 
 def write(root: Path, pairs: Iterable[tuple[Item, Boxes]]) -> None:
-    """Writes ``ImageSets/Main/train.txt``, ``Annotations/`` and ``JPEGImages/``.
+    """Writes ``ImageSets/Main/train.txt``, ``Annotations/`` and ``JPEGImages/``, and ``labelmap.txt``, without which
+    Datumaro knows no categories but the 20 of the challenge.
 
     Raises:
         InvalidDataset: a category that XML cannot hold.
         InvalidInput, NotFound: as ``new_folder`` and ``place``.
     """
+    categories: dict[str, None] = {}
     with new_folder(root) as out:
         (out / "Annotations").mkdir()
         (out / "ImageSets" / "Main").mkdir(parents=True)
@@ -196,6 +198,8 @@ def write(root: Path, pairs: Iterable[tuple[Item, Boxes]]) -> None:
                     objects = "".join(_object(item, box) for box in label.boxes)
                     file.write(_XML.format(escape(image.name), label.width, label.height, objects))
                 listing.write(f"{name}\n")
+                categories |= {box.category: None for box in label.boxes}
+        (out / "labelmap.txt").write_text("".join(f"{name}:::\n" for name in categories), encoding="utf-8")
 
 
 _XML = """\

@@ -135,6 +135,7 @@ def test_what_is_written_is_what_others_read(tmp_path: Path) -> None:
     label = Boxes(64, 48, (Box((0, 4, 64, 6.5), "R & D"),))
     voc.write(tmp_path / "out", [(Item("x/a.png", str(image)), label)])
     assert (tmp_path / "out" / "ImageSets" / "Main" / "train.txt").read_text() == "x_a\n"
+    assert (tmp_path / "out" / "labelmap.txt").read_text() == "R & D:::\n"
     text = (tmp_path / "out" / "Annotations" / "x_a.xml").read_text()
     assert "<filename>x_a.png</filename>" in text
     assert "<size><width>64</width><height>48</height><depth>3</depth></size>" in text

@@ -22,6 +22,7 @@ from models.datasets import (
     fsdd,
     kaldi,
     kitti,
+    labelme,
     librispeech,
     mot,
     nemo,
@@ -106,6 +107,7 @@ FORMATS: dict[str, Format] = {
         group="video",
     ),
     "supervisely": Format("detection", "DATASET/img/, DATASET/ann/*.json", supervisely.read),
+    "labelme": Format("detection", "IMAGE.json or SPLIT/IMAGE.json, beside each image or not", labelme.read),
     "culane": Format(
         "lane",
         "list/SPLIT.txt, and A.lines.txt beside each A.jpg",

@@ -1,11 +1,10 @@
 """CurveLanes: ``SPLIT/SPLIT.txt`` lists images, ``labels/`` their lanes. Source: github.com/SoulmateB/CurveLanes."""
 
-import json
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from models.datasets.layout import below, broken, chosen_split, existing, finite, numbered_lines
+from models.datasets.layout import below, broken, chosen_split, existing, finite, json_object, numbered_lines
 from models.media import image_size
 from models.records import Item, Lane, Lanes
 
@@ -42,15 +41,8 @@ def _lanes(file: Path) -> Iterator[Lane]:
 
 
 def _lines(file: Path) -> list[Any]:
-    try:
-        values = json.loads(file.read_bytes())
-    except json.JSONDecodeError as error:
-        broken(f"{file}:{error.lineno}", "JSON", f"{error.msg} at column {error.colno}")
-    except UnicodeDecodeError as error:
-        broken(f"{file}:1", "UTF-8 text", error.object[error.start : error.start + 10])
-    except (ValueError, RecursionError) as error:  # a number of thousands of digits; lists in lists without end
-        broken(f"{file}:1", "JSON", str(error))
-    lines = values.get("Lines") if isinstance(values, dict) else None
+    values = json_object(file)
+    lines = values.get("Lines")
     if not isinstance(lines, list):
         broken(f"{file}:1", "a list under 'Lines'", values)
     return lines

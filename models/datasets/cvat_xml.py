@@ -13,6 +13,7 @@ Told: TypeAlias = dict[str, str]
 BOX, OUTLINE, ELLIPSE, MASK, LINE = _SHAPES = "box", "polygon", "ellipse", "mask", "polyline"
 _LAST = "stop_frame"
 _ENDS = ("image", "track", _LAST)
+_WANTED = {*_SHAPES, *_ENDS}  # all others, such as the many attributes of shapes, are passed over
 NO_SUBSET = "default"  # what CVAT calls it in other formats
 _CHUNK = 1 << 12  # bytes
 
@@ -41,7 +42,8 @@ class Image:
 
 @dataclass(frozen=True)
 class _Tag:
-    """Where an element begins, with its attributes, or one of ``_ENDS`` ends, with none but perhaps a text."""
+    """Where an element of ``_WANTED`` begins, with its attributes, or one of ``_ENDS`` ends, with none but perhaps a
+    text."""
 
     where: str
     name: str
@@ -83,15 +85,16 @@ def last_frame(file: Path) -> int | None:
 
 
 def _tags(file: Path) -> Iterator[_Tag]:
-    parser, tags, text = expat.ParserCreate(), list[_Tag](), list[str]()
+    parser, tags, text, path = expat.ParserCreate(), list[_Tag](), list[str](), str(file)
 
     def start(name: str, told: Told) -> None:
-        tags.append(_Tag(f"{file}:{parser.CurrentLineNumber}", name, told))
+        if name in _WANTED:
+            tags.append(_Tag(f"{path}:{parser.CurrentLineNumber}", name, told))
         text.clear()
 
     def end(name: str) -> None:
         if name in _ENDS:
-            tags.append(_Tag(f"{file}:{parser.CurrentLineNumber}", name, None, "".join(text)))
+            tags.append(_Tag(f"{path}:{parser.CurrentLineNumber}", name, None, "".join(text)))
 
     parser.StartElementHandler, parser.EndElementHandler, parser.CharacterDataHandler = start, end, text.append
     with file.open("rb") as xml:

@@ -97,6 +97,25 @@ def json_lines(path: Path) -> Iterator[tuple[str, dict[str, Any]]]:
         yield where, values
 
 
+def json_object(path: Path) -> dict[str, Any]:
+    """The JSON object that a whole file is.
+
+    Raises:
+        InvalidDataset: it is none.
+    """
+    try:
+        values = json.loads(path.read_bytes())
+    except json.JSONDecodeError as error:
+        broken(f"{path}:{error.lineno}", "JSON", f"{error.msg} at column {error.colno}")
+    except UnicodeDecodeError as error:
+        broken(f"{path}:1", "UTF-8 text", error.object[error.start : error.start + 10])
+    except (ValueError, RecursionError) as error:  # a number of thousands of digits; lists in lists without end
+        broken(f"{path}:1", "JSON", str(error))
+    if not isinstance(values, dict):
+        broken(f"{path}:1", "a JSON object", values)
+    return values
+
+
 def files_below(folder: Path, suffixes: Sequence[str]) -> Iterator[Path]:
     """The files with one of the suffixes at any depth, ordered by path; hidden ones are left out.
 

@@ -199,6 +199,15 @@ def supervisely(root: Path, n: int) -> str:
     return "ds0"
 
 
+def labelme(root: Path, n: int) -> str:
+    copies, shape = _images(root), {"label": "car", "points": [[9, 9.5], [1, 2]], "shape_type": "rectangle"}
+    for i in range(n):
+        copies.at(root / "train" / f"{i}.jpg")
+        document = {"shapes": [shape], "imagePath": f"{i}.jpg", "imageHeight": 48, "imageWidth": 64}
+        put(root / "train" / f"{i}.json", json.dumps(document, indent=2))
+    return "train"
+
+
 def culane(root: Path, n: int) -> str:
     copies = _images(root)
     for i in range(n):
@@ -327,6 +336,7 @@ CORPORA: dict[str, Callable[[Path, int], str]] = {
     "cvat": cvat,
     "cvat-lanes": cvat,
     "supervisely": supervisely,
+    "labelme": labelme,
     "culane": culane,
     "tusimple": tusimple,
     "curvelanes": curvelanes,

@@ -34,7 +34,7 @@ def test_texts_become_points_and_lanes_of_one_point_are_none(tmp_path: Path) -> 
         ({"Lines": [POINTS, [{"x": "1"}]]}, "Lines[1]", "expected numbers in x and y, got ['1', None]"),
         ({"Lines": [[{"x": "1", "y": "two"}]]}, "Lines[0]", "expected numbers in x and y, got ['1', 'two']"),
         ({"Lines": None}, 1, "expected a list under 'Lines', got {'Lines': None}"),
-        ([], 1, "expected a list under 'Lines', got []"),
+        ([], 1, "expected a JSON object, got []"),
         (b'{\n"Lines": oops}', 2, "expected JSON, got 'Expecting value at column 10'"),
         (b'{"Lines": "\xff"}', 1, "expected UTF-8 text"),
     ],

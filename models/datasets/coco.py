@@ -16,6 +16,7 @@ from pathlib import Path
 from tempfile import TemporaryFile
 from typing import Any, TextIO, TypeAlias
 
+from models.datasets.coco_masks import box_around
 from models.datasets.documents import lists_of
 from models.datasets.layout import (
     below,
@@ -45,8 +46,8 @@ def read(root: Path, split: str | None = None) -> Iterator[tuple[Item, Boxes]]:
 
     ``bbox`` (x, y, width, height) becomes corners clipped to the image. Crowds are left out, as are boxes that cover
     nothing of the image: the official annotations hold a few of zero width or height. Where ``bbox`` is empty or
-    missing, it is the box around the polygons of ``segmentation``; without those, the category must be ``empty``, and
-    there is none. Where the size of an image is 0 or missing it is the picture's own.
+    missing, it is the box around the polygons or the mask of ``segmentation``; without those, the category must be
+    ``empty``, and there is none. Where the size of an image is 0 or missing it is the picture's own.
 
     Raises:
         InvalidDataset: a broken document, naming the entry.
@@ -133,6 +134,8 @@ def _needed(where: str, annotation: _Json) -> _Json:
     outlines = annotation.get("segmentation")
     if needed["bbox"] in (None, []) and outlines and isinstance(outlines, list):
         needed["bbox"] = _around(f"{where}.segmentation", outlines)
+    if needed["bbox"] in (None, []) and outlines and isinstance(outlines, dict):
+        needed["bbox"] = box_around(f"{where}.segmentation", outlines)
     return {**needed, "outlined": bool(outlines)}
 
 
@@ -177,7 +180,7 @@ def _size(where: str, image: _Json) -> tuple[int, int] | None:
 def _bbox(where: str, annotation: _Json) -> list[float]:
     where, bbox, expected = f"{where}.bbox", annotation["bbox"], "4 numbers: x, y, width, height"
     if bbox in (None, []):
-        expected += f", or polygons as the segmentation of annotation {annotation['id']!r}"
+        expected += f", or a segmentation of annotation {annotation['id']!r}"
     numbers = finite(where, expected, bbox if isinstance(bbox, list) else [bbox], (int, float))
     if len(numbers) != 4:
         broken(where, expected, bbox)

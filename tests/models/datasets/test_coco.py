@@ -95,6 +95,25 @@ def test_outlines_without_a_box_have_the_one_around_them(
     assert labels(f"coco:{tmp_path}")["images/a.jpg"] == Boxes(64, 48, (Box(box, "car"),))
 
 
+@pytest.mark.parametrize(
+    ("counts", "box"),
+    [
+        ([520, 11, 2541], (10, 0, 12, 48)),  # from one column into the next
+        ("X`0;]_2", (10, 0, 12, 48)),
+        ([2885, 4, 44, 4, 44, 4, 44, 4, 39], (60, 5, 64, 9)),
+        ("Uj24\\100000K", (60, 5, 64, 9)),
+        ([0, 3072], (0, 0, 64, 48)),
+        ("U??Q100000000000000000000000000000YOK35MK35MK35MK35MKl" + 40 * "0" + "Rd0", (10, 5, 50, 40)),
+    ],
+)  # as pycocotools packs them, and where it sees their boxes
+def test_masks_without_a_box_have_the_one_around_them(
+    tmp_path: Path, counts: object, box: tuple[float, float, float, float]
+) -> None:
+    mask = {"id": 1, "image_id": 7, "category_id": 1, "segmentation": {"counts": counts, "size": [48, 64]}}
+    coco(tmp_path, annotations=[mask, mask | {"id": 2, "segmentation": {"counts": [3072], "size": [48, 64]}}])
+    assert labels(f"coco:{tmp_path}")["images/a.jpg"] == Boxes(64, 48, (Box(box, "car"),))
+
+
 @pytest.mark.parametrize("bbox", [{}, {"bbox": []}])
 def test_camera_traps_say_that_an_image_shows_nothing(tmp_path: Path, bbox: dict[str, Any]) -> None:
     categories = [{"id": 0, "name": "empty"}, {"id": 1, "name": "deer"}]
@@ -104,9 +123,9 @@ def test_camera_traps_say_that_an_image_shows_nothing(tmp_path: Path, bbox: dict
     message = "expected 4 numbers: x, y, width, height, or"
     put(file, file.read_text().replace('"category_id": 0', '"category_id": 1'))  # a deer, nobody says where
     expect_broken(f"coco:{tmp_path}", f"{file}:annotations[0].bbox", "", message)
-    seats = {**annotation, "segmentation": {"counts": "1", "size": [48, 64]}}  # which are empty, and there
+    seats = {**annotation, "segmentation": {"counts": [9, 2, 3061], "size": [48, 64]}}  # which are empty, and there
     coco(tmp_path, categories=categories, annotations=[seats])
-    expect_broken(f"coco:{tmp_path}", f"{file}:annotations[0].bbox", "", message)
+    assert labels(f"coco:{tmp_path}")["images/a.jpg"] == Boxes(64, 48, (Box((0, 9, 1, 11), "empty"),))
 
 
 IMG = {"id": 1, "file_name": "a.jpg", "width": 64, "height": 48}
@@ -158,18 +177,32 @@ BOX = {"image_id": 7, "category_id": 1, "bbox": [1, 1, 2, 2]}
         (
             {"annotations": [{**BOX, "id": 17, "bbox": []}]},
             "annotations[0].bbox",
-            "expected 4 numbers: x, y, width, height, or polygons as the segmentation of annotation 17, got []",
+            "expected 4 numbers: x, y, width, height, or a segmentation of annotation 17, got []",
         ),
         (
-            {"annotations": [{**BOX, "id": "a", "bbox": None, "segmentation": {"counts": "1", "size": [48, 64]}}]},
+            {"annotations": [{**BOX, "id": "a", "bbox": None, "segmentation": []}]},
             "annotations[0].bbox",
-            "expected 4 numbers: x, y, width, height, or polygons as the segmentation of annotation 'a', got [None]",
+            "expected 4 numbers: x, y, width, height, or a segmentation of annotation 'a', got [None]",
         ),
         ({"annotations": [{**BOX, "bbox": 0}]}, "annotations[0].bbox", "expected 4 numbers: x, y, width, height, got"),
         *(
             ({"annotations": [{**BOX, "bbox": [], "segmentation": polygons}]}, "annotations[0].segmentation", message)
             for message in ["expected polygons of 3 points or more: x, y, x, y, .., got"]
             for polygons in ([[1, 2]], [3], [[1, 2, 3, 4, 5, 6], 7], [[1, 2, 3, 4, 5, "6"]], [[1, 2, 3, 4, 5, 6, 7]])
+        ),
+        *(
+            ({"annotations": [{**BOX, "bbox": [], "segmentation": mask}]}, "annotations[0].segmentation", message)
+            for message in ["expected runs of pixels under 'counts', as many as 'size' says, height and width, got"]
+            for mask in (
+                {"counts": "1", "size": [48, 64]},
+                {"counts": "P", "size": [48, 64]},
+                {"counts": "å", "size": [48, 64]},
+                {"counts": [1, -1, 3072], "size": [48, 64]},
+                {"counts": [1.5, 3070.5], "size": [48, 64]},
+                {"counts": [3072], "size": 3072},
+                {"counts": [3072], "size": [3072]},
+                {"size": [48, 64]},
+            )
         ),
         ({"annotations": [{**BOX, "bbox": [1, 2, "3", 4]}]}, "annotations[0].bbox", "expected 4 numbers"),
         ({"annotations": [{**BOX, "bbox": [1, 2, float("nan"), 4]}]}, "annotations[0].bbox", "expected 4 numbers"),

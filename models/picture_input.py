@@ -14,6 +14,7 @@ from models.media import Image
 from models.onnx_files import Port
 
 Resize: TypeAlias = Literal["letterbox", "corner", "stretch", "fit"]
+Shrink: TypeAlias = Literal["smooth", "plain"]
 Colour: TypeAlias = tuple[float, float, float]
 
 
@@ -44,6 +45,9 @@ class PictureInput:
     to multiples of ``multiple``. ``fill`` is the colour of bars, in 0 to 255. ``crop_top`` is the share of the
     image's height that is cut off above before anything else.
 
+    ``shrink``: "smooth" lets every pixel of a larger image count, as Pillow does; "plain" looks at the four around each
+    point, as OpenCV's ``INTER_LINEAR`` does.
+
     A value v of 0 to 255 becomes (v * scale - mean) / std; ``mean``, ``std`` and ``fill`` are in the order of
     ``colours``.
     """
@@ -61,12 +65,14 @@ class PictureInput:
     shortest: int = 800
     longest: int = 1333
     multiple: int = 32
+    shrink: Shrink = "smooth"
 
     __pydantic_config__ = ConfigDict(extra="forbid", allow_inf_nan=False)
 
     def __post_init__(self) -> None:
         if self.resize != "fit":
-            _require(bool(self.width and self.height), "width and height", "whole numbers", (self.width, self.height))
+            whole = 'whole numbers, or resize = "fit" for pictures of any size'
+            _require(bool(self.width and self.height), "width and height", whole, (self.width, self.height))
         _require(min(self.shortest, self.longest, self.multiple) >= 1, "shortest, longest, multiple", ">= 1", self)
         _require(self.scale > 0 and min(self.std) > 0, "scale and std", "numbers > 0", (self.scale, self.std))
         _require(all(0 <= level <= 255 for level in self.fill), "fill", "levels from 0 to 255", self.fill)
@@ -110,7 +116,7 @@ class PictureInput:
         """The image at its size, in the network's order of colours, between its bars."""
         height, width = image.shape[:2]
         inner_width, inner_height, whole_width, whole_height = self._sizes(width, height)
-        small = Pictures.fromarray(image).resize((inner_width, inner_height), Pictures.Resampling.BILINEAR)
+        small = resized(Pictures.fromarray(image), inner_width, inner_height, self.shrink)
         pixels = np.asarray(small)[..., :: 1 if self.colours == "RGB" else -1]
         centred = self.resize == "letterbox"
         left = (whole_width - inner_width) // 2 if centred else 0
@@ -134,6 +140,16 @@ class PictureInput:
         factor = min(self.width / width, self.height / height)
         inner = max(1, round(width * factor)), max(1, round(height * factor))
         return *inner, self.width, self.height
+
+
+def resized(picture: Pictures.Image, width: int, height: int, shrink: Shrink) -> Pictures.Image:
+    """The picture at another size, interpolated between its pixels."""
+    if shrink == "plain" and (width < picture.width or height < picture.height):
+        step_x, step_y = picture.width / width, picture.height / height
+        return picture.transform(
+            (width, height), Pictures.Transform.AFFINE, (step_x, 0, 0, 0, step_y, 0), Pictures.Resampling.BILINEAR
+        )
+    return picture.resize((width, height), Pictures.Resampling.BILINEAR)
 
 
 def told_by(shape: Sequence[int | None]) -> dict[str, Any]:

@@ -39,13 +39,14 @@ _NAMELESS = ("", "N/A", "__background__", "background")  # classes that are no c
 
 _COCO_NUMBERS = 91  # of its categories, from 0 on, many of which are none
 _CAFFE = {"mean": [103.53, 116.28, 123.675], "std": [57.375, 57.12, 58.395]}  # the same in BGR, of 0 to 255
+_OPENCV = {"shrink": "plain"}  # what resizes the pictures of these families, in training, too
 _HABITS: dict[Head, dict[str, Any]] = {  # how each family is usually exported
     "boxes": {},
-    "yolo": {"input": {"resize": "letterbox"}},
-    "yolo-end2end": {"input": {"resize": "letterbox"}, "most_overlap": 1.0},
-    "rtdetr": {"input": {"resize": "stretch"}, "most_overlap": 1.0},
-    "yolox": {"input": {"resize": "corner", "colours": "BGR", "scale": 1.0}},
-    "nanodet": {"input": {"resize": "stretch", "colours": "BGR", "scale": 1.0, **_CAFFE}},
+    "yolo": {"input": {"resize": "letterbox", **_OPENCV}},
+    "yolo-end2end": {"input": {"resize": "letterbox", **_OPENCV}, "most_overlap": 1.0},
+    "rtdetr": {"input": {"resize": "stretch", **_OPENCV}, "most_overlap": 1.0},
+    "yolox": {"input": {"resize": "corner", "colours": "BGR", "scale": 1.0, **_OPENCV}},
+    "nanodet": {"input": {"resize": "stretch", "colours": "BGR", "scale": 1.0, **_OPENCV, **_CAFFE}},
     "detr": {"input": {"resize": "stretch"}, "most_overlap": 1.0},
     "labelled": {"input": {"resize": "stretch"}, "most_overlap": 1.0},
 }

@@ -118,6 +118,25 @@ def test_what_a_file_says_needs_no_declaration(tmp_path: Path) -> None:
     assert declare(foreign.d_fine(tmp_path / "d.onnx"), CLASSES).size_input == "orig_target_sizes"
 
 
+@pytest.mark.parametrize(
+    ("make", "given", "shrink"),
+    [
+        (foreign.ultralytics, {}, "plain"),
+        (foreign.ultralytics_end2end, {}, "plain"),
+        (foreign.ultralytics_rtdetr, {}, "plain"),
+        (foreign.yolox, CLASSES, "plain"),
+        (foreign.nanodet, CLASSES, "plain"),
+        (foreign.rf_detr, CLASSES, "smooth"),
+        (foreign.d_fine, CLASSES, "smooth"),
+    ],
+)
+def test_pictures_are_made_smaller_as_each_family_is_trained(
+    tmp_path: Path, make: Make, given: Mapping[str, Any], shrink: str
+) -> None:
+    """With OpenCV or with Pillow: what is small looks different to a network that was trained with the other."""
+    assert declare(make(tmp_path / "it.onnx"), given).input.shrink == shrink
+
+
 def test_one_output_more_than_classes_is_that_for_nothing(tmp_path: Path) -> None:
     made = foreign.pred_logits(tmp_path / "detr.onnx")
     assert declare(made, CLASSES).activation == "sigmoid"

@@ -40,6 +40,21 @@ def test_colours_and_numbers_by_hand() -> None:
     assert pixels[0, 0, 0].tolist() == [0, 5, 2]
 
 
+@pytest.mark.parametrize(("shrink", "row"), [("plain", [255, 90]), ("smooth", [96, 34])])
+def test_a_smaller_picture_by_hand(shrink: Any, row: list[int]) -> None:
+    """OpenCV looks where the middle of each pixel falls, here on the second and the fifth; Pillow at all within three
+    of it, whose weights fall to none there."""
+    image = np.repeat(np.array([[0, 255, 0, 0, 90, 0]], np.uint8)[..., None], 3, axis=2)
+    pixels, _ = PictureInput(2, 1, scale=1.0, shrink=shrink).read(image)
+    assert pixels[0, 0, 0] == pytest.approx(row, abs=1)
+
+
+@pytest.mark.parametrize("shrink", ["plain", "smooth"])
+def test_larger_pictures_are_the_same_either_way(shrink: Any) -> None:
+    image = np.random.default_rng(0).integers(0, 256, (7, 5, 3), np.uint8)
+    assert (PictureInput(10, 21, shrink=shrink).read(image)[0] == PictureInput(10, 21).read(image)[0]).all()
+
+
 def test_the_top_that_is_cut_off_is_there_again_on_the_way_back() -> None:
     image = np.zeros((100, 50, 3), np.uint8)
     image[40:] = 255
@@ -111,7 +126,7 @@ def test_what_the_model_cannot_take_is_refused(
 @pytest.mark.parametrize(
     ("values", "message"),
     [
-        ({}, "input.width and height: expected whole numbers"),
+        ({}, """input.width and height: expected whole numbers, or resize = "fit" for pictures of any size, got"""),
         ({"width": 1, "height": 1, "std": [1, 0, 1]}, "input.scale and std: expected numbers > 0"),
         ({"width": 1, "height": 1, "fill": [300, 0, 0]}, "input.fill: expected levels from 0 to 255, got"),
         ({"width": 1, "height": 1, "crop_top": 1}, r"input.crop_top: expected a share in \[0, 1\)"),

@@ -29,7 +29,7 @@ from models.detection.recipe import BATCH_SIZE, STRONG, batches, collate, parity
 from models.detection.runtime import LONG_SIDE
 from models.detection.torchvision_names import as_now, of_classes
 from models.errors import InvalidInput
-from models.picture_input import PictureInput
+from models.picture_input import PictureInput, Shrink
 from models.records import Boxes, Label
 
 __all__ = [
@@ -71,6 +71,7 @@ class Settings:
 
     The first class is usually the background; "N/A" and the like are no category. ``shortest`` and ``longest`` are the
     sides of the picture, in pixels, unless the model has a size of its own. ``norm_eps`` is that of BatchNorm.
+    ``shrink`` is how larger images get to that size: plainly by torchvision, smoothly where examples are made here.
     """
 
     model: str
@@ -79,6 +80,7 @@ class Settings:
     longest: int = 1333
     norm_eps: float = 1e-5
     architecture: str = "torchvision_detector"
+    shrink: Shrink = "smooth"
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "classes", tuple(self.classes))
@@ -261,7 +263,7 @@ def settings_for(labels: Iterable[Label], start: Settings | None) -> Settings:
         raise InvalidInput("detection training: expected a checkpoint of torchvision to start from, got none")
     seen = {box.category for label in labels if isinstance(label, Boxes) for box in label.boxes}
     classes = (*start.classes, *sorted(seen - set(start.categories)))
-    return replace(start, classes=classes, shortest=LONG_SIDE, longest=LONG_SIDE)
+    return replace(start, classes=classes, shortest=LONG_SIDE, longest=LONG_SIDE, shrink="smooth")
 
 
 def warm_start(network: Network, state: Mapping[str, Tensor], previous: Settings) -> None:
@@ -296,11 +298,12 @@ def example_inputs(settings: Settings) -> tuple[tuple[Tensor, ...], dict[str, di
 def declared(settings: Settings) -> dict[str, Any]:
     """How its ONNX file is read."""
     if settings.size:
-        picture = PictureInput(settings.size[1], settings.size[0], "stretch")
+        picture = PictureInput(settings.size[1], settings.size[0], "stretch", shrink=settings.shrink)
     else:
         picture = PictureInput(
-            resize="fit", shortest=settings.shortest, longest=settings.longest, multiple=_STEP, fill=GREY
-        )
+            resize="fit", shortest=settings.shortest, longest=settings.longest, multiple=_STEP, fill=GREY,
+            shrink=settings.shrink,
+        )  # fmt: skip
     outputs = {name: name for name in OUTPUT_NAMES}
     most_overlap = _MOST_OVERLAP.get(settings.model, 0.5)
     return plain(Declaration("boxes", settings.categories, picture, "images", outputs, most_overlap=most_overlap))
@@ -339,7 +342,7 @@ def pretrained(name: str, file: Path | None, given: Mapping[str, Any]) -> tuple[
     if model.endswith("_320_fpn"):
         usual |= {"shortest": 320, "longest": 640}
     sizes = {key: given[key] for key in ("shortest", "longest", "norm_eps") if key in given}
-    settings = validated(Settings, {"model": model, "classes": classes, **usual, **sizes})
+    settings = validated(Settings, {"model": model, "classes": classes, "shrink": "plain", **usual, **sizes})
     return settings, {f"detector.{key}": value for key, value in state.items()}
 
 

@@ -183,6 +183,6 @@ def in_order_of(expected: Sequence[NDArray[Any]], actual: Sequence[NDArray[Any]]
 def declared(settings: Settings) -> dict[str, Any]:
     """How its ONNX file is read."""
     assert settings.size
-    picture = PictureInput(settings.size[1], settings.size[0], "corner", fill=GREY)
+    picture = PictureInput(settings.size[1], settings.size[0], "corner", fill=GREY, shrink=settings.shrink)
     outputs = {name: name for name in OUTPUT_NAMES}
     return plain(Declaration("labelled", settings.classes, picture, "images", outputs, most_overlap=0.5))

@@ -3,6 +3,7 @@
 from collections import OrderedDict
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -16,8 +17,10 @@ from torchvision.models.detection.rpn import AnchorGenerator  # type: ignore[imp
 from models import tasks
 from models.certainty import Certainty
 from models.checkpoints import read_state
+from models.declaring import build
 from models.detection import torchvision_detector as ours
 from models.detection import torchvision_two_stage as two_stage
+from models.detection.declaration import Declaration
 from models.detection.runtime import detections
 from models.detection.torchvision_detector import Batch, Network, Settings
 from models.errors import InvalidInput, NotFound
@@ -160,6 +163,24 @@ def test_the_same_boxes_stay_as_in_torchvision_where_places_have_several_classes
 def test_boxes_are_suppressed_as_torchvision_does_it(model: str) -> None:
     settings = Settings(model, CLASSES)
     assert ours.declared(settings)["most_overlap"] == ours.build(settings).nms_thresh
+
+
+@pytest.mark.parametrize("model", ["fcos_resnet50_fpn", "ssdlite320_mobilenet_v3_large", "fasterrcnn_resnet50_fpn"])
+def test_a_checkpoint_sees_larger_pictures_as_in_torchvision(tmp_path: Path, model: str) -> None:
+    """torchvision looks at the four pixels around each point; noise made smaller otherwise is another picture."""
+    made: Any = ours.build(Settings(model, CLASSES, 64, 64)).eval()
+    torch.save(made.state_dict(), tmp_path / "it.pth")
+    settings, _ = ours.pretrained(model, tmp_path / "it.pth", {"classes": CLASSES, "shortest": 64, "longest": 64})
+    transform = made.transform
+    transform.min_size, transform.max_size = (64,), 64
+    noise = np.random.default_rng(0).integers(0, 256, (500, 400, 3), np.uint8)
+    expected = transform([torch.from_numpy(noise).permute(2, 0, 1) / 255])[0].tensors[0]
+    module = two_stage if model in ours.TWO_STAGES else ours
+    seen, _ = build(Declaration, module.declared(settings)).input.read(noise)
+    mean, std = (np.array(values)[:, None, None] for values in (transform.image_mean, transform.image_std))
+    inner = (slice(None), slice(0, 60), slice(0, 48)) if settings.size != (320, 320) else ...
+    assert ((seen[0] - mean) / std)[inner] == pytest.approx(expected.numpy()[inner], abs=0.05)
+    assert ours.settings_for([], settings).shrink == "smooth"  # as examples for training are prepared here
 
 
 def test_a_checkpoint_becomes_a_version_that_can_be_trained_further(tmp_path: Path) -> None:

@@ -19,7 +19,10 @@ _RECORDINGS, _SEGMENTS = "wav.scp", "segments"
 _FILES = (_RECORDINGS, "text", "utt2spk")
 _OVERHANG: Seconds = 0.5  # beyond the end of the recording: so much Kaldi cuts off, more it passes over
 _LANGUAGES = "utt2lang"
-_FLAC = re.compile(r"flac -c -d -s (\S+) \|")
+_UNPACKING = (  # commands that give a file as it is: of Kaldi's recipe for LibriSpeech, and of lhotse for all but WAV
+    re.compile(r"flac -c -d -s (\S+) \|"),
+    re.compile(r"ffmpeg -threads 1 -i (.+) -ar \d+ -map_channel 0\.0\.0 +-f wav -threads 1 pipe:1 \|"),
+)
 
 
 def read(root: Path, split: str | None = None) -> Iterator[tuple[Item, Transcript]]:
@@ -29,8 +32,9 @@ def read(root: Path, split: str | None = None) -> Iterator[tuple[Item, Transcrip
     The three files must name the same utterances in the same order, as Kaldi's own check wants it. Where there is
     ``segments``, it stands for ``wav.scp`` in that, which then names recordings, and the items are stretches of these,
     called by their utterances. Paths in ``wav.scp`` are absolute, or relative to its folder or to one above it, in
-    which the recipe ran; ``flac -c -d -s PATH |``, as Kaldi's recipe for LibriSpeech writes it, is that path. Other
-    commands (``.. |``) are refused and, of segments, recordings of several channels.
+    which the recipe ran; ``flac -c -d -s PATH |``, as Kaldi's recipe for LibriSpeech writes it, is that path, and so is
+    lhotse's ``ffmpeg -threads 1 -i PATH .. |`` of a first channel. Other commands (``.. |``) are refused and, of
+    segments and of such a channel, recordings of several channels.
 
     Raises:
         InvalidDataset: a broken line, naming file and line.
@@ -60,12 +64,20 @@ def _read(root: Path, folder: Path) -> Iterator[tuple[Item, Transcript]]:
 
 
 def _sound(where: str, folder: Path, path: str) -> Path:
-    if unpacked := _FLAC.fullmatch(path):
-        path = unpacked[1]
-    if path.endswith("|"):
-        broken(where, "the path of a sound file", path)
-    places = [above / path for above in (folder, *folder.parents)]
-    return existing(where, next(filter(os.path.isfile, places), places[0]))
+    told = next((found[1] for command in _UNPACKING if (found := command.fullmatch(path))), path)
+    if told.endswith("|"):
+        broken(where, "the path of a sound file", told)
+    places = [above / told for above in (folder, *folder.parents)]
+    sound = existing(where, next(filter(os.path.isfile, places), places[0]))
+    if path.startswith("ffmpeg "):
+        _require_one_channel(where, sound)
+    return sound
+
+
+def _require_one_channel(where: str, sound: Path) -> None:
+    with suppress(UnreadableMedia):  # which is for whoever listens to it
+        if (channels := recording(sound).channels) > 1:
+            broken(where, "a recording of one channel", f"{channels} in {sound}")
 
 
 def _recordings(folder: Path) -> Shelf:
@@ -92,9 +104,7 @@ def _segment(where: str, told: str, folder: Path, recordings: Shelf) -> str:
         broken(where, f"a recording of {_RECORDINGS}", columns[0])
     named_at, path = found[0]
     sound = _sound(named_at, folder, path)
-    with suppress(UnreadableMedia):
-        if (channels := recording(sound).channels) > 1:
-            broken(where, "a recording of one channel", f"{channels} in {sound}")
+    _require_one_channel(where, sound)
     return stretch_uri(where, Stretch(sound, start, None if end == -1 else end), _OVERHANG)
 
 

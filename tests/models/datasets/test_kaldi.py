@@ -55,6 +55,27 @@ def test_paths_are_absolute_or_beside_the_list_and_a_text_may_be_empty(tmp_path:
     assert list(labels(f"kaldi:{tmp_path}/data/dev")) == ["one.wav", "two  2.wav"]
 
 
+def lhotse(sound_file: Path, channel: int = 0) -> str:
+    """The line that lhotse 1.33 writes for a recording that is no WAV of one channel."""
+    end = f"-ar 8000 -map_channel 0.0.{channel}  -f wav -threads 1 pipe:1 |"
+    return f"r1 ffmpeg -threads 1 -i {sound_file} {end}\n"
+
+
+def test_what_lhotse_lets_ffmpeg_unpack_is_read_as_its_file(tmp_path: Path) -> None:
+    clip = sound(tmp_path / "a talk.flac")
+    for name, line in (("segments", "r1 0 0.25"), ("text", "go on"), ("utt2spk", "None")):
+        put(tmp_path / name, f"u1 {line}\n")
+    file = put(tmp_path / "wav.scp", lhotse(clip))
+    (pair,) = read(f"kaldi:{tmp_path}")
+    assert pair == (Item("u1", f"{clip}#t=0,0.25", "None"), Transcript("go on"))
+    put(file, lhotse(clip, channel=1))
+    expect_broken(f"kaldi:{tmp_path}", file, 1, "expected the path of a sound file, got 'ffmpeg -threads 1 -i")
+    soundfile.write(stereo := tmp_path / "stereo.flac", np.zeros((4000, 2), np.float32), 8000)
+    (tmp_path / "segments").unlink()
+    put(file, lhotse(stereo).replace("r1", "u1"))
+    expect_broken(f"kaldi:{tmp_path}", file, 1, "expected a recording of one channel, got '2 in ")
+
+
 def test_flac_that_a_command_only_unpacks_is_read_as_its_file(tmp_path: Path) -> None:
     """As the recipe for LibriSpeech names it."""
     clip = sound(tmp_path / "84-121123-0000.flac")

@@ -13,6 +13,7 @@ from typing import Any, TypeAlias
 
 from models.datasets import (
     aishell,
+    audiofolder,
     bdd100k,
     coco,
     commonvoice,
@@ -157,6 +158,13 @@ FORMATS: dict[str, Format] = {
         language="en",
     ),
     "fsdd": Format("asr", "recordings/DIGIT_SPEAKER_NUMBER.wav", fsdd.read, group="speaker", language="en"),
+    "audiofolder": Format(
+        "asr",
+        "metadata.csv or metadata.jsonl with file_name and transcription; or SPLIT/ with it",
+        audiofolder.read,
+        group="speaker_id or speaker",
+        language="language, lang or locale",
+    ),
     "nemo": Format(
         "asr",
         "FILE.jsonl, or SPLIT.jsonl or SPLIT.json",

@@ -272,6 +272,14 @@ def fsdd(root: Path, n: int) -> str:
     return "train"
 
 
+def audiofolder(root: Path, n: int) -> str:
+    for i in range(n):
+        put(root / "train" / f"{i}.wav")
+    rows = "".join(f"{i}.wav,go on,s,en\n" for i in range(n))
+    put(root / "train" / "metadata.csv", f"file_name,transcription,speaker_id,language\n{rows}")
+    return "train"
+
+
 def nemo(root: Path, n: int) -> str:
     for i in range(n):
         put(root / "audio" / f"{i}.ogg")
@@ -345,6 +353,7 @@ CORPORA: dict[str, Callable[[Path, int], str]] = {
     "aishell": aishell,
     "speechcommands": speechcommands,
     "fsdd": fsdd,
+    "audiofolder": audiofolder,
     "nemo": nemo,
     "kaldi": kaldi,
 }

@@ -38,9 +38,9 @@ Floats = NDArray[np.float64]
 class Detections:
     """What survived suppression, most confident first: boxes (n, 4) in image pixels, (n,) confidences and categories.
 
-    ``given`` (n,) marks those that are handed out. ``doubt`` (n,) is the mean standard deviation of the sides as a
-    share of the box's own size; ``faintest_trace`` the highest confidence of all that was too faint to become a
-    candidate.
+    ``given`` (n,) marks those that are handed out, each point in its surest category alone. ``doubt`` (n,) is the mean
+    standard deviation of the sides as a share of the box's own size; ``faintest_trace`` the highest confidence of all
+    that was too faint to become a candidate.
     """
 
     boxes: Floats
@@ -150,7 +150,9 @@ def detections(
     traces = np.where(likely < FAINTEST, likely, 0.0).max(axis=0, initial=0.0)
     traced = np.flatnonzero(traces)
     trace = float(_true(certain, traced, traces[traced]).max(initial=0.0))
-    given = true >= np.broadcast_to(least, probabilities.shape[1:])[named]
+    certain_enough = np.flatnonzero(true >= np.broadcast_to(least, probabilities.shape[1:])[named])
+    first = np.unique(chosen[certain_enough], return_index=True)[1]
+    given = np.isin(np.arange(len(chosen)), certain_enough[first])
     return Detections(places, true, named, given, doubt, trace)
 
 

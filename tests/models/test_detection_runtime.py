@@ -232,6 +232,16 @@ def test_detections_by_hand() -> None:
     assert told.faintest_trace == pytest.approx(0.03 / 1.02)
 
 
+def test_a_point_is_handed_out_in_its_most_certain_category_alone() -> None:
+    probabilities = np.array([[0.6, 0.9, 0.7], [0.8, 0.1, 0.1]])
+    boxes, side_std = np.array([[0, 0, 10, 10], [50, 50, 70, 70]], float), np.full((2, 4), 2.0)
+    answer = detections(probabilities, boxes, side_std, 100, 80, [Certainty()] * 3)
+    assert answer.categories.tolist() == [1, 0, 2, 0, 1, 2]
+    assert answer.given.tolist() == [True, True, False, False, False, False]  # 0.7 and 0.6 of the first are not
+    surer = detections(probabilities, boxes, side_std, 100, 80, [Certainty()] * 3, least=np.array([0.5, 0.95, 0.5]))
+    assert surer.given.tolist() == [False, True, True, False, False, False]  # 0.9 is not certain enough of the second
+
+
 def test_what_is_considered_by_hand() -> None:
     probabilities = np.array([[0.9, 0.01], [0.6, 0.0], [0.7, 0.0], [0.015, 0.002], [0.8, 0.0]])
     boxes = np.array([[0, 0, 10, 10], [1, 0, 11, 10], [0.2, 0, 10.2, 10], [90, 70, 120, 90], [-30, 0, -10, 10]])

@@ -67,9 +67,9 @@ class PartPromise:
     most: int
 
     @staticmethod
-    def none(reason: str) -> "PartPromise":
+    def none(reason: str, missing: int = 0) -> "PartPromise":
         """Nothing is promised, and why."""
-        return PartPromise(NoPromise(reason), NoPromise(reason), 1)
+        return PartPromise(NoPromise(reason, missing), NoPromise(reason, missing), 1)
 
 
 @dataclass(frozen=True)

@@ -49,7 +49,8 @@ class Threshold:
 
 @dataclass(frozen=True)
 class NoPromise:
-    """No threshold can be promised, and why; ``missing`` more random checks are needed at the very least.
+    """No threshold can be promised, and why; ``missing`` more random checks than were weighed are needed at the very
+    least; 0 where nobody can tell.
 
     Where checks come in groups, that holds of checks in further groups.
     """
@@ -128,7 +129,7 @@ def tested_in_order(
     tested = evidence.test(thresholds[begun])
     held = loosest(tested.p_values, levels[begun])
     if held is None:
-        return _refused(tested, evidence.to_begin(share[begun], delta), delta)
+        return _refused(tested, evidence.to_begin(share[begun], delta), evidence.known, delta)
     limit, accepted, within = (float(of[held]) for of in (thresholds[begun], tested.accepted, tested.wrong))
     return Threshold(limit, evidence.alpha, delta, len(evidence.scores), int(accepted), int(within), groups)
 
@@ -147,9 +148,9 @@ def _evidence(
 def too_few(n: int, groups: int | None, short: int) -> str:
     """Why so many checks, in that many groups or on their own, prove nothing whatever they found."""
     if groups is None:
-        return f"{n} random checks are known, at least {n + short} are needed"
-    known = f"{n} random checks in {counted(groups, 'group')} are known"
-    return f"{known}, at least {short} more in other groups are needed"
+        return f"{n} random checks are weighed, at least {n + short} are needed"
+    weighed = f"{n} random checks in {counted(groups, 'group')} are weighed"
+    return f"{weighed}, at least {short} more in other groups are needed"
 
 
 def quantiles(pool: Floats) -> tuple[Floats, Floats]:
@@ -198,13 +199,13 @@ def loosest(p_values: Floats, levels: Floats) -> int | None:
     return held
 
 
-def _refused(tested: Tested, to_begin: NDArray[np.int64], delta: float) -> NoPromise:
+def _refused(tested: Tested, to_begin: NDArray[np.int64], known: int, delta: float) -> NoPromise:
     """Says after how many further checks one of the thresholds could pass: all of them accepted, and right.
 
     The sequence must also be able to begin there, after ``to_begin`` (n,) further checks.
     """
     missing = max(1, int(np.maximum(tested.missing(delta), to_begin).min()))
-    needed = f"at least {missing} more random checks are needed"
+    needed = too_few(known, None, missing)
     if not tested.accepted[0]:
         return NoPromise(needed, missing)
     of_them = f"{tested.wrong[0]} of the {tested.accepted[0]} most certain checked labels were wrong"

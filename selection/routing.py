@@ -182,7 +182,7 @@ def _until_parts_accepted(plan: Plan, promise: PartPromise) -> str:
 
 def _until_promised(promise: NoPromise) -> str:
     if promise.missing:
-        return f"it can be {_DONE['accept']} after {promise.missing} more random checks at the earliest"
+        return f"it can be {_DONE['accept']} once {promise.missing} more random checks are weighed, at the earliest"
     return f"when it could be {_DONE['accept']} cannot be told: {promise.reason}"
 
 

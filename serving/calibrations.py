@@ -21,6 +21,7 @@ from selection.audit import AuditBound
 from selection.calibration import MINIMUM
 from selection.checks import wants_second_look
 from selection.cost import part_doubts
+from selection.evidence import checks_needed
 from selection.kinds import MISSING, REST, called
 from selection.policy import Policy
 from selection.rules import About
@@ -100,8 +101,7 @@ class Calibrations:
     def _is_due(self, version: StoredVersion) -> bool:
         policy = self._policies.of(version.task)
         last = self._last(version.name, policy)
-        learnt = last.audited if last else 0
-        if self.audited(version.task) - learnt >= max(MINIMUM, learnt // 5):
+        if self._is_worth_weighing(version, policy, last):
             return True
         if last and last.outlived:
             return True
@@ -111,6 +111,13 @@ class Calibrations:
             return last is not None and not fits(last, policy)
         newest = self._store.versions.calibration(version.name)  # what waits was decided by it, on whatever terms
         return newest is None or newest.promise.get("policy") != policy.version
+
+    def _is_worth_weighing(self, version: StoredVersion, policy: Policy, last: Calibration | None) -> bool:
+        """Whether a fifth more checks are known, or as many as were missing; a twentieth at the least, for everything
+        that waits is decided anew."""
+        learnt = last.audited if last else 0
+        new, missing = self.audited(version.task) - learnt, self.trust(version.name, policy).missing if last else 0
+        return new >= max(MINIMUM, learnt // 5) or (0 < missing <= new and new >= learnt // 20)
 
     def audited(self, task: Task) -> int:
         """How many audit items of a task are corrected."""
@@ -263,7 +270,8 @@ class Calibrations:
     def told(self, version: StoredVersion) -> dict[str, Any]:
         """The promise for a report, and what audits say of it."""
         policy = self._policies.of(version.task)
-        trust = self.trust(version.name, policy)
+        last = self._last(version.name, policy)
+        trust = self.trust(version.name, policy).since(self.audited(version.task) - (last.audited if last else 0))
         audits = self._audited(version, policy) if trust.holds else Audits()
         costs = asdict(trust.costs) if trust.costs else None
         terms = {"policy": policy.version, "matters": policy.matters.told(version.task)}
@@ -365,7 +373,8 @@ class Calibrations:
         if version not in self._as_made:
             folder = self._data_dir.resolve() / self._store.versions.get(version).folder
             self._as_made[version] = read_version(folder, version)
-        return untried(self._as_made[version], policy.of_parts)
+        fewest = max(MINIMUM, checks_needed(policy.alpha, policy.delta))
+        return untried(self._as_made[version], policy.of_parts, fewest)
 
     def _last(self, version: str, policy: Policy) -> Calibration | None:
         return self._store.versions.calibration(version, policy.alpha, policy.delta)

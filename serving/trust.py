@@ -1,6 +1,6 @@
 """How far a version is to be trusted: what people's checks of randomly drawn items say about it."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, fields, replace
 from datetime import datetime
 from typing import Any, TypeAlias
@@ -22,7 +22,7 @@ from serving.weighing import KindPromise, Promise, Terms, Weighed, item_checks, 
 
 Floats: TypeAlias = NDArray[np.float64]
 
-TOO_FEW = f"fewer than {MINIMUM} random checks of this version are known, too few to weigh"
+UNWEIGHED = f"no random checks of this version are weighed yet, which takes at least {MINIMUM}"
 
 
 @dataclass(frozen=True)
@@ -46,6 +46,24 @@ class Trust:
     def holds(self) -> bool:
         """Whether anything is accepted unseen."""
         return holds(self.promise)
+
+    @property
+    def missing(self) -> int:
+        """How many more random checks than were weighed it takes, at the very least, for a promise that is not there;
+        0 where none is missing, or nobody can tell."""
+        each = [one.missing for one in _each(self.promise) if isinstance(one, NoPromise)]
+        return min(filter(None, each), default=0)
+
+    def since(self, new: int) -> "Trust":
+        """The same where so many random checks were done since it was weighed: they are missing no longer."""
+        match self.promise:
+            case KindPromise(each=each) as kinds:
+                later = {kind: replace(one, promise=_since(kinds.of(kind), new)) for kind, one in each.items()}
+                return replace(self, promise=replace(kinds, each=later))
+            case PartPromise(parts, missing) as both:
+                return replace(self, promise=replace(both, parts=_since(parts, new), missing=_since(missing, new)))
+            case one:
+                return replace(self, promise=_since(one, new))
 
     def promise_for(self, kind: str | None) -> Threshold | NoPromise | PartPromise:
         """What is promised of items of a kind, where kinds have promises of their own, or else of all."""
@@ -115,9 +133,23 @@ def holds(promise: Promise, kind: str | None = None) -> bool:
             return isinstance(promise, Threshold)
 
 
-def no_promise(reason: str, of_parts: bool) -> NoPromise | PartPromise:
+def no_promise(reason: str, of_parts: bool, missing: int = 0) -> NoPromise | PartPromise:
     """Nothing is promised, of items or of parts, and why."""
-    return PartPromise.none(reason) if of_parts else NoPromise(reason)
+    return PartPromise.none(reason, missing) if of_parts else NoPromise(reason, missing)
+
+
+def _each(promise: Promise) -> Iterator[Threshold | NoPromise]:
+    match promise:
+        case KindPromise(each=each):
+            yield from (promise.of(kind) for kind in each)
+        case PartPromise(parts, missing):
+            yield from (parts, missing)
+        case one:
+            yield one
+
+
+def _since(one: Threshold | NoPromise, new: int) -> Threshold | NoPromise:
+    return replace(one, missing=max(1, one.missing - new)) if isinstance(one, NoPromise) and one.missing else one
 
 
 def _weighed(kept: Mapping[str, Any], promise: Promise) -> Weighed:
@@ -163,10 +195,10 @@ def _simple(promise: Mapping[str, Any]) -> Threshold | NoPromise:
     return kind(**{field.name: promise[field.name] for field in fields(kind) if field.name in promise})
 
 
-def untried(version: Version, of_parts: bool = False) -> Trust:
+def untried(version: Version, of_parts: bool = False, missing: int = 0) -> Trust:
     """What is known of a version before people checked it: the calibration that it came with, and no promise."""
     calibrator = Calibrator.from_json(version.calibration) if version.calibration else IDENTITY
-    return Trust(calibrator, no_promise(TOO_FEW, of_parts))
+    return Trust(calibrator, no_promise(UNWEIGHED, of_parts, missing))
 
 
 def learn_costs(task: Task, worked: Sequence[Worked]) -> FittedCosts | None:

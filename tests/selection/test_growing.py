@@ -41,7 +41,7 @@ def test_by_hand(n: int, holds: bool) -> None:
     if holds:
         assert found == Threshold(0.3, 0.02, 0.05, n, n, 0)
     else:
-        assert found == NoPromise("167 random checks are known, at least 168 are needed", 1)
+        assert found == NoPromise("167 random checks are weighed, at least 168 are needed", 1)
 
 
 def test_what_is_missing_is_enough_for_a_sequence_to_begin() -> None:
@@ -60,7 +60,7 @@ def test_a_check_of_parts_is_its_whole_item() -> None:
     alike = ladder([0.3] * 9, most=3)
     groups = [row // 3 for row in range(30)]
     found = weigh([0.3] * 30, [False] * 30, alike, alpha=0.02, delta=0.05, groups=groups)
-    assert found == NoPromise("10 random checks are known, at least 168 are needed", 158)
+    assert found == NoPromise("10 random checks are weighed, at least 168 are needed", 158)
     groups = [row // 3 for row in range(600)]
     found = weigh([0.3] * 600, [True] * 3 + [False] * 597, alike, alpha=0.02, delta=0.05, groups=groups)
     stakes = np.array([share * (1 - (1 - rate) / 0.98 * 0.98) for rate, share in BETS])

@@ -20,7 +20,7 @@ KINDS = (
     Kind("asr", "short words", text=r"^\w{1,3}$"),
 )
 HELD = Threshold(0.125, 0.02, 0.025, 300, 200, 1)
-NONE = NoPromise("12 random checks are known, at least 205 are needed", 193)
+NONE = NoPromise("12 random checks are weighed, at least 205 are needed", 193)
 
 
 @pytest.mark.parametrize(
@@ -100,13 +100,13 @@ def test_policies_without_kinds_are_called_as_they_were_before_there_were_any() 
         (HELD, 0.5, "digits", "accept", 'it is of the kind "digits"; p_error 0.1 (score 0.10) is within the accepted '
          "score 0.12 (alpha 2 %, delta 2.5 %, n = 300)"),
         (NONE, 0.5, REST, "review", "it is of the rest; p_error 0.1 (score 0.1), and nothing is accepted unseen yet: "
-         "12 random checks are known, at least 205 are needed"),
+         "12 random checks are weighed, at least 205 are needed"),
         (HELD, 0.01, "digits", "audit", 'drawn at random: people check 2 % of all items of the kind "digits", whatever '
          'their score; it is of the kind "digits"; p_error 0.1 (score 0.10) is within the accepted score 0.12 '
          "(alpha 2 %, delta 2.5 %, n = 300)"),
         (NONE, 0.01, REST, "calibrate", "drawn at random: people check 20 % of all items of the rest, whatever their "
          "score; it is of the rest; p_error 0.1 (score 0.1), and nothing is accepted unseen yet: 12 random checks are "
-         "known, at least 205 are needed"),
+         "weighed, at least 205 are needed"),
     ],
 )  # fmt: skip
 def test_a_reason_names_the_kind(

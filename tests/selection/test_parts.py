@@ -30,7 +30,7 @@ from selection.parts import (
 from selection.risk import NoPromise, Threshold
 
 WITHIN = Threshold(0.3, 0.02, 0.025, 500, 400, 1)
-NONE = NoPromise("12 random checks are known", 100)
+NONE = NoPromise("12 random checks are weighed", 100)
 unit = st.floats(0, 1)
 
 
@@ -58,7 +58,7 @@ def test_too_few_images_are_counted_as_images() -> None:
     checks = PartChecks.of(items, [0.2] * 6, [False] * 6, [0, 0, 1, 1, 2, 2])
     told = promise_part(checks, alpha=0.1, delta=0.1, pool_scores=[0.2])
     assert isinstance(told, NoPromise)
-    assert told.reason == f"2 random checks are known, at least {2 + told.missing} are needed"
+    assert told.reason == f"2 random checks are weighed, at least {2 + told.missing} are needed"
 
 
 def test_the_doubt_whether_something_is_missing() -> None:

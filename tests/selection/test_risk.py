@@ -45,15 +45,17 @@ def test_one_check_decides(alpha: float, errors: int, needed: int) -> None:
 
 
 def test_no_promise_says_what_is_missing() -> None:
-    assert _all_alike(120, 0, 0.02) == NoPromise("120 random checks are known, at least 149 are needed", 29)
+    assert _all_alike(120, 0, 0.02) == NoPromise("120 random checks are weighed, at least 149 are needed", 29)
     # with 1 error 236 are needed
     assert _all_alike(160, 1, 0.02) == NoPromise(
-        "1 of the 160 most certain checked labels were wrong; at least 76 more random checks are needed", 76
+        "1 of the 160 most certain checked labels were wrong; 160 random checks are weighed, at least 236 are needed",
+        76,
     )
     above_all = accept_threshold([0.5] * 160, [False] * 160, alpha=0.02, delta=0.05, pool_scores=[0.3] * 40)
-    assert above_all == NoPromise("at least 149 more random checks are needed", 149)  # and none of the 0 was wrong
+    none_of_0_was_wrong = "160 random checks are weighed, at least 309 are needed"
+    assert above_all == NoPromise(none_of_0_was_wrong, 149)
     nothing = accept_threshold([], [], alpha=0.02, delta=0.05, pool_scores=[0.5])
-    assert nothing == NoPromise("0 random checks are known, at least 149 are needed", 149)
+    assert nothing == NoPromise("0 random checks are weighed, at least 149 are needed", 149)
 
 
 def test_what_is_missing_is_told_of_the_threshold_that_lacks_least() -> None:
@@ -62,7 +64,8 @@ def test_what_is_missing_is_told_of_the_threshold_that_lacks_least() -> None:
     refused = accept_threshold(scores, (rows == 1) | (rows >= 70), alpha=0.05, delta=0.1, pool_scores=scores)
     needed = checks_needed(0.05, 0.1, errors=1)
     assert refused == NoPromise(
-        "1 of the 64 most certain checked labels were wrong; at least 7 more random checks are needed", needed - 70
+        "1 of the 64 most certain checked labels were wrong; 200 random checks are weighed, at least 207 are needed",
+        needed - 70,
     )
 
 
@@ -394,7 +397,7 @@ def test_twenty_alike_in_a_group_are_one_observation() -> None:
     short = accept_threshold([0.3] * 3340, [False] * 3340, groups=groups[:3340], **rates)
     assert enough == Threshold(0.3, 0.02, 0.05, 3360, 3360, 0, groups=168)
     assert short == NoPromise(
-        "3340 random checks in 167 groups are known, at least 5 more in other groups are needed", 5
+        "3340 random checks in 167 groups are weighed, at least 5 more in other groups are needed", 5
     )
 
 

@@ -20,7 +20,7 @@ Promise = Threshold | NoPromise
 
 POLICY = Policy(calibration_share=0.2, audit_share=0.02)
 PROMISE = Threshold(threshold=0.04, alpha=0.02, delta=0.05, n=512, accepted=300, errors=1)
-WAITING = "12 random checks are known, at least 149 are needed"
+WAITING = "12 random checks are weighed, at least 149 are needed"
 NONE = NoPromise(WAITING, 137)
 RULE = Rule("detection", category="pedestrian")
 CROWDED = Rule("detection", category="car", more_than=5)
@@ -82,7 +82,8 @@ def test_decisions_and_their_sentences(
          "up to the score 0.04 (it has 0.44) it would be accepted unseen"),
         (_doubt(0.01), PROMISE, 0.019, None, "not drawn (its number is 0.019) it would be accepted unseen"),
         (_doubt(0.1), PROMISE, 0.019, None, "not drawn (its number is 0.019) it would be reviewed"),
-        (_doubt(0.0), NONE, 0.5, None, "it can be accepted unseen after 137 more random checks at the earliest"),
+        (_doubt(0.0), NONE, 0.5, None,
+         "it can be accepted unseen once 137 more random checks are weighed, at the earliest"),
         (_doubt(0.0), NoPromise("withdrawn"), 0.5, None, "when it could be accepted unseen cannot be told: withdrawn"),
         (_doubt(0.01), PROMISE, 0.5, RULE, "without that rule it would be accepted unseen"),
         (_doubt(0.44, 25.0), PROMISE, 0.5, RULE, "without that rule it would be labelled afresh"),

@@ -26,7 +26,7 @@ from selection.routing import draw
 from serving.batch import Counts, annotate
 from serving.policies import default_policy
 from serving.settings import Settings
-from serving.trust import TOO_FEW
+from serving.trust import UNWEIGHED
 from serving.unstored import unstored
 
 QUIET = Console(quiet=True)
@@ -244,7 +244,7 @@ def png(width: int, height: int) -> bytes:
     return file.getvalue()
 
 
-CANNOT_TELL = f"when it could be accepted unseen cannot be told: {TOO_FEW}"
+CANNOT_TELL = f"when it could be accepted unseen cannot be told: {UNWEIGHED}"
 
 
 def test_a_version_without_a_store_answers_like_the_service_and_accepts_nothing(

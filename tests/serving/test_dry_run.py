@@ -53,7 +53,7 @@ def test_each_kind_is_told_in_a_line(known: Loop, tmp_path: Path) -> None:
     version, cars, rest = tried.title.split("\n")
     assert version == f"{tried.policy}:"
     assert cars.startswith('of the kind "cars" scores up to 0.')
-    assert rest.startswith("of the rest nothing is accepted unseen yet: 0 random checks are known")
+    assert rest.startswith("of the rest nothing is accepted unseen yet: 0 random checks are weighed")
     assert tried.rows()[0][3].startswith('it is of the kind "cars"; p_error')
 
 

@@ -76,7 +76,7 @@ def test_by_hand() -> None:
     )
     one_less = promised(checks[1:], terms())
     assert one_less.of("cars") == NoPromise(
-        f"{needed - 1} random checks are known, at least {needed} are needed", missing=1
+        f"{needed - 1} random checks are weighed, at least {needed} are needed", missing=1
     )
     together = weigh_checks(checks, None, replace(terms(), kinds=None), None).promise
     assert isinstance(together, NoPromise)  # five of all are too many

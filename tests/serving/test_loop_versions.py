@@ -146,7 +146,7 @@ def test_items_of_one_group_are_one_piece_of_evidence(build: Build) -> None:
         correct(loop, item, "car")
     trust = loop.recalibrate("v1", "tester")
     assert isinstance(trust.promise, NoPromise)
-    assert "random checks in 1 group are known" in trust.promise.reason
+    assert "random checks in 1 group are weighed" in trust.promise.reason
     loop.adopt(replace(loop.policies.default, groups=False), None, "boss")
     assert not loop.trust("v1").holds  # it has yet to be weighed so
     assert loop.recalibrate("v1", "tester").holds
@@ -212,6 +212,27 @@ def test_calibration_falls_due_as_audits_come_in(build: Build) -> None:
     work_off(loop, items, wrong=lambda i: False)
     assert [version.name for version in loop.due_for_calibration()] == ["v1"]
     loop.recalibrate("v1", "tester")
+    assert loop.due_for_calibration() == []
+
+
+def test_checks_are_weighed_as_soon_as_none_is_missing_and_the_report_says_how_many_are(build: Build) -> None:
+    loop = build(**EASY | {"calibration_share": 1.0})
+
+    def told() -> tuple[str, int]:
+        promise = loop.report()["tasks"]["detection"]["promise"]
+        return promise["reason"], promise["missing"]
+
+    assert told() == ("no random checks of this version are weighed yet, which takes at least 30", 30)
+    work_off(loop, [post(loop, i, score=0.5) for i in range(6)], wrong=lambda i: False)
+    assert told()[1] == 24
+    loop.recalibrate("v1", "tester")
+    reason, missing = told()
+    assert reason == f"6 random checks are weighed, at least {6 + missing} are needed"
+    for left in range(missing, 0, -1):
+        assert (told(), loop.due_for_calibration()) == ((reason, left), [])
+        work_off(loop, [post(loop, f"later {left}", score=0.5)], wrong=lambda i: False)
+    assert [version.name for version in loop.due_for_calibration()] == ["v1"]
+    assert loop.recalibrate("v1", "tester").holds
     assert loop.due_for_calibration() == []
 
 

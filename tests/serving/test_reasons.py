@@ -25,7 +25,7 @@ from selection.rules import Rule
 from serving.dashboard.languages import ENGLISH, LANGUAGES
 from serving.dashboard.reasons import in_words, patterns
 from serving.promotion import Broken, compared
-from serving.trust import TOO_FEW
+from serving.trust import UNWEIGHED
 from tests.serving.served import Served, picture, sound
 
 OTHERS = sorted(set(LANGUAGES) - {ENGLISH})
@@ -35,9 +35,9 @@ NO_WORDS = re.compile(  # labels, names and figures
 )
 
 HELD = Threshold(0.1, 0.02, 0.05, n=300, accepted=200, errors=1)
-NONE = NoPromise(TOO_FEW)
+NONE = NoPromise(UNWEIGHED)
 SHORT = NoPromise(
-    "3 random checks are known, at least 20 are needed; they are weighed again when 40 are known; "
+    "3 random checks are weighed, at least 20 are needed; they are weighed again when 40 are known; "
     "once those drawn before them are checked, 2 more count",
     37,
 )
@@ -136,8 +136,8 @@ WRITTEN = [  # by serving/calibrations.py, serving/trust.py and the store
     'withdrawn at 2026-01-01 12:00 UTC: 3 of 9 audited labels of the kind "short words" were wrong in 9 audits, which '
     'proves a rate above alpha 2 %; everything of the kind "short words" accepted since 2026-01-01 11:00 UTC is queued '
     "again",
-    "withdrawn, as audits found too many errors; since 2026-01-01 11:00 UTC 3 random checks are known, at least 20 are "
-    "needed",
+    "withdrawn, as audits found too many errors; since 2026-01-01 11:00 UTC 3 random checks are weighed, at least 20 "
+    "are needed",
     'withdrawn at 2026-01-01 12:00 UTC: 3 of 9 audited parts of the kind "short words" were wrong in 9 audits, which '
     "proves a rate above alpha 2 %",
     *(standing_of(kind, one) for kind in ("short words", REST, MISSING) for one in (HELD, NONE, SHORT)),
@@ -231,13 +231,13 @@ def test_translations_fill_the_same_places(language: str) -> None:
 
 
 def test_the_first_pattern_that_fits_is_taken_and_its_places_are_said_in_turn() -> None:
-    promised = f"p_error 0.5 (score 0.3), and nothing is accepted unseen yet: {TOO_FEW}"
+    promised = f"p_error 0.5 (score 0.3), and nothing is accepted unseen yet: {UNWEIGHED}"
     assert (
         in_words(promised, "zh-Hans")
-        == "错误概率 0.5（分数 0.3），目前不免检接受任何标签：此版本的随机检查不足 30 次，尚无法评估"
+        == "错误概率 0.5（分数 0.3），目前不免检接受任何标签：此版本的随机检查尚未评估，至少需要 30 次"
     )
-    wrong = "3 of the 47 most certain checked labels were wrong; at least 9 more random checks are needed"
-    of_kind = "最有把握的 47 个已检查标签中有 3 个有误；至少还需 9 次随机检查"
+    wrong = "3 of the 47 most certain checked labels were wrong; 50 random checks are weighed, at least 59 are needed"
+    of_kind = "最有把握的 47 个已检查标签中有 3 个有误；已评估 50 次随机检查，至少需要 59 次"
     assert in_words(f"of the rest nothing is accepted unseen yet: {wrong}", "zh-Hans").endswith(f"：{of_kind}")
     assert in_words('it is of the kind "digits"; the first', "zh-Hans") == "属于类别“digits”；首个版本"
     assert in_words("what has text like 'a|b' and the group 'x'", "zh-Hans").count("且") == 1

@@ -202,7 +202,7 @@ class TestFocus:
         (item,) = at.post("detection")
         at.open(f"/review/detection/{item}")
         reason = at.page.locator("#reason")
-        expect(reason).to_contain_text("too few to weigh")
+        expect(reason).to_contain_text("are weighed yet")
         assert reason.evaluate("at => at.scrollWidth > at.clientWidth")
         reason.focus()
         assert reason.evaluate("at => at.scrollWidth <= at.clientWidth")

@@ -34,7 +34,7 @@ def task_report(
     labels = states.get("corrected", 0) + states.get("accepted", 0) - gold.known
     lines, accepted = store.queue.seconds(task), store.items.accepted(task)
     reasons, planted, midnight = store.unfit.reasons(task), planted_of(task), now.astimezone(UTC).replace(**_MIDNIGHT)
-    human_seconds = sum(line.seconds for line in lines) + planted["human_seconds"] + store.unfit.seconds(task)
+    human_seconds = _sum(*(line.seconds for line in lines), planted["human_seconds"], store.unfit.seconds(task))
     return {
         "serving": serving.name if serving else None,
         "promise": told_of(serving) if serving else None,
@@ -45,9 +45,9 @@ def task_report(
         "corrections": sum(line.corrections for line in lines),
         "corrections_without_seconds": sum(line.untold for line in lines),
         "gold": vars(gold),
-        "planted": planted,
+        "planted": {**planted, "human_seconds": _sum(planted["human_seconds"])},
         "human_seconds": human_seconds,
-        "human_seconds_today": store.queue.seconds_since(task, midnight) + store.unfit.seconds(task, midnight),
+        "human_seconds_today": _sum(store.queue.seconds_since(task, midnight), store.unfit.seconds(task, midnight)),
         "seconds_per_label": human_seconds / labels if labels else None,
         "by_model_version": [_worked(line, accepted.get(line.version or "", 0)) for line in lines],
         "switches": [_switch(one) for one in store.versions.promotions(task)],
@@ -55,15 +55,22 @@ def task_report(
 
 
 def _worked(spent: Spent, accepted: int) -> dict[str, Any]:
-    """What people did with what a version said; several corrections of an item are one label."""
+    """What people did with what a version said; several corrections of an item are one label, and those of one that
+    turned out unfit none."""
+    labels = spent.items + accepted
     return {
         "model_version": spent.version,
         "corrections": spent.corrections,
-        "human_seconds": spent.seconds,
+        "human_seconds": _sum(spent.seconds),
         "seconds_per_correction": spent.seconds / spent.corrections,
         "accepted": accepted,
-        "seconds_per_label": spent.seconds / (spent.items + accepted),
+        "seconds_per_label": spent.seconds / labels if labels else None,
     }
+
+
+def _sum(*seconds: float) -> float:
+    """To the millisecond, below which a sum of seconds says nothing."""
+    return round(sum(seconds), 3)
 
 
 def _switch(one: Promotion) -> dict[str, Any]:

@@ -93,7 +93,7 @@ def _rounds(figures: Mapping[str, Any], versions: Sequence[StoredVersion]) -> li
     rounds = [
         Round(line["model_version"], line["seconds_per_label"], line["corrections"], line["accepted"])
         for line in lines
-        if line["human_seconds"] > 0
+        if line["seconds_per_label"]
     ]
     return rounds[-ROUNDS:]
 

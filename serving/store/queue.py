@@ -208,9 +208,10 @@ class Queue:
     def seconds(self, task: Task) -> list[Spent]:
         """One line for each version that people corrected; planted items are told apart (``planting``), and labels that
         came with gold items are nobody's work."""
-        version, different = corrections.c.model_version, func.count(corrections.c.item_id.distinct())
-        seconds = corrections.c.seconds
-        chosen = select(version, func.count(), different, func.sum(seconds), func.sum(case((seconds == 0, 1), else_=0)))
+        version, seconds = corrections.c.model_version, corrections.c.seconds
+        labelled = func.count(case((item_tasks.c.state == "corrected", corrections.c.item_id)).distinct())
+        chosen = select(version, func.count(), labelled, func.sum(seconds), func.sum(case((seconds == 0, 1), else_=0)))
+        chosen = chosen.join(item_tasks, same_work(item_tasks, corrections))
         chosen = chosen.where(corrections.c.task == task, *_WORK)
         rows = self._database.rows(chosen.group_by(version))
         lines = (Spent(name, n, of, float(told), int(untold)) for name, n, of, told, untold in rows)

@@ -215,8 +215,8 @@ class OpenCheck:
 
 @dataclass(frozen=True)
 class Spent:
-    """Human seconds on what a version said (None: on labels from nothing): on so many corrections of so many items; of
-    ``untold`` corrections no tool told seconds."""
+    """Human seconds on what a version said (None: on labels from nothing): on so many corrections, of so many ``items``
+    that are corrected today; of ``untold`` corrections no tool told seconds."""
 
     version: str | None
     corrections: int

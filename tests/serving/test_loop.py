@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ from models.records import Correction, Item
 from selection.routing import draw
 from serving.loop import Loop, Registration
 from serving.media_files import content_id
+from serving.store.records import Unfit
 from tests.serving.work import Clock, after, boxes, new_loop, prediction, serve
 
 Build = Callable[..., Loop]
@@ -243,6 +245,24 @@ def test_the_report_counts_items_seconds_and_labels(build: Build) -> None:
     assert told["detection"]["promise"]["holds"] is False
     assert told["lane"]["serving"] is None
     assert told["lane"]["seconds_per_label"] is None
+
+
+def test_an_item_that_turned_out_unfit_is_no_label_and_sums_of_seconds_have_no_noise(build: Build) -> None:
+    loop = build(calibration_share=0.0001)
+    items = [post(loop, i) for i in range(3)]
+    for item in items[:2]:
+        loop.correct(replace(corrected(item, "bus"), seconds=0.1), None, "tester")
+
+    def line() -> tuple[float, float | None]:
+        (told,) = loop.report()["tasks"]["detection"]["by_model_version"]
+        return told["human_seconds"], told["seconds_per_label"]
+
+    assert line() == (0.2, 0.1)
+    loop.find_unfit(Unfit(items[1].id, "detection", "damaged", "ann", 0.1, "test", after(1)), None, "tester")
+    assert line() == (0.2, 0.2)
+    assert loop.report()["tasks"]["detection"]["human_seconds"] == 0.3  # 0.1 + 0.1 + 0.1 is more by 4e-17
+    loop.find_unfit(Unfit(items[0].id, "detection", "damaged", "ann", 0.0, "test", after(2)), None, "tester")
+    assert line() == (0.2, None)
 
 
 def test_nothing_is_pending_while_nothing_serves(build: Build) -> None:

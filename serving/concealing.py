@@ -71,6 +71,7 @@ def _open(line: Row, lease: Row, said: Row, now: datetime) -> Row:
         "lease_id": lease["id"] if holds else None,
         "lease_until": lease["expires_at"] if holds else None,
         **dict.fromkeys(("contested_at", "failure", "gold_at")),
+        "trained": [],
         "updated_at": lease["ended_at"] or lease["leased_at"],
         "actor": lease["actor"],
     }

@@ -87,7 +87,7 @@ Chapter: TypeAlias = Said | Given | Unfit | Lent
 @dataclass(frozen=True)
 class Story:
     """An item in a task: its state, what happened, oldest first, when it is due, if ever, whether it is late, whether
-    it was chosen as gold, and whether it is gold, chosen or by chance."""
+    it was chosen as gold, whether it is gold, chosen or by chance, and which versions were trained on it."""
 
     task: Task
     state: str
@@ -98,6 +98,7 @@ class Story:
     late: bool
     chosen: bool
     gold: bool
+    trained: Sequence[str]
 
     @property
     def shown(self) -> Card | None:
@@ -157,7 +158,8 @@ def _story(history: Mapping[str, Any], line: Mapping[str, Any], loop: Loop) -> S
     in_order = sorted(chapters, key=lambda one: one.at)
     chosen = line["gold_at"] is not None
     gold = line["state"] == "corrected" and loop.gold.of(task)(line["item_id"])
-    return Story(task, line["state"], line["audit"], line["failure"], in_order, due, late, chosen, gold)
+    shown = in_order, due, late, chosen, gold, line["trained"]
+    return Story(task, line["state"], line["audit"], line["failure"], *shown)
 
 
 def _said(task: Task, one: Mapping[str, Any], line: Mapping[str, Any]) -> Said:

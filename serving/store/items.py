@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from sqlalchemy import ColumnElement, Connection, Row, and_, bindparam, func, or_, select, true, update
+from sqlalchemy import ColumnElement, Connection, Row, and_, bindparam, exists, func, or_, select, true, update
 
 from models.counting import counted
 from models.errors import NotFound
@@ -24,7 +24,7 @@ from serving.store.database import Database, log
 from serving.store.outbox import tell
 from serving.store.records import Actor, Answer, ItemState, Pending
 from serving.store.rows import STANDING, answer_of, item_of, locked, of_task, pending_of, standing
-from serving.store.tables import corrections, item_tasks, items, leases, preannotations, unfit, versions
+from serving.store.tables import corrections, item_tasks, items, leases, preannotations, trained_items, unfit, versions
 
 SEARCHED = 500  # characters of a transcript, from its beginning, that a search looks at
 _DECIDED = ("p_error", "seconds", "decision", "reason", "parts", "policy", "otherwise")  # by whoever routes anew
@@ -41,6 +41,10 @@ _CHANGE_OPEN = _CHANGE_TASK.where(
 )
 _CHANGE_ANSWER = update(preannotations).where(preannotations.c.id == bindparam("of_answer"))
 _VERSIONS = select(versions.c.name, versions.c.state).where(versions.c.task == bindparam("of_task"))
+_TRAINED = select(versions.c.name, versions.c.task).order_by(versions.c.created_at, versions.c.name)
+_TRAINED = _TRAINED.where(
+    exists().where(trained_items.c.version == versions.c.name, trained_items.c.item_id == bindparam("of_item"))
+)
 _ANSWER = select(preannotations).where(
     preannotations.c.item_id == bindparam("of_item"),
     preannotations.c.task == bindparam("of_task"),
@@ -232,6 +236,8 @@ class Items:
     def history(self, item_id: str) -> dict[str, Any]:
         """The item and, oldest first, everything that happened to it, as JSON values; embeddings are left out.
 
+        Each task names the versions that were ``trained`` on it.
+
         Raises:
             NotFound: there is no such item.
         """
@@ -243,6 +249,9 @@ class Items:
                 order = [column for column in table.c if column.name in ("leased_at", "id")]
                 rows = connection.execute(select(*columns).where(table.c.item_id == item_id).order_by(*order))
                 told[table.name.removeprefix("item_")] = [_json(row) for row in rows.all()]
+            trained = connection.execute(_TRAINED, {"of_item": item_id}).all()
+        for line in told["tasks"]:
+            line["trained"] = [version for version, task in trained if task == line["task"]]
         return told
 
     def open_answers(self, task: Task, version: str, batch: int) -> Iterator[list[Pending]]:

@@ -17,6 +17,7 @@ from models.tasks import Runtime
 from serving.errors import StoreAway
 from serving.media_files import content_id
 from tests.serving.served import Served, eventually, picture, sound
+from tests.serving.work import version_folder
 
 ROOT = Path(__file__).parents[2]
 
@@ -529,6 +530,19 @@ class TestPages:
     def test_only_assets_are_handed_out(self, served: Served) -> None:
         for name in ("pages.py", "..%2fpages.py", "page.html"):
             assert served.client.get(f"/static/{name}").status_code == 404
+
+
+def test_an_item_says_which_versions_were_trained_on_it(served: Served, tmp_path: Path) -> None:
+    item_id = annotate(served)["item_id"]
+    (line,) = served.client.get(f"/v1/items/{item_id}").json()["tasks"]
+    assert line["trained"] == []
+    assert "no evidence" not in served.client.get(f"/items/{item_id}").text
+    for name, ids in (("v2", (item_id,)), ("v3", ())):
+        served.loop.versions.add(version_folder(tmp_path, name, served.version, ids), "tester")
+    (line,) = served.client.get(f"/v1/items/{item_id}").json()["tasks"]
+    assert line["trained"] == ["v2"]
+    page = served.client.get(f"/items/{item_id}").text
+    assert re.search(r'no evidence.*<a href="/models/v2"><code>v2</code></a></p>', page)
 
 
 def test_registered_items_are_answered_in_the_background(served: Served, tmp_path: Path) -> None:

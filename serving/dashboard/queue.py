@@ -77,7 +77,7 @@ def _what(
         "any_due": wanted.due or store.deadlines.earliest(task, policy.deadlines) is not None,
         "entries": [(one, _card(one)) for one in without(listed, store.planting.owed(task, asker))],
         "next_page": _told(after) if after else None,
-        "groups": store.browse.groups(MOST_NAMES),
+        "groups": store.browse.groups(task, MOST_NAMES),
         "annotators": store.browse.annotators(task, MOST_NAMES),
         "strategy": ", ".join(one.words for one in policy.strategies),
     }

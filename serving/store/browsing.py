@@ -117,10 +117,13 @@ class Browsing:
         last = After(taken[-1] if taken else after.others, checked[-1] if checked else after.audits)
         return listed, last if more else None
 
-    def groups(self, limit: int) -> list[str]:
-        """The first names of groups."""
+    def groups(self, task: Task, limit: int) -> list[str]:
+        """The first names of groups that have items of the task."""
+        of_task = item_tasks.c.task == task
         with self._database.reading() as connection:
-            return distinct(connection, items.c.item_group, limit)
+            few = connection.execute(select(item_tasks.c.item_id).where(of_task).limit(FEW + 1)).scalars().all()
+            is_there = exists().where(item_tasks.c.item_id == items.c.id, of_task)
+            return distinct(connection, items.c.item_group, limit, is_there if len(few) > FEW else items.c.id.in_(few))
 
     def annotators(self, task: Task, limit: int) -> list[str]:
         """The first names of those who corrected something."""

@@ -84,8 +84,9 @@ def test_items_are_found_by_what_is_known_of_them(store: Store, few: int, monkey
     assert names(listed(store, Wanted("corrected", annotator="ada"))) == ["file-4.jpg"]
     assert [one.annotator for one in listed(store, Wanted("corrected"))] == ["ada", "bob"]
     assert listed(store, Wanted("corrected", group="clip 1")) == []
-    assert store.browse.groups(9) == ["clip 0", "clip 1"]
-    assert store.browse.groups(1) == ["clip 0"]
+    assert store.browse.groups("detection", 9) == ["clip 0", "clip 1"]
+    assert store.browse.groups("detection", 1) == ["clip 0"]
+    assert store.browse.groups("lane", 9) == []
     assert store.browse.annotators("detection", 9) == ["ada", "bob"]
     assert store.browse.annotators("lane", 9) == []
 

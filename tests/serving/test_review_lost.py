@@ -111,6 +111,26 @@ class TestNothingIsLost:
         at.sees("empty")
         assert len(at.corrections(item)) == 1
 
+    def test_one_that_the_service_fails_at_holds_back_no_other(self, hushed: Desk) -> None:
+        at = hushed
+        at.post("asr", 2)
+        at.open("/review/asr")
+        bad = at.item()
+        at.page.route(f"**/{bad}/correction", lambda route: route.fulfill(status=500, body="{}"))
+        at.press("Enter")
+        at.until(lambda: at.item() != bad)
+        other = at.item()
+        at.sees("work")
+        at.page.keyboard.type(" other")
+        at.press("Enter")
+        assert at.correction(other)["label"]["text"] == "yes other"
+        at.sees("empty")
+        expect(at.page.locator("#waiting")).to_contain_text("The service failed at it. 1 not sent yet.")
+        assert at.corrections(bad) == []
+        at.page.unroute(f"**/{bad}/correction")
+        at.page.evaluate("window.dispatchEvent(new Event('online'))")
+        assert at.correction(bad)["label"]["text"] == "yes"
+
     def test_a_correction_to_which_nobody_answers_is_sent_again(self, hushed: Desk) -> None:
         at = hushed
         at.page.clock.install()
@@ -363,6 +383,7 @@ class TestTheServiceIsAway:
             (lambda route: route.fulfill(status=503, body="{}"), "The service does not answer."),
             (lambda route: route.fulfill(status=410, body="gone"), "410"),
             (lambda route: route.fulfill(body="no medium"), "this browser cannot read it."),
+            (lambda route: route.fulfill(body="<p>Sign in", content_type="text/html; charset=utf-8"), "A page came"),
         ],
     )
     @pytest.mark.parametrize("task", ["asr", "detection"])

@@ -5,10 +5,16 @@ const LONGEST_SILENCE_MS = 60_000;
 
 /** What the service or the way to it refused: `status` 0 means that nothing answered. */
 export class Failure extends Error {
-  /** @param {number} status @param {string} message */
-  constructor(status, message) {
+  /** @param {number} status @param {string} message @param {boolean} isPage whether a page came instead */
+  constructor(status, message, isPage = false) {
     super(message);
     this.status = status;
+    this.isPage = isPage;
+  }
+
+  /** Whether the service is there, but failed at this request. */
+  get isInside() {
+    return this.status === 500;
   }
 
   /** Whether the same request may well pass later, or after signing in. */
@@ -45,6 +51,8 @@ async function answered(path, how) {
   const answer = await whole(path, how).catch((error) => {
     throw new Failure(0, String(error));
   });
+  const type = answer.headers.get("Content-Type") ?? "";
+  if (answer.ok && type.startsWith("text/html")) throw new Failure(0, `${path}: a page came`, true);
   if (answer.ok) return answer;
   const told = await answer.json().catch(() => null);
   throw new Failure(answer.status, told?.error?.message ?? `${answer.status} ${answer.statusText}`);

@@ -95,33 +95,38 @@ export class Outbox {
 
   async #sendAll() {
     try {
-      for (let [letter] = this.waiting; letter; [letter] = this.waiting) await this.#sendOne(letter);
-      this.#passed(null);
-    } catch (error) {
-      if (!(error instanceof Failure)) throw error;
-      this.#passed(error);
-      this.#timer = window.setTimeout(() => this.send(), this.#wait);
-      this.#wait = Math.min(LONGEST_WAIT_MS, 2 * this.#wait);
+      this.trouble = await this.#sendEach();
+      if (this.trouble) this.#timer = window.setTimeout(() => this.send(), this.#wait);
+      this.#wait = this.trouble ? Math.min(LONGEST_WAIT_MS, 2 * this.#wait) : FIRST_WAIT_MS;
     } finally {
       this.changed();
     }
   }
 
-  /** @param {Failure | null} trouble */
-  #passed(trouble) {
-    this.trouble = trouble;
-    if (!trouble) this.#wait = FIRST_WAIT_MS;
+  /** What the service fails at waits, and what follows it on its item. @returns {Promise<Failure | null>} what did not pass */
+  async #sendEach() {
+    const stuck = new Set();
+    const first = () => this.waiting.find(({ itemId }) => !stuck.has(itemId));
+    let trouble = null;
+    for (let letter = first(); letter && (!trouble || trouble.isInside); letter = first()) {
+      const failure = await this.#sendOne(letter);
+      if (failure) stuck.add(letter.itemId);
+      trouble = failure ?? trouble;
+    }
+    return trouble;
   }
 
-  /** @param {Letter} letter */
+  /** @param {Letter} letter @returns {Promise<Failure | null>} why it did not pass, but may later */
   async #sendOne(letter) {
     try {
       await call("POST", `/v1/items/${encodeURIComponent(letter.itemId)}/${letter.kind ?? "correction"}`, letter.body);
       this.discard(letter);
     } catch (error) {
-      if (!(error instanceof Failure) || error.passes) throw error;
+      if (!(error instanceof Failure)) throw error;
+      if (error.passes) return error;
       this.#keep({ ...letter, refused: { status: error.status, message: error.message } });
     }
+    return null;
   }
 
   /** @param {Letter} letter */

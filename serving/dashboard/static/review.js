@@ -324,8 +324,10 @@ class Tally {
 }
 
 /** Why nothing comes of a request that may pass later. @param {Failure} failure */
-function away({ status }) {
-  return status === 401 ? say("You are signed out.") : say("The service does not answer.");
+function away({ status, isPage, isInside }) {
+  if (status === 401) return say("You are signed out.");
+  if (isPage) return say("A page came instead of an answer of the service, perhaps one to sign in.");
+  return isInside ? say("The service failed at it.") : say("The service does not answer.");
 }
 
 /** Why this item came to a person. @param {Item} item */

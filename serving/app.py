@@ -6,6 +6,7 @@ from serving import dashboard, description, http_errors
 from serving.auth import TokenAuth
 from serving.body_limit import BodyLimit
 from serving.cvat import backend as cvat
+from serving.dashboard.failed import failed
 from serving.label_studio import backend as label_studio
 from serving.metrics import Measured
 from serving.routes import annotating, figures, gold, items, models, queue
@@ -20,7 +21,7 @@ def create_app(settings: Settings) -> FastAPI:
         app.include_router(part.routes)
     for room in (description, dashboard, label_studio, cvat, webhooks):
         app.include_router(room.routes)
-    http_errors.install(app)
+    http_errors.install(app, failed)
     app.add_middleware(BodyLimit, limit=int(settings.max_body_mb * 1_000_000))
     app.add_middleware(TokenAuth, store=lambda: app.state.deployment.loop.store)
     app.add_middleware(Measured, metrics=lambda: app.state.deployment.metrics)  # the last one added is the outermost

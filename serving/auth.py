@@ -93,7 +93,7 @@ class TokenAuth:
                 state["actor"] = actor_of(scope, headers, standing)
                 state["scopes"] = tokens.SCOPES if standing.token is None else standing.token.scopes
             except (NotAllowed, StoreAway) as error:
-                lost = isinstance(error, Unauthenticated) and _is_page(scope, headers)
+                lost = isinstance(error, Unauthenticated) and is_page(scope, headers)
                 answer = RedirectResponse(_sign_in(scope), 303) if lost else explained(error)
                 await answer(scope, receive, send)
                 return
@@ -202,7 +202,7 @@ def _require_local(scope: Scope, headers: Headers) -> None:
         raise NotAllowed("expected a request of this service's own page or of a program, got one of another web page")
 
 
-def _is_page(scope: Scope, headers: Headers) -> bool:
+def is_page(scope: Scope, headers: Headers) -> bool:
     """Whether a browser wants to show what it asks for to a person."""
     return scope["method"] == "GET" and "text/html" in headers.get("accept", "")
 

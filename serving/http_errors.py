@@ -1,7 +1,10 @@
-"""Every failure as one JSON shape: ``{"error": {"code": .., "message": ..}}``. No traceback leaves the server."""
+"""Every failure as one JSON shape: ``{"error": {"code": .., "message": ..}}``; to who looks at a page, as a page. No
+traceback leaves the server."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from functools import partial
 from http import HTTPStatus
+from typing import TypeAlias
 from uuid import uuid4
 
 from fastapi import FastAPI, Request
@@ -14,6 +17,9 @@ from models.errors import PrelabelError
 from serving.answers import ErrorDetail
 from serving.errors import Overloaded, StoreAway, Unauthenticated, status_of
 from serving.server_log import log
+
+Failure: TypeAlias = tuple[int, str, str, Mapping[str, str] | None]  # status, code, message, headers
+Page: TypeAlias = Callable[[Request, int, str], Response | None]  # by status and message; None where nobody looks
 
 
 class ErrorBody(BaseModel):
@@ -44,13 +50,18 @@ def error_response(status: int, code: str, message: str, headers: Mapping[str, s
 
 def explained(error: PrelabelError) -> Response:
     """The answer to a failure that prelabel explains."""
+    return error_response(*_explained(error))
+
+
+def _explained(error: Exception) -> Failure:
+    assert isinstance(error, PrelabelError)
     status, code = status_of(error)
     headers = {}
     if isinstance(error, Overloaded | StoreAway):
         headers["Retry-After"] = str(error.retry_after_s)
     if isinstance(error, Unauthenticated):
         headers["WWW-Authenticate"] = "Bearer"
-    return error_response(status, code, for_callers(error), headers)
+    return status, code, for_callers(error), headers
 
 
 def unexplained(error: BaseException, where: str) -> Response:
@@ -60,31 +71,31 @@ def unexplained(error: BaseException, where: str) -> Response:
     return error_response(500, "internal", f"internal error; the server's log tells more under number {number}")
 
 
-def install(app: FastAPI) -> None:
-    """Lets an app answer every failure in the one shape."""
-    app.add_exception_handler(PrelabelError, _explained)
-    app.add_exception_handler(HTTPException, _plain)
-    app.add_exception_handler(RequestValidationError, _invalid)
+def install(app: FastAPI, page: Page) -> None:
+    """Lets an app answer every failure in the one shape, or as a page."""
+    kinds = (PrelabelError, _explained), (HTTPException, _plain), (RequestValidationError, _invalid)
+    for kind, explain in kinds:
+        app.add_exception_handler(kind, partial(_answer, explain, page))
 
 
-async def _explained(_request: Request, error: Exception) -> Response:
-    assert isinstance(error, PrelabelError)
-    return explained(error)
+async def _answer(explain: Callable[[Exception], Failure], page: Page, request: Request, error: Exception) -> Response:
+    status, code, message, headers = explain(error)
+    return page(request, status, message) or error_response(status, code, message, headers)
 
 
-async def _plain(_request: Request, error: Exception) -> Response:
+def _plain(error: Exception) -> Failure:
     assert isinstance(error, HTTPException)
     code = HTTPStatus(error.status_code).phrase.lower().replace(" ", "_")
-    return error_response(error.status_code, code, str(error.detail), error.headers)
+    return error.status_code, code, str(error.detail), error.headers
 
 
-async def _invalid(_request: Request, error: Exception) -> Response:
+def _invalid(error: Exception) -> Failure:
     assert isinstance(error, RequestValidationError)
     told = []
     for failure in error.errors():
         where = ".".join(map(str, failure["loc"]))
         told.append(f"{where}: {failure['msg']}, got {failure.get('input')!r:.200}")
-    return error_response(422, "invalid_input", "; ".join(told))
+    return 422, "invalid_input", "; ".join(told), None
 
 
 def _one_line(message: str) -> str:

@@ -26,8 +26,8 @@ class Workload:
     def held_by_others(self, task: Task, annotator: str, now: datetime) -> int:
         """How many items of a task others than this person hold."""
         chosen = select(func.count()).select_from(item_tasks).join(leases, leases.c.id == item_tasks.c.lease_id)
-        held = item_tasks.c.state == "leased", item_tasks.c.lease_until > now
-        return int(self._database.value(chosen.where(item_tasks.c.task == task, *held, leases.c.annotator != annotator)))
+        held = item_tasks.c.task == task, item_tasks.c.state == "leased", item_tasks.c.lease_until > now
+        return int(self._database.value(chosen.where(*held, leases.c.annotator != annotator)))
 
     def handed_out(self, task: Task) -> int:
         """How many items of a task people have or had."""

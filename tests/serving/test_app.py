@@ -532,6 +532,25 @@ class TestPages:
             assert served.client.get(f"/static/{name}").status_code == 404
 
 
+@pytest.mark.parametrize(
+    ("path", "status", "told"),
+    [
+        ("/nowhere", 404, "<h1>There is nothing here</h1>"),
+        (f"/items/{'0' * 64}", 404, "item: expected the id of a registered item"),
+        ("/queue/lidar", 404, "lidar"),
+        ("/queue/detection?state=lost", 422, "<h1>This page cannot be shown</h1>"),
+    ],
+)
+def test_who_looks_at_a_page_that_is_not_there_gets_a_page(served: Served, path: str, status: int, told: str) -> None:
+    page = served.client.get(path, headers={"Accept": "text/html,*/*;q=0.8"})
+    assert (page.status_code, page.headers["content-type"]) == (status, "text/html; charset=utf-8")
+    assert told in page.text
+    assert '<a href="/">Back to the overview</a>' in page.text
+    error_of(served.client.get(path), status)
+    below = served.client.get(f"/v1/items/{'0' * 64}", headers={"Accept": "text/html,*/*;q=0.8"})
+    assert error_of(below, 404)[0] == "not_found"
+
+
 def test_an_item_says_which_versions_were_trained_on_it(served: Served, tmp_path: Path) -> None:
     item_id = annotate(served)["item_id"]
     (line,) = served.client.get(f"/v1/items/{item_id}").json()["tasks"]

@@ -23,6 +23,7 @@ from models.parts import nothing
 from models.progress import progress_bar
 from models.records import Task, to_json
 from models.report.files import appearing
+from models.room import room
 from models.versions import Version, read_version, starters
 from selection.cost import Costs
 from selection.policy import Policy
@@ -104,7 +105,8 @@ def simulate(
 
     Raises:
         InvalidInput: nothing to label or to measure on that the first model has not seen, no constants in the file, a
-            single round from nothing, which would leave the first model nothing to say, or ``out`` is no folder.
+            single round from nothing, which would leave the first model nothing to say, ``out`` is no folder, or its
+            disk is full.
         NotFound: there is no such version, data or file.
     """
     if out.exists() and not out.is_dir():
@@ -135,8 +137,9 @@ def simulate(
         groups=request.groups,
     )
     plan = replace(plan, folder=(out / f"work-{_digest(plan)}").absolute())
-    before = _before(plan)
-    runs = _turned(plan, request.seeds, console, processes or len(os.sched_getaffinity(0)))
+    with room(out, "a round", "those that are done are kept there, and the same command goes on from them"):
+        before = _before(plan)
+        runs = _turned(plan, request.seeds, console, processes or len(os.sched_getaffinity(0)))
     report = _report(request, plan, unknown, costs_from, runs, before, now)
     _write(out, report)
     return report

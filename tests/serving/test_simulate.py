@@ -1,7 +1,9 @@
 """The simulation: its annotator, what takes part, its arms on tiny versions, and that nothing stops it."""
 
+import errno
 import io
 import json
+import os
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -238,6 +240,20 @@ annotators = {ada = {tasks = []}}
 checks_from = 2030-01-01T00:00:00Z
 kinds = [{task = "detection", name = "cars", category = "car"}]
 """
+
+
+def test_a_full_disk_is_told_with_what_is_kept(
+    tmp_path: Path, served: Any, chosen: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: Any) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    loop, _ = served("detection")
+    monkeypatch.setattr("serving.simulate.turn", full)
+    request = Request("detection", (data_set(tmp_path / "pool", "detection", 20),), **{**SMALL, "seeds": 1})
+    told = rf"^{tmp_path}/out: expected room for a round, got No space left on device; those that are done are kept there, and"
+    with pytest.raises(InvalidInput, match=told):
+        simulate(request, loop, chosen, tmp_path / "out", NOW, processes=1)
 
 
 class TestPolicy:

@@ -62,7 +62,7 @@ def build(kind: type[D], values: Mapping[str, Any]) -> D:
     try:
         record: D = TypeAdapter(kind).validate_python(dict(values))
     except ValidationError as error:
-        raise InvalidInput(explain(error)) from error
+        raise InvalidInput(explain(error, kind)) from error
     return record
 
 

@@ -14,6 +14,7 @@ from pydantic import BeforeValidator, ConfigDict, Field, TypeAdapter, Validation
 from pydantic_core import PydanticCustomError
 
 from models.errors import InvalidInput, InvalidRecord
+from models.keys import known_keys
 
 Seconds: TypeAlias = float
 Pixels: TypeAlias = float
@@ -23,6 +24,7 @@ TASKS: tuple[Task, ...] = get_args(Task)
 RECORDS_VERSION = 1
 LARGEST = 1e9  # of times in seconds, sizes and places in pixels: nobody means more, and sums and squares stay finite
 
+_UNKNOWN = ("unexpected_keyword_argument", "extra_forbidden")  # what pydantic calls a key too many
 _STRICT = ConfigDict(extra="forbid", allow_inf_nan=False)
 
 
@@ -294,7 +296,7 @@ def from_json(record_type: type[R], values: Mapping[str, Any]) -> R:
     try:
         record: R = _ADAPTERS[record_type].validate_python(fields)
     except ValidationError as error:
-        raise InvalidRecord(f"{record_type.__name__}: {explain(error)}") from error
+        raise InvalidRecord(f"{record_type.__name__}: {explain(error, record_type)}") from error
     return record
 
 
@@ -332,13 +334,16 @@ def require_size(where: str, label: Label, width: int, height: int) -> None:
         raise InvalidInput(f"{where}: expected a label of {width}x{height} pixels, as its picture has, got {got}")
 
 
-def explain(error: ValidationError) -> str:
-    """One line a failure: where, what was expected, what came."""
+def explain(error: ValidationError, kind: Any = None) -> str:
+    """One line a failure: where, what was expected, what came; of a key that a record of that kind does not know, those
+    that it does."""
     lines = []
     for failure in error.errors(include_url=False, include_context=False):
         where = ".".join(str(part) for part in failure["loc"]) or "record"
         ours = failure["type"] == "value_error"  # a check of ours already says what came
         message = failure["msg"].removeprefix("Value error, ")
+        if failure["type"] in _UNKNOWN and (known := known_keys(kind, failure["loc"][:-1])):
+            message = f"expected no key beside {', '.join(known)}"
         lines.append(message if ours else f"{where}: {message}, got {short(failure['input'])}")
     return "; ".join(lines)
 

@@ -110,4 +110,4 @@ def parse(kind: type[Body], data: bytes | str, where: str) -> Any:
     try:
         return TypeAdapter(kind).validate_json(data)
     except ValidationError as error:
-        raise InvalidInput(f"{where}: {explain(error)}") from error
+        raise InvalidInput(f"{where}: {explain(error, kind)}") from error

@@ -121,7 +121,7 @@ def parse_policy(terms: Mapping[str, Any], where: str, default: Policy) -> Polic
     try:
         policy: Policy = _ADAPTER.validate_python({**to_json(default), **terms})
     except ValidationError as error:
-        raise InvalidInput(f"{where}: {explain(error)}") from error
+        raise InvalidInput(f"{where}: {explain(error, Policy)}") from error
     if policy.checks_from is not None:
         storable_time(policy.checks_from, f"{where}: checks_from")
     for deadline in policy.deadlines:

@@ -166,6 +166,7 @@ def test_a_name_too_few_makes_no_softmax(tmp_path: Path) -> None:
             {"input": {"width": 640}},
             r"input.width: expected 128, as images \(1x3x96x128\) says, got 640",
         ),
+        (foreign.ultralytics, {"input": {"lines": 3}}, "^input.lines: expected no key beside width, height, .*, got 3"),
         (foreign.ultralytics, {"input": {"layout": "NHWC"}}, "input.layout: expected 3 channels where NHWC has them"),
         (foreign.ultralytics, {"input": {"mean": [1, 2]}}, "input.mean.2: Field required"),
         (foreign.ultralytics, {"input": "RGB"}, "input: expected a table, got 'RGB'"),
@@ -173,7 +174,7 @@ def test_a_name_too_few_makes_no_softmax(tmp_path: Path) -> None:
         (foreign.pred_logits, {"classes": 2}, "classes: expected a list of names, got 2"),
         (foreign.ultralytics, {"head": ["yolo"]}, "head: expected one of boxes, yolo, .*, got "),
         (foreign.ultralytics, {"head": "ssd"}, "head: expected one of boxes, yolo, .*, got 'ssd'"),
-        (foreign.ultralytics, {"colour": "RGB"}, "colour: Unexpected keyword argument"),
+        (foreign.ultralytics, {"colour": "RGB"}, "^colour: expected no key beside head, classes, .*, got 'RGB'"),
         (foreign.ultralytics, {"strides": [8]}, "strides: expected nothing for head yolo, for only nanodet heeds it"),
         (
             foreign.ultralytics,

@@ -251,7 +251,7 @@ def test_a_full_disk_is_told_with_what_is_kept(
     loop, _ = served("detection")
     monkeypatch.setattr("serving.simulate.turn", full)
     request = Request("detection", (data_set(tmp_path / "pool", "detection", 20),), **{**SMALL, "seeds": 1})
-    told = rf"^{tmp_path}/out: expected room for a round, got No space left on device; those that are done are kept there, and"
+    told = rf"^{tmp_path}/out: expected room for a round, got No space left on device; those that are done"
     with pytest.raises(InvalidInput, match=told):
         simulate(request, loop, chosen, tmp_path / "out", NOW, processes=1)
 

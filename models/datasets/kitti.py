@@ -81,7 +81,7 @@ def _listed(file: Path, folder: Path) -> Iterator[_Place]:
 
 
 def _labels_of(image: Path, folder: Path) -> Path:
-    return (folder / "label_2" / image.relative_to(folder / "image_2")).with_suffix(".txt")
+    return (folder / "label_2" / below(folder / "image_2", image)).with_suffix(".txt")
 
 
 def _labelled(root: Path) -> Iterator[_Place]:

@@ -138,3 +138,11 @@ def test_how_hard_objects_are_is_handed_on(tmp_path: Path) -> None:
         )
     )
     assert nothing == KittiFrame(())
+
+
+def test_a_list_is_read_below_a_relative_root(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    put(corpus(tmp_path).parents[2] / "ImageSets" / "val.txt", "000000\n")
+    monkeypatch.chdir(tmp_path)
+    ((item, label),) = module.read(Path(), "val")
+    assert item.id == "training/image_2/000000.png"
+    assert label.boxes

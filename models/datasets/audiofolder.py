@@ -21,7 +21,7 @@ def read(root: Path, split: str | None = None) -> Iterator[tuple[Item, Transcrip
     ``language``, ``lang`` or ``locale``, where there is such a column.
 
     ROOT is the table or its folder, or has a folder a split with one, perhaps in ``data/``. What is said stands under
-    ``transcription``, ``transcript``, ``sentence`` or ``text``; a sound without it (an empty cell, null) is left out:
+    ``transcription``, ``transcript``, ``sentence`` or ``text``; a sound without it (a blank cell, null) is left out:
     nobody wrote it down. An empty string of JSON means that nothing is said.
 
     Raises:
@@ -70,7 +70,7 @@ def _csv_rows(table: Path) -> Iterator[tuple[str, dict[str, Any]]]:
             where = f"{table}:{rows.line_num}"
             if len(values) != len(columns):
                 broken(where, f"{len(columns)} columns", len(values))
-            yield where, {name: value or None for name, value in zip(columns, values, strict=True)}
+            yield where, {name: value if value.strip() else None for name, value in zip(columns, values, strict=True)}
     except csv.Error as error:
         broken(f"{table}:{rows.line_num}", "CSV", str(error))
 
@@ -86,7 +86,7 @@ def _lines(table: Path) -> Iterator[str]:
 
 
 def _require_columns(where: str, columns: Collection[str]) -> None:
-    if _FILE not in columns or sum(name in columns for name in _TEXTS) != 1:
+    if _FILE not in columns or sum(column in _TEXTS for column in columns) != 1:
         broken(where, f"{_FILE} and one of {', '.join(_TEXTS)}", ", ".join(columns))
 
 

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from models.datasets import read
-from models.errors import NotFound
+from models.errors import InvalidDataset, NotFound
 from models.records import Item, Transcript
 from tests.models.datasets.corpora import expect_broken, labels, put
 
@@ -28,8 +28,8 @@ def test_cells_of_csv_may_hold_commas_quotes_and_lines(tmp_path: Path) -> None:
 
 
 def test_what_nobody_wrote_down_is_left_out(tmp_path: Path) -> None:
-    """``datasets`` reads an empty cell and null as nothing known; an empty string stays one."""
-    table(tmp_path / "cells", "file_name,text\na.wav,\nb.wav,go\n")
+    """``datasets`` reads an empty cell and null as nothing known, and so is a blank one; an empty string stays."""
+    table(tmp_path / "cells", "file_name,text\na.wav,\nb.wav,go\nc.wav, \n")
     assert labels(f"audiofolder:{tmp_path / 'cells'}") == {"b.wav": Transcript("go")}
     rows = [{"file_name": "a.wav", "sentence": None}, {"file_name": "b.wav", "sentence": ""}]
     table(tmp_path / "json", "".join(json.dumps(row) + "\n" for row in rows), "metadata.jsonl")
@@ -74,3 +74,9 @@ def test_bytes_that_are_no_text_are_named(tmp_path: Path) -> None:
 def test_a_line_of_json_without_its_columns_is_named(tmp_path: Path) -> None:
     file = table(tmp_path, '{"file_name": "a.wav"}\n', "metadata.jsonl")
     expect_broken(f"audiofolder:{tmp_path}", file, 1, "expected file_name and one of transcription, ")
+
+
+def test_two_columns_of_one_name_are_refused(tmp_path: Path) -> None:
+    table(tmp_path, "file_name,text,text\na.wav,go,stop\n")
+    with pytest.raises(InvalidDataset, match="got 'file_name, text, text'"):
+        labels(f"audiofolder:{tmp_path}")

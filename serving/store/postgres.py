@@ -1,5 +1,6 @@
 """Connections to PostgreSQL that do not wait for ever: a server that is frozen or out of reach says nothing at all."""
 
+import os
 from collections.abc import Generator
 from time import monotonic
 from typing import Any
@@ -33,13 +34,14 @@ def engine(url: URL) -> Engine:
     """The engine of a database, whose transactions wait ``ANSWER_S`` at most until more of an answer comes."""
     # In UTF-8 whatever the database is in, so that it can be told what is wrong with it.
     spoken: dict[str, Any] = {"client_encoding": "utf8"}
+    timed = "connect_timeout" in url.query or os.environ.get("PGCONNECT_TIMEOUT")
     made = create_engine(
         url,
         pool_size=8,
         max_overflow=24,
         pool_timeout=ANSWER_S,
         pool_pre_ping=True,
-        connect_args=spoken if "connect_timeout" in url.query else {**spoken, "connect_timeout": round(SIGN_S)},
+        connect_args=spoken if timed else {**spoken, "connect_timeout": round(SIGN_S)},
         json_serializer=strict_json,
     )
 

@@ -110,16 +110,16 @@ def read_image(data: bytes, name: str, limits: Limits = Limits()) -> Image:
     return _decoded(kind, data, name, limits, lambda image: np.array(_rgb(_turned(image))))
 
 
-def drawn_box(png: bytes, name: str, limits: Limits = Limits()) -> tuple[int, int, int, int] | None:
+def drawn_box(png: bytes, name: str) -> tuple[int, int, int, int] | None:
     """Left, top, right and bottom of what a PNG shows: pixels that are not transparent or, where none can be, not
     black; None where it shows nothing.
 
     Raises:
         UnreadableMedia: not such an image, or broken.
-        TooLarge: more pixels than ``limits`` allow.
+        TooLarge: more pixels than the usual limits allow.
     """
     kind = expect_kind(png, name, ("image/png",), "a PNG image")
-    return _decoded(kind, png, name, limits, lambda image: _opacity(image).getbbox())
+    return _decoded(kind, png, name, Limits(), lambda image: _opacity(image).getbbox())
 
 
 def _decoded(kind: str, data: bytes, name: str, limits: Limits, part: Callable[[PillowImage], _Part]) -> _Part:

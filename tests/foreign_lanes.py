@@ -34,18 +34,17 @@ def segmenter(path: Path, channels: int = 2, activation: str = "softmax") -> Pat
     return save(path, nodes, {"mask": (1, channels, HEIGHT, WIDTH)}, constants)
 
 
-def ufld(
-    path: Path, lanes: Sequence[Sequence[int | None]], cells: int = 100, size: tuple[int, int] = (800, 288)
-) -> Path:
+def ufld(path: Path, lanes: Sequence[Sequence[int | None]]) -> Path:
     """Ultra Fast Lane Detection: the cell of each lane in each row, None for no line; (1, cells + 1, rows, lanes)."""
+    cells = 100
     logits = np.full((1, cells + 1, len(lanes[0]), len(lanes)), -10.0, np.float32)
     for lane, places in enumerate(lanes):
         for row, cell in enumerate(places):
             logits[0, cells if cell is None else cell, row, lane] = 10.0
-    return constant(path, {"output": logits}, size)
+    return constant(path, {"output": logits}, (800, 288))
 
 
-def ufld_v2(path: Path, outputs: Mapping[str, NDArray[Any]], size: tuple[int, int] = (1600, 320)) -> Path:
+def ufld_v2(path: Path, outputs: Mapping[str, NDArray[Any]], size: tuple[int, int]) -> Path:
     """Ultra Fast Lane Detection v2: ``loc_row``, ``loc_col``, ``exist_row``, ``exist_col``."""
     return constant(path, outputs, size)
 

@@ -380,14 +380,14 @@ def test_an_absurd_sample_rate_is_refused() -> None:
             read_audio(data[:at] + struct.pack("<I", rate) + data[at + 4 :], "x")
 
 
-def _mp3(frames_declared: int | None, before: bytes = b"", after: bytes = b"") -> bytes:
+def _mp3(frames_declared: int | None) -> bytes:
     """The tone as MP3 with another frame count, or none."""
     data = bytearray(SOUNDS["MP3", "MPEG_LAYER_III"])
     at = max(data.find(b"Xing"), data.find(b"Info"))
     data[at + 8 : at + 12] = struct.pack(">I", frames_declared or 0)
     if frames_declared is None:
         data[at : at + 4] = bytes(4)
-    return before + bytes(data) + after
+    return bytes(data)
 
 
 @pytest.mark.parametrize("declared", [None, 1, 10])

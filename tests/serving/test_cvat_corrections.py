@@ -42,11 +42,11 @@ def joined(tmp_path: Path, cvat: FakeCvat) -> Iterator[Served]:
         yield running
 
 
-def preannotate(served: Served, cvat: FakeCvat, task: str = "detection") -> None:
+def preannotate(served: Served, cvat: FakeCvat) -> None:
     """As CVAT does with a serverless function."""
     for frame, data in enumerate(cvat.frames.values()):
         body = {"image": base64.b64encode(data).decode()}
-        for shape in served.client.post(f"/cvat/{task}", json=body).json():
+        for shape in served.client.post("/cvat/detection", json=body).json():
             cvat.draw(frame, shape["label"], shape["points"], shape["type"], source="auto")
 
 

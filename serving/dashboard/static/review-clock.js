@@ -7,7 +7,7 @@
  * them. What plays in a loop counts as one pass: a forgotten loop is no work.
  */
 
-export const IDLE_MS = 10_000;
+const IDLE_MS = 10_000;
 
 /** A stopwatch that knows nothing of pages; its clock is handed in, so that a test can hold it. */
 export class ActiveTime {

@@ -131,7 +131,7 @@ class HandingOut:
         policy, waiting = self._policies.of(task), self._store.workload.waiting(task)
         able = policy.annotators.get(annotator, ANYTHING)
         if not waiting:
-            held = self._store.workload.held_by_others(task, annotator, now)
+            held = self._store.workload.held_by_others(task, annotator, now) if able == ANYTHING else 0
             holding = f"; others hold {counted(held, 'item')} of {task}" if held else ""
             return Nothing(f"nothing is open{holding}")
         others = f"{counted(waiting, 'item')} of {task} {'waits' if waiting == 1 else 'wait'} for others"

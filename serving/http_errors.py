@@ -80,7 +80,11 @@ def install(app: FastAPI, page: Page) -> None:
 
 async def _answer(explain: Callable[[Exception], Failure], page: Page, request: Request, error: Exception) -> Response:
     status, code, message, headers = explain(error)
-    return page(request, status, message) or error_response(status, code, message, headers)
+    shown = page(request, status, message)
+    if shown is None:
+        return error_response(status, code, message, headers)
+    shown.headers.update(headers or {})
+    return shown
 
 
 def _plain(error: Exception) -> Failure:

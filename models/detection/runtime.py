@@ -38,9 +38,9 @@ Floats = NDArray[np.float64]
 class Detections:
     """What survived suppression, most confident first: boxes (n, 4) in image pixels, (n,) confidences and categories.
 
-    ``given`` (n,) marks those that are handed out, each point in its surest category alone. ``doubt`` (n,) is the mean
-    standard deviation of the sides as a share of the box's own size; ``faintest_trace`` the highest confidence of all
-    that was too faint to become a candidate.
+    ``given`` (n,) marks those that are handed out, each point in its surest category alone, if at all. ``doubt`` (n,) is
+    the mean standard deviation of the sides as a share of the box's own size; ``faintest_trace`` the highest confidence
+    of all that was too faint to become a candidate.
     """
 
     boxes: Floats
@@ -136,6 +136,9 @@ def detections(
     size = inside[:, 2:] - inside[:, :2]
     points, categories = _best(likely, FAINTEST, MOST_CANDIDATES)
     confidences, places = likely[points, categories], inside[points]
+    enough = np.broadcast_to(least, probabilities.shape[1:])
+    sure = _true(certain, categories, confidences)
+    surest = _surest(points, np.where(sure >= enough[categories], sure, 0.0))
     if most_overlap is None:
         fused = fuse(places, confidences, categories, FAINTEST)
         rows, places, confidences = fused.rows, fused.boxes.clip(0, [width, height, width, height]), fused.confidences
@@ -150,9 +153,7 @@ def detections(
     traces = np.where(likely < FAINTEST, likely, 0.0).max(axis=0, initial=0.0)
     traced = np.flatnonzero(traces)
     trace = float(_true(certain, traced, traces[traced]).max(initial=0.0))
-    certain_enough = np.flatnonzero(true >= np.broadcast_to(least, probabilities.shape[1:])[named])
-    first = np.unique(chosen[certain_enough], return_index=True)[1]
-    given = np.isin(np.arange(len(chosen)), certain_enough[first])
+    given = (true >= enough[named]) & surest[rows]
     return Detections(places, true, named, given, doubt, trace)
 
 
@@ -196,6 +197,13 @@ def _true(certain: Sequence[Certainty], categories: NDArray[np.int64], confidenc
     for number, line in enumerate(certain):
         true[categories == number] = line.of(confidences[categories == number])
     return true
+
+
+def _surest(points: NDArray[np.int64], confidences: Floats) -> NDArray[np.bool_]:
+    """Which (n,) of such confidences (n,) are the highest of their points (n,)."""
+    order = np.lexsort((-confidences, points))
+    firsts = np.unique(points[order], return_index=True)[1]
+    return np.isin(np.arange(len(points)), order[firsts])
 
 
 def score(found: Detections) -> float:

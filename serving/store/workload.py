@@ -24,10 +24,9 @@ class Workload:
         return int(self._database.value(chosen))
 
     def held_by_others(self, task: Task, annotator: str, now: datetime) -> int:
-        """How many items of a task others than this person hold."""
-        chosen = select(func.count()).select_from(item_tasks).join(leases, leases.c.id == item_tasks.c.lease_id)
-        held = item_tasks.c.task == task, item_tasks.c.state == "leased", item_tasks.c.lease_until > now
-        return int(self._database.value(chosen.where(*held, leases.c.annotator != annotator)))
+        """How many items of a task others than this person hold: planted ones, too, or who compares would know them."""
+        lives = leases.c.task == task, leases.c.ended_at.is_(None), leases.c.expires_at > now
+        return int(self._database.value(select(func.count()).where(*lives, leases.c.annotator != annotator)))
 
     def handed_out(self, task: Task) -> int:
         """How many items of a task people have or had."""

@@ -240,6 +240,10 @@ def test_a_point_is_handed_out_in_its_most_certain_category_alone() -> None:
     assert answer.given.tolist() == [True, True, False, False, False, False]  # 0.7 and 0.6 of the first are not
     surer = detections(probabilities, boxes, side_std, 100, 80, [Certainty()] * 3, least=np.array([0.5, 0.95, 0.5]))
     assert surer.given.tolist() == [False, True, True, False, False, False]  # 0.9 is not certain enough of the second
+    boxes[1] = 1, 0, 11, 10  # as good as the first, of which the surest category is another
+    probabilities[1] = 0.1, 0.8, 0.75
+    beside = detections(probabilities, boxes, side_std, 100, 80, [Certainty()] * 3, most_overlap=0.6)
+    assert beside.categories[beside.given].tolist() == [1]  # the second says the first again, in no category anew
 
 
 def test_what_is_considered_by_hand() -> None:

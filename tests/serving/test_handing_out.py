@@ -80,8 +80,8 @@ def test_people_get_what_they_can_do_and_hear_why_they_get_nothing(desk: Desk) -
     one = desk.lease(1, "eve")
     assert desk.why("bob") == ("bob does tasks asr; 1 item of detection waits for others", None)
     assert sorted([*one, *desk.lease(9, "eve")]) == ["bus", "german"]
-    assert desk.why("eve") == ("nothing is open; others hold 2 items of detection", None)  # ada does
-    assert desk.why("ada") == ("nothing is open; others hold 2 items of detection", None)
+    assert desk.why("eve") == ("nothing is open; others hold 2 items of detection", None), "ada does"
+    assert desk.why("ada") == ("nothing is open", None), "of what others hold, she can do nothing"
     desk.clock.forward(3600)
     assert desk.why("eve") == ("nothing is open", None), "their leases have ended"
 

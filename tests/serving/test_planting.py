@@ -175,7 +175,7 @@ def test_nothing_is_planted_where_nothing_waits_nor_by_default(tmp_path: Path) -
     assert len(handed) == 6
     assert sum(name.startswith("known") for name in handed) == 4
     assert desk.lease(9, "fay") == []
-    assert desk.why("fay") == ("nothing is open; others hold 4 items of detection", None)
+    assert desk.why("fay") == ("nothing is open; others hold 8 items of detection", None)
 
 
 def test_a_share_of_one_is_refused() -> None:

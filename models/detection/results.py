@@ -113,9 +113,9 @@ class Results:
             },
             "voc_ap": self._voc_mean,
             "voc_ap_by_category": {
-                name: partial(self._voc_of, found) for name, found in self._voc.items() if found.truths.any()
+                name: partial(self._precision_of, found) for name, found in self._voc.items() if found.truths.any()
             },
-            "kitti_ap40": {name: partial(self._kitti_of, ranked) for name, ranked in self._kitti.items()},
+            "kitti_ap40": {name: partial(self._precision_of, ranked) for name, ranked in self._kitti.items()},
             "f1": share(2, false, missed),
             "precision": share(1, false),
             "recall": share(1, missed),
@@ -220,7 +220,7 @@ class Results:
     def _precision(self, rows: Rows) -> Array:
         sample = hashlib.blake2b(rows.tobytes()).digest()
         if sample not in self._precisions:
-            weights = np.bincount(rows, minlength=len(self.truths)).astype(np.float64)
+            weights = self._times(rows)
             found = [ranked.average_precision(weights) for ranked in self._ranked.values()]
             self._precisions[sample] = np.array(found).reshape(-1, len(IOUS))
         return self._precisions[sample]
@@ -235,16 +235,17 @@ class Results:
 
         return statistic
 
-    def _voc_of(self, found: voc_ap.Outcomes, rows: Rows) -> float | None:
-        return found.average_precision(np.bincount(rows, minlength=len(self.truths)).astype(np.float64))
+    def _times(self, rows: Rows) -> Array:
+        """How often each image is in a sample."""
+        return np.bincount(rows, minlength=len(self.truths)).astype(np.float64)
+
+    def _precision_of(self, found: voc_ap.Outcomes | kitti_ap.Ranked, rows: Rows) -> float | None:
+        return found.average_precision(self._times(rows))
 
     def _voc_mean(self, rows: Rows) -> float | None:
         """The mean over categories that occur; None where none does."""
-        known = [value for found in self._voc.values() if (value := self._voc_of(found, rows)) is not None]
+        known = [value for found in self._voc.values() if (value := self._precision_of(found, rows)) is not None]
         return float(np.mean(known)) if known else None
-
-    def _kitti_of(self, ranked: kitti_ap.Ranked, rows: Rows) -> float | None:
-        return ranked.average_precision(np.bincount(rows, minlength=len(self.truths)).astype(np.float64))
 
     def _d_ece(self, rows: Rows) -> float | None:
         weights = np.bincount(rows, minlength=len(self.truths))

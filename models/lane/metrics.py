@@ -108,14 +108,16 @@ def total(counts: Sequence[LaneCounts]) -> LaneMetrics:
             groups.setdefault(each.category, []).append(each)
     precision, recall = _precision_and_recall(counts)
     return LaneMetrics(
-        f1=_f1(precision, recall),
+        f1=f1_of(precision, recall),
         precision=precision,
         recall=recall,
-        f1_8px=_f1(_share(near[0], near[1]), _share(near[2], near[3])),
+        f1_8px=f1_of(_share(near[0], near[1]), _share(near[2], near[3])),
         tusimple_accuracy=_share(sum(each.tusimple.accuracy for each in counts), n),
         tusimple_fp=sum(each.tusimple.false for each in counts) / max(1, n),
         tusimple_fn=sum(each.tusimple.missed for each in counts) / max(1, n),
-        f1_by_category={k: _f1(*_precision_and_recall(v)) for k, v in sorted(groups.items()) if any(c.true for c in v)},
+        f1_by_category={
+            k: f1_of(*_precision_and_recall(v)) for k, v in sorted(groups.items()) if any(c.true for c in v)
+        },
         false_by_category={
             k: sum(c.predicted for c in v) for k, v in sorted(groups.items()) if not any(c.true for c in v)
         },
@@ -227,7 +229,8 @@ def _share(part: float, whole: float) -> float:
     return float(part / whole) if whole else 1.0
 
 
-def _f1(precision: float, recall: float) -> float:
+def f1_of(precision: float, recall: float) -> float:
+    """Their harmonic mean, 0 where both are."""
     return 2 * precision * recall / (precision + recall) if precision + recall else 0.0
 
 

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from scipy.optimize import linear_sum_assignment
 
 from models.figures import Meaning, Rows, Statistic, Statistics
-from models.lane.metrics import MOSTLY, TOLERANCE, LaneCounts, agreements, count, distances, points_along
+from models.lane.metrics import MOSTLY, TOLERANCE, LaneCounts, agreements, count, distances, f1_of, points_along
 from models.marks import Mark
 from models.records import Label, Lanes, Prediction, require_kind
 from models.reliability import interval
@@ -85,7 +85,7 @@ class Results:
         said, true = c["lanes_right"] + c["lanes_false"], c["culane_true"]
 
         def f1(rows: Rows) -> float:
-            return _f1(_share(c["culane_matched"], said, rows), _share(c["culane_matched"], true, rows))
+            return f1_of(_share(c["culane_matched"], said, rows), _share(c["culane_matched"], true, rows))
 
         def within(shown: NDArray[np.bool_], statistic: Statistic) -> Statistic:
             return lambda rows: statistic(rows[shown[rows]]) if shown[rows].any() else None
@@ -137,7 +137,7 @@ class Results:
     def _f1_8px(self, rows: Rows) -> float:
         c = self.columns
         precision = _share(c["points_said_near"], c["points_said"], rows)
-        return _f1(precision, _share(c["points_true_near"], c["points_true"], rows))
+        return f1_of(precision, _share(c["points_true_near"], c["points_true"], rows))
 
     def _distances(self) -> Curves:
         curves = []
@@ -218,7 +218,3 @@ def _mean(values: NDArray[np.float64]) -> Statistic:
 def _share(part: NDArray[Any], whole: NDArray[Any], rows: Rows) -> float:
     total = whole[rows].sum()
     return float(part[rows].sum() / total) if total else 1.0
-
-
-def _f1(precision: float, recall: float) -> float:
-    return 2 * precision * recall / (precision + recall) if precision + recall else 0.0

@@ -41,6 +41,7 @@ _IMAGES: dict[str, Callable[[IO[bytes]], ImageFile]] = {
     "image/png": PngImageFile,
     "image/webp": WebPImageFile,
 }
+HEAD_BYTES = 16  # of a file, enough to tell what it is
 SOUNDS = ("audio/wav", "audio/flac", "audio/ogg", "audio/mpeg")
 _BLOCK_VALUES = 1 << 18  # samples x channels decoded at once
 UNKNOWN_FRAMES = 1 << 62  # libsndfile says 2^63 - 1 where a header leaves the length open

@@ -25,14 +25,13 @@ from numpy.typing import NDArray
 
 from models.audio_containers import FileBytes, Mp3Frames, check_ogg, check_wav, mp3_frames
 from models.errors import NotFound, TooLarge, UnreadableMedia
-from models.media import SOUNDS, UNKNOWN_FRAMES, Limits, SoundStream, check_rate, expect_kind, mono_blocks
+from models.media import HEAD_BYTES, SOUNDS, UNKNOWN_FRAMES, Limits, SoundStream, check_rate, expect_kind, mono_blocks
 from models.mp3_parts import part
 from models.records import Seconds
 from models.versions import file_sha256
 
 _TIME = r"([0-9]{1,10}(?:\.[0-9]{1,30})?)"
 _FRAGMENT = re.compile(rf"(.+)#t={_TIME}(?:,{_TIME})?", re.DOTALL)
-_HEAD_BYTES = 16
 _16_BITS = ("PCM_S8", "PCM_U8", "PCM_16", "ULAW", "ALAW", "IMA_ADPCM", "MS_ADPCM", "GSM610")
 _KEPT_AS = {**dict.fromkeys(_16_BITS, "int16"), "PCM_24": "int32", "PCM_32": "int32"}  # others as 32-bit floats
 _RUN_UP: Seconds = 4.0  # after a seek Opus needs so long until it decodes as if it had heard all
@@ -174,7 +173,7 @@ def _opened(
     try:
         with path.open("rb") as file:
             check(file)
-            kind = expect_kind(file.read(_HEAD_BYTES), str(path), SOUNDS, "WAV, FLAC, Ogg or MP3 audio")
+            kind = expect_kind(file.read(HEAD_BYTES), str(path), SOUNDS, "WAV, FLAC, Ogg or MP3 audio")
             source, begin = _source(file, kind, path, state, wanted)
             with SoundStream(source) as sound:
                 yield sound, begin

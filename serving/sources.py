@@ -11,7 +11,7 @@ from typing import Any
 
 from models.datasets.layout import PICTURES
 from models.errors import InvalidInput, NotFound
-from models.media import media_type
+from models.media import HEAD_BYTES, media_type
 from models.records import Task
 from serving.intake import parse_due
 
@@ -21,7 +21,6 @@ _SUFFIXES = {
     **dict.fromkeys(PICTURES, "image"),
     **dict.fromkeys(_SOUNDS, "audio"),
 }  # of what is not read too: it is told
-_HEAD_BYTES = 16
 
 
 @dataclass(frozen=True)
@@ -83,7 +82,7 @@ def _kind(path: Path) -> str | None:
         return _SUFFIXES[path.suffix.lower()]
     try:
         with path.open("rb") as file:
-            kind = media_type(file.read(_HEAD_BYTES))
+            kind = media_type(file.read(HEAD_BYTES))
     except OSError:
         return None
     return kind.split("/")[0] if kind else None

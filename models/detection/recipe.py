@@ -13,7 +13,7 @@ from PIL import ImageEnhance, ImageFilter
 from torch import Tensor
 
 from models.detection.network import IGNORED, PADDING, STRIDES, Batch, Network, Settings
-from models.detection.runtime import LONG_SIDE, fit
+from models.detection.runtime import GREY, LONG_SIDE, fit
 from models.errors import InvalidInput
 from models.media import Image, read_image
 from models.picture_recipe import batches as batches
@@ -37,7 +37,6 @@ _STRETCH = 1.15  # the most by which one side grows over the other
 _ON_A_BOX = 0.75  # share of the pictures laid over a box, all categories alike, however rare
 _LEAST_SIDE = 3.0  # pixels: a box narrower or lower than this teaches nothing
 _LEAST_SHARE = 0.4  # of a box that must be in the picture; less is neither object nor background
-_GREY = 114
 
 
 Range: TypeAlias = tuple[float, float]
@@ -235,7 +234,7 @@ def _window(
     low = (max(corner[0], 0.0), max(corner[1], 0.0))
     high = (min(corner[0] + size[1] / scale[0], width), min(corner[1] + size[0] / scale[1], height))
     left, top, right, bottom = (round((value - corner[i % 2]) * scale[i % 2]) for i, value in enumerate((*low, *high)))
-    canvas = np.full((*size, 3), _GREY, np.uint8)
+    canvas = np.full((*size, 3), GREY, np.uint8)
     if right > left and bottom > top:
         picture = Pictures.fromarray(example.image)
         filter_ = Pictures.Resampling.BILINEAR

@@ -16,9 +16,9 @@ from torch.nn import functional
 
 from models.convolutions import Residual, convolution
 from models.errors import InvalidInput
+from models.lane.runtime import STRIDE
 from models.precision import has_fast_bfloat16
 
-STRIDE = 4  # input pixels a cell
 _COARSEST = 32  # input sides are multiples of it
 _DIRECTION_WEIGHT = 0.3
 _CELL_WEIGHT = 10.0  # brings a mean over mostly empty cells to the size of other losses

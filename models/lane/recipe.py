@@ -17,8 +17,9 @@ from PIL import ImageDraw, ImageEnhance, ImageFilter, ImageStat
 from torch import Tensor
 
 from models.errors import InvalidInput
-from models.lane.network import STRIDE, Batch, Network, Settings
+from models.lane.network import Batch, Network, Settings
 from models.lane.ridges import drawn
+from models.lane.runtime import STRIDE
 from models.media import Image, read_image
 from models.picture_recipe import batches as batches
 from models.picture_recipe import parity_media as parity_media

@@ -13,8 +13,7 @@ from PIL import ImageDraw
 from models.errors import InvalidInput
 from models.lane import recipe
 from models.lane.metrics import measure
-from models.lane.network import STRIDE, Batch, Network, Settings, loss
-from models.lane.runtime import STRIDE as RUNTIME_STRIDE
+from models.lane.network import Batch, Network, Settings, loss
 from models.lane.runtime import SURE_ENOUGH, to_lane
 from models.lane.tracing import trace
 from models.media import Image
@@ -41,10 +40,6 @@ def _prepared(tmp_path: Path, seed: int = 0) -> recipe.Example:
     path = tmp_path / f"{seed}.png"
     Pictures.fromarray(image).save(path)
     return recipe.prepare(Item(path.name, str(path)), label)
-
-
-def test_runtime_and_network_agree_on_the_size_of_a_cell() -> None:
-    assert RUNTIME_STRIDE == STRIDE
 
 
 def test_settings_come_back_from_json_and_refuse_sizes_that_do_not_fit() -> None:

@@ -7,11 +7,11 @@ from typing import Any, Literal, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image as Pictures
-from pydantic import ConfigDict
 
 from models.errors import InvalidInput
 from models.media import Image
 from models.onnx_files import Port
+from models.records import STRICT
 
 Resize: TypeAlias = Literal["letterbox", "corner", "stretch", "fit"]
 Shrink: TypeAlias = Literal["smooth", "plain"]
@@ -67,7 +67,7 @@ class PictureInput:
     multiple: int = 32
     shrink: Shrink = "smooth"
 
-    __pydantic_config__ = ConfigDict(extra="forbid", allow_inf_nan=False)
+    __pydantic_config__ = STRICT
 
     def __post_init__(self) -> None:
         if self.resize != "fit":

@@ -25,7 +25,7 @@ RECORDS_VERSION = 1
 LARGEST = 1e9  # of times in seconds, sizes and places in pixels: nobody means more, and sums and squares stay finite
 
 _UNKNOWN = ("unexpected_keyword_argument", "extra_forbidden")  # what pydantic calls a key too many
-_STRICT = ConfigDict(extra="forbid", allow_inf_nan=False)
+STRICT = ConfigDict(extra="forbid", allow_inf_nan=False)  # no unknown keys, no number that is none
 
 
 def _no_digits_alone(value: Any) -> Any:
@@ -66,7 +66,7 @@ class Item:
     group: str | None = None
     language: str | None = None
 
-    __pydantic_config__ = _STRICT
+    __pydantic_config__ = STRICT
 
     def __post_init__(self) -> None:
         _require(bool(self.id), "Item.id", "a non-empty string", self.id)
@@ -82,7 +82,7 @@ class Word:
     end_s: _Duration
     confidence: Unit = 1.0
 
-    __pydantic_config__ = _STRICT
+    __pydantic_config__ = STRICT
 
     def __post_init__(self) -> None:
         _require(bool(self.text.strip()), "Word.text", "a non-blank string", self.text)
@@ -98,7 +98,7 @@ class Transcript:
     text: str
     words: tuple[Word, ...] = ()
 
-    __pydantic_config__ = _STRICT
+    __pydantic_config__ = STRICT
 
     def __post_init__(self) -> None:
         if self.words:
@@ -114,7 +114,7 @@ class Box:
     category: Named
     confidence: Unit = 1.0
 
-    __pydantic_config__ = _STRICT
+    __pydantic_config__ = STRICT
 
     def __post_init__(self) -> None:
         x1, y1, x2, y2 = self.xyxy
@@ -134,7 +134,7 @@ class Boxes:
     height: _Side
     boxes: tuple[Box, ...] = ()
 
-    __pydantic_config__ = _STRICT
+    __pydantic_config__ = STRICT
 
     def __post_init__(self) -> None:
         _require_size("Boxes", self.width, self.height)
@@ -154,7 +154,7 @@ class Lane:
     std_px: tuple[_NotNegative, ...] = ()
     confidence: Unit = 1.0
 
-    __pydantic_config__ = _STRICT
+    __pydantic_config__ = STRICT
 
     def __post_init__(self) -> None:
         _require(len(self.points) >= 2, "Lane.points", "at least 2 points", len(self.points))
@@ -173,7 +173,7 @@ class Lanes:
     height: _Side
     lanes: tuple[Lane, ...] = ()
 
-    __pydantic_config__ = _STRICT
+    __pydantic_config__ = STRICT
 
     def __post_init__(self) -> None:
         _require_size("Lanes", self.width, self.height)
@@ -216,7 +216,7 @@ class Uncertainty:
     seconds: _NotNegative
     score: Unit
 
-    __pydantic_config__ = _STRICT
+    __pydantic_config__ = STRICT
 
     def __post_init__(self) -> None:
         _require_unit("Uncertainty.p_error", self.p_error)
@@ -236,7 +236,7 @@ class PreAnnotation:
     features: Mapping[str, float] = field(default_factory=dict)
     embedding: tuple[float, ...] = ()
 
-    __pydantic_config__ = _STRICT
+    __pydantic_config__ = STRICT
 
     def __post_init__(self) -> None:
         _require_label("PreAnnotation", self.task, self.label)
@@ -260,7 +260,7 @@ class Correction:
     created_at: Time
     model_version: str | None = None
 
-    __pydantic_config__ = _STRICT
+    __pydantic_config__ = STRICT
 
     def __post_init__(self) -> None:
         _require_label("Correction", self.task, self.label)

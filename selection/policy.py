@@ -5,14 +5,14 @@ import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields
 from functools import cached_property
-from typing import Annotated, Any, ClassVar, Literal, TypeAlias
+from typing import Annotated, Any, Literal, TypeAlias
 
 from models.errors import InvalidInput
 from models.matters import Matters
-from models.records import LARGEST, Above0, Label, Seconds, Task, Time, bounded
+from models.records import LARGEST, STRICT, Above0, Label, Seconds, Task, Time, bounded
 from selection.kinds import MISSING, Kind, kind_of, kinds_of_parts, names_of
 from selection.queueing import Deadline, Share, Skills, StrategyName
-from selection.rules import STRICT, About, Rule, rule_for
+from selection.rules import About, Rule, rule_for
 
 LEAST_RATE = 1e-6  # of alpha and delta: smaller ones take more checks than can be counted, let alone made
 _Rate: TypeAlias = Annotated[float, bounded(minimum=LEAST_RATE, exclusiveMaximum=1)]
@@ -54,7 +54,7 @@ class Policy:
     annotators: Mapping[str, Skills] = field(default_factory=dict)
     deadlines: tuple[Deadline, ...] = ()
 
-    __pydantic_config__: ClassVar[Mapping[str, Any]] = STRICT
+    __pydantic_config__ = STRICT
 
     def __post_init__(self) -> None:
         for name in ("alpha", "delta"):

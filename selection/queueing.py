@@ -1,17 +1,16 @@
 """Who gets what next: strategies share the queue, people get what they can do, and what is due goes first in time."""
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any, ClassVar, Literal, TypeAlias
+from typing import Literal, TypeAlias
 
 import numpy as np
 
 from models.counting import percent
 from models.errors import InvalidInput
-from models.records import Above0, Seconds, Task, Time
-from selection.rules import STRICT
+from models.records import STRICT, Above0, Seconds, Task, Time
 
 StrategyName: TypeAlias = Literal[
     "random", "uncertainty", "per-second", "k-center", "badge", "cluster-margin", "typiclust"
@@ -28,7 +27,7 @@ class Share:
     name: StrategyName
     share: Above0 = 1.0
 
-    __pydantic_config__: ClassVar[Mapping[str, Any]] = STRICT
+    __pydantic_config__ = STRICT
 
     @property
     def words(self) -> str:
@@ -48,7 +47,7 @@ class Skills:
     languages: tuple[str, ...] | None = None
     categories: tuple[str, ...] | None = None
 
-    __pydantic_config__: ClassVar[Mapping[str, Any]] = STRICT
+    __pydantic_config__ = STRICT
 
     def does(self, task: Task) -> bool:
         """Whether the task is one of theirs."""
@@ -69,7 +68,7 @@ class Deadline:
     group: str
     by: Time
 
-    __pydantic_config__: ClassVar[Mapping[str, Any]] = STRICT
+    __pydantic_config__ = STRICT
 
     def __post_init__(self) -> None:
         if self.by.tzinfo is None:

@@ -5,15 +5,13 @@ catches are known beforehand, and the promise speaks of the others alone (``serv
 """
 
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import KW_ONLY, dataclass
 from fnmatch import fnmatchcase
-from typing import Annotated, Any, ClassVar, Literal
+from typing import Annotated, ClassVar, Literal
 
 from models.errors import InvalidInput
-from models.records import Above0, Boxes, Label, Lanes, Seconds, Task, Transcript, bounded
-
-STRICT: dict[str, Any] = {"extra": "forbid", "allow_inf_nan": False}  # no unknown keys in what people write
+from models.records import STRICT, Above0, Boxes, Label, Lanes, Seconds, Task, Transcript, bounded
 
 
 @dataclass(frozen=True)
@@ -48,7 +46,7 @@ class Conditions:
     longer_than_s: Seconds | None = None
 
     term: ClassVar[str] = "rules"  # of a policy, where they stand
-    __pydantic_config__: ClassVar[Mapping[str, Any]] = STRICT
+    __pydantic_config__ = STRICT
 
     def __post_init__(self) -> None:
         for name, task in (("category", "detection"), ("text", "asr"), ("longer_than_s", "asr")):

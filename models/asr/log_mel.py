@@ -8,10 +8,10 @@ from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import ConfigDict
 
 from models.errors import InvalidInput
 from models.media import SAMPLE_RATE, Waveform
+from models.records import STRICT
 
 WINDOW, HOP, FFT = 400, 160, 512
 _PREEMPHASIS = 0.97
@@ -37,7 +37,7 @@ class LogMel:
     gain: float = 1.0
     normalise: Literal["none", "per_feature"] = "none"
 
-    __pydantic_config__ = ConfigDict(extra="forbid", allow_inf_nan=False)
+    __pydantic_config__ = STRICT
 
     def __post_init__(self) -> None:
         if self.mels < 1 or not 0 <= self.low_hz < self.highest_hz <= SAMPLE_RATE / 2 or self.gain <= 0:

@@ -5,15 +5,14 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Literal, TypeAlias
 
-from pydantic import ConfigDict, TypeAdapter
+from pydantic import TypeAdapter
 
 from models import tasks
 from models.figures import DOUBT, Named
-from models.records import TASKS, Task
+from models.records import STRICT, TASKS, Task
 from models.reliability import Interval
 
 SCHEMA_VERSION: Literal[1] = 1
-_STRICT = ConfigDict(extra="forbid", allow_inf_nan=False)
 
 Values: TypeAlias = Named[float | None]
 Intervals: TypeAlias = Named[Interval | None]
@@ -32,7 +31,7 @@ class Model:
     calibration: str = "identity"
     calibrated_on: int = 0
 
-    __pydantic_config__ = _STRICT
+    __pydantic_config__ = STRICT
 
 
 @dataclass(frozen=True)
@@ -45,7 +44,7 @@ class Part:
     intervals: Intervals
     too_few: bool = False
 
-    __pydantic_config__ = _STRICT
+    __pydantic_config__ = STRICT
 
 
 @dataclass(frozen=True)
@@ -59,7 +58,7 @@ class Against:
     differences: Values
     difference_intervals: Intervals
 
-    __pydantic_config__ = _STRICT
+    __pydantic_config__ = STRICT
 
 
 @dataclass(frozen=True)
@@ -70,7 +69,7 @@ class Threshold:
     value: float | None
     met: bool
 
-    __pydantic_config__ = _STRICT
+    __pydantic_config__ = STRICT
 
 
 @dataclass(frozen=True)
@@ -100,7 +99,7 @@ class Report:
     too_few: bool = False
     schema_version: Literal[1] = SCHEMA_VERSION
 
-    __pydantic_config__ = _STRICT
+    __pydantic_config__ = STRICT
 
 
 _ADAPTER = TypeAdapter(Report)

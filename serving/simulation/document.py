@@ -5,15 +5,14 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Literal
 
-from pydantic import ConfigDict, TypeAdapter
+from pydantic import TypeAdapter
 
-from models.records import Seconds, Task
+from models.records import STRICT, Seconds, Task
 from models.report.document import plain, schema_of
 from serving.simulation.arms import ArmName
 from serving.simulation.pool import Source
 
 SCHEMA_VERSION: Literal[1] = 1
-_STRICT = ConfigDict(extra="forbid", allow_inf_nan=False)
 
 
 @dataclass(frozen=True)
@@ -26,7 +25,7 @@ class Estimate:
     high: float | None
     n: int
 
-    __pydantic_config__ = _STRICT
+    __pydantic_config__ = STRICT
 
 
 @dataclass(frozen=True)
@@ -49,7 +48,7 @@ class Point:
     model_quality: Estimate
     seconds_per_label: Estimate | None
 
-    __pydantic_config__ = _STRICT
+    __pydantic_config__ = STRICT
 
 
 @dataclass(frozen=True)
@@ -67,7 +66,7 @@ class Audit:
     lacking: int = 0
     most_lacking: float | None = None
 
-    __pydantic_config__ = _STRICT
+    __pydantic_config__ = STRICT
 
 
 @dataclass(frozen=True)
@@ -90,7 +89,7 @@ class ArmReport:
     audits: tuple[Audit, ...]
     learnt: tuple[str, ...]
 
-    __pydantic_config__ = _STRICT
+    __pydantic_config__ = STRICT
 
 
 @dataclass(frozen=True)
@@ -102,7 +101,7 @@ class Sensitivity:
     value: float
     of_all_human: Mapping[ArmName, float]
 
-    __pydantic_config__ = _STRICT
+    __pydantic_config__ = STRICT
 
 
 @dataclass(frozen=True)
@@ -139,7 +138,7 @@ class SimulationReport:
     sensitivity: tuple[Sensitivity, ...]
     schema_version: Literal[1] = SCHEMA_VERSION
 
-    __pydantic_config__ = _STRICT
+    __pydantic_config__ = STRICT
 
 
 _ADAPTER = TypeAdapter(SimulationReport)

@@ -213,9 +213,7 @@ def begins(frame: int, duration_s: float) -> float:
     return min(duration_s, max(0.0, (frame - CONTEXT - 0.5) * FRAME_S))
 
 
-def spell(
-    symbols: Sequence[Symbol], duration_s: float, begins: Callable[[int, float], float] = begins
-) -> tuple[Word, ...]:
+def spell(symbols: Sequence[Symbol], duration_s: float, begins: Callable[[int, float], float]) -> tuple[Word, ...]:
     """Words from symbols: split at spaces, timed by their frames, each as certain as its least certain symbol."""
     words = []
     for blank, group in groupby(symbols, key=lambda symbol: symbol.text.isspace()):

@@ -28,17 +28,12 @@ def render(report: SimulationReport) -> str:
 def charts(arms: Sequence[ArmReport], quality: str) -> list[Curves]:
     """What labels cost and how good they are, and the model that comes of them, against people's hours."""
     labels = "share of the pool's labels that are wrong, if all were handed over now"
+    lacks, needed = f"what it lacks to 1; quality is {quality}", "what people needed for an item of each round"
     return [
         _against_hours("Labels wrong", labels, "labels wrong", arms, lambda at: at.labels_wrong),
-        _against_hours(
-            "The model on unseen data",
-            f"what it lacks to 1; quality is {quality}",
-            "missing to 1",
-            arms,
-            _missing,
-        ),
-        _by_round(
-            "Seconds a label", "what people needed for an item of each round", arms, lambda at: at.seconds_per_label
+        _against_hours("The model on unseen data", lacks, "missing to 1", arms, _missing),
+        _curves(
+            "Seconds a label", needed, "round", "seconds", arms, lambda at: at.round, lambda at: at.seconds_per_label
         ),
     ]
 
@@ -51,10 +46,6 @@ def _missing(at: State) -> Estimate:
 
 def _against_hours(title: str, note: str, y: str, arms: Sequence[ArmReport], value: Value) -> Curves:
     return _curves(title, note, "human hours", y, arms, lambda at: at.human_hours.mean, value)
-
-
-def _by_round(title: str, note: str, arms: Sequence[ArmReport], value: Value) -> Curves:
-    return _curves(title, note, "round", "seconds", arms, lambda at: float(at.round), value)
 
 
 def _curves(

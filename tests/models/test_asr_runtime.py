@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from models.asr import runtime as module
 from models.asr.frames import FRAME, FRAME_S
-from models.asr.runtime import PASSAGE_FRAMES, WINDOW_FRAMES, Runtime, Symbol, passages, spell, windows
+from models.asr.runtime import PASSAGE_FRAMES, WINDOW_FRAMES, Runtime, Symbol, begins, passages, spell, windows
 from models.certainty import Certainty
 from models.errors import InvalidInput
 from models.export import check_parity, export_onnx
@@ -170,12 +170,12 @@ def test_passages_end_between_words() -> None:
 
 def test_words_from_symbols_by_hand() -> None:
     symbols = [Symbol("a", 2, 3, 0.9), Symbol("b", 5, 7, 0.4), Symbol(" ", 9, 10, 0.2), Symbol("c", 27, 29, 1.0)]
-    first, second = spell(symbols, duration_s=1.0)
+    first, second = spell(symbols, 1.0, begins)
     assert (first.text, first.confidence) == ("ab", 0.4)
     assert (first.start_s, first.end_s) == pytest.approx((0.0, 4.5 * FRAME_S))
     assert (second.text, second.end_s) == ("c", 1.0)
     assert second.start_s == pytest.approx(24.5 * FRAME_S)
-    assert spell([], 1.0) == ()
+    assert spell([], 1.0, begins) == ()
 
 
 def test_text_probability_is_that_of_the_text(runtime: Runtime) -> None:

@@ -38,7 +38,7 @@ Floats = NDArray[np.float64]
 class Detections:
     """What survived suppression, most confident first: boxes (n, 4) in image pixels, (n,) confidences and categories.
 
-    ``given`` (n,) marks those that are handed out, each point in its surest category alone, if at all. ``doubt`` (n,) is
+    ``given`` (n,) marks those that are handed out, a point in its surest category alone, if at all. ``doubt`` (n,) is
     the mean standard deviation of the sides as a share of the box's own size; ``faintest_trace`` the highest confidence
     of all that was too faint to become a candidate.
     """

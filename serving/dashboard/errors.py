@@ -12,14 +12,13 @@ from fastapi.responses import RedirectResponse, Response
 
 from models.errors import InvalidInput, NotAllowed
 from models.tasks import TITLES, parse_task
-from serving.dashboard.frame import page
+from serving.dashboard.frame import LINES, page
 from serving.deployment import Deployment, deployment_of
 from serving.loop import Actor, utc_now
 from serving.store.browsing import Failed
 from serving.store.inbox import Letter
 from serving.store.outbox import Delivery
 
-LINES = 50
 TOOLS = {"label-studio": "Label Studio", "cvat": "CVAT"}
 
 routes = APIRouter()

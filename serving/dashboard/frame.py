@@ -23,6 +23,8 @@ UNFIT_WORDS = {  # why an item cannot be labelled, as people read it
     "no-road": "it shows no road",
     "other": "another reason",
 }
+LINES = 50  # of a page of a list
+MOST_NAMES = 200  # that a list offers to choose from
 UNITS = ("{n} s", "{n} min", "{n} h")  # of times, as people read them
 _POLICY = (
     "default-src 'none'; script-src 'self'; connect-src 'self'; img-src 'self' data: blob:; media-src 'self' blob:; "

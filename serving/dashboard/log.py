@@ -15,13 +15,10 @@ from models.errors import InvalidInput
 from models.records import TASKS
 from models.tasks import TITLES
 from serving.dashboard.errors import host
-from serving.dashboard.frame import UNFIT_WORDS, page
+from serving.dashboard.frame import LINES, MOST_NAMES, UNFIT_WORDS, page
 from serving.deployment import Deployment, deployment_of
 from serving.store.changes import Change
 from serving.store.records import Actor
-
-LINES = 50
-MOST_NAMES = 200  # that a list offers
 
 # What was done, in words; a verb that is not here stands for itself.
 VERBS: Mapping[str, str] = MappingProxyType({

@@ -16,14 +16,13 @@ from models.tasks import parse_task
 from selection.routing import Route
 from serving.concealing import without
 from serving.dashboard.cards import Card, card, is_late
-from serving.dashboard.frame import page
+from serving.dashboard.frame import MOST_NAMES, page
 from serving.deployment import Deployment, deployment_of
 from serving.loop import Loop, utc_now
 from serving.store.browsing import After, Listable, Listed, Place, Wanted
 from serving.store.records import OPEN, Actor, ItemState
 
 CARDS = 48
-MOST_NAMES = 200  # that a list offers
 STATES: tuple[Listable, ...] = ("open", *get_args(ItemState))
 _APART = "~"
 

@@ -13,7 +13,7 @@ from playwright.sync_api import Browser, Page, expect
 
 from models.versions import starters
 from serving import tokens
-from serving.dashboard.log import LINES
+from serving.dashboard.frame import LINES
 from serving.loop import Registration, utc_now
 from serving.media_files import content_id
 from serving.promotion import Pairs, quality_of

@@ -22,6 +22,7 @@ from models.declaring import build, merged, require_heeded, text_of
 from models.errors import InvalidInput
 from models.media import SAMPLE_RATE, Waveform
 from models.onnx_files import Graph, graph_of, open_session, run
+from models.records import STRICT
 
 BLANKS = ("<blk>", "<blank>", "<eps>", "<pad>", "[PAD]", "-")  # what others call the blank
 UNSPOKEN = (*BLANKS, "<unk>", "[UNK]", "<s>", "</s>", "<sos/eos>", "<sos>", "<eos>", "<bos>")
@@ -96,7 +97,7 @@ class Declaration:
     embedding: str | None = None
     head: Literal["ctc"] = "ctc"
 
-    __pydantic_config__ = ConfigDict(extra="forbid", allow_inf_nan=False)
+    __pydantic_config__ = STRICT
 
     def __post_init__(self) -> None:
         if not 0 <= self.blank < len(self.vocabulary):

@@ -30,7 +30,7 @@ from models.marks import KittiFrame, KittiObject
 from models.media import image_size
 from models.records import Boxes, Item
 
-_Place: TypeAlias = tuple[str, Path, Path]  # what names an image, the image, and where its labels should be
+_Place: TypeAlias = tuple[Path, Path]  # an image, and where its labels should be
 
 REGION = "DontCare"  # the category of what does not count
 _ALL = "training"  # the folder, and the split of all that is in it
@@ -44,9 +44,8 @@ def read(root: Path, split: str | None = None) -> Iterator[tuple[Item, Boxes]]:
 
     SPLIT is ``training``, all of them, another folder of that kind, such as CVAT's ``default``, or the name of a list
     ``ImageSets/SPLIT.txt`` of ``training``. An image without a label file shows nothing, unless no image has one. In
-    FiftyOne's folders there is no split, and an image without a label file
-    is not labelled, and left out; so are ``DontCare`` regions: the official evaluation neither asks for nor counts
-    them.
+    FiftyOne's folders there is no split, and such an image is not labelled, and left out. ``DontCare`` regions are left
+    out everywhere: the official evaluation neither asks for nor counts them.
 
     Raises:
         InvalidDataset: a broken line, naming file and line.
@@ -71,13 +70,13 @@ def read_marked(root: Path, split: str | None = None) -> Iterator[tuple[Item, Bo
 
 def _shown(folder: Path) -> Iterator[_Place]:
     for image in files_below(folder / "image_2", PICTURES):
-        yield str(image), image, _labels_of(image, folder)
+        yield image, _labels_of(image, folder)
 
 
 def _listed(file: Path, folder: Path) -> Iterator[_Place]:
     for where, line in numbered_lines(file):
         image = picture(where, ".png", folder / "image_2" / line.strip())
-        yield where, image, _labels_of(image, folder)
+        yield image, _labels_of(image, folder)
 
 
 def _labels_of(image: Path, folder: Path) -> Path:
@@ -87,12 +86,12 @@ def _labels_of(image: Path, folder: Path) -> Path:
 def _labelled(root: Path) -> Iterator[_Place]:
     images, labels = (root / name for name in _FIFTYONE)
     for file in files_below(labels, (".txt",)):
-        yield str(file), picture(str(file), ".png", images / file.relative_to(labels).with_suffix("")), file
+        yield picture(str(file), ".png", images / file.relative_to(labels).with_suffix("")), file
 
 
 def _read(root: Path, places: Callable[[], Iterator[_Place]]) -> Iterator[tuple[Item, Boxes, KittiFrame]]:
-    require_labels(str(root), "label_2/*.txt", (labels for _, _, labels in places()))
-    for image, labels in ((image, labels) for _, image, labels in places()):
+    require_labels(str(root), "label_2/*.txt", (labels for _, labels in places()))
+    for image, labels in places():
         width, height = image_size(image)
         lines = numbered_lines(labels) if os.path.isfile(labels) else ()
         objects = tuple(_object(where, line) for where, line in lines)

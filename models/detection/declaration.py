@@ -13,14 +13,13 @@ from typing import Any, Literal, TypeAlias
 import numpy as np
 import onnxruntime
 from numpy.typing import NDArray
-from pydantic import ConfigDict
 
 from models.declaring import build, merged, require_heeded, require_outputs
 from models.detection.heads import NANODET_STRIDES, YOLOX_STRIDES, points
 from models.errors import InvalidInput
 from models.onnx_files import Graph, Port, graph_of, open_session, run
 from models.picture_input import IMAGENET, PictureInput, told_by
-from models.records import short
+from models.records import STRICT, short
 
 Head: TypeAlias = Literal["boxes", "yolo", "yolo-end2end", "rtdetr", "yolox", "nanodet", "detr", "labelled"]
 
@@ -74,7 +73,7 @@ class Declaration:
     strides: tuple[int, ...] = field(default=NANODET_STRIDES)
     most_overlap: float = 0.6
 
-    __pydantic_config__ = ConfigDict(extra="forbid", allow_inf_nan=False)
+    __pydantic_config__ = STRICT
 
     def __post_init__(self) -> None:
         named = self.categories

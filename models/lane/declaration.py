@@ -8,7 +8,6 @@ from typing import Any, Literal, TypeAlias
 import numpy as np
 import onnxruntime
 from numpy.typing import NDArray
-from pydantic import ConfigDict
 
 from models.declaring import build, merged, require_heeded, require_outputs
 from models.errors import InvalidInput
@@ -16,6 +15,7 @@ from models.lane.heads import usual_rows
 from models.media import Image
 from models.onnx_files import Graph, Port, graph_of, open_session, run
 from models.picture_input import IMAGENET, PictureInput, told_by
+from models.records import STRICT
 
 Head: TypeAlias = Literal["segmentation", "row-anchor", "hybrid-anchor"]
 Activation: TypeAlias = Literal["none", "sigmoid", "softmax"]
@@ -60,7 +60,7 @@ class Declaration:
     row_lanes: tuple[int, ...] = (1, 2)
     column_lanes: tuple[int, ...] = (0, 3)
 
-    __pydantic_config__ = ConfigDict(extra="forbid", allow_inf_nan=False)
+    __pydantic_config__ = STRICT
 
     def __post_init__(self) -> None:
         require_outputs(self.outputs, ROLES[self.head], self.head)

@@ -551,6 +551,12 @@ def test_who_looks_at_a_page_that_is_not_there_gets_a_page(served: Served, path:
     assert error_of(below, 404)[0] == "not_found"
 
 
+def test_a_page_in_place_of_a_failure_keeps_its_headers(served: Served) -> None:
+    page = served.client.get(f"/items/{'0' * 64}/gold", headers={"Accept": "text/html"})
+    assert (page.status_code, page.headers["allow"]) == (405, "POST")
+    assert "<h1>This page cannot be shown</h1>" in page.text
+
+
 def test_an_item_says_which_versions_were_trained_on_it(served: Served, tmp_path: Path) -> None:
     item_id = annotate(served)["item_id"]
     (line,) = served.client.get(f"/v1/items/{item_id}").json()["tasks"]

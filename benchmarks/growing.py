@@ -15,7 +15,8 @@ from rich.console import Console
 from rich.table import Table
 from scipy.stats import binomtest
 
-from benchmarks.risk import ALPHA, DELTA, POOL, STEPS, Floats, Items, alone, in_turn, parser
+from benchmarks.risk import ALPHA, DELTA, POOL, STEPS, Items, alone, in_turn, parser
+from models.arrays import Floats
 from selection.growing import ladder, weigh
 from selection.looks import begins, level, look
 from selection.risk import NoPromise, Threshold, accept_threshold

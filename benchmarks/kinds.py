@@ -17,11 +17,11 @@ from functools import cache, partial
 from typing import TypeAlias
 
 import numpy as np
-from numpy.typing import NDArray
 from rich.console import Console
 
 from benchmarks import growing, kinds_of_parts
 from benchmarks.risk import in_turn, parser
+from models.arrays import Floats
 from models.records import PreAnnotation, Transcript, Uncertainty
 from selection.kinds import REST, Kind
 from selection.policy import Policy
@@ -30,7 +30,6 @@ from selection.rules import About
 from serving.store.records import Audited
 from serving.weighing import KindPromise, Kinds, Pool, Promise, Terms, weigh_checks
 
-Floats: TypeAlias = NDArray[np.float64]
 Rate: TypeAlias = Callable[[Floats], Floats]
 
 ALPHA, DELTA = 0.02, 0.05

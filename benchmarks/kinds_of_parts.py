@@ -20,6 +20,7 @@ from rich.console import Console
 
 from benchmarks import growing
 from benchmarks.risk import in_turn
+from models.arrays import Bools, Floats
 from models.parts import PartErrors
 from models.records import Box, Boxes, PreAnnotation, Uncertainty
 from selection.kinds import MISSING, REST
@@ -29,7 +30,6 @@ from selection.rules import About
 from serving.store.records import Audited
 from serving.weighing import KindPromise, Kinds, Pool, Promise, Terms, weigh_checks
 
-Floats: TypeAlias = NDArray[np.float64]
 Rate: TypeAlias = Callable[[Floats], Floats]
 
 ALPHA, DELTA = 0.1, 0.05
@@ -105,7 +105,7 @@ def checks_of(setting: Setting, rng: np.random.Generator, n: int) -> list[Audite
     return [check(row, of, slice(*begins[row : row + 2]), wrong, bool(lacking[row])) for row in range(n)]
 
 
-def check(row: int, of: Images, parts: slice, wrong: NDArray[np.bool_], lacking: bool) -> Audited:
+def check(row: int, of: Images, parts: slice, wrong: Bools, lacking: bool) -> Audited:
     """An image alone in its group."""
     drawn = zip(of.kinds[parts].tolist(), of.scores[parts].tolist(), strict=True)
     boxes = tuple(Box((20.0 * place, 0, 20.0 * place + 10, 10), kind, 1 - score)
@@ -165,7 +165,7 @@ def followed(setting: Setting, checks: Sequence[Audited], terms: Terms) -> tuple
     return broken, tuple(covered)
 
 
-def accepted(promise: Promise, of: Images) -> tuple[list[NDArray[np.bool_]], float]:
+def accepted(promise: Promise, of: Images) -> tuple[list[Bools], float]:
     """Which parts (p,) each promise accepts, and up to which doubt nobody is asked what is missing; -1 for never."""
     if isinstance(promise, KindPromise):
         kinds = [kind for kind in promise.each if kind != MISSING]
@@ -176,7 +176,7 @@ def accepted(promise: Promise, of: Images) -> tuple[list[NDArray[np.bool_]], flo
     return taken, missing.threshold if isinstance(missing, Threshold) else -1.0
 
 
-def within(promise: PartPromise, of: Images, those: NDArray[np.bool_]) -> NDArray[np.bool_]:
+def within(promise: PartPromise, of: Images, those: Bools) -> Bools:
     """Which of some parts (p,) are accepted."""
     taken = np.zeros(len(of.item), np.bool_)
     if isinstance(promise.parts, Threshold):

@@ -17,7 +17,6 @@ from dataclasses import dataclass
 from itertools import pairwise
 
 import numpy as np
-from numpy.typing import NDArray
 from PIL import Image, ImageDraw
 from rich.console import Console
 from rich.table import Table
@@ -25,6 +24,7 @@ from scipy.interpolate import CubicSpline
 from scipy.optimize import linear_sum_assignment
 from sklearn.linear_model import LinearRegression
 
+from models.arrays import Bools
 from models.lane import tusimple_accuracy
 from models.lane.culane_matching import matches
 from models.records import Lane, Lanes
@@ -166,7 +166,7 @@ def plainly_matched(frames: Sequence[Frame]) -> float:
     return total / len(frames)
 
 
-def picture(lane: Lane, image: Lanes) -> NDArray[np.bool_]:
+def picture(lane: Lane, image: Lanes) -> Bools:
     """A line of three points or more along its spline, piece by piece, 31 px broad with round ends."""
     points = np.array(lane.points)
     at = np.append(0, np.cumsum(np.linalg.norm(np.diff(points, axis=0), axis=1)))

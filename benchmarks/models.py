@@ -32,6 +32,7 @@ from torch import nn
 
 from benchmarks.timing import Figures, drive
 from models import datasets, media, scenes, tasks
+from models.arrays import Floats
 from models.export import export_onnx
 from models.media import SAMPLE_RATE
 from models.onnx_files import open_session
@@ -96,9 +97,9 @@ def made(task: Task, folder: Path) -> Pairs:
     return pairs
 
 
-def murmur(rng: np.random.Generator, seconds: float) -> NDArray[np.float64]:
+def murmur(rng: np.random.Generator, seconds: float) -> Floats:
     """Harmonic tones of changing pitch between pauses and noise, about as loud as speech."""
-    parts: list[NDArray[np.float64]] = []
+    parts: list[Floats] = []
     while sum(map(len, parts)) < seconds * SAMPLE_RATE:
         t = np.arange(int(rng.uniform(0.05, 0.2) * SAMPLE_RATE)) / SAMPLE_RATE
         phase = 2 * np.pi * t * rng.uniform(90, 250) * (1 + rng.uniform(-1, 1) * t)

@@ -27,12 +27,12 @@ from rich.table import Table
 from scipy.special import bdtr
 from scipy.stats import binomtest
 
+from models.arrays import Bools, Floats
 from selection.audit import AuditBound
 from selection.checks import RandomChecks
 from selection.parts import PartChecks, promise_parts, surest
 from selection.risk import Threshold, accept_threshold
 
-Floats: TypeAlias = NDArray[np.float64]
 Rng: TypeAlias = np.random.Generator
 T = TypeVar("T")
 
@@ -49,7 +49,7 @@ class Items:
 
     scores: Floats
     rates: Floats
-    wrong: NDArray[np.bool_]
+    wrong: Bools
     groups: NDArray[np.int64]
 
     def some(self, rows: NDArray[np.int64]) -> "Items":
@@ -231,11 +231,11 @@ class Parts:
 
     scores: Floats
     rates: Floats
-    wrong: NDArray[np.bool_]
+    wrong: Bools
     item: NDArray[np.int64]
     doubts: Floats
     lacking: Floats
-    lacks: NDArray[np.bool_]
+    lacks: Bools
 
 
 def parts_of(rng: Rng, n: int) -> Parts:

@@ -29,6 +29,7 @@ from numpy.typing import NDArray
 from rich.console import Console
 from rich.table import Table
 
+from models.arrays import Floats
 from selection.strategies import (
     Covering,
     badge,
@@ -96,7 +97,7 @@ class Pool:
         return chances
 
     @cached_property
-    def labels(self) -> NDArray[np.float64]:
+    def labels(self) -> Floats:
         """Of the first items; NaN for the others."""
         labels = np.full(len(self.scores), np.nan)
         labels[:LABELLED] = np.arange(LABELLED) % CLASSES

@@ -13,13 +13,13 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 from rich.console import Console
 from rich.progress import track
 from rich.table import Table
 
 from benchmarks.planting import KINDS, plant
 from models import datasets, tasks
+from models.arrays import Floats
 from models.asr.posterior import Heard, hear
 from models.asr.transcripts import normalise
 from models.detection.overlap import corners_of, pairwise_iou
@@ -31,7 +31,7 @@ from selection.suspects import suspicions, worst_first
 
 SHARE, WORST = 0.05, 0.1
 
-Score = Callable[[Sequence[Label], Sequence[Any]], NDArray[np.float64]]
+Score = Callable[[Sequence[Label], Sequence[Any]], Floats]
 
 
 @dataclass
@@ -97,7 +97,7 @@ def found(asked: Asked, draw: int, score: Score | None = None) -> list[tuple[str
     return [(kind, place in worst) for place, kind in sorted(planted.items())]
 
 
-def objectlab(labels: Sequence[Label], seen: Sequence[Seen]) -> NDArray[np.float64]:
+def objectlab(labels: Sequence[Label], seen: Sequence[Seen]) -> Floats:
     """1 less ObjectLab's score of each image: the geometric mean of its three, each pooled softly over boxes.
 
     Similarity is the IoU; a predicted box counts from confidence 0.5, an overlooked or swapped one from 0.9; softmin
@@ -121,7 +121,7 @@ def _objectlab(label: Label, said: Prediction) -> float:
     return float(np.prod([_softmin(np.array(some)) for some in (overlooked, located, swapped)]) ** (1 / 3))
 
 
-def _softmin(scores: NDArray[np.float64]) -> float:
+def _softmin(scores: Floats) -> float:
     if not len(scores):
         return 1.0
     weights = np.exp((1 - scores) / 0.1)

@@ -2,19 +2,17 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TypeAlias
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 from scipy.special import expit, logit
 
+from models.arrays import Floats
 from models.errors import InvalidInput
 from models.platt import line, targets_of
 from models.reliability import checked_errors, checked_scores
 
 _EDGE = 1e-4  # confidences nearer to 0 or 1 are taken for that
-
-Floats: TypeAlias = NDArray[np.float64]
 
 
 @dataclass(frozen=True)

@@ -17,6 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from models import media, tasks
+from models.arrays import Bools, Floats
 from models.errors import InvalidInput
 from models.figures import each
 from models.journal import append, open_journal, written_lines
@@ -42,12 +43,12 @@ class Evaluation:
     marks: tuple[Mark | None, ...] = ()
 
     @cached_property
-    def scores(self) -> NDArray[np.float64]:
+    def scores(self) -> Floats:
         """The model's doubt (n,) in [0, 1]."""
         return np.array([said.score for said in self.predictions], np.float64)
 
     @cached_property
-    def errors(self) -> NDArray[np.bool_]:
+    def errors(self) -> Bools:
         """Whether a person would change the label (n,): there are mistakes in it."""
         return np.asarray(self.results.mistakes > 0) if self.items else np.zeros(0, np.bool_)
 

@@ -11,11 +11,10 @@ from typing import Literal, TypeAlias, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
+from models.arrays import Bools, Floats
 from models.reliability import ROUNDS, Interval, aurc, auroc, ece, interval, nce
 
 Rows: TypeAlias = NDArray[np.intp]
-Floats: TypeAlias = NDArray[np.float64]
-Bools: TypeAlias = NDArray[np.bool_]
 Statistic: TypeAlias = Callable[[Rows], float | None]
 Statistics: TypeAlias = Mapping[str, Statistic | Mapping[str, Statistic]]
 

@@ -3,9 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-import numpy as np
-from numpy.typing import NDArray
-
+from models.arrays import Bools
 from models.records import Boxes, Label, Lanes, Transcript
 
 
@@ -18,7 +16,7 @@ class PartErrors:
     it is read as; None where the words of a text cannot be told apart.
     """
 
-    wrong: NDArray[np.bool_]
+    wrong: Bools
     missing: int
     stands_for: tuple[tuple[int, ...], ...] | None
 

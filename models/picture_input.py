@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image as Pictures
 
+from models.arrays import AnyFloats, Floats
 from models.errors import InvalidInput
 from models.media import Image
 from models.onnx_files import Port
@@ -25,10 +26,10 @@ class Placement:
     scale: tuple[float, float]
     offset: tuple[float, float]
 
-    def back(self, points: NDArray[np.floating]) -> NDArray[np.float64]:
+    def back(self, points: AnyFloats) -> Floats:
         """Points (..., 2) or boxes (..., 4) from pixels of the network to pixels of the image."""
         repeat = points.shape[-1] // 2
-        placed: NDArray[np.float64] = (points - np.tile(self.offset, repeat)) / np.tile(self.scale, repeat)
+        placed: Floats = (points - np.tile(self.offset, repeat)) / np.tile(self.scale, repeat)
         return placed
 
 

@@ -1,16 +1,13 @@
 """Logistic regression of yes and no on one number, as far as a finite sample can tell (Platt 1999)."""
 
-from typing import TypeAlias
-
 import numpy as np
-from numpy.typing import NDArray
 from scipy.optimize import minimize
 from scipy.special import expit
 
-Floats: TypeAlias = NDArray[np.float64]
+from models.arrays import Bools, Floats
 
 
-def targets_of(true: NDArray[np.bool_]) -> Floats:
+def targets_of(true: Bools) -> Floats:
     """What to fit (n,) instead of 0 and 1, so that no finite sample makes anything certain (section 2.2)."""
     yes, no = int(true.sum()), int((~true).sum())
     return np.where(true, (yes + 1) / (yes + 2), 1 / (no + 2))

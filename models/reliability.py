@@ -14,10 +14,9 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy.special import betaincinv
 
+from models.arrays import Bools, Floats
 from models.errors import InvalidInput
 
-Floats: TypeAlias = NDArray[np.float64]
-Bools: TypeAlias = NDArray[np.bool_]
 Rows: TypeAlias = NDArray[np.intp]
 Statistic: TypeAlias = Callable[..., float | None]
 Interval: TypeAlias = tuple[float, float]
@@ -88,7 +87,7 @@ def ece(p_error: ArrayLike, errors: ArrayLike, bins: int = BINS) -> float | None
     return calibration_gap(said, wrong.astype(np.float64), bins)
 
 
-def calibration_gap(said: Floats, so: Floats, bins: int = BINS) -> float | None:
+def calibration_gap(said: Floats, so: Floats, bins: int) -> float | None:
     """The mean over items of |mean ``said`` - mean ``so``| of their bin, both (n,) in [0, 1]; None for no items."""
     if not len(said):
         return None

@@ -9,14 +9,15 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFilter
 
+from models.arrays import Floats
 from models.polylines import points_at, way_to
-from models.streets import Array, Camera, Line, Street, beside, by_depth, runs
+from models.streets import Camera, Line, Street, beside, by_depth, runs
 
 _FINE = 3  # paint is drawn this much larger, then averaged
 _ABOVE_ROADS = 0.45  # share of a photograph's height that shows no road, from a camera in a car
 
 
-def _noise(rng: np.random.Generator, size: int, power: float) -> Array:
+def _noise(rng: np.random.Generator, size: int, power: float) -> Floats:
     """A periodic texture (size, size), mean 0, deviation 1; the higher ``power``, the smoother."""
     spectrum = np.fft.rfft2(rng.normal(size=(size, size)))
     frequency = np.hypot(np.fft.fftfreq(size)[:, None], np.fft.rfftfreq(size)[None]) * size
@@ -24,7 +25,7 @@ def _noise(rng: np.random.Generator, size: int, power: float) -> Array:
     return np.asarray((texture - texture.mean()) / (texture.std() + 1e-9))
 
 
-def _sample(texture: Array, u: Array, v: Array) -> Array:
+def _sample(texture: Floats, u: Floats, v: Floats) -> Floats:
     """Bilinear look-up in a periodic texture."""
     size = len(texture)
     column, row = np.floor(u), np.floor(v)
@@ -36,7 +37,7 @@ def _sample(texture: Array, u: Array, v: Array) -> Array:
     return np.asarray(upper * (1 - dv) + lower * dv)
 
 
-def _mask(camera: Camera, polygons: Iterable[Array]) -> Array:
+def _mask(camera: Camera, polygons: Iterable[Floats]) -> Floats:
     """Coverage in [0, 1] (height, width) of polygons in pixels."""
     big = Image.new("L", (camera.width * _FINE, camera.height * _FINE))
     draw = ImageDraw.Draw(big)
@@ -46,20 +47,20 @@ def _mask(camera: Camera, polygons: Iterable[Array]) -> Array:
     return np.asarray(big.reduce(_FINE), dtype=np.float64) / 255
 
 
-def _stripe(camera: Camera, path: Array, left_m: float, right_m: float) -> Iterable[Array]:
+def _stripe(camera: Camera, path: Floats, left_m: float, right_m: float) -> Iterable[Floats]:
     """The strip between two parallels of a path, as pixel polygons."""
     a, b = beside(path, left_m), beside(path, right_m)
     for run in runs((a[:, 1] > camera.near) & (b[:, 1] > camera.near)):
         yield np.concatenate([camera.project(a[run]), camera.project(b[run])[::-1]])
 
 
-def _between(camera: Camera, left: Array, right: Array) -> Iterable[Array]:
+def _between(camera: Camera, left: Floats, right: Floats) -> Iterable[Floats]:
     sides = [side[side[:, 1] > camera.near] for side in (left, right)]
     if min(map(len, sides)) > 1:
         yield np.concatenate([camera.project(sides[0]), camera.project(sides[1])[::-1]])
 
 
-def _strokes(camera: Camera, line: Line, phase: float) -> Iterable[Array]:
+def _strokes(camera: Camera, line: Line, phase: float) -> Iterable[Floats]:
     centres = (-line.width_m, line.width_m) if line.double else (0.0,)
     along = way_to(line.path)
     pieces = [line.path]
@@ -72,11 +73,11 @@ def _strokes(camera: Camera, line: Line, phase: float) -> Iterable[Array]:
             yield from _stripe(camera, piece, centre - line.width_m / 2, centre + line.width_m / 2)
 
 
-def _piece(path: Array, along: Array, start: float, end: float) -> Array:
+def _piece(path: Floats, along: Floats, start: float, end: float) -> Floats:
     return points_at(path, along, np.linspace(max(start, 0), min(end, along[-1]), 12))
 
 
-def backdrop(rng: np.random.Generator, street: Street) -> Array:
+def backdrop(rng: np.random.Generator, street: Street) -> Floats:
     """Everything above the horizon, (height, width, 3) in [0, 1]."""
     camera = street.camera
     rows = np.linspace(0, 1, camera.height)[:, None, None]
@@ -97,7 +98,7 @@ def backdrop(rng: np.random.Generator, street: Street) -> Array:
     return _silhouettes(rng, camera, canvas, "open")
 
 
-def photographed(rng: np.random.Generator, street: Street, photograph: NDArray[np.uint8]) -> Array:
+def photographed(rng: np.random.Generator, street: Street, photograph: NDArray[np.uint8]) -> Floats:
     """A backdrop (height, width, 3) in [0, 1] that shows a part of what a photograph has above any road."""
     camera = street.camera
     tall, wide = photograph.shape[0] * _ABOVE_ROADS, photograph.shape[1]
@@ -114,7 +115,7 @@ def photographed(rng: np.random.Generator, street: Street, photograph: NDArray[n
     return np.concatenate([canvas, below])
 
 
-def _silhouettes(rng: np.random.Generator, camera: Camera, canvas: Array, kind: str) -> Array:
+def _silhouettes(rng: np.random.Generator, camera: Camera, canvas: Floats, kind: str) -> Floats:
     """Hills, trees and houses, or the furniture along the wall of a hall."""
     width, horizon = camera.width, camera.horizon
     columns = np.arange(width, dtype=np.float64) * (256 / width)
@@ -137,7 +138,7 @@ def _silhouettes(rng: np.random.Generator, camera: Camera, canvas: Array, kind: 
     return canvas
 
 
-def _houses(rng: np.random.Generator, camera: Camera, canvas: Array, indoor: bool) -> None:
+def _houses(rng: np.random.Generator, camera: Camera, canvas: Floats, indoor: bool) -> None:
     picture = Image.new("RGBA", (camera.width, camera.height))
     draw = ImageDraw.Draw(picture)
     for _ in range(int(rng.integers(4, 16)) if indoor else int(rng.integers(0, 7))):
@@ -155,12 +156,12 @@ def _houses(rng: np.random.Generator, camera: Camera, canvas: Array, indoor: boo
     canvas[:] = canvas * (1 - layer[..., 3:]) + layer[..., :3] * layer[..., 3:]
 
 
-def _rgba(tone: Array) -> tuple[int, int, int, int]:
+def _rgba(tone: Floats) -> tuple[int, int, int, int]:
     red, green, blue = (int(value) for value in np.clip(tone, 0, 255))
     return red, green, blue, 255
 
 
-def paint_ground(rng: np.random.Generator, street: Street, canvas: Array) -> None:
+def paint_ground(rng: np.random.Generator, street: Street, canvas: Floats) -> None:
     """Verge or floor, road surface, markings, kerbs, shadows and haze below the horizon, blended into ``canvas``."""
     camera = street.camera
     first = max(0, int(np.ceil(camera.horizon + 1)))
@@ -186,7 +187,7 @@ def paint_ground(rng: np.random.Generator, street: Street, canvas: Array) -> Non
     canvas[first:] = surface * (1 - haze) + far * haze
 
 
-def _surface(rng: np.random.Generator, street: Street, road: Array, patches: Array, grain: Array) -> Array:
+def _surface(rng: np.random.Generator, street: Street, road: Floats, patches: Floats, grain: Floats) -> Floats:
     texture = (0.05 * rng.uniform(0.3, 1.5) * patches + 0.05 * rng.uniform(0.3, 1.3) * grain)[..., None]
     if street.indoor:
         floor = rng.uniform(0.15, 0.6) + rng.normal(0, 0.012, 3)
@@ -200,7 +201,7 @@ def _surface(rng: np.random.Generator, street: Street, road: Array, patches: Arr
     return np.asarray(beside * (1 + coarse * texture) * (1 - inside) + floor * (1 + texture) * inside)
 
 
-def _markings(rng: np.random.Generator, street: Street) -> Iterable[tuple[Array, tuple[float, float, float], bool]]:
+def _markings(rng: np.random.Generator, street: Street) -> Iterable[tuple[Floats, tuple[float, float, float], bool]]:
     """Coverage, colour and whether wear shows: other paint first, kerbs, then the lines."""
     camera = street.camera
     bright = rng.uniform(0.7, 1.05)
@@ -218,7 +219,7 @@ def _markings(rng: np.random.Generator, street: Street) -> Iterable[tuple[Array,
         yield mask, (red * bright, green * bright, blue * bright), True
 
 
-def _other_paint(rng: np.random.Generator, street: Street) -> Iterable[Array]:
+def _other_paint(rng: np.random.Generator, street: Street) -> Iterable[Floats]:
     """Zebra crossings, stop lines and arrows: paint that is no lane line."""
     camera = street.camera
     unit = camera.above / 1.5
@@ -237,11 +238,11 @@ def _other_paint(rng: np.random.Generator, street: Street) -> Iterable[Array]:
         yield camera.project(shape * (rng.choice([-1, 1]), 1) + (middle, at + 1.5 * unit))
 
 
-def _rectangle(x0: float, z0: float, x1: float, z1: float) -> Array:
+def _rectangle(x0: float, z0: float, x1: float, z1: float) -> Floats:
     return np.array([(x0, z0), (x1, z0), (x1, z1), (x0, z1)])
 
 
-def _glare(rng: np.random.Generator, camera: Camera) -> Array:
+def _glare(rng: np.random.Generator, camera: Camera) -> Floats:
     """A lamp mirrored in a polished floor."""
     rows, columns = np.mgrid[: camera.height, : camera.width]
     u = (columns - camera.width * rng.uniform(0, 1)) / (camera.width * rng.uniform(0.04, 0.2))
@@ -249,7 +250,7 @@ def _glare(rng: np.random.Generator, camera: Camera) -> Array:
     return np.asarray(rng.choice([0.0, 0.3, 0.8]) * np.exp(-(u**2) - v**2))
 
 
-def developed(rng: np.random.Generator, canvas: Array) -> NDArray[np.uint8]:
+def developed(rng: np.random.Generator, canvas: Floats) -> NDArray[np.uint8]:
     """What the camera makes of it: exposure, tint, vignette, a little blur and sensor noise."""
     height, width = canvas.shape[:2]
     rows, columns = np.linspace(-1, 1, height)[:, None], np.linspace(-1, 1, width)[None]

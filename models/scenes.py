@@ -17,10 +17,11 @@ from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFilter
 
 from models.actors import FIGURES
+from models.arrays import Floats
 from models.media import read_image
 from models.records import Box, Boxes, Lane, Lanes
 from models.scenery import backdrop, developed, paint_ground, photographed
-from models.streets import Array, Street, by_depth, labels, own_floor, own_road, street_of
+from models.streets import Street, by_depth, labels, own_floor, own_road, street_of
 
 _SIZES = {"car": (1.4, 1.75), "pedestrian": (1.55, 1.85), "bicyclist": (1.6, 1.8)}  # metres tall
 _BACKDROP_SHARE = 0.75
@@ -121,7 +122,7 @@ def _scaled(lanes: Lanes, width: int, height: int) -> Lanes:
     return Lanes(width, height, scaled)
 
 
-def place_actors(rng: np.random.Generator, street: Street, canvas: Array) -> list[Box]:
+def place_actors(rng: np.random.Generator, street: Street, canvas: Floats) -> list[Box]:
     """Draw road users from far to near; boxes that nearer ones cover by more than 70 % are left out."""
     camera = street.camera
     unit = camera.above / 1.5

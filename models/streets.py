@@ -8,12 +8,10 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
+from models.arrays import Bools, Floats
 from models.polylines import resampled
 from models.records import Lane, Lanes
-
-Array = NDArray[np.float64]
 
 WHITE = (0.93, 0.93, 0.9)
 YELLOW = (0.9, 0.68, 0.16)
@@ -38,12 +36,12 @@ class Camera:
         """Distance in metres just below the lower edge of the picture."""
         return 0.9 * self.focal * self.above / (self.height - self.horizon)
 
-    def project(self, ground: Array) -> Array:
+    def project(self, ground: Floats) -> Floats:
         """Ground (n, 2) in metres to pixels (n, 2); z must be positive."""
         x, z = ground[:, 0], ground[:, 1]
         return np.stack([self.centre + self.focal * x / z, self.horizon + self.focal * self.above / z], axis=1)
 
-    def unproject(self, pixels: Array) -> Array:
+    def unproject(self, pixels: Floats) -> Floats:
         """Pixels (n, 2) below the horizon to ground (n, 2) in metres."""
         z = self.focal * self.above / (pixels[:, 1] - self.horizon)
         return np.stack([(pixels[:, 0] - self.centre) * z / self.focal, z], axis=1)
@@ -53,7 +51,7 @@ class Camera:
 class Line:
     """A line on the ground: its path (n, 2) in metres and how it is painted; ``painted`` is False for a bare kerb."""
 
-    path: Array
+    path: Floats
     width_m: float
     colour: tuple[float, float, float]
     dash_m: tuple[float, float] | None = None
@@ -67,8 +65,8 @@ class Street:
 
     camera: Camera
     lines: tuple[Line, ...]
-    left: Array
-    right: Array
+    left: Floats
+    right: Floats
     indoor: bool
 
 
@@ -99,7 +97,7 @@ def own_road(rng: np.random.Generator, width: int, height: int, count: int) -> S
     return Street(camera, tuple(lines), beside(middle, -shoulder[0]), beside(middle, right + shoulder[1]), indoor=False)
 
 
-def _road_line(rng: np.random.Generator, path: Array, outer: bool, between_ways: bool) -> Line:
+def _road_line(rng: np.random.Generator, path: Floats, outer: bool, between_ways: bool) -> Line:
     dash = (rng.uniform(2.5, 6.5), rng.uniform(4, 10))
     if between_ways:
         solid = rng.random() < 0.6
@@ -136,7 +134,7 @@ def own_floor(rng: np.random.Generator, width: int, height: int) -> Street:
     return Street(camera, tuple(lines), left_edge, beside(middle, right if kerbs[1] else right + lane), indoor=True)
 
 
-def _floor_line(rng: np.random.Generator, path: Array, kerb: bool) -> Line:
+def _floor_line(rng: np.random.Generator, path: Floats, kerb: bool) -> Line:
     if kerb:
         return Line(path, 0.03, WHITE, painted=False)
     kind = rng.random()
@@ -169,7 +167,7 @@ def street_of(rng: np.random.Generator, lanes: Lanes, indoor: bool) -> Street:
     return Street(camera, painted, left - np.array([shoulder[0], 0]), right + np.array([shoulder[1], 0]), indoor)
 
 
-def _extended(path: Array, camera: Camera) -> Array:
+def _extended(path: Floats, camera: Camera) -> Floats:
     """The path carried on straight to the camera and to the horizon."""
     ends = [(path[0], path[min(5, len(path) - 1)], 1.01 * camera.near), (path[-1], path[max(-6, -len(path))], 150.0)]
     carried = []
@@ -179,7 +177,7 @@ def _extended(path: Array, camera: Camera) -> Array:
     return np.concatenate([[carried[0]], path, [carried[1]]])
 
 
-def _bend(x: float, yaw: float, curvature: float, starts: float, length: float, step: float) -> Array:
+def _bend(x: float, yaw: float, curvature: float, starts: float, length: float, step: float) -> Floats:
     """A path (n, 2) through (x, 0), coming from behind the camera: straight for ``starts`` metres, then bending."""
     s = np.arange(0, length, step)
     heading = np.clip(yaw + curvature * np.maximum(s - starts, 0), -2.4, 2.4)
@@ -188,7 +186,7 @@ def _bend(x: float, yaw: float, curvature: float, starts: float, length: float, 
     return np.concatenate([back, ahead])
 
 
-def beside(path: Array, offset_m: float) -> Array:
+def beside(path: Floats, offset_m: float) -> Floats:
     """The parallel of ``path``, ``offset_m`` to its right."""
     along = np.gradient(path, axis=0)
     along /= np.linalg.norm(along, axis=1, keepdims=True) + 1e-12
@@ -215,12 +213,12 @@ def labels(street: Street) -> Iterable[Lane]:
                     yield Lane(tuple((float(a), float(b)) for a, b in resampled(points, 24)))
 
 
-def runs(keep: NDArray[np.bool_]) -> list[slice]:
+def runs(keep: Bools) -> list[slice]:
     """The stretches in which ``keep`` (n,) holds."""
     edges = np.flatnonzero(np.diff(np.concatenate([[0], keep.astype(int), [0]])))
     return [slice(int(a), int(b)) for a, b in zip(edges[::2], edges[1::2], strict=True)]
 
 
-def by_depth(path: Array) -> tuple[Array, Array]:
+def by_depth(path: Floats) -> tuple[Floats, Floats]:
     order = np.argsort(path[:, 1])
     return path[order, 1], path[order, 0]

@@ -6,16 +6,15 @@ look as often as one likes.
 
 import math
 from dataclasses import dataclass, field, replace
-from typing import NamedTuple, TypeAlias
+from typing import NamedTuple
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 from scipy.optimize import brentq
 from scipy.special import betaln
 
+from models.arrays import Floats
 from models.errors import InvalidInput
-
-Floats: TypeAlias = NDArray[np.float64]
 
 ODDS = (2.0, 6.0, 40.0)  # how many times those of alpha the odds of an error are supposed to have become
 _FORGOTTEN = 1e-6  # of the stake on the newest audit: what an older one has less than that

@@ -12,10 +12,9 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import logit
 
+from models.arrays import Bools, Floats
 from models.errors import InvalidInput
 
-Floats: TypeAlias = NDArray[np.float64]
-Bools: TypeAlias = NDArray[np.bool_]
 Table: TypeAlias = NDArray[np.float32]
 Features: TypeAlias = Sequence[Mapping[str, float]]
 

@@ -18,14 +18,13 @@ from numpy.typing import ArrayLike, NDArray
 from scipy.optimize import isotonic_regression
 from scipy.special import expit, logit
 
+from models.arrays import Bools, Floats
 from models.errors import InvalidInput
 from models.platt import line, targets_of
 from models.reliability import checked_errors, checked_scores
 from selection.boosting import Features, Table, Trees, grow, shared_names, table_of
 from selection.checks import group_rows
 
-Floats: TypeAlias = NDArray[np.float64]
-Bools: TypeAlias = NDArray[np.bool_]
 Method: TypeAlias = Literal["identity", "isotonic", "logistic", "boosted"]
 Groups: TypeAlias = Sequence[Hashable]
 Knots: TypeAlias = tuple[tuple[float, float], ...]

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from models.arrays import Bools, Floats
 from models.errors import InvalidInput
 from models.reliability import checked_errors, checked_scores
 
@@ -26,9 +27,9 @@ class RandomChecks:
     """
 
     item_ids: Sequence[str]
-    scores: NDArray[np.float64]
-    errors: NDArray[np.bool_]
-    draws: NDArray[np.float64]
+    scores: Floats
+    errors: Bools
+    draws: Floats
     share: float
     groups: Sequence[Hashable]
 

@@ -5,9 +5,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy.special import erfc
 
+from models.arrays import Floats
 from models.errors import InvalidInput
 from models.lane.metrics import TOLERANCE
 from models.records import Boxes, Label, Lane, Lanes, Pixels, Seconds, Task, Transcript
@@ -128,7 +128,7 @@ def parts_seconds(
     return costs.image_s + len(shown) * verify_s + (unsure * adjust_s + missed * draw_s)
 
 
-def part_doubts(label: Label) -> NDArray[np.float64]:
+def part_doubts(label: Label) -> Floats:
     """The model's doubt (p,) about each word, box or line, in [0, 1]; the words of an unaligned transcript are unknown.
 
     A line of which some points are off counts as that share of a wrong line, by the deviation of its points.

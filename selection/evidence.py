@@ -13,8 +13,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import bdtr, bdtrc, logsumexp, ndtri
 
-Floats: TypeAlias = NDArray[np.float64]
-Bools: TypeAlias = NDArray[np.bool_]
+from models.arrays import Bools, Floats
+
 Counts: TypeAlias = NDArray[np.int64]
 
 SURE_START = 0.95  # probability that the strictest threshold accepts as many checks as its test needs

@@ -10,15 +10,13 @@ from dataclasses import dataclass, replace
 from typing import TypeAlias
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy.optimize import minimize
 
+from models.arrays import Floats
 from models.errors import InvalidInput
 from models.records import Seconds, Task
 from selection.actions import Actions
 from selection.cost import Costs
-
-Floats: TypeAlias = NDArray[np.float64]
 
 MINIMUM = 30  # corrections below which nothing is fitted
 NEAR = 0.35  # log seconds: farther off than about 40 %, a correction pulls with constant force

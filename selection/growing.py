@@ -15,18 +15,16 @@ That holds where what belongs together (the parts of an item) is known at once. 
 
 from collections.abc import Hashable, Sequence
 from dataclasses import dataclass
-from typing import TypeAlias
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
+from models.arrays import Floats
 from models.reliability import checked_errors, checked_scores
 from selection.checks import group_rows
 from selection.evidence import Grouped
 from selection.parts import PartChecks, PartPromise, most_parts, part_groups, surest
 from selection.risk import NoPromise, Threshold, quantiles, tested_in_order, too_few
-
-Floats: TypeAlias = NDArray[np.float64]
 
 BEGINNINGS = ((1 / 8, 1 / 8), (1 / 4, 1 / 4), (1 / 2, 1 / 2), (1.0, 1 / 8))  # (share of all accepted, part of delta)
 

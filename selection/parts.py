@@ -15,13 +15,13 @@ from typing import TypeAlias
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from models.arrays import Bools, Floats
 from models.errors import InvalidInput
 from models.records import Label, Transcript
 from models.reliability import checked_errors, checked_scores
 from selection.checks import RandomChecks
 from selection.risk import NoPromise, Threshold, accept_threshold
 
-Floats: TypeAlias = NDArray[np.float64]
 Rows: TypeAlias = NDArray[np.int64]
 
 CROWDED = 0.9  # share of the checked items that have no more parts than may be accepted of one
@@ -37,7 +37,7 @@ class PartChecks:
 
     items: RandomChecks
     scores: Floats
-    errors: NDArray[np.bool_]
+    errors: Bools
     item: Rows
 
     @staticmethod
@@ -193,7 +193,7 @@ def missing_doubt(label: Label, features: Mapping[str, float], score: float) -> 
     return 1 - math.exp(-features["expected_missed"])
 
 
-def surest(scores: Floats, item: Rows, most: int) -> NDArray[np.bool_]:
+def surest(scores: Floats, item: Rows, most: int) -> Bools:
     """Whether each part (p,) is one of the ``most`` surest of its item; of equal ones the first."""
     order = np.lexsort((scores, item))
     begins = np.diff(item[order], prepend=-1) > 0
@@ -210,7 +210,7 @@ def most_parts(checks: PartChecks) -> int:
     return max(1, int(np.quantile(parts, CROWDED, method="inverted_cdf"))) if len(parts) else 1
 
 
-def part_groups(checks: PartChecks, kept: NDArray[np.bool_]) -> list[Hashable]:
+def part_groups(checks: PartChecks, kept: Bools) -> list[Hashable]:
     """What each of the ``kept`` (p,) parts shares with others: its item, or the group of that."""
     return [_group(checks.items, int(row)) for row in checks.item[kept]]
 

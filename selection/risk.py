@@ -11,18 +11,16 @@ of new groups as well (other speakers, other clips), of which each group at hand
 
 from collections.abc import Hashable, Sequence
 from dataclasses import dataclass
-from typing import TypeAlias
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from models.arrays import Bools, Floats
 from models.counting import counted
 from models.errors import InvalidInput
 from models.reliability import checked_errors, checked_scores
 from selection.checks import RandomChecks, group_rows
 from selection.evidence import Evidence, Grouped, Single, Tested
-
-Floats: TypeAlias = NDArray[np.float64]
 
 STEPS = 200  # thresholds between the strictest and the loosest
 FIRST = 2 / 3  # of delta for the first beginning, where there are others
@@ -135,7 +133,7 @@ def tested_in_order(
 
 
 def _evidence(
-    values: Floats, wrong: NDArray[np.bool_], alpha: float, groups: Sequence[Hashable] | None, whole: bool
+    values: Floats, wrong: Bools, alpha: float, groups: Sequence[Hashable] | None, whole: bool
 ) -> tuple[Evidence, int | None]:
     """The evidence, and in how many groups it comes; where no group has two items they are single ones."""
     rows = group_rows(groups, len(values))
@@ -178,7 +176,7 @@ def _levels(share: Floats, evidence: Evidence, delta: float) -> Floats:
     return levels
 
 
-def _first(likely: NDArray[np.bool_]) -> int:
+def _first(likely: Bools) -> int:
     return int(likely.argmax()) if likely.any() else len(likely) - 1
 
 

@@ -12,8 +12,8 @@ from datetime import datetime
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
+from models.arrays import Floats
 from models.parts import has_parts
 from models.records import Task
 from models.tasks import differs, part_errors
@@ -43,7 +43,7 @@ class Watch:
     def __init__(self, promise: Threshold) -> None:
         self.bound = AuditBound(promise.alpha, promise.delta)
         self._moments: list[datetime] = []
-        self._groups = dict[str, NDArray[np.float64]]()
+        self._groups = dict[str, Floats]()
 
     def take(self, wrong: float, judged: float, moment: datetime, group: str | None = None) -> None:
         """Counts one more audit, of an item that stands alone or is of a group."""

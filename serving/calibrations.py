@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 
+from models.arrays import Bools, Floats
 from models.counting import percent
 from models.matters import Matters
 from models.parts import has_parts
@@ -249,7 +249,7 @@ class Calibrations:
             self._withdraw(version, policy, stands, *broken, actor)
             stands = self._standing(version, policy)
 
-    def checked(self, version: StoredVersion) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
+    def checked(self, version: StoredVersion) -> tuple[Floats, Bools]:
         """Of each item that people checked: the p_error (n,) that was said before they looked, and whether they found
         the version wrong (n,)."""
         names, _ = self._store.versions.ancestry(version.name)

@@ -5,11 +5,10 @@ from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
-import numpy as np
-from numpy.typing import NDArray
 from rich.console import Console
 
 from models import datasets
+from models.arrays import Floats
 from models.errors import InvalidInput
 from models.onnx_files import description
 from models.records import Label, Prediction, Task
@@ -110,7 +109,7 @@ def _of_file(task: Task, onnx: Path) -> Subject:
 
 
 def _subject(name: str, onnx: Path, calibrator: Calibrator) -> Subject:
-    def calibrate(said: Sequence[Prediction]) -> NDArray[np.float64]:
+    def calibrate(said: Sequence[Prediction]) -> Floats:
         return calibrator.p_error([one.score for one in said], [one.features for one in said])
 
     return Subject(Model(name, file_sha256(onnx), calibrator.method, calibrator.n), onnx, calibrate)

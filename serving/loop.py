@@ -9,9 +9,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, TypeAlias
 
-import numpy as np
-from numpy.typing import NDArray
-
+from models.arrays import Bools, Floats
 from models.errors import InvalidInput, NotFound
 from models.records import TASKS, Correction, Item, Prediction, Seconds, Task
 from models.versions import keep, starters
@@ -369,7 +367,7 @@ class Loop:
         """
         return self._calibrations.told(self._store.versions.get(version))
 
-    def checked(self, version: str) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
+    def checked(self, version: str) -> tuple[Floats, Bools]:
         """Of each randomly drawn item that people checked: the p_error (n,) that was said of it, and whether the
         version was wrong (n,).
 

@@ -3,10 +3,7 @@
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, fields, replace
 from datetime import datetime
-from typing import Any, TypeAlias
-
-import numpy as np
-from numpy.typing import NDArray
+from typing import Any
 
 from models.records import Label, Task, Transcript
 from models.versions import Version
@@ -19,8 +16,6 @@ from selection.parts import PartPromise
 from selection.risk import NoPromise, Threshold
 from serving.store.records import Audited, Place, Worked
 from serving.weighing import KindPromise, Promise, Terms, Weighed, item_checks, weigh_checks
-
-Floats: TypeAlias = NDArray[np.float64]
 
 UNWEIGHED = f"no random checks of this version are weighed yet, which takes at least {MINIMUM}"
 

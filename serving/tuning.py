@@ -1,11 +1,11 @@
 """What items kept out of a training teach about its version: a first calibration, how certain words and boxes are."""
 
 from dataclasses import asdict
-from typing import Any, TypeAlias
+from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
+from models.arrays import Bools, Floats
 from models.certainty import Certainty, learn
 from models.detection.results import Results as Detected
 from models.evaluate import Evaluation
@@ -13,8 +13,6 @@ from models.onnx_files import BOX_CERTAINTY, WORD_CERTAINTY
 from models.records import Transcript
 from models.tasks import part_errors
 from selection.calibration import MINIMUM, fit
-
-Floats: TypeAlias = NDArray[np.float64]
 
 
 def first_calibration(unseen: Evaluation) -> dict[str, Any] | None:
@@ -38,13 +36,13 @@ def tuned(unseen: Evaluation) -> dict[str, Any]:
     return {}
 
 
-def _certainty(confidences: Floats, right: NDArray[np.bool_]) -> Certainty | None:
+def _certainty(confidences: Floats, right: Bools) -> Certainty | None:
     """How certain parts (n,) of these confidences are, where enough of them are right, and some are not."""
     enough = right.sum() >= MINIMUM and not right.all()
     return learn(confidences, right) if enough else None
 
 
-def _words(unseen: Evaluation) -> tuple[Floats, NDArray[np.bool_]]:
+def _words(unseen: Evaluation) -> tuple[Floats, Bools]:
     """Of all words that a version wrote: the confidence of each, and whether it is right."""
     confidences, right = list[float](), list[bool]()
     for said, truth in zip(unseen.predictions, unseen.truths, strict=True):

@@ -18,8 +18,8 @@ from itertools import chain
 from typing import Any, TypeAlias
 
 import numpy as np
-from numpy.typing import NDArray
 
+from models.arrays import Floats
 from models.matters import ANYTHING, Matters
 from models.parts import PartErrors, has_parts
 from models.records import PreAnnotation, Task
@@ -40,7 +40,6 @@ WITHDRAWN = "withdrawn"  # how every reason begins after audits broke a promise,
 
 _LATER = "; once those drawn before them are checked, "
 
-Floats: TypeAlias = NDArray[np.float64]
 Find: TypeAlias = "Callable[[Sequence[Audited], Terms], RandomChecks | PartChecks]"
 Own: TypeAlias = Callable[[str], Sequence[Audited]]
 Finds: TypeAlias = Callable[[str], Find]

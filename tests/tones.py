@@ -4,8 +4,8 @@ import functools
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 
+from models.arrays import Floats
 from models.asr import recipe
 from models.asr.network import Network, Settings, loss
 from models.asr.recipe import Example
@@ -17,7 +17,7 @@ SMALL = Settings((" ", "a", "b", "c"), mels=40, width=32, blocks=3, heads=2, ker
 
 def sound(text: str, rng: np.random.Generator) -> Waveform:
     """The text as tones of about 0.12 s, in a little noise."""
-    parts: list[NDArray[np.float64]] = [np.zeros(1600)]
+    parts: list[Floats] = [np.zeros(1600)]
     for letter in text:
         time = np.arange(int(rng.uniform(0.10, 0.14) * SAMPLE_RATE)) / SAMPLE_RATE
         tone = 0.3 * np.sin(2 * np.pi * PITCHES.get(letter, 0) * time)

@@ -15,8 +15,8 @@ from typing import Any, Literal
 import numpy as np
 import onnxruntime
 from numpy.typing import NDArray
-from pydantic import ConfigDict
 
+from models.arrays import Floats
 from models.asr.log_mel import LogMel
 from models.declaring import build, merged, require_heeded, text_of
 from models.errors import InvalidInput
@@ -56,7 +56,7 @@ class SoundInput:
     normalise: bool = False
     features: LogMel = field(default_factory=LogMel)
 
-    __pydantic_config__ = ConfigDict(extra="forbid")
+    __pydantic_config__ = STRICT
 
     def feeds(self, media: Waveform, graph: Graph) -> dict[str, NDArray[Any]]:
         """The network's inputs for one clip."""
@@ -151,7 +151,7 @@ def declare(onnx: Path, given: Mapping[str, Any]) -> Declaration:
     return measured
 
 
-def log_probs(declaration: Declaration, output: NDArray[Any]) -> NDArray[np.float64]:
+def log_probs(declaration: Declaration, output: NDArray[Any]) -> Floats:
     """Log-probabilities (frames, classes), the blank first, of an output (1, frames, classes) of any scale.
 
     Raises:

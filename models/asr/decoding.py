@@ -13,11 +13,12 @@ from typing import TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
+from models.arrays import Bools, Floats
 from models.asr.frames import BLANK
 
-LogProbs: TypeAlias = NDArray[np.float32] | NDArray[np.float64]
+LogProbs: TypeAlias = NDArray[np.float32] | Floats
 Tokens: TypeAlias = tuple[int, ...]
-Expectation: TypeAlias = Callable[[Tokens], NDArray[np.float64]]  # scores (classes,) of what follows; class 0: nothing
+Expectation: TypeAlias = Callable[[Tokens], Floats]  # scores (classes,) of what follows; class 0: nothing
 
 _NEVER = -math.inf
 
@@ -131,7 +132,7 @@ def align(log_probs: LogProbs, tokens: Tokens) -> list[tuple[int, int]]:
     return [(int(frames[0]), int(frames[-1]) + 1) for frames in spoken]
 
 
-def lattice(tokens: Tokens) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:
+def lattice(tokens: Tokens) -> tuple[NDArray[np.int64], Bools]:
     """The states (2 * tokens + 1,) blank, token, blank, ..., blank, and into which of them one may come (as well as by
     staying or stepping) by skipping the blank before: a token other than the one before it."""
     states = np.full(2 * len(tokens) + 1, BLANK)
@@ -141,9 +142,7 @@ def lattice(tokens: Tokens) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:
     return states, may_skip
 
 
-def _viterbi(
-    log_probs: NDArray[np.float64], states: NDArray[np.int64], may_skip: NDArray[np.bool_]
-) -> NDArray[np.int64]:
+def _viterbi(log_probs: Floats, states: NDArray[np.int64], may_skip: Bools) -> NDArray[np.int64]:
     """The state of a lattice at each frame."""
     score = np.full(len(states), _NEVER)
     score[:2] = log_probs[0, states[:2]]

@@ -4,12 +4,13 @@ import math
 
 import jiwer
 import numpy as np
-from numpy.typing import NDArray
+
+from models.arrays import Floats
 
 ALPHA = 1 / 3
 
 
-def confidence(log_probs: NDArray[np.float64], alpha: float = ALPHA) -> NDArray[np.float64]:
+def confidence(log_probs: Floats, alpha: float = ALPHA) -> Floats:
     """How certain each frame is, in [0, 1]: 1 for a single possible class, 0 for all alike.
 
     Tsallis entropy H = (1 - sum p^alpha) / (alpha - 1), at most Hmax = (V^(1 - alpha) - 1) / (1 - alpha) for V classes;
@@ -21,7 +22,7 @@ def confidence(log_probs: NDArray[np.float64], alpha: float = ALPHA) -> NDArray[
     classes = log_probs.shape[1]
     entropy = (1 - np.exp(alpha * log_probs).sum(axis=1)) / (alpha - 1)
     least = math.exp(-(classes ** (1 - alpha) - 1) / (1 - alpha))
-    certain: NDArray[np.float64] = np.clip((np.exp(-entropy) - least) / (1 - least), 0.0, 1.0)
+    certain: Floats = np.clip((np.exp(-entropy) - least) / (1 - least), 0.0, 1.0)
     return certain
 
 

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from models.arrays import Floats
 from models.asr import runtime
 from models.asr.declaration import SHORTEST, Declaration, log_probs
 from models.asr.decoding import Tokens
@@ -42,7 +43,7 @@ class Runtime(runtime.Runtime):
         require_sound(media)
         return self.declaration.input.feeds(np.pad(media, (0, max(0, SHORTEST - len(media)))), self._graph)
 
-    def log_probs(self, media: Waveform) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    def log_probs(self, media: Waveform) -> tuple[Floats, Floats]:
         """Log-probabilities (frames, classes) of a clip of any length, and its embedding.
 
         A long clip is heard piece by piece, cut where it is quiet. Frame i lies at i times ``frame_s``: where a network
@@ -59,14 +60,14 @@ class Runtime(runtime.Runtime):
             frames += wanted
         return np.concatenate(pieces), np.average(np.stack(embeddings), axis=0, weights=weights)
 
-    def _embedding(self, outputs: dict[str, NDArray[Any]], media: Waveform) -> NDArray[np.float64]:
+    def _embedding(self, outputs: dict[str, NDArray[Any]], media: Waveform) -> Floats:
         name = self.declaration.embedding
         if name:
             told = outputs[name].astype(np.float64)
             return np.asarray(told.reshape(-1, told.shape[-1]).mean(axis=0))
         return np.array(timbre(media))
 
-    def _symbols(self, log_probs: NDArray[np.float64], tokens: Tokens, offset: int) -> tuple[Symbol, ...]:
+    def _symbols(self, log_probs: Floats, tokens: Tokens, offset: int) -> tuple[Symbol, ...]:
         """The pieces, apart where they hold a space; those that write nothing left out."""
         return tuple(
             Symbol(text, whole.first, whole.last, whole.confidence)
@@ -78,7 +79,7 @@ class Runtime(runtime.Runtime):
         return min(duration_s, frame * self.declaration.frame_s)
 
 
-def _filled(values: NDArray[np.float64], frames: int) -> NDArray[np.float64]:
+def _filled(values: Floats, frames: int) -> Floats:
     """As many frames as that: the first ones, or all and then blanks."""
     blank = np.full((max(0, frames - len(values)), values.shape[1]), -30.0)
     blank[:, 0] = 0.0

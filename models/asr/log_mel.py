@@ -9,6 +9,7 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from models.arrays import Floats
 from models.errors import InvalidInput
 from models.media import SAMPLE_RATE, Waveform
 from models.records import STRICT
@@ -17,8 +18,6 @@ WINDOW, HOP, FFT = 400, 160, 512
 _PREEMPHASIS = 0.97
 _LEAST_POWER = float(np.finfo(np.float32).eps)  # Kaldi's floor under the logarithm
 _ADDED_POWER = 2.0**-24  # NeMo's addition to it
-
-Array = NDArray[np.float64]
 
 
 @dataclass(frozen=True)
@@ -73,7 +72,7 @@ def timbre(waveform: Waveform) -> tuple[float, ...]:
     return (*bands.mean(axis=0).tolist(), *bands.std(axis=0).tolist())
 
 
-def _kaldi_power(sound: Array) -> Array:
+def _kaldi_power(sound: Floats) -> Floats:
     """Power spectra (frames, 257): frames centred every 10 ms, the clip mirrored at its ends, each frame without its
     mean, pre-emphasised, under Povey's window (kaldi/feat/feature-window.cc).
     """
@@ -89,7 +88,7 @@ def _kaldi_power(sound: Array) -> Array:
     return np.asarray(np.abs(spectrum) ** 2)
 
 
-def _nemo_power(sound: Array) -> Array:
+def _nemo_power(sound: Floats) -> Floats:
     """Power spectra (frames, 257): the whole clip pre-emphasised, then a centred short-time Fourier transform of zero
     padding with a symmetric Hann window of 25 ms in the middle of 512 points, as torch.stft does it.
     """
@@ -102,10 +101,10 @@ def _nemo_power(sound: Array) -> Array:
     return np.asarray(np.abs(np.fft.rfft(padded[place] * window, FFT)) ** 2)
 
 
-def _kaldi_filters(wants: LogMel) -> Array:
+def _kaldi_filters(wants: LogMel) -> Floats:
     """Triangles (mels, 256), even on the mel scale and straight there: 1127 ln(1 + f / 700)."""
 
-    def to_mel(hertz: Array | float) -> Array:
+    def to_mel(hertz: Floats | float) -> Floats:
         return np.asarray(1127 * np.log1p(np.asarray(hertz) / 700))
 
     edges = np.linspace(to_mel(wants.low_hz), to_mel(wants.highest_hz), wants.mels + 2)
@@ -113,7 +112,7 @@ def _kaldi_filters(wants: LogMel) -> Array:
     return _triangles(edges, places)
 
 
-def _slaney_filters(wants: LogMel) -> Array:
+def _slaney_filters(wants: LogMel) -> Floats:
     """Triangles (mels, 257) of area 1, straight in hertz, even on Slaney's scale: linear to 1 kHz, then logarithmic."""
     step = np.log(6.4) / 27
 
@@ -126,7 +125,7 @@ def _slaney_filters(wants: LogMel) -> Array:
     return np.asarray(_triangles(edges, places) * (2 / (edges[2:] - edges[:-2]))[:, None])
 
 
-def _triangles(edges: Array, places: Array) -> Array:
+def _triangles(edges: Floats, places: Floats) -> Floats:
     """Values (bands, places) of triangles from edge i over edge i + 1 down to edge i + 2."""
     rising = (places - edges[:-2, None]) / (edges[1:-1] - edges[:-2])[:, None]
     falling = (edges[2:, None] - places) / (edges[2:] - edges[1:-1])[:, None]

@@ -5,8 +5,8 @@ from dataclasses import dataclass
 from typing import Protocol, runtime_checkable
 
 import numpy as np
-from numpy.typing import NDArray
 
+from models.arrays import Floats
 from models.asr.decoding import LogProbs, Tokens, lattice
 from models.asr.transcripts import normalise
 from models.errors import InvalidInput
@@ -45,10 +45,10 @@ class FrameByFrame(Recogniser, Protocol):
     def alphabet(self) -> Sequence[str]:
         """What its classes but the blank write."""
 
-    def log_probs(self, media: Waveform) -> tuple[LogProbs, NDArray[np.float64]]:
+    def log_probs(self, media: Waveform) -> tuple[LogProbs, Floats]:
         """Log-probabilities (frames, classes), and an embedding (n,)."""
 
-    def read(self, media: Waveform, log_probs: LogProbs, embedding: NDArray[np.float64]) -> Prediction:
+    def read(self, media: Waveform, log_probs: LogProbs, embedding: Floats) -> Prediction:
         """What was said, by them."""
 
 

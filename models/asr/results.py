@@ -11,6 +11,7 @@ import jiwer
 import numpy as np
 from numpy.typing import NDArray
 
+from models.arrays import Bools, Floats
 from models.asr.metrics import part_errors, text_of
 from models.asr.transcripts import normalise
 from models.figures import Meaning, Rows, Statistics
@@ -18,8 +19,8 @@ from models.records import Label, Prediction, Transcript
 from models.reliability import auroc, ece, nce
 from models.report.charts import Chart, Columns, Mistake, Mistakes, binned
 
-Doubts: TypeAlias = NDArray[np.float64]
-Wrong: TypeAlias = NDArray[np.bool_]
+Doubts: TypeAlias = Floats
+Wrong: TypeAlias = Bools
 
 METRICS = {
     "wer": Meaning("words to change, per word of the truth", "lower"),

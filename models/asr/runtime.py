@@ -14,6 +14,7 @@ import onnxruntime
 from numpy.typing import NDArray
 from scipy.special import entr, logsumexp, softmax
 
+from models.arrays import Floats
 from models.asr.decoding import Expectation, Hypothesis, Tokens, align, greedy, prefix_beam
 from models.asr.doubt import confidence, word_edits
 from models.asr.frames import BLANK, CONTEXT, FRAME, FRAME_S
@@ -91,7 +92,7 @@ class Runtime:
         """
         return self.read(media, *self.log_probs(media))
 
-    def read(self, media: Waveform, log_probs: NDArray[np.float64], embedding: NDArray[np.float64]) -> Prediction:
+    def read(self, media: Waveform, log_probs: Floats, embedding: Floats) -> Prediction:
         """The same, where ``log_probs`` has been asked already."""
         duration_s = len(media) / SAMPLE_RATE
         parts = [self._decode(log_probs, *span) for span in passages(log_probs, self._space)]
@@ -103,7 +104,7 @@ class Runtime:
         score = 1 - math.exp(-features["expected_edits"]) if words else 1.0
         return Prediction(label, score, features, tuple(float(value) for value in embedding))
 
-    def log_probs(self, media: Waveform) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    def log_probs(self, media: Waveform) -> tuple[Floats, Floats]:
         """Log-probabilities (frames, classes) of a clip of any length, and its embedding (width,).
 
         Long clips are heard window by window, cut at quiet places; the frames are joined before anything is decoded.
@@ -127,7 +128,7 @@ class Runtime:
     def _begins(self, frame: int, duration_s: float) -> float:
         return begins(frame, duration_s)
 
-    def _decode(self, log_probs: NDArray[np.float64], first: int, last: int) -> Passage:
+    def _decode(self, log_probs: Floats, first: int, last: int) -> Passage:
         """The most probable text of frames ``first`` to ``last``."""
         heard = log_probs[first:last]
         found: dict[str, list[Hypothesis]] = {}  # sequences that differ in spaces only are one text
@@ -154,7 +155,7 @@ class Runtime:
     def _text(self, tokens: Tokens) -> str:
         return " ".join("".join(self.alphabet[token - 1] for token in tokens).split())
 
-    def _symbols(self, log_probs: NDArray[np.float64], tokens: Tokens, offset: int) -> tuple[Symbol, ...]:
+    def _symbols(self, log_probs: Floats, tokens: Tokens, offset: int) -> tuple[Symbol, ...]:
         """Each token where the alignment puts it, as certain as the frame that says it loudest."""
         certain = confidence(log_probs)
         return tuple(
@@ -192,7 +193,7 @@ def _window(first_frame: int, last: int, size: int) -> tuple[int, int, int, int]
     return first, last, max(0, first - margin), min(size, last + margin)
 
 
-def passages(log_probs: NDArray[np.float64], space: int) -> Iterator[tuple[int, int]]:
+def passages(log_probs: Floats, space: int) -> Iterator[tuple[int, int]]:
     """Stretches (first, last) of at most ``PASSAGE_FRAMES`` to decode one by one.
 
     Each is cut at the frame most surely a space, or where none is likely, most surely blank: there no path is broken.
@@ -225,7 +226,7 @@ def spell(symbols: Sequence[Symbol], duration_s: float, begins: Callable[[int, f
     return tuple(words)
 
 
-def features_of(parts: Sequence[Passage], words: Sequence[Word], log_probs: NDArray[np.float64]) -> Mapping[str, float]:
+def features_of(parts: Sequence[Passage], words: Sequence[Word], log_probs: Floats) -> Mapping[str, float]:
     """What calibration learns from, the same keys for every clip."""
     confidences = [word.confidence for word in words] or [0.0]
     edits = sum(part.edits for part in parts)

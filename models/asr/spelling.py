@@ -11,8 +11,8 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 
 import numpy as np
-from numpy.typing import NDArray
 
+from models.arrays import Floats
 from models.asr.frames import BLANK
 
 ORDER = 5  # characters, the next one included
@@ -71,9 +71,9 @@ class Spelling:
         self._alphabet = alphabet
         self._weight, self._bonus = weight, bonus
         self._counts = _all_orders(unpack(packed))
-        self._known: dict[str, NDArray[np.float64]] = {}
+        self._known: dict[str, Floats] = {}
 
-    def scores(self, tokens: Sequence[int], before: str = START) -> NDArray[np.float64]:
+    def scores(self, tokens: Sequence[int], before: str = START) -> Floats:
         """What each class (1 + symbols,) adds to a hypothesis as its next symbol; class 0 is the end of the text.
 
         Args:
@@ -86,12 +86,12 @@ class Spelling:
             self._known[context] = self._weighed(context)
         return self._known[context]
 
-    def _weighed(self, context: str) -> NDArray[np.float64]:
+    def _weighed(self, context: str) -> Floats:
         scores = self._weight * np.log(self.probabilities(context)) + self._bonus
         scores[BLANK] -= self._bonus
         return np.asarray(scores)
 
-    def probabilities(self, context: str) -> NDArray[np.float64]:
+    def probabilities(self, context: str) -> Floats:
         """The probability (1 + symbols,) of each next symbol; class 0 is the end of the text."""
         p = np.full(len(self._classes), 1 / len(self._classes))
         for length in range(len(context) + 1):

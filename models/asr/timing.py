@@ -4,8 +4,8 @@ from collections.abc import Iterable
 from dataclasses import replace
 
 import numpy as np
-from numpy.typing import NDArray
 
+from models.arrays import AnyFloats
 from models.media import SAMPLE_RATE, Waveform
 from models.records import Word
 
@@ -25,7 +25,7 @@ def when_they_sound(words: Iterable[Word], media: Waveform) -> tuple[Word, ...]:
     return tuple(_tightened(word, loudness) for word in words)
 
 
-def _tightened(word: Word, loudness: NDArray[np.floating]) -> Word:
+def _tightened(word: Word, loudness: AnyFloats) -> Word:
     first, last = round(word.start_s / HOP_S), round(word.end_s / HOP_S)
     heard = loudness[first:last]
     loud = np.flatnonzero(heard > QUIET * heard.max(initial=0.0))

@@ -14,14 +14,13 @@ import numpy as np
 import onnx
 from numpy.typing import NDArray
 from onnx import TensorProto, helper
-from pydantic import ConfigDict
 
 from models.asr.log_mel import timbre
 from models.declaring import build
 from models.errors import InvalidInput, NotFound
 from models.media import SAMPLE_RATE, Waveform, require_sound
 from models.onnx_files import description
-from models.records import Prediction, Transcript, Word
+from models.records import STRICT, Prediction, Transcript, Word
 from models.versions import file_sha256
 
 FOLDER = "whisper"
@@ -39,7 +38,7 @@ class Declaration:
     compute_type: str = "int8"
     head: Literal["whisper"] = "whisper"
 
-    __pydantic_config__ = ConfigDict(extra="forbid")
+    __pydantic_config__ = STRICT
 
 
 class Runtime:

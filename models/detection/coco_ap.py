@@ -3,17 +3,14 @@
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from types import FunctionType
-from typing import Any, TypeAlias
+from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 from pycocotools.cocoeval import COCOeval
 
+from models.arrays import Bools, Floats
 from models.marks import NOTHING, Ignored
 from models.records import Box
-
-Floats: TypeAlias = NDArray[np.float64]
-Bools: TypeAlias = NDArray[np.bool_]
 
 MOST_DETECTIONS = 100  # of one category in one image; the surest ones
 IOUS = np.linspace(0.5, 0.95, 10)

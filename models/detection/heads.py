@@ -7,12 +7,11 @@ else it raises ``InvalidInput``, which says what was expected and what came.
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy.special import expit, softmax
 
+from models.arrays import AnyFloats
 from models.errors import InvalidInput
 
-Floats = NDArray[np.floating]
 YOLOX_STRIDES = (8, 16, 32)
 NANODET_STRIDES = (8, 16, 32, 64)
 LARGEST_LOG = 20.0  # the logarithm of a size in strides: beyond any picture
@@ -25,12 +24,12 @@ class Candidates:
     ``side_std`` is 0 where a head says nothing of how well it places a box.
     """
 
-    probabilities: Floats
-    boxes: Floats
-    side_std: Floats
+    probabilities: AnyFloats
+    boxes: AnyFloats
+    side_std: AnyFloats
 
 
-def plain(probabilities: Floats, boxes: Floats, side_std: Floats | None, classes: int) -> Candidates:
+def plain(probabilities: AnyFloats, boxes: AnyFloats, side_std: AnyFloats | None, classes: int) -> Candidates:
     """Probabilities (1, n, classes) and boxes (1, n, 4) xyxy in network pixels, as they are."""
     _expect("probabilities", probabilities, (1, None, classes))
     _expect("boxes", boxes, (1, probabilities.shape[1], 4))
@@ -40,7 +39,7 @@ def plain(probabilities: Floats, boxes: Floats, side_std: Floats | None, classes
     return Candidates(probabilities[0], boxes[0], np.zeros_like(boxes[0]) if side_std is None else side_std[0])
 
 
-def yolo(output: Floats, classes: int) -> Candidates:
+def yolo(output: AnyFloats, classes: int) -> Candidates:
     """Ultralytics YOLOv8 to 12: (1, 4 + classes, n), a column a point: centre, width, height in pixels, probabilities.
 
     Source: the ONNX export of ultralytics, head ``Detect`` without ``end2end``.
@@ -52,7 +51,7 @@ def yolo(output: Floats, classes: int) -> Candidates:
     return _unplaced(rows[:, 4:], _corners(rows[:, :4]))
 
 
-def yolo_end2end(output: Floats, classes: int) -> Candidates:
+def yolo_end2end(output: AnyFloats, classes: int) -> Candidates:
     """Ultralytics with suppression inside (``end2end``, ``nms=True``): (1, n, 6), a row an object: x1, y1, x2, y2 in
     pixels, confidence, class.
     """
@@ -63,7 +62,7 @@ def yolo_end2end(output: Floats, classes: int) -> Candidates:
     return _unplaced(_one_hot(rows[:, 4], rows[:, 5], classes), rows[:, :4])
 
 
-def rtdetr(output: Floats, classes: int, size: tuple[int, int]) -> Candidates:
+def rtdetr(output: AnyFloats, classes: int, size: tuple[int, int]) -> Candidates:
     """RT-DETR as Ultralytics exports it: (1, n, 6), a row an object: centre, width and height as shares of the picture,
     confidence, class; or, as it was before, (1, n, 4 + classes) with a probability a class.
     """
@@ -78,7 +77,7 @@ def rtdetr(output: Floats, classes: int, size: tuple[int, int]) -> Candidates:
     return _unplaced(probabilities, _corners(rows[:, :4]) * np.tile(size, 2))
 
 
-def yolox(output: Floats, classes: int, size: tuple[int, int], decoded: bool) -> Candidates:
+def yolox(output: AnyFloats, classes: int, size: tuple[int, int], decoded: bool) -> Candidates:
     """YOLOX, and YOLOv5 where ``decoded``: (1, n, 5 + classes): box, objectness, class probabilities.
 
     Not decoded, a box is (x, y, log width, log height) in strides from its cell of three grids (Ge et al. 2021,
@@ -99,7 +98,7 @@ def yolox(output: Floats, classes: int, size: tuple[int, int], decoded: bool) ->
     return _unplaced(rows[:, 4:5] * rows[:, 5:], _corners(boxes))
 
 
-def nanodet(output: Floats, classes: int, size: tuple[int, int], strides: tuple[int, ...]) -> Candidates:
+def nanodet(output: AnyFloats, classes: int, size: tuple[int, int], strides: tuple[int, ...]) -> Candidates:
     """NanoDet-Plus: (1, n, classes + 4 * bins): class probabilities, then a distribution over distances a side.
 
     A point lies at the corner of its cell; distances are in its stride, to the left, above, right and below
@@ -122,7 +121,7 @@ def nanodet(output: Floats, classes: int, size: tuple[int, int], strides: tuple[
     return Candidates(rows[:, :classes], boxes, std * stride)
 
 
-def detr(logits: Floats, boxes: Floats, classes: int, size: tuple[int, int], nothing: bool) -> Candidates:
+def detr(logits: AnyFloats, boxes: AnyFloats, classes: int, size: tuple[int, int], nothing: bool) -> Candidates:
     """DETR and its kin: logits (1, n, classes) and boxes (1, n, 4), centre, width and height as shares of the picture.
 
     With ``nothing`` the last column of logits, one more than there are classes, says "nothing" (Carion et al. 2020);
@@ -136,7 +135,7 @@ def detr(logits: Floats, boxes: Floats, classes: int, size: tuple[int, int], not
     return _unplaced(probabilities, _corners(boxes[0]) * np.tile(size, 2))
 
 
-def labelled(labels: Floats, boxes: Floats, scores: Floats, classes: int) -> Candidates:
+def labelled(labels: AnyFloats, boxes: AnyFloats, scores: AnyFloats, classes: int) -> Candidates:
     """RT-DETR and D-FINE with their post-processing: labels and scores (1, n), boxes (1, n, 4) xyxy in pixels."""
     _expect("labels", labels, (1, None))
     _expect("scores", scores, labels.shape)
@@ -151,7 +150,7 @@ def points(size: tuple[int, int], strides: tuple[int, ...]) -> int:
     return sum(-(-size[0] // stride) * -(-size[1] // stride) for stride in strides)
 
 
-def _grid(size: tuple[int, int], strides: tuple[int, ...], rows: int) -> tuple[Floats, Floats]:
+def _grid(size: tuple[int, int], strides: tuple[int, ...], rows: int) -> tuple[AnyFloats, AnyFloats]:
     """Column and row (n, 2) and stride (n, 1) of every cell, grid after grid, row after row."""
     width, height = size
     if points(size, strides) != rows:
@@ -166,7 +165,7 @@ def _grid(size: tuple[int, int], strides: tuple[int, ...], rows: int) -> tuple[F
     return np.concatenate(cells).astype(np.float64), np.concatenate(each)
 
 
-def _one_hot(scores: Floats, labels: Floats, classes: int) -> Floats:
+def _one_hot(scores: AnyFloats, labels: AnyFloats, classes: int) -> AnyFloats:
     """Probabilities (n, classes) of objects that have one class each."""
     rows = np.flatnonzero(scores > 0)
     columns = labels[rows].astype(np.int64)
@@ -184,17 +183,17 @@ def _one_hot(scores: Floats, labels: Floats, classes: int) -> Floats:
     return probabilities
 
 
-def _unplaced(probabilities: Floats, boxes: Floats) -> Candidates:
+def _unplaced(probabilities: AnyFloats, boxes: AnyFloats) -> Candidates:
     return Candidates(probabilities, boxes, np.zeros_like(boxes))
 
 
-def _corners(boxes: Floats) -> Floats:
+def _corners(boxes: AnyFloats) -> AnyFloats:
     """Boxes (n, 4) as centre, width and height -> xyxy."""
     half = boxes[:, 2:] / 2
     return np.concatenate([boxes[:, :2] - half, boxes[:, :2] + half], axis=1)
 
 
-def _expect(name: str, values: Floats, shape: tuple[int | None, ...]) -> None:
+def _expect(name: str, values: AnyFloats, shape: tuple[int | None, ...]) -> None:
     fits = len(values.shape) == len(shape) and all(
         wanted in (None, got) for wanted, got in zip(shape, values.shape, strict=True)
     )
@@ -207,7 +206,7 @@ def _told(shape: tuple[int | None, ...]) -> str:
     return "x".join("?" if size is None else str(size) for size in shape)
 
 
-def _require_probabilities(name: str, values: Floats) -> None:
+def _require_probabilities(name: str, values: AnyFloats) -> None:
     """Whether numbers can be probabilities; half-precision models miss the ends by a little."""
     if not np.isfinite(values).all():
         raise InvalidInput(f"detection: expected finite probabilities from the network, got NaN or infinity in {name}")
@@ -216,13 +215,13 @@ def _require_probabilities(name: str, values: Floats) -> None:
         raise InvalidInput(f"{name}: expected probabilities in [0, 1], got values from {low:g} to {high:g}")
 
 
-def _require_shares(name: str, boxes: Floats) -> None:
+def _require_shares(name: str, boxes: AnyFloats) -> None:
     if boxes.min(initial=0) < -0.5 or boxes.max(initial=0) > 1.5:
         worst = float(np.abs(boxes).max())
         raise InvalidInput(f"{name}: expected shares of the picture, in [0, 1], got values up to {worst:g}")
 
 
-def _require_pixels(name: str, boxes: Floats) -> None:
+def _require_pixels(name: str, boxes: AnyFloats) -> None:
     """A picture full of candidates of which no number exceeds 2 is one measured in shares."""
     if len(boxes) >= 64 and np.isfinite(boxes).all() and np.abs(boxes).max() <= 2:
         raise InvalidInput(f"{name}: expected pixels, got shares of the picture: all within 2")

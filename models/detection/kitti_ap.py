@@ -11,12 +11,12 @@ from typing import TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
+from models.arrays import Floats
 from models.datasets.kitti import REGION
 from models.detection.overlap import pairwise_iou, share_inside
 from models.marks import Ignored, KittiObject
 from models.records import Box
 
-Floats: TypeAlias = NDArray[np.float64]
 Indices: TypeAlias = NDArray[np.intp]
 
 LEAST_OVERLAP = {"Car": 0.7, "Pedestrian": 0.5, "Cyclist": 0.5}

@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.optimize import linear_sum_assignment
 
+from models.arrays import Floats
 from models.changes import Changes
 from models.detection.coco_ap import MATCHED_AT_50, Matches, average_precision, compare
 from models.detection.overlap import corners_of, pairwise_iou, share_inside
@@ -26,7 +27,6 @@ CALIBRATION_BINS = 25  # as in Kuzucu et al. 2024
 SAME_OBJECT_IOU = 0.1  # a wrong box that overlaps a missed object as much is moved or renamed, not drawn anew
 _AT_50, _AT_75 = 0, 5  # among the IoUs of average precision
 
-Floats: TypeAlias = NDArray[np.float64]
 DetectionCounts: TypeAlias = Mapping[str, Matches]  # what one image adds to the metrics, by category
 
 

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from models.arrays import Bools, Floats
 from models.detection import kitti_ap, voc_ap
 from models.detection.coco_ap import IOUS, MATCHED_AT_50, Matches, compare
 from models.detection.metrics import counted, d_ece, laece, match
@@ -40,8 +41,6 @@ NOTHING, OTHERS = "(nothing)", "(others)"
 SIZES = (0, 16, 32, 64, 128, 256)  # pixels
 MOST_CATEGORIES = 9  # in a chart, the commonest ones
 
-Array = NDArray[np.float64]
-
 
 @dataclass(frozen=True)
 class _Given:
@@ -53,14 +52,14 @@ class _Given:
     """
 
     image: NDArray[np.intp]
-    confidence: Array
-    right: NDArray[np.bool_]
-    overlap: Array
+    confidence: Floats
+    right: Bools
+    overlap: Floats
     truths: NDArray[np.int64]
-    left_out: NDArray[np.bool_]
-    left_out_of_all: NDArray[np.bool_]
+    left_out: Bools
+    left_out_of_all: Bools
 
-    def sampled(self, weights: NDArray[np.int64], left_out: NDArray[np.bool_]) -> NDArray[np.intp]:
+    def sampled(self, weights: NDArray[np.int64], left_out: Bools) -> NDArray[np.intp]:
         """The boxes of a sample in which image i is ``weights[i]`` times, but for some."""
         return np.repeat(np.arange(len(self.image)), weights[self.image] * ~left_out)
 
@@ -155,7 +154,7 @@ class Results:
         """All boxes of each image, faint ones too: average precision looks at them."""
         return [(*require_kind(said.label, Boxes).boxes, *said.faint) for said in self.predictions]
 
-    def rights(self) -> dict[str, tuple[Array, NDArray[np.bool_]]]:
+    def rights(self) -> dict[str, tuple[Floats, Bools]]:
         """By category all boxes that count, faint ones too: the confidence of each, whether it is right at IoU 0.5."""
         every = zip(self._candidates, self._true, self._ignored, strict=True)
         counting = ((counted(replace(truth, boxes=boxes), truth, left_out), truth) for boxes, truth, left_out in every)
@@ -213,11 +212,11 @@ class Results:
         return [_given(images, name) for name in sorted({name for image in images for name in image})]
 
     @cached_property
-    def _precisions(self) -> dict[bytes, Array]:
+    def _precisions(self) -> dict[bytes, Floats]:
         """Average precision (categories, ious) of the samples seen so far: every metric looks at the same ones."""
         return {}
 
-    def _precision(self, rows: Rows) -> Array:
+    def _precision(self, rows: Rows) -> Floats:
         sample = hashlib.blake2b(rows.tobytes()).digest()
         if sample not in self._precisions:
             weights = self._times(rows)
@@ -235,7 +234,7 @@ class Results:
 
         return statistic
 
-    def _times(self, rows: Rows) -> Array:
+    def _times(self, rows: Rows) -> Floats:
         """How often each image is in a sample."""
         return np.bincount(rows, minlength=len(self.truths)).astype(np.float64)
 

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image as Pictures
 
+from models.arrays import AnyFloats, Bools, Floats
 from models.certainty import Certainty
 from models.detection.heads import Candidates
 from models.detection.seen import Seen
@@ -31,8 +32,6 @@ MOST_CONSIDERED = 3000
 TWINS = 0.9  # IoU above which two boxes that are considered are one
 ONCE = 0.6  # ``most_overlap`` of files that do not say: versions from before boxes were fused answer as they did
 
-Floats = NDArray[np.float64]
-
 
 @dataclass(frozen=True)
 class Detections:
@@ -46,7 +45,7 @@ class Detections:
     boxes: Floats
     confidences: Floats
     categories: NDArray[np.int64]
-    given: NDArray[np.bool_]
+    given: Bools
     doubt: Floats
     faintest_trace: float
 
@@ -116,7 +115,7 @@ def boxes_of(found: Detections, categories: Sequence[str], width: int, height: i
 
 
 def detections(
-    probabilities: NDArray[np.floating], boxes: NDArray[np.floating], side_std: NDArray[np.floating],
+    probabilities: AnyFloats, boxes: AnyFloats, side_std: AnyFloats,
     width: int, height: int, certain: Sequence[Certainty],
     least: float | Floats = OPERATING_POINT, most_overlap: float | None = None,
 ) -> Detections:  # fmt: skip
@@ -171,9 +170,7 @@ def considered(
     return tuple(Box(tuple(corners), names[number], confidence) for corners, number, confidence in each)
 
 
-def _inside(
-    probabilities: NDArray[np.floating], boxes: NDArray[np.floating], width: int, height: int
-) -> tuple[Floats, Floats]:
+def _inside(probabilities: AnyFloats, boxes: AnyFloats, width: int, height: int) -> tuple[Floats, Floats]:
     """Boxes (points, 4) cut off at the border, and probabilities (points, categories), 0 of what lies beyond."""
     if not np.isfinite(probabilities).all():
         raise InvalidInput("detection: expected finite probabilities from the network, got NaN or infinity")
@@ -199,7 +196,7 @@ def _true(certain: Sequence[Certainty], categories: NDArray[np.int64], confidenc
     return true
 
 
-def _surest(points: NDArray[np.int64], confidences: Floats) -> NDArray[np.bool_]:
+def _surest(points: NDArray[np.int64], confidences: Floats) -> Bools:
     """Which (n,) of such confidences (n,) are the highest of their points (n,)."""
     order = np.lexsort((-confidences, points))
     firsts = np.unique(points[order], return_index=True)[1]

@@ -9,9 +9,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from models.arrays import Bools, Floats
 from models.detection.coco_ap import IOUS, Matches
-
-Array = NDArray[np.float64]
 
 RECALLS = np.linspace(0, 1, 101)
 
@@ -28,12 +27,12 @@ class Ranked:
 
     image: NDArray[np.intp]
     hit: NDArray[np.intp]
-    right: NDArray[np.bool_]
+    right: Bools
     out: NDArray[np.intp]
-    left_out: NDArray[np.bool_]
+    left_out: Bools
     truths: NDArray[np.int64]
 
-    def curves(self, weights: Array) -> tuple[Array, Array]:
+    def curves(self, weights: Floats) -> tuple[Floats, Floats]:
         """Recall at each hit, and the best precision there or beyond, (ious, h) each; image i counts
         ``weights[i]`` times. There must be something to find."""
         weight = weights[self.image]
@@ -43,7 +42,7 @@ class Ranked:
         precision = hits / np.maximum(np.cumsum(weight)[self.hit] - ignored, 1)
         return hits / (weights @ self.truths), np.maximum.accumulate(precision[:, ::-1], axis=1)[:, ::-1]
 
-    def average_precision(self, weights: Array) -> Array:
+    def average_precision(self, weights: Floats) -> Floats:
         """Mean over 101 recalls of the best precision there, 0 where none is reached (ious,); NaN if all is empty."""
         if not weights @ self.truths:
             return np.full(len(IOUS), np.nan)

@@ -5,9 +5,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from models.arrays import AnyFloats, Floats
 from models.detection.overlap import pairwise_iou
 
-Floats = NDArray[np.floating]
 Indices = NDArray[np.int64]
 
 SAME = 0.7  # IoU above which two boxes of a category say where one object is
@@ -19,11 +19,11 @@ class Fused:
     """Boxes (n, 4) for the rows (n,) that they come from, and what is left of their confidences (n,), highest first."""
 
     rows: Indices
-    boxes: NDArray[np.float64]
-    confidences: NDArray[np.float64]
+    boxes: Floats
+    confidences: Floats
 
 
-def suppress(boxes: Floats, confidences: Floats, categories: Indices, most_overlap: float) -> Indices:
+def suppress(boxes: AnyFloats, confidences: AnyFloats, categories: Indices, most_overlap: float) -> Indices:
     """Greedy non-maximum suppression within each category.
 
     Args:
@@ -46,7 +46,7 @@ def suppress(boxes: Floats, confidences: Floats, categories: Indices, most_overl
     return order[stays[order]]
 
 
-def fuse(boxes: Floats, confidences: Floats, categories: Indices, least: float) -> Fused:
+def fuse(boxes: AnyFloats, confidences: AnyFloats, categories: Indices, least: float) -> Fused:
     """Soft suppression within each category (Bodla et al. 2017, arXiv 1704.04503), and a vote on where objects are.
 
     The most confident box stays, those that say the same go, and the others lose confidence the more they overlap it;

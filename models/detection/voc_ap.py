@@ -13,11 +13,11 @@ from typing import Literal, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
+from models.arrays import Floats
 from models.detection.overlap import corners_of, pairwise_iou
 from models.marks import NOTHING, Ignored
 from models.records import Box, Boxes
 
-Floats: TypeAlias = NDArray[np.float64]
 Year: TypeAlias = Literal[2007, 2010]
 
 LEAST_IOU = 0.5

@@ -5,16 +5,13 @@ they share more than half of the pixels that either covers, one to one. Images o
 """
 
 from collections.abc import Sequence
-from typing import TypeAlias
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy.interpolate import CubicSpline
 
+from models.arrays import Floats
 from models.lane.strokes import Pixels, drawn
 from models.records import Lane, Lanes
-
-Array: TypeAlias = NDArray[np.float64]
 
 WIDTH = 1640  # pixels, of the images on which lines are drawn
 SAME = 0.5  # a match shares more than this
@@ -29,7 +26,7 @@ def matches(predicted: Lanes, truth: Lanes) -> list[tuple[int, int]]:
     return [(i, j) for i, j in paired(overlap) if overlap[i, j] > SAME]
 
 
-def overlaps(predicted: Lanes, truth: Lanes) -> Array:
+def overlaps(predicted: Lanes, truth: Lanes) -> Floats:
     """Intersection over union (predicted lines, true lines) of the drawn lines; 0 where both lie beyond the image."""
     both = np.zeros((len(predicted.lanes), len(truth.lanes)))
     if not both.size:
@@ -41,13 +38,13 @@ def overlaps(predicted: Lanes, truth: Lanes) -> Array:
     return np.asarray(both / np.maximum(either, 1))
 
 
-def polyline(lane: Lane, image: Lanes) -> Array:
+def polyline(lane: Lane, image: Lanes) -> Floats:
     """The points (n, 2) of a line in pixels; absurdly far ones are moved nearer, to be drawn at all."""
     size = np.array([image.width, image.height])
     return np.clip(np.array(lane.points, np.float64), -_REACH * size, (1 + _REACH) * size)
 
 
-def curve(points: Array) -> Array:
+def curve(points: Floats) -> Floats:
     """Places along the natural cubic spline through points (n, 2), over the length between them; two stay a straight.
 
     Points that repeat the one before are left out; the official script divides by their distance.
@@ -63,7 +60,7 @@ def curve(points: Array) -> Array:
     return np.concatenate([CubicSpline(at, points, bc_type="natural")(places.ravel()), points[-1:]])
 
 
-def paired(similarity: Array) -> list[tuple[int, int]]:
+def paired(similarity: Floats) -> list[tuple[int, int]]:
     """The pairs (row, column), one to one, whose similarities sum to the most, as the official script finds them.
 
     That is Kuhn's method, which improves labels of rows and columns until each of the fewer kind has a partner; it
@@ -113,5 +110,5 @@ def _drawn(label: Lanes) -> list[Pixels]:
     return [drawn(curve(polyline(lane, label) * scale), WIDTH, height) for lane in label.lanes]
 
 
-def _counts(lines: Sequence[Pixels]) -> Array:
+def _counts(lines: Sequence[Pixels]) -> Floats:
     return np.array([line.count for line in lines], np.float64)

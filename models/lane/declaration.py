@@ -9,6 +9,7 @@ import numpy as np
 import onnxruntime
 from numpy.typing import NDArray
 
+from models.arrays import Floats
 from models.declaring import build, merged, require_heeded, require_outputs
 from models.errors import InvalidInput
 from models.lane.heads import usual_rows
@@ -155,7 +156,7 @@ def _of_mask(
     return {"lanes": lanes, "activation": "none" if probable else "sigmoid" if channels == 1 else "softmax"}
 
 
-def mask_of(declaration: Declaration, outputs: Mapping[str, NDArray[Any]]) -> NDArray[np.float64]:
+def mask_of(declaration: Declaration, outputs: Mapping[str, NDArray[Any]]) -> Floats:
     """The mask (channels, height, width) of one picture. Whole numbers are classes, of which only 0 is no line.
 
     Raises:

@@ -11,12 +11,12 @@ from numpy.typing import NDArray
 from scipy.spatial import cKDTree
 from scipy.special import expit, softmax
 
+from models.arrays import AnyFloats, Bools, Floats
 from models.errors import InvalidInput
 from models.lane.ridges import drawn
 from models.lane.tracing import Trace
 from models.picture_input import Placement
 
-Array = NDArray[np.float64]
 Whole = NDArray[np.int64]
 
 COLUMNS = 128  # cells across the image
@@ -49,7 +49,7 @@ def usual_rows(count: int) -> tuple[float, ...]:
     return _USUAL_ROWS[count]
 
 
-def probability(output: Array, activation: str, lanes: Sequence[int]) -> Array:
+def probability(output: Floats, activation: str, lanes: Sequence[int]) -> Floats:
     """The probability (height, width) that a pixel is on a line, from an output (channels, height, width).
 
     "softmax" is over the channels, "sigmoid" in each, "none" where they are probabilities; a pixel is on a line if it
@@ -69,7 +69,7 @@ def probability(output: Array, activation: str, lanes: Sequence[int]) -> Array:
     return np.asarray(values[list(lanes)].max(axis=0).clip(0, 1))
 
 
-def over_image(mask: Array, placement: Placement, picture: tuple[int, int], image: tuple[int, int]) -> Array:
+def over_image(mask: Floats, placement: Placement, picture: tuple[int, int], image: tuple[int, int]) -> Floats:
     """The mask of the whole image: bars beside it cut off, and what was cut off the image empty.
 
     ``picture`` and ``image`` are (width, height) of what the network saw and of the image.
@@ -82,7 +82,7 @@ def over_image(mask: Array, placement: Placement, picture: tuple[int, int], imag
     return np.pad(inside, ((max(0, -top), 0), (max(0, -left), 0)))
 
 
-def ridges(mask: Array) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+def ridges(mask: Floats) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
     """The heat (rows, columns) and directions (2, rows, columns) that a mask of thick lines stands for.
 
     Each row of a steep line, and each column of a level one, gives the middle of the line there and its greatest
@@ -98,7 +98,7 @@ def ridges(mask: Array) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
     return drawn(points, sure, _doubled_angles(points), RIDGE, (rows, columns))
 
 
-def row_anchors(output: Array, rows: Sequence[float], image: tuple[int, int]) -> Lines:
+def row_anchors(output: Floats, rows: Sequence[float], image: tuple[int, int]) -> Lines:
     """Ultra Fast Lane Detection (Qin et al. 2020): logits (cells + 1, anchors, lanes), the last class "no line".
 
     A lane's place in a row is the mean of its distribution over the cells, its doubt that distribution's deviation.
@@ -120,7 +120,7 @@ def row_anchors(output: Array, rows: Sequence[float], image: tuple[int, int]) ->
 
 
 def hybrid_anchors(
-    rows: tuple[Array, Array], columns: tuple[Array, Array], heights: Sequence[float], widths: Sequence[float],
+    rows: tuple[Floats, Floats], columns: tuple[Floats, Floats], heights: Sequence[float], widths: Sequence[float],
     lanes: tuple[Sequence[int], Sequence[int]], image: tuple[int, int],
 ) -> Lines:  # fmt: skip
     """Ultra Fast Lane Detection v2 (Qin et al. 2022): steep lanes by row anchors, level ones by column anchors.
@@ -137,7 +137,7 @@ def hybrid_anchors(
         InvalidInput: existence is of other anchors or lanes than the places.
     """
     found: list[Trace | None] = []
-    exists: list[Array] = []
+    exists: list[Floats] = []
     for (logits, existence), anchors, chosen, level in zip(
         (rows, columns), (heights, widths), lanes, (False, True), strict=True
     ):
@@ -160,7 +160,7 @@ def hybrid_anchors(
 
 
 def _line(
-    x: Array, y: Array, std: Array, sure: Array, present: NDArray[np.bool_], image: tuple[int, int], level: bool = False
+    x: Floats, y: Floats, std: Floats, sure: Floats, present: Bools, image: tuple[int, int], level: bool = False
 ) -> Trace | None:
     """A line from its places as shares of the image, upwards or downwards as it comes; None for fewer than 2 points."""
     if present.sum() < 2:
@@ -179,12 +179,12 @@ def grid_rows(image: tuple[int, int]) -> int:
     return max(2, round(COLUMNS * image[1] / image[0]))
 
 
-def _missed(exists: Sequence[Array], found: Sequence[Trace | None]) -> float:
+def _missed(exists: Sequence[Floats], found: Sequence[Trace | None]) -> float:
     """How many of the lines that were not found are to be expected all the same."""
     return float(sum(sure.mean() for sure, line in zip(exists, found, strict=True) if line is None))
 
 
-def _middles(mask: Array) -> tuple[Array, Array]:
+def _middles(mask: Floats) -> tuple[Floats, Floats]:
     """Points (n, 2) in the middle of the lines of a mask, and their greatest probability across the line (n,)."""
     on = mask >= FAINT
     across, down = _runs(on), _runs(on.T)
@@ -194,7 +194,7 @@ def _middles(mask: Array) -> tuple[Array, Array]:
     return np.concatenate(points), np.concatenate([_greatest(mask, steep), _greatest(mask.T, level)])
 
 
-def _runs(on: NDArray[np.bool_]) -> Whole:
+def _runs(on: Bools) -> Whole:
     """Every run along a row (n, 3): its row, its first column and one past its last; in order."""
     edges = np.diff(np.pad(on, ((0, 0), (1, 1))).astype(np.int8), axis=1)
     row, first = np.nonzero(edges == 1)
@@ -209,19 +209,19 @@ def _middle(runs: Whole) -> Whole:
     return np.asarray((runs[:, 1] + runs[:, 2] - 1) // 2)
 
 
-def _centres(runs: Whole) -> Array:
+def _centres(runs: Whole) -> Floats:
     """The middle of each run (n, 2), x and y."""
     return np.stack([(runs[:, 1] + runs[:, 2] - 1) / 2, runs[:, 0]], axis=1)
 
 
-def _lengths(on: NDArray[np.bool_], runs: Whole) -> Whole:
+def _lengths(on: Bools, runs: Whole) -> Whole:
     """For each pixel the length of the run it lies in."""
     lengths = np.zeros(on.shape, np.int64)
     lengths[on] = np.repeat(_length(runs), _length(runs))
     return lengths
 
 
-def _greatest(values: Array, runs: Whole) -> Array:
+def _greatest(values: Floats, runs: Whole) -> Floats:
     """The greatest value in each run."""
     if not len(runs):
         return np.zeros(0)
@@ -229,7 +229,7 @@ def _greatest(values: Array, runs: Whole) -> Array:
     return np.asarray(np.maximum.reduceat(np.append(values.ravel(), 0.0), ends.ravel())[::2])
 
 
-def _doubled_angles(points: Array) -> Array:
+def _doubled_angles(points: Floats) -> Floats:
     """Cosine and sine (n, 2) of twice the angle of the line through each point and its neighbours."""
     near = np.asarray(cKDTree(points).query(points, k=min(_AROUND, len(points)))[1])
     apart = points[near] - points[near].mean(axis=1, keepdims=True)
@@ -238,21 +238,21 @@ def _doubled_angles(points: Array) -> Array:
     return np.asarray(doubled / (np.linalg.norm(doubled, axis=1, keepdims=True) + 1e-9))
 
 
-def _finite(output: Array) -> Array:
+def _finite(output: Floats) -> Floats:
     values = output.astype(np.float64)
     if not np.isfinite(values).all():
         raise InvalidInput("lane: expected finite values from the network, got NaN or infinity")
     return values
 
 
-def _local(logits: Array) -> Array:
+def _local(logits: Floats) -> Floats:
     """Softmax over the best cell and its two neighbours alone, as UFLDv2 reads its places."""
     best = logits.argmax(axis=0)
     near = np.abs(np.arange(len(logits))[:, None, None] - best) <= 1
     return np.asarray(softmax(np.where(near, logits, -np.inf), axis=0))
 
 
-def _moments(shares: Array, places: NDArray[np.floating]) -> tuple[Array, Array]:
+def _moments(shares: Floats, places: AnyFloats) -> tuple[Floats, Floats]:
     """Mean and deviation over the first axis, the width of a cell included."""
     mean = np.tensordot(places, shares, axes=1)
     square = np.tensordot(places**2, shares, axes=1)

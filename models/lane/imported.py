@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from models.arrays import Floats
 from models.declaring import build
 from models.lane import heads
 from models.lane.declaration import Declaration, feeds, mask_of
@@ -49,7 +50,7 @@ class Runtime:
         grid = (heads.grid_rows(size), heads.COLUMNS)
         return prediction_of(given, lines.missed, grid, media.shape[:2], embedding)
 
-    def _mask(self, outputs: Outputs, media: Image) -> NDArray[np.float64]:
+    def _mask(self, outputs: Outputs, media: Image) -> Floats:
         """The probability of a line at each place of the whole image."""
         declaration = self.declaration
         mask = heads.probability(mask_of(declaration, outputs), declaration.activation, declaration.lanes)

@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from itertools import repeat
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy.optimize import linear_sum_assignment
 
+from models.arrays import Floats
 from models.changes import Changes
 from models.errors import InvalidInput
 from models.lane import tusimple_accuracy
@@ -21,8 +21,6 @@ from models.matters import ANYTHING, Matters
 from models.parts import PartErrors
 from models.polylines import spaced
 from models.records import Label, Lane, Lanes, require_kind
-
-Array = NDArray[np.float64]
 
 MOSTLY = 0.9  # of a line's length: as much must be right for nobody to change it
 SAME_LINE = 0.2  # of a line's length: a wrong line that is right for as much is moved, not drawn anew
@@ -167,7 +165,7 @@ def changes(shown: Label, given: Label) -> Changes:
     return Changes(kept, same - kept, removed=len(ours.lanes) - same, added=len(theirs.lanes) - same)
 
 
-def agreements(predicted: Lanes, truth: Lanes, tolerance_share: float = TOLERANCE) -> Array:
+def agreements(predicted: Lanes, truth: Lanes, tolerance_share: float = TOLERANCE) -> Floats:
     """Share (predicted lines, true lines) of the length that lies within 8 px of 512 of the other, the lesser way.
 
     Or within another ``tolerance_share`` of the image's width.
@@ -181,13 +179,13 @@ def agreements(predicted: Lanes, truth: Lanes, tolerance_share: float = TOLERANC
     return shares
 
 
-def distances(points: Array, lane: Lane) -> Array:
+def distances(points: Floats, lane: Lane) -> Floats:
     """Distance (n,) in pixels of points (n, 2) to the nearest place on a line."""
     places, _ = onto(points, lane)
     return np.asarray(np.linalg.norm(places - points[:, None], axis=2).min(axis=1))
 
 
-def onto(points: Array, lane: Lane) -> tuple[Array, Array]:
+def onto(points: Floats, lane: Lane) -> tuple[Floats, Floats]:
     """Of points (n, 2) and a line of m + 1 points: the place on each of its stretches that is nearest to each point
     (n, m, 2), and the share of the stretch's length at which the point lies beside it (n, m), below 0 before its start
     and above 1 beyond its end."""
@@ -213,13 +211,13 @@ def _precision_and_recall(counts: Sequence[LaneCounts]) -> tuple[float, float]:
     return _share(matched, sum(each.predicted for each in counts)), _share(matched, sum(each.true for each in counts))
 
 
-def _within(points: Array, lanes: Sequence[Lane], tolerance: float) -> int:
+def _within(points: Floats, lanes: Sequence[Lane], tolerance: float) -> int:
     if not lanes or not len(points):
         return 0
     return int((np.min([distances(points, lane) for lane in lanes], axis=0) <= tolerance).sum())
 
 
-def points_along(lane: Lane, image: Lanes) -> Array:
+def points_along(lane: Lane, image: Lanes) -> Floats:
     """Points (n, 2) along a line, ``_STEP`` apart, its ends included, as far as they lie within the image."""
     points = spaced(polyline(lane, image), _STEP * image.width)
     return points[((points >= 0) & (points <= (image.width, image.height))).all(axis=1)]

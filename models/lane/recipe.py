@@ -16,6 +16,7 @@ from PIL import Image as Pictures
 from PIL import ImageDraw, ImageEnhance, ImageFilter, ImageStat
 from torch import Tensor
 
+from models.arrays import Floats
 from models.errors import InvalidInput
 from models.lane.network import Batch, Network, Settings
 from models.lane.ridges import drawn
@@ -97,7 +98,7 @@ def collate(examples: Sequence[Example], settings: Settings, rng: np.random.Gene
     return Batch(*stacked)
 
 
-def augment(example: Example, settings: Settings, rng: np.random.Generator) -> tuple[Pixels, list[NDArray[np.float64]]]:
+def augment(example: Example, settings: Settings, rng: np.random.Generator) -> tuple[Pixels, list[Floats]]:
     """A random view: image (height, width, 3) in [0, 1] and its lines (n, 2) in pixels of it."""
     size = np.array([settings.width, settings.height])
     warp = _homography(rng)
@@ -115,9 +116,7 @@ def augment(example: Example, settings: Settings, rng: np.random.Generator) -> t
     return _relit(view, rng), lines
 
 
-def targets(
-    lines: Sequence[NDArray[np.float64]], settings: Settings
-) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+def targets(lines: Sequence[Floats], settings: Settings) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
     """Heat (rows, columns) and directions (2, rows, columns) of lines in input pixels; see ``network``."""
     shape = settings.height // STRIDE, settings.width // STRIDE
     if not lines:
@@ -140,7 +139,7 @@ def example_inputs(settings: Settings) -> tuple[tuple[Tensor, ...], dict[str, di
     return (torch.zeros(2, 3, settings.height, settings.width),), shapes
 
 
-def _homography(rng: np.random.Generator) -> NDArray[np.float64]:
+def _homography(rng: np.random.Generator) -> Floats:
     """A random map (3, 3) of the unit square, near the identity, mirrored half of the time."""
     zoom = math.exp(rng.uniform(*np.log(_ZOOM)))
     stretch = math.exp(rng.uniform(-0.1, 0.1))
@@ -160,18 +159,18 @@ def _homography(rng: np.random.Generator) -> NDArray[np.float64]:
     return np.asarray(tilt @ matrix)
 
 
-def _warped(points: NDArray[np.float64], matrix: NDArray[np.float64]) -> NDArray[np.float64]:
+def _warped(points: Floats, matrix: Floats) -> Floats:
     whole = np.concatenate([points, np.ones((len(points), 1))], axis=1) @ matrix.T
     return np.asarray(whole[:, :2] / whole[:, 2:])
 
 
-def _dense(line: NDArray[np.float64]) -> NDArray[np.float64]:
+def _dense(line: Floats) -> Floats:
     """Points every ``_SPACING`` along a line."""
     way = way_to(line)
     return points_at(line, way, np.linspace(0, way[-1], max(2, math.ceil(way[-1] / _SPACING))))
 
 
-def _angles(points: NDArray[np.float64]) -> NDArray[np.float64]:
+def _angles(points: Floats) -> Floats:
     """The line's angle at each of its points (n,)."""
     tangent = np.gradient(points, axis=0)
     return np.asarray(np.arctan2(tangent[:, 1], tangent[:, 0]))

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.optimize import linear_sum_assignment
 
+from models.arrays import Bools, Floats
 from models.figures import Meaning, Rows, Statistic, Statistics
 from models.lane.metrics import MOSTLY, TOLERANCE, LaneCounts, agreements, count, distances, f1_of, points_along
 from models.marks import Mark
@@ -31,8 +32,6 @@ MAX_PROBABILITY = "min_existence"
 BANDS = 5  # of an image's height
 FARTHEST = 25  # pixels of 512
 ROUNDS = 200  # bootstrap samples of a chart
-
-Array = NDArray[np.float64]
 
 
 @dataclass(frozen=True)
@@ -87,7 +86,7 @@ class Results:
         def f1(rows: Rows) -> float:
             return f1_of(_share(c["culane_matched"], said, rows), _share(c["culane_matched"], true, rows))
 
-        def within(shown: NDArray[np.bool_], statistic: Statistic) -> Statistic:
+        def within(shown: Bools, statistic: Statistic) -> Statistic:
             return lambda rows: statistic(rows[shown[rows]]) if shown[rows].any() else None
 
         return {
@@ -117,7 +116,7 @@ class Results:
         return [count(*pair, mark) for pair, mark in zip(self._labels, marks, strict=True)]
 
     @property
-    def _categories(self) -> dict[str, NDArray[np.bool_]]:
+    def _categories(self) -> dict[str, Bools]:
         """Which images (n,) are of each category."""
         names = np.array([each.category or "" for each in self._counts], np.str_)
         return {name: names == name for name in sorted(set(names.tolist()) - {""})}
@@ -130,7 +129,7 @@ class Results:
         ]
 
     @cached_property
-    def _apart(self) -> list[tuple[Array, Array]]:
+    def _apart(self) -> list[tuple[Floats, Floats]]:
         """Of each image, points (p, 2) along its true lines and how far (p,) each is from a predicted one."""
         return [_away(truth, said) for said, truth in self._labels]
 
@@ -193,7 +192,7 @@ def _right(said: Lanes, truth: Lanes) -> int:
     return int((agreement[rows, columns] >= MOSTLY).sum())
 
 
-def _away(lines: Lanes, others: Lanes) -> tuple[Array, Array]:
+def _away(lines: Lanes, others: Lanes) -> tuple[Floats, Floats]:
     """Points (p, 2) along lines and the distance (p,) of each to the nearest of some others."""
     points = np.concatenate([np.zeros((0, 2)), *(points_along(lane, lines) for lane in lines.lanes)])
     far = [distances(points, lane) for lane in others.lanes] or [np.full(len(points), np.inf)]
@@ -211,7 +210,7 @@ def _of_points(name: str, missed: NDArray[np.int64], every: NDArray[np.int64]) -
     return Column(name, value, between or (value, value), int(every.sum()))
 
 
-def _mean(values: NDArray[np.float64]) -> Statistic:
+def _mean(values: Floats) -> Statistic:
     return lambda rows: float(values[rows].mean())
 
 

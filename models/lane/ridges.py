@@ -7,13 +7,13 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.spatial import cKDTree
 
-Array = NDArray[np.float64]
+from models.arrays import Floats
 
 _REACH = 3.5  # cells: farther from a line its ridge is nothing
 
 
 def drawn(
-    points: Array, heights: Array | float, doubled: Array, ridge: float, shape: tuple[int, int]
+    points: Floats, heights: Floats | float, doubled: Floats, ridge: float, shape: tuple[int, int]
 ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
     """Heat (rows, columns) and directions (2, rows, columns) around the points (n, 2) of lines, at least one.
 

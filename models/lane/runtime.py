@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image as Pictures
 
+from models.arrays import Floats
 from models.errors import InvalidInput
 from models.lane.metrics import TOLERANCE
 from models.lane.tracing import Trace, trace, untraced
@@ -77,7 +78,7 @@ def to_lane(line: Trace, across: float, down: float) -> Lane:
     return Lane(tuple((float(x), float(y)) for x, y in points), tuple(float(value) for value in std), confidence)
 
 
-def doubts(line: Trace, columns: int) -> NDArray[np.float64]:
+def doubts(line: Trace, columns: int) -> Floats:
     """Each point's probability (n,) that no line is there or that it is off by more than ``TOLERANCE``."""
     tolerance = TOLERANCE * columns
     placed = np.array([math.erf(tolerance / (std * math.sqrt(2))) for std in line.std.tolist()])

@@ -15,7 +15,8 @@ from typing import TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-Array: TypeAlias = NDArray[np.float64]
+from models.arrays import Bools, Floats
+
 Whole: TypeAlias = NDArray[np.int64]
 Runs: TypeAlias = tuple[Whole, Whole, Whole]  # row, first and last column of runs of pixels, (n,) each
 Corner: TypeAlias = tuple[int, int]
@@ -52,7 +53,7 @@ class Pixels:
         return np.where(run > 0, full[run - 1] + inside, 0)
 
 
-def drawn(points: Array, width: int, height: int) -> Pixels:
+def drawn(points: Floats, width: int, height: int) -> Pixels:
     """The pixels of an image, and within it, that a line through points (n, 2) covers, ``THICKNESS`` pixels broad."""
     corners = np.rint(points.astype(np.float32)).astype(np.int64)
     corners = corners[np.append(True, (np.diff(corners, axis=0) != 0).any(axis=1))]
@@ -79,7 +80,7 @@ def _chains(steps: Whole) -> Whole:
     return np.append(0, np.cumsum((np.diff(way[known]) != 0) | flat[1:] | flat[:-1]))
 
 
-def _flat(dx: Whole, dy: Whole) -> NDArray[np.bool_]:
+def _flat(dx: Whole, dy: Whole) -> Bools:
     """Whether the bar and a disc of a stroke may cover two runs of a row, with a pixel between them."""
     return np.asarray((np.abs(dx) > 3) & (dy != 0) & (2 * np.abs(dy) < np.abs(dx)))
 

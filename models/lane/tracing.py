@@ -10,9 +10,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from models.arrays import Floats
 from models.polylines import spaced
-
-Array = NDArray[np.float64]
 
 SEED = 0.3  # a line starts only where the heat reaches this
 FAINT = 0.12  # below it a step counts as a gap
@@ -37,10 +36,10 @@ class Trace:
     y in its direction (n,), in [0, 1]; and the probability that the line is there (n,).
     """
 
-    points: Array
-    std: Array
-    steepness: Array
-    existence: Array
+    points: Floats
+    std: Floats
+    steepness: Floats
+    existence: Floats
 
     @property
     def length(self) -> float:
@@ -70,7 +69,7 @@ def untraced(heat: NDArray[np.float32], traces: Sequence[Trace], ridge: float) -
     return float(left.sum() / (ridge * math.sqrt(2 * math.pi)))
 
 
-def slices(heat: NDArray[np.float32], points: Array, normals: Array) -> Array:
+def slices(heat: NDArray[np.float32], points: Floats, normals: Floats) -> Floats:
     """Heat (n, offsets) across a line, at ``_ACROSS`` cells along each normal.
 
     It only falls outwards: where it would rise again another line begins.
@@ -83,7 +82,7 @@ def slices(heat: NDArray[np.float32], points: Array, normals: Array) -> Array:
     return values
 
 
-def _read(heat: NDArray[np.float32], points: Array, ridge: float) -> Trace:
+def _read(heat: NDArray[np.float32], points: Floats, ridge: float) -> Trace:
     """Place, deviation and existence of each point from the slices across the line."""
     points = _centred(heat, points)
     tangents = _tangents(points)
@@ -98,7 +97,7 @@ def _read(heat: NDArray[np.float32], points: Array, ridge: float) -> Trace:
     return Trace(points[kept], std[kept], np.abs(tangents[kept, 1]), existence[kept])
 
 
-def _centred(heat: NDArray[np.float32], points: Array) -> Array:
+def _centred(heat: NDArray[np.float32], points: Floats) -> Floats:
     """The points moved onto the middle of the heat, and smoothed a little."""
     normals = _normals(_tangents(points))
     values = slices(heat, points, normals)
@@ -128,7 +127,7 @@ class _Walker:
         hot = hot[np.argsort(-heat.ravel()[hot], kind="stable")]
         self.seeds = [divmod(index, self.columns) for index in hot.tolist()]
 
-    def pieces(self) -> list[Array]:
+    def pieces(self) -> list[Floats]:
         """Every ridge, from its strongest cell both ways."""
         found = []
         for y, x in self.seeds:
@@ -218,7 +217,7 @@ class _Walker:
                     cells[y][left:right] = marks
 
 
-def _legs(piece: Array) -> list[Array]:
+def _legs(piece: Floats) -> list[Floats]:
     """A ridge that climbs to the horizon, turns there and comes down again is two lines that meet."""
     y = piece[:, 1]
     summit = np.flatnonzero(y <= y.min() + 1)
@@ -229,7 +228,7 @@ def _legs(piece: Array) -> list[Array]:
     return [piece[: top + 1], piece[top:]]
 
 
-def _joined(pieces: list[Array]) -> list[Array]:
+def _joined(pieces: list[Floats]) -> list[Floats]:
     """Pieces that point at each other over a short gap, made one; the shortest gap first."""
     pieces = sorted(pieces, key=_length, reverse=True)[:_MOST]
     while len(pieces) > 1:
@@ -243,7 +242,7 @@ def _joined(pieces: list[Array]) -> list[Array]:
     return pieces
 
 
-def _gaps(pieces: Sequence[Array]) -> Array:
+def _gaps(pieces: Sequence[Floats]) -> Floats:
     """Cells (2n, 2n) from end to end where one piece carries on another, else infinity; ends 2k and 2k + 1 are of k."""
     ends = np.concatenate([(piece[0], piece[-1]) for piece in pieces])
     # the very ends bend towards what they meet, so headings come from a little further in
@@ -259,27 +258,27 @@ def _gaps(pieces: Sequence[Array]) -> Array:
     return np.where(level & facing & near & (own[:, None] != own[None]), gap, np.inf)
 
 
-def _heading(points: Array) -> Array:
+def _heading(points: Floats) -> Floats:
     along = points[-1] - points[0] if len(points) > 1 else np.zeros(2)
     return np.asarray(along / (np.hypot(*along) + 1e-9))
 
 
-def _length(points: Array) -> float:
+def _length(points: Floats) -> float:
     return float(np.linalg.norm(np.diff(points, axis=0), axis=1).sum())
 
 
-def _tangents(points: Array) -> Array:
+def _tangents(points: Floats) -> Floats:
     """Unit directions (n, 2), over two steps either way."""
     padded = np.concatenate([points[:1], points[:1], points, points[-1:], points[-1:]])
     along = padded[4:] - padded[:-4]
     return np.asarray(along / (np.linalg.norm(along, axis=1, keepdims=True) + 1e-9))
 
 
-def _normals(tangents: Array) -> Array:
+def _normals(tangents: Floats) -> Floats:
     return tangents[:, ::-1] * (-1, 1)
 
 
-def _bilinear(field: NDArray[np.float32], x: Array, y: Array) -> Array:
+def _bilinear(field: NDArray[np.float32], x: Floats, y: Floats) -> Floats:
     rows, columns = field.shape
     x, y = np.clip(x, 0, columns - 1), np.clip(y, 0, rows - 1)
     column, row = np.minimum(x.astype(int), columns - 2), np.minimum(y.astype(int), rows - 2)

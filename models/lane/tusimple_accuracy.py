@@ -5,16 +5,13 @@ than 1280 x 720 are compared on rows and by distances that are scaled with their
 """
 
 from dataclasses import dataclass
-from typing import TypeAlias
 
 import numpy as np
-from numpy.typing import NDArray
 
+from models.arrays import Floats
 from models.errors import InvalidInput
 from models.marks import TusimpleFrame
 from models.records import Lane, Lanes
-
-Array: TypeAlias = NDArray[np.float64]
 
 ROWS = np.arange(160, 720, 10)  # of the benchmark's test frames, 720 high
 NEAR = 20 / 1280  # of the width: a point this near, across the line, is right
@@ -52,7 +49,7 @@ def score(predicted: Lanes, truth: Lanes, frame: TusimpleFrame | None = None) ->
     return compare(ours, theirs, rows, near=NEAR * truth.width)
 
 
-def compare(predicted: Array, truth: Array, rows: Array, *, near: float = 20.0, seconds: float = 0.0) -> FrameScore:
+def compare(predicted: Floats, truth: Floats, rows: Floats, *, near: float = 20.0, seconds: float = 0.0) -> FrameScore:
     """What the official script says of lines sampled on rows, to the letter.
 
     A point is right within ``near`` / cos(angle of the true line) pixels, and **so is one that is absent in both**.
@@ -85,7 +82,7 @@ def compare(predicted: Array, truth: Array, rows: Array, *, near: float = 20.0, 
     return FrameScore(right / max(1, counted), false, missed / max(1, counted))
 
 
-def columns(lane: Lane, rows: Array, width: int) -> Array:
+def columns(lane: Lane, rows: Floats, width: int) -> Floats:
     """The column (r,) at which a line crosses each row, ``ABSENT`` beyond its ends and beyond the image.
 
     Where it crosses a row more than once, the crossing at the lowest part of the line counts: labels begin there.
@@ -98,7 +95,7 @@ def columns(lane: Lane, rows: Array, width: int) -> Array:
     return np.where((found >= 0) & (found < width), found, ABSENT)
 
 
-def _shares_right(predicted: Array, truth: Array, rows: Array, near: float) -> Array:
+def _shares_right(predicted: Floats, truth: Floats, rows: Floats, near: float) -> Floats:
     """Shares (true lines, predicted lines) of the rows that are right."""
     ours, theirs = (np.where(lines >= 0, lines, _NOWHERE) for lines in (predicted, truth))
     within = near * np.sqrt(1 + _slopes(truth, rows) ** 2)  # 1 / cos(arctan(slope)) of each true line
@@ -106,7 +103,7 @@ def _shares_right(predicted: Array, truth: Array, rows: Array, near: float) -> A
     return np.asarray(right.mean(axis=2))
 
 
-def _slopes(lines: Array, rows: Array) -> Array:
+def _slopes(lines: Floats, rows: Floats) -> Floats:
     """Columns a row (n,) that each line gains, by least squares; 0 for fewer than two points."""
     there = lines >= 0
     count = np.maximum(there.sum(axis=1, keepdims=True), 1)

@@ -1,17 +1,11 @@
 """How true the doubt is, in pictures: the reliability diagram, and what accepting the surest items costs."""
 
 from collections.abc import Mapping
-from typing import TypeAlias
 
-import numpy as np
-from numpy.typing import NDArray
-
+from models.arrays import Bools, Floats
 from models.reliability import reliability_bins, risk_coverage
 from models.report.charts import Chart, Curve, Curves, Dot, rounded_up, share_interval, thinned
 from models.report.judged import Judged
-
-Floats: TypeAlias = NDArray[np.float64]
-Bools: TypeAlias = NDArray[np.bool_]
 
 BINS = 10
 

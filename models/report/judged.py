@@ -6,16 +6,15 @@ from functools import cached_property
 from typing import TypeAlias
 
 import numpy as np
-from numpy.typing import NDArray
 
 from models import tasks
+from models.arrays import Floats
 from models.errors import InvalidInput
 from models.evaluate import Evaluation
 from models.figures import Statistics, doubt
 from models.records import Prediction
 from models.report.document import Model
 
-Floats: TypeAlias = NDArray[np.float64]
 Calibrate: TypeAlias = Callable[[Sequence[Prediction]], Floats]  # p_error (n,) in [0, 1] of n answers
 
 

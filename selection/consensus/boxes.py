@@ -4,8 +4,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
+from models.arrays import Floats
 from models.detection.overlap import corners_of, pairwise_iou
 from models.records import Box, Boxes
 from selection.consensus.dawid_skene import Verdict, Votes
@@ -52,7 +52,7 @@ def agreement(cluster: Cluster, verdict: Verdict, found: Box | None) -> float:
     return float(shared) / len(cluster.votes)
 
 
-def _voters(cluster: Cluster, verdict: Verdict) -> NDArray[np.float64]:
+def _voters(cluster: Cluster, verdict: Verdict) -> Floats:
     """The boxes (n, 4) of those who call the object what won."""
     drawn = sorted(cluster.drawn.items())
     return corners_of(box for person, box in drawn if cluster.votes[person] == verdict.answer)

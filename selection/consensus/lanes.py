@@ -4,8 +4,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
+from models.arrays import Floats
 from models.lane.metrics import agreements, onto
 from models.records import Lane, Lanes
 from selection.consensus.dawid_skene import Verdict, Votes
@@ -22,7 +22,7 @@ class Cluster:
 
     drawn: Mapping[str, Lane]
     votes: Votes
-    shared: NDArray[np.float64]
+    shared: Floats
 
 
 def clusters(labels: Mapping[str, Lanes]) -> list[Cluster]:
@@ -58,11 +58,11 @@ def _middle(cluster: Cluster) -> int:
     return int(cluster.shared.sum(axis=1).argmax())
 
 
-def _cluster(people: Sequence[str], drawn: Mapping[str, Lane], shared: NDArray[np.float64]) -> Cluster:
+def _cluster(people: Sequence[str], drawn: Mapping[str, Lane], shared: Floats) -> Cluster:
     return Cluster(drawn, {person: LINE if person in drawn else NOTHING for person in people}, shared)
 
 
-def _nearest(points: NDArray[np.float64], lane: Lane) -> NDArray[np.float64]:
+def _nearest(points: Floats, lane: Lane) -> Floats:
     """The place (n, 2) on a line that is nearest to each point (n, 2); beyond the ends of the line the point itself."""
     places, share = onto(points, lane)
     rows, best = np.arange(len(points)), np.linalg.norm(places - points[:, None], axis=2).argmin(axis=1)

@@ -3,10 +3,11 @@
 from collections.abc import Sequence
 
 import numpy as np
-from numpy.typing import NDArray
+
+from models.arrays import Floats
 
 
-def alike(similarity: NDArray[np.float64], owners: Sequence[str], least: float) -> list[list[int]]:
+def alike(similarity: Floats, owners: Sequence[str], least: float) -> list[list[int]]:
     """Groups of shapes (n,), each of at most one shape an owner, in the order of their first shapes.
 
     Pairs join greedily, the most similar first, down to a similarity (n, n) of ``least``.

@@ -4,7 +4,7 @@ import numpy as np
 from scipy.sparse import csr_matrix
 from scipy.spatial.distance import cdist
 
-from selection.strategies.doubt import Floats
+from models.arrays import Floats
 from selection.strategies.gradients import spread
 from selection.strategies.pool import Embeddings, Indices, Scores, checked, checked_known, in_range, in_turn
 

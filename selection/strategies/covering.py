@@ -12,7 +12,7 @@ from typing import TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from selection.strategies.doubt import Floats
+from models.arrays import AnyFloats, Floats
 from selection.strategies.pool import Embeddings, Indices, Scores, checked, checked_known, in_range
 
 Single: TypeAlias = NDArray[np.float32]
@@ -61,7 +61,7 @@ class _Cover:
         self._size, self._formed_at = max(FRONT, int(SHARE * n)), -1
         self._watch(np.empty(0, np.intp), np.inf)
 
-    def add(self, centre: NDArray[np.floating]) -> None:
+    def add(self, centre: AnyFloats) -> None:
         """Makes a vector (d,) a centre."""
         now = self._count
         self._centres[now] = centre

@@ -1,15 +1,12 @@
 """From class probabilities, or from what a label is worth and costs, to one score an item: which any strategy takes."""
 
-from typing import TypeAlias
-
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 from scipy.special import entr
 
+from models.arrays import Floats
 from models.errors import InvalidInput
 from models.reliability import checked_scores
-
-Floats: TypeAlias = NDArray[np.float64]
 
 _OFF = 0.01  # how far the sum of probabilities may be from 1: those in half precision are
 

@@ -1,8 +1,8 @@
 """BADGE: items whose gradients in the model's last layer are large and unlike, without ever forming a gradient."""
 
 import numpy as np
-from numpy.typing import NDArray
 
+from models.arrays import AnyFloats
 from selection.strategies.pool import Embeddings, Indices, Scores, checked, in_range
 
 
@@ -26,7 +26,7 @@ def badge(scores: Scores, embeddings: Embeddings, budget: int, rng: np.random.Ge
 
 
 def spread(
-    errors: NDArray[np.floating], points: Embeddings, budget: int, rng: np.random.Generator, first: int | None = None
+    errors: AnyFloats, points: Embeddings, budget: int, rng: np.random.Generator, first: int | None = None
 ) -> Indices:
     """k-means++ over the outer products of errors (n, K) and points (n, d): at most ``budget`` indices.
 
@@ -53,7 +53,7 @@ def spread(
     return np.array(picks, np.intp)
 
 
-def _drawn(weights: NDArray[np.floating], rng: np.random.Generator) -> int:
+def _drawn(weights: AnyFloats, rng: np.random.Generator) -> int:
     """An index, drawn by weights (n,) that are not all 0."""
     sums = np.cumsum(weights, dtype=np.float64)
     return int(np.searchsorted(sums, rng.random() * np.nextafter(sums[-1], 0), side="right"))

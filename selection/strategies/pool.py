@@ -6,11 +6,12 @@ from typing import TypeAlias
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from models.arrays import AnyFloats, Floats
 from models.errors import InvalidInput
-from selection.strategies.doubt import Floats, doubts
+from selection.strategies.doubt import doubts
 
-Scores: TypeAlias = NDArray[np.floating]
-Embeddings: TypeAlias = NDArray[np.floating]
+Scores: TypeAlias = AnyFloats
+Embeddings: TypeAlias = AnyFloats
 Indices: TypeAlias = NDArray[np.intp]
 Strategy: TypeAlias = Callable[[Scores, Embeddings, int, np.random.Generator], Indices]
 

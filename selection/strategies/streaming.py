@@ -3,17 +3,14 @@
 Items are named by their place in the stream, from 0. After an ``offer`` only the items in ``picks`` need be kept.
 """
 
-from typing import TypeAlias
-
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 from scipy.spatial.distance import cdist, pdist
 
+from models.arrays import Bools, Floats
 from models.errors import InvalidInput
-from selection.strategies.doubt import Floats, doubts
+from selection.strategies.doubt import doubts
 from selection.strategies.pool import Embeddings, Indices, checked_points
-
-Bools: TypeAlias = NDArray[np.bool_]
 
 _BLOCK = 1024  # items looked at together
 

@@ -14,8 +14,8 @@ from typing import Any, TypeAlias
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from models.arrays import Floats
 from models.errors import InvalidInput
-from selection.strategies.doubt import Floats
 from selection.strategies.pool import Embeddings, Indices, Scores, Strategy, checked, in_turn
 
 Keys: TypeAlias = Sequence[Hashable] | NDArray[Any]  # one an item

@@ -12,12 +12,11 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import logit
 
+from models.arrays import Bools, Floats
 from models.detection.overlap import corners_of, pairwise_iou, shared
 from models.detection.seen import Seen
 from models.records import Box, Boxes
 from selection.suspects.findings import Finding
-
-Floats = NDArray[np.float64]
 
 LEAST_IOU = 0.5  # a predicted box that overlaps a given one less, leaves it uncovered
 FAINTEST = 0.2  # less confident boxes are no overlooked objects
@@ -117,7 +116,7 @@ def _alike(iou: Floats) -> Floats:
 
 
 def _missing(
-    label: Boxes, ours: Floats, theirs: Floats, sure: Floats, iou: Floats, same: NDArray[np.bool_],
+    label: Boxes, ours: Floats, theirs: Floats, sure: Floats, iou: Floats, same: Bools,
     rows: NDArray[np.intp], kinds: Floats,
 ) -> Floats:  # fmt: skip
     """Features (m, features) of the predicted boxes ``rows``."""

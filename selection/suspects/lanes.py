@@ -12,13 +12,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
+from models.arrays import Floats
 from models.lane.metrics import TOLERANCE, distances, points_along
 from models.records import Lane, Lanes, Prediction
 from selection.suspects.findings import Finding, Suspicion
-
-Floats = NDArray[np.float64]
 
 SPREAD = 0.75 * TOLERANCE  # of the image's width: the deviation of what people call the same place
 FLOOR = 0.3  # nothing is less likely: a model knows little of what it has not seen

@@ -18,13 +18,13 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
+from models.arrays import Bools, Floats
 from models.detection.overlap import corners_of, pairwise_iou
 from models.detection.seen import Seen
 from models.records import Box, Boxes
 from selection.suspects.boxes import LEAST_IOU, Parts, findings, parts
 from selection.suspects.findings import Suspicion
 
-Floats = NDArray[np.float64]
 Spoil = Callable[[Boxes, Sequence[Box], Sequence[str], np.random.Generator], Boxes | None]
 _Stacked = tuple[Floats, NDArray[np.intp]]  # features (p, features) of parts, and the place (p,) of the image of each
 
@@ -120,7 +120,7 @@ def _stacked(features: Sequence[tuple[int, Floats]]) -> _Stacked:
     return np.concatenate([some for _, some in features]), images
 
 
-def _fit(usual: _Stacked, wrong: _Stacked, images: NDArray[np.bool_]) -> LogisticRegression | None:
+def _fit(usual: _Stacked, wrong: _Stacked, images: Bools) -> LogisticRegression | None:
     """The regression over parts of those images, as they are and wrong; None where there are none of either."""
     right, false = (features[images[of]] for features, of in (usual, wrong))
     if not len(right) or not len(false):

@@ -6,9 +6,9 @@ from datetime import datetime
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 from sqlalchemy import ColumnElement, Connection, Row, and_, bindparam, exists, func, or_, select, true, update
 
+from models.arrays import Floats
 from models.counting import counted
 from models.errors import NotFound
 from models.records import (
@@ -296,7 +296,7 @@ class Items:
                     changed += 1
         return changed
 
-    def scores(self, task: Task, version: str) -> NDArray[np.float64]:
+    def scores(self, task: Task, version: str) -> Floats:
         """The raw doubt (n,) of the version's answers that stand, whatever became of the items."""
         chosen = select(item_tasks.c.priority)  # which is the score; an index has all that is asked here
         answered = item_tasks.c.state.in_(_ANSWERED)

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 from sqlalchemy import Connection, Row, Select, select
 
+from models.arrays import Floats
 from models.records import Item, Label, Seconds, Task
 from selection.queueing import Deadline
 from serving.store.rows import label_of, with_answers
@@ -30,8 +31,8 @@ class Waiting:
 
     task: Task
     items: Sequence[Item]
-    p_error: NDArray[np.float64]
-    seconds: NDArray[np.float64]
+    p_error: Floats
+    seconds: Floats
     embeddings: NDArray[np.float32]
     had: Sequence[Item]
     known: NDArray[np.float32]

@@ -8,18 +8,18 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
-from numpy.typing import NDArray
 
+from models.arrays import Floats
 from models.asr.decoding import align, greedy, prefix_beam
 
 EVERYTHING = 10_000  # a beam that no small case fills
 
 
-def certain(path: list[int], classes: int = 3) -> NDArray[np.float64]:
+def certain(path: list[int], classes: int = 3) -> Floats:
     """Log-probabilities that are nearly sure of one path."""
     probabilities = np.full((len(path), classes), 0.01)
     probabilities[np.arange(len(path)), path] = 1 - 0.01 * (classes - 1)
-    log_probs: NDArray[np.float64] = np.log(probabilities)
+    log_probs: Floats = np.log(probabilities)
     return log_probs
 
 
@@ -61,7 +61,7 @@ def collapse(path: tuple[int, ...]) -> tuple[int, ...]:
     return tuple(token for token, _ in itertools.groupby(path) if token != 0)
 
 
-def every_path(log_probs: NDArray[np.float64]) -> dict[tuple[int, ...], list[tuple[tuple[int, ...], float]]]:
+def every_path(log_probs: Floats) -> dict[tuple[int, ...], list[tuple[tuple[int, ...], float]]]:
     """Each text with all its paths and their log-probabilities."""
     frames, classes = log_probs.shape
     texts: dict[tuple[int, ...], list[tuple[tuple[int, ...], float]]] = {}
@@ -80,7 +80,7 @@ small_log_probs = (
 
 @settings(max_examples=60, deadline=None)
 @given(small_log_probs)
-def test_a_full_beam_gives_every_text_its_exact_probability(log_probs: NDArray[np.float64]) -> None:
+def test_a_full_beam_gives_every_text_its_exact_probability(log_probs: Floats) -> None:
     expected = {
         tokens: float(np.logaddexp.reduce([value for _, value in paths]))
         for tokens, paths in every_path(log_probs).items()
@@ -92,7 +92,7 @@ def test_a_full_beam_gives_every_text_its_exact_probability(log_probs: NDArray[n
 
 @settings(max_examples=40, deadline=None)
 @given(small_log_probs)
-def test_a_narrow_beam_never_claims_more_than_there_is(log_probs: NDArray[np.float64]) -> None:
+def test_a_narrow_beam_never_claims_more_than_there_is(log_probs: Floats) -> None:
     exact = {hypothesis.tokens: hypothesis.log_prob for hypothesis in prefix_beam(log_probs, EVERYTHING, floor=0)}
     for hypothesis in prefix_beam(log_probs, beam=2):
         assert hypothesis.log_prob <= exact[hypothesis.tokens] + 1e-9
@@ -116,7 +116,7 @@ def test_too_few_frames_are_refused() -> None:
 
 @settings(max_examples=60, deadline=None)
 @given(small_log_probs, st.integers(0, 1000))
-def test_the_aligned_path_is_the_most_probable_one(log_probs: NDArray[np.float64], choice: int) -> None:
+def test_the_aligned_path_is_the_most_probable_one(log_probs: Floats, choice: int) -> None:
     texts = every_path(log_probs)
     tokens = sorted(texts)[choice % len(texts)]
     path = np.zeros(len(log_probs), int)

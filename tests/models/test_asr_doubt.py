@@ -5,8 +5,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
-from numpy.typing import NDArray
 
+from models.arrays import Floats
 from models.asr.doubt import confidence, word_edits
 
 ALMOST_NEVER = -1e9  # a log-probability of zero for every purpose
@@ -29,7 +29,7 @@ def test_tsallis_confidence_by_hand() -> None:
 
 
 @given(arrays(np.float64, (3, 5), elements=st.floats(-8, 8)))
-def test_confidence_is_a_share_that_order_does_not_change(logits: NDArray[np.float64]) -> None:
+def test_confidence_is_a_share_that_order_does_not_change(logits: Floats) -> None:
     log_probs = logits - np.log(np.exp(logits).sum(axis=1, keepdims=True))
     values = confidence(log_probs)
     assert ((values >= 0) & (values <= 1)).all()

@@ -8,6 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
+from models.arrays import Floats
 from models.asr.decoding import prefix_beam
 from models.asr.posterior import UNSURE, hear, log_likelihood, tokens_of
 from models.records import Prediction, Transcript, Word
@@ -15,7 +16,7 @@ from models.records import Prediction, Transcript, Word
 LETTERS = (" ", "a", "b")
 
 
-def distributions(frames: int, classes: int, seed: int) -> NDArray[np.float64]:
+def distributions(frames: int, classes: int, seed: int) -> Floats:
     shares = np.random.default_rng(seed).dirichlet(np.full(classes, 0.5), frames)
     return np.log(shares + 1e-12)
 
@@ -70,10 +71,10 @@ class Hearing:
 
     alphabet = LETTERS
 
-    def log_probs(self, media: NDArray[np.float32]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    def log_probs(self, media: NDArray[np.float32]) -> tuple[Floats, Floats]:
         return np.log([[0.1, 0.05, 0.8, 0.05], [0.1, 0.05, 0.05, 0.8]]), np.zeros(1)
 
-    def read(self, media: NDArray[np.float32], *_: NDArray[np.float64]) -> Prediction:
+    def read(self, media: NDArray[np.float32], *_: Floats) -> Prediction:
         return Prediction(Transcript("ab"), 0.1, {}, ())
 
     def predict(self, media: NDArray[np.float32]) -> Prediction:

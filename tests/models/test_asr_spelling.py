@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
-from numpy.typing import NDArray
 
+from models.arrays import Floats
 from models.asr.decoding import prefix_beam
 from models.asr.frames import BLANK
 from models.asr.spelling import END, MOST_NGRAMS, ORDER, START, Spelling, learn, pack, unpack
@@ -95,7 +95,7 @@ def test_spelling_decides_what_sound_leaves_open() -> None:
 
 @settings(max_examples=40, deadline=None)
 @given(arrays(np.float64, st.tuples(st.integers(1, 5), st.just(4)), elements=st.floats(-4, 4)), texts)
-def test_a_full_beam_adds_spelling_to_sound_exactly(logits: NDArray[np.float64], known: list[str]) -> None:
+def test_a_full_beam_adds_spelling_to_sound_exactly(logits: Floats, known: list[str]) -> None:
     log_probs = logits - np.log(np.exp(logits).sum(axis=1, keepdims=True))
     words = spelling(learn(known), weight=0.7, bonus=0.3)
     by_sound = {one.tokens: one.log_prob for one in prefix_beam(log_probs, EVERYTHING, floor=0)}

@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from numpy.typing import NDArray
 
+from models.arrays import Floats
 from models.lane.culane_matching import curve, matches, overlaps, paired
 from models.records import Lane, Lanes
 
@@ -144,7 +144,7 @@ def test_pairs_by_hand(similarity: list[list[float]], pairs: list[tuple[int, int
     assert paired(np.array(similarity, float).reshape(len(similarity), len(similarity[0]))) == pairs
 
 
-def best_sum(similarity: NDArray[np.float64]) -> float:
+def best_sum(similarity: Floats) -> float:
     """The largest sum over all ways to pair one to one."""
     wide = similarity if similarity.shape[0] <= similarity.shape[1] else similarity.T
     return max(

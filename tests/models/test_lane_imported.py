@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from PIL import Image, ImageDraw
 
 from models import tasks
+from models.arrays import Floats
 from models.declaring import build, plain
 from models.errors import InvalidInput
 from models.importing import check_sane, embed
@@ -193,7 +194,7 @@ class TestRowAnchors:
 
 
 class TestHybridAnchors:
-    def outputs(self) -> dict[str, NDArray[np.float64]]:
+    def outputs(self) -> dict[str, Floats]:
         """Lane 1 upright at cell 40 of 100 in all 56 rows, lane 3 level at cell 70 of 100 in all 41 columns."""
         loc_row, loc_col = np.full((1, 100, 56, 4), -9.0), np.full((1, 100, 41, 4), -9.0)
         loc_row[0, 40, :, 1] = loc_col[0, 70, :, 3] = 9.0

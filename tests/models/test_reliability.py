@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from scipy.stats import binom
 from sklearn.metrics import roc_auc_score
 
+from models.arrays import Floats
 from models.errors import InvalidInput
 from models.reliability import (
     aurc,
@@ -197,7 +198,7 @@ def test_groups_are_drawn_whole() -> None:
     values, groups = np.repeat(rng().normal(size=10), 20), [f"clip {i // 20}" for i in range(200)]
     sizes = set()
 
-    def watched(sample: NDArray[np.float64]) -> float | None:
+    def watched(sample: Floats) -> float | None:
         sizes.add(tuple(sorted(set(np.unique(sample, return_counts=True)[1] % 20))))
         return mean(sample)
 

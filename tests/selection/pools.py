@@ -4,9 +4,10 @@ from typing import TypeAlias
 
 import numpy as np
 from hypothesis import strategies as st
-from numpy.typing import NDArray
 
-Pool: TypeAlias = tuple[NDArray[np.float64], NDArray[np.floating]]
+from models.arrays import AnyFloats, Floats
+
+Pool: TypeAlias = tuple[Floats, AnyFloats]
 
 
 def rng(seed: int = 0) -> np.random.Generator:

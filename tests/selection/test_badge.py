@@ -6,15 +6,13 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from numpy.typing import NDArray
 
+from models.arrays import AnyFloats
 from selection.strategies import badge
 from tests.selection.pools import rng
 
 
-def plain_badge(
-    errors: NDArray[np.floating], points: NDArray[np.floating], budget: int, draws: np.random.Generator
-) -> list[int]:
+def plain_badge(errors: AnyFloats, points: AnyFloats, budget: int, draws: np.random.Generator) -> list[int]:
     """Word for word, on the outer products: the longest, then each next one drawn by its squared distance."""
     gradients = np.einsum("nk,nd->nkd", errors, points).astype(np.float64)
     gradients = gradients.reshape(len(points), errors.shape[1] * points.shape[1])

@@ -8,10 +8,11 @@ import pytest
 from numpy.typing import NDArray
 from sklearn.ensemble import GradientBoostingClassifier
 
+from models.arrays import Bools, Floats
 from models.errors import InvalidInput
 from selection.boosting import DEPTH, RATE, TREES, Trees, grow, table_of
 
-Case = tuple[NDArray[np.float64], list[dict[str, float]], NDArray[np.bool_]]
+Case = tuple[Floats, list[dict[str, float]], Bools]
 
 
 def _case(n: int = 400) -> Case:
@@ -21,7 +22,7 @@ def _case(n: int = 400) -> Case:
     return scores, [{"size_px": a, "noise": b} for a, b in zip(size.tolist(), noise.tolist(), strict=True)], wrong
 
 
-def _grown(n: int = 400) -> tuple[Trees, NDArray[np.float32], NDArray[np.bool_]]:
+def _grown(n: int = 400) -> tuple[Trees, NDArray[np.float32], Bools]:
     scores, features, wrong = _case(n)
     table = table_of(("noise", "size_px"), scores, features)
     return grow(("noise", "size_px"), table, wrong), table, wrong

@@ -8,15 +8,15 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from numpy.typing import NDArray
 from scipy.special import expit, logit
 from sklearn.isotonic import IsotonicRegression
 from sklearn.linear_model import LogisticRegression
 
+from models.arrays import Bools, Floats
 from models.errors import InvalidInput
 from selection.calibration import IDENTITY, Calibrator, fit
 
-Sample = tuple[NDArray[np.float64], NDArray[np.bool_]]
+Sample = tuple[Floats, Bools]
 
 scores_and_errors = st.lists(st.tuples(st.floats(0, 1), st.booleans()), min_size=30, max_size=80).map(
     lambda pairs: (np.array([score for score, _ in pairs]), np.array([wrong for _, wrong in pairs], bool))
@@ -36,7 +36,7 @@ def _line(n: int = 400) -> Sample:
     return scores, rng.random(n) < expit(1 + 1.5 * logit(scores))
 
 
-def _targets(wrong: NDArray[np.bool_]) -> NDArray[np.float64]:
+def _targets(wrong: Bools) -> Floats:
     errors, right = wrong.sum(), (~wrong).sum()
     return np.asarray(np.where(wrong, (errors + 1) / (errors + 2), 1 / (right + 2)))
 

@@ -4,8 +4,8 @@ from itertools import product
 
 import numpy as np
 import pytest
-from numpy.typing import NDArray
 
+from models.arrays import AnyFloats, Floats
 from models.errors import InvalidInput
 from selection.strategies import cluster_margin, clusters, typiclust
 from selection.strategies.clusters import k_means
@@ -77,7 +77,7 @@ def test_k_means_finds_clumps(seed: int) -> None:
 def test_k_means_learns_from_a_sample_of_many_points(seed: int, monkeypatch: pytest.MonkeyPatch) -> None:
     sizes, centres = list[int](), clusters._centres
 
-    def watched(points: NDArray[np.floating], k: int, draws: np.random.Generator) -> NDArray[np.floating]:
+    def watched(points: AnyFloats, k: int, draws: np.random.Generator) -> AnyFloats:
         sizes.append(len(points))
         return centres(points, k, draws)
 
@@ -100,7 +100,7 @@ def test_k_means_ends_where_lloyd_does() -> None:
 
 
 @pytest.mark.parametrize(("points", "k"), [(LINE, 0), (LINE[:0], 3), (np.zeros((5, 0)), 3), (np.ones((5, 2)), 3)])
-def test_k_means_of_nothing_much(points: NDArray[np.float64], k: int) -> None:
+def test_k_means_of_nothing_much(points: Floats, k: int) -> None:
     assert k_means(points, k, rng()).tolist() == [0] * len(points)
 
 

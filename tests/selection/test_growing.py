@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from numpy.typing import NDArray
 
+from models.arrays import Bools, Floats
 from models.errors import InvalidInput
 from selection.checks import RandomChecks
 from selection.evidence import BETS
@@ -17,7 +17,6 @@ from selection.parts import PartChecks
 from selection.risk import NoPromise, Threshold, accept_threshold
 
 ALPHA, DELTA = 0.05, 0.2
-Floats = NDArray[np.float64]
 EVEN = ladder(np.arange(1, 201) / 200)
 
 
@@ -70,7 +69,7 @@ def test_a_check_of_parts_is_its_whole_item() -> None:
     assert found.missing == needed
 
 
-def reference(scores: Floats, wrong: NDArray[np.bool_], by: Ladder, alpha: float, delta: float) -> float | None:
+def reference(scores: Floats, wrong: Bools, by: Ladder, alpha: float, delta: float) -> float | None:
     """The threshold, word for word, in plain loops."""
     held, level = None, 0.0
     for limit, own in zip(by.thresholds, by.levels.tolist(), strict=True):

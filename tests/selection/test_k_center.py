@@ -8,14 +8,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
+from models.arrays import AnyFloats, Floats
 from models.errors import InvalidInput
 from selection.strategies import covering, k_center
 from tests.selection.pools import Pool, pools, rng
 
 
-def plain_k_center(
-    scores: NDArray[np.float64], points: NDArray[np.floating], budget: int, known: NDArray[np.floating] | None = None
-) -> list[int]:
+def plain_k_center(scores: Floats, points: AnyFloats, budget: int, known: AnyFloats | None = None) -> list[int]:
     """Word for word: the highest score, then always the item farthest from its nearest centre; ties go to the first."""
     picks: list[int] = []
     centres = [] if known is None else list(known)
@@ -30,7 +29,7 @@ def plain_k_center(
     return picks
 
 
-def _square(first: NDArray[np.floating], second: NDArray[np.floating]) -> float:
+def _square(first: AnyFloats, second: AnyFloats) -> float:
     # The squares are summed by numpy, so that both round alike and exact ties stay ties.
     away = np.array([first.astype(np.float64) - second.astype(np.float64)])
     return float(np.einsum("nd,nd->n", away, away)[0])
@@ -76,10 +75,10 @@ def test_it_is_the_plain_greedy_one_on_a_larger_pool(kind: str, front: int, monk
     assert k_center(scores, points, 120, rng()).tolist() == picks
 
 
-def _points(kind: str) -> NDArray[np.floating]:
+def _points(kind: str) -> AnyFloats:
     normal = rng(2).normal(size=(600, 20)).astype(np.float32)
     centres = rng(3).normal(size=(12, 20)).astype(np.float32)
-    kinds: dict[str, NDArray[np.floating]] = {
+    kinds: dict[str, AnyFloats] = {
         "normal": normal,
         "clusters": normal / 5 + centres[rng(4).integers(12, size=600)] * 3,
         "sphere": normal / np.linalg.norm(normal, axis=1, keepdims=True),
@@ -132,6 +131,6 @@ def test_most_distances_are_never_computed(monkeypatch: pytest.MonkeyPatch) -> N
         (np.array([[0.0, 0.0], [0.0, np.nan]]), r"known\[1\]: expected finite numbers"),
     ],
 )
-def test_bad_known_items_are_named(known: NDArray[np.floating], said: str) -> None:
+def test_bad_known_items_are_named(known: AnyFloats, said: str) -> None:
     with pytest.raises(InvalidInput, match=said):
         k_center(np.zeros(2), np.zeros((2, 2)), 1, rng(), known=known)

@@ -2,8 +2,8 @@
 
 import numpy as np
 import pytest
-from numpy.typing import NDArray
 
+from models.arrays import Bools, Floats
 from selection.evidence import checks_needed
 from selection.looks import begins, first, level, look
 from selection.risk import Threshold, accept_threshold
@@ -43,9 +43,7 @@ def test_looks_keep_the_promise_where_looking_all_the_time_does_not() -> None:
     assert broken["always"] / trials > 1.5 * DELTA
 
 
-def passes(
-    scores: NDArray[np.float64], wrong: NDArray[np.bool_], pool: NDArray[np.float64], n: int, delta: float
-) -> bool:
+def passes(scores: Floats, wrong: Bools, pool: Floats, n: int, delta: float) -> bool:
     """Whether the first n checks end in a promise."""
     found = accept_threshold(scores[:n], wrong[:n], alpha=ALPHA, delta=delta, pool_scores=pool)
     return isinstance(found, Threshold)

@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from numpy.typing import NDArray
 from scipy.stats import binomtest
 
+from models.arrays import Floats
 from models.errors import InvalidInput
 from models.records import Boxes, Transcript
 from selection.checks import RandomChecks
@@ -136,7 +136,7 @@ def test_parts_of_one_kind_never_change_what_becomes_of_another(
         assert [row for row in whole.accepted if kinds[row] == kind] == [rows[place] for place in alone.accepted]
 
 
-Checked = tuple[PartChecks, NDArray[np.float64], NDArray[np.float64]]
+Checked = tuple[PartChecks, Floats, Floats]
 
 
 def _images(rng: np.random.Generator, n: int, worst: bool) -> Checked:

@@ -8,16 +8,14 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from numpy.typing import NDArray
 from scipy.stats import binom, binomtest
 
+from models.arrays import Bools, Floats
 from models.errors import InvalidInput
 from selection.checks import RandomChecks
 from selection.evidence import BETS, Grouped, checks_needed
 from selection.risk import NoPromise, Threshold, accept_threshold, loosest, promise
 
-Floats = NDArray[np.float64]
-Bools = NDArray[np.bool_]
 Rule = Callable[[Floats, Bools, Floats], float | None]
 
 

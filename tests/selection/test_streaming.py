@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from numpy.typing import NDArray
 
+from models.arrays import Floats
 from models.errors import InvalidInput
 from selection.strategies import Covering, MostDoubtful, uncertainty
 from tests.selection.pools import Pool, pools, rng
@@ -102,7 +102,7 @@ def test_pieces_do_not_matter_to_a_cover() -> None:
         (np.zeros(2), r"embeddings: expected shape \(n, d\), got \(2,\)"),
     ],
 )
-def test_bad_points_are_named(points: NDArray[np.float64], said: str) -> None:
+def test_bad_points_are_named(points: Floats, said: str) -> None:
     stream = Covering(2)
     stream.offer(np.zeros((1, 2)))
     with pytest.raises(InvalidInput, match=said):

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from PIL import Image
 from playwright.sync_api import Browser, Page, ViewportSize
 
+from models.arrays import Bools
 from tests.serving.real_studio import EMAIL, PASSWORD, RealStudio
 
 DESK = ViewportSize(width=1300, height=700)
@@ -39,7 +40,7 @@ class Shown:
     which something of them is drawn, ``left`` and ``top`` its first ones on the page."""
 
     regions: list[dict[str, Any]]
-    drawn: NDArray[np.bool_]
+    drawn: Bools
     left: float
     top: float
 

@@ -16,10 +16,10 @@ from typing import Any
 import numpy as np
 import pytest
 import yaml
-from numpy.typing import NDArray
 from PIL import Image
 
 from models.actors import FIGURES
+from models.arrays import Floats
 from models.detection.overlap import pairwise_iou
 from models.records import Box
 from models.scenery import backdrop, developed, paint_ground
@@ -291,7 +291,7 @@ class TestTracker:
             assert np.diag(pairwise_iou(drawn, frames[-1][1])).max() < 0.3  # who had stood still would be far off
 
 
-def moving_scene(seed: int, count: int) -> Iterator[tuple[bytes, NDArray[np.float64]]]:
+def moving_scene(seed: int, count: int) -> Iterator[tuple[bytes, Floats]]:
     """PNG frames, and the boxes (2, 4) on each."""
     rng = np.random.default_rng(seed)
     street = own_road(rng, 480, 360, 3)

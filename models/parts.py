@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from models.arrays import Bools
+from models.counting import counted
 from models.records import Boxes, Label, Lanes, Transcript
 
 
@@ -35,6 +36,12 @@ def nothing(label: Label) -> Label:
             return Boxes(label.width, label.height)
         case Lanes():
             return Lanes(label.width, label.height)
+
+
+def tell_empty(labels: Sequence[Label]) -> str | None:
+    """In how many items nothing is labelled, for whoever did not expect that; None where something is in each."""
+    empty = sum(label == nothing(label) for label in labels)
+    return f"nothing is labelled in {empty} of {counted(len(labels), 'item')}" if empty else None
 
 
 def each_alone(label: Label) -> Sequence[Label]:

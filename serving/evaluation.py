@@ -11,6 +11,7 @@ from models import datasets
 from models.arrays import Floats
 from models.errors import InvalidInput
 from models.onnx_files import description
+from models.parts import tell_empty
 from models.records import Label, Prediction, Task
 from models.report.document import Model, Report
 from models.report.job import Subject, report
@@ -51,8 +52,11 @@ def evaluate(
     datasets.require_task("evaluate", request.task, request.data)
     subject = find(request.task, request.model, loop)
     marked = {spec: list(datasets.read_marked(spec)) for spec in request.data}
-    against = find(request.task, request.against, loop) if request.against else None
     console = console or Console(stderr=True)
+    for spec, items in marked.items():
+        if told := tell_empty([label for _, label, _ in items]):
+            console.print(f"{spec}: {told}", markup=False, highlight=False)
+    against = find(request.task, request.against, loop) if request.against else None
     for one in (subject, against) if against else (subject,):
         _tell_unknown(request.task, one, [label for items in marked.values() for _, label, _ in items], console)
     return report(

@@ -17,6 +17,7 @@ from models.errors import InvalidInput
 from models.importing import is_pretrained
 from models.marks import Mark, Marks
 from models.onnx_files import TUNED, description
+from models.parts import tell_empty
 from models.recordings import medium_sha256
 from models.records import Boxes, Item, Label, Task
 from models.versions import Version, read_version
@@ -166,6 +167,8 @@ def train_version(
         raise InvalidInput(f"train {request.task}: expected labelled items from {source}, got {got}")
     if material.gold:
         console.print(f"train {request.task}: {counted(material.gold, 'gold item')} left out of training")
+    if told := tell_empty([label for _, label in material.pairs]):
+        console.print(f"train {request.task}: {told}")
     shared = _share_out(material, request)
     if not shared.kept:
         raise InvalidInput(

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from models.parts import has_parts
+from models.parts import has_parts, tell_empty
 from models.records import Box, Boxes, Label, Lane, Lanes, Task, Transcript
 from models.tasks import differs, part_errors
 from tests.small_labels import words
@@ -130,3 +130,16 @@ def test_a_text_without_words_has_no_parts() -> None:
     assert not has_parts(Transcript("go on"))
     assert all(has_parts(label) for label in (words("go on"), Transcript(""), picture(), road()))
     assert part_errors("asr", Transcript("go on"), Transcript("go on")).wrong.shape == (0,)
+
+
+@pytest.mark.parametrize(
+    ("labels", "told"),
+    [
+        ([Transcript("go")], None),
+        ([Transcript("")], "nothing is labelled in 1 of 1 item"),
+        ([picture(), picture((5, "car")), picture()], "nothing is labelled in 2 of 3 items"),
+        ([Lanes(9, 9, (Lane(((1, 1), (2, 2))),)), Lanes(9, 9)], "nothing is labelled in 1 of 2 items"),
+    ],
+)
+def test_items_in_which_nothing_is_labelled_are_told(labels: list[Label], told: str | None) -> None:
+    assert tell_empty(labels) == told

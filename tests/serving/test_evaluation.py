@@ -142,6 +142,18 @@ def test_what_a_model_cannot_name_is_told(loop: Loop, tmp_path: Path) -> None:
     assert told[0].endswith(": the model knows no bus, so boxes called so count as missed; it knows car")
 
 
+def test_items_in_which_nothing_is_labelled_are_told_by_data_set(loop: Loop, tmp_path: Path) -> None:
+    model, full, some = make_version(tmp_path / "versions", "lane").onnx, tmp_path / "full", tmp_path / "some"
+    data = data_set(full, "lane"), data_set(some, "lane")
+    for number in (3, 8):
+        (some / f"{number}.lines.txt").write_text("")
+    said = io.StringIO()
+    console = Console(file=said, width=200)
+    run(Request("lane", data, str(model)), loop, settings(tmp_path), tmp_path / "out", NOW, console)
+    told = [line for line in said.getvalue().splitlines() if "nothing is labelled" in line]
+    assert told == [f"{data[1]}: nothing is labelled in 2 of 12 items"]
+
+
 class TestCommand:
     def test_from_a_file_to_a_report_and_its_exit_codes(self, tmp_path: Path) -> None:
         model = str(make_version(tmp_path / "versions", "asr").onnx)

@@ -1,11 +1,13 @@
 """How far a transcript is to be trusted, from the probabilities it was read from."""
 
 import math
+from collections.abc import Sequence
 
 import jiwer
 import numpy as np
 
 from models.arrays import Floats
+from models.records import Word
 
 ALPHA = 1 / 3
 
@@ -24,6 +26,18 @@ def confidence(log_probs: Floats, alpha: float = ALPHA) -> Floats:
     least = math.exp(-(classes ** (1 - alpha) - 1) / (1 - alpha))
     certain: Floats = np.clip((np.exp(-entropy) - least) / (1 - least), 0.0, 1.0)
     return certain
+
+
+def word_features(words: Sequence[Word], edits: float) -> dict[str, float]:
+    """What calibration learns from the words of any recogniser, and from how many edits it expects them to want."""
+    confidences = [word.confidence for word in words] or [0.0]
+    return {
+        "words": float(len(words)),
+        "word_confidence_min": min(confidences),
+        "word_confidence_mean": float(np.mean(confidences)),
+        "expected_edits": edits,
+        "expected_wer": min(1.0, edits / max(1, len(words))),
+    }
 
 
 def word_edits(guess: str, truth: str) -> int:

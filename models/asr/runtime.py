@@ -16,7 +16,7 @@ from scipy.special import entr, logsumexp, softmax
 
 from models.arrays import Floats
 from models.asr.decoding import Expectation, Hypothesis, Tokens, align, greedy, prefix_beam
-from models.asr.doubt import confidence, word_edits
+from models.asr.doubt import confidence, word_edits, word_features
 from models.asr.frames import BLANK, CONTEXT, FRAME, FRAME_S
 from models.asr.spelling import START, Spelling
 from models.asr.timing import when_they_sound
@@ -228,17 +228,11 @@ def spell(symbols: Sequence[Symbol], duration_s: float, begins: Callable[[int, f
 
 def features_of(parts: Sequence[Passage], words: Sequence[Word], log_probs: Floats) -> Mapping[str, float]:
     """What calibration learns from, the same keys for every clip."""
-    confidences = [word.confidence for word in words] or [0.0]
-    edits = sum(part.edits for part in parts)
     return {
-        "words": float(len(words)),
-        "word_confidence_min": min(confidences),
-        "word_confidence_mean": float(np.mean(confidences)),
+        **word_features(words, sum(part.edits for part in parts)),
         "text_probability": math.exp(sum(part.log_prob for part in parts)),
         "empty_probability": math.exp(sum(part.log_empty for part in parts)),
         "nbest_entropy": sum(part.entropy for part in parts),
-        "expected_edits": edits,
-        "expected_wer": min(1.0, edits / max(1, len(words))),
         "frame_probability": float(np.exp(log_probs.max(axis=1).mean())),
         "greedy_agrees": float(all(part.as_greedy for part in parts)),
     }

@@ -15,6 +15,7 @@ import onnx
 from numpy.typing import NDArray
 from onnx import TensorProto, helper
 
+from models.asr.doubt import word_features
 from models.asr.log_mel import timbre
 from models.declaring import build
 from models.errors import InvalidInput, NotFound
@@ -136,14 +137,8 @@ def words_of(found: Iterable[Any], duration_s: float) -> tuple[Word, ...]:
 
 def features(words: tuple[Word, ...], segments: list[Any]) -> dict[str, float]:
     """What calibration learns from, the same keys for every clip."""
-    confidences = [word.confidence for word in words] or [0.0]
-    edits = sum(1 - word.confidence for word in words)
     return {
-        "words": float(len(words)),
-        "word_confidence_min": min(confidences),
-        "word_confidence_mean": float(np.mean(confidences)),
-        "expected_edits": edits,
-        "expected_wer": min(1.0, edits / max(1, len(words))),
+        **word_features(words, sum(1 - word.confidence for word in words)),
         "mean_log_prob": float(np.mean([segment.avg_logprob for segment in segments])) if segments else 0.0,
         "no_speech_probability": max((float(segment.no_speech_prob) for segment in segments), default=1.0),
         "most_compressed": max((float(segment.compression_ratio) for segment in segments), default=0.0),

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -16,8 +16,10 @@ from serving.dashboard.frame import LINES, page
 from serving.deployment import Deployment, deployment_of
 from serving.loop import Actor, utc_now
 from serving.store.browsing import Failed
+from serving.store.columns import LARGEST_ID
 from serving.store.inbox import Letter
 from serving.store.outbox import Delivery
+from serving.store.records import storable_time
 
 TOOLS = {"label-studio": "Label Studio", "cvat": "CVAT"}
 
@@ -95,11 +97,11 @@ def _message(one: Delivery, may: bool) -> Failing:
 
 
 def _retry(deployment: Deployment, given: dict[str, str], actor: Actor) -> None:
-    if "event" in given and given["event"].isdecimal():
-        tool = deployment.loop.store.inbox.retry(int(given["event"]), actor, utc_now())
+    if (event := _id(given, "event")) is not None:
+        tool = deployment.loop.store.inbox.retry(event, actor, utc_now())
         (deployment.cvat if tool == "cvat" else deployment.label_studio).wake()
-    elif "delivery" in given and given["delivery"].isdecimal():
-        deployment.loop.store.outbox.retry(int(given["delivery"]), actor, utc_now())
+    elif (delivery := _id(given, "delivery")) is not None:
+        deployment.loop.store.outbox.retry(delivery, actor, utc_now())
         deployment.webhooks.wake()
     elif "item" in given and "task" in given:
         deployment.loop.retry(given["item"], parse_task(given["task"]), actor)
@@ -108,6 +110,12 @@ def _retry(deployment: Deployment, given: dict[str, str], actor: Actor) -> None:
         raise InvalidInput(
             f"retry: expected an item with its task, an event or a delivery, got {', '.join(sorted(given))}"
         )
+
+
+def _id(given: Mapping[str, str], name: str) -> int | None:
+    """That of a form, if it can be one."""
+    told = given.get(name, "")
+    return int(told) if told.isdecimal() and len(told) <= len(str(LARGEST_ID)) else None
 
 
 def host(url: str) -> str:
@@ -121,6 +129,6 @@ def _moment(told: str) -> tuple[datetime, str] | None:
     try:
         at, item_id = told.split("~")
         moment = datetime.fromisoformat(at)
-        return (moment if moment.tzinfo else moment.replace(tzinfo=utc_now().tzinfo)), item_id
+        return storable_time(moment if moment.tzinfo else moment.replace(tzinfo=UTC), "before"), item_id
     except ValueError as error:
         raise InvalidInput(f"before: expected time~id as the link to a page says, got {told!r}") from error

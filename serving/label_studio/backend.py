@@ -41,7 +41,8 @@ class PredictBody(Body, extra="ignore"):
     def drawn(self) -> list[Mapping[str, Any]]:
         """Those regions."""
         context = (self.params or {}).get("context") or {}
-        return list(context.get("result") or []) if isinstance(context, Mapping) else []
+        result = context.get("result") if isinstance(context, Mapping) else None
+        return result if isinstance(result, list) else []
 
 
 class EventBody(Body, extra="allow"):

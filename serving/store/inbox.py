@@ -9,6 +9,7 @@ from sqlalchemy import delete, func, select, update
 
 from models.errors import NotFound
 from models.records import Task
+from serving.store.columns import LARGEST_ID
 from serving.store.database import Database, log
 from serving.store.records import Actor
 from serving.store.tables import inbox
@@ -104,7 +105,8 @@ class Inbox:
             NotFound: there is none; somebody may have worked on it meanwhile.
         """
         with self._database.writing() as connection:
-            row = connection.execute(select(inbox.c.tool, inbox.c.dead).where(inbox.c.id == event_id)).one_or_none()
+            known = select(inbox.c.tool, inbox.c.dead).where(inbox.c.id == event_id)
+            row = connection.execute(known).one_or_none() if abs(event_id) <= LARGEST_ID else None
             if row is None:
                 raise NotFound(f"event: expected the id of one in the inbox, got {event_id}")
             if row.dead:

@@ -112,6 +112,12 @@ class TestBackend:
         studio.answers = True
         assert len(predict(joined, task)[0]["result"]) == 1
 
+    @pytest.mark.parametrize("context", [None, 1, {}, {"result": None}, {"result": 0.5}, {"result": {}}])
+    def test_a_context_that_holds_no_regions_is_none(self, joined: Served, studio: FakeStudio, context: Any) -> None:
+        task = studio.add_task("a.png", picture(1))
+        (result,) = predict(joined, task, params={"context": context})
+        assert len(result["result"]) == 1
+
     def test_without_the_settings_of_label_studio_there_is_no_result(self, tmp_path: Path, studio: FakeStudio) -> None:
         with serving(tmp_path) as served:
             (result,) = predict(served, studio.add_task("a.png", picture()))

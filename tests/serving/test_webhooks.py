@@ -378,6 +378,30 @@ def test_what_nobody_heard_is_on_the_page_and_told_again_from_there(served: Serv
     assert store.outbox.dead() == []
 
 
+@pytest.mark.parametrize(
+    ("form", "status"),
+    [
+        ({"delivery": "7"}, 404),
+        ({"event": "7"}, 404),
+        ({"event": str(2**63)}, 404),
+        ({"event": "1" * 5000}, 422),
+        ({"delivery": "1" * 5000}, 422),
+        ({"delivery": "-1"}, 422),
+        ({"item": "7"}, 422),
+    ],
+)
+def test_what_is_not_there_is_not_tried_again(served: Served, form: dict[str, str], status: int) -> None:
+    assert served.client.post("/errors/retry", data=form, follow_redirects=False).status_code == status
+
+
+@pytest.mark.parametrize("before", ["x", "2026-01-01", "0001-01-01T00:00:00+14:00~a", "9999-12-31T23:59:59-14:00~a"])
+def test_a_page_of_errors_begins_at_a_time_that_there_is(served: Served, before: str) -> None:
+    answer = served.client.get("/errors", params={"before": before})
+    assert answer.status_code == 422
+    assert "before: expected" in answer.text
+    assert served.client.get("/errors", params={"before": "2026-01-01T00:00:00~a"}).status_code == 200
+
+
 def test_the_service_tells_what_happens(served: Served, receiver: Receiver) -> None:
     asked = {"url": receiver.url, "events": ["item.routed"], "task": "detection"}
     made = served.client.post("/v1/webhooks", json=asked).json()

@@ -48,6 +48,8 @@ def test_a_split_is_a_folder_with_a_table(tmp_path: Path, above: str) -> None:
         read(f"audiofolder:{tmp_path}")
     with pytest.raises(NotFound, match="got dev"):
         read(f"audiofolder:{tmp_path}:dev")
+    with pytest.raises(NotFound, match=r"expected one of the splits there \(metadata\), got train"):
+        read(f"audiofolder:{tmp_path / above / 'test' / 'metadata.jsonl'}:train")
 
 
 @pytest.mark.parametrize(

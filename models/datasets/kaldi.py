@@ -150,7 +150,8 @@ def write(root: Path, pairs: Iterable[tuple[Item, Transcript]]) -> None:
     ``utt2lang`` has those utterances whose language is known; without any, there is no such file. Where an item is a
     stretch of a recording, ``segments`` tells where each utterance is, and ``wav.scp`` names recordings.
 
-    An utterance is called ``SPEAKER-ITEM``; an item without a group is its own speaker.
+    An utterance is called ``SPEAKER-ITEM``, or as its item where that begins so; an item without a group is its own
+    speaker.
 
     Raises:
         InvalidInput: as ``new_folder``, two items that would be one utterance, a path that ``wav.scp`` cannot hold, or
@@ -162,7 +163,8 @@ def write(root: Path, pairs: Iterable[tuple[Item, Transcript]]) -> None:
         for item, label in pairs:
             name = file_name(item)
             speaker = (token(item.group) if item.group else name).replace("-", "_")
-            utterance = f"{speaker}-{name}" if item.group else speaker
+            ours = name if name.startswith(f"{speaker}-") else f"{speaker}-{name}"
+            utterance = ours if item.group else speaker
             if utterance in utterances:
                 raise InvalidInput(f"{root}: expected items with names of their own, got two called {utterance}")
             found = stretch(item.uri)

@@ -282,15 +282,15 @@ def test_written_stretches_are_segments_and_read_again(tmp_path: Path) -> None:
     module.write(tmp_path / "out", pairs)  # type: ignore[arg-type]
     out = {path.name: path.read_text().splitlines() for path in (tmp_path / "out").iterdir()}
     assert out["segments"] == [
-        "ada-ada-1 one 0.5 1.25",
-        "ada-ada-2 one 1.25 3",
-        "bob-bob-1 two 0 2",
-        "bob-bob-2 two 0.25 2",
+        "ada-1 one 0.5 1.25",
+        "ada-2 one 1.25 3",
+        "bob-1 two 0 2",
+        "bob-2 two 0.25 2",
         f"eve {out['wav.scp'][2].split()[0]} 0.333375 1",
     ]
     assert out["wav.scp"][:2] == [f"one {one}", f"two {two}"]
     assert out["wav.scp"][2].endswith(f" {other}")
-    assert out["utt2spk"][0] == "ada-ada-1 ada"
+    assert out["utt2spk"][0] == "ada-1 ada"
     again = list(read(f"kaldi:{tmp_path}/out"))
     assert [(item.group, item.language, label) for item, label in again[:4]] == [
         (item.group, item.language, label) for item, label in pairs[:4]
@@ -317,6 +317,13 @@ def test_a_written_directory_is_sorted_by_utterance_and_so_by_speaker(tmp_path: 
     assert out["text"] == ["a-z z 1", "a-é é 1", "a_b-a a 1", "a_b-b b 1", "a_b_c-x x 1", "c c 1"]
     assert out["wav.scp"][0] == f"a-z {clip}"
     assert out["spk2utt"] == ["a a-z a-é", "a_b a_b-a a_b-b", "a_b_c a_b_c-x", "c c"]
+
+
+def test_an_utterance_that_begins_with_its_speaker_keeps_its_name(tmp_path: Path) -> None:
+    said = [("S1-yes", "S1"), ("S1no", "S1"), ("S-2-yes", "S-2"), ("audio/S3-yes.wav", "S3")]
+    module.write(tmp_path / "out", [(Item(name, "a.wav", group), Transcript("x")) for name, group in said])
+    lines = (tmp_path / "out" / "utt2spk").read_text().splitlines()
+    assert lines == ["S1-S1no S1", "S1-yes S1", "S3-yes S3", "S_2-S-2-yes S_2"]
 
 
 def test_an_item_without_a_group_does_not_come_between_those_of_a_speaker(tmp_path: Path) -> None:

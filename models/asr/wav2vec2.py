@@ -161,6 +161,9 @@ def pretrained(name: str, file: Path | None, given: Mapping[str, Any]) -> tuple[
         InvalidInput: no such bundle, or a file of another.
     """
     known = bundles()
+    if file and not name:
+        raise InvalidInput(f"{file}: expected the name of its bundle, as in torchaudio:BUNDLE:{file.name}, one of "
+                           f"{', '.join(known)}, got none")  # fmt: skip
     if name not in known:
         raise InvalidInput(f"torchaudio: expected one of {', '.join(known)}, got {name!r}")
     bundle = known[name]

@@ -180,6 +180,10 @@ def test_known_symbols_keep_their_rows_and_new_ones_follow() -> None:
     [
         (lambda file: wav2vec2.pretrained("BIG", None, {}), "torchaudio: expected one of SMALL_ASR, SMALL, got 'BIG'"),
         (
+            lambda file: wav2vec2.pretrained("", file, {}),
+            "it.pth: expected the name of its bundle, as in torchaudio:BUNDLE:it.pth, one of SMALL_ASR, SMALL, ",
+        ),
+        (
             lambda file: wav2vec2.pretrained("SMALL_ASR", saved(file, None), {}),
             "it.pth: expected the weights of torchaudio's SMALL_ASR, got",
         ),

@@ -156,7 +156,8 @@ def train(
             where = "trained already" if done else f"going on at epoch {run.epoch + 1}, batch {run.batch + 1}"
             console.print(f"{where}: {folder.name}")
         schedule = _Schedule(plan, recipe, sizes)
-        bar = progress.add_task("training", total=plan.epochs * len(examples), loss="")
+        total = plan.epochs * len(examples)
+        bar = progress.add_task("training", completed=run.epoch * len(examples), total=total, loss="")
 
         def tell(done: int, loss: float) -> None:
             progress.update(bar, completed=done, loss=f"loss {loss:.4f}")

@@ -131,6 +131,7 @@ def train(
     db: Database = None,
 ) -> None:
     """Train a candidate: on data sets or, without --data, from the serving version on the store's corrections."""
+    from models.report.lines import measured
     from serving.training import Request, train_candidate
 
     request = Request(
@@ -149,7 +150,7 @@ def train(
     )
     settings = settings_of(database_url=db)
     version = train_candidate(request, Loop.open(settings), settings, ACTOR, runs=runs, out=to)
-    out.print(table(("metric", "value"), [(name, str(value)) for name, value in version.metrics.items()]))
+    out.print(table(("metric", "value"), measured(version.metrics)))
     out.print(f"{version.name} in {version.folder}")
 
 

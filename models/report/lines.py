@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from models import tasks
 from models.figures import DOUBT, Meaning
@@ -69,3 +69,12 @@ def shown(value: float | None) -> str:
 def span(interval: Interval | None) -> str:
     """An interval for a person."""
     return "–" if interval is None else f"{shown(interval[0])} – {shown(interval[1])}"
+
+
+def measured(metrics: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    """What a version's figures are called, as a threshold calls them, and each for a person."""
+    for name, value in metrics.items():
+        if isinstance(value, Mapping):
+            yield from ((f"{name}.{part}", figure) for part, figure in measured(value))
+        else:
+            yield name, shown(value) if isinstance(value, float | None) else str(value)

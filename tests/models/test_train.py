@@ -126,6 +126,7 @@ def test_ctrl_c_keeps_what_is_done_and_the_run_goes_on_to_the_same_weights(tmp_p
         written = io.StringIO()
         resumed, _ = train(plan(), pairs, tmp_path / "stopped", console=Console(file=written), device=CPU)
         assert told in written.getvalue()
+        assert " 0/" not in written.getvalue().splitlines()[-1].split("training")[-1]
         assert_same(unbroken, resumed)
 
 

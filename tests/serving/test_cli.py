@@ -239,6 +239,9 @@ def test_from_a_data_set_to_a_serving_version(tmp_path: Path) -> None:
     name = folder.name
     assert folder.is_relative_to(tmp_path / "kept" / "models")
     told = json.loads((folder / "version.json").read_text(encoding="utf-8"))
+    said = dict(line.split(maxsplit=1) for line in trained.stdout.splitlines()[1:-1])
+    assert said["f1"].strip() == f"{told['metrics']['f1']:.3f}"
+    assert said["f1_by_category.night"].strip() == f"{told['metrics']['f1_by_category']['night']:.3f}"
     assert told["data"] == [f"culane:{tmp_path.name}/roads:train"]
     assert told["metrics"]["held_out"] == f"culane:{tmp_path.name}/unseen:train"
     assert (told["training"]["items"], told["training"]["gold_left_out"], told["calibration"]["n"]) == (5, 1, 30)

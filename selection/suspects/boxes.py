@@ -100,7 +100,8 @@ def _about(box: Box, of: Parts, row: int, score: float) -> Finding:
     if of.free[row] > of.support[row]:
         reason = f"the model sees the {box.category} beside this box (confidence {of.free[row]:.2f})"
         return Finding("badly located", score, reason, box.xyxy)
-    reason = f"the model is only {100 * of.support[row]:.0f} % sure of a {box.category} here"
+    sure = f"only {100 * of.support[row]:.0f}" if of.support[row] >= 0.01 else "less than 1"
+    reason = f"the model is {sure} % sure of a {box.category} here"
     return Finding("spurious", score, reason, box.xyxy)
 
 

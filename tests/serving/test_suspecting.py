@@ -39,7 +39,7 @@ def test_labels_worst_first_in_pages_and_anew_when_they_change(served: Served) -
     first = ranked(served, limit=3)
     worst = first["suspects"][0]
     assert (worst["item_id"], worst["annotator"], worst["rank"], first["total"]) == (bad, "bob", 1, 7)
-    assert worst["reason"] == "the model is only 0 % sure of a bus here"
+    assert worst["reason"] == "the model is less than 1 % sure of a bus here"
     assert worst["findings"][0]["where"] == BUS["xyxy"]
     assert worst["uri"].startswith("posted:")
     assert first["model_version"] == served.version

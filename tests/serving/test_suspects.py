@@ -24,7 +24,7 @@ from tests.tiny_versions import make_version
 
 REASONS = {
     "asr": "the model hears nothing for “no”",
-    "detection": "the model is only 0 % sure of a bus here",
+    "detection": "the model is less than 1 % sure of a bus here",
     "lane": "the model sees no line from (200, 127) to (200, 7)",
 }
 

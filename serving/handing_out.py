@@ -133,8 +133,10 @@ class HandingOut:
         if not waiting:
             held = self._store.workload.held_by_others(task, annotator, now) if able == ANYTHING else 0
             holding = f"; others hold {counted(held, 'item')} of {task}" if held else ""
-            return Nothing(f"nothing is open{holding}")
-        others = f"{counted(waiting, 'item')} of {task} {'waits' if waiting == 1 else 'wait'} for others"
+            new = self._store.workload.new(task)
+            coming = f"; {_wait(new, task)} for the model" if new else ""
+            return Nothing(f"nothing is open{holding}{coming}")
+        others = f"{_wait(waiting, task)} for others"
         if able != ANYTHING and not able.does(task):
             return Nothing(f"{annotator} does {able.words}; {others}")
         if self._left_today(policy, now) <= 0:
@@ -192,6 +194,10 @@ class _Taking:
         if self.seconds_left is not None:
             self.seconds_left -= sum(map(_seconds, leased))
         return leased
+
+
+def _wait(count: int, task: Task) -> str:
+    return f"{counted(count, 'item')} of {task} {'waits' if count == 1 else 'wait'}"
 
 
 def _laid_out(

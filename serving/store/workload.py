@@ -23,6 +23,11 @@ class Workload:
         )
         return int(self._database.value(chosen))
 
+    def new(self, task: Task) -> int:
+        """How many items of a task no version has seen."""
+        chosen = select(func.count()).where(item_tasks.c.task == task, item_tasks.c.state == "registered")
+        return int(self._database.value(chosen))
+
     def held_by_others(self, task: Task, annotator: str, now: datetime) -> int:
         """How many items of a task others than this person hold: planted ones, too, or who compares would know them."""
         lives = leases.c.task == task, leases.c.ended_at.is_(None), leases.c.expires_at > now

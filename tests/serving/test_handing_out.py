@@ -20,6 +20,7 @@ from hypothesis import strategies as st
 from models.records import Item
 from selection.policy import Policy
 from selection.routing import DRAWN
+from serving.intake import Registration
 from serving.media_files import content_id
 from serving.policies import parse_policy
 from tests.serving.browser import listening
@@ -84,6 +85,11 @@ def test_people_get_what_they_can_do_and_hear_why_they_get_nothing(desk: Desk) -
     assert desk.why("ada") == ("nothing is open", None), "of what others hold, she can do nothing"
     desk.clock.forward(3600)
     assert desk.why("eve") == ("nothing is open", None), "their leases have ended"
+
+
+def test_who_gets_nothing_hears_of_what_the_model_is_still_to_see(desk: Desk) -> None:
+    desk.loop.register([Registration(f"{n}.jpg", "detection", picture(n)) for n in range(2)], "poster")
+    assert desk.why("ada") == ("nothing is open; 2 items of detection wait for the model", None)
 
 
 LANGUAGES, CATEGORIES = ["de", "hsb", "en"], ["car", "bus", "van"]

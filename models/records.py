@@ -375,5 +375,5 @@ def _require_label(where: str, task: Task, label: Label) -> None:
 
 def short(value: object, limit: int = 200) -> str:
     """A value as a sentence of refusal shows it, cut off where it is long."""
-    text = repr(value)
+    text = value.isoformat() if isinstance(value, datetime) else repr(value)
     return text if len(text) <= limit else f"{text[:limit]}…"

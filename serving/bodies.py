@@ -9,6 +9,8 @@ from models.errors import InvalidInput
 from models.records import LABEL_TYPES, WRITTEN_OUT, Correction, Seconds, Task, Time, explain, from_json
 from serving.store.records import UNFIT, Unfit
 
+_Worked = Annotated[Seconds, Field(ge=0, le=86_400, description="human time spent, a day at most")]
+
 
 class Body(BaseModel):
     """A request's body: unknown keys are mistakes."""
@@ -41,7 +43,7 @@ class CorrectionBody(Body):
     task: Task
     label: dict[str, Any] = Field(description="a Transcript, Boxes or Lanes, as the task asks")
     annotator: str = Field(min_length=1)
-    seconds: Annotated[Seconds, Field(ge=0, description="human time spent")]
+    seconds: _Worked
     tool: str = Field("api", min_length=1)
     created_at: Time | None = None
     model_version: str | None = None
@@ -73,7 +75,7 @@ class UnfitBody(Body):
         description="; ".join(f"{task}: {', '.join(reasons)}" for task, reasons in UNFIT.items()), examples=["damaged"]
     )
     annotator: str = Field(min_length=1)
-    seconds: Annotated[Seconds, Field(ge=0, description="human time spent")]
+    seconds: _Worked
     tool: str = Field("api", min_length=1)
     created_at: Time | None = None
     lease_id: str | None = None

@@ -82,9 +82,20 @@ async def _answer(explain: Callable[[Exception], Failure], page: Page, request: 
     status, code, message, headers = explain(error)
     shown = page(request, status, message)
     if shown is None:
-        return error_response(status, code, message, headers)
+        return error_response(status, code, _at_length(request, status, message), headers)
     shown.headers.update(headers or {})
     return shown
+
+
+def _at_length(request: Request, status: int, message: str) -> str:
+    """What was expected where there is no such route, of which Starlette says the name of the status alone."""
+    if message != HTTPStatus(status).phrase:
+        return message
+    expected = {
+        HTTPStatus.NOT_FOUND: "a route that /docs describes, got none",
+        HTTPStatus.METHOD_NOT_ALLOWED: f"a method that /docs describes there, got {request.method}",
+    }.get(HTTPStatus(status))
+    return f"{request.url.path}: expected {expected}" if expected else message
 
 
 def _plain(error: Exception) -> Failure:

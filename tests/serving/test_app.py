@@ -215,8 +215,13 @@ class TestItems:
         for path in ("/v1/items/none", "/v1/items/none/media", "/v1/nothing", "/v2", "/docs.json", "/schema.json"):
             assert error_of(served.client.get(path), 404)[0] == "not_found"
 
+    def test_a_route_that_is_not_there_is_told_with_where_to_look(self, served: Served) -> None:
+        answer = served.client.get("/v1/nothing")
+        assert error_of(answer, 404) == ("not_found", "/v1/nothing: expected a route that /docs describes, got none")
+
     def test_another_method_is_not_allowed(self, served: Served) -> None:
-        assert error_of(served.client.put("/v1/items"), 405)[0] == "method_not_allowed"
+        expected = "/v1/items: expected a method that /docs describes there, got PUT"
+        assert error_of(served.client.put("/v1/items"), 405) == ("method_not_allowed", expected)
 
 
 class TestQueue:
@@ -289,7 +294,8 @@ class TestQueue:
             ({"created_at": "9999-12-31T23:59:59-14:00"}, "invalid_input"),
             ({"created_at": "0001-01-01T00:00:00+14:00"}, "invalid_input"),
             ({"seconds": -1}, "invalid_input"),
-            ({"seconds": 1e300}, "invalid_record"),
+            ({"seconds": 86_401}, "invalid_input"),
+            ({"seconds": 1e300}, "invalid_input"),
             ({"seconds": None}, "invalid_input"),
             ({"task": "none"}, "invalid_input"),
             ({"more": 1}, "invalid_input"),
@@ -297,6 +303,12 @@ class TestQueue:
         )
         for change, code in changes:
             assert error_of(self.send(served, leased, self.body(leased) | change), 422)[0] == code
+
+    def test_a_time_without_its_zone_is_told_as_times_are_written(self, served: Served) -> None:
+        annotate(served)
+        (leased,) = self.lease(served)
+        _, message = error_of(self.send(served, leased, self.body(leased) | {"created_at": "2026-01-01T00:00:00"}), 422)
+        assert message == "Correction.created_at: expected a time with its zone, got 2026-01-01T00:00:00"
 
     def test_a_word_of_a_time_that_utc_does_not_have_is_refused(self, served: Served) -> None:
         item_id = annotate(served)["item_id"]

@@ -44,6 +44,7 @@ def sherpa(path: Path, metadata: Mapping[str, str] | None = None) -> Path:
 def nemo(path: Path, subsampling: int = 8, metadata: Mapping[str, str] | None = None) -> Path:
     """A FastConformer CTC: ``audio_signal`` (batch, 80, frames), ``length`` -> ``logprobs``, the blank last.
 
+    As NeMo's own do, it gives a frame for the last few of the features too, however few they are.
     NeMo's own export writes no ``metadata``; sherpa-onnx's script adds what it needs.
     """
     weights, bias = _listener(NEMO_FEATURES, (*PIECES, "<blk>"), above=1.0)
@@ -123,8 +124,8 @@ class _Graph(OnnxGraph):
     """An ONNX graph in the making, of a recogniser."""
 
     def pooled(self, bands: str, factor: int, weights: Any, bias: Any, output: str) -> None:
-        """(batch, bands, frames) -> log-probabilities (batch, frames / factor, classes)."""
-        self.node("AveragePool", [bands], "slow", kernel_shape=[factor], strides=[factor])
+        """(batch, bands, frames) -> log-probabilities (batch, frames / factor rounded up, classes)."""
+        self.node("AveragePool", [bands], "slow", kernel_shape=[factor], strides=[factor], ceil_mode=1)
         self.node("Conv", ["slow", self.constant("weights", weights), self.constant("bias", bias)], "columns")
         self.node("Transpose", ["columns"], "rows", perm=[0, 2, 1])
         self.node("LogSoftmax", ["rows"], output, axis=2)

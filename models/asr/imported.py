@@ -47,14 +47,18 @@ class Runtime(runtime.Runtime):
         """Log-probabilities (frames, classes) of a clip of any length, and its embedding.
 
         A long clip is heard piece by piece, cut where it is quiet. Frame i lies at i times ``frame_s``: where a network
-        gives a few frames less for a piece than that, blanks fill up.
+        gives a few frames less for a piece than that, blanks fill up; where it gives more, the last piece keeps them,
+        for words may end there.
         """
         pieces, embeddings, weights = [], [], []
         frames = 0
         for first, last, _, _ in windows(media):
             outputs = run(self._session, self.feeds(media[first:last]))
+            heard = log_probs(self.declaration, outputs[self.declaration.output])
             wanted = max(1, round(last / SAMPLE_RATE / self.declaration.frame_s) - frames)
-            pieces.append(_filled(log_probs(self.declaration, outputs[self.declaration.output]), wanted))
+            if last == len(media):
+                wanted = max(wanted, len(heard))
+            pieces.append(_filled(heard, wanted))
             embeddings.append(self._embedding(outputs, media[first:last]))
             weights.append(last - first)
             frames += wanted

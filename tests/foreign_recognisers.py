@@ -18,6 +18,7 @@ from tests.tones import PITCHES
 
 PIECES = ("▁a", "▁b", "▁c")
 SHERPA_FEATURES = LogMel(high_hz=-400.0)
+W2V_BERT_FEATURES = LogMel("w2v-bert", gain=32768.0, normalise="per_feature")
 NEMO_FEATURES = LogMel("nemo", low_hz=0.0, normalise="per_feature")
 
 
@@ -61,14 +62,23 @@ def nemo(path: Path, subsampling: int = 8, metadata: Mapping[str, str] | None = 
 
 def parakeet(path: Path) -> Path:
     """Hugging Face's: NeMo's features as ``input_features`` (batch, frames, 80), a mask of the frames that count."""
-    weights, bias = _listener(NEMO_FEATURES, (*PIECES, "<pad>"), above=1.0)
-    sound, mask = (TensorProto.FLOAT, ["N", "T", 80]), (TensorProto.BOOL, ["N", "T"])
+    return _masked(path, NEMO_FEATURES, 8)
+
+
+def w2v_bert(path: Path) -> Path:
+    """Hugging Face's: ``input_features`` (batch, frames, 160), two of Kaldi's frames side by side, and their mask."""
+    return _masked(path, W2V_BERT_FEATURES, 1)
+
+
+def _masked(path: Path, features: LogMel, factor: int) -> Path:
+    weights, bias = _listener(features, (*PIECES, "<pad>"), above=1.0)
+    sound, mask = (TensorProto.FLOAT, ["N", "T", features.width]), (TensorProto.BOOL, ["N", "T"])
     graph = _Graph({"input_features": sound, "attention_mask": mask})
     graph.node("Transpose", ["input_features"], "bands", perm=[0, 2, 1])
     graph.node("Cast", ["attention_mask"], "counts", to=TensorProto.FLOAT)
     graph.node("Unsqueeze", ["counts", graph.constant("one", np.array([1]))], "row")
     graph.node("Mul", ["bands", "row"], "heard")
-    graph.pooled("heard", 8, weights, bias, "logits")
+    graph.pooled("heard", factor, weights, bias, "logits")
     beside(path, [f"{piece} {number}" for number, piece in enumerate((*PIECES, "<pad>"))])
     return graph.save(path, {"logits": ["N", "F", 4]}, {})
 
@@ -112,7 +122,7 @@ def beside(path: Path, lines: Sequence[str]) -> None:
 
 def _listener(features: LogMel, classes: Sequence[str], above: float) -> tuple[Any, Any]:
     """A kernel (classes, bands, 1) and bias: a piece is likelier than the blank where its band is louder than that."""
-    weights, bias = np.zeros((len(classes), features.mels, 1), np.float32), np.zeros(len(classes), np.float32)
+    weights, bias = np.zeros((len(classes), features.width, 1), np.float32), np.zeros(len(classes), np.float32)
     for letter, hertz in PITCHES.items():
         row = classes.index(f"▁{letter}")
         weights[row, loudest_band(features, hertz)] = 4.0

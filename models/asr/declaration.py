@@ -32,12 +32,15 @@ _PROBE_S = (4, 8)  # clips whose frames are counted
 _HABITS: dict[str, dict[str, Any]] = {  # of the features that others train on
     "kaldi": {"high_hz": -400.0},
     "nemo": {"low_hz": 0.0, "high_hz": 0.0, "normalise": "per_feature"},
+    "w2v-bert": {"gain": 32768.0, "normalise": "per_feature"},
 }
+_PAIRS = LogMel("w2v-bert").width  # no other features of Hugging Face's are as many
 _KINDS_OF = {"normalise": ("waveform",), "layout": ("log-mel",), "features": ("log-mel",)}  # other input heeds none
 # families of sherpa-onnx that hear features of their own, by a part of their name
 _OWN_FEATURES = ("telespeech", "dolphin", "paraformer", "sense_voice", "medasr", "fire_red", "tdnn")
 _MOMENTS = ("mean", "invstd", "neg_mean", "inv_stddev", "lfr_window_size")  # and others note here what to do outside
 _HALVES = ("last_hidden_state", "encoder_hidden_states", "encoder_out", "input_ids", "decoder_input_ids")
+_HALF_LENGTHS = ("encoded_lengths", "encoded_len")  # beside the output of a transducer's encoder (NeMo, GigaAM)
 
 
 @dataclass(frozen=True)
@@ -128,7 +131,7 @@ def declare(onnx: Path, given: Mapping[str, Any]) -> Declaration:
     """
     session = open_session(onnx)
     graph = graph_of(session)
-    _require_known_features(graph.metadata)
+    _require_known_features(graph)
     whole = merged(_told_by(graph, given), given)
     require_heeded(given.get("input", {}), _KINDS_OF, whole["input"]["kind"], "kind", "input.")
     told = _with_habits(graph, whole)
@@ -208,7 +211,7 @@ def _read_vocabulary(path: Path) -> list[str]:
         lines = [line for line in text.split("\n") if line.strip("\r")]
         parts = [line.rstrip("\r").rsplit(" ", 1) for line in lines]
         if not all(len(part) == 2 and part[1].isdecimal() for part in parts):
-            return [line.strip() for line in lines]
+            return [line.strip() or " " for line in lines]  # the piece of a line may be a space
         numbered = {part[0] or " ": int(part[1]) for part in parts}
     if sorted(numbered.values()) != list(range(len(numbered))):
         raise InvalidInput(f"{path}: expected pieces numbered from 0 without a gap, got {len(numbered)} pieces up to "
@@ -224,17 +227,19 @@ def _blank(pieces: Sequence[str]) -> int:
                        f"{', '.join(BLANKS)}")  # fmt: skip
 
 
-def _require_known_features(metadata: Mapping[str, str]) -> None:
-    """What sherpa-onnx notes of a model must be something that can be computed here.
+def _require_known_features(graph: Graph) -> None:
+    """What sherpa-onnx notes of a model, and what GigaAM calls its inputs, must be what can be computed here.
 
     Raises:
         InvalidInput: it wants sound at another rate, or features that are neither Kaldi's nor NeMo's.
     """
+    metadata = graph.metadata
     rate = metadata.get("sample_rate", str(SAMPLE_RATE))
     if rate.partition(".")[0] != str(SAMPLE_RATE):
         raise InvalidInput(f"sample_rate: expected sound at {SAMPLE_RATE} Hz, got {rate}, as its "
                            "metadata says")  # fmt: skip
-    family = "GigaAM" if metadata.get("is_giga_am", "0") != "0" else metadata.get("model_type", "")
+    giga_am = metadata.get("is_giga_am", "0") != "0" or any(port.name == "feature_lengths" for port in graph.inputs)
+    family = "GigaAM" if giga_am else metadata.get("model_type", "")
     noted = ", ".join(key for key in _MOMENTS if key in metadata)
     if family == "GigaAM" or noted or any(name in family for name in _OWN_FEATURES):
         told = f" ({noted} in its metadata)" if noted else ""
@@ -252,6 +257,7 @@ def _require_whole(graph: Graph, output: str) -> None:
         InvalidInput: it is the encoder or the decoder of one that writes word after word.
     """
     halves = [name for name in (*(port.name for port in graph.inputs), output) if name in _HALVES]
+    halves += [port.name for port in graph.outputs if port.name in _HALF_LENGTHS]
     if halves or "pred_hidden" in graph.metadata:
         ports = ", ".join(map(str, (*graph.inputs, *graph.outputs)))
         raise InvalidInput(f"model: expected a whole recogniser with CTC classes, got half of one that writes word by "
@@ -284,7 +290,10 @@ def _told_by(graph: Graph, given: Mapping[str, Any]) -> dict[str, Any]:
         mels = sound.shape[1] if mels_first else sound.shape[2]
         untold = mels_first or "model_type" in metadata or sound.name == "input_features"  # Hugging Face's, of any kind
         known = _features(metadata) or ({} if untold else {"kind": "kaldi"})
-        found["features"] = {**known, **({"mels": mels} if mels else {})}
+        if sound.name == "input_features" and mels == _PAIRS:
+            found["features"] = {"kind": "w2v-bert"}
+        else:
+            found["features"] = {**known, **({"mels": mels} if mels else {})}
     if metadata.get("subsampling_factor", "").isdecimal():
         told["subsampling"] = int(metadata["subsampling_factor"])
     return {**told, "input": found}
@@ -344,10 +353,10 @@ def _check(graph: Graph, declaration: Declaration) -> None:
     if len(port.shape) != rank:
         raise InvalidInput(f"input.kind: expected what {port} takes, got {wants.kind!r}, with {rank} axes")
     if wants.kind == "log-mel":
-        mels = port.shape[2 if wants.layout == "frames-mels" else 1]
-        if mels not in (None, wants.features.mels):
-            raise InvalidInput(f"input.features.mels: expected {mels}, as {port} says with layout {wants.layout}, "
-                               f"got {wants.features.mels}")  # fmt: skip
+        width = port.shape[2 if wants.layout == "frames-mels" else 1]
+        if width not in (None, wants.features.width):
+            raise InvalidInput(f"input.features.mels: expected {width}, as {port} says with layout {wants.layout}, "
+                               f"got {wants.features.width}")  # fmt: skip
     if declaration.embedding is not None:
         graph.output(declaration.embedding)
 

@@ -1,4 +1,5 @@
-"""Log-mel features as the recognisers of others want them, in numpy: Kaldi's (icefall, sherpa, WeNet) and NeMo's.
+"""Log-mel features as the recognisers of others want them, in numpy: Kaldi's (icefall, sherpa, WeNet, w2v-BERT), and
+NeMo's.
 
 Frames are 25 ms, every 10 ms, of sound at 16 kHz; spectra have 512 points.
 """
@@ -22,14 +23,15 @@ _ADDED_POWER = 2.0**-24  # NeMo's addition to it
 
 @dataclass(frozen=True)
 class LogMel:
-    """Features of one kind: "kaldi" (``snip_edges=False``, no dither) or "nemo" (its mel spectrogram preprocessor).
+    """Features of one kind: "kaldi" (``snip_edges=False``, no dither), "w2v-bert" (Kaldi's, ``snip_edges=True``, two
+    frames side by side in each row) or "nemo" (its mel spectrogram preprocessor).
 
     ``mels`` bands from ``low_hz`` to ``high_hz``, which counts from half the sample rate downwards if it is not
     positive. Samples in [-1, 1] are multiplied by ``gain`` first. "per_feature" brings each band of a clip to mean 0
     and deviation 1.
     """
 
-    kind: Literal["kaldi", "nemo"] = "kaldi"
+    kind: Literal["kaldi", "nemo", "w2v-bert"] = "kaldi"
     mels: int = 80
     low_hz: float = 20.0
     high_hz: float = 0.0
@@ -48,11 +50,16 @@ class LogMel:
         """Where the highest band ends."""
         return self.high_hz if self.high_hz > 0 else SAMPLE_RATE / 2 + self.high_hz
 
+    @property
+    def width(self) -> int:
+        """Columns of the features."""
+        return self.mels * (2 if self.kind == "w2v-bert" else 1)
+
     def of(self, waveform: Waveform) -> NDArray[np.float32]:
-        """Features (frames, mels) of a clip of at least one sample."""
+        """Features (frames, width) of a clip of at least one sample."""
         sound = waveform.astype(np.float64) * self.gain
-        power = _kaldi_power(sound) if self.kind == "kaldi" else _nemo_power(sound)
-        if self.kind == "kaldi":
+        power = _nemo_power(sound) if self.kind == "nemo" else _kaldi_power(sound, whole=self.kind == "w2v-bert")
+        if self.kind != "nemo":
             energy = power[:, : FFT // 2] @ _kaldi_filters(self).T
             values = np.log(np.maximum(energy, _LEAST_POWER))
         else:
@@ -60,6 +67,8 @@ class LogMel:
         if self.normalise == "per_feature":
             spread = values.std(axis=0, ddof=1) if len(values) > 1 else np.zeros(self.mels)
             values = (values - values.mean(axis=0)) / (spread + 1e-5)
+        if self.kind == "w2v-bert":  # the last frame of an odd number goes, as its mask has it
+            values = values[: len(values) // 2 * 2].reshape(-1, self.width)
         return values.astype(np.float32)
 
 
@@ -72,12 +81,14 @@ def timbre(waveform: Waveform) -> tuple[float, ...]:
     return (*bands.mean(axis=0).tolist(), *bands.std(axis=0).tolist())
 
 
-def _kaldi_power(sound: Floats) -> Floats:
+def _kaldi_power(sound: Floats, whole: bool) -> Floats:
     """Power spectra (frames, 257): frames centred every 10 ms, the clip mirrored at its ends, each frame without its
-    mean, pre-emphasised, under Povey's window (kaldi/feat/feature-window.cc).
+    mean, pre-emphasised, under Povey's window (kaldi/feat/feature-window.cc). ``whole``: only frames that lie inside
+    the clip, the first at its beginning, and two of them at least.
     """
-    frames = max(1, (len(sound) + HOP // 2) // HOP)
-    place = np.arange(frames)[:, None] * HOP + (HOP - WINDOW) // 2 + np.arange(WINDOW)
+    frames = max(2, 1 + (len(sound) - WINDOW) // HOP) if whole else max(1, (len(sound) + HOP // 2) // HOP)
+    first = 0 if whole else (HOP - WINDOW) // 2
+    place = np.arange(frames)[:, None] * HOP + first + np.arange(WINDOW)
     period = 2 * len(sound)
     mirrored = np.where(place % period < len(sound), place % period, period - 1 - place % period)
     framed = sound[mirrored]

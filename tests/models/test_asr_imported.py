@@ -35,6 +35,7 @@ FAMILIES: dict[str, tuple[Make, Callable[[Path], Mapping[str, Any]], float]] = {
         0.08,
     ),
     "parakeet": (foreign.parakeet, lambda folder: {"input": {"features": {"kind": "nemo"}}}, 0.08),
+    "w2v-bert": (foreign.w2v_bert, lambda folder: {}, 0.02),
     "wav2vec2": (foreign.wav2vec2, lambda folder: {"vocabulary": str(folder / "vocab.json")}, 0.02),
     "wav2vec2-masked": (
         lambda path: foreign.wav2vec2(path, masked=True),
@@ -196,6 +197,11 @@ class TestDeclaration:
                 {},
                 r"features.kind: expected nemo or kaldi .* for input_features \(\?x\?x80\), got none",
             ),
+            (
+                foreign.w2v_bert,
+                {"input": {"features": {"kind": "kaldi"}}},
+                r"features.mels: expected 160, as input_features \(\?x\?x160\) says .*, got 80",
+            ),
             (lambda path: foreign.nemo(path, subsampling=4), {}, "subsampling: expected 0.08 s .*, got 0.04 s"),
         ],
     )
@@ -268,6 +274,24 @@ class TestDeclaration:
         with pytest.raises(InvalidInput, match=message):
             declare(tmp_path / "encoder.onnx", {"vocabulary": str(tmp_path / "vocab.json")})
 
+    def test_the_encoder_of_a_transducer_is_no_recogniser(self, tmp_path: Path) -> None:
+        """NeMo's ``encoder-model.onnx``, whose outputs are states, and then their number."""
+        model = onnx.load(foreign.nemo(tmp_path / "model.onnx", metadata={}))
+        model.graph.node.append(onnx.helper.make_node("Identity", ["length"], ["encoded_lengths"]))
+        model.graph.output.append(onnx.helper.make_tensor_value_info("encoded_lengths", onnx.TensorProto.INT64, ["N"]))
+        onnx.save(model, tmp_path / "model.onnx")
+        with pytest.raises(InvalidInput, match=r"expected a whole recogniser .*, got half .*, encoded_lengths \(\?\)"):
+            declare(tmp_path / "model.onnx", {"input": {"features": {"kind": "nemo"}}})
+
+    def test_gigaams_own_export_is_known_by_its_inputs(self, tmp_path: Path) -> None:
+        model = onnx.load(foreign.nemo(tmp_path / "model.onnx", metadata={}))
+        model.graph.input[1].name = "feature_lengths"
+        for node in model.graph.node:
+            node.input[:] = ["feature_lengths" if name == "length" else name for name in node.input]
+        onnx.save(model, tmp_path / "model.onnx")
+        with pytest.raises(InvalidInput, match=r"model_type: .*, got GigaAM with features of its own"):
+            declare(tmp_path / "model.onnx", {"input": {"features": {"kind": "nemo"}}})
+
     def test_vocabularies_are_read_from_three_kinds_of_file(self, tmp_path: Path) -> None:
         path = tmp_path / "tokens.txt"
         path.write_text("b 1\n<blk> 0\n▁a 2\n", encoding="utf-8")
@@ -276,6 +300,8 @@ class TestDeclaration:
         assert vocabulary(str(path), tmp_path, None) == [" ", "a"]  # a space has a number too
         path.write_text("a\nb\n", encoding="utf-8")
         assert vocabulary(str(path), tmp_path, 3) == ["a", "b", "<blk>"]
+        path.write_text(" \na\n\n", encoding="utf-8")
+        assert vocabulary(str(path), tmp_path, 3) == [" ", "a", "<blk>"]  # NeMo's of letters begin with it
         path.write_text("a 0\nb 2\n", encoding="utf-8")
         with pytest.raises(InvalidInput, match="expected pieces numbered from 0 without a gap, got 2 pieces up to 2"):
             vocabulary(str(path), tmp_path, 2)
@@ -331,6 +357,19 @@ class TestLogMel:
         assert np.abs(ours - theirs).max() < 5e-3
 
     @settings(max_examples=15, deadline=None)
+    @given(st.integers(0, 2**32 - 1), st.integers(2000, 9000))
+    def test_w2v_bert_as_torchaudio_has_it(self, seed: int, samples: int) -> None:
+        clip = 0.1 * np.random.default_rng(seed).standard_normal(samples).astype(np.float32)
+        single = torchaudio.compliance.kaldi.fbank(
+            torch.from_numpy(clip)[None] * 32768, num_mel_bins=80, dither=0.0, snip_edges=True
+        )
+        single = (single - single.mean(0)) / torch.sqrt(single.var(0) + 1e-7)
+        theirs = single[: len(single) // 2 * 2].reshape(-1, 160).numpy()
+        ours = foreign.W2V_BERT_FEATURES.of(clip)
+        assert ours.shape == theirs.shape
+        assert np.abs(ours - theirs).max() < 5e-3
+
+    @settings(max_examples=15, deadline=None)
     @given(st.integers(0, 2**32 - 1), st.integers(400, 9000))
     def test_nemo_as_torch_and_torchaudio_have_it(self, seed: int, samples: int) -> None:
         clip = 0.1 * np.random.default_rng(seed).standard_normal(samples).astype(np.float32)
@@ -351,7 +390,7 @@ class TestLogMel:
         assert values.std(axis=0, ddof=1) == pytest.approx(np.ones(80), abs=1e-3)
 
     def test_one_sample_is_one_frame(self) -> None:
-        for kind in ("kaldi", "nemo"):
+        for kind, width in (("kaldi", 80), ("nemo", 80), ("w2v-bert", 160)):
             values = build(LogMel, {"kind": kind, "normalise": "per_feature"}).of(np.ones(1, np.float32))
-            assert values.shape == (1, 80)
+            assert values.shape == (1, width)
             assert np.isfinite(values).all()

@@ -27,7 +27,7 @@ from models.records import STRICT
 BLANKS = ("<blk>", "<blank>", "<eps>", "<pad>", "[PAD]", "-")  # what others call the blank
 UNSPOKEN = (*BLANKS, "<unk>", "[UNK]", "<s>", "</s>", "<sos/eos>", "<sos>", "<eos>", "<bos>")
 SPACES = str.maketrans({"▁": " ", "|": " "})  # SentencePiece's and wav2vec2's
-SHORTEST = SAMPLE_RATE // 2  # samples: shorter clips are filled up with silence
+SHORTEST = SAMPLE_RATE // 5  # samples: shorter clips are filled up with silence, which others would not hear
 _PROBE_S = (4, 8)  # clips whose frames are counted
 _HABITS: dict[str, dict[str, Any]] = {  # of the features that others train on
     "kaldi": {"high_hz": -400.0},

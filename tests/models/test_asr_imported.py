@@ -124,6 +124,14 @@ def test_silence_is_empty_and_no_clip_is_refused(tmp_path: Path) -> None:
         runtime.predict(np.zeros(0, np.float32))
 
 
+def test_short_clips_are_heard_as_they_are(tmp_path: Path) -> None:
+    """Silence after them would be part of what features are normalised by."""
+    clip = 0.1 * np.random.default_rng(0).standard_normal(int(0.25 * SAMPLE_RATE)).astype(np.float32)
+    feeds = imported(tmp_path, "nemo").feeds(clip)
+    assert np.array_equal(feeds["audio_signal"][0].T, foreign.NEMO_FEATURES.of(clip))
+    assert feeds["length"].tolist() == [25]
+
+
 def test_parts_of_pieces() -> None:
     assert _parts(" the") == [" ", "the"]
     assert _parts("a b ") == ["a", " ", "b", " "]

@@ -174,8 +174,8 @@ def log_probs(declaration: Declaration, output: NDArray[Any]) -> Floats:
 def vocabulary(given: object, folder: Path, classes: int | None) -> list[str]:
     """The pieces in the order of the classes: a list, a file, or ``tokens.txt`` beside the model.
 
-    A file is lines "piece number" (sherpa-onnx), JSON {"piece": number} (Hugging Face), or a piece a line. Where
-    there is one class more than pieces, the last is the blank (NeMo).
+    A file is lines "piece number" (sherpa-onnx), JSON {"piece": number} or ``tokenizer.json`` (Hugging Face), or a
+    piece a line. Where there is one class more than pieces, the last is the blank (NeMo).
 
     Raises:
         NotFound: the file is not there.
@@ -204,8 +204,8 @@ def _read_vocabulary(path: Path) -> list[str]:
     text = text_of(path)
     if path.suffix == ".json":
         try:
-            numbered = {str(piece): int(number) for piece, number in json.loads(text).items()}
-        except (ValueError, TypeError, AttributeError, RecursionError) as error:
+            numbered = {str(piece): int(number) for piece, number in _numbers(json.loads(text)).items()}
+        except (ValueError, TypeError, AttributeError, KeyError, RecursionError) as error:
             raise InvalidInput(f'{path}: expected JSON {{"piece": number}}, got an error: {error}') from error
     else:
         lines = [line for line in text.split("\n") if line.strip("\r")]
@@ -217,6 +217,16 @@ def _read_vocabulary(path: Path) -> list[str]:
         raise InvalidInput(f"{path}: expected pieces numbered from 0 without a gap, got {len(numbered)} pieces up to "
                            f"{max(numbered.values(), default=0)}")  # fmt: skip
     return sorted(numbered, key=numbered.__getitem__)
+
+
+def _numbers(told: Any) -> dict[str, Any]:
+    """The numbers of the pieces, of ``vocab.json``, which is that, or of ``tokenizer.json`` (Hugging Face's too)."""
+    if not isinstance(told.get("model"), Mapping):
+        return dict(told)
+    pieces = told["model"]["vocab"]
+    if isinstance(pieces, Sequence):  # with their scores
+        pieces = {piece: number for number, (piece, _) in enumerate(pieces)}
+    return {**pieces, **{one["content"]: one["id"] for one in told.get("added_tokens", ())}}
 
 
 def _blank(pieces: Sequence[str]) -> int:

@@ -1,5 +1,6 @@
 """Recognisers that others made: what their files say, what must be declared, and when their words are heard."""
 
+import json
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -316,6 +317,16 @@ class TestDeclaration:
         with pytest.raises(NotFound, match="none: expected a file"):
             vocabulary(str(tmp_path / "none"), tmp_path, 2)
 
+    @pytest.mark.parametrize(
+        "model",
+        [{"type": "BPE", "vocab": {"<unk>": 0, "▁a": 1}}, {"type": "Unigram", "vocab": [["<unk>", 0.0], ["▁a", -1.5]]}],
+    )
+    def test_a_tokenizer_of_hugging_face_is_a_vocabulary(self, tmp_path: Path, model: Mapping[str, Any]) -> None:
+        added = [{"id": 0, "content": "<unk>", "special": True}, {"id": 2, "content": "<pad>", "special": True}]
+        path = tmp_path / "tokenizer.json"
+        path.write_text(json.dumps({"version": "1.0", "added_tokens": added, "model": model}), encoding="utf-8")
+        assert vocabulary(str(path), tmp_path, 3) == ["<unk>", "▁a", "<pad>"]
+
     @pytest.mark.parametrize(("classes", "pieces"), [(2, 2), (3, 3), (None, 2)])
     def test_disambiguation_symbols_are_no_classes(self, tmp_path: Path, classes: int | None, pieces: int) -> None:
         """icefall's ``tokens.txt`` ends with them, for its lexicon; a network that has them is believed."""
@@ -328,7 +339,7 @@ class TestDeclaration:
             path.write_text("\ufeff" + text, encoding="utf-8")
             assert vocabulary(str(path), tmp_path, 2) == ["<blk>", "a"]
 
-    @pytest.mark.parametrize("text", ["{", "[]", '{"a": "x"}', '{"a": null}', "[" * 100_000])
+    @pytest.mark.parametrize("text", ["{", "[]", '{"a": "x"}', '{"a": null}', '{"model": {}}', "[" * 100_000])
     def test_a_broken_vocabulary_is_one_clear_error(self, tmp_path: Path, text: str) -> None:
         path = tmp_path / "vocab.json"
         path.write_text(text, encoding="utf-8")

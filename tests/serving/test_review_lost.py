@@ -38,6 +38,24 @@ def taken_up(at: Desk) -> Page:
     return after
 
 
+def unsent(page: Page) -> list[Any]:
+    """What the browser keeps until the service has it."""
+    ours = "Object.keys(localStorage).filter((key) => key.includes('outbox'))"
+    return list(page.evaluate(f"{ours}.map((key) => JSON.parse(localStorage[key]))"))
+
+
+def fails(at: Desk, item: str) -> None:
+    """Lets the service say of every correction of an item that it failed."""
+    told = '{"error": {"code": "internal", "message": "internal error; number 4f"}}'
+    at.page.context.route(f"**/{item}/correction", lambda route: route.fulfill(status=500, body=told))
+
+
+def throw_away(page: Page, answer: str) -> None:
+    """Throws away what is not sent, and answers the question whether that is meant."""
+    page.locator(".letters").get_by_role("button", name="Throw it away").click()
+    page.get_by_role("dialog").get_by_role("button", name=answer).click()
+
+
 @contextmanager
 def breaking_off(body: bytes) -> Iterator[str]:
     """The address of a server that breaks off in the midst of what it answers."""
@@ -131,6 +149,22 @@ class TestNothingIsLost:
         at.page.evaluate("window.dispatchEvent(new Event('online'))")
         assert at.correction(bad)["label"]["text"] == "yes"
 
+    @pytest.mark.parametrize("how", [{"status": 502}, {"status": 503}, {"status": 504}, None])
+    def test_one_that_fails_on_its_way_for_ever_holds_back_no_other(self, hushed: Desk, how: Any) -> None:
+        at = hushed
+        at.post("asr", 2)
+        at.open("/review/asr")
+        bad = at.item()
+        at.page.route(f"**/{bad}/correction", lambda route: route.fulfill(**how) if how else route.abort())
+        at.press("Enter")
+        at.until(lambda: at.item() != bad)
+        at.sees("work")
+        other = at.item()
+        expect(at.page.locator("#waiting")).to_contain_text("1 not sent yet")
+        at.press("Enter")
+        assert at.correction(other)["label"]["text"] == "yes"
+        assert at.corrections(bad) == []
+
     def test_a_correction_to_which_nobody_answers_is_sent_again(self, hushed: Desk) -> None:
         at = hushed
         at.page.clock.install()
@@ -169,7 +203,7 @@ class TestNothingIsLost:
         at.served.loop.correct(faster, None, "tester")
         at.press("Enter")
         expect(other.locator("#refused")).to_contain_text("Your work is kept")
-        other.get_by_role("button", name="Throw it away").click()
+        throw_away(other, "Throw it away")
         expect(at.page.locator("#refused")).to_be_empty()
 
     def test_a_lease_that_is_over_is_told_and_the_work_kept(self, hushed: Desk) -> None:
@@ -211,6 +245,114 @@ class TestNothingIsLost:
         at.page.unroute("**/v1/**")
         at.page.reload()  # as after signing in
         assert at.correction(item)["label"]["text"] == "yes"
+
+
+class TestWhatIsNotSent:
+    def test_is_told_with_its_item_its_time_and_what_the_service_said(self, hushed: Desk) -> None:
+        at = hushed
+        (item,) = at.post("asr")
+        fails(at, item)
+        at.open("/review/asr")
+        at.press("Enter")
+        expect(at.page.locator("#waiting")).to_contain_text("The service failed at it. 1 not sent yet.")
+        at.page.get_by_text("What is not sent").click()
+        (line,) = at.page.locator("#letters > div").all()
+        expect(line).to_contain_text(item[:12])
+        expect(line).to_contain_text("internal error; number 4f")
+        assert line.locator("time").get_attribute("datetime") == unsent(at.page)[0]["body"]["created_at"]
+
+    def test_is_opened_again_as_it_was_and_what_is_sent_then_replaces_it(self, hushed: Desk) -> None:
+        at = hushed
+        (item,) = at.post("asr")
+        fails(at, item)
+        at.open("/review/asr")
+        at.page.keyboard.type(" mine")
+        at.page.wait_for_timeout(300)
+        at.press("Enter")
+        at.page.get_by_text("What is not sent").click()
+        before = unsent(at.page)[0]["body"]["seconds"]
+        at.page.get_by_role("link", name="Open it again").click()
+        at.sees("work")
+        assert (at.item(), at.page.input_value("#text")) == (item, "yes mine")
+        at.page.keyboard.type(" too")
+        at.page.reload()  # a draft of it replaces it all the same
+        at.sees("work")
+        at.page.context.unroute(f"**/{item}/correction")
+        at.press("Enter")
+        at.until(lambda: len(at.corrections(item)) == 1)
+        (sent,) = at.corrections(item)
+        assert sent["label"]["text"] == "yes mine too"
+        assert sent["seconds"] > before > 0
+        expect(at.page.locator("#waiting")).to_be_empty()
+        assert unsent(at.page) == []
+
+    def test_is_thrown_away_after_a_question_in_every_tab(self, hushed: Desk) -> None:
+        at = hushed
+        (item,) = at.post("asr")
+        fails(at, item)
+        at.open("/review/asr")
+        at.press("Enter")
+        at.page.get_by_text("What is not sent").click()
+        other = at.page.context.new_page()
+        other.goto("/review/asr")
+        other.get_by_text("What is not sent").click()
+        throw_away(at.page, "Keep it")
+        assert len(unsent(at.page)) == 1
+        throw_away(at.page, "Throw it away")
+        for page in (at.page, other):
+            expect(page.locator("#waiting")).to_be_empty()
+            expect(page.locator("#unsent")).to_be_hidden()
+        assert unsent(other) == []
+
+    def test_stays_thrown_away_where_another_tab_is_just_sending_it(self, hushed: Desk) -> None:
+        at = hushed
+        (item,) = at.post("asr")
+        waiting: list[Any] = []
+        at.page.route(f"**/{item}/correction", lambda route: waiting.append(route))
+        at.open("/review/asr")
+        at.press("Enter")
+        at.until(lambda: len(waiting) == 1)
+        other = at.page.context.new_page()
+        other.goto("/log")
+        other.evaluate("for (const key of Object.keys(localStorage)) localStorage.removeItem(key)")
+        waiting[0].fulfill(status=500, body="{}")
+        at.sees("empty")
+        at.page.evaluate("window.dispatchEvent(new Event('online'))")
+        at.page.wait_for_timeout(300)
+        assert unsent(other) == []
+        expect(at.page.locator("#waiting")).to_be_empty()
+        assert len(waiting) == 1
+
+    def test_is_sent_by_one_tab_at_a_time(self, hushed: Desk) -> None:
+        at = hushed
+        (item,) = at.post("asr")
+        waiting: list[Any] = []
+        at.page.context.route(f"**/{item}/correction", lambda route: waiting.append(route))
+        at.open("/review/asr")
+        at.press("Enter")
+        at.until(lambda: len(waiting) == 1)
+        other = at.page.context.new_page()
+        other.goto("/review/asr")  # sends what waits
+        other.wait_for_timeout(500)
+        assert len(waiting) == 1
+        waiting[0].continue_()
+        assert at.correction(item)["label"]["text"] == "yes"
+        other.wait_for_timeout(300)
+        assert len(waiting) == 1
+
+    def test_and_fails_slowly_lets_nobody_wait_for_the_next_item(self, hushed: Desk) -> None:
+        at = hushed
+        at.post("asr")
+        at.open("/review/asr")
+        at.page.route("**/correction", lambda route: None)  # the next time nobody answers
+        at.page.route("**/correction", lambda route: route.fulfill(status=504), times=1)
+        at.press("Enter")
+        at.sees("empty")
+        expect(at.page.locator("#waiting")).to_contain_text("1 not sent yet")
+        (other,) = at.post("asr")
+        at.press("Enter")
+        at.sees("work")
+        assert at.item() == other
 
 
 class TestDrafts:

@@ -12,9 +12,9 @@ export class Failure extends Error {
     this.isPage = isPage;
   }
 
-  /** Whether the service is there, but failed at this request. */
+  /** Whether something is there that failed at this request: others may pass meanwhile. */
   get isInside() {
-    return this.status === 500;
+    return [500, 502, 504].includes(this.status);
   }
 
   /** Whether the same request may well pass later, or after signing in. */

@@ -4,7 +4,8 @@
  * the service has it: closing the page, a lost network or a restarted server lose nothing. Sending one twice is harmless:
  * it carries its time, and the service counts the same one once.
  *
- * What the service refuses for good (a lease that is over) is kept too, for the person to decide.
+ * What the service refuses for good (a lease that is over) is kept too, for the person to decide. What failed most often
+ * goes last, so that nothing holds back what comes after it, whatever becomes of it on its way.
  */
 
 import { Failure, call } from "./review-api.js";
@@ -18,8 +19,10 @@ const LONGEST_WAIT_MS = 60_000;
  * @typedef {object} Letter
  * @property {string} id
  * @property {string} itemId
+ * @property {string} [name] of the item, for people
  * @property {"correction" | "unfit"} [kind] without it, a correction
- * @property {Record<string, unknown>} body
+ * @property {Record<string, any>} body
+ * @property {{status: number, message: string, isPage: boolean, times: number}} [failed] why it did not pass yet, and how often
  * @property {{status: number, message: string}} [refused] what the service said
  */
 
@@ -35,8 +38,6 @@ export class Outbox {
   /** @param {() => void} changed told whenever there is something new to say */
   constructor(changed) {
     this.changed = changed;
-    /** @type {Failure | null} why the last attempt did not pass */
-    this.trouble = null;
     window.addEventListener("online", () => this.send());
     window.addEventListener("storage", ({ key }) => key?.startsWith(PREFIX) && changed());
     window.addEventListener("beforeunload", (event) => {
@@ -64,15 +65,30 @@ export class Outbox {
     return this.#letters.filter((letter) => letter.refused);
   }
 
-  /** @param {string} itemId @param {"correction" | "unfit"} kind @param {Record<string, unknown>} body */
-  add(itemId, kind, body) {
-    this.#keep({ id: crypto.randomUUID?.() ?? `${Date.now()}-${Math.random()}`, itemId, kind, body });
+  /** @returns {Failure | null} why something does not pass: what the page should say of it first */
+  get trouble() {
+    const failures = this.waiting.flatMap(({ failed }) => (failed ? [failureOf(failed)] : []));
+    return failures.find((failure) => !failure.isInside) ?? failures[0] ?? null;
+  }
+
+  /** What is not sent of an item, the newest. @param {string} itemId @returns {Letter | undefined} */
+  of(itemId) {
+    return this.#letters.findLast((letter) => letter.itemId === itemId);
+  }
+
+  /** @param {Omit<Letter, "id">} letter @param {string} [instead] the one that it replaces, whose seconds it tells as well */
+  add(letter, instead) {
+    const before = this.#letters.find(({ id }) => id === instead);
+    if (before) this.discard(before);
+    const seconds = Math.round(100 * (letter.body.seconds + (before?.body.seconds ?? 0))) / 100;
+    const id = crypto.randomUUID?.() ?? `${Date.now()}-${Math.random()}`;
+    this.#keep({ ...letter, id, body: { ...letter.body, seconds } });
     return this.send();
   }
 
   /** Sends a refused one without its lease: then the service always takes it, and the newest counts. @param {Letter} letter */
   insist(letter) {
-    this.#keep({ ...letter, refused: undefined, body: { ...letter.body, lease_id: null } });
+    this.#keep({ ...letter, refused: undefined, failed: undefined, body: { ...letter.body, lease_id: null } });
     return this.send();
   }
 
@@ -93,11 +109,16 @@ export class Outbox {
     return this.#sending;
   }
 
+  /** Sends what did not pass on its way; what something there failed at waits for its time, as it might take long. */
+  async settle() {
+    if (this.trouble && !this.trouble.isInside) await this.send();
+  }
+
   async #sendAll() {
     try {
-      this.trouble = await this.#sendEach();
-      if (this.trouble) this.#timer = window.setTimeout(() => this.send(), this.#wait);
-      this.#wait = this.trouble ? Math.min(LONGEST_WAIT_MS, 2 * this.#wait) : FIRST_WAIT_MS;
+      const failure = await this.#sendEach();
+      if (failure) this.#timer = window.setTimeout(() => this.send(), this.#wait);
+      this.#wait = failure ? Math.min(LONGEST_WAIT_MS, 2 * this.#wait) : FIRST_WAIT_MS;
     } finally {
       this.changed();
     }
@@ -105,28 +126,44 @@ export class Outbox {
 
   /** What the service fails at waits, and what follows it on its item. @returns {Promise<Failure | null>} what did not pass */
   async #sendEach() {
+    /** @type {Set<string>} */
     const stuck = new Set();
-    const first = () => this.waiting.find(({ itemId }) => !stuck.has(itemId));
     let trouble = null;
-    for (let letter = first(); letter && (!trouble || trouble.isInside); letter = first()) {
-      const failure = await this.#sendOne(letter);
+    for (let letter = this.#first(stuck); letter && (!trouble || trouble.isInside); letter = this.#first(stuck)) {
+      const failure = await alone(letter, (one) => this.#sendOne(one));
       if (failure) stuck.add(letter.itemId);
       trouble = failure ?? trouble;
     }
     return trouble;
   }
 
+  /** The oldest of an item, where it failed least often. @param {Set<string>} stuck items @returns {Letter | undefined} */
+  #first(stuck) {
+    const times = (/** @type {Letter} */ letter) => letter.failed?.times ?? 0;
+    const oldest = this.waiting.filter(({ itemId }, place, all) => all.findIndex((one) => one.itemId === itemId) === place);
+    return oldest.filter(({ itemId }) => !stuck.has(itemId)).sort((one, other) => times(one) - times(other))[0];
+  }
+
   /** @param {Letter} letter @returns {Promise<Failure | null>} why it did not pass, but may later */
   async #sendOne(letter) {
+    if (!this.#isThere(letter)) return null; // another tab has sent it, or thrown it away
     try {
       await call("POST", `/v1/items/${encodeURIComponent(letter.itemId)}/${letter.kind ?? "correction"}`, letter.body);
       this.discard(letter);
     } catch (error) {
       if (!(error instanceof Failure)) throw error;
+      const { status, message, isPage } = error;
+      const times = 1 + (letter.failed?.times ?? 0);
+      const told = error.passes ? { failed: { status, message, isPage, times } } : { refused: { status, message } };
+      if (this.#isThere(letter)) this.#keep({ ...letter, ...told });
       if (error.passes) return error;
-      this.#keep({ ...letter, refused: { status: error.status, message: error.message } });
     }
     return null;
+  }
+
+  /** @param {Letter} letter */
+  #isThere(letter) {
+    return this.#letters.some(({ id }) => id === letter.id);
   }
 
   /** @param {Letter} letter */
@@ -136,8 +173,23 @@ export class Outbox {
   }
 }
 
+/** @param {NonNullable<Letter["failed"]>} failed */
+export const failureOf = ({ status, message, isPage }) => new Failure(status, message, isPage);
+
 /** @returns {Letter[]} what this page, earlier ones and other tabs left, oldest first */
 function stored() {
   const letters = keysOf(PREFIX).map((key) => kept(key)).filter(Boolean);
   return letters.sort((one, other) => String(one.body.created_at).localeCompare(String(other.body.created_at)));
+}
+
+/**
+ * Does something with a letter that no other tab does at the same time, where the browser lets tabs know of each other.
+ *
+ * @template T
+ * @param {Letter} letter
+ * @param {(letter: Letter) => Promise<T>} act
+ * @returns {Promise<T>}
+ */
+function alone(letter, act) {
+  return navigator.locks ? navigator.locks.request(PREFIX + letter.id, () => act(letter)) : act(letter);
 }

@@ -26,6 +26,25 @@ export async function reason(text) {
   return answer?.ok ? answer.text() : text;
 }
 
+/** Says a reason in the page's language, unless something else was said there meanwhile. */
+export function tellReason(/** @type {HTMLElement} */ where, /** @type {string} */ text, what = "textContent") {
+  Object.assign(where, { [what]: "" });
+  where.dataset[what] = text;
+  reason(text).then((said) => where.dataset[what] === text && Object.assign(where, { [what]: said }));
+}
+
+/** Why nothing comes of a request that may pass later. @param {import("./review-api.js").Failure} failure */
+export function away({ status, isPage, isInside }) {
+  if (status === 401) return say("You are signed out.");
+  if (isPage) return say("A page came instead of an answer of the service, perhaps one to sign in.");
+  return isInside ? say("The service failed at it.") : say("The service does not answer.");
+}
+
+/** What people call an item. @param {{uri: string, item_id: string}} item */
+export function nameOf({ uri, item_id }) {
+  return uri.startsWith("posted:") ? item_id.slice(0, 12) : uri.split("/").at(-1) || uri;
+}
+
 /** The element of the page with that id. @param {string} id */
 export function element(id) {
   const found = document.getElementById(id);

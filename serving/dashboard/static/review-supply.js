@@ -30,6 +30,7 @@ const PAGE = `${Date.now()}-${Math.random()}`; // of all in this browser
  * @property {boolean} [touched] whether the person changed something: then it is kept, lease or not
  * @property {number} seconds spent so far
  * @property {string} [page] that put it down
+ * @property {string} [instead] what was not sent of it before, which this replaces
  * @property {string} [given] the label that was sent, as JSON, or "unfit", so that another one mends it
  */
 
@@ -85,7 +86,7 @@ export class Supply {
   /** Leaves everything that is held, and what is on the table, for the next page. @param {Work | null} current */
   putDown(current) {
     const held = [...(current ? [current] : []), ...this.#ready].filter(({ item, touched }) => item.lease_id || touched);
-    const ours = held.map(({ item, draft, seconds, touched, given }) => ({ item, draft, seconds, touched, given, page: PAGE }));
+    const ours = held.map(({ item, draft, seconds, touched, given, instead }) => ({ item, draft, seconds, touched, given, instead, page: PAGE }));
     const ids = ours.map(({ item }) => item.item_id);
     this.#down = keep(this.#key, [...ours, ...this.#shelf(ids)]) ? ids : null; // another tab may have put down its own
   }

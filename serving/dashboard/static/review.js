@@ -13,9 +13,10 @@ import { ActiveTime, watch } from "./review-clock.js";
 import { acts, chord, composes, writes } from "./review-keys.js";
 import { LaneEditor } from "./review-lanes.js";
 import { Outbox } from "./review-outbox.js";
-import { announce, element, fill, reason, say } from "./review-page.js";
+import { announce, away, element, nameOf, say, tellReason } from "./review-page.js";
 import { keep, kept } from "./review-shelf.js";
 import { Supply, itemOf } from "./review-supply.js";
+import { tellOutbox } from "./review-unsent.js";
 
 /**
  * @typedef {import("./review-supply.js").Work} Work
@@ -54,8 +55,8 @@ class Review {
     this.about = about;
     this.clock = new ActiveTime(() => performance.now());
     this.editor = new EDITORS[about.task](this.clock, about.categories);
-    this.outbox = new Outbox(() => this.#tellOutbox());
-    this.supply = new Supply(about.task, about.annotator, this.editor.prepare, () => this.outbox.trouble && this.outbox.send());
+    this.outbox = new Outbox(() => tellOutbox(this.outbox));
+    this.supply = new Supply(about.task, about.annotator, this.editor.prepare, () => this.outbox.settle());
     this.tally = new Tally(`prelabel.tally.${about.task}`);
   }
 
@@ -101,7 +102,7 @@ class Review {
   /** @param {Work} work @param {string} given @param {Promise<void> | null} posted @param {string} [told] */
   #goOn(work, given, posted, told = "") {
     this.tally.add(work.given ? 0 : 1, work.seconds);
-    this.#remember({ ...work, given, seconds: 0 });
+    this.#remember({ ...work, given, seconds: 0, instead: undefined });
     return this.#go(async () => {
       if (!work.item.lease_id) await posted; // or the queue would hand out the very same item
       return this.supply.next();
@@ -110,15 +111,16 @@ class Review {
 
   /** @param {Work} work @param {"correction" | "unfit"} kind @param {Record<string, unknown>} what */
   #post(work, kind, what) {
-    return this.outbox.add(work.item.item_id, kind, {
+    const body = {
       ...what,
       task: this.about.task,
       annotator: this.about.annotator,
-      seconds: Math.round(100 * work.seconds) / 100,
+      seconds: work.seconds,
       tool: "prelabel",
       created_at: new Date().toISOString(),
       lease_id: work.item.lease_id,
-    });
+    };
+    return this.outbox.add({ itemId: work.item.item_id, name: nameOf(work.item), kind, body }, work.instead);
   }
 
   /** @param {Work} work that is done */
@@ -231,12 +233,14 @@ class Review {
     this.#again = window.setTimeout(look, LOOK_AGAIN_MS);
   }
 
-  /** @param {string} itemId @returns {Promise<Work>} */
+  /** One that is not sent yet is as it was sent. @param {string} itemId @returns {Promise<Work>} */
   async #thatItem(itemId) {
     const held = this.supply.take(itemId);
-    if (held) return held;
+    if (held?.touched) return held;
+    const unsent = this.outbox.of(itemId);
+    if (held && !unsent) return held;
     const { item, draft } = itemOf(await call("GET", `/v1/items/${encodeURIComponent(itemId)}`), this.about.task);
-    return { ...this.supply.work(item), draft };
+    return { ...(held ?? this.supply.work(item)), draft: unsent?.body.label ?? draft, touched: !!unsent, instead: unsent?.id };
   }
 
   /** Which part of the page is there. @param {"loading" | "work" | "empty" | "trouble" | "away"} state */
@@ -280,29 +284,6 @@ class Review {
     element("now").textContent = say("{n} s", { n: now.toFixed(0) });
     element("now").classList.toggle("counts", !!this.#work && this.clock.counts);
   }
-
-  #tellOutbox() {
-    const { waiting, refused, trouble, isSafe } = this.outbox;
-    const kept = isSafe ? say("They are kept in this browser.") : say("Do not close this page.");
-    element("waiting").textContent = trouble ? `${away(trouble)} ${say("{n} not sent yet.", { n: waiting.length })} ${kept}` : "";
-    element("sign-in").hidden = trouble?.status !== 401;
-    fill(element("refused"), refused.map((letter) => this.#refusal(letter)));
-  }
-
-  /** @param {import("./review-outbox.js").Letter} letter */
-  #refusal(letter) {
-    const told = document.createElement("p");
-    const stale = letter.refused?.status === 409;
-    told.textContent = stale ? say("Your time for an item was over, or someone else was faster. Your work is kept.")
-      : say("The service refused a correction. It is kept.");
-    const detail = document.createElement("small");
-    tellReason(detail, letter.refused?.message ?? "");
-    const row = document.createElement("div");
-    row.append(told, detail, ...(stale ? [button(say("Send it all the same"), () => this.outbox.insist(letter))] : []),
-      link(say("Look at the item"), `/review/${letter.body.task}/${letter.itemId}`),
-      button(say("Throw it away"), () => this.outbox.discard(letter)));
-    return row;
-  }
 }
 
 /** How many items, and how many seconds, in this tab; a reload keeps them. */
@@ -323,22 +304,16 @@ class Tally {
   }
 }
 
-/** Why nothing comes of a request that may pass later. @param {Failure} failure */
-function away({ status, isPage, isInside }) {
-  if (status === 401) return say("You are signed out.");
-  if (isPage) return say("A page came instead of an answer of the service, perhaps one to sign in.");
-  return isInside ? say("The service failed at it.") : say("The service does not answer.");
-}
-
 /** Why this item came to a person. @param {Item} item */
-function tellRoute({ route, uri, item_id, uncertainty }) {
+function tellRoute(item) {
+  const { route, item_id, uncertainty } = item;
   const badge = element("route");
   badge.textContent = say(route.decision);
   badge.className = `badge ${route.decision}`;
   tellReason(element("reason"), route.reason);
   tellReason(element("reason"), route.otherwise ?? "", "title");
   const name = /** @type {HTMLAnchorElement} */ (element("name"));
-  name.textContent = uri.startsWith("posted:") ? item_id.slice(0, 12) : uri.split("/").at(-1) || uri;
+  name.textContent = nameOf(item);
   name.href = `/items/${item_id}`;
   element("p-error").textContent = uncertainty.p_error.toFixed(2);
 }
@@ -362,29 +337,8 @@ function onUnfit(act) {
   });
 }
 
-/** Says a reason in the page's language, unless something else was said there meanwhile. */
-function tellReason(/** @type {HTMLElement} */ where, /** @type {string} */ text, what = "textContent") {
-  Object.assign(where, { [what]: "" });
-  where.dataset[what] = text;
-  reason(text).then((said) => where.dataset[what] === text && Object.assign(where, { [what]: said }));
-}
-
 function help() {
   /** @type {HTMLDialogElement} */ (element("help-dialog")).showModal();
-}
-
-/** @param {string} text @param {() => void} act */
-function button(text, act) {
-  const made = document.createElement("button");
-  made.type = "button";
-  made.textContent = text;
-  made.addEventListener("click", act);
-  return made;
-}
-
-/** @param {string} text @param {string} href */
-function link(text, href) {
-  return Object.assign(document.createElement("a"), { textContent: text, href });
 }
 
 /** @param {number} seconds */

@@ -16,13 +16,14 @@ from urllib.parse import urlencode, urlsplit
 
 from anyio.to_thread import run_sync
 from starlette.datastructures import Headers
+from starlette.requests import Request
 from starlette.responses import RedirectResponse
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from models.errors import NotAllowed
 from serving import tokens
 from serving.errors import StoreAway, Unauthenticated
-from serving.http_errors import explained
+from serving.http_errors import Page, explained_to
 from serving.store import Store
 from serving.store.records import Actor, Token
 
@@ -78,8 +79,9 @@ class Standing:
 class TokenAuth:
     """ASGI middleware that lets a request pass with ``state["actor"]`` set, or answers 401 or 403."""
 
-    def __init__(self, app: ASGIApp, store: Callable[[], Store]) -> None:
+    def __init__(self, app: ASGIApp, store: Callable[[], Store], page: Page) -> None:
         self._app = app
+        self._page = page
         self._store = store
         self._good: dict[str | None, Standing] = {}
 
@@ -94,7 +96,9 @@ class TokenAuth:
                 state["scopes"] = tokens.SCOPES if standing.token is None else standing.token.scopes
             except (NotAllowed, StoreAway) as error:
                 lost = isinstance(error, Unauthenticated) and is_page(scope, headers)
-                answer = RedirectResponse(_sign_in(scope), 303) if lost else explained(error)
+                answer = (
+                    RedirectResponse(_sign_in(scope), 303) if lost else explained_to(Request(scope), error, self._page)
+                )
                 await answer(scope, receive, send)
                 return
         await self._app(scope, receive, send)

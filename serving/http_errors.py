@@ -64,11 +64,17 @@ def _explained(error: Exception) -> Failure:
     return status, code, for_callers(error), headers
 
 
-def unexplained(error: BaseException, where: str) -> Response:
+def explained_to(request: Request, error: PrelabelError, page: Page) -> Response:
+    """The same to whoever asked: a page to who looks at one."""
+    return _told(_explained(error), page, request)
+
+
+def unexplained(request: Request, error: BaseException, where: str, page: Page) -> Response:
     """The answer to a bug of ours: the log has the traceback, the client only the number to find it by."""
     number = uuid4().hex[:8]
     log.error("%s failed, number %s", where, number, exc_info=error)
-    return error_response(500, "internal", f"internal error; the server's log tells more under number {number}")
+    message = f"internal error; the server's log tells more under number {number}"
+    return _told((500, "internal", message, None), page, request)
 
 
 def install(app: FastAPI, page: Page) -> None:
@@ -79,7 +85,11 @@ def install(app: FastAPI, page: Page) -> None:
 
 
 async def _answer(explain: Callable[[Exception], Failure], page: Page, request: Request, error: Exception) -> Response:
-    status, code, message, headers = explain(error)
+    return _told(explain(error), page, request)
+
+
+def _told(failure: Failure, page: Page, request: Request) -> Response:
+    status, code, message, headers = failure
     shown = page(request, status, message)
     if shown is None:
         return error_response(status, code, _at_length(request, status, message), headers)

@@ -14,11 +14,11 @@ from prometheus_client import (
     values,
 )
 from prometheus_client.exposition import CONTENT_TYPE_LATEST
-from starlette.requests import ClientDisconnect
+from starlette.requests import ClientDisconnect, Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from models.records import Task
-from serving.http_errors import unexplained
+from serving.http_errors import Page, unexplained
 
 UNKNOWN = "unknown"  # the route of every request that no route takes
 GONE = 499  # the client left before its answer
@@ -87,10 +87,11 @@ class Metrics:
 
 
 class Measured:
-    """The outermost ASGI middleware: counts every answer, and turns what nobody caught into a plain 500."""
+    """The outermost ASGI middleware: counts every answer, and turns what nobody caught into a 500."""
 
-    def __init__(self, app: ASGIApp, metrics: Callable[[], Metrics]) -> None:
+    def __init__(self, app: ASGIApp, metrics: Callable[[], Metrics], page: Page) -> None:
         self._app = app
+        self._page = page
         self._metrics = metrics
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -110,7 +111,7 @@ class Measured:
         except ClientDisconnect:
             status = GONE
         except Exception as error:  # noqa: BLE001 - the last place before the server, which would show a traceback
-            answer = unexplained(error, f"{scope['method']} {route_of(scope)}")
+            answer = unexplained(Request(scope), error, f"{scope['method']} {route_of(scope)}", self._page)
             if status == 0:
                 await answer(scope, receive, noting)
         self._metrics().answered(scope["method"], route_of(scope), status, perf_counter() - begun)

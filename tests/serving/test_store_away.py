@@ -268,3 +268,20 @@ def test_a_warning_is_told_once_a_minute_and_an_error_always() -> None:
     assert [told(logging.ERROR, "bug") for _ in range(2)] == [True, True]
     now[0] = EVERY_S
     assert told(logging.WARNING, "away")
+
+
+def test_who_looks_at_a_page_is_told_on_a_page(served: Served, monkeypatch: pytest.MonkeyPatch) -> None:
+    for error, status, why in ((StoreAway("gone"), 503, AWAY), (RuntimeError("a bug"), 500, "internal error")):
+
+        def fails(*_: object, error: Exception = error) -> None:
+            raise error
+
+        with monkeypatch.context() as broken:
+            broken.setattr(Database, "reading", fails)
+            broken.setattr("serving.auth.FRESH_S", 0)
+            page = served.client.get("/queue", headers={"accept": "text/html"})
+            program = served.client.get("/v1/queue/detection?annotator=ada", headers={"accept": "application/json"})
+        assert (page.status_code, program.status_code) == (status, status)
+        assert "<h1>This page cannot be shown</h1>" in page.text
+        assert why in page.text.replace("&#39;", "'")
+        assert why in program.json()["error"]["message"]

@@ -24,7 +24,6 @@ def create_app(settings: Settings) -> FastAPI:
     http_errors.install(app, failed)
     app.add_middleware(BodyLimit, limit=int(settings.max_body_mb * 1_000_000))
     app.add_middleware(TokenAuth, store=lambda: app.state.deployment.loop.store, page=failed)
-    app.add_middleware(
-        Measured, metrics=lambda: app.state.deployment.metrics, page=failed
-    )  # the last one added is the outermost
+    # the last one added is the outermost
+    app.add_middleware(Measured, metrics=lambda: app.state.deployment.metrics, page=failed)
     return app

@@ -36,9 +36,11 @@ def parse_lines(body: bytes) -> list[Line]:
         InvalidInput: a line or entry is no ``{"uri": .., "task": .., "group": ..}``; nothing is registered then.
         TooLarge: more lines than one request may have.
     """
-    lines = []
+    lines: list[Line] = []
     for number, text in enumerate(_texts(body), 1):
         if text.strip():
+            if len(lines) == MOST_LINES:  # looking at all of them would keep others waiting
+                raise TooLarge(f"body: expected at most {MOST_LINES} lines, got more; send them in parts")
             item: ItemLine = parse(ItemLine, text, f"line {number}")
             storable(item.uri, f"line {number}: uri")
             storable_name(item.group or "", f"line {number}: group")
@@ -46,8 +48,6 @@ def parse_lines(body: bytes) -> list[Line]:
             if item.due is not None:
                 storable_time(item.due, f"line {number}: due")
             lines.append(Line(number, item))
-    if len(lines) > MOST_LINES:
-        raise TooLarge(f"body: expected at most {MOST_LINES} lines, got {len(lines)}; send them in parts")
     if not lines:
         raise InvalidInput('body: expected JSON lines {"uri": .., "task": ..}, got none')
     return lines

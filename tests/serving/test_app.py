@@ -16,6 +16,7 @@ from models.records import Task
 from models.tasks import Runtime
 from serving.errors import StoreAway
 from serving.media_files import content_id
+from serving.registration import MOST_LINES
 from tests.serving.served import Served, eventually, picture, sound
 from tests.serving.work import version_folder
 
@@ -156,6 +157,11 @@ class TestItems:
             code, message = error_of(served.client.post("/v1/items", content=f"{good}\n{line}"), 422)
             assert (code, message[: len(says)]) == ("invalid_input", says)
         assert served.client.get("/v1/report").json()["tasks"]["lane"]["items"] == {}
+
+    def test_of_too_many_lines_the_rest_is_not_looked_at(self, served: Served) -> None:
+        lines = [json.dumps({"uri": "/a.png", "task": "detection"})] * MOST_LINES
+        answer = served.client.post("/v1/items", content="\n".join([*lines, "no JSON"]))
+        assert error_of(answer, 413)[0] == "too_large"
 
     def test_a_json_list_says_the_same_as_lines(self, served: Served, tmp_path: Path) -> None:
         (tmp_path / "media").mkdir()

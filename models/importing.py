@@ -212,12 +212,16 @@ def _import_version(task: Task, folder: Path, given: Mapping[str, Any], versions
     """A version of another deployment, whole.
 
     Raises:
+        InvalidInput: another task, or a name that is not of its ONNX file.
         Refused: it is here already with less, as when its ONNX file was brought alone.
     """
     _refuse_declaration(folder, given)
     version = read_version(folder)
     if version.task != task:
         raise InvalidInput(f"{folder}: expected a model for {task}, got one for {version.task!r}")
+    if version.name != (expected := version_name(task, version.onnx_sha256)):  # a name is a folder here
+        raise InvalidInput(f"{folder / MANIFEST}: name: expected {expected}, as its ONNX file has it, "
+                           f"got {version.name!r:.200}")  # fmt: skip
     check_sane(task, tasks.load_runtime(task, version.onnx), version.name)
     with unfinished(versions_dir) as work:
         copy_folder(folder, work)

@@ -79,8 +79,10 @@ def read_version(folder: Path, name: str | None = None) -> Version:
         values = json.loads(manifest.read_text(encoding="utf-8"))
     except FileNotFoundError as error:
         raise NotFound(f"{folder}: expected a model version ({MANIFEST}), got nothing of that name") from error
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise InvalidInput(f"{manifest}: expected JSON, got {error}") from error
+    if not isinstance(values, dict):
+        raise InvalidInput(f"{manifest}: expected an object, got {values!r:.200}")
     try:
         version = Version(
             name=values["name"],
@@ -98,6 +100,10 @@ def read_version(folder: Path, name: str | None = None) -> Version:
         )
     except KeyError as error:
         raise InvalidInput(f"{manifest}: expected the key {error}, got {sorted(values)}") from error
+    except InvalidInput:  # ours, and a ValueError
+        raise
+    except (TypeError, ValueError) as error:
+        raise InvalidInput(f"{manifest}: expected what a version tells of itself, got an error: {error}") from error
     if name not in (None, version.name):
         raise InvalidInput(f"{folder}: expected version {name}, got {version.name}, which took its place")
     _check_hash(version.onnx, version.onnx_sha256)

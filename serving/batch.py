@@ -111,7 +111,7 @@ def _written(where: str, line: bytes, task: Task) -> tuple[str, str]:
     try:
         values = json.loads(line)
         uri, item_id, found = values["uri"], values["item_id"], values["task"]
-    except (ValueError, KeyError, TypeError) as error:
+    except (ValueError, KeyError, TypeError, RecursionError) as error:
         raise InvalidInput(f"{where}: expected a line that this command wrote, got {line[:100]!r}") from error
     if found != task:
         raise InvalidInput(f"{where}: expected lines of task {task!r}, got {found!r}: choose another file")

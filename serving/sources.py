@@ -98,7 +98,7 @@ def _manifest(path: Path) -> Iterator[Entry]:
 def _entry(where: str, line: bytes, folder: Path) -> Entry:
     try:
         values = json.loads(line)
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:  # the latter of lists in lists without end
         raise InvalidInput(f"{where}: expected a JSON object, got {line[:100]!r} ({error})") from error
     if not isinstance(values, dict) or not values.keys() <= {"uri", "group", "language", "due"}:
         keys = "'uri' and perhaps 'group', 'language' and 'due'"

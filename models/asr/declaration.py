@@ -210,7 +210,7 @@ def _read_vocabulary(path: Path) -> list[str]:
     else:
         lines = [line for line in text.split("\n") if line.strip("\r")]
         parts = [line.rstrip("\r").rsplit(" ", 1) for line in lines]
-        if not all(len(part) == 2 and part[1].isdecimal() for part in parts):
+        if not all(len(part) == 2 and re.fullmatch("[0-9]{1,9}", part[1]) for part in parts):
             return [line.strip() or " " for line in lines]  # the piece of a line may be a space
         numbered = {part[0] or " ": int(part[1]) for part in parts}
     if sorted(numbered.values()) != list(range(len(numbered))):
@@ -304,7 +304,7 @@ def _told_by(graph: Graph, given: Mapping[str, Any]) -> dict[str, Any]:
             found["features"] = {"kind": "w2v-bert"}
         else:
             found["features"] = {**known, **({"mels": mels} if mels else {})}
-    if metadata.get("subsampling_factor", "").isdecimal():
+    if re.fullmatch("[0-9]{1,9}", metadata.get("subsampling_factor", "")):
         told["subsampling"] = int(metadata["subsampling_factor"])
     return {**told, "input": found}
 

@@ -169,8 +169,8 @@ class _Annotation:
     def _where(self, index: int) -> str:
         """``file:line`` of an object: ElementTree keeps no lines, so the text is searched, and only for an error."""
         text = self.path.read_bytes()
-        starts = [match.start() for match in re.finditer(rb"<object[\s>]", text)]
-        line = text.count(b"\n", 0, starts[index]) + 1
+        starts = [match.start() for match in re.finditer(rb"<object[\s/>]", text)]
+        line = text.count(b"\n", 0, starts[index]) + 1 if index < len(starts) else 1  # another encoding than UTF-8
         return f"{self.path}:{line}"
 
 

@@ -42,6 +42,7 @@ _LISTS = (("train", "train"), ("val", "valid"), ("val", "val"), ("test", "test")
 _YAML, _DARKNET, _NAMES = "data.yaml", "obj.data", "obj.names"
 _CLASSES = ("classes.txt", "_darknet.labels", _NAMES)
 _FILES = (_YAML, "dataset.yaml", _DARKNET, *_CLASSES, "labels/classes.txt")
+_MOST_ALIASES = 9  # of YAML; they make no more than 27 of one list
 _SLACK = 0.01  # of the image, by which Ultralytics lets numbers reach beyond it
 
 
@@ -84,9 +85,23 @@ def _told(file: Path) -> dict[str, Any]:
     return _darknet(file) if file.name == _DARKNET else _values(file)
 
 
+class _Loader(yaml.SafeLoader):  # type: ignore[misc]
+    """Takes few aliases: lists that name other lists, and these others again, are a few lines and fill any memory."""
+
+    aliases = 0
+
+    def compose_node(self, parent: yaml.Node | None, index: Any) -> yaml.Node | None:
+        if self.check_event(yaml.AliasEvent):
+            self.aliases += 1
+            if self.aliases > _MOST_ALIASES:
+                told = f"more than {_MOST_ALIASES} aliases"
+                raise yaml.composer.ComposerError(None, None, told, self.peek_event().start_mark)
+        return super().compose_node(parent, index)
+
+
 def _values(file: Path) -> dict[str, Any]:
     try:
-        values = yaml.safe_load(file.read_bytes())
+        values = yaml.load(file.read_bytes(), _Loader)
     except yaml.YAMLError as error:
         mark = getattr(error, "problem_mark", None)
         broken(f"{file}:{mark.line + 1 if mark else 1}", "YAML", getattr(error, "problem", None) or str(error))

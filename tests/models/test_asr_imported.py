@@ -311,6 +311,8 @@ class TestDeclaration:
         assert vocabulary(str(path), tmp_path, 3) == ["a", "b", "<blk>"]
         path.write_text(" \na\n\n", encoding="utf-8")
         assert vocabulary(str(path), tmp_path, 3) == [" ", "a", "<blk>"]  # NeMo's of letters begin with it
+        path.write_text(f"a 0\nb {'9' * 5000}\n", encoding="utf-8")
+        assert vocabulary(str(path), tmp_path, 2)[0] == "a 0"  # no number that a piece could have
         path.write_text("a 0\nb 2\n", encoding="utf-8")
         with pytest.raises(InvalidInput, match="expected pieces numbered from 0 without a gap, got 2 pieces up to 2"):
             vocabulary(str(path), tmp_path, 2)

@@ -81,6 +81,17 @@ def test_a_version_of_ours_comes_with_all_it_has(tmp_path: Path, task: Task, par
         take(tmp_path, own.folder / part, task, {"head": "yolo"})
 
 
+@pytest.mark.parametrize("name", ["../../out", "/out", "lane-0123456789ab", 5])
+def test_a_version_goes_by_no_other_name_than_its_files(tmp_path: Path, name: object) -> None:
+    """Its name is a folder here: another one would lead out of the versions, or take the place of another version."""
+    own = make_version(tmp_path / "own", "lane")
+    told = json.loads((own.folder / MANIFEST).read_text(encoding="utf-8"))
+    (own.folder / MANIFEST).write_text(json.dumps({**told, "name": name}), encoding="utf-8")
+    with pytest.raises(InvalidInput, match=rf"version\.json: name: expected {own.name}, as its ONNX file has it, got"):
+        take(tmp_path / "a" / "b", own.folder, "lane")
+    assert not [*tmp_path.rglob("out"), *(tmp_path / "a").rglob(MANIFEST)]
+
+
 def test_a_file_of_ours_alone_will_do(tmp_path: Path) -> None:
     own = make_version(tmp_path / "own", "lane")
     (own.folder / MANIFEST).unlink()

@@ -84,6 +84,23 @@ def test_a_damaged_manifest_says_where(tmp_path: Path) -> None:
         read_version(version.folder)
 
 
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("[" * 100_000, "expected JSON, got"),
+        ("[1]", r"expected an object, got \[1\]"),
+        ({"created_at": "noon"}, "expected what a version tells of itself, got an error: Invalid isoformat string"),
+        ({"data": 5}, "expected what a version tells of itself, got an error: 'int' object is not iterable"),
+    ],
+)
+def test_a_manifest_of_other_things_is_refused(tmp_path: Path, text: str | dict[str, object], message: str) -> None:
+    folder = made(tmp_path / "v").folder
+    told = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))
+    (folder / MANIFEST).write_text(text if isinstance(text, str) else json.dumps({**told, **text}), encoding="utf-8")
+    with pytest.raises(InvalidInput, match=rf"version\.json: {message}"):
+        read_version(folder)
+
+
 def test_missing_weights_are_named(tmp_path: Path) -> None:
     version = made(tmp_path / "v")
     version.onnx.unlink()

@@ -178,6 +178,7 @@ def test_a_torn_last_line_is_repaired(tmp_path: Path, cut: int) -> None:
     [
         ('{"uri": "x"}', "expected a line that this command wrote"),
         ("[1]", "expected a line that this command wrote"),
+        ("[" * 100_000, "expected a line that this command wrote"),
         ("words", "expected a line that this command wrote"),
         (
             '{"uri": "x", "item_id": "y", "task": "lane"}',

@@ -119,6 +119,7 @@ def test_a_manifest_says_of_each_medium_what_is_spoken_in_it_and_when_it_is_due(
         ('{"uri": "a.wav", "language": ["en"]}', r"expected a string under 'language', got \['en'\]"),
         ('{"uri": "a.wav", "due": 7}', "due: expected a time with its zone such as 2026-12-01T12:00Z, got '7'"),
         ('{"uri": "\\u00', "expected a JSON object, got"),
+        ("[" * 100_000, "expected a JSON object, got"),
     ],
 )
 def test_a_broken_line_of_a_manifest_is_named(tmp_path: Path, line: str, message: str) -> None:

@@ -65,6 +65,14 @@ def test_a_broken_object_is_named_with_its_line(tmp_path: Path, old: str, new: s
     expect_broken(f"voc:{tmp_path}", file, line, message)
 
 
+def test_the_line_of_a_broken_object_is_found_where_tags_are_written_otherwise(tmp_path: Path) -> None:
+    file = corpus(tmp_path, VOC.replace("</annotation>", "<object/></annotation>"))
+    expect_broken(f"voc:{tmp_path}", file, 11, "expected a <name>, got ''")
+    text = VOC.replace("<xmax>5</xmax>", "<xmax>b</xmax>")
+    file.write_bytes(f'<?xml version="1.0" encoding="UTF-16"?>{text}'.encode("utf-16"))
+    expect_broken(f"voc:{tmp_path}", file, 1, "expected numbers in <bndbox>, got ['5', '6', 'b', '6']")
+
+
 def test_a_broken_list_is_named_with_its_line(tmp_path: Path) -> None:
     corpus(tmp_path, names="a\n\na -1\n")
     listing = tmp_path / "ImageSets" / "Main" / "test.txt"

@@ -127,11 +127,19 @@ def test_a_broken_line_is_named(tmp_path: Path, line: str, message: str) -> None
         ("train: images/train\nnames: {0: car, 3: ~}\n", 1, "expected a name for each class, got 'none for 3'"),
         ("train: images/train\nmade: 2026-02-30\nnames: [car]\n", 1, "expected YAML, got 'day is out of range"),
         ("train: images/no\nnames: [car]\n", 1, "expected a folder of images or a list of them, got"),
+        (f"a: &a [x]\nb: &b [{'*a, ' * 9}]\nnames: [*b]\n", 3, "expected YAML, got 'more than 9 aliases'"),
+        (f"a: &a {{x: 1}}\nb: &b\n  <<: [{'*a, ' * 9}]\nc: *b\n", 4, "expected YAML, got 'more than 9 aliases'"),
     ],
 )
 def test_a_broken_data_yaml_is_named(tmp_path: Path, data: str, line: int, message: str) -> None:
     corpus(tmp_path, data=data)
     expect_broken(f"yolo:{tmp_path}", tmp_path / "data.yaml", line, message)
+
+
+def test_data_yaml_may_name_the_same_list_twice(tmp_path: Path) -> None:
+    """As PyYAML writes a list that two keys share."""
+    corpus(tmp_path, data="train: &id001 [images/train]\nval: *id001\nnames: [car, a, b, stop sign]\n")
+    assert list(read(f"yolo:{tmp_path}:train")) == list(read(f"yolo:{tmp_path}:val")) != []
 
 
 def test_a_list_that_names_no_image_is_named_with_its_line(tmp_path: Path) -> None:

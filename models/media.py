@@ -35,6 +35,7 @@ _Part = TypeVar("_Part")  # what is wanted of an image
 
 SAMPLE_RATE = 16000
 SOURCE_RATES = (1_000, 768_000)  # Hz
+MOST_CHANNELS = 64  # Opus and Vorbis hold silence in 255 of them in a few bytes, which take minutes to decode
 
 _IMAGES: dict[str, Callable[[IO[bytes]], ImageFile]] = {
     "image/jpeg": JpegImageFile,
@@ -298,6 +299,8 @@ def check_rate(rate: int, name: str) -> None:
 
 def _check_header(sound: soundfile.SoundFile, name: str, limits: Limits) -> None:
     check_rate(sound.samplerate, name)
+    if sound.channels > MOST_CHANNELS:
+        raise UnreadableMedia(f"{name}: expected at most {MOST_CHANNELS} channels, got {sound.channels}")
     declared_s = sound.frames / sound.samplerate
     if declared_s > limits.max_audio_s and sound.frames < UNKNOWN_FRAMES:
         raise TooLarge(f"{name}: {_expected_seconds(limits)}, got {declared_s:.1f} s")

@@ -132,7 +132,7 @@ def _finished(
     now: datetime,
 ) -> Version:  # fmt: skip
     """The version whose model lies in ``work``, after it has answered a few media sanely, in its place."""
-    check_sane(task, tasks.load_runtime(task, work / ONNX), origin["imported"])
+    check_sane(task, _runtime(task, work / ONNX, origin["imported"]), origin["imported"])
     digest = file_sha256(work / ONNX)
     version = Version(
         name=version_name(task, digest),
@@ -167,6 +167,19 @@ def embed(file: Path, to: Path, about: Mapping[str, Any]) -> None:
         told = " ".join(str(error).split())[:300]
         raise InvalidInput(f"{file}: expected an ONNX model of at most 2 GB with its weights, got {told}") from error
     to.write_bytes(data)
+
+
+def _runtime(task: Task, file: Path, name: str) -> tasks.Runtime:
+    """What runs a file that somebody else may have described.
+
+    Raises:
+        InvalidInput: its description lacks what a version's says.
+    """
+    try:
+        return tasks.load_runtime(task, file)
+    except (KeyError, TypeError, AttributeError) as error:
+        told = f"{type(error).__name__}: {error}"
+        raise InvalidInput(f"{name}: expected the settings of a version for {task}, got an error: {told}") from error
 
 
 def check_sane(task: Task, runtime: tasks.Runtime, name: str) -> None:
@@ -222,7 +235,7 @@ def _import_version(task: Task, folder: Path, given: Mapping[str, Any], versions
     if version.name != (expected := version_name(task, version.onnx_sha256)):  # a name is a folder here
         raise InvalidInput(f"{folder / MANIFEST}: name: expected {expected}, as its ONNX file has it, "
                            f"got {version.name!r:.200}")  # fmt: skip
-    check_sane(task, tasks.load_runtime(task, version.onnx), version.name)
+    check_sane(task, _runtime(task, version.onnx, version.name), version.name)
     with unfinished(versions_dir) as work:
         copy_folder(folder, work)
         found = settle(work, versions_dir / version.name)

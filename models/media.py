@@ -174,7 +174,8 @@ def read_audio(data: bytes, name: str, limits: Limits = Limits()) -> Waveform:
     """Decodes WAV, FLAC, Ogg (Vorbis, Opus) or MP3 to 16 kHz mono: the mean of the channels, clipped to [-1, 1].
 
     Raises:
-        UnreadableMedia: not such a file, broken, cut, without samples, or with samples that are no numbers.
+        UnreadableMedia: not such a file, broken, cut, without samples, with samples that are no numbers, or with more
+            than ``MOST_CHANNELS`` channels.
         TooLarge: longer than ``limits`` allow.
     """
     kind = expect_kind(data, name, SOUNDS, "WAV, FLAC, Ogg or MP3 audio")

@@ -117,8 +117,10 @@ def description(onnx: Path, task: Task) -> dict[str, Any]:
     """
     try:
         about: dict[str, Any] = json.loads(metadata(onnx)[DESCRIPTION])
-    except (KeyError, ValueError) as error:
+    except (KeyError, ValueError, RecursionError) as error:
         raise InvalidInput(f"{onnx}: expected a model exported by prelabel, got no readable description") from error
+    if not isinstance(about, dict):
+        raise InvalidInput(f"{onnx}: expected a description that is an object, got {about!r:.200}")
     if about.get("task") != task:
         raise InvalidInput(f"{onnx}: expected a model for {task}, got one for {about.get('task')!r}")
     return about

@@ -92,6 +92,27 @@ def test_a_version_goes_by_no_other_name_than_its_files(tmp_path: Path, name: ob
     assert not [*tmp_path.rglob("out"), *(tmp_path / "a").rglob(MANIFEST)]
 
 
+@pytest.mark.parametrize("task", TASKS)
+@pytest.mark.parametrize(
+    "about",
+    [
+        "[1]",
+        "[" * 100_000,
+        '{"task": "TASK"}',
+        '{"task": "TASK", "settings": {}}',
+        '{"task": "TASK", "declaration": [1]}',
+    ],
+)
+def test_a_file_that_describes_itself_otherwise_is_refused(tmp_path: Path, task: Task, about: str) -> None:
+    own = make_version(tmp_path / "own", task)
+    model = onnx.load(own.onnx)
+    onnx.helper.set_model_props(model, {"prelabel": about.replace("TASK", task)})
+    onnx.save(model, tmp_path / "m.onnx")
+    with pytest.raises(InvalidInput, match=r"m\.onnx: expected (a model exported|a description|the settings)"):
+        take(tmp_path, tmp_path / "m.onnx", task)
+    assert not list((tmp_path / "versions").iterdir())
+
+
 def test_a_file_of_ours_alone_will_do(tmp_path: Path) -> None:
     own = make_version(tmp_path / "own", "lane")
     (own.folder / MANIFEST).unlink()

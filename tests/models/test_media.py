@@ -138,7 +138,7 @@ def test_any_rate_and_number_of_channels_becomes_16_khz_mono(rate: int, channels
 
 def test_more_channels_than_anybody_records_are_refused() -> None:
     assert read_audio(sound("WAV", "PCM_16", channels=64), "x").size
-    with pytest.raises(UnreadableMedia, match="^x: expected at most 64 channels, got 255"):
+    with pytest.raises(UnreadableMedia, match=r"^x: expected at most 64 channels, got 255"):
         read_audio(sound("OGG", "OPUS", 48000, channels=255, seconds=0.1), "x")
 
 

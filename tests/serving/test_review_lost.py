@@ -26,6 +26,13 @@ LET_LEASES_END = """() => {
   }
 }"""
 
+A_DAY_OF_WORK = """() => {
+  const key = Object.keys(localStorage).find((one) => one.includes("outbox"));
+  const letter = JSON.parse(localStorage[key]);
+  letter.body.seconds = 86_400;
+  localStorage[key] = JSON.stringify(letter);
+}"""
+
 
 def taken_up(at: Desk) -> Page:
     """Another page, which has taken up what somebody began on one that is out of sight now."""
@@ -285,6 +292,40 @@ class TestWhatIsNotSent:
         assert sent["seconds"] > before > 0
         expect(at.page.locator("#waiting")).to_be_empty()
         assert unsent(at.page) == []
+
+    def test_is_left_alone_where_the_item_is_opened_for_another_task(self, hushed: Desk) -> None:
+        at = hushed
+        picture = at.office.medium("detection", 1)
+        for task in ("detection", "lane"):
+            item = at.client.post(f"/v1/{task}/annotate", content=picture).raise_for_status().json()["item_id"]
+        fails(at, item)
+        at.open("/review/detection")
+        at.press("Enter")
+        at.page.get_by_text("What is not sent").click()
+        at.open(f"/review/lane/{item}")
+        at.press("Enter")
+        at.page.get_by_text("What is not sent").click()
+        expect(at.page.locator("#letters > div")).to_have_count(2)
+        assert {letter["body"]["task"]: set(letter["body"]["label"]) for letter in unsent(at.page)} == {
+            "detection": {"width", "height", "boxes"},
+            "lane": {"width", "height", "lanes"},
+        }
+
+    def test_tells_no_more_seconds_than_the_service_takes(self, hushed: Desk) -> None:
+        at = hushed
+        (item,) = at.post("asr")
+        fails(at, item)
+        at.open("/review/asr")
+        at.press("Enter")
+        at.page.get_by_text("What is not sent").click()
+        at.page.evaluate(A_DAY_OF_WORK)
+        at.open(f"/review/asr/{item}")
+        at.page.keyboard.type(" mine")
+        at.page.wait_for_timeout(300)
+        at.page.context.unroute(f"**/{item}/correction")
+        at.press("Enter")
+        at.until(lambda: len(at.corrections(item)) == 1)
+        assert at.corrections(item)[0]["seconds"] == 86_400
 
     def test_is_thrown_away_after_a_question_in_every_tab(self, hushed: Desk) -> None:
         at = hushed

@@ -14,6 +14,7 @@ import { keep, kept, keysOf, taken } from "./review-shelf.js";
 const PREFIX = "prelabel.outbox.";
 const FIRST_WAIT_MS = 2_000;
 const LONGEST_WAIT_MS = 60_000;
+const MOST_SECONDS = 86_400; // that the service takes
 
 /**
  * @typedef {object} Letter
@@ -71,16 +72,17 @@ export class Outbox {
     return failures.find((failure) => !failure.isInside) ?? failures[0] ?? null;
   }
 
-  /** What is not sent of an item, the newest. @param {string} itemId @returns {Letter | undefined} */
-  of(itemId) {
-    return this.#letters.findLast((letter) => letter.itemId === itemId);
+  /** What is not sent of an item for a task, the newest. @param {string} itemId @param {string} task @returns {Letter | undefined} */
+  of(itemId, task) {
+    return this.#letters.findLast((letter) => letter.itemId === itemId && letter.body.task === task);
   }
 
   /** @param {Omit<Letter, "id">} letter @param {string} [instead] the one that it replaces, whose seconds it tells as well */
   add(letter, instead) {
     const before = this.#letters.find(({ id }) => id === instead);
     if (before) this.discard(before);
-    const seconds = Math.round(100 * (letter.body.seconds + (before?.body.seconds ?? 0))) / 100;
+    const whole = letter.body.seconds + (before?.body.seconds ?? 0);
+    const seconds = Math.min(MOST_SECONDS, Math.round(100 * whole) / 100);
     const id = crypto.randomUUID?.() ?? `${Date.now()}-${Math.random()}`;
     this.#keep({ ...letter, id, body: { ...letter.body, seconds } });
     return this.send();

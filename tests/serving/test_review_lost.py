@@ -8,7 +8,7 @@ from threading import Thread
 from typing import Any
 
 import pytest
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Page, Route, expect
 
 from models.records import Correction, Task, Transcript
 from serving.loop import utc_now
@@ -326,6 +326,27 @@ class TestWhatIsNotSent:
         at.press("Enter")
         at.until(lambda: len(at.corrections(item)) == 1)
         assert at.corrections(item)[0]["seconds"] == 86_400
+
+    def test_tells_its_seconds_once_where_it_arrives_while_another_replaces_it(self, hushed: Desk) -> None:
+        at = hushed
+        (item,) = at.post("asr")
+        fails(at, item)
+        at.open("/review/asr")
+        at.press("Enter")
+        at.page.get_by_text("What is not sent").click()
+        at.page.evaluate(A_DAY_OF_WORK)
+        at.page.context.unroute(f"**/{item}/correction")
+        slow = list[Route]()
+        at.page.context.route(f"**/{item}/correction", lambda route: route.continue_() if slow else slow.append(route))
+        at.open(f"/review/asr/{item}")
+        at.until(lambda: bool(slow))
+        at.page.keyboard.type(" mine")
+        at.page.wait_for_timeout(300)
+        at.press("Enter")
+        at.until(lambda: any(letter["body"]["label"]["text"] == "yes mine" for letter in unsent(at.page)))
+        slow[0].continue_()
+        at.until(lambda: len(at.corrections(item)) == 2)
+        assert sorted(sent["seconds"] < 1000 for sent in at.corrections(item)) == [False, True]
 
     def test_is_thrown_away_after_a_question_in_every_tab(self, hushed: Desk) -> None:
         at = hushed

@@ -35,6 +35,8 @@ export class Outbox {
   #sending = null;
   #wait = FIRST_WAIT_MS;
   #timer = 0;
+  /** @type {string | undefined} the id of the one that is being sent: it may have arrived already */
+  #onItsWay;
 
   /** @param {() => void} changed told whenever there is something new to say */
   constructor(changed) {
@@ -77,9 +79,9 @@ export class Outbox {
     return this.#letters.findLast((letter) => letter.itemId === itemId && letter.body.task === task);
   }
 
-  /** @param {Omit<Letter, "id">} letter @param {string} [instead] the one that it replaces, whose seconds it tells as well */
+  /** @param {Omit<Letter, "id">} letter @param {string} [instead] the one that it replaces, whose seconds it tells as well, or follows, if that is being sent */
   add(letter, instead) {
-    const before = this.#letters.find(({ id }) => id === instead);
+    const before = this.#letters.find(({ id }) => id === instead && id !== this.#onItsWay);
     if (before) this.discard(before);
     const whole = letter.body.seconds + (before?.body.seconds ?? 0);
     const seconds = Math.min(MOST_SECONDS, Math.round(100 * whole) / 100);
@@ -149,6 +151,7 @@ export class Outbox {
   /** @param {Letter} letter @returns {Promise<Failure | null>} why it did not pass, but may later */
   async #sendOne(letter) {
     if (!this.#isThere(letter)) return null; // another tab has sent it, or thrown it away
+    this.#onItsWay = letter.id;
     try {
       await call("POST", `/v1/items/${encodeURIComponent(letter.itemId)}/${letter.kind ?? "correction"}`, letter.body);
       this.discard(letter);
@@ -159,6 +162,8 @@ export class Outbox {
       const told = error.passes ? { failed: { status, message, isPage, times } } : { refused: { status, message } };
       if (this.#isThere(letter)) this.#keep({ ...letter, ...told });
       if (error.passes) return error;
+    } finally {
+      this.#onItsWay = undefined;
     }
     return null;
   }

@@ -74,9 +74,17 @@ export class Outbox {
     return failures.find((failure) => !failure.isInside) ?? failures[0] ?? null;
   }
 
-  /** What is not sent of an item for a task, the newest. @param {string} itemId @param {string} task @returns {Letter | undefined} */
-  of(itemId, task) {
-    return this.#letters.findLast((letter) => letter.itemId === itemId && letter.body.task === task);
+  /**
+   * What somebody's own of an item for a task is not sent, the newest.
+   *
+   * @param {string} itemId
+   * @param {{task: string, annotator: string}} whose
+   * @returns {Letter | undefined}
+   */
+  of(itemId, { task, annotator }) {
+    return this.#letters.findLast(
+      ({ itemId: id, body }) => id === itemId && body.task === task && body.annotator === annotator,
+    );
   }
 
   /** @param {Omit<Letter, "id">} letter @param {string} [instead] the one that it replaces, whose seconds it tells as well, or follows, if that is being sent */

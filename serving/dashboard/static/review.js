@@ -237,7 +237,7 @@ class Review {
   async #thatItem(itemId) {
     const held = this.supply.take(itemId);
     if (held?.touched) return held;
-    const unsent = this.outbox.of(itemId, this.about.task);
+    const unsent = this.outbox.of(itemId, this.about);
     if (held && !unsent) return held;
     const { item, draft } = itemOf(await call("GET", `/v1/items/${encodeURIComponent(itemId)}`), this.about.task);
     return { ...(held ?? this.supply.work(item)), draft: unsent?.body.label ?? draft, touched: !!unsent, instead: unsent?.id };

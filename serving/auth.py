@@ -96,9 +96,8 @@ class TokenAuth:
                 state["scopes"] = tokens.SCOPES if standing.token is None else standing.token.scopes
             except (NotAllowed, StoreAway) as error:
                 lost = isinstance(error, Unauthenticated) and is_page(scope, headers)
-                answer = (
-                    RedirectResponse(_sign_in(scope), 303) if lost else explained_to(Request(scope), error, self._page)
-                )
+                asked = Request(scope)
+                answer = RedirectResponse(_sign_in(scope), 303) if lost else explained_to(asked, error, self._page)
                 await answer(scope, receive, send)
                 return
         await self._app(scope, receive, send)

@@ -163,8 +163,7 @@ def write(root: Path, pairs: Iterable[tuple[Item, Transcript]]) -> None:
         for item, label in pairs:
             name = file_name(item)
             speaker = (token(item.group) if item.group else name).replace("-", "_")
-            ours = name if name.startswith(f"{speaker}-") else f"{speaker}-{name}"
-            utterance = ours if item.group else speaker
+            utterance = f"{speaker}-{name.removeprefix(f'{speaker}-')}" if item.group else speaker
             if utterance in utterances:
                 raise InvalidInput(f"{root}: expected items with names of their own, got two called {utterance}")
             found = stretch(item.uri)

@@ -150,3 +150,9 @@ def desk(chromium: Browser, place: Office, **context: Any) -> Iterator[Desk]:
     finally:
         profile.close()
         place.close_the_day()
+
+
+def throw_away(page: Page, answer: str) -> None:
+    """Throws away what is not sent, and answers the question whether that is meant."""
+    page.locator(".letters").get_by_role("button", name="Throw it away").click()
+    page.get_by_role("dialog").get_by_role("button", name=answer).click()

@@ -1,9 +1,10 @@
 """The app: all routes, and what every request passes on its way to one."""
 
-from fastapi import FastAPI
+from fastapi import Depends, FastAPI
 
 from serving import dashboard, description, http_errors
 from serving.auth import TokenAuth
+from serving.bodies import only_known
 from serving.body_limit import BodyLimit
 from serving.cvat import backend as cvat
 from serving.dashboard.failed import failed
@@ -17,9 +18,9 @@ from serving.webhooks import routes as webhooks
 def create_app(settings: Settings) -> FastAPI:
     """The app; ``app.state.deployment`` must be there before the first request."""
     app = FastAPI(**description.OF_APP, redirect_slashes=False)
-    for part in (annotating, items, gold, queue, models, figures):
-        app.include_router(part.routes)
-    for room in (description, dashboard, label_studio, cvat, webhooks):
+    for part in (annotating, items, gold, queue, models, figures, webhooks):
+        app.include_router(part.routes, dependencies=[Depends(only_known)])
+    for room in (description, dashboard, label_studio, cvat):
         app.include_router(room.routes)
     http_errors.install(app, failed)
     app.add_middleware(BodyLimit, limit=int(settings.max_body_mb * 1_000_000))

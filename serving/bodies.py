@@ -3,6 +3,7 @@
 from datetime import datetime
 from typing import Annotated, Any
 
+from fastapi import Request
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
 from models.errors import InvalidInput
@@ -113,3 +114,16 @@ def parse(kind: type[Body], data: bytes | str, where: str) -> Any:
         return TypeAdapter(kind).validate_json(data)
     except ValidationError as error:
         raise InvalidInput(f"{where}: {explain(error, kind)}") from error
+
+
+async def only_known(request: Request) -> None:
+    """Lets no address pass whose parameters its route does not have: misspelt, they would count for nothing.
+
+    Raises:
+        InvalidInput: naming those that came and those there are.
+    """
+    known = [parameter.alias for parameter in request.scope["route"].dependant.query_params]
+    unknown = [name for name in request.query_params if name not in known]
+    if unknown:
+        expected = f"{', '.join(known)} alone" if known else "none"
+        raise InvalidInput(f"{request.url.path}?: expected {expected}, got {', '.join(unknown):.200}")

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from models.datasets.layout import below, broken, existing, finite, numbered_lines, split_file
-from models.datasets.output import SPLIT, file_name, new_folder, number, place, token
+from models.datasets.output import SPLIT, file_name, names_in, new_folder, number, place
 from models.datasets.shelf import Shelf
 from models.marks import CulaneImage
 from models.media import image_size
@@ -78,12 +78,16 @@ def write(root: Path, pairs: Iterable[tuple[Item, Lanes]]) -> None:
         (out / "list").mkdir()
         with (out / "list" / f"{SPLIT}.txt").open("w", encoding="utf-8") as listing:
             for item, label in pairs:
-                image = place(item, out / _folder(item), file_name(item))
+                folder, name = _named(item)
+                image = place(item, out / folder, name)
                 with image.with_suffix(".lines.txt").open("x", encoding="utf-8") as file:
                     for lane in label.lanes:
                         file.write(" ".join(number(value) for point in lane.points for value in point) + "\n")
                 listing.write(f"/{image.relative_to(out).as_posix()}\n")
 
 
-def _folder(item: Item) -> str:
-    return f"{token(item.group.removesuffix(_CLIP))}{_CLIP}" if item.group else "images"
+def _named(item: Item) -> tuple[str, str]:
+    if not item.group:
+        return "images", file_name(item)
+    folder, name = names_in(item.group, item)
+    return f"{folder.removesuffix(_CLIP)}{_CLIP}", name

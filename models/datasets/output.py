@@ -25,7 +25,11 @@ _SUFFIXES = {
     "audio/mpeg": (".mp3",),
 }
 _MEDIA = frozenset(suffix for suffixes in _SUFFIXES.values() for suffix in suffixes)
-_FOLDERS = ("images", "JPEGImages", "audio", "clips", "recordings")  # where data sets have their media
+_FOLDERS = (  # where data sets have their media, the deeper ones first
+    ("images", SPLIT),
+    ("training", "image_2"),
+    *((folder,) for folder in ("images", "JPEGImages", "audio", "clips", "recordings")),
+)
 _HEAD_BYTES = 4096
 _LONGEST_NAME = 200  # bytes; file systems allow 255
 
@@ -69,10 +73,24 @@ def token(text: str) -> str:
 
 def file_name(item: Item) -> str:
     """What the files of an item are called, without a suffix: its id as one word, but for a folder of all media."""
-    path = PurePosixPath(item.id)
-    if len(path.parts) > 1 and path.parts[0] in _FOLDERS:
-        path = path.relative_to(path.parts[0])
-    return token(str(path.with_suffix("") if path.suffix.lower() in _MEDIA else path))
+    return _named(item.id)
+
+
+def names_in(group: str, item: Item) -> tuple[str, str]:
+    """What the folder of an item's group is called, and in it the item's files: neither says again where it lies."""
+    return token(str(_apart(group))), _named(item.id.removeprefix(f"{group}/"))
+
+
+def _named(path: str) -> str:
+    apart = _apart(path)
+    return token(str(apart.with_suffix("") if apart.suffix.lower() in _MEDIA else apart))
+
+
+def _apart(path: str) -> PurePosixPath:
+    """A path without the folder of all media."""
+    parts = PurePosixPath(path).parts
+    depth = next((len(folder) for folder in _FOLDERS if parts[: len(folder)] == folder), 0)
+    return PurePosixPath(*parts[depth:]) if depth < len(parts) else PurePosixPath(path)
 
 
 def place(item: Item, folder: Path, name: str) -> Path:

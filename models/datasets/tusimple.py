@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from models.datasets.layout import below, broken, chosen_split, json_lines, text_field
-from models.datasets.output import SPLIT, file_name, new_folder, place, token
+from models.datasets.output import SPLIT, file_name, names_in, new_folder, place
 from models.marks import TusimpleFrame
 from models.media import image_size
 from models.records import LARGEST, Item, Lane, Lanes
@@ -89,11 +89,12 @@ def write(root: Path, pairs: Iterable[tuple[Item, Lanes]]) -> None:
     """
     with new_folder(root) as out, (out / f"label_data_{SPLIT}.json").open("w", encoding="utf-8") as lines:
         for item, label in pairs:
-            folder = Path("clips", token(item.group or file_name(item)))
+            clip, name = names_in(item.group, item) if item.group else (file_name(item), file_name(item))
+            folder = Path("clips", clip)
             if Path(item.uri).is_file():
-                raw_file = folder / place(item, out / folder, file_name(item)).name
+                raw_file = folder / place(item, out / folder, name).name
             else:
-                raw_file = folder / f"{file_name(item)}.jpg"
+                raw_file = folder / f"{name}.jpg"
             rows = _rows(label)
             lanes = [columns for lane in label.lanes if (columns := _columns(lane, rows, label.width))]
             lines.write(json.dumps({"lanes": lanes, "h_samples": list(rows), "raw_file": raw_file.as_posix()}) + "\n")

@@ -3,11 +3,12 @@
 import errno
 import os
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from models.datasets import FORMATS, writer
+from models.datasets import FORMATS, read, writer
 from models.datasets.output import file_name, new_folder, number, place, token
 from models.errors import InvalidInput, NotFound
 from models.records import Box, Boxes, Item, Label, Lanes, Transcript
@@ -54,6 +55,23 @@ def test_two_items_of_one_name_are_refused(name: str, tmp_path: Path) -> None:
     assert not (tmp_path / "out").exists()
 
 
+@pytest.mark.parametrize("name", [name for name in WRITTEN if FORMATS[name].read])
+def test_names_stay_however_often_a_set_is_written(name: str, tmp_path: Path) -> None:
+    """From the second time on: the first puts its folders into one word."""
+    write = writer(name, FORMATS[name].task)
+    group = "clips/driver 1/05.MP4"
+    write(
+        tmp_path / "0", ((replace(item, group=group), label) for item, label in pairs(name, tmp_path, f"{group}/7.jpg"))
+    )
+    read_back = [list(read(f"{name}:{tmp_path}/0"))]
+    for times in (1, 2):
+        write(tmp_path / str(times), read_back[-1])
+        read_back.append(list(read(f"{name}:{tmp_path}/{times}")))
+    ids = [[(item.id, item.group) for item, _ in found] for found in read_back]
+    assert ids[0] == ids[1] == ids[2]
+    assert len(ids[0]) == 1
+
+
 def test_an_empty_folder_is_filled(tmp_path: Path) -> None:
     (tmp_path / "out").mkdir()
     with new_folder(tmp_path / "out") as out:
@@ -84,6 +102,9 @@ def test_half_of_a_surrogate_pair_in_a_label_is_one_clear_error(name: str, tmp_p
     [
         ("images/a.jpg", "a"),
         ("clips/0313-1/60/20.jpg", "0313-1_60_20"),
+        ("images/train/a.jpg", "a"),
+        ("images/val/a.jpg", "val_a"),
+        ("images/train", "images_train"),
         ("images", "images"),
         ("sub/images/a.jpg", "sub_images_a"),
         ("/data/clip 7.MP4/00000.JPEG", "data_clip_7.MP4_00000"),

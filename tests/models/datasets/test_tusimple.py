@@ -68,11 +68,11 @@ def test_a_written_lane_is_where_it_crosses_every_tenth_row(tmp_path: Path) -> N
     lines = (tmp_path / "out" / "label_data_train.json").read_text().splitlines()
     assert [json.loads(line) for line in lines] == [
         {
-            "raw_file": "clips/clips_1/a.jpg",
+            "raw_file": "clips/1/a.jpg",
             "h_samples": [20, 30, 40],
             "lanes": [[15, 25, -2], [5, 5, 5], [0, 40, -2]],
         },
-        {"raw_file": "clips/clips_7/7_20.jpg", "h_samples": [0, 10, 20, 30, 40], "lanes": []},
+        {"raw_file": "clips/7/20.jpg", "h_samples": [0, 10, 20, 30, 40], "lanes": []},
     ]
     assert [label.lanes for _, label in read(f"tusimple:{tmp_path}/out") if isinstance(label, Lanes)] == [
         (

@@ -164,6 +164,21 @@ def test_data_without_items_is_told_however_much_the_rest_has(tmp_path: Path) ->
         read_marked((full, empty))
 
 
+def test_what_is_left_out_or_empty_is_told_before_training(tmp_path: Path) -> None:
+    (tmp_path / "a.wav").touch()
+    (tmp_path / "list.jsonl").write_text(json.dumps({"audio_filepath": "a.wav", "text": ""}), encoding="utf-8")
+    data, said = (f"nemo:{tmp_path}/list.jsonl",), io.StringIO()
+    material = Material(read_marked(data)[0], gold=2)
+    folders = {"runs_dir": tmp_path / "runs", "versions_dir": tmp_path / "versions"}
+    console = Console(file=said, width=200)
+    with pytest.raises(InvalidInput, match="besides those held out"):
+        train_version(Request("asr", data, data), material, start=None, **folders, console=console)
+    assert said.getvalue().splitlines() == [
+        "train asr: 2 gold items left out of training",
+        "train asr: nothing is labelled in 1 of 1 item",
+    ]
+
+
 def test_what_held_out_data_calls_otherwise_is_told_before_training(tmp_path: Path) -> None:
     def named(*names: str) -> Pairs:
         boxes = tuple(Box((0, 0, 9, 9), name) for name in names)

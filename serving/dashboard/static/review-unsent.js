@@ -12,7 +12,7 @@ import { away, element, fill, say, tellReason } from "./review-page.js";
 /** @param {Outbox} outbox */
 export function tellOutbox(outbox) {
   const { waiting, refused, trouble, isSafe } = outbox;
-  const kept = isSafe ? say("They are kept in this browser.") : say("Do not close this page.");
+  const kept = isSafe ? say("Kept in this browser.") : say("Do not close this page.");
   element("waiting").textContent = trouble ? `${away(trouble)} ${say("{n} not sent yet.", { n: waiting.length })} ${kept}` : "";
   element("sign-in").hidden = trouble?.status !== 401;
   element("unsent").hidden = !trouble;

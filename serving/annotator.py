@@ -9,12 +9,6 @@ from serving.fetch import Fetched
 from serving.live import Live
 from serving.loop import Actor, Answer, Loop
 from serving.media_files import content_id
-from serving.settings import Settings
-
-
-def limits_of(settings: Settings) -> Limits:
-    """The largest media that are decoded."""
-    return Limits(settings.max_image_megapixels, settings.max_audio_s)
 
 
 class Annotator:

@@ -23,7 +23,7 @@ def create_app(settings: Settings) -> FastAPI:
     for room in (description, dashboard, label_studio, cvat):
         app.include_router(room.routes)
     http_errors.install(app, failed)
-    app.add_middleware(BodyLimit, limit=int(settings.max_body_mb * 1_000_000))
+    app.add_middleware(BodyLimit, limit=settings.largest_body)
     app.add_middleware(TokenAuth, store=lambda: app.state.deployment.loop.store, page=failed)
     # the last one added is the outermost
     app.add_middleware(Measured, metrics=lambda: app.state.deployment.metrics, page=failed)

@@ -14,7 +14,7 @@ from models.errors import InvalidInput, NotFound, Refused
 from models.records import Task
 from models.tasks import load_runtime
 from serving.admission import Admission
-from serving.annotator import Annotator, limits_of
+from serving.annotator import Annotator
 from serving.background import Background
 from serving.bodies import CorrectionBody
 from serving.comparing import Comparing
@@ -62,18 +62,17 @@ class Deployment:
         self.loop = loop
         self.metrics = Metrics()
         self.live = Live(loop.versions, self.metrics, slots=cores, threads=settings.threads, load=load)
-        self.annotator = Annotator(loop, self.live, limits_of(settings))
+        self.annotator = Annotator(loop, self.live, settings.limits)
         self.admission = Admission(cores, settings.max_waiting)
         self.turns = Semaphore(cores, max_value=cores)  # requests that decode and predict at the same time
         self.threads = ThreadPoolExecutor(cores, "annotate")
         self.background = Background(loop, self.live, self.annotator, lambda: self.admission.inside > 0)
         self.suspecting = Suspecting(loop, lambda: self.admission.inside > 0, load)
         self.comparing = Comparing(loop)
-        self.body_limit = int(settings.max_body_mb * 1_000_000)
         self.fetcher = Fetcher(
             settings.uri_roots,
             settings.uri_hosts,
-            limit=self.body_limit,
+            limit=settings.largest_body,
             timeout_s=settings.uri_timeout_s,
             client=client or new_client(),
         )

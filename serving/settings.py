@@ -8,6 +8,7 @@ from pydantic import Field
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from models.matters import Matters
+from models.media import Limits
 from selection.policy import LEAST_RATE
 from selection.queueing import StrategyName
 
@@ -63,6 +64,16 @@ class Settings(BaseSettings):
     def matters(self) -> Matters:
         """What counts as an error of a model."""
         return Matters(self.matters_wer, self.matters_iou, self.matters_category, self.matters_lane_px)
+
+    @property
+    def limits(self) -> Limits:
+        """The largest media that are decoded."""
+        return Limits(self.max_image_megapixels, self.max_audio_s)
+
+    @property
+    def largest_body(self) -> int:
+        """In bytes; of a medium that is fetched as well."""
+        return int(self.max_body_mb * 1_000_000)
 
 
 def environment(settings: Settings) -> dict[str, str]:

@@ -8,7 +8,6 @@ from models.records import Record, to_json
 from models.tasks import load_runtime
 from models.versions import Version
 from selection.rules import About
-from serving.annotator import limits_of
 from serving.batch import Answering
 from serving.deciding import Deciding, undecided
 from serving.media_files import content_id
@@ -23,12 +22,11 @@ def unstored(version: Version, settings: Settings) -> Answering:
     The fields are those of the service's answers.
     """
     runtime = load_runtime(version.task, version.onnx, settings.threads)
-    limits = limits_of(settings)
     policy = default_policy(settings)
     deciding, trust = Deciding.by(settings), untried(version, policy.of_parts)
 
     def answer(data: bytes, name: str) -> dict[str, Any]:
-        media = read(version.task, data, name, limits)
+        media = read(version.task, data, name, settings.limits)
         duration_s = len(media) / SAMPLE_RATE if version.task == "asr" else None
         said = undecided(content_id(data), version.task, version.name, runtime.predict(media))
         decided = deciding.answer(said, About(duration_s=duration_s), trust, policy)

@@ -13,7 +13,6 @@ from typing import Any
 
 from models.errors import InvalidInput, PrelabelError
 from models.records import Correction, Label, Seconds, Task, to_json
-from serving.annotator import limits_of
 from serving.cvat.client import Client, assignee, require
 from serving.cvat.detector import SETTING, pixels_of
 from serving.cvat.shapes import KINDS, Drawn, drawn_on, label_of
@@ -45,8 +44,8 @@ class Corrections:
         self._loop = loop
         self._client = client
         self._aliases = settings.cvat_labels
-        self._limits = limits_of(settings)
-        self._largest = int(settings.max_body_mb * 1_000_000)
+        self._limits = settings.limits
+        self._largest = settings.largest_body
         self._closed = Flag()
 
     def work(self, now: datetime) -> int:

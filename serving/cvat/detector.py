@@ -5,7 +5,7 @@ from collections.abc import Sequence
 
 from models.media import Limits, read_image
 from models.records import Task
-from serving.annotator import Annotator, limits_of
+from serving.annotator import Annotator
 from serving.cvat.shapes import Shape, kind_of, shapes_of
 from serving.label_names import LANE, Names, categories_of, category_names, lane_names
 from serving.loop import Actor, Loop
@@ -22,7 +22,7 @@ class Detector:
         self._loop = loop
         self._annotator = annotator
         self._aliases = settings.cvat_labels
-        self._limits = limits_of(settings)
+        self._limits = settings.limits
 
     def names(self, task: Task, labels: Sequence[str] | None = None) -> Names:
         """How the labels that are asked for and the model's categories are called by each other.

@@ -11,7 +11,6 @@ from PIL import Image
 
 from models.drawing.shapes import outline
 from models.media import media_type, read_audio, read_image
-from serving.annotator import limits_of
 from serving.deployment import Deployment, deployment_of
 
 WIDTH, HEIGHT = 480, 480  # the largest, in pixels: sharp on a card at two pixels a point
@@ -51,7 +50,7 @@ def small(deployment: Deployment, item_id: str) -> bytes:
     if kept.is_file():
         return kept.read_bytes()
     data = deployment.annotator.bytes_of(item)
-    limits = limits_of(deployment.settings)
+    limits = deployment.settings.limits
     if (media_type(data) or "").startswith("image/"):
         made = _picture(Image.fromarray(read_image(data, item.uri, limits)))
     else:

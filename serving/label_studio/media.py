@@ -17,7 +17,7 @@ class Media:
     def __init__(self, settings: Settings, client: Client | None) -> None:
         self._settings = settings
         self._client = client
-        self._limit = int(settings.max_body_mb * 1_000_000)
+        self._limit = settings.largest_body
 
     def fetch(self, uri: str) -> Fetched:
         """The medium of that name; blocks.

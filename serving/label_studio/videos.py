@@ -5,7 +5,6 @@ from typing import Any
 
 from models.records import Seconds, Task
 from models.video import Video, read_video
-from serving.annotator import limits_of
 from serving.fetch import Fetched
 from serving.label_studio.config import View
 from serving.label_studio.media import Media, group_of, uri_of
@@ -24,7 +23,7 @@ class Videos:
     def __init__(self, loop: Loop, media: Media, settings: Settings) -> None:
         self._loop = loop
         self._media = media
-        self._limits = limits_of(settings)
+        self._limits = settings.limits
         self._group_key = settings.label_studio_group
 
     def film(self, task: Task, studio_task: Mapping[str, Any], shown: View, actor: Actor) -> Film:

@@ -23,7 +23,6 @@ from cvat_sdk.auto_annotation.driver import _DetectionFunctionContextImpl
 from models.media import read_image
 from models.scenes import render
 from serving import cvat_function
-from serving.annotator import limits_of
 from serving.cvat.detector import pixels_of
 from serving.loop import utc_now
 from serving.tokens import make_token
@@ -79,7 +78,7 @@ class TestFunction:
         file = io.BytesIO()
         made.save(file, "JPEG" if mode == "CMYK" else "PNG")
         loaded(url).detect(context(), image(file.getvalue()))
-        limits = limits_of(served.deployment.settings)
+        limits = served.deployment.settings.limits
         assert served.loop.store.cvat.shown("detection", pixels_of(file.getvalue(), "file", limits)) is not None
 
     def test_the_commands_threshold_comes_before_the_functions(self, url: str) -> None:

@@ -117,7 +117,7 @@ class TokenAuth:
 def look_up(store: Store, secret: str | None) -> Standing:
     """The standing of a secret, or of nobody."""
     if secret is None:
-        return Standing(None, not tokens.list_tokens(store), monotonic())
+        return Standing(None, not store.tokens.all(), monotonic())
     return Standing(tokens.find_token(store, secret), False, monotonic())
 
 

@@ -18,7 +18,6 @@ import bentoml
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from models.errors import InvalidInput, NotAllowed, PrelabelError
-from serving import tokens
 from serving.app import create_app
 from serving.auth import is_loopback
 from serving.deployment import Deployment
@@ -91,7 +90,7 @@ def serve(settings: Settings) -> None:
     address, port = _free_address(settings)
     _try_writing(settings.data_dir)
     opened = Store.open(settings.database_url)
-    made, valid = bool(tokens.list_tokens(opened)), opened.tokens.any_valid()
+    made, valid = bool(opened.tokens.all()), opened.tokens.any_valid()
     opened.close()
     if not valid and not is_loopback(address):
         raise NotAllowed(f"host {settings.host}: expected a token before listening beyond this machine, got none; "

@@ -1,4 +1,4 @@
-"""API tokens: made once, shown once, kept as a hash, ended at any time."""
+"""API tokens: made once, shown once, kept as a hash; ``store.tokens`` lists and ends them."""
 
 import hashlib
 import secrets
@@ -30,20 +30,6 @@ def make_token(store: Store, name: str, scopes: Sequence[str], actor: Actor, now
     ordered = tuple(scope for scope in SCOPES if scope in scopes)
     store.tokens.add(storable_name(name, "token name"), _sha256(secret), ordered, actor, now)
     return secret
-
-
-def list_tokens(store: Store) -> list[Token]:
-    """Every token ever made, by name."""
-    return store.tokens.all()
-
-
-def revoke_token(store: Store, name: str, actor: Actor, now: datetime) -> None:
-    """Ends a token at once.
-
-    Raises:
-        NotFound: there is no token of that name.
-    """
-    store.tokens.revoke(name, actor, now)
 
 
 def find_token(store: Store, secret: str) -> Token | None:

@@ -13,7 +13,6 @@ from fastapi.responses import Response
 from models.records import TASKS, Task
 from selection.actions import actions, spent_seconds
 from selection.cost import Costs
-from serving import tokens
 from serving.dashboard.cards import Card, card
 from serving.dashboard.frame import page
 from serving.deployment import Deployment, deployment_of
@@ -82,7 +81,7 @@ def _what(deployment: Deployment) -> dict[str, Any]:
         "notices": _notices(deployment, figures, versions),
         "attention": ATTENTION,
         "latest": [(answer, _card(answer)) for answer in loop.latest(LATEST)],
-        "is_open": not tokens.list_tokens(loop.store),
+        "is_open": not loop.store.tokens.all(),
     }
 
 

@@ -146,7 +146,7 @@ def detach(loop: Loop, client: Client | None, task: Task, project_id: int, actor
     """
     loop.store.studio.detach(task, project_id, actor, utc_now())
     for token in _tokens_of(loop, task, project_id):
-        tokens.revoke_token(loop.store, token, actor, utc_now())
+        loop.store.tokens.revoke(token, actor, utc_now())
     try:
         require(client).remove_webhook(project_id, f"/label-studio/{task}/webhook")
     except NotFound:  # it was deleted there
@@ -158,7 +158,7 @@ def detach(loop: Loop, client: Client | None, task: Task, project_id: int, actor
 
 def _tokens_of(loop: Loop, task: Task, project: int) -> list[str]:
     """The names of those with which Label Studio may ask about a project."""
-    known = tokens.list_tokens(loop.store)
+    known = loop.store.tokens.all()
     return [one.name for one in known if one.name.startswith(_named(task, project)) and one.revoked_at is None]
 
 
@@ -168,13 +168,13 @@ def _named(task: Task, project: int) -> str:
 
 def _secret(loop: Loop, project: int, task: Task, actor: Actor) -> str | None:
     """A new token for Label Studio in place of its former one; none where the service is open."""
-    if not tokens.list_tokens(loop.store):
+    if not loop.store.tokens.all():
         return None
     former, now = _tokens_of(loop, task, project), utc_now()
     name = f"{_named(task, project)}{now:%Y-%m-%d %H:%M:%S.%f}"
     secret = tokens.make_token(loop.store, name, ("annotate", "correct"), actor, now)
     for token in former:
-        tokens.revoke_token(loop.store, token, actor, now)
+        loop.store.tokens.revoke(token, actor, now)
     return secret
 
 

@@ -5,6 +5,7 @@ from typing import Annotated
 
 import typer
 
+from serving import tokens
 from serving.loop import Loop, utc_now
 from serving.verbs.console import ACTOR, Database, out, settings_of, table
 
@@ -18,17 +19,13 @@ def make_token(
     db: Database = None,
 ) -> None:
     """Make a token and print its secret, which is shown this once."""
-    from serving import tokens
-
     out.print(tokens.make_token(Loop.open(settings_of(database_url=db)).store, name, scope, ACTOR, utc_now()))
 
 
 @app.command("list")
 def list_tokens(db: Database = None) -> None:
     """List every token and what it may do."""
-    from serving import tokens
-
-    known = tokens.list_tokens(Loop.open(settings_of(database_url=db)).store)
+    known = Loop.open(settings_of(database_url=db)).store.tokens.all()
     rows = [(t.name, ", ".join(t.scopes), f"{t.created_at:%Y-%m-%d %H:%M}", _when(t.revoked_at)) for t in known]
     out.print(table(("name", "scopes", "made", "revoked"), rows))
 
@@ -36,9 +33,7 @@ def list_tokens(db: Database = None) -> None:
 @app.command("revoke")
 def revoke_token(name: str, db: Database = None) -> None:
     """End a token at once."""
-    from serving import tokens
-
-    tokens.revoke_token(Loop.open(settings_of(database_url=db)).store, name, ACTOR, utc_now())
+    Loop.open(settings_of(database_url=db)).store.tokens.revoke(name, ACTOR, utc_now())
     out.print(f"{name} is revoked")
 
 

@@ -15,7 +15,7 @@ from models.records import Prediction, Task
 from models.tasks import Runtime, load_runtime
 from serving.auth import COOKIE, FRESH_S, scopes_for
 from serving.loop import utc_now
-from serving.tokens import SCOPES, make_token, revoke_token
+from serving.tokens import SCOPES, make_token
 from tests.serving.served import ORIGIN, Served, picture, serving
 
 
@@ -67,7 +67,7 @@ class TestTokens:
     def test_a_revoked_or_unknown_token_opens_nothing(self, served: Served) -> None:
         good = token(served, "admin", name="gone")
         assert served.client.get("/v1/report", headers=good).status_code == 200
-        revoke_token(served.loop.store, "gone", "tester", utc_now())
+        served.loop.store.tokens.revoke("gone", "tester", utc_now())
         sleep(FRESH_S)
         for header in (good["Authorization"], "Bearer nonsense", "Bearer", "Basic abc", ""):
             answer = served.client.get("/v1/report", headers={"Authorization": header})

@@ -15,7 +15,7 @@ from serving.label_studio.config import control_of
 from serving.label_studio.corrections import Reconciled
 from serving.label_studio.pushing import Predict, Push
 from serving.loop import utc_now
-from serving.tokens import list_tokens, make_token
+from serving.tokens import make_token
 from tests.serving.fake_studio import RECTANGLES, FakeStudio
 from tests.serving.served import Served, eventually, picture, serving
 from tests.serving.test_label_studio import HERE, box
@@ -210,7 +210,7 @@ def test_a_project_that_is_gone_keeps_nothing_from_the_others(
     assert projects.detach(joined.loop, studio.client(), "asr", 9, "tester") is None
     assert [one["id"] for one in studio.webhooks] == [2, 3]
     assert [one.project for one in joined.loop.store.studio.projects()] == [1]
-    assert [one.name for one in list_tokens(joined.loop.store) if one.revoked_at is None] == [
+    assert [one.name for one in joined.loop.store.tokens.all() if one.revoked_at is None] == [
         "label-studio detection 1 then"
     ]
     with pytest.raises(NotFound, match="label-studio asr 9: expected an attached project, got none"):

@@ -21,7 +21,7 @@ from serving.client import Client
 from serving.loop import utc_now
 from serving.service import serve
 from serving.settings import Settings, environment
-from serving.tokens import make_token, revoke_token
+from serving.tokens import make_token
 from tests.serving.processes import free_port
 from tests.serving.served import eventually, loop_of, picture, sound
 from tests.tiny_versions import make_version
@@ -193,7 +193,7 @@ def test_a_token_of_another_process_closes_the_service(server: Server) -> None:
         eventually(lambda: client.post("/v1/detection/annotate", content=picture()).status_code == 401, 2)
         header = {"Authorization": f"Bearer {secret}"}
         assert client.post("/v1/detection/annotate", content=picture(), headers=header).status_code == 200
-        revoke_token(loop.store, "camera", "tester", utc_now())
+        loop.store.tokens.revoke("camera", "tester", utc_now())
         eventually(lambda: client.get("/v1/report", headers=header).status_code == 401, 2)
     loop.store.close()
 
@@ -285,7 +285,7 @@ def test_beyond_this_machine_it_starts_with_a_token_alone(tmp_path: Path) -> Non
         serve(settings)
     loop = loop_of(settings)
     make_token(loop.store, "gone", ["admin"], "tester", utc_now())
-    revoke_token(loop.store, "gone", "tester", utc_now())
+    loop.store.tokens.revoke("gone", "tester", utc_now())
     loop.store.close()
     with pytest.raises(NotAllowed):
         serve(settings)

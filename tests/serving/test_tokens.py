@@ -4,7 +4,7 @@ import pytest
 
 from models.errors import InvalidInput, NotFound
 from serving.store import Store
-from serving.tokens import find_token, list_tokens, make_token, revoke_token
+from serving.tokens import find_token, make_token
 from tests.serving.work import START, after
 
 
@@ -27,17 +27,17 @@ def test_the_secret_is_nowhere_in_the_store(store: Store) -> None:
 def test_a_revoked_token_opens_nothing_and_its_name_is_not_used_again(store: Store) -> None:
     secret = make_token(store, "camera", ["annotate"], "cli", START)
     assert store.tokens.any_valid()
-    revoke_token(store, "camera", "cli", after(1))
-    revoke_token(store, "camera", "cli", after(2))
+    store.tokens.revoke("camera", "cli", after(1))
+    store.tokens.revoke("camera", "cli", after(2))
     assert not store.tokens.any_valid()
     assert find_token(store, secret) is None
-    (listed,) = list_tokens(store)
+    (listed,) = store.tokens.all()
     assert (listed.name, listed.scopes) == ("camera", ("annotate",))
     assert (listed.created_at, listed.revoked_at) == (START, after(1))
     with pytest.raises(InvalidInput, match="never used before"):
         make_token(store, "camera", ["annotate"], "cli", START)
     with pytest.raises(NotFound, match="'nobody'"):
-        revoke_token(store, "nobody", "cli", START)
+        store.tokens.revoke("nobody", "cli", START)
 
 
 def test_an_unknown_secret_opens_nothing(store: Store) -> None:
@@ -50,4 +50,4 @@ def test_a_token_needs_a_name_and_known_scopes(store: Store) -> None:
     for name, scopes in [("", ["admin"]), ("x", []), ("x", ["root"]), ("a\0b", ["admin"])]:
         with pytest.raises(InvalidInput):
             make_token(store, name, scopes, "cli", START)
-    assert list_tokens(store) == []
+    assert store.tokens.all() == []

@@ -20,7 +20,7 @@ from serving.bodies import Body, parse
 from serving.cvat.corrections import COMPLETED, TOOL
 from serving.cvat.nuclio import description
 from serving.cvat.shapes import kind_of
-from serving.deployment import deployment_of
+from serving.deployment import actor_of, deployment_of
 from serving.description import PUBLIC, documented, one_json
 from serving.errors import Unauthenticated
 from serving.following import Corners, State
@@ -200,7 +200,7 @@ async def detect(task: str, request: Request) -> Response:
     kind_of(name)
     with deployment.admission.enter():
         body: DetectBody = parse(DetectBody, await request.body(), "body")
-        asked = body.frame(), body.threshold or 0.0, body.labels, str(request.state.actor), body.group
+        asked = body.frame(), body.threshold or 0.0, body.labels, actor_of(request), body.group
         return JSONResponse(await deployment.work(request, deployment.detector.shapes, name, *asked))
 
 

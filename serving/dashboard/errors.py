@@ -12,8 +12,8 @@ from fastapi.responses import RedirectResponse, Response
 
 from models.errors import InvalidInput, NotAllowed
 from models.tasks import TITLES, parse_task
-from serving.dashboard.frame import LINES, page
-from serving.deployment import Deployment, deployment_of
+from serving.dashboard.frame import LINES, may, page
+from serving.deployment import Deployment, actor_of, deployment_of
 from serving.loop import Actor, utc_now
 from serving.store.browsing import Failed
 from serving.store.columns import LARGEST_ID
@@ -29,7 +29,7 @@ routes = APIRouter()
 @dataclass(frozen=True)
 class Failing:
     """Something that failed: when, whose it is (a task, a tool, a host), what it is and where it is shown, what else is
-    known of it, why, after how many attempts, and the form that tries it again, for those who may."""
+    known of it, why, after how many attempts, and what the form holds that tries it again."""
 
     at: datetime
     of: str
@@ -44,7 +44,7 @@ class Failing:
 @routes.get("/errors")
 async def errors(request: Request, before: str = "") -> Response:
     """Items and events that could not be worked on, messages that nobody heard, versions that broke."""
-    what = await run_sync(_what, deployment_of(request), _moment(before), frozenset(request.state.scopes))
+    what = await run_sync(_what, deployment_of(request), _moment(before))
     return page(request, "errors.html", **what)
 
 
@@ -53,46 +53,46 @@ async def retry(request: Request) -> Response:
     """Tries an item or an event again, as the form of the page asks for."""
     async with request.form(max_files=0, max_fields=3) as form:
         given = {name: str(value) for name, value in form.items()}
-    if "delivery" in given and "admin" not in request.state.scopes:
+    if "delivery" in given and not may(request, "admin"):
         raise NotAllowed("retry of a message: expected the scope admin")
-    await run_sync(_retry, deployment_of(request), given, request.state.actor)
+    await run_sync(_retry, deployment_of(request), given, actor_of(request))
     return RedirectResponse("/errors", 303)
 
 
-def _what(deployment: Deployment, before: tuple[datetime, str] | None, scopes: frozenset[str]) -> dict[str, Any]:
-    store, may, is_admin = deployment.loop.store, bool({"annotate", "correct", "admin"} & scopes), "admin" in scopes
+def _what(deployment: Deployment, before: tuple[datetime, str] | None) -> dict[str, Any]:
+    store = deployment.loop.store
     failed = store.browse.failed(LINES + 1, before)
     last = failed[LINES - 1] if len(failed) > LINES else None
     broken = [one for one in deployment.loop.versions.all() if one.state == "failed"]
     return {
-        "failed": [_item(one, may) for one in failed[:LINES]],
+        "failed": [_item(one) for one in failed[:LINES]],
         "last": last and f"{last.at.isoformat()}~{last.item.id}",
-        "letters": [_event(one, may) for one in store.inbox.letters(LINES)],
+        "letters": [_event(one) for one in store.inbox.letters(LINES)],
         "dead": sum(store.inbox.dead().values()),
-        "unheard": [_message(one, is_admin) for one in store.outbox.dead()[-LINES:][::-1]],
+        "unheard": [_message(one) for one in store.outbox.dead()[-LINES:][::-1]],
         "broken": [Failing(one.created_at, TITLES[one.task], one.name, one.failure or "", f"/models/{one.name}")
                    for one in broken],
     }  # fmt: skip
 
 
-def _item(one: Failed, may: bool) -> Failing:
-    again = {"item": one.item.id, "task": one.task} if may else None
+def _item(one: Failed) -> Failing:
+    again = {"item": one.item.id, "task": one.task}
     where = f"/items/{one.item.id}"
     return Failing(one.at, TITLES[one.task], one.item.id[:12], one.failure, where, again=again)
 
 
-def _event(one: Letter, may: bool) -> Failing:
+def _event(one: Letter) -> Failing:
     """The words of the tool: what happened, to which annotation, task or job, as far as the body tells."""
-    body, again = one.body, {"event": one.id} if may else None
+    body = one.body
     action = str(body.get("action") or body.get("event") or "")
     about = ", ".join(f"{name} {known['id']}" for name in ("project", "task", "annotation", "job")
                       if isinstance(known := body.get(name), dict) and "id" in known)  # fmt: skip
     of = TOOLS.get(one.tool, one.tool)
-    return Failing(one.received_at, of, action, one.failure or "", None, about, one.attempts, again)
+    return Failing(one.received_at, of, action, one.failure or "", None, about, one.attempts, {"event": one.id})
 
 
-def _message(one: Delivery, may: bool) -> Failing:
-    again = {"delivery": one.id} if may else None
+def _message(one: Delivery) -> Failing:
+    again = {"delivery": one.id}
     return Failing(one.told_at, host(one.url), one.kind, one.failure or "", attempts=one.attempts, again=again)
 
 

@@ -1,7 +1,7 @@
 """What all pages share: their templates in every language, the policy that browsers keep to, and who looks."""
 
 from collections.abc import Mapping
-from functools import cache
+from functools import cache, partial
 from typing import Any
 
 from fastapi import Request
@@ -12,6 +12,7 @@ from starlette.datastructures import URL
 from models.tasks import TITLES
 from serving.dashboard.languages import COOKIE, LANGUAGES, asked_for, language_of, translations
 from serving.dashboard.reasons import in_words
+from serving.tokens import Scope
 
 UNFIT_WORDS = {  # why an item cannot be labelled, as people read it
     "damaged": "it is damaged or cut off",
@@ -32,11 +33,16 @@ _POLICY = (
 )
 
 
+def may(request: Request, *scopes: Scope) -> bool:
+    """Whether who looks may do what any of these scopes allows."""
+    return bool({*scopes, "admin"} & set(getattr(request.state, "scopes", ())))
+
+
 def page(request: Request, template: str, status: int = 200, **what: Any) -> HTMLResponse:
     """A page, in the language that the request wants.
 
-    The template finds ``scopes``, those of who looks, and ``here``, the path of the page, beside ``what``. A list that
-    goes on finds ``first_page``, ``page_before(last)``, and whether it was ``turned`` already.
+    The template finds ``may(scope)``, the ``scopes`` of who looks, and ``here``, the path of the page, beside ``what``.
+    A list that goes on finds ``first_page``, ``page_before(last)``, and whether it was ``turned`` already.
     """
     language = language_of(request)
     text = templates(language).get_template(template).render(
@@ -45,6 +51,7 @@ def page(request: Request, template: str, status: int = 200, **what: Any) -> HTM
         here=request.url.path,
         elsewhere=_elsewhere(request),
         scopes=getattr(request.state, "scopes", ()),
+        may=partial(may, request),
         task_names=TITLES,
         unfit_words=UNFIT_WORDS,
         turned="before" in request.query_params,

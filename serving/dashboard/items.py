@@ -18,7 +18,7 @@ from selection.queueing import due_by
 from selection.routing import Decision
 from serving.dashboard.cards import Card, card_of, is_late
 from serving.dashboard.frame import page
-from serving.deployment import deployment_of
+from serving.deployment import actor_of, deployment_of
 from serving.loop import Loop, utc_now
 from serving.store.rows import label_of, plan_of
 
@@ -111,10 +111,9 @@ class Story:
 async def item(item_id: str, request: Request) -> Response:
     """The history of an item, task by task."""
     deployment = deployment_of(request)
-    history = await run_sync(deployment.loop.history, item_id, request.state.actor)
+    history = await run_sync(deployment.loop.history, item_id, actor_of(request))
     told = [_story(history, line, deployment.loop) for line in history["tasks"]]
-    may, may_choose = (bool({scope, "admin"} & set(request.state.scopes)) for scope in ("correct", "promote"))
-    return page(request, "item.html", item=history["item"], stories=told, kind=kind, may=may, may_choose=may_choose)
+    return page(request, "item.html", item=history["item"], stories=told, kind=kind)
 
 
 @routes.post("/items/{item_id}/fit")
@@ -122,7 +121,7 @@ async def fit(item_id: str, request: Request) -> Response:
     """Takes back that the item cannot be labelled, as the form of its page asks for."""
     async with request.form(max_files=0, max_fields=1) as form:
         task = parse_task(str(form.get("task", "")))
-    await run_sync(deployment_of(request).loop.find_fit, item_id, task, request.state.actor)
+    await run_sync(deployment_of(request).loop.find_fit, item_id, task, actor_of(request))
     return RedirectResponse(f"/items/{item_id}", 303)
 
 
@@ -132,7 +131,7 @@ async def gold(item_id: str, request: Request) -> Response:
     async with request.form(max_files=0, max_fields=2) as form:
         task, choose = parse_task(str(form.get("task", ""))), bool(form.get("choose"))
     chosen = deployment_of(request).loop.gold
-    await run_sync(chosen.choose if choose else chosen.take_back, task, [item_id], request.state.actor)
+    await run_sync(chosen.choose if choose else chosen.take_back, task, [item_id], actor_of(request))
     return RedirectResponse(f"/items/{item_id}", 303)
 
 

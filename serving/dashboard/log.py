@@ -16,7 +16,7 @@ from models.records import TASKS
 from models.tasks import TITLES
 from serving.dashboard.errors import host
 from serving.dashboard.frame import LINES, MOST_NAMES, UNFIT_WORDS, page
-from serving.deployment import Deployment, deployment_of
+from serving.deployment import Deployment, actor_of, deployment_of
 from serving.store.changes import Change
 from serving.store.records import Actor
 
@@ -62,7 +62,7 @@ async def log(request: Request, actor: str = "", verb: str = "", day: str = "", 
     """A page of the log, newest first."""
     deployment = deployment_of(request)
     asked = Asked(actor, verb, _day(day), before)
-    what = await run_sync(_what, deployment, asked, request.state.actor)
+    what = await run_sync(_what, deployment, asked, actor_of(request))
     words: dict[str, Any] = {"verbs": VERBS, "details": DETAILS, "names": {**TITLES, **UNFIT_WORDS}}
     return page(request, "log.html", asked=asked, link=link, subject=subject, told=told, **words, **what)
 

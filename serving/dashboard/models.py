@@ -18,11 +18,11 @@ from models.errors import InvalidInput, NotFound, Refused, Stale
 from models.records import TASKS
 from models.report.charts import Curves
 from models.report.doubt_charts import reliability, risk
-from models.report.lines import flat, shown
+from models.report.lines import flat
 from models.versions import CARD, Version, beginning, read_version
 from serving.dashboard.frame import page
 from serving.dashboard.languages import language_of, translations
-from serving.deployment import Deployment, deployment_of
+from serving.deployment import Deployment, actor_of, deployment_of
 from serving.loop import StoredVersion
 from serving.store.records import Comparison
 
@@ -54,7 +54,7 @@ class Checked:
 async def models(request: Request) -> Response:
     """Every version, by task, the newest first."""
     tasks = await run_sync(_rows, deployment_of(request))
-    return page(request, "models.html", tasks=tasks, may=_may(request))
+    return page(request, "models.html", tasks=tasks)
 
 
 @routes.get("/models/{version}")
@@ -63,7 +63,7 @@ async def model(version: str, request: Request) -> Response:
     what = await run_sync(_what, deployment_of(request), version)
     said = _translator(request)
     charts = [_in_words(chart, said) for chart in what["checked"].charts]
-    return page(request, "model.html", may=_may(request), shown=shown, charts=charts, **what)
+    return page(request, "model.html", charts=charts, **what)
 
 
 @routes.get("/models/{version}/promote")
@@ -80,7 +80,7 @@ async def promote(version: str, request: Request) -> Response:
     async with request.form(max_files=0, max_fields=1) as form:
         force = form.get("force") == "on"
     try:
-        await run_sync(deployment.promote, version, force, request.state.actor)
+        await run_sync(deployment.promote, version, force, actor_of(request))
     except (Refused, Stale) as error:
         return await run_sync(_promote_form, request, deployment, version, str(error))
     return RedirectResponse(f"/models/{version}", 303)
@@ -91,7 +91,7 @@ async def rollback_form(version: str, request: Request) -> Response:
     """Which version would serve again, and the question whether it shall."""
     deployment = deployment_of(request)
     serving, before = await run_sync(_rollback, deployment, version)
-    return page(request, "rollback.html", version=serving, before=before, may=_may(request))
+    return page(request, "rollback.html", version=serving, before=before)
 
 
 @routes.post("/models/{version}/rollback")
@@ -99,7 +99,7 @@ async def rollback(version: str, request: Request) -> Response:
     """Lets the version before this one serve again."""
     deployment = deployment_of(request)
     serving, _ = await run_sync(_rollback, deployment, version)
-    promotion = await run_sync(deployment.rollback, serving.task, request.state.actor)
+    promotion = await run_sync(deployment.rollback, serving.task, actor_of(request))
     return RedirectResponse(f"/models/{promotion.version}", 303)
 
 
@@ -179,14 +179,14 @@ def _charts(p_error: tuple[float, ...], wrong: tuple[bool, ...]) -> tuple[Curves
 def _promote_form(request: Request, deployment: Deployment, name: str, refused: str | None = None) -> Response:
     version = deployment.loop.versions.get(name)
     serving = deployment.loop.versions.serving(version.task)
-    asked = deployment.comparing.ask(name, request.state.actor)
+    asked = deployment.comparing.ask(name, actor_of(request))
     comparison, why = _comparison(asked)
     worse = comparison is not None and comparison.quality is not None and comparison.previous_quality is not None \
         and not comparison.quality >= comparison.previous_quality  # fmt: skip
     return page(
         request, "promote.html", 409 if refused else 200,
         version=version, serving=serving, comparing=not asked.done(), comparison=comparison, worse=worse,
-        refused=refused or why, may=_may(request),
+        refused=refused or why,
     )  # fmt: skip
 
 
@@ -206,10 +206,6 @@ def _rollback(deployment: Deployment, name: str) -> tuple[StoredVersion, StoredV
     if version.state != "serving" or before is None:
         raise Refused(f"rollback {name}: expected the serving version and one before it, got {version.state}")
     return version, before
-
-
-def _may(request: Request) -> bool:
-    return bool({"promote", "admin"} & set(request.state.scopes))
 
 
 def _translator(request: Request) -> Callable[[str], str]:

@@ -17,7 +17,7 @@ from selection.routing import Route
 from serving.concealing import without
 from serving.dashboard.cards import Card, card, is_late
 from serving.dashboard.frame import MOST_NAMES, page
-from serving.deployment import Deployment, deployment_of
+from serving.deployment import Deployment, actor_of, deployment_of
 from serving.loop import Loop, utc_now
 from serving.store.browsing import After, Listable, Listed, Place, Wanted
 from serving.store.records import OPEN, Actor, ItemState
@@ -57,7 +57,7 @@ async def queue(
     now = utc_now()
     before_now = now if due == "late" else None
     wanted = Wanted(state, decision, group, annotator, text.strip(), least, most, bool(due), before_now)
-    what = await run_sync(_what, deployment, name, wanted, before, now, request.state.actor)
+    what = await run_sync(_what, deployment, name, wanted, before, now, actor_of(request))
     late = partial(is_late, now=now)
     return page(request, "queue.html", task=name, asked=wanted, due=due, late=late, tool=tool(deployment), **what)
 

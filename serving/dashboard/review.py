@@ -15,7 +15,7 @@ from models.records import TASKS, Task
 from models.tasks import parse_task
 from serving.dashboard.frame import page
 from serving.dashboard.queue import busiest_task
-from serving.deployment import deployment_of
+from serving.deployment import actor_of, deployment_of
 from serving.label_names import categories_of
 from serving.store.records import UNFIT
 
@@ -46,9 +46,8 @@ async def one_item(task: str, item_id: str, request: Request) -> Response:
 async def _editor(request: Request, task: Task, item_id: str | None) -> Response:
     deployment = deployment_of(request)
     categories = await run_sync(categories_of, deployment.loop, task)
-    may = bool({"correct", "admin"} & set(request.state.scopes))
-    about = about_task(task, request.state.actor, item_id, categories)
-    return page(request, "review.html", tasks=TASKS, task=task, may=may, about=about, reasons=UNFIT[task])
+    about = about_task(task, actor_of(request), item_id, categories)
+    return page(request, "review.html", tasks=TASKS, task=task, about=about, reasons=UNFIT[task])
 
 
 def about_task(task: Task, annotator: str, item_id: str | None, categories: tuple[str, ...]) -> dict[str, Any]:

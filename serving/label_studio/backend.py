@@ -12,7 +12,7 @@ from models.errors import PrelabelError
 from models.records import Task
 from models.tasks import parse_task
 from serving.bodies import Body, parse
-from serving.deployment import Deployment, deployment_of
+from serving.deployment import Deployment, actor_of, deployment_of
 from serving.description import documented
 from serving.label_studio.config import View
 from serving.label_studio.corrections import TOOL
@@ -72,7 +72,7 @@ async def setup(task: str, request: Request) -> dict[str, str]:
 async def predict(task: str, request: Request) -> dict[str, Any]:
     """Exactly one answer a task, in their order: an empty prediction where a medium cannot be read, and none where it
     is for another reason that there is no prediction."""
-    name, deployment, actor = parse_task(task), deployment_of(request), str(request.state.actor)
+    name, deployment, actor = parse_task(task), deployment_of(request), actor_of(request)
     body: PredictBody = parse(PredictBody, await request.body(), "body")
     shown = await run_sync(_seen, deployment, name, body.label_config)
     drawn, result = body.drawn(), deployment.predictor.result

@@ -7,7 +7,7 @@ from pydantic import Field
 
 from models.tasks import parse_task
 from serving.bodies import Body, parse
-from serving.deployment import deployment_of
+from serving.deployment import actor_of, deployment_of
 from serving.description import documented, one_json
 from serving.loop import utc_now
 from serving.store.outbox import Delivery, Outbox, Webhook
@@ -44,7 +44,7 @@ async def add(request: Request) -> Response:
     """From now on events go there, signed as Standard Webhooks are; the secret is in the answer, and nowhere else."""
     body: SubscriptionBody = parse(SubscriptionBody, await request.body(), "body")
     task = parse_task(body.task) if body.task else None
-    asked = _outbox(request), body.url, body.events, task, str(request.state.actor), utc_now()
+    asked = _outbox(request), body.url, body.events, task, actor_of(request), utc_now()
     webhook = await run_sync(subscribe, *asked)
     return as_json(answers.NewWebhook(**vars(_told(webhook)), secret=webhook.secret))
 
@@ -63,7 +63,7 @@ async def dead(request: Request) -> Response:
 )
 async def retry(delivery_id: int, request: Request) -> Response:
     """The message is due at once, with all attempts before it."""
-    await run_sync(_outbox(request).retry, delivery_id, str(request.state.actor), utc_now())
+    await run_sync(_outbox(request).retry, delivery_id, actor_of(request), utc_now())
     return Response(status_code=204)
 
 
@@ -72,7 +72,7 @@ async def retry(delivery_id: int, request: Request) -> Response:
 )
 async def remove(webhook_id: str, request: Request) -> Response:
     """What was still to be told there is forgotten."""
-    await run_sync(_outbox(request).remove, webhook_id, str(request.state.actor), utc_now())
+    await run_sync(_outbox(request).remove, webhook_id, actor_of(request), utc_now())
     return Response(status_code=204)
 
 

@@ -68,7 +68,7 @@ def _what(deployment: Deployment, before: tuple[datetime, str] | None) -> dict[s
         "failed": [_item(one) for one in failed[:LINES]],
         "last": last and f"{last.at.isoformat()}~{last.item.id}",
         "letters": [_event(one) for one in store.inbox.letters(LINES)],
-        "dead": sum(store.inbox.dead().values()),
+        "dead": store.inbox.dead(),
         "unheard": [_message(one) for one in store.outbox.dead()[-LINES:][::-1]],
         "broken": [Failing(one.created_at, TITLES[one.task], one.name, one.failure or "", f"/models/{one.name}")
                    for one in broken],

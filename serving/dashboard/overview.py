@@ -129,7 +129,7 @@ def _notices(
             found.append(Notice("late items", task, late, f"/queue/{task}?state=open&due=late"))
         if new := _newer([one for one in versions if one.task == task]):
             found.append(Notice("candidates", task, len(new), f"/models/{new[-1].name}/promote"))
-    if dead := sum(deployment.loop.store.inbox.dead().values()):
+    if dead := deployment.loop.store.inbox.dead():
         found.append(Notice("dead events", None, dead, "/errors"))
     if broken := sum(one.state == "failed" for one in versions):
         found.append(Notice("broken versions", None, broken, "/errors"))

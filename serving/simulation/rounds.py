@@ -42,11 +42,11 @@ PEOPLE = "ada", "ben"  # take turns, so that a second look is another person's
 class Round:
     """What one round did, and how things stand after it.
 
-    ``work`` is what people did at each item of this round, ``decisions`` why they saw it. ``labelled``, ``accepted``
-    and ``accepted_wrong`` count items so far; what is wrong, the policy's rule says. ``unseen`` is what nobody
-    looked at of all items so far, where a promise speaks of parts. ``label_quality`` and ``labels_wrong`` are of the
-    whole pool, as it would be handed over now: people's labels, accepted ones, and for the rest what the model says.
-    ``model_quality`` is of the version that serves after the round, on unseen data.
+    ``work`` is what people did at each item of this round. ``labelled``, ``accepted`` and ``accepted_wrong`` count
+    items so far; what is wrong, the policy's rule says. ``unseen`` is what nobody looked at of all items so far, where
+    a promise speaks of parts. ``label_quality`` and ``labels_wrong`` are of the whole pool, as it would be handed over
+    now: people's labels, accepted ones, and for the rest what the model says. ``model_quality`` is of the version that
+    serves after the round, on unseen data.
     """
 
     arm: str
@@ -54,7 +54,6 @@ class Round:
     number: int
     version: str
     work: tuple[Actions, ...]
-    decisions: tuple[str, ...]
     labelled: int
     accepted: int
     accepted_wrong: int
@@ -167,18 +166,18 @@ class _Turn:
 
     # -- from nothing
 
-    def _label_first(self) -> list[tuple[str, Actions]]:
+    def _label_first(self) -> list[Actions]:
         """The first round's items, at random: nobody is shown anything, for there is no model."""
         first = np.random.default_rng(self.seed).permutation(sorted(self.items))
         chosen = first[: round(self.plan.shares[0] * len(first))].tolist()
         return [self._label(item_id, person) for item_id, person in zip(chosen, cycle(self.people), strict=False)]
 
-    def _label(self, item_id: str, person: Person) -> tuple[str, Actions]:
+    def _label(self, item_id: str, person: Person) -> Actions:
         task, item = self.plan.task, self.items[item_id]
         given = person.label(item_id, self.truths[item_id])
         did = actions(task, None, given, duration_s(item.uri) if task == "asr" else None)
         self._give(item_id, given, did, person)
-        return "annotate", did
+        return did
 
     def _learn_first(self) -> str:
         """Trains the first model; versions after it go on from there."""
@@ -195,7 +194,7 @@ class _Turn:
 
     # -- people
 
-    def _work(self, version: StoredVersion) -> list[tuple[str, Actions]]:
+    def _work(self, version: StoredVersion) -> list[Actions]:
         """People's share of the round, a few items at a time, as a person would take them from the queue."""
         self._ask(version)
         share = self.plan.shares[self.number - 1]
@@ -204,7 +203,7 @@ class _Turn:
             room = 2 * len(self.items)  # with all second looks
         if room < 1:  # of a few items half is the same number as a quarter
             return []
-        done: list[tuple[str, Actions]] = []
+        done = list[Actions]()
         idle = 0
         for person in cycle(self.people):
             leased = self.loop.lease(self.plan.task, min(LEASE, room - len(done)), person.name, ACTOR)
@@ -235,14 +234,14 @@ class _Turn:
             if due.task == self.plan.task:
                 self.loop.recalibrate(due.name, ACTOR, lambda item: (self.said[item.id], _duration(self.said[item.id])))
 
-    def _correct(self, work: Leased, person: Person) -> tuple[str, Actions]:
+    def _correct(self, work: Leased, person: Person) -> Actions:
         answer = work.answer
         decision = answer.decision.decision if self.arm.shown else "annotate"
         given, did = self._worked(work, person, decision)
         version = None if decision == "annotate" else answer.preannotation.model_version
         # Nobody asks for second looks where no promise rests on them.
         self._give(work.item.id, given, did, person, version, work.lease_id if self.arm.accepts else None)
-        return decision, did
+        return did
 
     def _give(
         self,
@@ -299,7 +298,7 @@ class _Turn:
 
     # -- what came of it
 
-    def _told(self, done: Sequence[tuple[str, Actions]], learnt: str, last: bool) -> Round:
+    def _told(self, done: Sequence[Actions], learnt: str, last: bool) -> Round:
         task, version = self.plan.task, read_version(self._serving().folder)
         people, accepted = self._labels()
         rest = [self.items[item_id] for item_id in self.items if item_id not in people and item_id not in accepted]
@@ -310,8 +309,7 @@ class _Turn:
             seed=self.seed,
             number=self.number,
             version=version.name,
-            work=tuple(did for _, did in done),
-            decisions=tuple(decision for decision, _ in done),
+            work=tuple(done),
             labelled=len(people),
             accepted=len(accepted),
             accepted_wrong=sum(self.plan.wrong(label, self.truths[key]) for key, label in accepted.items()),

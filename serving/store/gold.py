@@ -26,7 +26,6 @@ class Chosen:
     """An item that was chosen, when, and what it is by now; gold it is once it is corrected."""
 
     item: Item
-    task: Task
     state: ItemState
     at: datetime
 
@@ -112,10 +111,10 @@ class GoldItems:
     def page(self, task: Task, limit: int, after: str = "") -> list[Chosen]:
         """The next of them behind an id, in the order of ids."""
         columns = item_tasks.c
-        found = select(items, columns.task, columns.state, columns.gold_at).join(item_tasks)
+        found = select(items, columns.state, columns.gold_at).join(item_tasks)
         found = found.where(columns.task == task, columns.gold_at.is_not(None), columns.item_id > after)
         rows = self._database.rows(found.order_by(columns.item_id).limit(limit))
-        return [Chosen(item_of(row), row.task, row.state, row.gold_at) for row in rows]
+        return [Chosen(item_of(row), row.state, row.gold_at) for row in rows]
 
     def counts(self, task: Task) -> Counts:
         """How many there are."""

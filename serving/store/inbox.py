@@ -31,7 +31,6 @@ class Letter:
 
     id: int
     tool: str
-    task: Task | None
     body: Mapping[str, Any]
     received_at: datetime
     attempts: int
@@ -86,10 +85,9 @@ class Inbox:
         chosen = select(inbox.c.failure).where(inbox.c.tool == tool, inbox.c.dead).order_by(inbox.c.id)
         return [str(why) for why in self._database.column(chosen)]
 
-    def dead(self) -> dict[str, int]:
-        """How many events could not be worked on, by tool."""
-        chosen = select(inbox.c.tool, func.count().label("n")).where(inbox.c.dead).group_by(inbox.c.tool)
-        return {str(row.tool): int(row.n) for row in self._database.rows(chosen)}
+    def dead(self) -> int:
+        """How many events could not be worked on, whoever told them."""
+        return int(self._database.value(select(func.count()).where(inbox.c.dead)))
 
     def letters(self, limit: int) -> list[Letter]:
         """Events that could not be worked on, newest first."""

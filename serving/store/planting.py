@@ -29,7 +29,6 @@ class Measured:
     given_id: int
     known_id: int
     annotator: str
-    seconds: Seconds
     given: Label
     known: Label
 
@@ -97,7 +96,7 @@ class Planting:
             rows = self._database.rows(page)
             for row in rows:
                 labels = label_of(task, row.label), label_of(task, row.known_label)
-                yield Measured(row.id, row.known_id, row.annotator, row.seconds, *labels)
+                yield Measured(row.id, row.known_id, row.annotator, *labels)
             if len(rows) < PAGE:
                 return
             last = rows[-1].id

@@ -117,8 +117,8 @@ class TestStore:
         labelled.queue.correct(untold, held["1"], "tester", after(3))
         assert labelled.queue.seconds("detection") == before
         assert (labelled.planting.handed_out("detection"), labelled.planting.seconds("detection")) == (3, 4.0)
-        told = [(one.annotator, one.given, one.known, one.seconds) for one in labelled.planting.measured("detection")]
-        assert told == [("bob", boxes("car"), boxes("bus"), 4.0), ("bob", boxes("bus"), boxes("bus"), 0.0)]
+        told = [(one.annotator, one.given, one.known) for one in labelled.planting.measured("detection")]
+        assert told == [("bob", boxes("car"), boxes("bus")), ("bob", boxes("bus"), boxes("bus"))]
         assert labelled.queue.seconds_since("detection", after(2)) == 4.0
 
     def test_when_its_answer_is_taken_back_what_was_planted_does_not_become_it(self, labelled: Store) -> None:

@@ -4,10 +4,11 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from models.matters import Matters
-from models.records import Boxes, Item, Label, Lanes, Task
+from models.records import Item, Label, Task
 from models.tasks import differs
 from selection.annotators import Share, Speed, Standing
 from selection.consensus import agree
+from serving.sizes import size_of
 from serving.store.records import Opinions
 
 SEVERAL = 2  # people make a consensus
@@ -72,14 +73,10 @@ def _shares(share: Share) -> tuple[str, str]:
 
 def right(task: Task, given: Label, answer: Label, matters: Matters) -> bool:
     """Whether a label says the same as the known answer, as far as it matters."""
-    return _size(given) == _size(answer) and not differs(task, given, answer, matters)
+    return size_of(given) == size_of(answer) and not differs(task, given, answer, matters)
 
 
 def comparable(one: Opinions) -> dict[str, Label]:
     """The labels by person that are of the same image size as the one that counts; not what was said to be measured."""
-    size = _size(one.counting.label)
-    return {given.annotator: given.label for given in one.given if _size(given.label) == size and not given.planted}
-
-
-def _size(label: Label) -> tuple[int, int] | None:
-    return (label.width, label.height) if isinstance(label, Boxes | Lanes) else None
+    size = size_of(one.counting.label)
+    return {given.annotator: given.label for given in one.given if size_of(given.label) == size and not given.planted}

@@ -40,6 +40,11 @@ class Sizes:
         return seen or image_size(Path(self._files.unchanged(self._store.items.item(item_id)).uri))
 
 
+def size_of(label: Label) -> Size | None:
+    """That of the picture which a label was given for; a transcript has none."""
+    return None if isinstance(label, Transcript) else (label.width, label.height)
+
+
 def require_fit(label: Label, where: str, size: Callable[[], Size]) -> None:
     """Lets a label pass that has the size of its picture, and where nobody can tell that any more, any.
 

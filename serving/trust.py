@@ -5,7 +5,7 @@ from dataclasses import asdict, dataclass, fields, replace
 from datetime import datetime
 from typing import Any
 
-from models.records import Label, Task, Transcript
+from models.records import Task
 from models.versions import Version
 from selection.actions import actions
 from selection.calibration import IDENTITY, MINIMUM, Calibrator, fit
@@ -14,6 +14,7 @@ from selection.fitting import FittedCosts, fit_costs
 from selection.growing import Ladder
 from selection.parts import PartPromise
 from selection.risk import NoPromise, Threshold
+from serving.sizes import size_of
 from serving.store.records import Audited, Place, Worked
 from serving.weighing import KindPromise, Promise, Terms, Weighed, item_checks, weigh_checks
 
@@ -201,13 +202,9 @@ def learn_costs(task: Task, worked: Sequence[Worked]) -> FittedCosts | None:
 
     A label of another size than the image's cannot be compared with what was shown, and is left out.
     """
-    known = [one for one in worked if one.shown is None or _size(one.shown) == _size(one.given)]
+    known = [one for one in worked if one.shown is None or size_of(one.shown) == size_of(one.given)]
     did = [actions(task, one.shown, one.given, one.duration_s) for one in known]
     return fit_costs(task, did, [one.seconds for one in known])
-
-
-def _size(label: Label) -> tuple[int, int] | None:
-    return None if isinstance(label, Transcript) else (label.width, label.height)
 
 
 def learn(

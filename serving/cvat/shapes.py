@@ -16,9 +16,9 @@ from models.errors import InvalidInput, NotFound
 from models.records import Box, Boxes, Label, Lane, Lanes, Pixels, Task
 from serving.cvat.polylines import between, length
 from serving.label_names import LANE, Names
+from serving.sizes import Size
 
 Shape: TypeAlias = dict[str, Any]
-Size: TypeAlias = tuple[int, int]  # width, height
 
 KINDS: dict[Task, str] = {"detection": "rectangle", "lane": "polyline"}  # what is drawn for each task
 

@@ -13,10 +13,10 @@ from models.errors import InvalidInput
 from models.records import Box, Boxes, Label, Lane, Lanes, Pixels, Transcript, Word
 from serving.label_names import LANE
 from serving.label_studio.config import Control, View
+from serving.sizes import Size
 from serving.store.records import Answer
 
 Region: TypeAlias = dict[str, Any]
-Size: TypeAlias = tuple[int, int]  # width, height
 
 BROKEN = (KeyError, TypeError, IndexError, ValueError, AttributeError)  # what reading such regions raises
 PAUSE_S = 0.6  # silence that parts two segments

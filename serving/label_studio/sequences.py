@@ -16,7 +16,8 @@ from models.errors import InvalidInput
 from models.records import Box, Boxes
 from serving.following import tracks_of
 from serving.label_studio.config import View
-from serving.label_studio.regions import BROKEN, Region, Size, boxes_of, broken, note_of, rectangle
+from serving.label_studio.regions import BROKEN, Region, boxes_of, broken, note_of, rectangle
+from serving.sizes import Size
 from serving.store.records import Answer
 from serving.store.studio import Film
 

@@ -21,7 +21,6 @@ from serving.comparing import Comparing
 from serving.cvat import client as cvat_client
 from serving.cvat.corrections import Corrections as CvatCorrections
 from serving.cvat.detector import Detector
-from serving.cvat.tracker import Tracker
 from serving.cvat.worker import Worker as CvatWorker
 from serving.errors import Unavailable
 from serving.fetch import Fetcher, new_client
@@ -84,7 +83,6 @@ class Deployment:
         self.label_studio = Worker(loop, self.predictor, self.corrections, self.studio, settings)
         self.training = Training(settings)
         self.detector = Detector(loop, self.annotator, settings)
-        self.tracker = Tracker(self.annotator)
         self.cvat = CvatWorker(CvatCorrections(loop, cvat_client.connect(settings), settings))
         self.webhooks = Sender(loop.store.outbox, utc_now)
         self.metrics.watch("waiting", "Media that wait for a model.", lambda: self.admission.waiting)

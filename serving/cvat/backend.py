@@ -17,6 +17,7 @@ from pydantic import BaseModel, Field
 from models.errors import InvalidInput
 from models.tasks import parse_task
 from serving.bodies import Body, parse
+from serving.cvat import tracker
 from serving.cvat.corrections import COMPLETED, TOOL
 from serving.cvat.nuclio import description
 from serving.cvat.shapes import kind_of
@@ -137,7 +138,9 @@ async def track(request: Request) -> Response:
     deployment = deployment_of(request)
     with deployment.admission.enter():
         body: TrackBody = parse(TrackBody, await request.body(), "body")
-        shapes, states = await deployment.work(request, deployment.tracker.track, body.frame(), *body.drawn())
+        shapes, states = await deployment.work(
+            request, tracker.track, deployment.annotator, body.frame(), *body.drawn()
+        )
     return Response(body.told(shapes, states).model_dump_json(), media_type="application/json")
 
 

@@ -22,7 +22,7 @@ ANNOTATIONS = {"ANNOTATION_CREATED", "ANNOTATION_UPDATED", "ANNOTATIONS_CREATED"
 OTHER_PROJECT = {"TASKS_CREATED", "PROJECT_UPDATED"}
 TRAIN = "START_TRAINING"
 
-routes = APIRouter(prefix="/label-studio/{task}", tags=["Label Studio"])
+routes = APIRouter(prefix="/label-studio/{task}", tags=["Label Studio"], responses=documented(401, 403, 404, 422))
 
 
 class SetupBody(Body, extra="ignore"):
@@ -51,14 +51,14 @@ class EventBody(Body, extra="allow"):
     action: str
 
 
-@routes.get("", summary="Does the backend answer?", responses=documented(401, 403, 404, 422))
-@routes.get("/health", summary="Does the backend answer?", responses=documented(401, 403, 404, 422))
+@routes.get("", summary="Does the backend answer?")
+@routes.get("/health", summary="Does the backend answer?")
 async def health(task: str) -> dict[str, str]:
     """It does."""
     return {"status": "UP", "model_class": f"prelabel-{parse_task(task)}"}
 
 
-@routes.post("/setup", summary="Check a labelling configuration", responses=documented(401, 403, 404, 422))
+@routes.post("/setup", summary="Check a labelling configuration")
 async def setup(task: str, request: Request) -> dict[str, str]:
     """The version that answers; a configuration that is none for it is refused with what was expected."""
     name, predictor = parse_task(task), deployment_of(request).predictor
@@ -68,7 +68,7 @@ async def setup(task: str, request: Request) -> dict[str, str]:
     return {"model_version": predictor.version(name)}
 
 
-@routes.post("/predict", summary="Pre-annotate tasks", responses=documented(401, 403, 404, 422))
+@routes.post("/predict", summary="Pre-annotate tasks")
 async def predict(task: str, request: Request) -> dict[str, Any]:
     """Exactly one answer a task, in their order: an empty prediction where a medium cannot be read, and none where it
     is for another reason that there is no prediction."""
@@ -83,7 +83,7 @@ async def predict(task: str, request: Request) -> dict[str, Any]:
     return {"results": await gather(*working)}
 
 
-@routes.post("/webhook", summary="Tell what happened", responses=documented(401, 403, 404, 422))
+@routes.post("/webhook", summary="Tell what happened")
 async def webhook(task: str, request: Request) -> dict[str, str]:
     """Stored at once and worked on afterwards; what is of no use here is acknowledged too."""
     name, deployment = parse_task(task), deployment_of(request)
@@ -100,19 +100,19 @@ async def webhook(task: str, request: Request) -> dict[str, str]:
     return {"status": "stored"}
 
 
-@routes.post("/train", summary="Train a candidate", responses=documented(401, 403, 404, 422))
+@routes.post("/train", summary="Train a candidate")
 async def train(task: str, request: Request) -> dict[str, str]:
     """Begins to train one on the corrections, unless that is under way."""
     return {"status": deployment_of(request).training.begin(parse_task(task))}
 
 
-@routes.get("/job_status", summary="How is the training?", responses=documented(401, 403, 404, 422))
+@routes.get("/job_status", summary="How is the training?")
 async def job_status(task: str, request: Request) -> dict[str, str]:
     """idle, running, done or failed, of the last training that was asked for here."""
     return {"job_status": deployment_of(request).training.status(parse_task(task))}
 
 
-@routes.get("/versions", summary="Every version of the task", responses=documented(401, 403, 404, 422))
+@routes.get("/versions", summary="Every version of the task")
 async def versions(task: str, request: Request) -> dict[str, list[str]]:
     """The one that answers first, then the others from the newest."""
     name, deployment = parse_task(task), deployment_of(request)

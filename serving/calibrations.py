@@ -14,7 +14,7 @@ from models.arrays import Bools, Floats
 from models.counting import percent
 from models.matters import Matters
 from models.parts import has_parts
-from models.records import TASKS, Correction, Label, PreAnnotation, Task
+from models.records import TASKS, Correction, Label, Task
 from models.tasks import differs
 from models.versions import Version, read_version
 from selection.audit import AuditBound
@@ -33,6 +33,7 @@ from serving.standing import Standing, fits, made_for, told_terms
 from serving.store import Store
 from serving.store.records import (
     Actor,
+    Anew,
     Answer,
     Audited,
     Calibration,
@@ -41,13 +42,11 @@ from serving.store.records import (
     Place,
     StoredVersion,
     Withdrawal,
-    Worked,
 )
 from serving.trust import Trust, learn, learn_costs, no_promise, untried
 from serving.weighing import WITHDRAWN, KindPromise, Kinds, Pool, Terms, missing_of
 
 RECENT = 2000  # corrections whose seconds count
-BATCH = 500  # items a transaction
 LONGEST = timedelta(days=1)  # that audits wait for a second look ahead of them: nobody may be there to take it
 _AUDITED = {"items": "labels were wrong", "parts": "parts were wrong", "missing": "items lacked something"}
 
@@ -173,7 +172,9 @@ class Calibrations:
         if unknown:
             why = f"nobody knows what its ancestor {unknown} was trained on"
             trust = Trust(before, no_promise(why, policy.of_parts))
-        return replace(trust, costs=learn_costs(version.task, self._worked(version)))
+        return replace(
+            trust, costs=learn_costs(version.task, self._store.queue.worked(version.task, version.name, RECENT))
+        )
 
     def _in_time(self, task: Task, checked: Iterable[Audited]) -> Iterator[Audited]:
         """Those that were drawn by every calibration share in force while people could have taken them.
@@ -202,9 +203,7 @@ class Calibrations:
         found = overtaken(known, self._store.checks.open(task, names))
         if not policy.rules and not policy.kinds_of(task):
             return found
-        ids = [one.item_id for one in found]
-        batches = (ids[begin : begin + BATCH] for begin in range(0, len(ids), BATCH))
-        said = chain.from_iterable(self._store.items.open_among(task, batch) for batch in batches)
+        said = chain.from_iterable(self._store.items.open_among(task, [one.item_id for one in found]))
         answers = {one.preannotation.item_id: _known(one) for one in said}
         return [
             replace(one, kinds=_kinds_of(answers.get(one.item_id), task, policy))
@@ -308,9 +307,6 @@ class Calibrations:
         if self._keep(version, trust, policy, self.audited(version.task), actor, stands, withdrawal):
             self._reroute(version, trust, policy, actor)
 
-    def _worked(self, version: StoredVersion) -> list[Worked]:
-        return self._store.queue.worked(version.task, version.name, RECENT)
-
     def _terms(self, version: StoredVersion, policy: Policy, stands: Standing) -> Terms:
         share = max(policy.calibration_share, policy.audit_share)
         kinds = self._kinds(version, policy, stands.kinds_from) if policy.kinds_of(version.task) else None
@@ -341,33 +337,24 @@ class Calibrations:
         )
 
     def _free(self, version: StoredVersion, policy: Policy) -> Iterator[Pending]:
-        answered = chain.from_iterable(self._store.items.answers(version.task, version.name, BATCH))
+        answered = chain.from_iterable(self._store.items.answers(version.task, version.name))
         return (one for one in answered if policy.rule_for(version.task, *_known(one)) is None)
 
     def tried(self, version: StoredVersion, policy: Policy) -> tuple[Trust, Iterator[Answer]]:
         """What the checks of a version would teach under a policy, and its decisions on what waits; kept nowhere."""
         trust = self.weigh(version, policy)
-        return trust, (answer for batch in self._decided(version, trust, policy) for _, answer, _ in batch)
+        return trust, (answer for page in self._decided(version, trust, policy) for _, answer, _ in page)
 
     def _reroute(self, version: StoredVersion, trust: Trust, policy: Policy, actor: Actor) -> None:
         """Decides anew about everything that waits in the queue, until something newer is kept, which does so too."""
-        for batch in self._decided(version, trust, policy):
+        for page in self._decided(version, trust, policy):
             if self.trust(version.name, policy) is not trust:
                 return
-            self._store.items.reroute(batch, actor, self._clock())
+            self._store.items.reroute(page, actor, self._clock())
 
-    def _decided(
-        self, version: StoredVersion, trust: Trust, policy: Policy
-    ) -> Iterator[list[tuple[int, Answer, float]]]:
-        for batch in self._store.items.open_answers(version.task, version.name, BATCH):
-            yield [
-                (one.preannotation_id, self._deciding.answer(said, one.about, trust, policy), self._draw(said))
-                for one in batch
-                if (said := one.preannotation)
-            ]
-
-    def _draw(self, said: PreAnnotation) -> float:
-        return self._deciding.draw(said.item_id)
+    def _decided(self, version: StoredVersion, trust: Trust, policy: Policy) -> Iterator[list[Anew]]:
+        for page in self._store.items.open_answers(version.task, version.name):
+            yield [self._deciding.anew(one, trust, policy) for one in page]
 
     def _untried(self, version: str, policy: Policy) -> Trust:
         if version not in self._as_made:

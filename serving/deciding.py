@@ -12,7 +12,7 @@ from selection.policy import Policy
 from selection.routing import Decision, draw, route, route_parts
 from selection.rules import About, Rule
 from serving.settings import Settings
-from serving.store.records import Answer
+from serving.store.records import Anew, Answer, Pending
 from serving.trust import Trust
 from serving.weighing import KindPromise
 
@@ -63,6 +63,11 @@ class Deciding:
             return self._by_parts(doubted, about, scratch_s, promise, costs, policy, rule, chance)
         decision = route(uncertainty, scratch_s, promise, policy, chance, rule, kind)
         return Answer(replace(said, uncertainty=uncertainty), decision)
+
+    def anew(self, one: Pending, trust: Trust, policy: Policy) -> Anew:
+        """The decision of today on an answer of the store."""
+        said = one.preannotation
+        return one.preannotation_id, self.answer(said, one.about, trust, policy), self.draw(said.item_id)
 
     def _by_parts(
         self,

@@ -100,9 +100,7 @@ class Gold:
 
     def among(self, task: Task, ids: Iterable[str]) -> frozenset[str]:
         """Those of some media that are registered here and gold, or will be gold once somebody labels them."""
-        found = [*filter(self.of(task), ids)]
-        batches = (found[begin : begin + BATCH] for begin in range(0, len(found), BATCH))
-        return frozenset(item_id for batch in batches for item_id in self._store.items.registered(task, batch))
+        return self._store.items.registered(task, [*filter(self.of(task), ids)])
 
     def choose(self, task: Task, ids: Sequence[str], actor: Actor) -> Choice:
         """Chooses items as gold, all or none; one without a label is never accepted unseen, and is shown whole.
@@ -179,13 +177,9 @@ class Gold:
     def _decide_anew(self, task: Task, ids: Sequence[str], actor: Actor) -> None:
         """Decides about those of some items that wait in the queue."""
         policy = self._policies.of(task)
-        for begin in range(0, len(ids), BATCH):
-            changes = []
-            for one in self._store.items.open_among(task, ids[begin : begin + BATCH]):
-                said = one.preannotation
-                trust = self._calibrations.trust(said.model_version, policy)
-                answer = self._deciding.answer(said, one.about, trust, policy)
-                changes.append((one.preannotation_id, answer, self._deciding.draw(said.item_id)))
+        for page in self._store.items.open_among(task, ids):
+            trusts = [self._calibrations.trust(one.preannotation.model_version, policy) for one in page]
+            changes = [self._deciding.anew(one, trust, policy) for one, trust in zip(page, trusts, strict=True)]
             self._store.items.reroute(changes, actor, self._clock())
 
 

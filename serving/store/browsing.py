@@ -139,8 +139,7 @@ class Browsing:
             at, item_id = before
             chosen = chosen.where(columns.updated_at <= at, or_(columns.updated_at < at, columns.item_id < item_id))
         chosen = chosen.order_by(columns.updated_at.desc(), columns.item_id.desc()).limit(limit)
-        with self._database.reading() as connection:
-            rows = connection.execute(chosen).all()
+        rows = self._database.rows(chosen)
         return [Failed(item_of(row), row.task, row.failure or "", row.updated_at) for row in rows]
 
     def _condition(

@@ -8,7 +8,7 @@ from typing import Any
 from sqlalchemy import ColumnElement, Connection, Row, Select, and_, exists, func, or_, select, true, update
 
 from models.records import Item, Task
-from serving.store.database import PAGE, Database, log
+from serving.store.database import Database, in_pages, log
 from serving.store.records import Actor, Audited, OpenCheck, Place
 from serving.store.rows import about_of, item_of, label_of, of_task, preannotation_of, same_work
 from serving.store.tables import corrections, events, item_tasks, items, leases, preannotations, trained_items, unfit
@@ -48,8 +48,7 @@ class Checks:
 
     def among(self, task: Task, version: str, ancestry: Sequence[str], ids: Sequence[str]) -> Iterator[Audited]:
         """The same of some of these items, in the order given."""
-        for begin in range(0, len(ids), PAGE):
-            page = ids[begin : begin + PAGE]
+        for page in in_pages(ids):
             chosen = _audited(task, version, ancestry).where(item_tasks.c.item_id.in_(page))
             found = {row.item_id: row for row in self._database.rows(chosen)}
             yield from (_audit(found[item_id]) for item_id in page if item_id in found)

@@ -37,7 +37,7 @@ BUSY_S = 60.0  # the longest wait for another writer
 SOON_S = 2.0  # in which all of this process have written usually; who waits longer is one of few
 FEW = 24  # threads, of the 40 that answer requests: the others are for those who read
 IMPATIENT_S = 1.0  # the same once somebody waited so long in vain, until the next one writes
-PAGE = 500  # rows that are read at once
+PAGE = 500  # rows that are read at once, ids in a statement
 _WRITE = "BEGIN IMMEDIATE"
 _TOO_LONG = "54000"  # PostgreSQL's code for what passes its limits, such as the size of a row in an index
 _OURS = 0x70726C61  # the first half of the key of every PostgreSQL advisory lock
@@ -149,14 +149,9 @@ class Database:
     def pages(self, chosen: Select[Any], key: ColumnElement[str]) -> Iterator[Row[Any]]:
         """The rows in the order of ``key``, of which each has one, read in pages, so that no transaction stays open
         meanwhile. The keys come first: a page that begins behind the last key may cost as much as all rows."""
-        with self.reading() as connection:
-            only = chosen.with_only_columns(key, maintain_column_froms=True)
-            keys = sorted(connection.execute(only).scalars())
-        for begin in range(0, len(keys), PAGE):
-            with self.reading() as connection:
-                page = chosen.where(key.in_(keys[begin : begin + PAGE])).order_by(key)
-                rows = connection.execute(page).all()
-            yield from rows
+        keys = sorted(self.column(chosen.with_only_columns(key, maintain_column_froms=True)))
+        for page in in_pages(keys):
+            yield from self.rows(chosen.where(key.in_(page)).order_by(key))
 
     def insert(self, table: Table) -> "sqlite.Insert | postgresql.Insert":
         """An INSERT that can say ON CONFLICT."""
@@ -341,6 +336,11 @@ def log(
     connection.execute(
         events.insert().values(at=at, actor=actor, verb=verb, subject=subject, detail=dict(detail or {}))
     )
+
+
+def in_pages(ids: Sequence[str]) -> Iterator[Sequence[str]]:
+    """So many of some ids together as a statement bears."""
+    return (ids[begin : begin + PAGE] for begin in range(0, len(ids), PAGE))
 
 
 def distinct(connection: Connection, column: Column[Any], limit: int, *where: ColumnElement[bool]) -> list[str]:

@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict, replace
 from datetime import datetime
+from itertools import chain
 from typing import Any
 
 import numpy as np
@@ -11,18 +12,12 @@ from sqlalchemy import ColumnElement, Connection, Row, and_, bindparam, exists, 
 from models.arrays import Floats
 from models.counting import counted
 from models.errors import NotFound
-from models.records import (
-    Item,
-    Seconds,
-    Task,
-    Transcript,
-    to_json,
-)
+from models.records import Item, Seconds, Task, Transcript, to_json
 from selection.routing import DRAWN, Decision
 from selection.rules import About
-from serving.store.database import Database, log
+from serving.store.database import PAGE, Database, in_pages, log
 from serving.store.outbox import tell
-from serving.store.records import Actor, Answer, ItemState, Pending
+from serving.store.records import Actor, Anew, Answer, ItemState, Pending
 from serving.store.rows import STANDING, answer_of, item_of, locked, of_task, pending_of, standing
 from serving.store.tables import corrections, item_tasks, items, leases, preannotations, trained_items, unfit, versions
 
@@ -135,8 +130,8 @@ class Items:
 
     def answer(self, item_id: str, task: Task, version: str) -> Answer | None:
         """What a version said about an item, if it was asked."""
-        with self._database.reading() as connection:
-            return _answer(connection, item_id, task, version)
+        row = self._database.row(_ANSWER, {"of_item": item_id, "of_task": task, "of_version": version})
+        return answer_of(row) if row else None
 
     def latest(self, limit: int) -> list[Answer]:
         """What versions said last, of all tasks, newest first."""
@@ -177,10 +172,11 @@ class Items:
         is_chosen = row is not None and row.gold_at is not None
         return About(known.group or item.group, known.language or item.language, duration_s, is_chosen)
 
-    def registered(self, task: Task, ids: Sequence[str]) -> list[str]:
+    def registered(self, task: Task, ids: Sequence[str]) -> frozenset[str]:
         """Those of some ids whose items are registered for the task."""
-        chosen = select(item_tasks.c.item_id).where(item_tasks.c.task == task, item_tasks.c.item_id.in_(ids))
-        return [*self._database.column(chosen)]
+        chosen = select(item_tasks.c.item_id).where(item_tasks.c.task == task)
+        found = (self._database.column(chosen.where(item_tasks.c.item_id.in_(page))) for page in in_pages(ids))
+        return frozenset(chain.from_iterable(found))
 
     def pending(self, task: Task, serving: str, limit: int) -> list[Item]:
         """Items that the serving version has not seen: new ones in the order of their draw, then outdated ones, then
@@ -254,31 +250,29 @@ class Items:
             line["trained"] = [version for version, task in trained if task == line["task"]]
         return told
 
-    def open_answers(self, task: Task, version: str, batch: int) -> Iterator[list[Pending]]:
-        """The version's answers on items that wait in the queue, in batches of ids that rise."""
-        return self._answers(task, version, batch, item_tasks.c.state == "preannotated")
+    def open_answers(self, task: Task, version: str, page: int = PAGE) -> Iterator[list[Pending]]:
+        """The version's answers on items that wait in the queue, in pages of ids that rise."""
+        return self._answers(task, version, page, item_tasks.c.state == "preannotated")
 
-    def answers(self, task: Task, version: str, batch: int) -> Iterator[list[Pending]]:
-        """The version's answers that stand, whatever became of the items, in batches of ids that rise."""
-        return self._answers(task, version, batch, true())
+    def answers(self, task: Task, version: str, page: int = PAGE) -> Iterator[list[Pending]]:
+        """The version's answers that stand, whatever became of the items, in pages of ids that rise."""
+        return self._answers(task, version, page, true())
 
-    def open_among(self, task: Task, ids: Sequence[str]) -> list[Pending]:
-        """The answers that stand on those of some items that wait in the queue."""
-        waits = and_(item_tasks.c.state == "preannotated", item_tasks.c.item_id.in_(ids))
-        return [pending_of(row) for row in self._database.rows(standing(task, waits))]
+    def open_among(self, task: Task, ids: Sequence[str]) -> Iterator[list[Pending]]:
+        """The answers that stand on those of some items that wait in the queue, in pages."""
+        waiting = standing(task, item_tasks.c.state == "preannotated")
+        for page in in_pages(ids):
+            yield [pending_of(row) for row in self._database.rows(waiting.where(item_tasks.c.item_id.in_(page)))]
 
-    def _answers(self, task: Task, version: str, batch: int, which: ColumnElement[bool]) -> Iterator[list[Pending]]:
+    def _answers(self, task: Task, version: str, page: int, which: ColumnElement[bool]) -> Iterator[list[Pending]]:
         chosen, last = standing(task, and_(preannotations.c.version == version, which)), 0
-        while True:
-            batch_of = chosen.where(preannotations.c.id > last).order_by(preannotations.c.id).limit(batch)
-            rows = self._database.rows(batch_of)
-            if not rows:
-                return
+        following = chosen.order_by(preannotations.c.id).limit(page)
+        while rows := self._database.rows(following.where(preannotations.c.id > last)):
             last = rows[-1].id
             yield [pending_of(row) for row in rows]
 
-    def reroute(self, changes: Sequence[tuple[int, Answer, float]], actor: Actor, now: datetime) -> int:
-        """Replaces doubt and decision of open answers, given as (pre-annotation id, answer, draw).
+    def reroute(self, changes: Sequence[Anew], actor: Actor, now: datetime) -> int:
+        """Replaces doubt and decision of open answers.
 
         Whatever was leased or corrected meanwhile stays as it is. Returns how many were changed.
         """
@@ -331,11 +325,6 @@ def _distinct(found: Iterable[Item]) -> list[Item]:
         first = kept.setdefault(item.id, item)
         kept[item.id] = replace(first, group=first.group or item.group, language=first.language or item.language)
     return list(kept.values())
-
-
-def _answer(connection: Connection, item_id: str, task: Task, version: str) -> Answer | None:
-    row = connection.execute(_ANSWER, {"of_item": item_id, "of_task": task, "of_version": version}).one_or_none()
-    return answer_of(row) if row else None
 
 
 def _serving(connection: Connection, task: Task, version: str) -> str | None:

@@ -1,18 +1,16 @@
 """What several people said about the same items: of each person the newest label that was not taken back."""
 
 from collections.abc import Iterable, Iterator, Sequence
-from itertools import islice
 from typing import Any
 
-from sqlalchemy import ColumnElement, Row, and_, func, or_, select
+from sqlalchemy import Row, and_, func, or_, select
 
 from models.records import Task
-from serving.store.database import Database
+from serving.store.database import Database, in_pages
 from serving.store.records import Opinion, Opinions, SaidChanges, SaidState
 from serving.store.rows import item_of, label_of
 from serving.store.tables import corrections, events, item_tasks, items
 
-BATCH = 500
 _CHANGING = "withdraw", "contest", "unfit", "fit", "gold", "ungold"  # beside corrections
 
 
@@ -25,9 +23,7 @@ class Said:
     def of(self, task: Task) -> Iterator[Opinions]:
         """Every corrected item with what each person said of it, in the order of item ids."""
         ids = select(item_tasks.c.item_id).where(item_tasks.c.task == task, item_tasks.c.state == "corrected")
-        with self._database.reading() as connection:
-            every = connection.execute(ids).scalars().all()
-        return self.among(task, sorted(every))
+        return self.among(task, sorted(self._database.column(ids)))
 
     def about(self, task: Task, item_id: str) -> Opinions | None:
         """What each person said of one item, if it is corrected."""
@@ -35,17 +31,14 @@ class Said:
 
     def among(self, task: Task, ids: Iterable[str]) -> Iterator[Opinions]:
         """The same of those of some items that are corrected."""
-        rest = iter(ids)
-        while batch := list(islice(rest, BATCH)):
-            yield from self._page(task, items.c.id.in_(batch))
+        for page in in_pages([*ids]):
+            yield from self._page(task, page)
 
     def counting(self, task: Task, ids: Sequence[str]) -> dict[str, int]:
         """The correction that counts of each of those of some items that are corrected."""
         chosen = select(item_tasks.c.item_id, item_tasks.c.correction_id)
-        chosen = chosen.where(item_tasks.c.item_id.in_(ids), item_tasks.c.task == task)
-        with self._database.reading() as connection:
-            rows = connection.execute(chosen.where(item_tasks.c.state == "corrected")).all()
-        return {row[0]: row[1] for row in rows}
+        of_some = item_tasks.c.item_id.in_(ids), item_tasks.c.task == task, item_tasks.c.state == "corrected"
+        return {row[0]: row[1] for row in self._database.rows(chosen.where(*of_some))}
 
     def states(self, task: Task) -> dict[str, SaidState]:
         """The state of what people said of each corrected item, without reading it."""
@@ -54,9 +47,7 @@ class Said:
         chosen = select(item_tasks.c.item_id, item_tasks.c.correction_id, *counts).join(corrections, given)
         chosen = chosen.where(item_tasks.c.task == task, item_tasks.c.state == "corrected")
         chosen = chosen.group_by(item_tasks.c.item_id, item_tasks.c.correction_id)
-        with self._database.reading() as connection:
-            rows = connection.execute(chosen).all()
-        return {row[0]: SaidState(row[1], row[2], row[3]) for row in rows}
+        return {row[0]: SaidState(*row[1:]) for row in self._database.rows(chosen)}
 
     def since(self, task: Task, newest: int, n: int) -> set[str] | None:
         """The items of the corrections that came after the ``newest`` of ``n``; None where another came only later that
@@ -68,11 +59,11 @@ class Said:
                 return None
             return set(connection.execute(of_task.where(corrections.c.id > newest)).scalars())
 
-    def _page(self, task: Task, which: ColumnElement[bool]) -> list[Opinions]:
+    def _page(self, task: Task, ids: Sequence[str]) -> list[Opinions]:
         chosen = select(items, item_tasks.c.correction_id).join(item_tasks, item_tasks.c.item_id == items.c.id)
-        chosen = chosen.where(item_tasks.c.task == task, item_tasks.c.state == "corrected", which)
+        chosen = chosen.where(item_tasks.c.task == task, item_tasks.c.state == "corrected", items.c.id.in_(ids))
         with self._database.reading() as connection:
-            page = connection.execute(chosen.order_by(items.c.id).limit(BATCH)).all()
+            page = connection.execute(chosen.order_by(items.c.id)).all()
             given = select(corrections).where(
                 corrections.c.task == task,
                 corrections.c.item_id.in_([row.id for row in page]),

@@ -69,9 +69,7 @@ class Planting:
         theirs = corrections.c.annotator == leases.c.annotator, corrections.c.planted
         given = exists().where(same_work(corrections, leases), *theirs)
         chosen = select(leases.c.item_id).where(leases.c.task == task, leases.c.planted, leases.c.actor == asker)
-        with self._database.reading() as connection:
-            rows = connection.execute(chosen.where(leases.c.unfit_id.is_(None), ~given))
-            return frozenset(rows.scalars())
+        return frozenset(self._database.column(chosen.where(leases.c.unfit_id.is_(None), ~given)))
 
     def handed_out(self, task: Task) -> int:
         """How many were handed to people so far."""

@@ -152,6 +152,9 @@ class Pending:
     about: About
 
 
+Anew: TypeAlias = tuple[int, Answer, float]  # of a pre-annotation by its id: its answer of today, its item's draw
+
+
 @dataclass(frozen=True)
 class Withdrawal:
     """A promise that is withdrawn, and why: of all that a version says or of one ``kind``. What was accepted ``since``

@@ -10,7 +10,7 @@ from sqlalchemy import ColumnElement, Connection, Row, and_, bindparam, case, fu
 
 from models.errors import NotFound, Refused, Stale
 from models.records import Task
-from serving.store.database import Database, distinct, log
+from serving.store.database import PAGE, Database, distinct, in_pages, log
 from serving.store.outbox import tell
 from serving.store.queue import requeue
 from serving.store.records import Actor, Calibration, Comparison, Promotion, StoredVersion, Withdrawal
@@ -18,7 +18,6 @@ from serving.store.rows import pending_of, standing
 from serving.store.tables import calibrations, item_tasks, promotions, trained_items, versions
 
 _WITHDRAWN = "its parts were promised by what is withdrawn"  # why what was seen in parts is seen again
-_IDS = 500  # of items in a statement, which bears only so many
 _MOST = 1000  # versions of a task
 
 _FITTING = and_(calibrations.c.alpha == bindparam("of_alpha"), calibrations.c.delta == bindparam("of_delta"))
@@ -98,10 +97,7 @@ class Versions:
 
     def ancestry(self, name: str) -> tuple[list[str], str | None]:
         """The version and the known versions it descends from, then the first ancestor that is not known, if any."""
-        with self._database.reading() as connection:
-            parents: dict[str, str | None] = {
-                row.name: row.parent for row in connection.execute(select(versions.c.name, versions.c.parent)).all()
-            }
+        parents = {row.name: row.parent for row in self._database.rows(select(versions.c.name, versions.c.parent))}
         found: list[str] = []
         current: str | None = name
         while current is not None and current in parents and current not in found:
@@ -239,9 +235,7 @@ class Versions:
 
     def calibration(self, name: str, alpha: float | None = None, delta: float | None = None) -> Calibration | None:
         """What was last learnt for a version, with a promise for these terms or, where there is none, for others."""
-        with self._database.reading() as connection:
-            terms = {"of_alpha": alpha, "of_delta": delta}
-            row = connection.execute(_CALIBRATION, {"of_version": name} | terms).one_or_none()
+        row = self._database.row(_CALIBRATION, {"of_version": name, "of_alpha": alpha, "of_delta": delta})
         return replace(_calibration(row), outlived=row.checks_from != row.since) if row else None
 
     def calibrations(self, name: str) -> list[Calibration]:
@@ -266,10 +260,10 @@ def _resting(connection: Connection, version: StoredVersion, withdrawal: Withdra
         return
     since = or_(item_tasks.c.updated_at >= withdrawal.since, item_tasks.c.state == "leased")
     at_stake = and_(of_version, since, item_tasks.c.state.in_(["accepted", "corrected", "leased"]))
-    rows = connection.execute(standing(version.task, at_stake).execution_options(yield_per=_IDS))
+    rows = connection.execute(standing(version.task, at_stake).execution_options(yield_per=PAGE))
     ids = sorted(row.item_id for row in rows if withdrawal.covers(pending_of(row)))
-    for begin in range(0, len(ids), _IDS):
-        yield and_(of_version, item_tasks.c.item_id.in_(ids[begin : begin + _IDS]))
+    for page in in_pages(ids):
+        yield and_(of_version, item_tasks.c.item_id.in_(page))
 
 
 def _calibration(row: Row[Any]) -> Calibration:

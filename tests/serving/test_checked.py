@@ -27,7 +27,7 @@ def test_what_is_kept_is_what_reading_everything_tells(
     store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Whatever was done in between, by whichever service; only what is new is read."""
-    monkeypatch.setattr("serving.store.checks.PAGE", 2)
+    monkeypatch.setattr("serving.store.database.PAGE", 2)
     kept = service(store, tmp_path)
     kept.versions.add(version_folder(tmp_path, "v1"), "tester")
     for name in NAMES:

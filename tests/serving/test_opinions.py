@@ -46,7 +46,7 @@ def test_a_changed_label_brings_the_seconds_of_the_change_alone(store: Store) ->
 
 
 def test_every_item_is_told_however_many_there_are(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("serving.store.opinions.BATCH", 2)
+    monkeypatch.setattr("serving.store.database.PAGE", 2)
     add_version(store)
     for one in (items := fill(store, 5)):
         store.queue.correct(replace(correction("x", "car"), item_id=one.id), None, "tester", START)

@@ -337,7 +337,6 @@ def test_postgresql_looks_for_planted_items_without_reading_all_that_a_person_ga
 def test_corrected_items_are_read_by_their_ids_page_by_page(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A page that is looked for among all items, behind the last, costs more the more there are."""
     monkeypatch.setattr("serving.store.database.PAGE", 2)
-    monkeypatch.setattr("serving.store.opinions.BATCH", 2)
     store, asked = Store.open(f"sqlite:///{tmp_path}/store.db"), list[tuple[str, Any]]()
     add_version(store)
     for one in (filled := fill(store, 5)):

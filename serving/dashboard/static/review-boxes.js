@@ -3,7 +3,7 @@
 
 import { announce, element, fill, isolated, say } from "./review-page.js";
 import { PictureEditor, arrows, newId, standing } from "./review-picture.js";
-import { area, moved, resized, spanned } from "./review-shapes.js";
+import { area, moved, onGrid, resized, spanned } from "./review-shapes.js";
 import { shape } from "./review-view.js";
 
 /**
@@ -111,7 +111,7 @@ export class BoxEditor extends PictureEditor {
     const digits = this.categories.slice(0, 9).map(({ name }, row) => [String(row + 1), () => this.#name(name)]);
     return {
       ...Object.fromEntries(digits),
-      ...arrows((dx, dy, far) => this.#grow(far ? 10 * dx : dx, far ? 10 * dy : dy), "Alt+"),
+      ...arrows((dx, dy) => this.#grow(dx, dy), "Alt+"),
     };
   }
 
@@ -167,7 +167,7 @@ export class BoxEditor extends PictureEditor {
     const [dx, dy] = [point[0] - drag.from[0], point[1] - drag.from[1]];
     if (!drag.after && Math.hypot(dx, dy) < this.view.screen(STILL_PX)) return;
     const { size } = this.view;
-    if (!drag.before) drag.after = spanned(whole(drag.from), whole(point), size);
+    if (!drag.before) drag.after = spanned(onGrid(drag.from, size), onGrid(point, size), size);
     else if (drag.sides) drag.after = resized(drag.before, drag.sides, point, size);
     else drag.after = moved(drag.before, dx, dy, size);
     this.view.draw(this.shapes());
@@ -209,8 +209,7 @@ export class BoxEditor extends PictureEditor {
 
   /** @param {Box} box */
   #box(box) {
-    const marks = [box.doubtful && "doubtful", box.accepted && "accepted", box.id === this.chosen && "chosen"];
-    const drawn = outlined(box, ["box", ...marks.filter(Boolean)].join(" "), this.hue(box));
+    const drawn = outlined(box, this.classes(box, "box"), this.hue(box));
     drawn.dataset.id = String(box.id);
     const room = box.xyxy[2] - box.xyxy[0] > this.view.screen(TAG_PX);
     const tagged = (box.doubtful && room) || box.id === this.chosen;
@@ -240,9 +239,6 @@ export class BoxEditor extends PictureEditor {
 
 /** A name that has room on a picture. @param {string} name */
 const shortened = (name) => (name.length > TAG_LETTERS ? `${[...name].slice(0, TAG_LETTERS - 1).join("")}…` : name);
-
-/** @param {Point} point @returns {Point} */
-const whole = ([x, y]) => [Math.round(x), Math.round(y)];
 
 /** @param {{xyxy: Xyxy}} box @param {string} name @param {number} hue */
 function outlined({ xyxy: [x1, y1, x2, y2] }, name, hue) {

@@ -174,8 +174,8 @@ export class LaneEditor extends PictureEditor {
       Enter: () => this.#finish(),
       Escape: () => this.cancel(),
       Backspace: () => this.#takePoint(),
-      ...arrows((dx, dy, far) => {
-        this.#tip = stepped(this.#tip, far ? 10 * dx : dx, far ? 10 * dy : dy, this.view.size);
+      ...arrows((dx, dy) => {
+        this.#tip = stepped(this.#tip, dx, dy, this.view.size);
         this.view.reveal(this.#tip);
         this.render();
       }),
@@ -301,9 +301,8 @@ export class LaneEditor extends PictureEditor {
 
   /** @param {Lane} lane */
   #lane(lane) {
-    const marks = [lane.doubtful && "doubtful", lane.accepted && "accepted", lane.id === this.chosen && "chosen"];
     const style = `--hue:${lane.hue}`;
-    const seen = line(lane.points, ["lane", ...marks.filter(Boolean)].join(" "), style);
+    const seen = line(lane.points, this.classes(lane, "lane"), style);
     const wide = line(lane.points, "reach", style);
     wide.dataset.id = String(lane.id);
     const tag = lane.doubtful || lane.id === this.chosen ? [this.#tag(lane)] : [];

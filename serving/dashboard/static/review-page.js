@@ -20,7 +20,7 @@ export function say(sentence, values = {}) {
  * @param {string} text in English
  * @returns {Promise<string>}
  */
-export async function reason(text) {
+async function reason(text) {
   if (!text || document.documentElement.lang === "en") return text;
   const answer = await fetch(`/reason?${new URLSearchParams({ text })}`).catch(() => null);
   return answer?.ok ? answer.text() : text;

@@ -41,7 +41,7 @@ export class PictureEditor {
     this.view = new View(element("stage"), {
       down: (point, target, event) => this.down(point, target, event),
       move: (point) => this.move(point),
-      up: (point) => this.up(point),
+      up: () => this.up(),
       cancel: () => this.cancel(),
     }, () => this.render());
     const acts = { undo: () => this.turn("undo"), redo: () => this.turn("redo"), new: () => this.begin(),
@@ -128,7 +128,7 @@ export class PictureEditor {
       "=": () => this.view.zoom(ZOOM),
       "-": () => this.view.zoom(1 / ZOOM),
       0: () => this.view.fit(),
-      ...arrows((dx, dy, far) => this.#arrow(far ? 10 * dx : dx, far ? 10 * dy : dy)),
+      ...arrows((dx, dy) => this.#arrow(dx, dy)),
     };
   }
 
@@ -240,6 +240,11 @@ export class PictureEditor {
     return line;
   }
 
+  /** What a shape is, and how it stands, as names of classes. @param {S} shape @param {string} kind */
+  classes({ id, doubtful, accepted }, kind) {
+    return [kind, doubtful && "doubtful", accepted && "accepted", id === this.chosen && "chosen"].filter(Boolean).join(" ");
+  }
+
   // -- what each kind of shape does in its own way
 
   /** The shapes of a label. @param {any} label @param {Item["route"]["parts"]} parts @returns {S[]} */
@@ -274,8 +279,7 @@ export class PictureEditor {
   /** @param {Point} point */
   move(point) {}
 
-  /** @param {Point} point */
-  up(point) {}
+  up() {}
 
   cancel() {}
 
@@ -319,17 +323,17 @@ export function standing(confidence, row, parts) {
 }
 
 /**
- * The four arrows, alone and with Shift, behind some modifiers.
+ * The four arrows, behind some modifiers; with Shift ten times as far.
  *
- * @param {(dx: number, dy: number, far: boolean) => void} act
+ * @param {(dx: number, dy: number) => void} act
  * @param {string} [held]
  * @returns {Record<string, () => void>}
  */
 export function arrows(act, held = "") {
   const ways = { Left: [-1, 0], Right: [1, 0], Up: [0, -1], Down: [0, 1] };
   const keys = Object.entries(ways).flatMap(([way, [dx, dy]]) => [
-    [`${held}Arrow${way}`, () => act(dx, dy, false)],
-    [`${held}Shift+Arrow${way}`, () => act(dx, dy, true)],
+    [`${held}Arrow${way}`, () => act(dx, dy)],
+    [`${held}Shift+Arrow${way}`, () => act(10 * dx, 10 * dy)],
   ]);
   return Object.fromEntries(keys);
 }

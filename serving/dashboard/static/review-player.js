@@ -67,10 +67,6 @@ export class Player {
     this.#begin();
   }
 
-  pause() {
-    this.#sound.pause();
-  }
-
   /** Lets go of the sound, so that nothing asks for its address any more. */
   unload() {
     this.#sound.pause();

@@ -86,7 +86,7 @@ export function simplified(points, far) {
 }
 
 /** How far a point is from the stretch between two others. @param {Point} point @param {Point} a @param {Point} b */
-export function distance([x, y], [ax, ay], [bx, by]) {
+function distance([x, y], [ax, ay], [bx, by]) {
   const [dx, dy] = [bx - ax, by - ay];
   const along = dx || dy ? within(((x - ax) * dx + (y - ay) * dy) / (dx * dx + dy * dy), 0, 1) : 0;
   return Math.hypot(x - ax - along * dx, y - ay - along * dy);

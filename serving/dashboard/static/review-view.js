@@ -14,7 +14,7 @@ import { within } from "./review-shapes.js";
  * @typedef {object} Hand what one pointer does to the shapes, in pixels of the picture
  * @property {(point: Point, target: Element, event: PointerEvent) => void} down
  * @property {(point: Point) => void} move
- * @property {(point: Point) => void} up
+ * @property {() => void} up
  * @property {() => void} cancel
  */
 
@@ -190,7 +190,7 @@ export class View {
   #up(event) {
     if (!this.#fingers.delete(event.pointerId) || this.#fingers.size) return;
     if (event.type === "pointercancel") this.hand.cancel();
-    else if (!this.#panning) this.hand.up(this.#point(event));
+    else if (!this.#panning) this.hand.up();
     this.#panning = false;
   }
 }

@@ -130,10 +130,6 @@ class Fetcher:
         self._client = client
         self._resolve = resolve
 
-    async def close(self) -> None:
-        """Ends open connections."""
-        await self._client.aclose()
-
     async def fetch(self, uri: str) -> Fetched:
         """The bytes that ``uri`` names; of a stretch of a recording below a root, as ``models.recordings`` cuts it.
 

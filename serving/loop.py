@@ -327,7 +327,7 @@ class Loop:
 
     def due_for_calibration(self) -> list[StoredVersion]:
         """Serving versions that would learn from the audit items corrected since they were last calibrated, and those
-        whose promise was made for another alpha or delta than the settings ask for."""
+        whose open items were decided by another policy than the one in force."""
         return [self.versions.get(version.name) for version in self._calibrations.due()]
 
     def recalibrate(self, version: str, actor: Actor, predict: Predict | None = None) -> Trust:

@@ -27,10 +27,6 @@ class ToolApi(ABC):
     def _authorization(self) -> dict[str, str]:
         """The header that says who asks."""
 
-    def close(self) -> None:
-        """Ends open connections."""
-        self._http.close()
-
     def download(self, path: str, limit: int) -> bytes:
         """The bytes of a medium that the tool holds.
 

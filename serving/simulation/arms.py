@@ -28,8 +28,3 @@ ARMS = (
     Arm("system", "as active, and what the promise covers is accepted unseen", chooses=True, accepts=True),
 )
 assert tuple(arm.name for arm in ARMS) == get_args(ArmName)
-
-
-def arm(name: str) -> Arm:
-    """The way of working of that name."""
-    return next(one for one in ARMS if one.name == name)

@@ -1,10 +1,10 @@
 """Everything that is kept: the only place with SQL in it.
 
 ``store.items``, ``store.deadlines``, ``store.queue``, ``store.planting``, ``store.gold``, ``store.unfit``,
-``store.checks``, ``store.said``, ``store.versions``, ``store.policies``, ``store.tokens``, ``store.inbox``,
-``store.outbox``, ``store.studio``, ``store.cvat``, ``store.changes`` and ``store.browse`` are its drawers. Each method
-is one transaction; when it returns, a killed process loses nothing of it. Times come in as arguments, aware of their
-zone.
+``store.checks``, ``store.said``, ``store.versions``, ``store.policies``, ``store.workload``, ``store.tokens``,
+``store.inbox``, ``store.outbox``, ``store.studio``, ``store.cvat``, ``store.changes`` and ``store.browse`` are its
+drawers. Each method is one transaction; when it returns, a killed process loses nothing of it. Times come in as
+arguments, aware of their zone.
 """
 
 from contextlib import AbstractContextManager

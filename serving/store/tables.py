@@ -100,7 +100,7 @@ preannotations = Table(
     _required("features", JSON),
     _required("embedding", Embedding),
     Column("duration_s", Float),
-    _required("decision", String),  # accept | review | annotate | audit
+    _required("decision", String),  # accept | review | annotate | audit | calibrate
     _required("reason", String),
     Column("policy", String),  # the version by which it was decided; of before there were any, none
     Column("otherwise", String),  # what would change the decision

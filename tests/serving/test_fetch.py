@@ -43,7 +43,7 @@ def read(
         try:
             return await fetcher.fetch(uri)
         finally:
-            await fetcher.close()
+            await client.aclose()
 
     return anyio.run(fetch)
 

@@ -24,7 +24,7 @@ from serving.media_files import content_id
 from serving.settings import Settings
 from serving.simulate import Request, overview, simulate
 from serving.simulation import page
-from serving.simulation.arms import arm as arm_named
+from serving.simulation.arms import ARMS
 from serving.simulation.document import ArmReport, SimulationReport, to_json
 from serving.simulation.figures import estimate
 from serving.simulation.person import Person
@@ -37,6 +37,7 @@ from tests.labelled import data_set
 from tests.serving.work import settings
 from tests.tiny_versions import NOW, make_version
 
+SYSTEM = next(one for one in ARMS if one.name == "system")
 SMALL: dict[str, Any] = {"rounds": 2, "seeds": 2, "epochs": 0, "mistakes": 0.0, "groups": False}
 
 
@@ -295,7 +296,7 @@ class TestPolicy:
         policy = Policy(rules=(Rule("asr", language="de"), Rule("asr", group="speaker 3")))
         whole = Plan("asr", version, pool, chosen, (0.5, 1.0), 0, 1.0, 0.0, tmp_path / "work", policy=policy)
         plan = replace(whole, groups=False)
-        turn(plan, arm_named("system"), 0, 1)
+        turn(plan, SYSTEM, 0, 1)
         store = Store.open(f"sqlite:///{tmp_path}/work/rounds/system-0/1/store.db")
         adopted = store.policies.in_force("asr")
         assert adopted is not None

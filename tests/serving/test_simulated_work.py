@@ -16,7 +16,7 @@ from models.errors import InvalidInput
 from serving.loop import Loop
 from serving.settings import Settings
 from serving.simulate import Request, simulate
-from serving.simulation.arms import arm as arm_named
+from serving.simulation.arms import ARMS
 from serving.simulation.plan import Plan
 from serving.simulation.pool import read_pool
 from serving.simulation.rounds import Round, _Turn, turn
@@ -26,6 +26,7 @@ from tests.outliving import outlive
 from tests.serving.work import settings
 from tests.tiny_versions import NOW, make_version
 
+ACTIVE = next(one for one in ARMS if one.name == "active")
 SMALL: dict[str, Any] = {"rounds": 2, "seeds": 1, "epochs": 0, "mistakes": 0.0, "groups": False}
 ROOT = Path(__file__).parents[2]
 
@@ -128,7 +129,7 @@ class TestTogether:
 
         def run() -> None:
             begin.wait()
-            told.extend(turn(plan, arm_named("active"), 0, number) for number in (1, 2))
+            told.extend(turn(plan, ACTIVE, 0, number) for number in (1, 2))
 
         monkeypatch.setattr(_Turn, "round", slowly)
         both = [Thread(target=run) for _ in range(2)]
@@ -143,7 +144,7 @@ class TestTogether:
         left = plan.folder / "rounds" / "active-0" / ".turning"
         left.mkdir(parents=True)
         (left / "store.db").write_text("half a store")
-        assert turn(plan, arm_named("active"), 0, 1).labelled == round(len(plan.pool.pairs) / 2)
+        assert turn(plan, ACTIVE, 0, 1).labelled == round(len(plan.pool.pairs) / 2)
         assert not left.exists()
 
 

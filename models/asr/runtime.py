@@ -1,6 +1,5 @@
 """The speech recogniser as it serves: an ONNX session, a beam search, and words with times and doubt."""
 
-import json
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -10,7 +9,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import onnxruntime
 from numpy.typing import NDArray
 from scipy.special import entr, logsumexp, softmax
 
@@ -22,7 +20,7 @@ from models.asr.spelling import START, Spelling
 from models.asr.timing import when_they_sound
 from models.certainty import Certainty
 from models.media import SAMPLE_RATE, Waveform, require_sound
-from models.onnx_files import WORD_CERTAINTY
+from models.onnx_files import WORD_CERTAINTY, description, open_session
 from models.records import Prediction, Transcript, Word
 
 BEAM = 8
@@ -64,14 +62,11 @@ class Runtime:
     """An exported recogniser. ``alphabet`` is what it can write."""
 
     def __init__(self, onnx: Path, threads: int = 2) -> None:
-        options = onnxruntime.SessionOptions()
-        options.intra_op_num_threads = threads
-        options.add_session_config_entry("session.intra_op.allow_spinning", "0")
-        self._session = onnxruntime.InferenceSession(onnx, options, providers=["CPUExecutionProvider"])
-        metadata = json.loads(self._session.get_modelmeta().custom_metadata_map["prelabel"])
-        self.alphabet: tuple[str, ...] = tuple(metadata["settings"]["alphabet"])
-        self._certainty = Certainty(**metadata.get(WORD_CERTAINTY, {}))
-        spelling = metadata["settings"].get("spelling", "")
+        about = description(onnx, "asr")
+        self._session = open_session(onnx, threads)
+        self.alphabet: tuple[str, ...] = tuple(about["settings"]["alphabet"])
+        self._certainty = Certainty(**about.get(WORD_CERTAINTY, {}))
+        spelling = about["settings"].get("spelling", "")
         self._spelling = Spelling(spelling, self.alphabet, SPELLING_WEIGHT, SYMBOL_BONUS) if spelling else None
 
     def feeds(self, media: Waveform) -> dict[str, NDArray[Any]]:

@@ -10,32 +10,33 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from models.arrays import Floats
 from models.certainty import Certainty
 from models.declaring import build
-from models.detection import heads
+from models.detection import heads, runtime
 from models.detection.declaration import Declaration
 from models.detection.heads import Candidates
 from models.detection.runtime import OPERATING_POINT as TRUE_POINT
-from models.detection.runtime import boxes_of, certainties, considered, detections, features, score
-from models.detection.seen import Seen
+from models.detection.runtime import certainties
 from models.media import Image
 from models.onnx_files import description, graph_of, open_session, run
 from models.picture_input import Placement, colour_grid
-from models.records import Prediction
 
 OPERATING_POINT = 0.3  # while nothing makes confidences true; others hand out from 0.25 (Ultralytics), 0.35 (NanoDet)
 
 Outputs = dict[str, NDArray[Any]]
 
 
-class Runtime:
+class Runtime(runtime.Runtime):
     """An ONNX session that carries its declaration in its metadata."""
 
     def __init__(self, onnx: Path, threads: int = 2) -> None:
         about = description(onnx, "detection")
         self.declaration = build(Declaration, about["declaration"])
-        self.certainties = certainties(about, self.declaration.categories)
+        self.categories = self.declaration.categories
+        self.certainties = certainties(about, self.categories)
         self.least = np.array([OPERATING_POINT if line == Certainty() else TRUE_POINT for line in self.certainties])
+        self.most_overlap = self.declaration.most_overlap
         self._session = open_session(onnx, threads)
         self._dtypes = {port.name: port.dtype for port in graph_of(self._session).inputs}
 
@@ -43,31 +44,13 @@ class Runtime:
         """The picture as the model wants it, and its size where the model asks for it."""
         return self._placed(media)[0]
 
-    def predict(self, media: Image) -> Prediction:
-        """Boxes, the doubt about the whole image, features for calibration and an embedding for diversity."""
-        return self._said(media, *self._asked(media))
-
-    def see(self, media: Image) -> Seen:
-        """The same, and every box that was considered for it."""
-        candidates, outputs = self._asked(media)
-        height, width = media.shape[:2]
-        boxes = considered(candidates, width, height, self.certainties, self.declaration.categories)
-        return Seen(self._said(media, candidates, outputs), boxes)
-
-    def _asked(self, media: Image) -> tuple[Candidates, Outputs]:
-        """What the model answers, in pixels of the image, and all its outputs."""
+    def _asked(self, media: Image) -> tuple[Candidates, Floats]:
         feeds, placement = self._placed(media)
         outputs = run(self._session, feeds)
         found = read(self.declaration, outputs, self._size(feeds))
         side_std = found.side_std / np.tile(placement.scale, 2)
-        return Candidates(found.probabilities, placement.back(found.boxes), side_std), outputs
-
-    def _said(self, media: Image, candidates: Candidates, outputs: Outputs) -> Prediction:
-        height, width = media.shape[:2]
-        found = detections(candidates.probabilities, candidates.boxes, candidates.side_std, width, height,
-                           self.certainties, self.least, self.declaration.most_overlap)  # fmt: skip
-        label, faint = boxes_of(found, self.declaration.categories, width, height)
-        return Prediction(label, score(found), features(found), self._embedding(outputs, candidates, media), faint)
+        candidates = Candidates(found.probabilities, placement.back(found.boxes), side_std)
+        return candidates, self._embedding(outputs, candidates, media)
 
     def _placed(self, media: Image) -> tuple[dict[str, NDArray[Any]], Placement]:
         declaration = self.declaration
@@ -82,12 +65,11 @@ class Runtime:
         """Width and height of the picture."""
         return self.declaration.input.size_of(feeds[self.declaration.input_name].shape)
 
-    def _embedding(self, outputs: Outputs, candidates: Candidates, media: Image) -> tuple[float, ...]:
+    def _embedding(self, outputs: Outputs, candidates: Candidates, media: Image) -> Floats:
         name = self.declaration.outputs.get("embedding")
         if name:
-            return tuple(outputs[name].astype(np.float64).ravel().tolist())
-        best = candidates.probabilities.max(axis=0, initial=0.0)
-        return (*best.astype(np.float64).tolist(), *colour_grid(media))
+            return np.asarray(outputs[name].ravel(), np.float64)
+        return np.append(candidates.probabilities.max(axis=0, initial=0.0), colour_grid(media))
 
 
 def read(declaration: Declaration, outputs: Outputs, size: tuple[int, int]) -> Candidates:

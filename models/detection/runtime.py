@@ -60,9 +60,10 @@ class Runtime:
         self.categories: tuple[str, ...] = tuple(settings["categories"])
         self.long_side = int(settings["long_side"])
         self.certainties = certainties(about, self.categories)
+        self.least: float | Floats = OPERATING_POINT
         self.most_overlap: float | None = settings.get("most_overlap", ONCE)
 
-    def feeds(self, media: Image) -> dict[str, NDArray[np.float32]]:
+    def feeds(self, media: Image) -> dict[str, NDArray[Any]]:
         """The image (1, 3, height, width) in [0, 1]: fitted to the long side, filled up to multiples of 32."""
         image = fit(media, self.long_side)
         height, width = image.shape[:2]
@@ -83,7 +84,7 @@ class Runtime:
         return Seen(self._said(media, candidates, embedding), boxes)
 
     def _asked(self, media: Image) -> tuple[Candidates, Floats]:
-        """What the network answers, in pixels of the image, and the embedding."""
+        """What the network answers, in pixels of the image, and the embedding (n,)."""
         probabilities, boxes, side_std, embedding = (value[0] for value in self._session.run(None, self.feeds(media)))
         height, width = media.shape[:2]
         read = fitted_size(width, height, self.long_side)
@@ -93,7 +94,7 @@ class Runtime:
     def _said(self, media: Image, candidates: Candidates, embedding: Floats) -> Prediction:
         height, width = media.shape[:2]
         found = detections(candidates.probabilities, candidates.boxes, candidates.side_std, width, height,
-                           self.certainties, most_overlap=self.most_overlap)  # fmt: skip
+                           self.certainties, self.least, self.most_overlap)  # fmt: skip
         label, faint = boxes_of(found, self.categories, width, height)
         return Prediction(label, score(found), features(found), tuple(embedding.tolist()), faint)
 

@@ -147,7 +147,7 @@ def image_size(path: Path) -> tuple[int, int]:
     """
     try:
         with path.open("rb") as file:
-            kind = expect_kind(file.read(16), str(path), tuple(_IMAGES), "a JPEG, PNG or WebP image")
+            kind = expect_kind(file.read(HEAD_BYTES), str(path), tuple(_IMAGES), "a JPEG, PNG or WebP image")
             file.seek(0)
             with _IMAGES[kind](file) as image:
                 width, height = image.size

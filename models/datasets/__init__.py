@@ -193,9 +193,8 @@ def read(spec: str) -> Iterator[tuple[Item, Label]]:
         InvalidDataset: an unknown format at once; while reading, a broken line as ``file:line: expected .., got ..``.
         NotFound: no such root or split; the message lists the splits that are there.
     """
-    reader, rest = _reader(spec)
-    root, split = _root_and_split(rest)
-    return reader(root, split)
+    reader, _, rest = _readable(spec)
+    return reader(*_root_and_split(rest))
 
 
 def read_marked(spec: str) -> Iterator[tuple[Item, Label, Mark | None]]:
@@ -204,12 +203,10 @@ def read_marked(spec: str) -> Iterator[tuple[Item, Label, Mark | None]]:
     Raises:
         InvalidDataset, NotFound: as ``read``.
     """
-    _reader(spec)
-    name, _, rest = spec.partition(":")
-    marked = FORMATS[name].read_marked
-    if marked is None:
+    _, known, rest = _readable(spec)
+    if known.read_marked is None:
         return ((item, label, None) for item, label in read(spec))
-    return ((item, label, mark) for item, label, mark in marked(*_root_and_split(rest)))
+    return ((item, label, mark) for item, label, mark in known.read_marked(*_root_and_split(rest)))
 
 
 def task_of(spec: str) -> Task:
@@ -218,8 +215,7 @@ def task_of(spec: str) -> Task:
     Raises:
         InvalidDataset: an unknown format.
     """
-    _reader(spec)
-    return FORMATS[spec.partition(":")[0]].task
+    return _readable(spec)[1].task
 
 
 def require_task(verb: str, task: Task, specs: Iterable[str]) -> None:
@@ -258,13 +254,14 @@ def writer(name: str, task: Task) -> Writer:
     return write
 
 
-def _reader(spec: str) -> tuple[Reader, str]:
+def _readable(spec: str) -> tuple[Reader, Format, str]:
+    """How a data set is read, its format, and its root with its split."""
     name, _, rest = spec.partition(":")
     found = FORMATS.get(name)
     if found is None or found.read is None or not rest:
         known = ", ".join(name for name, found in FORMATS.items() if found.read)
         raise InvalidDataset(f"data set: expected FORMAT:ROOT[:SPLIT], FORMAT one of {known}, got {spec!r}")
-    return found.read, rest
+    return found.read, found, rest
 
 
 def _place(spec: str) -> tuple[str, str, str | None]:

@@ -5,7 +5,7 @@ from collections.abc import Collection, Iterator
 from pathlib import Path
 from typing import Any
 
-from models.datasets.layout import below, broken, chosen_split, existing, json_lines, text_field
+from models.datasets.layout import below, broken, chosen_split, existing, json_lines, text_field, whole_lines
 from models.records import Item, Transcript
 
 _TABLES = ("metadata.csv", "metadata.jsonl")
@@ -62,7 +62,7 @@ def _rows(table: Path) -> Iterator[tuple[str, dict[str, Any]]]:
 
 
 def _csv_rows(table: Path) -> Iterator[tuple[str, dict[str, Any]]]:
-    rows = csv.reader(_lines(table), strict=True)
+    rows = csv.reader(whole_lines(table), strict=True)  # for a cell may hold several
     try:
         columns = next(rows, [])
         _require_columns(f"{table}:1", columns)
@@ -73,16 +73,6 @@ def _csv_rows(table: Path) -> Iterator[tuple[str, dict[str, Any]]]:
             yield where, {name: value if value.strip() else None for name, value in zip(columns, values, strict=True)}
     except csv.Error as error:
         broken(f"{table}:{rows.line_num}", "CSV", str(error))
-
-
-def _lines(table: Path) -> Iterator[str]:
-    """The lines as they end, for a cell may hold several."""
-    with table.open("rb") as file:
-        for number, raw in enumerate(file, 1):
-            try:
-                yield raw.decode("utf-8-sig" if number == 1 else "utf-8")
-            except UnicodeDecodeError:
-                broken(f"{table}:{number}", "UTF-8 text", raw)
 
 
 def _require_columns(where: str, columns: Collection[str]) -> None:

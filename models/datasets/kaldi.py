@@ -40,10 +40,10 @@ def read(root: Path, split: str | None = None) -> Iterator[tuple[Item, Transcrip
         InvalidDataset: a broken line, naming file and line.
         NotFound: no such split, or one of the files is missing.
     """
-    if split is None and (root / "wav.scp").is_file():
+    if split is None and (root / _RECORDINGS).is_file():
         return _read(root, root)
-    splits = sorted(path.parent.name for path in root.glob("*/wav.scp"))
-    return _read(root, root / chosen_split(root, splits, split, "SPLIT/wav.scp"))
+    splits = sorted(path.parent.name for path in root.glob(f"*/{_RECORDINGS}"))
+    return _read(root, root / chosen_split(root, splits, split, f"SPLIT/{_RECORDINGS}"))
 
 
 def _read(root: Path, folder: Path) -> Iterator[tuple[Item, Transcript]]:
@@ -168,7 +168,7 @@ def write(root: Path, pairs: Iterable[tuple[Item, Transcript]]) -> None:
                 raise InvalidInput(f"{root}: expected items with names of their own, got two called {utterance}")
             found = stretch(item.uri)
             segmented = segmented or found is not None
-            told = {"wav.scp": _path(item, found), "text": " ".join(label.text.split()), "utt2spk": speaker}
+            told = {_RECORDINGS: _path(item, found), "text": " ".join(label.text.split()), "utt2spk": speaker}
             utterances.add(utterance, (speaker, told, item.language, found and (found.start_s, found.end_s)))
         if segmented:
             _write_segments(out, utterances)

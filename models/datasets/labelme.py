@@ -13,9 +13,9 @@ from models.datasets.layout import (
     chosen_split,
     clipped,
     files_below,
-    finite,
     json_object,
     names_below,
+    outlined,
     picture,
     text_field,
 )
@@ -83,8 +83,5 @@ def _box(where: str, shape: _Json, width: int, height: int) -> Box | None:
 
 def _points(where: str, shape: _Json) -> tuple[list[Pixels], list[Pixels]]:
     """The columns and the rows of the points."""
-    pairs, expected = shape.get("points"), "two points or more, [x, y]"
-    if not isinstance(pairs, list) or len(pairs) < 2 or not all(isinstance(p, list) and len(p) == 2 for p in pairs):
-        broken(where, expected, pairs)
-    numbers = finite(where, expected, [number for pair in pairs for number in pair], (int, float))
+    numbers = outlined(where, "two points or more, [x, y]", shape.get("points"))
     return numbers[::2], numbers[1::2]

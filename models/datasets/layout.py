@@ -69,14 +69,22 @@ def numbered_lines(path: Path) -> Iterator[tuple[str, str]]:
     Raises:
         InvalidDataset: a line that is not UTF-8.
     """
+    lines = enumerate(whole_lines(path), 1)
+    return ((f"{path}:{number}", line.rstrip("\r\n")) for number, line in lines if line.strip())
+
+
+def whole_lines(path: Path) -> Iterator[str]:
+    """Each line of a UTF-8 text file with its end.
+
+    Raises:
+        InvalidDataset: a line that is not UTF-8.
+    """
     with path.open("rb") as file:
         for number, raw in enumerate(file, 1):
             try:
-                line = raw.decode("utf-8-sig" if number == 1 else "utf-8").rstrip("\r\n")
+                yield raw.decode("utf-8-sig" if number == 1 else "utf-8")
             except UnicodeDecodeError:
                 broken(f"{path}:{number}", "UTF-8 text", raw)
-            if line.strip():
-                yield f"{path}:{number}", line
 
 
 def json_lines(path: Path) -> Iterator[tuple[str, dict[str, Any]]]:
@@ -232,6 +240,17 @@ def finite(where: str, expected: str, values: Sequence[object], kinds: tuple[typ
     if any(abs(number) > LARGEST for number in numbers):
         broken(where, f"{expected}, from {-LARGEST:g} to {LARGEST:g}", list(values))
     return numbers
+
+
+def outlined(where: str, expected: str, pairs: object) -> list[float]:
+    """x, y, x, y, .. of points ``[x, y]``, two or more, that stand in JSON.
+
+    Raises:
+        InvalidDataset: they are something else.
+    """
+    if not isinstance(pairs, list) or len(pairs) < 2 or not all(isinstance(p, list) and len(p) == 2 for p in pairs):
+        broken(where, expected, pairs)
+    return finite(where, expected, [number for pair in pairs for number in pair], (int, float))
 
 
 def clipped(x1: Pixels, y1: Pixels, x2: Pixels, y2: Pixels, width: int, height: int, category: str) -> Box | None:

@@ -9,7 +9,7 @@ from pathlib import Path, PurePosixPath
 from uuid import uuid4
 
 from models.errors import InvalidInput, NotFound
-from models.media import media_type
+from models.media import HEAD_BYTES, media_type
 from models.recordings import cut, stretch
 from models.records import Item
 
@@ -30,7 +30,6 @@ _FOLDERS = (  # where data sets have their media, the deeper ones first
     ("training", "image_2"),
     *((folder,) for folder in ("images", "JPEGImages", "audio", "clips", "recordings")),
 )
-_HEAD_BYTES = 4096
 _LONGEST_NAME = 200  # bytes; file systems allow 255
 
 
@@ -130,7 +129,7 @@ def suffix_of(path: Path) -> str:
     if path.suffix.lower() in _MEDIA:
         return path.suffix.lower()
     with path.open("rb") as file:
-        kind = media_type(file.read(_HEAD_BYTES))
+        kind = media_type(file.read(HEAD_BYTES))
     return _SUFFIXES[kind][0] if kind else path.suffix
 
 

@@ -20,6 +20,7 @@ from models.datasets.layout import (
     existing,
     files_below,
     finite,
+    outlined,
     text_field,
 )
 from models.media import drawn_box, image_size
@@ -85,13 +86,9 @@ def _box(where: str, figure: _Json, width: int, height: int) -> Box | None:
 
 def _outline(where: str, figure: _Json) -> _Sides:
     points = figure.get("points")
-    pairs = points.get("exterior") if isinstance(points, dict) else None
-    expected = "two points or more, [x, y], in points.exterior"
-    if not isinstance(pairs, list) or len(pairs) < 2 or not all(isinstance(p, list) and len(p) == 2 for p in pairs):
-        broken(where, expected, points)
-    told = [number for pair in pairs for number in pair]
-    numbers = finite(where, expected, told, (int, float))
-    last = 1 if all(type(number) is int for number in told) else 0
+    exterior = points.get("exterior") if isinstance(points, dict) else points
+    numbers = outlined(where, "two points or more, [x, y], in points.exterior", exterior)
+    last = 1 if all(type(number) is int for pair in exterior for number in pair) else 0
     xs, ys = numbers[::2], numbers[1::2]
     return min(xs), min(ys), max(xs) + last, max(ys) + last
 

@@ -19,6 +19,7 @@ from models.datasets.layout import (
     below,
     broken,
     chosen_split,
+    clipped,
     files_below,
     names_below,
     numbered_lines,
@@ -161,10 +162,8 @@ class _Annotation:
             broken(self._where(index), "numbers in <bndbox>", texts)
         if not all(map(math.isfinite, (x1, y1, x2, y2))):
             broken(self._where(index), "xmin, ymin, xmax and ymax in <bndbox>", texts)
-        corners = (max(x1 - 1, 0.0), max(y1 - 1, 0.0), min(x2, float(width)), min(y2, float(height)))
-        if corners[0] >= corners[2] or corners[1] >= corners[3]:
-            broken(self._where(index), f"a box inside 1..{width}, 1..{height}", (x1, y1, x2, y2))
-        return Box(corners, name)
+        box = clipped(x1 - 1, y1 - 1, x2, y2, width, height, name)
+        return box or broken(self._where(index), f"a box inside 1..{width}, 1..{height}", (x1, y1, x2, y2))
 
     def _where(self, index: int) -> str:
         """``file:line`` of an object: ElementTree keeps no lines, so the text is searched, and only for an error."""

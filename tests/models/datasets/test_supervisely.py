@@ -127,8 +127,8 @@ OUTLINE = "expected two points or more, [x, y], in points.exterior, got "
         (figure(kind=7), "expected a string under 'geometryType', got 7"),  # type: ignore[arg-type]
         (figure(), f"{OUTLINE}None"),
         (figure(points=[]), f"{OUTLINE}[]"),
-        (figure(**outline([1, 2])), f"{OUTLINE}{{'exterior': [[1, 2]]"),
-        (figure(**outline([1, 2], [3])), f"{OUTLINE}{{'exterior': [[1, 2], [3]]"),
+        (figure(**outline([1, 2])), f"{OUTLINE}[[1, 2]]"),
+        (figure(**outline([1, 2], [3])), f"{OUTLINE}[[1, 2], [3]]"),
         (figure(**outline([1, 2], [3, "4"])), f"{OUTLINE}[1, 2, 3, '4']"),  # type: ignore[list-item]
         (figure("bitmap"), "expected [x, y] in bitmap.origin, got None"),
         (figure("bitmap", bitmap={"data": "x", "origin": [1, "2"]}), "expected [x, y] in bitmap.origin, got [1, '2']"),

@@ -5,7 +5,7 @@ many runs a promise was broken, with the exact 95 % interval, and which share of
 of checks. ``benchmarks/risk.py`` is about a single weighing.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from functools import partial
@@ -15,11 +15,11 @@ from rich.console import Console
 from rich.table import Table
 from scipy.stats import binomtest
 
-from benchmarks.risk import ALPHA, DELTA, POOL, STEPS, Items, alone, in_turn, parser
+from benchmarks.risk import ALPHA, DELTA, POOL, STEPS, Items, Rate, alone, flat, in_turn, limit, parser
 from models.arrays import Floats
 from selection.growing import ladder, weigh
 from selection.looks import begins, level, look
-from selection.risk import NoPromise, Threshold, accept_threshold
+from selection.risk import accept_threshold
 
 
 @dataclass(frozen=True)
@@ -27,18 +27,18 @@ class Setting:
     """Checks that become more, out of a pool that they are drawn from where ``of_pool``; ``rate`` as of ``alone``."""
 
     name: str
-    rate: Callable[[Floats], Floats]
+    rate: Rate
     of_pool: bool = False
 
 
 MOMENTS = [round(100 * 1.2**step) for step in range(22)]  # 100 to 4,600: whenever a fifth more are known
 TOLD = 200, 400, 800, 1600, 3200  # checks at which coverage is told
 SETTINGS = [
-    Setting("just above alpha, 2.04 %", lambda s: np.full(len(s), 1.02 * ALPHA)),
-    Setting("just above alpha, all of a pool of 5,000 checked", lambda s: np.full(len(s), 1.02 * ALPHA), of_pool=True),
+    Setting("just above alpha, 2.04 %", flat(1.02 * ALPHA)),
+    Setting("just above alpha, all of a pool of 5,000 checked", flat(1.02 * ALPHA), of_pool=True),
     Setting("good scores", lambda s: 0.158 * s**4.45),
     Setting("even the surest fail, 0.5 %", lambda s: 0.005 + 0.12 * s**3),
-    Setting("scores say nothing, 1 %", lambda s: np.full(len(s), 0.01)),
+    Setting("scores say nothing, 1 %", flat(0.01)),
 ]
 
 
@@ -55,7 +55,7 @@ def trial(name: str, seed: int) -> dict[str, tuple[bool, tuple[float, ...]]]:
         rates = np.cumsum(of.rate(scores)) / np.arange(1, len(scores) + 1)
     outcomes = {}
     for way, held in ways_to_weigh(checks, pool).items():
-        within = [int(np.searchsorted(scores, limit, side="right")) for limit in held]
+        within = [int(np.searchsorted(scores, one, side="right")) for one in held]
         broken = any(n and rates[n - 1] > ALPHA for n in within)
         told = [max(row for row, n in enumerate(MOMENTS) if n <= at) for at in TOLD]
         outcomes[way] = broken, tuple(within[row] / len(scores) for row in told)
@@ -80,11 +80,6 @@ def ways_to_weigh(checks: Items, pool: Floats) -> dict[str, list[float]]:
         "at looks": [at_look(n) for n in MOMENTS],
         "prelabel": [limit(weigh(checks.scores[:n], checks.wrong[:n], by, alpha=ALPHA, delta=DELTA)) for n in MOMENTS],
     }
-
-
-def limit(found: Threshold | NoPromise) -> float:
-    """The threshold, -1 for none."""
-    return found.threshold if isinstance(found, Threshold) else -1.0
 
 
 def report(

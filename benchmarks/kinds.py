@@ -9,18 +9,18 @@ runs, with the exact 95 % interval, and which share of all items is accepted at 
 than by chance, and the question what is missing. What people find of a box is given, so nothing is matched.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from functools import cache, partial
-from typing import TypeAlias
 
 import numpy as np
 from rich.console import Console
 
 from benchmarks import growing, kinds_of_parts
-from benchmarks.risk import in_turn, parser
+from benchmarks.kinds_of_parts import BEGUN
+from benchmarks.risk import ALPHA, DELTA, POOL, Rate, flat, in_turn, limit, parser
 from models.arrays import Floats
 from models.records import PreAnnotation, Transcript, Uncertainty
 from selection.kinds import REST, Kind
@@ -30,14 +30,9 @@ from selection.rules import About
 from serving.store.records import Audited
 from serving.weighing import KindPromise, Kinds, Pool, Promise, Terms, weigh_checks
 
-Rate: TypeAlias = Callable[[Floats], Floats]
-
-ALPHA, DELTA = 0.02, 0.05
-POOL = 5000
 MOMENTS = [round(200 * 2 ** (step / 2)) for step in range(9)]  # 200 to 3,200 checks of all kinds together
 TOLD = 400, 800, 1600, 3200
 GRID = (np.arange(4000) + 0.5) / 4000  # scores, for the truth
-BEGUN = datetime(2026, 1, 1, tzinfo=UTC)
 
 
 @dataclass(frozen=True)
@@ -57,15 +52,10 @@ class Setting:
         return np.cumsum(self.rates[kind](GRID)) / np.arange(1, len(GRID) + 1)
 
 
-def just_above(scores: Floats) -> Floats:
-    """2.04 %, whatever the score: any promise is a broken one."""
-    return np.full(len(scores), 1.02 * ALPHA)
-
-
 SETTINGS = [
     Setting("three corpora, of which 0.5 %, 3 % and 12 % are wrong",
             {"known": lambda s: 0.02 * s**3, "new": lambda s: 0.12 * s**3, REST: lambda s: 0.02 + 0.3 * s**2}),
-    Setting("four kinds just above alpha, 2.04 %", dict.fromkeys(("a", "b", "c", REST), just_above)),
+    Setting("four kinds just above alpha, 2.04 %", dict.fromkeys(("a", "b", "c", REST), flat(1.02 * ALPHA))),
 ]  # fmt: skip
 
 
@@ -111,7 +101,7 @@ def followed(setting: Setting, checks: Sequence[Audited], terms: Terms) -> tuple
     stood, broken, covered = None, False, {}
     for n in MOMENTS:
         stood = weigh_checks(checks[:n], None, terms, stood)
-        within = {kind: np.searchsorted(GRID, limit, side="right") for kind, limit in limits(setting, stood.promise)}
+        within = {kind: np.searchsorted(GRID, most, side="right") for kind, most in limits(setting, stood.promise)}
         rates = {kind: setting.wrong_within(kind)[rows - 1] if rows else 0.0 for kind, rows in within.items()}
         if terms.kinds is None:  # the kinds are equally frequent, so all that is accepted of them is wrong as often as:
             broken |= float(np.mean(list(rates.values()))) > ALPHA
@@ -123,12 +113,12 @@ def followed(setting: Setting, checks: Sequence[Audited], terms: Terms) -> tuple
 
 def limits(setting: Setting, promise: Promise) -> list[tuple[str, float]]:
     """Up to which score the items of each kind are accepted; -1 for none."""
-    found: list[tuple[str, Threshold | NoPromise]] = []
+    found = list[tuple[str, float]]()
     for kind in setting.rates:
         one = promise.of(kind) if isinstance(promise, KindPromise) else promise
         assert isinstance(one, Threshold | NoPromise)
-        found.append((kind, one))
-    return [(kind, one.threshold if isinstance(one, Threshold) else -1.0) for kind, one in found]
+        found.append((kind, limit(one)))
+    return found
 
 
 def main() -> None:

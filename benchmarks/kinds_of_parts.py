@@ -6,12 +6,12 @@ often, in the others half as often, so the boxes of an image are wrong together.
 serves (``serving.weighing.weigh_checks``), at four moments, each time from what stood before.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from concurrent.futures import Executor
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from functools import cache, partial
-from typing import Any, TypeAlias
+from typing import Any
 from unittest.mock import patch
 
 import numpy as np
@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from rich.console import Console
 
 from benchmarks import growing
-from benchmarks.risk import in_turn
+from benchmarks.risk import Rate, flat, in_turn, limit
 from models.arrays import Bools, Floats
 from models.parts import PartErrors
 from models.records import Box, Boxes, PreAnnotation, Uncertainty
@@ -29,8 +29,6 @@ from selection.risk import Threshold
 from selection.rules import About
 from serving.store.records import Audited
 from serving.weighing import KindPromise, Kinds, Pool, Promise, Terms, weigh_checks
-
-Rate: TypeAlias = Callable[[Floats], Floats]
 
 ALPHA, DELTA = 0.1, 0.05
 MOMENTS = TOLD = 50, 100, 200, 400  # checked images
@@ -65,11 +63,6 @@ class Images:
     kinds: NDArray[np.str_]
     scores: Floats
     doubts: Floats
-
-
-def flat(rate: float) -> Rate:
-    """The same whatever the score."""
-    return lambda scores: np.full(len(scores), rate)
 
 
 SETTINGS = [
@@ -156,10 +149,10 @@ def followed(setting: Setting, checks: Sequence[Audited], terms: Terms) -> tuple
     of, wrong = crowd(setting.name)
     for n in MOMENTS:
         stood = weigh_checks(checks[:n], None, terms, stood)
-        taken, limit = accepted(stood.promise, of)
+        taken, most = accepted(stood.promise, of)
         for each in [within for within in taken if within.any()]:
             broken |= bool(wrong[each].mean() > ALPHA)
-        within = of.doubts[of.doubts <= limit]
+        within = of.doubts[of.doubts <= most]
         broken |= bool(len(within) and setting.missing(within).mean() > ALPHA)
         covered.append(float(np.mean(np.any(taken, axis=0))))
     return broken, tuple(covered)
@@ -173,7 +166,7 @@ def accepted(promise: Promise, of: Images) -> tuple[list[Bools], float]:
     else:
         assert isinstance(promise, PartPromise)
         taken, missing = [within(promise, of, np.ones(len(of.item), np.bool_))], promise.missing
-    return taken, missing.threshold if isinstance(missing, Threshold) else -1.0
+    return taken, limit(missing)
 
 
 def within(promise: PartPromise, of: Images, those: Bools) -> Bools:

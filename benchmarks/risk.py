@@ -31,9 +31,10 @@ from models.arrays import Bools, Floats
 from selection.audit import AuditBound
 from selection.checks import RandomChecks
 from selection.parts import PartChecks, promise_parts, surest
-from selection.risk import Threshold, accept_threshold
+from selection.risk import NoPromise, Threshold, accept_threshold
 
 Rng: TypeAlias = np.random.Generator
+Rate: TypeAlias = Callable[[Floats], Floats]  # scores (n,) -> how often such items are wrong
 T = TypeVar("T")
 
 ALPHA, DELTA = 0.02, 0.05
@@ -73,7 +74,7 @@ class Setting:
     of_pool: bool = False
 
 
-def alone(rate: Callable[[Floats], Floats], levels: int = 0) -> Draw:
+def alone(rate: Rate, levels: int = 0) -> Draw:
     """Independent items, scores evenly over [0, 1] (in equal steps, if any), wrong with probability ``rate(score)``."""
 
     def draw(rng: Rng, n: int) -> Items:
@@ -99,6 +100,11 @@ def clips(rng: Rng, n: int, whole: float = 1.0, worst: float = 1.0) -> Items:
     return Items(scores, rates[clip], wrong, clip)
 
 
+def flat(rate: float) -> Rate:
+    """The same whatever the score."""
+    return lambda scores: np.full(len(scores), rate)
+
+
 def surest_worst(scores: Floats) -> Floats:
     """The surest tenth is wrong far too often, as where a model is sure of what it never learnt."""
     return np.where(scores < 0.1, 0.06, 0.004 + 0.1 * scores**4)
@@ -110,8 +116,8 @@ SETTINGS = [
     Setting("good scores, n = 10,000", alone(lambda s: 0.158 * s**4.45), 10_000),
     Setting("even the surest fail, 0.5 %", alone(lambda s: 0.005 + 0.12 * s**3), 3000),
     Setting("the surest are the worst", alone(surest_worst), 3000),
-    Setting("scores say nothing, 2.1 %", alone(lambda s: np.full(len(s), 0.021)), 3000),
-    Setting("scores say nothing, 1 %", alone(lambda s: np.full(len(s), 0.01)), 3000),
+    Setting("scores say nothing, 2.1 %", alone(flat(0.021)), 3000),
+    Setting("scores say nothing, 1 %", alone(flat(0.01)), 3000),
     Setting("five levels of ties", alone(lambda s: 0.002 + 0.1 * s**3, levels=5), 2000),
     Setting("a pool of 20", alone(lambda s: 0.158 * s**4.45), 1000, pool=20),
     Setting("few checks, n = 200", alone(lambda s: 0.158 * s**4.45), 200),
@@ -120,6 +126,11 @@ SETTINGS = [
     Setting("clips, the largest the worst", partial(clips, worst=3.0), 6000, grouped=True),
     Setting("clips, promise for the pool", partial(clips, worst=3.0), 1500, pool=8000, of_pool=True),
 ]
+
+
+def limit(found: Threshold | NoPromise) -> float:
+    """The threshold, -1 for none."""
+    return found.threshold if isinstance(found, Threshold) else -1.0
 
 
 def ours(items: Items, pool: Floats, grouped: bool = False) -> float | None:
@@ -184,15 +195,17 @@ def methods(setting: Setting) -> dict[str, Method]:
 @cache
 def truth(name: str) -> tuple[Floats, Floats]:
     """Sorted scores (n,) of a crowd and the true error rate (n,) among all up to each."""
-    setting = next(one for one in SETTINGS if one.name == name)
-    crowd = setting.draw(np.random.default_rng(0), CROWD)
+    crowd = _named(name).draw(np.random.default_rng(0), CROWD)
     order = np.argsort(crowd.scores, kind="stable")
     return crowd.scores[order], np.cumsum(crowd.rates[order]) / np.arange(1, len(order) + 1)
 
 
-def trial(setting: Setting, seed: int) -> dict[str, tuple[bool, bool, float]]:
-    """Of each method: whether there was a threshold, whether it broke the promise, and the share that it accepts."""
-    rng = np.random.default_rng([17, seed])
+def trial(name: str, seed: int) -> dict[str, tuple[bool, bool, float]]:
+    """Of each method: whether there was a threshold, whether it broke the promise, and the share that it accepts.
+
+    A setting goes by its name: its functions do not travel between processes.
+    """
+    setting, rng = _named(name), np.random.default_rng([17, seed])
     if setting.of_pool:
         pool = setting.draw(rng, setting.pool)
         checked = pool.some(rng.permutation(len(pool.scores))[: setting.n])  # drawn item by item
@@ -202,11 +215,15 @@ def trial(setting: Setting, seed: int) -> dict[str, tuple[bool, bool, float]]:
         checked, pool = setting.draw(rng, setting.n), setting.draw(rng, setting.pool)
         scores, rates = truth(setting.name)
     outcomes = {}
-    for name, method in methods(setting).items():
+    for way, method in methods(setting).items():
         threshold = method(checked, pool.scores)
         within = 0 if threshold is None else int(np.searchsorted(scores, threshold, side="right"))
-        outcomes[name] = threshold is not None, bool(within and rates[within - 1] > ALPHA), within / len(scores)
+        outcomes[way] = threshold is not None, bool(within and rates[within - 1] > ALPHA), within / len(scores)
     return outcomes
+
+
+def _named(name: str) -> Setting:
+    return next(one for one in SETTINGS if one.name == name)
 
 
 def report(setting: Setting, outcomes: Sequence[dict[str, tuple[bool, bool, float]]], console: Console) -> None:
@@ -266,7 +283,7 @@ def parts_trial(seed: int) -> tuple[bool, bool, float, float]:
     kept = surest(crowd.scores, crowd.item, held.most)
     for one, scores, rates in ((held.parts, np.where(kept, crowd.scores, 2.0), crowd.rates),
                                (held.missing, crowd.doubts, crowd.lacking)):  # fmt: skip
-        within = scores <= (one.threshold if isinstance(one, Threshold) else -1.0)
+        within = scores <= limit(one)
         broken.append(bool(within.any() and rates[within].mean() > ALPHA))
         covered.append(float(within.mean()))
     return broken[0], broken[1], covered[0], covered[1]
@@ -342,16 +359,11 @@ def main() -> None:
         run = partial(in_turn, workers)
         for setting in SETTINGS:
             if given.only in setting.name:
-                report(setting, run(partial(trial_of, setting.name), given.trials), console)
+                report(setting, run(partial(trial, setting.name), given.trials), console)
         if given.only in "parts":
             parts_report(run(parts_trial, given.trials), console)
         if given.only in "audits":
             audits(given.trials, run, console)
-
-
-def trial_of(name: str, seed: int) -> dict[str, tuple[bool, bool, float]]:
-    """``trial`` by the setting's name, as functions of settings do not travel between processes."""
-    return trial(next(one for one in SETTINGS if one.name == name), seed)
 
 
 if __name__ == "__main__":

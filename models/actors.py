@@ -33,9 +33,8 @@ def car(rng: np.random.Generator) -> Image.Image:
         _points(x, y, [(0.17, 0.0), (0.83, 0.0), (0.97, waist + 0.02), (0.03, waist + 0.02)]), _shade(body, 0.82)
     )
     draw.polygon(_points(x, y, [(0.21, 0.06), (0.79, 0.06), (0.89, waist), (0.11, waist)]), (34, 42, 50))
-    draw.polygon(
-        _points(x, y, [(0.23, 0.07), (0.45, 0.07), (0.30, waist), (0.13, waist)]), (74, 88, 100)
-    )  # sky in the glass
+    sky = _points(x, y, [(0.23, 0.07), (0.45, 0.07), (0.30, waist), (0.13, waist)])  # in the glass
+    draw.polygon(sky, (74, 88, 100))
     draw.rounded_rectangle((x(0.0), y(waist), x(1.0), y(0.88)), x(0.07), body)
     draw.rectangle((x(0.03), y(waist), x(0.97), y(waist + 0.03)), _shade(body, 1.18))
     draw.rounded_rectangle((x(0.02), y(0.73), x(0.98), y(0.9)), x(0.04), _shade(body, 0.62))

@@ -9,12 +9,10 @@ from dataclasses import dataclass
 from typing import Literal, TypeAlias, TypeVar
 
 import numpy as np
-from numpy.typing import NDArray
 
 from models.arrays import Bools, Floats
-from models.reliability import ROUNDS, Interval, aurc, auroc, ece, interval, nce
+from models.reliability import ROUNDS, Interval, Rows, aurc, auroc, ece, interval, nce
 
-Rows: TypeAlias = NDArray[np.intp]
 Statistic: TypeAlias = Callable[[Rows], float | None]
 Statistics: TypeAlias = Mapping[str, Statistic | Mapping[str, Statistic]]
 
@@ -98,10 +96,9 @@ def doubt(p_error: Floats, max_probability: Floats | None, errors: Bools) -> Sta
     Args:
         max_probability: (n,) doubt that only looks at the model's probability, to compare with; None if unknown.
     """
-    plain = max_probability
 
     def baseline(statistic: Callable[[Floats, Bools], float | None]) -> Statistic:
-        return lambda rows: None if plain is None else statistic(plain[rows], errors[rows])
+        return lambda rows: None if max_probability is None else statistic(max_probability[rows], errors[rows])
 
     return {
         "auroc": lambda rows: auroc(p_error[rows], errors[rows]),

@@ -20,7 +20,7 @@ from models.errors import InvalidInput
 from models.records import Label, Transcript
 from models.reliability import checked_errors, checked_scores
 from selection.checks import RandomChecks
-from selection.risk import NoPromise, Threshold, accept_threshold
+from selection.risk import NoPromise, Threshold, accept_threshold, promise
 
 Rows: TypeAlias = NDArray[np.int64]
 
@@ -114,11 +114,8 @@ def promise_parts(
     Raises:
         InvalidInput: as ``accept_threshold``.
     """
-    items = checks.items
     parts = promise_part(checks, alpha=alpha, delta=delta / 2, pool_scores=pool_parts)
-    missing = accept_threshold(
-        items.scores, items.errors, alpha=alpha, delta=delta / 2, pool_scores=pool_missing, groups=items.groups
-    )
+    missing = promise(checks.items, alpha=alpha, delta=delta / 2, pool_scores=pool_missing)
     return PartPromise(parts, missing, most_parts(checks))
 
 

@@ -324,9 +324,8 @@ class Attention(nn.Module):
         parts = self.project(self.norm(hidden)).view(batch, frames, 3, self.heads, width // self.heads)
         query, key, value = parts.permute(2, 0, 3, 1, 4).unbind(0)  # each (batch, heads, frames, width / heads)
         apart = (1.0 - mask.to(query.dtype)).mul(-1e9)[:, None, None, :]
-        heat = (query / math.sqrt(width // self.heads)) @ key.transpose(
-            2, 3
-        ) + apart  # so short, this beats fused kernels
+        # so short, this beats fused kernels
+        heat = (query / math.sqrt(width // self.heads)) @ key.transpose(2, 3) + apart
         seen = torch.softmax(heat, dim=3, dtype=torch.float32).to(value.dtype) @ value
         mixed: Tensor = self.out(seen.transpose(1, 2).reshape(batch, frames, width))
         return mixed

@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property, partial
 from itertools import zip_longest
-from typing import Any, TypeAlias
+from typing import Any
 
 import jiwer
 import numpy as np
@@ -14,13 +14,10 @@ from numpy.typing import NDArray
 from models.arrays import Bools, Floats
 from models.asr.metrics import part_errors, text_of
 from models.asr.transcripts import normalise
-from models.figures import Meaning, Rows, Statistics
+from models.figures import Meaning, Statistics
 from models.records import Label, Prediction, Transcript
-from models.reliability import auroc, ece, nce
+from models.reliability import Rows, auroc, ece, nce
 from models.report.charts import Chart, Columns, Mistake, Mistakes, binned
-
-Doubts: TypeAlias = Floats
-Wrong: TypeAlias = Bools
 
 METRICS = {
     "wer": Meaning("words to change, per word of the truth", "lower"),
@@ -87,14 +84,14 @@ class Results:
             Columns("Error by length", "clips in which a person would change a word", "seconds", "wrong", lengths),
         ]
 
-    def _of_confidences(self, figure: Callable[[Doubts, Wrong], float | None], rows: Rows) -> float | None:
+    def _of_confidences(self, figure: Callable[[Floats, Bools], float | None], rows: Rows) -> float | None:
         """A figure of doubt, of every word that was heard in a sample of clips; None where it has no meaning."""
         clip, doubts, wrong = self._doubted
         words = np.repeat(np.arange(len(clip)), np.bincount(rows, minlength=len(self.truths))[clip])
         return figure(doubts[words], wrong[words])
 
     @cached_property
-    def _doubted(self) -> tuple[NDArray[np.intp], Doubts, Wrong]:
+    def _doubted(self) -> tuple[NDArray[np.intp], Floats, Bools]:
         """Of each word (w,) that was heard: the row of its clip, 1 less its confidence, whether it is wrong."""
         labels = [said.label for said in self.predictions]
         words = [label.words if isinstance(label, Transcript) else () for label in labels]

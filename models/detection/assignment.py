@@ -71,9 +71,8 @@ def _candidates(points: Points, boxes: Tensor) -> tuple[Tensor, Tensor]:
 
 def _cost(points: Points, logit: Tensor, iou: Tensor, boxes: Tensor) -> Tensor:
     """How badly each point suits each box, (points, rows); ``logit`` is that of the box's own category."""
-    classes = (
-        functional.binary_cross_entropy_with_logits(logit, iou, reduction="none") * (iou - logit.sigmoid()).square()
-    )
+    entropy = functional.binary_cross_entropy_with_logits(logit, iou, reduction="none")
+    classes = entropy * (iou - logit.sigmoid()).square()
     middle = (boxes[:, :2] + boxes[:, 2:]) / 2
     distance = torch.cdist(points.centres, middle) / points.strides[:, None]
     return classes - _IOU_COST * (iou + 1e-7).log() + _CENTRE_BASE ** (distance - _CENTRE_RADIUS)

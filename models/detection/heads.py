@@ -170,9 +170,8 @@ def _one_hot(scores: AnyFloats, labels: AnyFloats, classes: int) -> AnyFloats:
     rows = np.flatnonzero(scores > 0)
     columns = labels[rows].astype(np.int64)
     if (columns != labels[rows]).any():
-        raise InvalidInput(
-            f"labels: expected whole numbers of classes, got {labels[rows][columns != labels[rows]][0]:g}"
-        )
+        broken = labels[rows][columns != labels[rows]][0]
+        raise InvalidInput(f"labels: expected whole numbers of classes, got {broken:g}")
     if len(columns) and (columns.min() < 0 or columns.max() >= classes):
         wrong = columns.min() if columns.min() < 0 else columns.max()
         raise InvalidInput(

@@ -157,7 +157,7 @@ def differs(predicted: Label, truth: Label, matters: Matters = ANYTHING) -> bool
     """Whether a person would change a box: one missed, false, badly placed or wrongly named, as far as it matters."""
     return any(
         len(ours) != len(theirs) or bool((match(ours, theirs, matters.iou) < 0).any())
-        for _, ours, theirs in _by_category(_judged(predicted, matters), _judged(truth, matters))
+        for ours, theirs in by_category(_judged(predicted, matters), _judged(truth, matters))
     )
 
 
@@ -188,7 +188,7 @@ def part_errors(predicted: Label, truth: Label, matters: Matters = ANYTHING) -> 
 def changes(shown: Label, given: Label) -> Changes:
     """The boxes that a person leaves, moves or renames, takes away, and draws."""
     ours, theirs, kept = list[Box](), list[Box](), 0
-    for _, said, true in _by_category(require_kind(shown, Boxes).boxes, require_kind(given, Boxes).boxes):
+    for said, true in by_category(require_kind(shown, Boxes).boxes, require_kind(given, Boxes).boxes):
         matched = match(said, true)
         kept += int((matched >= 0).sum())
         ours += [box for box, row in zip(said, matched, strict=True) if row < 0]
@@ -206,9 +206,10 @@ def _judged(label: Label, matters: Matters) -> tuple[Box, ...]:
     return boxes if matters.category else tuple(replace(box, category="any") for box in boxes)
 
 
-def _by_category(predicted: Sequence[Box], truth: Sequence[Box]) -> list[tuple[str, list[Box], list[Box]]]:
+def by_category(predicted: Sequence[Box], truth: Sequence[Box]) -> list[tuple[list[Box], list[Box]]]:
+    """The boxes of each category, in the order of their names."""
     names = sorted({box.category for box in (*predicted, *truth)})
     return [
-        (name, [box for box in predicted if box.category == name], [box for box in truth if box.category == name])
+        ([box for box in predicted if box.category == name], [box for box in truth if box.category == name])
         for name in names
     ]

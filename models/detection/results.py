@@ -14,12 +14,13 @@ from numpy.typing import NDArray
 from models.arrays import Bools, Floats
 from models.detection import kitti_ap, voc_ap
 from models.detection.coco_ap import IOUS, MATCHED_AT_50, Matches, compare
-from models.detection.metrics import counted, d_ece, laece, match
+from models.detection.metrics import by_category, counted, d_ece, laece, match
 from models.detection.sampled_ap import Ranked, rank
 from models.drawing.shapes import hue
-from models.figures import Meaning, Rows, Statistic, Statistics
+from models.figures import Meaning, Statistic, Statistics
 from models.marks import Ignored, KittiFrame, Mark
 from models.records import Box, Boxes, Label, Prediction, require_kind
+from models.reliability import Rows
 from models.report.charts import Chart, Columns, Curve, Curves, Matrix, binned, thinned
 
 METRICS = {
@@ -311,8 +312,7 @@ def _given(images: Sequence[Mapping[str, Matches]], name: str) -> _Given:
 def _matches(said: Sequence[Box], truth: Sequence[Box]) -> tuple[list[tuple[Box, bool]], list[tuple[Box, bool]]]:
     """The boxes of one image, each with whether it has its counterpart of the same category."""
     ours, theirs = list[tuple[Box, bool]](), list[tuple[Box, bool]]()
-    for name in sorted({box.category for box in (*said, *truth)}):
-        given, true = ([box for box in boxes if box.category == name] for boxes in (said, truth))
+    for given, true in by_category(said, truth):
         rows = match(given, true)
         ours += [(box, row >= 0) for box, row in zip(given, rows.tolist(), strict=True)]
         theirs += [(box, row in rows) for row, box in enumerate(true)]

@@ -55,9 +55,7 @@ OUTPUT_NAMES = ("probabilities", "boxes", "side_std", "embedding")
 
 DECLARABLE = ("classes", "shortest", "longest", "norm_eps")
 
-_STEP = (
-    128  # height and width of pictures are multiples of it, the coarsest stride: torchvision rounds strides otherwise
-)
+_STEP = 128  # height and width are multiples of the coarsest stride: torchvision rounds strides otherwise
 _STRIDES = (8, 16, 32, 64, 128)
 _MOST_OVERLAP = {"fcos_resnet50_fpn": 0.6, "ssdlite320_mobilenet_v3_large": 0.55}  # IoU of suppression; of others 0.5
 _LOG_LIMIT = math.log(1000 / 16)  # torchvision's bound of a box's growth

@@ -90,12 +90,7 @@ def collate(examples: Sequence[Example], settings: Settings, rng: np.random.Gene
         images.append(image.transpose(2, 0, 1))
         heats.append(heat)
         directions.append(direction)
-    stacked = (
-        torch.from_numpy(np.stack(images)),
-        torch.from_numpy(np.stack(heats)),
-        torch.from_numpy(np.stack(directions)),
-    )
-    return Batch(*stacked)
+    return Batch(*(torch.from_numpy(np.stack(each)) for each in (images, heats, directions)))
 
 
 def augment(example: Example, settings: Settings, rng: np.random.Generator) -> tuple[Pixels, list[Floats]]:

@@ -7,14 +7,13 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.optimize import linear_sum_assignment
 
 from models.arrays import Bools, Floats
-from models.figures import Meaning, Rows, Statistic, Statistics
-from models.lane.metrics import MOSTLY, TOLERANCE, LaneCounts, agreements, count, distances, f1_of, points_along
+from models.figures import Meaning, Statistic, Statistics
+from models.lane.metrics import TOLERANCE, LaneCounts, changes, count, distances, f1_of, points_along
 from models.marks import Mark
 from models.records import Label, Lanes, Prediction, require_kind
-from models.reliability import interval
+from models.reliability import Rows, interval
 from models.report.charts import Chart, Column, Columns, Curve, Curves, Matrix, share_column
 
 METRICS = {
@@ -50,7 +49,7 @@ class Results:
         lie along the lines, evenly apart.
         """
         counts = self._counts
-        right = np.array([_right(said, truth) for said, truth in self._labels], np.int64)
+        right = np.array([changes(said, truth).kept for said, truth in self._labels], np.int64)
         lines = [(len(said.lanes), len(truth.lanes)) for said, truth in self._labels]
         said, true = np.array(lines, np.int64).reshape(-1, 2).T
         near = np.array([each.near for each in counts], np.int64).reshape(-1, 4)
@@ -183,13 +182,6 @@ class Results:
         ]
         note = "images in which a person would change a line"
         return Columns("Error by lines", note, "true lines in the image", "wrong", tuple(columns))
-
-
-def _right(said: Lanes, truth: Lanes) -> int:
-    """Lines that a person would leave as they are."""
-    agreement = agreements(said, truth)
-    rows, columns = linear_sum_assignment(-agreement)
-    return int((agreement[rows, columns] >= MOSTLY).sum())
 
 
 def _away(lines: Lanes, others: Lanes) -> tuple[Floats, Floats]:

@@ -44,7 +44,7 @@ class Trace:
     @property
     def length(self) -> float:
         """Cells from end to end along the line."""
-        return float(np.linalg.norm(np.diff(self.points, axis=0), axis=1).sum())
+        return _length(self.points)
 
 
 def trace(heat: NDArray[np.float32], directions: NDArray[np.float32], ridge: float) -> list[Trace]:

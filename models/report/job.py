@@ -14,13 +14,13 @@ from rich.progress import Progress
 from models.asr.transcripts import NORMALISER
 from models.errors import InvalidInput
 from models.evaluate import Evaluation, evaluate
-from models.figures import Figures, Rows, Statistics, differences, figures
+from models.figures import Figures, Statistics, differences, figures
 from models.holding import alone_in
 from models.marks import Mark
 from models.parts import nothing
 from models.progress import progress_bar
 from models.records import Item, Label, Prediction, Task
-from models.reliability import ROUNDS
+from models.reliability import ROUNDS, Rows
 from models.report import items, page
 from models.report.document import Against, Model, Part, Report, to_json
 from models.report.files import appearing

@@ -22,9 +22,9 @@ def suspicions(labels: Sequence[Transcript], heard: Sequence[Heard]) -> list[Sus
 
 
 def _suspicion(given: str, heard: Heard) -> Suspicion:
-    score = 1 - exp(min(0.0, heard.log_ratio / heard.symbols))
     if given == heard.text:
         return Suspicion(0.0)
+    score = 1 - exp(min(0.0, heard.log_ratio / heard.symbols))
     return Suspicion(score, (Finding("misheard", score, f"{_changes(given, heard.text)}{_odds(heard.log_ratio)}"),))
 
 

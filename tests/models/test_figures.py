@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from models.figures import Rows, Statistics, differences, doubt, each, figures
-from models.reliability import aurc, auroc, ece, interval, nce
+from models.figures import Statistics, differences, doubt, each, figures
+from models.reliability import Rows, aurc, auroc, ece, interval, nce
 
 ERRORS = np.array([True, False, False, True, False, False, True, False])
 P_ERROR = np.array([0.9, 0.1, 0.2, 0.6, 0.3, 0.7, 0.8, 0.05])

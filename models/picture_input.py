@@ -33,6 +33,7 @@ class Placement:
         return placed
 
 
+NOISE: Image = np.random.default_rng(0).integers(0, 256, (90, 160, 3), np.uint8)  # what networks are tried with
 IMAGENET = {"mean": [0.485, 0.456, 0.406], "std": [0.229, 0.224, 0.225]}  # of RGB in [0, 1]: what most are trained on
 
 

@@ -373,7 +373,7 @@ def _require_label(where: str, task: Task, label: Label) -> None:
     _require(isinstance(label, expected), f"{where}.label", f"{expected.__name__} for task {task!r}", label)
 
 
-def short(value: object, limit: int = 200) -> str:
+def short(value: object) -> str:
     """A value as a sentence of refusal shows it, cut off where it is long."""
     text = value.isoformat() if isinstance(value, datetime) else repr(value)
-    return text if len(text) <= limit else f"{text[:limit]}…"
+    return text if len(text) <= 200 else f"{text[:200]}…"

@@ -12,18 +12,18 @@ from models.records import Word
 ALPHA = 1 / 3
 
 
-def confidence(log_probs: Floats, alpha: float = ALPHA) -> Floats:
+def confidence(log_probs: Floats) -> Floats:
     """How certain each frame is, in [0, 1]: 1 for a single possible class, 0 for all alike.
 
-    Tsallis entropy H = (1 - sum p^alpha) / (alpha - 1), at most Hmax = (V^(1 - alpha) - 1) / (1 - alpha) for V classes;
+    Tsallis entropy H = (1 - sum p^a) / (a - 1) with a = 1/3, at most Hmax = (V^(1 - a) - 1) / (1 - a) for V classes;
     confidence = (e^-H - e^-Hmax) / (1 - e^-Hmax) (Laptev and Ginsburg 2022, as in NeMo).
 
     Args:
         log_probs: (frames, classes), natural logarithms of distributions over at least 2 classes.
     """
     classes = log_probs.shape[1]
-    entropy = (1 - np.exp(alpha * log_probs).sum(axis=1)) / (alpha - 1)
-    least = math.exp(-(classes ** (1 - alpha) - 1) / (1 - alpha))
+    entropy = (1 - np.exp(ALPHA * log_probs).sum(axis=1)) / (ALPHA - 1)
+    least = math.exp(-(classes ** (1 - ALPHA) - 1) / (1 - ALPHA))
     certain: Floats = np.clip((np.exp(-entropy) - least) / (1 - least), 0.0, 1.0)
     return certain
 

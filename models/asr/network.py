@@ -17,6 +17,7 @@ from models.precision import has_fast_bfloat16
 
 TWICE = {"cpu": 0.4, "cuda": 1.0}  # share of the batches of which two views must agree; on a CPU it doubles their time
 CONSISTENCY = 0.2  # weight of the disagreement between the two
+TIME_MASKS, MEL_MASKS = (10, 0.05), (2, 0.2)  # how many stretches are hidden in training, each up to that share of all
 
 
 @dataclass(frozen=True)
@@ -232,21 +233,14 @@ class BandWarp(nn.Module):
 class SpecAugment(nn.Module):
     """Hides random stretches of time and of frequency while training (Park et al. 2019)."""
 
-    def __init__(
-        self, time_masks: int = 10, time_share: float = 0.05, mel_masks: int = 2, mel_share: float = 0.2
-    ) -> None:
-        super().__init__()
-        self.time_masks, self.time_share = time_masks, time_share
-        self.mel_masks, self.mel_share = mel_masks, mel_share
-
     def forward(self, features: Tensor, lengths: Tensor) -> Tensor:
-        """(batch, frames, mels) -> in training, ``time_masks`` and ``mel_masks`` stretches are set to the mean."""
+        """(batch, frames, mels) -> in training, stretches of each clip are set to the mean."""
         if not self.training:
             return features
         _, frames, mels = features.shape
         whole = torch.full_like(lengths, mels)
-        time = stretches(lengths, frames, self.time_masks, self.time_share)
-        mel = stretches(whole, mels, self.mel_masks, self.mel_share)
+        time = stretches(lengths, frames, *TIME_MASKS)
+        mel = stretches(whole, mels, *MEL_MASKS)
         return features.masked_fill(time.unsqueeze(2) | mel.unsqueeze(1), 0.0)
 
 
@@ -256,10 +250,10 @@ class Subsampling(nn.Module):
     They take the mel bands as channels: convolving over frequency too costs half of a small network's training time.
     """
 
-    def __init__(self, mels: int, width: int, kernel: int = 5) -> None:
+    def __init__(self, mels: int, width: int) -> None:
         super().__init__()
-        self.first = nn.Conv1d(mels, width, kernel, stride=2, padding=kernel // 2)
-        self.second = nn.Conv1d(width, width, kernel, stride=2, padding=kernel // 2)
+        self.first = nn.Conv1d(mels, width, 5, stride=2, padding=2)
+        self.second = nn.Conv1d(width, width, 5, stride=2, padding=2)
 
     def forward(self, features: Tensor, lengths: Tensor) -> tuple[Tensor, Tensor]:
         """(batch, frames, mels) -> (batch, frames / 4, width), lengths in those frames."""

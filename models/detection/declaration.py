@@ -10,7 +10,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal, TypeAlias
 
-import numpy as np
 import onnxruntime
 from numpy.typing import NDArray
 
@@ -18,7 +17,7 @@ from models.declaring import build, merged, require_heeded, require_outputs
 from models.detection.heads import NANODET_STRIDES, YOLOX_STRIDES, points
 from models.errors import InvalidInput
 from models.onnx_files import Graph, Port, graph_of, open_session, run
-from models.picture_input import IMAGENET, PictureInput, told_by
+from models.picture_input import IMAGENET, NOISE, PictureInput, told_by
 from models.records import STRICT, short
 
 Head: TypeAlias = Literal["boxes", "yolo", "yolo-end2end", "rtdetr", "yolox", "nanodet", "detr", "labelled"]
@@ -201,8 +200,7 @@ def _require_nothing(session: onnxruntime.InferenceSession, declaration: Declara
 
 
 def _of_noise(session: onnxruntime.InferenceSession, declaration: Declaration) -> dict[str, NDArray[Any]]:
-    noise = np.random.default_rng(0).integers(0, 256, (90, 160, 3), np.uint8)
-    pixels, _ = declaration.input.read(noise)
+    pixels, _ = declaration.input.read(NOISE)
     return run(session, {declaration.input_name: pixels.astype(graph_of(session).inputs[0].dtype)})
 
 

@@ -15,7 +15,7 @@ from models.arrays import Bools, Floats
 from models.detection import kitti_ap, voc_ap
 from models.detection.coco_ap import IOUS, MATCHED_AT_50, Matches, compare
 from models.detection.metrics import by_category, counted, d_ece, laece, match
-from models.detection.sampled_ap import Ranked, rank
+from models.detection.sampled_ap import Ranked, of_category, rank
 from models.drawing.shapes import hue
 from models.figures import Meaning, Statistic, Statistics
 from models.marks import Ignored, KittiFrame, Mark
@@ -295,17 +295,15 @@ def _left_out(mark: Mark | None) -> Ignored:
 
 
 def _given(images: Sequence[Mapping[str, Matches]], name: str) -> _Given:
-    found = [(row, image[name]) for row, image in enumerate(images) if name in image]
-    truths = np.zeros(len(images), np.int64)
-    truths[[row for row, _ in found]] = [matches.to_find.sum() for _, matches in found]
+    found, image, truths = of_category(images, name)
     return _Given(
-        image=np.repeat([row for row, _ in found], [len(matches.confidence) for _, matches in found]).astype(np.intp),
-        confidence=np.concatenate([matches.confidence for _, matches in found]),
-        right=np.concatenate([matches.matched[MATCHED_AT_50] for _, matches in found]),
-        overlap=np.concatenate([matches.overlap for _, matches in found]),
+        image=image,
+        confidence=np.concatenate([matches.confidence for matches in found]),
+        right=np.concatenate([matches.matched[MATCHED_AT_50] for matches in found]),
+        overlap=np.concatenate([matches.overlap for matches in found]),
         truths=truths,
-        left_out=np.concatenate([matches.ignored[MATCHED_AT_50] for _, matches in found]),
-        left_out_of_all=np.concatenate([matches.ignored[0] for _, matches in found]),
+        left_out=np.concatenate([matches.ignored[MATCHED_AT_50] for matches in found]),
+        left_out_of_all=np.concatenate([matches.ignored[0] for matches in found]),
     )
 
 

@@ -54,16 +54,24 @@ class Ranked:
 def rank(images: Sequence[Mapping[str, Matches]]) -> Iterator[tuple[str, Ranked]]:
     """The boxes of each category in n images."""
     for name in sorted({name for image in images for name in image}):
-        found = [(row, image[name]) for row, image in enumerate(images) if name in image]
-        confidence = np.concatenate([matches.confidence for _, matches in found])
-        order = np.argsort(-confidence, kind="stable")
-        image = np.repeat([row for row, _ in found], [len(matches.confidence) for _, matches in found])[order]
+        found, image, truths = of_category(images, name)
+        order = np.argsort(-np.concatenate([matches.confidence for matches in found]), kind="stable")
         matched, ignored = (
-            np.concatenate([getattr(matches, kind)[1:] for _, matches in found], axis=1)[:, order]
+            np.concatenate([getattr(matches, kind)[1:] for matches in found], axis=1)[:, order]
             for kind in ("matched", "ignored")
         )
         right = matched & ~ignored
         hit, out = np.flatnonzero(right.any(axis=0)), np.flatnonzero(ignored.any(axis=0))
-        to_find = np.zeros(len(images), np.int64)
-        to_find[[row for row, _ in found]] = [matches.to_find.sum() for _, matches in found]
-        yield name, Ranked(image.astype(np.intp), hit, right[:, hit], out, ignored[:, out], to_find)
+        yield name, Ranked(image[order], hit, right[:, hit], out, ignored[:, out], truths)
+
+
+def of_category(
+    images: Sequence[Mapping[str, Matches]], name: str
+) -> tuple[list[Matches], NDArray[np.intp], NDArray[np.int64]]:
+    """What is found of one category in n images: where there is any, the matches; the row (d,) of each box's image; and
+    how much is to be found in each image (n,)."""
+    found = [(row, image[name]) for row, image in enumerate(images) if name in image]
+    rows, matches = [row for row, _ in found], [one for _, one in found]
+    truths = np.zeros(len(images), np.int64)
+    truths[rows] = [one.to_find.sum() for one in matches]
+    return matches, np.repeat(rows, [len(one.confidence) for one in matches]).astype(np.intp), truths

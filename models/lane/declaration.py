@@ -15,7 +15,7 @@ from models.errors import InvalidInput
 from models.lane.heads import usual_rows
 from models.media import Image
 from models.onnx_files import Graph, Port, graph_of, open_session, run
-from models.picture_input import IMAGENET, PictureInput, told_by
+from models.picture_input import IMAGENET, NOISE, PictureInput, told_by
 from models.records import STRICT
 
 Head: TypeAlias = Literal["segmentation", "row-anchor", "hybrid-anchor"]
@@ -138,8 +138,7 @@ def _of_mask(
 ) -> dict[str, Any]:
     """Which channels of a mask are lines and what makes probabilities of them, as a look at one picture shows."""
     graph_of(session).output(declaration.outputs["mask"])
-    noise = np.random.default_rng(0).integers(0, 256, (90, 160, 3), np.uint8)
-    given = feeds(declaration, noise, graph_of(session))
+    given = feeds(declaration, NOISE, graph_of(session))
     values = mask_of(declaration, run(session, given))
     channels = len(values)
     width, height = declaration.input.size_of(given[declaration.input_name].shape)

@@ -19,11 +19,8 @@ def test_one_possible_class_is_certain_and_all_alike_is_not() -> None:
 
 
 def test_tsallis_confidence_by_hand() -> None:
-    # p = (0.5, 0.5, 0, 0), alpha = 1/2: H = (1 - 2 sqrt(0.5)) / (-0.5) = 0.828427; Hmax = (4^0.5 - 1) / 0.5 = 2
-    # (e^-0.828427 - e^-2) / (1 - e^-2) = (0.436736 - 0.135335) / 0.864665 = 0.348576
     half = np.array([[np.log(0.5), np.log(0.5), ALMOST_NEVER, ALMOST_NEVER]])
-    assert confidence(half, alpha=0.5) == pytest.approx([0.348576], abs=1e-5)
-    # alpha = 1/3: H = (1 - 2 * 0.5^(1/3)) / (-2/3) = 0.881102; Hmax = (4^(2/3) - 1) / (2/3) = 2.279763
+    # p = (0.5, 0.5, 0, 0): H = (1 - 2 * 0.5^(1/3)) / (-2/3) = 0.881102; Hmax = (4^(2/3) - 1) / (2/3) = 2.279763
     # (0.414326 - 0.102308) / 0.897692 = 0.347578
     assert confidence(half) == pytest.approx([0.347578], abs=1e-5)
 

@@ -85,9 +85,11 @@ def _box(where: str, figure: _Json, width: int, height: int) -> Box | None:
 
 
 def _outline(where: str, figure: _Json) -> _Sides:
-    points = figure.get("points")
-    exterior: Any = points.get("exterior") if isinstance(points, dict) else None
-    numbers = outlined(where, "two points or more, [x, y], in points.exterior", exterior)
+    points, expected = figure.get("points"), "two points or more, [x, y], in points.exterior"
+    if not isinstance(points, dict):
+        broken(where, expected, points)
+    exterior: Any = points.get("exterior")
+    numbers = outlined(where, expected, exterior)
     last = 1 if all(type(number) is int for pair in exterior for number in pair) else 0
     xs, ys = numbers[::2], numbers[1::2]
     return min(xs), min(ys), max(xs) + last, max(ys) + last

@@ -36,18 +36,19 @@ class AuditBound:
     """What ``n`` audits of accepted labels say of a promise; ``after`` adds one.
 
     An audit judges a label, or the labels of an item as the share of the most that an item can have: ``judged`` is the
-    sum of these over all audits, ``errors`` the part of it that was wrong. Audits of one group (clip, speaker) count as
-    one there, with their mean. ``evidence`` (odds,) are the stakes against the promise, ``rising`` the logarithm of how
-    far the evidence for the first of ``ODDS`` has risen since it was last at its lowest, which was after ``good``
-    audits: what was accepted up to then is in order as far as audits tell. ``crossed`` is the number of audits after
-    which the promise was found broken, None while it is not; it is never taken back, as only a new calibration makes a
-    new promise. ``begun`` (1 + odds, beginnings) has the number of the audit at which bets began, and their stakes by
-    now. Where the last audit was of an item that stands ``alone``, what begins with the next joins what began last: all
-    that comes is the same to both.
+    sum of these over all audits, ``errors`` the part of it that was wrong. Audits of one group (clip, speaker) may be
+    wrong together: they are one bet, and no group has more than ``most``. ``evidence`` (odds,) are the stakes against
+    the promise, ``rising`` the logarithm of how far the evidence for the first of ``ODDS`` has risen since it was last
+    at its lowest, which was after ``good`` audits: what was accepted up to then is in order as far as audits tell.
+    ``crossed`` is the number of audits after which the promise was found broken, None while it is not; it is never
+    taken back, as only a new calibration makes a new promise. ``begun`` (1 + odds, beginnings) has the number of the
+    audit at which bets began, and their stakes by now. Where the last audit was of an item that stands ``alone``, what
+    begins with the next joins what began last: all that comes is the same to both.
     """
 
     alpha: float
     delta: float
+    most: int = 1
     n: int = 0
     judged: float = 0.0
     errors: float = 0.0
@@ -71,17 +72,19 @@ class AuditBound:
 
         It supposes a rate that does not change; 1 before the first audit. Source: the rates at which a Beta mixture
         of likelihoods stays below 1 / delta times their own (Robbins 1970; Ville's inequality). The mixture has its
-        mean near alpha, where it matters how narrow the bound is. Groups count by their shares, which never makes the
-        bound narrower than bets on them would (the geometric mean of factors is less than the arithmetic one).
+        mean near alpha, where it matters how narrow the bound is. Each audit counts for its share of the largest group,
+        which never makes the bound narrower than bets on groups would (the geometric mean of factors is less than the
+        arithmetic one).
         """
-        k, right, a, b = self.errors, self.judged - self.errors, 0.5, 0.5 / self.alpha
+        k, judged, a, b = self.errors / self.most, self.judged / self.most, 0.5, 0.5 / self.alpha
+        right = judged - k
         mixed = float(betaln(k + a, right + b) - betaln(a, b)) + math.log(self.delta)
 
         def excess(rate: float) -> float:
             return mixed - (k * math.log(rate) if k else 0.0) - right * math.log1p(-rate)
 
         high = 1 - 1e-12
-        low = min(high, max(1e-12, k / self.judged if self.judged else 0.0))
+        low = min(high, max(1e-12, k / judged if judged else 0.0))
         return float(brentq(excess, low, high)) if excess(high) > 0 else 1.0
 
     @property
@@ -91,7 +94,8 @@ class AuditBound:
         Source: bets against a rate of at most alpha that may begin at any audit, the j-th with 1 / (j (j + 1)) of
         the stake (mixtures of e-processes over the time of change, Shin, Ramdas and Rinaldo 2023): a change after a
         thousand good audits is found nearly as soon as one after ten. What a group multiplies a stake by follows from
-        the mean of its audits since the bet began, as these may be wrong together.
+        the sum of its audits since the bet began, as those of ``evidence.Grouped``: so a large group counts for more
+        than a small one, as it does among what is accepted.
         """
         return self.crossed is not None
 
@@ -104,12 +108,14 @@ class AuditBound:
         ``Audit``; None where the item stands alone.
 
         Raises:
-            InvalidInput: shares out of order.
+            InvalidInput: shares out of order, or more audits of the group than ``most``.
         """
         if not 0 <= wrong <= judged <= 1:
             raise InvalidInput(f"audits: expected 0 <= wrong <= judged <= 1, got {wrong} and {judged}")
         audit = Audit(self.n + 1, float(wrong), judged)
         group = NONE_YET if same is None else np.asarray(same, np.float64).reshape(-1, 3)
+        if len(group) >= self.most:
+            raise InvalidInput(f"audits: expected at most {self.most} of a group, got {len(group) + 1}")
         bets = np.array([_bet(self.alpha, odds) for odds in ODDS])
         before, by_now = self._shares(group, audit)
         begun = self._with_stake_on(audit.number)
@@ -119,15 +125,13 @@ class AuditBound:
         grown = np.log1p(bets[0] * by_now[since]) - np.log1p(bets[0] * before[since])
         rising = max(0.0, self.rising + float(grown))
         proven = evidence.mean() + 1 / (audit.number + 1) >= 1 / self.delta  # the last is the stake not yet begun
-        of_before, with_it = _mean(group), _mean(np.append(group, [audit], axis=0))
-        told = self.judged - of_before.judged + with_it.judged
         largest = begun[1:].max(axis=0)
         kept = largest >= _FORGOTTEN * largest[-1]
         return replace(
             self,
             n=audit.number,
-            judged=told,
-            errors=min(told, max(0.0, self.errors - of_before.wrong + with_it.wrong)),  # rounding
+            judged=self.judged + audit.judged,
+            errors=self.errors + audit.wrong,
             evidence=tuple(evidence.tolist()),
             rising=rising,
             good=self.good if rising else audit.number,
@@ -146,28 +150,18 @@ class AuditBound:
         return begun
 
     def _shares(self, group: Floats, audit: Audit) -> tuple[Floats, Floats]:
-        """By how much the wrong share of the last 0, 1, .. audits of a group (audits + 1,) is above what alpha allows:
-        before one more, and with it."""
+        """By how much the last 0, 1, .. audits of a group (audits + 1,) are more wrong than alpha allows, as a share of
+        the largest group: before one more, and with it."""
         against = np.append(0.0, (group[:, 1] - self.alpha * group[:, 2])[::-1]).cumsum()
-        counts = np.arange(len(against))
-        by_now = (against + audit.wrong - self.alpha * audit.judged) / (counts + 1)
-        return against / np.maximum(counts, 1), by_now
+        return against / self.most, (against + audit.wrong - self.alpha * audit.judged) / self.most
 
 
 def _factors(bets: Floats, before: Floats, by_now: Floats, group: Floats, since: Floats) -> Floats:
-    """What an audit multiplies stakes by (odds, beginnings) that began ``since``: of a group by how its mean since then
+    """What an audit multiplies stakes by (odds, beginnings) that began ``since``: of a group by how its sum since then
     changes, so that its audits are one bet."""
     factors = (1 + bets[:, None] * by_now) / (1 + bets[:, None] * before)
     until = np.searchsorted(since, group[:, 0], side="right")  # what began up to each of the group's audits
     return np.repeat(factors[:, ::-1], np.diff(np.concatenate([[0], until, [len(since)]])), axis=1)
-
-
-def _mean(group: Floats) -> Audit:
-    """What audits of one group count for together; nothing where there are none."""
-    if len(group) == 0:
-        return Audit(0, 0.0, 0.0)
-    wrong, judged = (group[:, 1:].cumsum(axis=0)[-1] / len(group)).tolist()
-    return Audit(len(group), wrong, judged)
 
 
 def _bet(alpha: float, odds: float) -> float:

@@ -7,7 +7,7 @@ ones would count in a row as soon as somebody has looked, and look like a rise.
 """
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
@@ -43,15 +43,31 @@ class Watch:
     def __init__(self, promise: Threshold) -> None:
         self.bound = AuditBound(promise.alpha, promise.delta)
         self._moments: list[datetime] = []
+        self._taken = list[tuple[float, float, str | None]]()
         self._groups = dict[str, Floats]()
 
     def take(self, wrong: float, judged: float, moment: datetime, group: str | None = None) -> None:
         """Counts one more audit, of an item that stands alone or is of a group."""
+        if group and len(self._groups.get(group, NONE_YET)) == self.bound.most:
+            self._make_room()
+        self._count(wrong, judged, group)
+        self._taken.append((wrong, judged, group))
+        self._moments.append(moment)
+
+    def _count(self, wrong: float, judged: float, group: str | None) -> None:
         same = self._groups.get(group, NONE_YET) if group else None
         self.bound = self.bound.after(wrong, judged, same)
         if group and same is not None:
             self._groups[group] = np.append(same, [Audit(self.bound.n, wrong, judged)], axis=0)
-        self._moments.append(moment)
+
+    def _make_room(self) -> None:
+        """For a group of more audits than there were in any: all are weighed anew, a quarter larger so that this is
+        rarely done."""
+        before, self._groups = self.bound, {}
+        self.bound = AuditBound(before.alpha, before.delta, most=before.most * 5 // 4 + 1)
+        for one in self._taken:
+            self._count(*one)
+        self.bound = replace(self.bound, crossed=before.crossed)
 
     @property
     def in_doubt_since(self) -> datetime | None:

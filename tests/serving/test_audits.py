@@ -8,13 +8,13 @@ from typing import Any
 import pytest
 
 from models.records import Box, Boxes, Correction, Item, Prediction
-from selection.audit import AuditBound
+from selection.audit import Audit, AuditBound
 from selection.parts import PartPromise
 from selection.policy import Policy
 from selection.risk import NoPromise, Threshold
 from selection.routing import DRAWN
 from selection.rules import About
-from serving.audits import Audits, Made
+from serving.audits import Audits, Made, Watch
 from serving.loop import Leased
 from serving.media_files import content_id
 from serving.store.records import Audited
@@ -97,7 +97,7 @@ def test_parts_of_an_audited_item_are_one_audit_of_their_share() -> None:
 
 
 def test_audits_of_one_group_count_as_one() -> None:
-    """Of ten of one clip six are wrong; where the promise is for each item, these are ten."""
+    """Of ten of one clip six are wrong: one bet; where the promise is for each item, these are ten."""
     clip = [replace(audit(i, 10.0 * i, wrong=i > 4), about=About("clip")) for i in range(1, 11)]
     alone = [replace(one, about=About()) for one in clip]
     told, broken = list[tuple[float, float]](), list[bool]()
@@ -106,8 +106,27 @@ def test_audits_of_one_group_count_as_one() -> None:
         watched.take("detection", [Made(HELD, after(0))], audits)
         told.append((watched.told()["items"]["errors"], watched.told()["items"]["judged"]))
         broken.append(watched.broken is not None)
-    assert told == [(pytest.approx(0.6), 1), (6, 10), (6, 10)]
+    assert told == [(6, 10)] * 3
     assert broken == [False, True, True]
+
+
+def test_a_group_of_more_audits_than_any_before_makes_room_for_itself() -> None:
+    """All audits are weighed anew as if it had been so large from the beginning; what is broken stays so."""
+    watch, as_of_four, clip = Watch(HELD), AuditBound(HELD.alpha, HELD.delta, most=4), list[Audit]()
+    for number in range(1, 12):
+        watch.take(number == 2, 1.0, after(number), "clip" if number % 3 == 0 else None)
+        as_of_four = as_of_four.after(number == 2, 1.0, clip if number % 3 == 0 else None)
+        clip += [Audit(number, 0.0)] if number % 3 == 0 else []
+    assert watch.bound.most == 3
+    watch.take(False, 1.0, after(12), "clip")
+    assert watch.bound == as_of_four.after(False, 1.0, clip)
+    broken = Watch(HELD)
+    for number in range(1, 5):
+        broken.take(True, 1.0, after(number))
+    assert broken.bound.crossed
+    for number in range(5, 8):
+        broken.take(False, 1.0, after(number), "clip")
+    assert (broken.bound.most, broken.bound.crossed) == (3, 2)
 
 
 # -- in the loop

@@ -1,7 +1,8 @@
 """The versions that answer now, and their replacement while they answer.
 
 A thread looks for promotions, loads and warms the new version, and then replaces one reference: whoever predicts at
-that moment ends with the version it began with. One that does not load is marked failed, and the one before it stays.
+that moment ends with the version it began with. One that does not load is marked failed, and the one before it stays;
+one whose folder is not there is waited for.
 """
 
 import threading
@@ -86,7 +87,11 @@ class Live:
             self._thread.join()
 
     def refresh(self) -> None:
-        """Looks for promotions now, and loads what they brought."""
+        """Looks for promotions now, and loads what they brought.
+
+        Raises:
+            Unavailable: the store cannot go on, or the folder of a version that should serve is not there.
+        """
         with self._looking:
             changes = self._switches.changes()
             if changes != self._seen:
@@ -142,11 +147,18 @@ class Live:
                 log.exception("looking for promotions failed")
 
     def _follow(self, task: Task) -> None:
-        """Loads the version that serves; each that does not load is marked failed, which brings back the one before."""
+        """Loads the version that serves; each that does not load is marked failed, which brings back the one before.
+
+        Raises:
+            Unavailable: its folder is not there.
+        """
         while (wanted := self._switches.serving(task)) is not None:
             current = self._answering.get(task)
             if current is not None and current.version == wanted.name:
                 return
+            if not wanted.folder.is_dir():  # its disk is away, or another data folder is set: no fault of the version
+                raise Unavailable(f"{wanted.folder}: expected version {wanted.name}, got no such folder; put it back, "
+                                  f"or let another serve: prelabel rollback {task}")  # fmt: skip
             try:
                 runtime = self._warm(wanted)
             except Exception as error:  # noqa: BLE001 - whatever a broken model raises, the one before goes on

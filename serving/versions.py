@@ -92,7 +92,8 @@ class Versions:
         Where there are none, the promotion says so. Promoting the serving version changes nothing.
 
         Raises:
-            NotFound: there is no such version.
+            NotFound: there is no such version, or its folder is gone.
+            InvalidInput: that is damaged.
             Refused: it is worse, with the figures, or broken, and then marked so.
             Stale: another version began to serve meanwhile.
         """
@@ -100,6 +101,7 @@ class Versions:
         serving = self.serving(candidate.task)
         if candidate.state == "failed" and not force:
             raise Refused(f"promote {version}: expected a version that loads, got one that failed: {candidate.failure}")
+        read_version(candidate.folder, candidate.name)
         comparison = self._compared(candidate, serving, actor, compare, force)
         replaces = serving.name if serving else None
         return self._versions.promote(version, replaces, comparison, actor, self._clock(), force)

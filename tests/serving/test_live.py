@@ -122,6 +122,23 @@ def test_a_broken_version_is_marked_failed_and_the_one_before_stays(loop: Loop, 
     assert [version for _, version, _ in notes.switches] == [good]
 
 
+def test_a_version_whose_folder_is_not_there_is_waited_for(loop: Loop, tmp_path: Path) -> None:
+    """Whoever starts on another data folder, or before its disk is there, takes nothing from the store."""
+    good, better = promoted(loop, tmp_path), promoted(loop, tmp_path, size=48)
+    folder = loop.versions.get(better).folder
+    folder.rename(tmp_path / "away")
+    live = Live(loop.versions, Notes(), slots=1, threads=1)
+    for _ in range(2):
+        with pytest.raises(Unavailable, match=f"expected version {better}, got no such folder"):
+            live.refresh()
+    assert not live.is_ready()
+    assert [loop.versions.get(name).state for name in (good, better)] == ["retired", "serving"]
+    (tmp_path / "away").rename(folder)
+    live.refresh()
+    assert live.is_ready()
+    assert live.version("detection") == better
+
+
 def test_after_a_rollback_to_a_version_that_does_not_load_what_served_goes_on(loop: Loop, tmp_path: Path) -> None:
     broken, good = promoted(loop, tmp_path, broken=True), promoted(loop, tmp_path)
     live = Live(loop.versions, Notes(), slots=1, threads=1)

@@ -363,7 +363,7 @@ def test_a_version_that_breaks_down_in_the_comparison_is_marked_failed(
     assert "description" in str(loop.versions.get("v2").failure)
     add(loop, tmp_path, "v3")
     (loop.versions.get("v3").folder / "model.onnx").unlink()
-    with pytest.raises(NotFound, match=r"expected the model of v3, got no such file"):
+    with pytest.raises(NotFound, match=r"expected the model's file, got nothing of that name"):
         loop.versions.promote("v3", "boss", force, quality_of)
     add(loop, tmp_path, "v4")
 
@@ -373,6 +373,17 @@ def test_a_version_that_breaks_down_in_the_comparison_is_marked_failed(
     with pytest.raises(Refused, match="expected v1 to load and to answer"):
         loop.versions.promote("v4", "boss", force, compare)
     assert [one.state for one in loop.versions.all()] == ["serving", "failed", "candidate", "candidate"]
+
+
+def test_a_version_whose_folder_is_gone_is_not_promoted(build: Build, tmp_path: Path) -> None:
+    loop = build()
+    add(loop, tmp_path, "v2")
+    folder = loop.versions.get("v2").folder
+    folder.rename(tmp_path / "away")
+    with pytest.raises(NotFound, match="v2: expected a model version"):
+        loop.versions.promote("v2", "boss", force=True)
+    (tmp_path / "away").rename(folder)
+    assert loop.versions.promote("v2", "boss", force=True).version == "v2"
 
 
 def test_a_correction_counts_where_the_folder_of_the_version_is_gone(build: Build) -> None:

@@ -38,6 +38,7 @@ def test_it_holds_the_packages_and_the_weights_and_nothing_else(home: Path) -> N
         "models", "selection", "serving", "README.md", "requirements.lock", "bentofile.yaml",
     }  # fmt: skip
     assert not [path for path in found if path.endswith((".pyc", ".db"))]
+    assert (source.parent / "README.md").read_text() == (ROOT / "README.md").read_text()
 
 
 @pytest.fixture

@@ -95,8 +95,9 @@ class Live:
         with self._looking:
             changes = self._switches.changes()
             if changes != self._seen:
-                for task in TASKS:
-                    self._follow(task)
+                away = [why for task in TASKS if (why := self._follow(task))]
+                if away:
+                    raise Unavailable("; ".join(away))
                 self._seen = changes
 
     def version(self, task: Task) -> str:
@@ -146,19 +147,16 @@ class Live:
             except Exception:
                 log.exception("looking for promotions failed")
 
-    def _follow(self, task: Task) -> None:
+    def _follow(self, task: Task) -> str | None:
         """Loads the version that serves; each that does not load is marked failed, which brings back the one before.
-
-        Raises:
-            Unavailable: its folder is not there.
-        """
+        Where its folder is not there, this says so: its disk is away, or another data folder is set."""
         while (wanted := self._switches.serving(task)) is not None:
             current = self._answering.get(task)
             if current is not None and current.version == wanted.name:
-                return
-            if not wanted.folder.is_dir():  # its disk is away, or another data folder is set: no fault of the version
-                raise Unavailable(f"{wanted.folder}: expected version {wanted.name}, got no such folder; put it back, "
-                                  f"or let another serve: prelabel rollback {task}")  # fmt: skip
+                return None
+            if not wanted.folder.is_dir():
+                return (f"{wanted.folder}: expected version {wanted.name}, got no such folder; put it back, or let "
+                        f"another serve: prelabel rollback {task}")  # fmt: skip
             try:
                 runtime = self._warm(wanted)
             except Exception as error:  # noqa: BLE001 - whatever a broken model raises, the one before goes on
@@ -168,6 +166,7 @@ class Live:
             self._answering[task] = Loaded(wanted.name, runtime)
             self._watcher.serves(task, wanted.name, current.version if current else None)
             log.info("version %s serves", wanted.name)
+        return None
 
     def _warm(self, version: StoredVersion) -> Runtime:
         """The version's runtime after its first answer, so that nobody waits for what it sets up."""

@@ -125,6 +125,7 @@ def test_a_broken_version_is_marked_failed_and_the_one_before_stays(loop: Loop, 
 def test_a_version_whose_folder_is_not_there_is_waited_for(loop: Loop, tmp_path: Path) -> None:
     """Whoever starts on another data folder, or before its disk is there, takes nothing from the store."""
     good, better = promoted(loop, tmp_path), promoted(loop, tmp_path, size=48)
+    lane = promoted(loop, tmp_path, "lane")
     folder = loop.versions.get(better).folder
     folder.rename(tmp_path / "away")
     live = Live(loop.versions, Notes(), slots=1, threads=1)
@@ -132,6 +133,7 @@ def test_a_version_whose_folder_is_not_there_is_waited_for(loop: Loop, tmp_path:
         with pytest.raises(Unavailable, match=f"expected version {better}, got no such folder"):
             live.refresh()
     assert not live.is_ready()
+    assert live.version("lane") == lane
     assert [loop.versions.get(name).state for name in (good, better)] == ["retired", "serving"]
     (tmp_path / "away").rename(folder)
     live.refresh()

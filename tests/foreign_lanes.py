@@ -15,16 +15,21 @@ WIDTH, HEIGHT = 160, 96
 def segmenter(path: Path, channels: int = 2, activation: str = "softmax") -> Path:
     """A mask of whatever is white, the last of its channels: (1, channels, height, width), logits or probabilities.
 
-    Activation "argmax": whole numbers (1, height, width), the most probable class of each pixel.
+    Activation "argmax": whole numbers (1, height, width), the most probable class of each pixel; "shares": a softmax
+    within; "apart" and "raw": every channel for itself and none a background, probabilities or logits.
     """
     white = np.zeros((channels, 3, 1, 1), np.float32)
     white[-1] = 10.0
     bias = np.zeros(channels, np.float32)
     bias[0] = 5.0  # the background
     bias[-1] = -15.0
+    if activation in ("apart", "raw"):
+        white[0], bias[:] = -10.0, -15.0
     constants = {"white": white, "bias": bias}
     nodes = [helper.make_node("Conv", ["images", "white", "bias"], ["logits"])]
-    if activation == "none":
+    if activation == "shares":
+        nodes.append(helper.make_node("Softmax", ["logits"], ["mask"], axis=1))
+    elif activation in ("none", "apart"):
         nodes.append(helper.make_node("Sigmoid", ["logits"], ["mask"]))
     elif activation == "argmax":
         nodes.append(helper.make_node("ArgMax", ["logits"], ["mask"], axis=1, keepdims=0))

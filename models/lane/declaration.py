@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from models.arrays import Floats
 from models.declaring import build, merged, require_heeded, require_outputs
 from models.errors import InvalidInput
-from models.lane.heads import usual_rows
+from models.lane.heads import sum_to_one, usual_rows
 from models.media import Image
 from models.onnx_files import Graph, Port, graph_of, open_session, run
 from models.picture_input import IMAGENET, NOISE, PictureInput, told_by
@@ -149,10 +149,24 @@ def _of_mask(
     if not lanes or not all(0 <= lane < channels for lane in lanes):
         port = graph_of(session).output(declaration.outputs["mask"])
         raise InvalidInput(f"lanes: expected channels from 0 to {channels - 1}, as {port} says, got {list(lanes)}")
-    if "activation" in told:
-        return {"lanes": lanes}
     probable = values.min() >= 0 and values.max() <= 1
-    return {"lanes": lanes, "activation": "none" if probable else "sigmoid" if channels == 1 else "softmax"}
+    if told.get("activation") != "softmax" and not sum_to_one(values):
+        _require_background(values, probable, told, graph_of(session).output(declaration.outputs["mask"]))
+    usual = "none" if probable else "sigmoid" if channels == 1 else "softmax"
+    return {"lanes": lanes, "activation": told.get("activation", usual)}
+
+
+def _require_background(values: Floats, probable: bool, told: Mapping[str, Any], port: Port) -> None:
+    """The first of several channels goes for the background, which is what most of a picture of noise is.
+
+    Raises:
+        InvalidInput: it is not: each channel is for itself, and something is not declared.
+    """
+    needed = ("lanes",) if probable else ("lanes", "activation")
+    missing = [name for name in needed if name not in told]
+    if len(values) > 1 and missing and np.median(values[0]) < (0.5 if probable else np.log(0.5)):
+        raise InvalidInput(f"{', '.join(missing)}: expected to be declared for {port}, whose first channel is no "
+                           'background, got none; activation = "sigmoid" where each channel is for itself')  # fmt: skip
 
 
 def mask_of(declaration: Declaration, outputs: Mapping[str, NDArray[Any]]) -> Floats:

@@ -22,6 +22,7 @@ Whole = NDArray[np.int64]
 COLUMNS = 128  # cells across the image
 RIDGE = 0.75  # deviation in cells of the ridge that is drawn around a line of a mask
 FAINT = 0.2  # less probable pixels of a mask are no line
+_HALF_PRECISION = 1e-2  # probabilities of such networks sum to 1 within it
 _AROUND = 12  # points of a line that tell its direction
 _CULANE = (121, 131, 141, 150, 160, 170, 180, 189, 199, 209, 219, 228, 238, 248, 258, 267, 277, 287)
 _USUAL_ROWS = {  # heights of row anchors as shares of the image's, by their number, as UFLD has them
@@ -53,7 +54,7 @@ def probability(output: Floats, activation: str, lanes: Sequence[int]) -> Floats
     """The probability (height, width) that a pixel is on a line, from an output (channels, height, width).
 
     "softmax" is over the channels, "sigmoid" in each, "none" where they are probabilities; a pixel is on a line if it
-    belongs to any of the channels ``lanes``.
+    belongs to any of the channels ``lanes``: to one of them at most where all share one probability.
 
     Raises:
         InvalidInput: values that are not finite, or are no probabilities where they should be.
@@ -66,7 +67,14 @@ def probability(output: Floats, activation: str, lanes: Sequence[int]) -> Floats
     elif values.min(initial=0) < -1e-2 or values.max(initial=0) > 1 + 1e-2:
         raise InvalidInput(f"activation: expected sigmoid or softmax for values from {values.min():g} to "
                            f"{values.max():g}, got none")  # fmt: skip
-    return np.asarray(values[list(lanes)].max(axis=0).clip(0, 1))
+    among = values[list(lanes)]
+    shared = activation == "none" and sum_to_one(values)  # a softmax within the network
+    return np.asarray((among.sum(axis=0) if shared else among.max(axis=0)).clip(0, 1))
+
+
+def sum_to_one(values: Floats) -> bool:
+    """Whether several channels (channels, height, width) share one probability in each pixel."""
+    return len(values) > 1 and bool(np.abs(values.sum(axis=0) - 1).max() <= _HALF_PRECISION)
 
 
 def over_image(mask: Floats, placement: Placement, picture: tuple[int, int], image: tuple[int, int]) -> Floats:

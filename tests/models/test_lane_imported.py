@@ -78,6 +78,34 @@ def test_a_mask_becomes_its_lines(tmp_path: Path, channels: int, activation: str
         assert lane.confidence > 0.9
 
 
+def test_a_softmax_is_the_same_within_the_network_as_after_it(tmp_path: Path) -> None:
+    """A pixel that is torn between two lines is on one."""
+    logits = np.array([0.0, 1.0, 1.0])[:, None, None] * np.ones((3, 4, 4))
+    shares = np.exp(logits) / np.exp(logits).sum(axis=0)
+    after = heads.probability(logits, "softmax", (1, 2))
+    assert after[0, 0] == pytest.approx(2 * np.e / (1 + 2 * np.e))
+    assert heads.probability(shares, "none", (1, 2)) == pytest.approx(after)
+    assert heads.probability(shares * [[[1]], [[1]], [[0.5]]], "none", (1, 2))[0, 0] == pytest.approx(shares[1, 0, 0])
+    found = lanes(imported(tmp_path / "it.onnx", foreign.segmenter(tmp_path / "made.onnx", 5, "shares")),
+                  road(ROAD, (WIDTH, HEIGHT)))  # fmt: skip
+    assert len(found) == 3
+
+
+@pytest.mark.parametrize(("kind", "missing"), [("apart", "lanes"), ("raw", "lanes, activation")])
+def test_channels_without_a_background_are_declared(tmp_path: Path, kind: str, missing: str) -> None:
+    """As of networks that were trained for several labels a pixel: a first line would be dropped in silence."""
+    made = foreign.segmenter(tmp_path / "made.onnx", 2, kind)
+    with pytest.raises(InvalidInput, match=f"{missing}: expected to be declared for mask"):
+        declare(made, {})
+    if kind == "raw":
+        with pytest.raises(InvalidInput, match="activation: expected to be declared"):
+            declare(made, {"lanes": [1]})
+        with pytest.raises(InvalidInput, match="lanes: expected to be declared"):
+            declare(made, {"activation": "sigmoid"})
+    given = {"lanes": [1]} if kind == "apart" else {"lanes": [1], "activation": "sigmoid"}
+    assert len(lanes(imported(tmp_path / "it.onnx", made, given), road(ROAD, (WIDTH, HEIGHT)))) == 3
+
+
 @pytest.mark.parametrize(
     "how",
     [{"resize": "letterbox"}, {"resize": "corner"}, {"resize": "stretch"}, {"resize": "stretch", "crop_top": 0.25}],

@@ -116,6 +116,39 @@ def d_fine(path: Path) -> Path:
     return graph.save(path, {"labels": (1, n), "boxes": (1, n, 4), "scores": (1, n)}, whole=("labels",))
 
 
+def mmdeploy(path: Path) -> Path:
+    """MMDetection: ``dets`` (batch, n, 5), corners in pixels and the score, ``labels`` (batch, n); the last is none."""
+    graph = Graph("input")
+    graph.constant("where", cells()[None])
+    graph.node("Transpose", [graph.probabilities(bgr=True, caffe=True)], "rows", perm=[0, 2, 1])
+    graph.node("ReduceMax", ["rows", graph.constant("last", [2])], "score", keepdims=1)
+    graph.node("Concat", ["where", "score"], "found", axis=2)
+    graph.node("ArgMax", ["rows"], "which", axis=2, keepdims=0)
+    graph.node("Concat", ["found", graph.constant("no_box", np.zeros((1, 1, 5)))], "dets", axis=1)
+    graph.node("Concat", ["which", graph.constant("no_label", [[-1]])], "labels", axis=1)
+    return graph.save(path, {"dets": ("batch", "num_dets", 5), "labels": ("batch", "num_dets")}, whole=("labels",))
+
+
+def yolo_nas(path: Path) -> Path:
+    """YOLO-NAS with suppression inside: objects, then rows of -1; a picture of bytes, which it divides itself."""
+    graph = OnnxGraph({"input": (TensorProto.UINT8, [1, 3, HEIGHT, WIDTH])})
+    graph.node("Cast", ["input"], "bytes", to=TensorProto.FLOAT)
+    inner = Graph("images")
+    inner.inputs, inner.nodes, inner.constants = graph.inputs, graph.nodes, graph.constants
+    inner.node("Div", ["bytes", inner.constant("whole", np.float32(255))], "images")
+    inner.node("Transpose", [inner.probabilities()], "rows", perm=[0, 2, 1])
+    inner.node("ReduceMax", ["rows", inner.constant("last", [2])], "score", keepdims=0)
+    inner.node("ArgMax", ["rows"], "which", axis=2, keepdims=0)
+    inner.node("Concat", ["score", inner.constant("no_score", np.full((1, 9), -1.0))], "pred_scores", axis=1)
+    inner.node("Concat", ["which", inner.constant("no_class", [[-1] * 9])], "pred_classes", axis=1)
+    boxes = np.concatenate([cells(), np.full((9, 4), -1.0)])[None]
+    inner.node("Identity", [inner.constant("where", boxes)], "pred_boxes")
+    inner.node("Identity", [inner.constant("count", [[len(cells())]])], "num_predictions")
+    n = len(cells()) + 9
+    outputs = {"num_predictions": (1, 1), "pred_boxes": (1, n, 4), "pred_scores": (1, n), "pred_classes": (1, n)}
+    return inner.save(path, outputs, whole=("num_predictions", "pred_classes"))
+
+
 def pred_logits(path: Path, nothing: float | None = None) -> Path:
     """DETR without post-processing: ``pred_logits``, perhaps with a third column for nothing, and ``pred_boxes``."""
     graph, n = Graph("images"), len(cells())

@@ -20,7 +20,7 @@ from models.onnx_files import Graph, Port, graph_of, open_session, run
 from models.picture_input import IMAGENET, NOISE, PictureInput, told_by
 from models.records import STRICT, short
 
-Head: TypeAlias = Literal["boxes", "yolo", "yolo-end2end", "rtdetr", "yolox", "nanodet", "detr", "labelled"]
+Head: TypeAlias = Literal["boxes", "yolo", "yolo-end2end", "rtdetr", "yolox", "nanodet", "detr", "labelled", "mmdet"]
 
 ROLES: dict[Head, tuple[str, ...]] = {  # what each head reads
     "boxes": ("probabilities", "boxes"),
@@ -31,6 +31,7 @@ ROLES: dict[Head, tuple[str, ...]] = {  # what each head reads
     "nanodet": ("output",),
     "detr": ("logits", "boxes"),
     "labelled": ("labels", "boxes", "scores"),
+    "mmdet": ("labels", "dets"),
 }
 _HEADS_OF = {"decoded": ("yolox",), "activation": ("detr",), "strides": ("nanodet",)}  # other heads do not heed these
 _NAMELESS = ("", "N/A", "__background__", "background")  # classes that are no category
@@ -47,6 +48,7 @@ _HABITS: dict[Head, dict[str, Any]] = {  # how each family is usually exported
     "nanodet": {"input": {"resize": "stretch", "colours": "BGR", "scale": 1.0, **_OPENCV, **_CAFFE}},
     "detr": {"input": {"resize": "stretch"}, "most_overlap": 1.0},
     "labelled": {"input": {"resize": "stretch"}, "most_overlap": 1.0},
+    "mmdet": {"input": {"resize": "corner", "colours": "BGR", "scale": 1.0, **_OPENCV, **_CAFFE}, "most_overlap": 1.0},
 }
 
 
@@ -242,6 +244,8 @@ def _head(graph: Graph, picture: Mapping[str, Any]) -> Head | None:
         return "labelled"
     if {"probabilities", "boxes"} <= names:
         return "boxes"
+    if {"labels", "dets"} <= names and len(graph.output("labels").shape) == 2:  # RF-DETR's are logits
+        return "mmdet"
     if _detr_outputs(names):
         return "detr"
     shape = graph.outputs[0].shape

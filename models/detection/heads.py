@@ -136,13 +136,23 @@ def detr(logits: AnyFloats, boxes: AnyFloats, classes: int, size: tuple[int, int
 
 
 def labelled(labels: AnyFloats, boxes: AnyFloats, scores: AnyFloats, classes: int) -> Candidates:
-    """RT-DETR and D-FINE with their post-processing: labels and scores (1, n), boxes (1, n, 4) xyxy in pixels."""
+    """RT-DETR and D-FINE with their post-processing: labels and scores (1, n), boxes (1, n, 4) xyxy in pixels.
+
+    A label below 0 stands for no object: YOLO-NAS fills up with these.
+    """
     _expect("labels", labels, (1, None))
     _expect("scores", scores, labels.shape)
     _expect("boxes", boxes, (*labels.shape, 4))
+    scores = np.where(labels < 0, 0, scores)
     _require_probabilities("scores", scores)
     _require_pixels("boxes", boxes[scores > 0])
     return _unplaced(_one_hot(scores[0], labels[0], classes), boxes[0])
+
+
+def mmdet(labels: AnyFloats, dets: AnyFloats, classes: int) -> Candidates:
+    """MMDetection as MMDeploy exports it: labels (1, n), and dets (1, n, 5), xyxy in pixels and then the score."""
+    _expect("dets", dets, (1, None, 5))
+    return labelled(labels, dets[..., :4], dets[..., 4], classes)
 
 
 def points(size: tuple[int, int], strides: tuple[int, ...]) -> int:

@@ -97,5 +97,7 @@ def read(declaration: Declaration, outputs: Outputs, size: tuple[int, int]) -> C
             found = heads.detr(of["logits"], of["boxes"], count, size, declaration.activation == "softmax")
         case "labelled":
             found = heads.labelled(of["labels"], of["boxes"], of["scores"], count)
+        case "mmdet":
+            found = heads.mmdet(of["labels"], of["dets"], count)
     probabilities = found.probabilities[:, list(declaration.named)].clip(0, 1)
     return Candidates(probabilities, found.boxes, found.side_std)

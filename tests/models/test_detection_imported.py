@@ -26,6 +26,12 @@ from tests.foreign_detectors import HEIGHT, NAMES, WIDTH, cells
 CLASSES = {"classes": list(NAMES)}
 Make = Callable[[Path], Path]
 
+YOLO_NAS = {
+    "head": "labelled",
+    "outputs": {"labels": "pred_classes", "boxes": "pred_boxes", "scores": "pred_scores"},
+    "input": {"scale": 1.0},
+}
+
 FAMILIES: dict[str, tuple[Make, Mapping[str, Any]]] = {
     "yolo": (foreign.ultralytics, {}),
     "yolo-end2end": (foreign.ultralytics_end2end, {}),
@@ -35,6 +41,8 @@ FAMILIES: dict[str, tuple[Make, Mapping[str, Any]]] = {
     "nanodet": (foreign.nanodet, CLASSES),
     "rf-detr": (foreign.rf_detr, CLASSES),
     "d-fine": (foreign.d_fine, CLASSES),
+    "mmdet": (foreign.mmdeploy, CLASSES),
+    "yolo-nas": (foreign.yolo_nas, {**CLASSES, **YOLO_NAS}),
     "pred_logits": (foreign.pred_logits, CLASSES),
 }
 

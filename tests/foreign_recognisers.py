@@ -42,6 +42,21 @@ def sherpa(path: Path, metadata: Mapping[str, str] | None = None) -> Path:
     return graph.save(path, outputs, notes if metadata is None else metadata, whole=["log_probs_len"])
 
 
+def wenet_gpu(path: Path) -> Path:
+    """WeNet's encoder for GPUs: ``speech``, ``speech_lengths`` -> its states, their number, and ``ctc_log_probs``."""
+    weights, bias = _listener(LogMel("kaldi", gain=32768.0), PIECES, above=20.0)
+    graph = _Graph({"speech": (TensorProto.FLOAT, ["B", "T", 80]), "speech_lengths": (TensorProto.INT32, ["B"])})
+    graph.node("Transpose", ["speech"], "bands", perm=[0, 2, 1])
+    blank, none = np.zeros((1, 80, 1), np.float32), np.zeros(1, np.float32)
+    graph.pooled("bands", 4, np.concatenate([blank, weights]), np.concatenate([none, bias]), "ctc_log_probs")
+    graph.node("Identity", ["ctc_log_probs"], "encoder_out")
+    graph.node("Identity", ["speech_lengths"], "speech_frames")
+    graph.node("Cast", ["speech_frames"], "encoder_out_lens", to=TensorProto.INT64)
+    beside(path, [f"{piece} {number}" for number, piece in enumerate(("<blank>", *PIECES))])
+    outputs: dict[str, list[Any]] = {"encoder_out": ["B", "F", 4], "encoder_out_lens": ["B"]}
+    return graph.save(path, {**outputs, "ctc_log_probs": ["B", "F", 4]}, whole=["encoder_out_lens"])
+
+
 def nemo(path: Path, subsampling: int = 8, metadata: Mapping[str, str] | None = None) -> Path:
     """A FastConformer CTC: ``audio_signal`` (batch, 80, frames), ``length`` -> ``logprobs``, the blank last.
 

@@ -5,9 +5,8 @@ says, what lies beside it (``tokens.txt``, as sherpa-onnx has it) and what the u
 is measured, not believed.
 """
 
-import json
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal
@@ -18,15 +17,13 @@ from numpy.typing import NDArray
 
 from models.arrays import Floats
 from models.asr.log_mel import LogMel
-from models.declaring import build, merged, require_heeded, text_of
+from models.asr.vocabulary import blank_of, vocabulary, written
+from models.declaring import build, merged, require_heeded
 from models.errors import InvalidInput
 from models.media import SAMPLE_RATE, Waveform
 from models.onnx_files import Graph, graph_of, open_session, run
 from models.records import STRICT
 
-BLANKS = ("<blk>", "<blank>", "<eps>", "<pad>", "[PAD]", "-")  # what others call the blank
-UNSPOKEN = (*BLANKS, "<unk>", "[UNK]", "<s>", "</s>", "<sos/eos>", "<sos>", "<eos>", "<bos>")
-SPACES = str.maketrans({"▁": " ", "|": " "})  # SentencePiece's and wav2vec2's
 SHORTEST = SAMPLE_RATE // 5  # samples: shorter clips are filled up with silence, which others would not hear
 _PROBE_S = (4, 8)  # clips whose frames are counted
 _HABITS: dict[str, dict[str, Any]] = {  # of the features that others train on
@@ -39,7 +36,9 @@ _KINDS_OF = {"normalise": ("waveform",), "layout": ("log-mel",), "features": ("l
 # families of sherpa-onnx that hear features of their own, by a part of their name
 _OWN_FEATURES = ("telespeech", "dolphin", "paraformer", "sense_voice", "medasr", "fire_red", "tdnn")
 _MOMENTS = ("mean", "invstd", "neg_mean", "inv_stddev", "lfr_window_size")  # and others note here what to do outside
-_HALVES = ("last_hidden_state", "encoder_hidden_states", "encoder_out", "input_ids", "decoder_input_ids")
+_HALVES = ("last_hidden_state", "encoder_hidden_states", "encoder_out", "hidden", "input_ids", "decoder_input_ids")
+_CTC_OF_WENET = "ctc_log_probs"  # among the outputs of its encoder, as its export for GPUs has it
+_ICEFALL = "x"  # what it calls features, which are Kaldi's
 _HALF_LENGTHS = ("encoded_lengths", "encoded_len")  # beside the output of a transducer's encoder (NeMo, GigaAM)
 
 
@@ -118,8 +117,7 @@ class Declaration:
     def alphabet(self) -> tuple[str, ...]:
         """What the classes but the blank write, in that order."""
         pieces = (self.vocabulary[i] for i in self.order[1:])
-        written = ["" if piece in UNSPOKEN else piece.translate(SPACES) for piece in pieces]
-        return tuple(piece.lower() if self.lower_case else piece for piece in written)
+        return tuple(text.lower() if self.lower_case else text for text in map(written, pieces))
 
 
 def declare(onnx: Path, given: Mapping[str, Any]) -> Declaration:
@@ -134,13 +132,13 @@ def declare(onnx: Path, given: Mapping[str, Any]) -> Declaration:
     _require_known_features(graph)
     whole = merged(_told_by(graph, given), given)
     require_heeded(given.get("input", {}), _KINDS_OF, whole["input"]["kind"], "kind", "input.")
+    _require_whole(graph, whole["output"])
     told = _with_habits(graph, whole)
-    _require_whole(graph, told["output"])
     told["vocabulary"] = vocabulary(told.get("vocabulary"), onnx.parent, _classes(graph, told["output"]))
     if "blank" not in told:
-        told["blank"] = _blank(told["vocabulary"])
+        told["blank"] = blank_of(told["vocabulary"])
     if "lower_case" not in told:
-        spoken = "".join(piece for piece in told["vocabulary"] if piece not in UNSPOKEN)
+        spoken = "".join(map(written, told["vocabulary"]))
         told["lower_case"] = spoken.upper() == spoken and spoken.lower() != spoken
     claims = {name: _number(name, told.pop(name)) for name in ("subsampling", "frame_s") if name in told}
     declaration = build(Declaration, {**told, "frame_s": 1.0})
@@ -169,72 +167,6 @@ def log_probs(declaration: Declaration, output: NDArray[Any]) -> Floats:
     values = np.maximum(values, -1e4)  # classes that some networks rule out
     values = values - values.max(axis=1, keepdims=True)
     return np.asarray(values - np.log(np.exp(values).sum(axis=1, keepdims=True)))
-
-
-def vocabulary(given: object, folder: Path, classes: int | None) -> list[str]:
-    """The pieces in the order of the classes: a list, a file, or ``tokens.txt`` beside the model.
-
-    A file is lines "piece number" (sherpa-onnx), JSON {"piece": number} or ``tokenizer.json`` (Hugging Face), or a
-    piece a line. Where there is one class more than pieces, the last is the blank (NeMo).
-
-    Raises:
-        NotFound: the file is not there.
-        InvalidInput: none is given, or the file has another form.
-    """
-    if isinstance(given, str):
-        pieces = _read_vocabulary(Path(given))
-    elif isinstance(given, Sequence):
-        pieces = [str(piece) for piece in given]
-    elif (folder / "tokens.txt").is_file():
-        pieces = _read_vocabulary(folder / "tokens.txt")
-    else:
-        count = f"its {classes} classes" if classes else "its classes"
-        raise InvalidInput(f"vocabulary: expected the pieces of text that {count} stand for, declared or in tokens.txt "
-                           "beside the model, got none")  # fmt: skip
-    while len(pieces) > (classes or 0) and re.fullmatch(r"#\d+", pieces[-1]):
-        pieces.pop()
-    if classes == len(pieces) + 1 and not set(pieces) & set(BLANKS[:5]):
-        pieces.append("<blk>")
-    if classes is not None and len(pieces) != classes:
-        raise InvalidInput(f"vocabulary: expected {classes} pieces, as the output says, got {len(pieces)}")
-    return pieces
-
-
-def _read_vocabulary(path: Path) -> list[str]:
-    text = text_of(path)
-    if path.suffix == ".json":
-        try:
-            numbered = {str(piece): int(number) for piece, number in _numbers(json.loads(text)).items()}
-        except (ValueError, TypeError, AttributeError, KeyError, RecursionError) as error:
-            raise InvalidInput(f'{path}: expected JSON {{"piece": number}}, got an error: {error}') from error
-    else:
-        lines = [line for line in text.split("\n") if line.strip("\r")]
-        parts = [line.rstrip("\r").rsplit(" ", 1) for line in lines]
-        if not all(len(part) == 2 and re.fullmatch("[0-9]{1,9}", part[1]) for part in parts):
-            return [line.strip() or " " for line in lines]  # the piece of a line may be a space
-        numbered = {part[0] or " ": int(part[1]) for part in parts}
-    if sorted(numbered.values()) != list(range(len(numbered))):
-        raise InvalidInput(f"{path}: expected pieces numbered from 0 without a gap, got {len(numbered)} pieces up to "
-                           f"{max(numbered.values(), default=0)}")  # fmt: skip
-    return sorted(numbered, key=numbered.__getitem__)
-
-
-def _numbers(told: Any) -> dict[str, Any]:
-    """The numbers of the pieces, of ``vocab.json``, which is that, or of ``tokenizer.json`` (Hugging Face's too)."""
-    if not isinstance(told.get("model"), Mapping):
-        return dict(told)
-    pieces = told["model"]["vocab"]
-    if isinstance(pieces, Sequence):  # with their scores
-        pieces = {piece: number for number, (piece, _) in enumerate(pieces)}
-    return {**pieces, **{one["content"]: one["id"] for one in told.get("added_tokens", ())}}
-
-
-def _blank(pieces: Sequence[str]) -> int:
-    for name in BLANKS:
-        if name in pieces:
-            return pieces.index(name)
-    raise InvalidInput(f"blank: expected the number of the blank to be declared, got a vocabulary without any of "
-                       f"{', '.join(BLANKS)}")  # fmt: skip
 
 
 def _require_known_features(graph: Graph) -> None:
@@ -283,7 +215,8 @@ def _told_by(graph: Graph, given: Mapping[str, Any]) -> dict[str, Any]:
     declared, metadata = given.get("input"), graph.metadata
     named = declared.get("name") if isinstance(declared, Mapping) else None
     sound = next((port for port in graph.inputs if port.name == named), graph.inputs[0])
-    told: dict[str, Any] = {"output": graph.outputs[0].name}
+    outputs = [port.name for port in graph.outputs]
+    told: dict[str, Any] = {"output": _CTC_OF_WENET if _CTC_OF_WENET in outputs else outputs[0]}
     found: dict[str, Any] = {"name": sound.name}
     if others := [port.name for port in graph.inputs if port is not sound]:
         found["length"] = others[0]
@@ -298,8 +231,8 @@ def _told_by(graph: Graph, given: Mapping[str, Any]) -> dict[str, Any]:
         mels_first = sound.shape[1] is not None and sound.shape[2] is None
         found["layout"] = "mels-frames" if mels_first else "frames-mels"
         mels = sound.shape[1] if mels_first else sound.shape[2]
-        untold = mels_first or "model_type" in metadata or sound.name == "input_features"  # Hugging Face's, of any kind
-        known = _features(metadata) or ({} if untold else {"kind": "kaldi"})
+        untold = mels_first or "model_type" in metadata or sound.name != _ICEFALL  # others have features of any kind
+        known = _features(graph) or ({} if untold else {"kind": "kaldi"})
         if sound.name == "input_features" and mels == _PAIRS:
             found["features"] = {"kind": "w2v-bert"}
         else:
@@ -309,13 +242,14 @@ def _told_by(graph: Graph, given: Mapping[str, Any]) -> dict[str, Any]:
     return {**told, "input": found}
 
 
-def _features(metadata: Mapping[str, str]) -> dict[str, Any]:
+def _features(graph: Graph) -> dict[str, Any]:
     """The features that each family is trained on; nothing where the file tells of none."""
+    metadata = graph.metadata
     family = metadata.get("model_type", "")
     if family.startswith("EncDec") or metadata.get("model_author") == "NeMo":
         normalise = "per_feature" if metadata.get("normalize_type") == "per_feature" else "none"
         return {"kind": "nemo", "normalise": normalise}
-    if "wenet" in family:
+    if "wenet" in family or any(port.name == _CTC_OF_WENET for port in graph.outputs):
         return {"kind": "kaldi", "gain": 32768.0, "high_hz": 0.0}
     return {"kind": "kaldi"} if "zipformer" in family else {}
 

@@ -14,9 +14,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from models import tasks
-from models.asr.declaration import Declaration, SoundInput, declare, log_probs, vocabulary
+from models.asr.declaration import Declaration, SoundInput, declare, log_probs
 from models.asr.imported import _parts
 from models.asr.log_mel import LogMel
+from models.asr.vocabulary import vocabulary, written
 from models.declaring import build, plain
 from models.errors import InvalidInput, NotFound
 from models.importing import check_sane, embed
@@ -51,6 +52,14 @@ def imported(folder: Path, family: str) -> tasks.Runtime:
     made = make(folder / "made" / "model.onnx")
     embed(made, folder / "it.onnx", {"task": "asr", "declaration": plain(declare(made, given(made.parent)))})
     return tasks.load_runtime("asr", folder / "it.onnx", threads=1)
+
+
+def renamed(made: Path, name: str) -> Path:
+    """The same recogniser, whose first input has another name."""
+    model = onnx.load(made)
+    model.graph.input[0].name = model.graph.node[0].input[0] = name
+    onnx.save(model, made)
+    return made
 
 
 def heard(runtime: tasks.Runtime, clip: Waveform) -> Transcript:
@@ -207,6 +216,11 @@ class TestDeclaration:
                 r"features.kind: expected nemo or kaldi .* for input_features \(\?x\?x80\), got none",
             ),
             (
+                lambda path: renamed(foreign.sherpa(path, metadata={}), "feats"),
+                {},
+                r"features.kind: expected nemo or kaldi .* for feats \(\?x\?x80\), got none: the file does not tell",
+            ),
+            (
                 foreign.w2v_bert,
                 {"input": {"features": {"kind": "kaldi"}}},
                 r"features.mels: expected 160, as input_features \(\?x\?x160\) says .*, got 80",
@@ -300,6 +314,42 @@ class TestDeclaration:
         onnx.save(model, tmp_path / "model.onnx")
         with pytest.raises(InvalidInput, match=r"model_type: .*, got GigaAM with features of its own"):
             declare(tmp_path / "model.onnx", {"input": {"features": {"kind": "nemo"}}})
+
+    def test_a_wenet_exported_for_gpus_says_its_classes_beside_its_states(self, tmp_path: Path) -> None:
+        made = foreign.wenet_gpu(tmp_path / "encoder.onnx")
+        told = declare(made, {})
+        assert (told.output, told.input.length) == ("ctc_log_probs", "speech_lengths")
+        assert told.input.features == LogMel("kaldi", gain=32768.0, high_hz=0.0)
+        with pytest.raises(InvalidInput, match=r"got half of one .*: speech .*, encoder_out"):
+            declare(made, {"output": "encoder_out"})
+
+    def test_the_ctc_half_of_wenets_own_export_is_no_recogniser(self, tmp_path: Path) -> None:
+        """States look like features of many bands."""
+        made = renamed(foreign.sherpa(tmp_path / "ctc.onnx", metadata={}), "hidden")
+        with pytest.raises(InvalidInput, match=r"expected a whole recogniser .*, got half .*: hidden \("):
+            declare(made, {"input": {"features": {"kind": "kaldi"}}})
+
+    def test_an_alphabet_of_pyctcdecode_is_a_vocabulary(self, tmp_path: Path) -> None:
+        """Its blank is nothing, and what it does not know is a mark of its own."""
+        path = tmp_path / "alphabet.json"
+        path.write_text('{"labels": ["", " ", "a", "b", "\u2047"], "is_bpe": false}', encoding="utf-8")
+        foreign.wav2vec2(tmp_path / "model.onnx")
+        told = declare(tmp_path / "model.onnx", {"vocabulary": str(path)})
+        assert (told.blank, told.alphabet) == (0, (" ", "a", "b", ""))
+
+    def test_the_label_encoder_of_speechbrain_is_a_vocabulary(self, tmp_path: Path) -> None:
+        path = tmp_path / "label_encoder.txt"
+        end = "================\n'starting_index' => 0\n'unk_label' => '<unk>'\n'blank_label' => '<blank>'\n"
+        path.write_text(f"'<blank>' => 0\n'A' => 2\n\"'\" => 1\n' ' => 3\n'<unk>' => 4\n{end}", encoding="utf-8")
+        assert vocabulary(str(path), tmp_path, 5) == ["<blank>", "'", "A", " ", "<unk>"]
+        for broken in ("'A' = 0\n", "A => 0\n", "'A' => x\n"):
+            path.write_text(broken + end, encoding="utf-8")
+            with pytest.raises(InvalidInput, match=r"label_encoder\.txt: expected lines \"'piece' => number\", got"):
+                vocabulary(str(path), tmp_path, 1)
+
+    def test_a_space_may_have_a_name(self) -> None:
+        """ESPnet's characters."""
+        assert [written(piece) for piece in ("<space>", "▁a", "|", "<blank>", "b")] == [" ", " a", " ", "", "b"]
 
     def test_vocabularies_are_read_from_three_kinds_of_file(self, tmp_path: Path) -> None:
         path = tmp_path / "tokens.txt"

@@ -395,6 +395,10 @@ class TestHeads:
                 lambda: heads.yolox(np.full((1, 84, 7), [[9, 9, 30, 40, 1, 1, 0]]), 2, (64, 64), decoded=False),
                 "decoded: expected logarithms of widths and heights in strides, got values up to 40; boxes in pixels",
             ),
+            (
+                lambda: heads.plain(np.zeros((1, 64, 2)), np.full((1, 64, 4), 0.5), None, 2),
+                "boxes: expected pixels, got shares of the picture",
+            ),
             (lambda: heads.yolo_end2end(np.ones((1, 64, 6)), 2), "boxes: expected pixels, got shares of the picture"),
             (
                 lambda: heads.labelled(np.zeros((1, 64)), np.full((1, 64, 4), 0.5), np.ones((1, 64)), 2),

@@ -10,7 +10,7 @@ from serving.cvat import backend as cvat
 from serving.dashboard.failed import failed
 from serving.label_studio import backend as label_studio
 from serving.metrics import Measured
-from serving.routes import annotating, figures, gold, items, models, queue
+from serving.routes import annotating, figures, gold, items, models, probes, queue
 from serving.settings import Settings
 from serving.webhooks import routes as webhooks
 
@@ -19,8 +19,8 @@ def create_app(settings: Settings) -> FastAPI:
     """The app; ``app.state.deployment`` must be there before the first request."""
     app = FastAPI(**description.OF_APP, redirect_slashes=False)
     for part in (annotating, items, gold, queue, models, figures, webhooks):
-        app.include_router(part.routes, dependencies=[Depends(only_known)])
-    for room in (description, dashboard, label_studio, cvat):
+        app.include_router(part.routes, dependencies=[Depends(only_known)], responses=description.documented(422))
+    for room in (probes, description, dashboard, label_studio, cvat):
         app.include_router(room.routes)
     http_errors.install(app, failed)
     app.add_middleware(BodyLimit, limit=settings.largest_body)

@@ -61,8 +61,8 @@ class Watch:
             self._groups[group] = np.append(same, [Audit(self.bound.n, wrong, judged)], axis=0)
 
     def _make_room(self) -> None:
-        """For a group of more audits than there were in any: all are weighed anew, a quarter larger so that this is
-        rarely done."""
+        """Where a group is about to have more audits than any may: weighs all anew, for groups a quarter larger, so
+        that this is rare."""
         before, self._groups = self.bound, {}
         self.bound = AuditBound(before.alpha, before.delta, most=before.most * 5 // 4 + 1)
         for one in self._taken:

@@ -125,5 +125,5 @@ async def only_known(request: Request) -> None:
     known = [parameter.alias for parameter in request.scope["route"].dependant.query_params]
     unknown = [name for name in request.query_params if name not in known]
     if unknown:
-        expected = f"{', '.join(known)} alone" if known else "none"
-        raise InvalidInput(f"{request.url.path}?: expected {expected}, got {', '.join(unknown):.200}")
+        expected = f"no parameters but {', '.join(known)}" if known else "no parameters"
+        raise InvalidInput(f"{request.url.path}: expected {expected}; got {', '.join(unknown):.200}")

@@ -139,11 +139,15 @@ class Live:
             raise Unavailable(f"{task}: expected a version that serves, got none; promote one") from None
 
     def _follow_for_ever(self) -> None:
+        told = ""
         while not self._stopped.wait(LOOK_EVERY_S):
             try:
                 self.refresh()
-            except Unavailable as error:  # the store, for a moment; the next look comes soon
-                log.warning("%s", error)
+                told = ""
+            except Unavailable as error:  # the store or a folder; the next look comes soon, and tells what is new
+                if str(error) != told:
+                    told = str(error)
+                    log.warning("%s", told)
             except Exception:
                 log.exception("looking for promotions failed")
 
@@ -154,7 +158,7 @@ class Live:
             current = self._answering.get(task)
             if current is not None and current.version == wanted.name:
                 return None
-            if not wanted.folder.is_dir():
+            if not _is_there(wanted.folder):
                 return (f"{wanted.folder}: expected version {wanted.name}, got no such folder; put it back, or let "
                         f"another serve: prelabel rollback {task}")  # fmt: skip
             try:
@@ -173,6 +177,13 @@ class Live:
         runtime = self._load(version.task, read_version(version.folder, version.name).onnx, self._threads)
         runtime.predict(blank(version.task))
         return runtime
+
+
+def _is_there(folder: Path) -> bool:
+    try:
+        return folder.is_dir()
+    except OSError:  # a disk that fails is away, too
+        return False
 
 
 def blank(task: Task) -> NDArray[Any]:

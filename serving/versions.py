@@ -93,7 +93,7 @@ class Versions:
 
         Raises:
             NotFound: there is no such version, or its folder is gone.
-            InvalidInput: that is damaged.
+            InvalidInput: what is in it is damaged.
             Refused: it is worse, with the figures, or broken, and then marked so.
             Stale: another version began to serve meanwhile.
         """

@@ -1,4 +1,4 @@
-"""What labels cost, which are doubtful and who gave them; and whether the process answers."""
+"""What labels cost, which are doubtful and who gave them."""
 
 from typing import Annotated
 
@@ -10,8 +10,7 @@ from models.records import TASKS
 from models.tasks import parse_task
 from serving import answers
 from serving.deployment import actor_of, deployment_of
-from serving.description import PUBLIC, documented
-from serving.errors import Unavailable
+from serving.description import documented
 from serving.telling import annotators_told, as_json, suspects_told
 
 MOST_SUSPECTS = 1000
@@ -57,31 +56,3 @@ async def annotators(request: Request, task: str | None = None) -> Response:
     items to people who are not told."""
     loop, names = deployment_of(request).loop, [parse_task(task)] if task else TASKS
     return as_json(annotators_told({name: await run_sync(loop.labelled.annotators, name) for name in names}))
-
-
-@routes.get("/livez", summary="Does the process answer?", response_model=answers.Status, openapi_extra=PUBLIC)
-@routes.get("/healthz", summary="Does the process answer?", response_model=answers.Status, openapi_extra=PUBLIC)
-async def live() -> Response:
-    """It does."""
-    return as_json(answers.Status("ok"))
-
-
-@routes.get(
-    "/readyz",
-    summary="Are the models loaded?",
-    response_model=answers.Status,
-    openapi_extra=PUBLIC,
-    responses=documented(),
-)
-async def ready(request: Request) -> Response:
-    """Whether every version that should serve is loaded, and the store answers."""
-    if not await run_sync(deployment_of(request).live.is_ready):
-        raise Unavailable("expected a loaded version of every task that has one, got fewer")
-    return as_json(answers.Status("ok"))
-
-
-@routes.get("/metrics", summary="Figures for Prometheus", response_class=Response, responses=documented(401, 403))
-async def metrics(request: Request) -> Response:
-    """In Prometheus' text format, by route template."""
-    figures = deployment_of(request).metrics
-    return Response(figures.text(), media_type=figures.content_type)

@@ -339,7 +339,7 @@ def log(
 
 
 def in_pages(ids: Sequence[str]) -> Iterator[Sequence[str]]:
-    """So many of some ids together as a statement bears."""
+    """Some ids, in parts of as many as a statement bears."""
     return (ids[begin : begin + PAGE] for begin in range(0, len(ids), PAGE))
 
 

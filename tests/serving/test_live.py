@@ -1,5 +1,6 @@
 """Promotions reach the running service within a second, lose no request, and a broken version changes nothing."""
 
+import errno
 import subprocess
 import sys
 import threading
@@ -139,6 +140,17 @@ def test_a_version_whose_folder_is_not_there_is_waited_for(loop: Loop, tmp_path:
     live.refresh()
     assert live.is_ready()
     assert live.version("detection") == better
+
+
+def test_a_disk_that_fails_is_away(loop: Loop, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    name = promoted(loop, tmp_path)
+
+    def fails(_: Path) -> bool:
+        raise OSError(errno.ESTALE, "Stale file handle")
+
+    monkeypatch.setattr(Path, "is_dir", fails)
+    with pytest.raises(Unavailable, match=f"expected version {name}, got no such folder"):
+        Live(loop.versions, Notes(), slots=1, threads=1).refresh()
 
 
 def test_after_a_rollback_to_a_version_that_does_not_load_what_served_goes_on(loop: Loop, tmp_path: Path) -> None:

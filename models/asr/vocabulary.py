@@ -10,8 +10,9 @@ from typing import Any
 from models.declaring import text_of
 from models.errors import InvalidInput
 
-BLANKS = ("<blk>", "<blank>", "<eps>", "<pad>", "[PAD]", "-", "")  # what others call the blank; pyctcdecode nothing
-_UNSPOKEN = (*BLANKS, "<unk>", "[UNK]", "⁇", "▁⁇▁", "<s>", "</s>", "<sos/eos>", "<sos>", "<eos>", "<bos>")
+_BLANKS = ("<blk>", "<blank>", "<eps>", "<pad>", "[PAD]")  # what others call the blank, and no letter
+BLANKS = (*_BLANKS, "", "-")  # pyctcdecode gives it no name; a hyphen may be one
+_UNSPOKEN = (*_BLANKS, "<unk>", "[UNK]", "⁇", "▁⁇▁", "<s>", "</s>", "<sos/eos>", "<sos>", "<eos>", "<bos>")
 _SPACES = str.maketrans({"▁": " ", "|": " "})  # SentencePiece's and wav2vec2's
 _SPACE = "<space>"  # ESPnet's
 _ENCODER_ENDS = "================\n"  # what follows in SpeechBrain's files are no pieces
@@ -45,7 +46,7 @@ def vocabulary(given: object, folder: Path, classes: int | None) -> list[str]:
                            "beside the model, got none")  # fmt: skip
     while len(pieces) > (classes or 0) and re.fullmatch(r"#\d+", pieces[-1]):
         pieces.pop()
-    if classes == len(pieces) + 1 and not set(pieces) & set(BLANKS[:5]):
+    if classes == len(pieces) + 1 and not set(pieces) & set(_BLANKS):
         pieces.append("<blk>")
     if classes is not None and len(pieces) != classes:
         raise InvalidInput(f"vocabulary: expected {classes} pieces, as the output says, got {len(pieces)}")
@@ -79,7 +80,7 @@ def _encoded(path: Path, text: str) -> dict[str, int]:
     try:
         pairs = [line.rsplit(" => ", 1) for line in lines]
         return {str(ast.literal_eval(piece)): int(number) for piece, number in pairs}
-    except (ValueError, SyntaxError, MemoryError, RecursionError) as error:
+    except (ValueError, TypeError, SyntaxError, MemoryError, RecursionError) as error:
         raise InvalidInput(f"{path}: expected lines \"'piece' => number\", got an error: {error}") from error
 
 

@@ -72,17 +72,17 @@ def token(text: str) -> str:
 
 def file_name(item: Item) -> str:
     """What the files of an item are called, without a suffix: its id as one word, but for a folder of all media."""
-    return _named(item.id)
+    return _stem(_apart(item.id))
 
 
 def names_in(group: str, item: Item) -> tuple[str, str]:
     """What the folder of an item's group is called, and in it the item's files: neither says again where it lies."""
-    return token(str(_apart(group))), _named(item.id.removeprefix(f"{group}/"))
+    within = item.id.removeprefix(f"{group}/")
+    return token(str(_apart(group))), _stem(_apart(item.id) if within == item.id else PurePosixPath(within))
 
 
-def _named(path: str) -> str:
-    apart = _apart(path)
-    return token(str(apart.with_suffix("") if apart.suffix.lower() in _MEDIA else apart))
+def _stem(path: PurePosixPath) -> str:
+    return token(str(path.with_suffix("") if path.suffix.lower() in _MEDIA else path))
 
 
 def _apart(path: str) -> PurePosixPath:

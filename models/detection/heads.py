@@ -36,7 +36,7 @@ def plain(probabilities: AnyFloats, boxes: AnyFloats, side_std: AnyFloats | None
     if side_std is not None:
         _expect("side_std", side_std, boxes.shape)
     _require_probabilities("probabilities", probabilities)
-    _require_pixels("boxes", boxes[0])
+    _require_pixels("boxes", boxes[0][probabilities[0].max(axis=1, initial=0) > 0])
     return Candidates(probabilities[0], boxes[0], np.zeros_like(boxes[0]) if side_std is None else side_std[0])
 
 

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from models.arrays import Floats
 from models.declaring import build, merged, require_heeded, require_outputs
 from models.errors import InvalidInput
-from models.lane.heads import sum_to_one, usual_rows
+from models.lane.heads import are_probabilities, sum_to_one, usual_rows
 from models.media import Image
 from models.onnx_files import Graph, Port, graph_of, open_session, run
 from models.picture_input import IMAGENET, NOISE, PictureInput, told_by
@@ -149,8 +149,9 @@ def _of_mask(
     if not lanes or not all(0 <= lane < channels for lane in lanes):
         port = graph_of(session).output(declaration.outputs["mask"])
         raise InvalidInput(f"lanes: expected channels from 0 to {channels - 1}, as {port} says, got {list(lanes)}")
-    probable = values.min() >= 0 and values.max() <= 1
-    if told.get("activation") != "softmax" and not sum_to_one(values):
+    shared = sum_to_one(values)
+    probable = are_probabilities(values) if shared else bool(values.min() >= 0 and values.max() <= 1)
+    if told.get("activation") != "softmax" and not shared:
         _require_background(values, probable, told, graph_of(session).output(declaration.outputs["mask"]))
     usual = "none" if probable else "sigmoid" if channels == 1 else "softmax"
     return {"lanes": lanes, "activation": told.get("activation", usual)}
@@ -160,13 +161,14 @@ def _require_background(values: Floats, probable: bool, told: Mapping[str, Any],
     """The first of several channels goes for the background, which is what most of a picture of noise is.
 
     Raises:
-        InvalidInput: it is not: each channel is for itself, and something is not declared.
+        InvalidInput: it does not look so, and something is not declared.
     """
     needed = ("lanes",) if probable else ("lanes", "activation")
     missing = [name for name in needed if name not in told]
     if len(values) > 1 and missing and np.median(values[0]) < (0.5 if probable else np.log(0.5)):
-        raise InvalidInput(f"{', '.join(missing)}: expected to be declared for {port}, whose first channel is no "
-                           'background, got none; activation = "sigmoid" where each channel is for itself')  # fmt: skip
+        raise InvalidInput(f"{', '.join(missing)}: expected to be declared for {port}, whose first channel does not "
+                           'look like the background, got none; activation = "softmax" where the channels share one '
+                           'probability, "sigmoid" where each is for itself')  # fmt: skip
 
 
 def mask_of(declaration: Declaration, outputs: Mapping[str, NDArray[Any]]) -> Floats:

@@ -17,7 +17,7 @@ from models import tasks
 from models.asr.declaration import Declaration, SoundInput, declare, log_probs
 from models.asr.imported import _parts
 from models.asr.log_mel import LogMel
-from models.asr.vocabulary import vocabulary, written
+from models.asr.vocabulary import blank_of, vocabulary, written
 from models.declaring import build, plain
 from models.errors import InvalidInput, NotFound
 from models.importing import check_sane, embed
@@ -336,16 +336,20 @@ class TestDeclaration:
         foreign.wav2vec2(tmp_path / "model.onnx")
         told = declare(tmp_path / "model.onnx", {"vocabulary": str(path)})
         assert (told.blank, told.alphabet) == (0, (" ", "a", "b", ""))
+        assert blank_of(["a", "-", ""]) == 2, "the hyphen is one"
 
     def test_the_label_encoder_of_speechbrain_is_a_vocabulary(self, tmp_path: Path) -> None:
         path = tmp_path / "label_encoder.txt"
         end = "================\n'starting_index' => 0\n'unk_label' => '<unk>'\n'blank_label' => '<blank>'\n"
         path.write_text(f"'<blank>' => 0\n'A' => 2\n\"'\" => 1\n' ' => 3\n'<unk>' => 4\n{end}", encoding="utf-8")
         assert vocabulary(str(path), tmp_path, 5) == ["<blank>", "'", "A", " ", "<unk>"]
-        for broken in ("'A' = 0\n", "A => 0\n", "'A' => x\n"):
+        for broken in ("'A' = 0\n", "A => 0\n", "'A' => x\n", "{[]: 1} => 0\n"):
             path.write_text(broken + end, encoding="utf-8")
             with pytest.raises(InvalidInput, match=r"label_encoder\.txt: expected lines \"'piece' => number\", got"):
                 vocabulary(str(path), tmp_path, 1)
+
+    def test_a_hyphen_is_written_where_it_is_no_blank(self) -> None:
+        assert written("-") == "-"
 
     def test_a_space_may_have_a_name(self) -> None:
         """ESPnet's characters."""

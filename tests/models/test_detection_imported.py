@@ -384,6 +384,10 @@ class TestHeads:
             [0.5, 0.75, 0.5]
         )
 
+    def test_boxes_that_only_fill_up_are_of_any_size(self) -> None:
+        filling = np.zeros((1, 100, 2)), np.zeros((1, 100, 4))
+        assert len(heads.plain(*filling, None, 2).boxes) == 100
+
     @pytest.mark.parametrize(
         ("call", "message"),
         [
@@ -396,7 +400,7 @@ class TestHeads:
                 "decoded: expected logarithms of widths and heights in strides, got values up to 40; boxes in pixels",
             ),
             (
-                lambda: heads.plain(np.zeros((1, 64, 2)), np.full((1, 64, 4), 0.5), None, 2),
+                lambda: heads.plain(np.full((1, 64, 2), 0.1), np.full((1, 64, 4), 0.5), None, 2),
                 "boxes: expected pixels, got shares of the picture",
             ),
             (lambda: heads.yolo_end2end(np.ones((1, 64, 6)), 2), "boxes: expected pixels, got shares of the picture"),

@@ -86,6 +86,10 @@ def test_a_softmax_is_the_same_within_the_network_as_after_it(tmp_path: Path) ->
     assert after[0, 0] == pytest.approx(2 * np.e / (1 + 2 * np.e))
     assert heads.probability(shares, "none", (1, 2)) == pytest.approx(after)
     assert heads.probability(shares * [[[1]], [[1]], [[0.5]]], "none", (1, 2))[0, 0] == pytest.approx(shares[1, 0, 0])
+    rounded = shares.copy()
+    rounded[:, 0, 0] = (0.9, 0.06, 0.01)  # one pixel of sixteen hundred is off
+    many = np.concatenate([rounded, *[shares] * 99], axis=1)
+    assert heads.probability(many, "none", (1, 2))[1, 1] == pytest.approx(after[0, 0])
     found = lanes(imported(tmp_path / "it.onnx", foreign.segmenter(tmp_path / "made.onnx", 5, "shares")),
                   road(ROAD, (WIDTH, HEIGHT)))  # fmt: skip
     assert len(found) == 3

@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given, settings
 
 from models.datasets import culane, read, read_marked
+from models.datasets.output import names_in
 from models.marks import CulaneImage
 from models.records import Item, Lane, Lanes
 from tests.models.datasets.corpora import expect_broken, photo, put
@@ -76,6 +77,8 @@ def test_written_lanes_are_read_again(labels: list[Lanes]) -> None:
 def test_a_group_is_written_as_the_folder_of_a_clip(tmp_path: Path) -> None:
     image = photo(tmp_path / "a.jpg")
     label = Lanes(64, 48, (Lane(((-3.5, 48), (10, 30))),))
+    assert names_in("b", Item("b/images/0.jpg", "0.jpg")) == ("b", "images_0")
+    assert names_in("b", Item("images/0.jpg", "0.jpg")) == ("b", "0")
     groups = ("driver_1/clip.MP4", "b", None)
     culane.write(tmp_path / "out", [(Item(f"f/{i}.jpg", str(image), group), label) for i, group in enumerate(groups)])
     listing = (tmp_path / "out" / "list" / "train.txt").read_text()

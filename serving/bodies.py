@@ -126,4 +126,4 @@ async def only_known(request: Request) -> None:
     unknown = [name for name in request.query_params if name not in known]
     if unknown:
         expected = f"no parameters but {', '.join(known)}" if known else "no parameters"
-        raise InvalidInput(f"{request.url.path}: expected {expected}; got {', '.join(unknown):.200}")
+        raise InvalidInput(f"{request.url.path}: expected {expected}; got {', '.join(map(repr, unknown)):.200}")

@@ -177,11 +177,17 @@ class Deployment:
         return promotion
 
     def _follow(self, switch: str, version: str) -> None:
-        self.live.refresh()
+        away = None
+        try:
+            self.live.refresh()
+        except Unavailable as error:  # perhaps the version of another task
+            away = error
         self.background.wake()
         stored = self.loop.versions.get(version)
         if stored.state == "failed":
             raise Refused(f"{switch} {version}: expected a version that loads, got {stored.failure}")
+        if away and self.live.version(stored.task) != version:
+            raise away
 
 
 def deployment_of(request: Request) -> Deployment:

@@ -2,7 +2,7 @@
 
 A thread looks for promotions, loads and warms the new version, and then replaces one reference: whoever predicts at
 that moment ends with the version it began with. One that does not load is marked failed, and the one before it stays;
-one whose folder is not there is waited for.
+one whose folder is away is waited for.
 """
 
 import threading
@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from models.media import SAMPLE_RATE
 from models.records import TASKS, Prediction, Task
 from models.tasks import Runtime, load_runtime
-from models.versions import read_version
+from models.versions import MANIFEST, read_version
 from serving.errors import Unavailable
 from serving.server_log import log
 from serving.store.records import StoredVersion
@@ -90,7 +90,7 @@ class Live:
         """Looks for promotions now, and loads what they brought.
 
         Raises:
-            Unavailable: the store cannot go on, or the folder of a version that should serve is not there.
+            Unavailable: the store cannot go on, or the folder of a version that should serve is away.
         """
         with self._looking:
             changes = self._switches.changes()
@@ -144,7 +144,7 @@ class Live:
             try:
                 self.refresh()
                 told = ""
-            except Unavailable as error:  # the store or a folder; the next look comes soon, and tells what is new
+            except Unavailable as error:  # the store or a version; the next look comes soon, and tells what is new
                 if str(error) != told:
                     told = str(error)
                     log.warning("%s", told)
@@ -153,16 +153,17 @@ class Live:
 
     def _follow(self, task: Task) -> str | None:
         """Loads the version that serves; each that does not load is marked failed, which brings back the one before.
-        Where its folder is not there, this says so: its disk is away, or another data folder is set."""
+        Where its folder is away, this says so."""
         while (wanted := self._switches.serving(task)) is not None:
             current = self._answering.get(task)
             if current is not None and current.version == wanted.name:
                 return None
-            if not _is_there(wanted.folder):
-                return (f"{wanted.folder}: expected version {wanted.name}, got no such folder; put it back, or let "
-                        f"another serve: prelabel rollback {task}")  # fmt: skip
             try:
+                if not (wanted.folder / MANIFEST).is_file():
+                    return _away(wanted, f"expected {wanted.folder}, got nothing there")
                 runtime = self._warm(wanted)
+            except OSError as error:
+                return _away(wanted, str(error))
             except Exception as error:  # noqa: BLE001 - whatever a broken model raises, the one before goes on
                 log.warning("version %s does not load: %s", wanted.name, error)
                 self._switches.fail(wanted.name, f"{type(error).__name__}: {error}")
@@ -179,11 +180,10 @@ class Live:
         return runtime
 
 
-def _is_there(folder: Path) -> bool:
-    try:
-        return folder.is_dir()
-    except OSError:  # a disk that fails is away, too
-        return False
+def _away(version: StoredVersion, why: str) -> str:
+    """Of a version whose disk is away, or that another data folder has: no fault of its own."""
+    return (f"version {version.name}: {why}; put it back, or let another serve: prelabel rollback {version.task}, or "
+            "prelabel promote")  # fmt: skip
 
 
 def blank(task: Task) -> NDArray[Any]:

@@ -336,8 +336,8 @@ class TestQueue:
     def test_a_parameter_that_is_not_there_is_named(self, served: Served) -> None:
         queue, report = "/v1/queue/detection", "/v1/report"
         for path, expected in (
-            (f"{queue}?limt=2", f"{queue}: expected no parameters but limit, seconds, annotator, strategy; got limt"),
-            (f"{report}?task=asr&since=1", f"{report}: expected no parameters; got task, since"),
+            (f"{queue}?limt=2", f"{queue}: expected no parameters but limit, seconds, annotator, strategy; got 'limt'"),
+            (f"{report}?task=asr&since=1", f"{report}: expected no parameters; got 'task', 'since'"),
         ):
             assert error_of(served.client.get(path), 422) == ("invalid_input", expected)
         body = {"url": "http://127.0.0.1:1/hook", "events": ["item.routed"]}

@@ -14,7 +14,7 @@ import pytest
 from models.errors import Refused
 from models.records import Task
 from models.tasks import Runtime, load_runtime
-from models.versions import ONNX
+from models.versions import MANIFEST, ONNX
 from serving.errors import Unavailable
 from serving.live import Live, blank
 from serving.loop import Loop, utc_now
@@ -131,7 +131,7 @@ def test_a_version_whose_folder_is_not_there_is_waited_for(loop: Loop, tmp_path:
     folder.rename(tmp_path / "away")
     live = Live(loop.versions, Notes(), slots=1, threads=1)
     for _ in range(2):
-        with pytest.raises(Unavailable, match=f"expected version {better}, got no such folder"):
+        with pytest.raises(Unavailable, match=f"version {better}: expected .*, got nothing there; put it back"):
             live.refresh()
     assert not live.is_ready()
     assert live.version("lane") == lane
@@ -142,15 +142,37 @@ def test_a_version_whose_folder_is_not_there_is_waited_for(loop: Loop, tmp_path:
     assert live.version("detection") == better
 
 
-def test_a_disk_that_fails_is_away(loop: Loop, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_version_that_is_half_restored_or_whose_disk_fails_is_waited_for(
+    loop: Loop, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     name = promoted(loop, tmp_path)
+    live, manifest = Live(loop.versions, Notes(), slots=1, threads=1), loop.versions.get(name).folder / MANIFEST
+    manifest.rename(tmp_path / "copied later")
+    with pytest.raises(Unavailable, match=f"version {name}: .*got nothing there"):
+        live.refresh()
+    (tmp_path / "copied later").rename(manifest)
+    with monkeypatch.context() as failing:
 
-    def fails(_: Path) -> bool:
-        raise OSError(errno.ESTALE, "Stale file handle")
+        def fails(*_: object, **__: object) -> str:
+            raise OSError(errno.ESTALE, "Stale file handle")
 
-    monkeypatch.setattr(Path, "is_dir", fails)
-    with pytest.raises(Unavailable, match=f"expected version {name}, got no such folder"):
-        Live(loop.versions, Notes(), slots=1, threads=1).refresh()
+        failing.setattr(Path, "read_text", fails)
+        with pytest.raises(Unavailable, match=f"version {name}: .*Stale file handle"):
+            live.refresh()
+    live.refresh()
+    assert live.version("detection") == name
+
+
+def test_a_promotion_is_told_though_the_version_of_another_task_is_away(served: Served, tmp_path: Path) -> None:
+    loop = served.deployment.loop
+    version = make_version(tmp_path / "more" / "versions", "detection", size=40)
+    served.deployment.live.close()  # or it loads the lane's before that is away
+    lane = promoted(loop, tmp_path / "more", "lane", size=40)
+    loop.versions.get(lane).folder.rename(tmp_path / "away")
+    loop.versions.add(version.folder, "tester")
+    answer = served.client.post(f"/v1/models/{version.name}/promote", json={"force": True})
+    assert answer.status_code == 200, answer.text
+    assert served.deployment.live.version("detection") == version.name
 
 
 def test_after_a_rollback_to_a_version_that_does_not_load_what_served_goes_on(loop: Loop, tmp_path: Path) -> None:
